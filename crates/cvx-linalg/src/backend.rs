@@ -1,0 +1,235 @@
+//! The one seam between the algorithms and a device.
+
+use crate::error::LinalgError;
+use crate::host::HostMatrix;
+use crate::mask::BitMask;
+use crate::stop::StopToken;
+
+/// Whether an operand enters a product as it is or transposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transpose {
+    /// As it is.
+    No,
+    /// Transposed.
+    Yes,
+}
+
+/// Which triangle of a Cholesky factor L a solve applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    /// L^-1.
+    Lower,
+    /// L^-T.
+    Upper,
+    /// (L L')^-1.
+    Both,
+}
+
+/// Memory of the device, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryInfo {
+    /// Installed.
+    pub total: u64,
+    /// Free for new work.
+    pub free: u64,
+}
+
+/// What [`Backend::group_soft_threshold`] leaves behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct GroupNorms {
+    /// Sum of the Euclidean norms of the columns.
+    pub sum: f64,
+    /// Number of columns that are not zero.
+    pub active: usize,
+}
+
+/// Squared norms that the fused slack-and-dual step gathers on its way.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SlackNorms {
+    /// ||Gt u - s||^2 with the new s: the primal residual of the cone constraint.
+    pub residual: f64,
+    /// ||s - s_old||^2: the change that drives the dual residual.
+    pub change: f64,
+    /// ||Gt u||^2.
+    pub image: f64,
+    /// ||nu||^2 of the new nu.
+    pub dual: f64,
+}
+
+/// The shape of a matrix on a device.
+pub trait Shape {
+    /// Number of rows.
+    fn rows(&self) -> usize;
+    /// Number of columns.
+    fn cols(&self) -> usize;
+}
+
+/// A device with its storage precision, and the verbs that the algorithms are written in.
+///
+/// Conventions that every verb shares:
+/// * matrices are column-major and live on the device; coefficients and results are host `f64`s;
+/// * sums are accumulated in `f64` and in an order that depends on shapes alone, never on the number of threads:
+///   the same input gives the same bits;
+/// * "block columns" are the layout of math.md section 1: a matrix with `2 P C` columns holds, for each target c,
+///   the P columns of sign + and then the P columns of sign -; one with `P C` columns holds P columns per target;
+/// * a shape that does not fit is [`LinalgError::Shape`], a stop request in a long verb [`LinalgError::Stopped`].
+///
+/// Each verb has its test in [`crate::conformance`].
+pub trait Backend: Clone + Send + Sync + 'static {
+    /// A dense matrix on the device.
+    type Matrix: Shape + Send + Sync;
+    /// A bit mask on the device; it does not depend on the precision.
+    type Mask: Send + Sync;
+    /// The same device with `f64` storage: what must not be done in `f32` (the d x d factor, the certificate) is
+    /// done there.
+    type Wide: Backend<Mask = Self::Mask, Wide = Self::Wide>;
+
+    // ---- device -------------------------------------------------------------------------------------------------
+
+    /// `cpu` or `cuda`.
+    fn device(&self) -> &'static str;
+    /// `f32` or `f64`: how matrices are stored.
+    fn precision(&self) -> &'static str;
+    /// Bytes of one stored number.
+    fn scalar_bytes(&self) -> usize;
+    /// The same device in `f64`.
+    fn wide(&self) -> Self::Wide;
+    /// The token that the long verbs look at.
+    fn stop(&self) -> &StopToken;
+    /// Waits until everything that was asked for has happened. To be called before a clock is read.
+    fn synchronize(&self) -> Result<(), LinalgError>;
+    /// Memory of the device.
+    fn memory_info(&self) -> MemoryInfo;
+
+    // ---- memory -------------------------------------------------------------------------------------------------
+
+    /// A `rows x cols` matrix of zeros.
+    fn zeros(&self, rows: usize, cols: usize) -> Result<Self::Matrix, LinalgError>;
+    /// Copies a host matrix to the device.
+    ///
+    /// # Errors
+    /// [`LinalgError::NonFinite`] with the first entry that is not finite in the storage precision.
+    fn upload(&self, host: &HostMatrix) -> Result<Self::Matrix, LinalgError>;
+    /// Copies a matrix to the host.
+    fn download(&self, matrix: &Self::Matrix) -> Result<HostMatrix, LinalgError>;
+    /// Copies a mask to the device.
+    fn upload_mask(&self, mask: &BitMask) -> Result<Self::Mask, LinalgError>;
+    /// `out = source`.
+    fn copy(&self, source: &Self::Matrix, out: &mut Self::Matrix) -> Result<(), LinalgError>;
+    /// `out = source` in `f64`.
+    fn widen(&self, source: &Self::Matrix, out: &mut <Self::Wide as Backend>::Matrix) -> Result<(), LinalgError>;
+    /// `out = source` rounded to the storage precision.
+    fn narrow(&self, source: &<Self::Wide as Backend>::Matrix, out: &mut Self::Matrix) -> Result<(), LinalgError>;
+
+    // ---- BLAS ---------------------------------------------------------------------------------------------------
+
+    /// `c = alpha op(a) op(b) + beta c`; with `beta = 0`, `c` is not read.
+    #[allow(clippy::too_many_arguments)]
+    fn gemm(
+        &self,
+        alpha: f64,
+        a: &Self::Matrix,
+        op_a: Transpose,
+        b: &Self::Matrix,
+        op_b: Transpose,
+        beta: f64,
+        c: &mut Self::Matrix,
+    ) -> Result<(), LinalgError>;
+    /// Lower triangle of `out = shift I + a diag(weights) a'`, with `weights` a column of `a.cols()` numbers.
+    fn weighted_gram(
+        &self,
+        a: &Self::Matrix,
+        weights: &Self::Matrix,
+        shift: f64,
+        out: &mut Self::Matrix,
+    ) -> Result<(), LinalgError>;
+    /// `x = alpha x`.
+    fn scale(&self, alpha: f64, x: &mut Self::Matrix) -> Result<(), LinalgError>;
+    /// `y = alpha x + beta y`.
+    fn axpby(&self, alpha: f64, x: &Self::Matrix, beta: f64, y: &mut Self::Matrix) -> Result<(), LinalgError>;
+    /// Sum of the entrywise products.
+    fn dot(&self, x: &Self::Matrix, y: &Self::Matrix) -> Result<f64, LinalgError>;
+    /// Euclidean norm of all entries.
+    fn norm(&self, x: &Self::Matrix) -> Result<f64, LinalgError> {
+        Ok(self.dot(x, x)?.sqrt())
+    }
+    /// Euclidean norm of each column.
+    fn column_norms(&self, x: &Self::Matrix) -> Result<Vec<f64>, LinalgError>;
+
+    // ---- factor -------------------------------------------------------------------------------------------------
+
+    /// Cholesky factor L of the symmetric matrix whose lower triangle `a` holds; L takes that triangle's place and
+    /// the entries above the diagonal are neither read nor written.
+    ///
+    /// # Errors
+    /// [`LinalgError::NotPositiveDefinite`]; `a` then holds a partial factor.
+    fn cholesky(&self, a: &mut Self::Matrix) -> Result<(), LinalgError>;
+    /// Solves in place with the factor in the lower triangle of `l`.
+    fn solve(&self, l: &Self::Matrix, half: Half, b: &mut Self::Matrix) -> Result<(), LinalgError>;
+    /// `(a'a) o (D D')` for a mask with one row per column of `a`: its entries above the diagonal go above the
+    /// diagonal of `out`, its diagonal to the column `diagonal`. Whatever `out` holds on and below its diagonal stays.
+    fn masked_gram(
+        &self,
+        a: &Self::Matrix,
+        mask: &Self::Mask,
+        out: &mut Self::Matrix,
+        diagonal: &mut Self::Matrix,
+    ) -> Result<(), LinalgError>;
+    /// On and below the diagonal, `matrix = I + scale N`, where N is stored above the diagonal and in `diagonal` as
+    /// [`Backend::masked_gram`] leaves it: kernel and factor share one matrix, and a new scale needs no new products.
+    fn shifted_lower(&self, scale: f64, diagonal: &Self::Matrix, matrix: &mut Self::Matrix) -> Result<(), LinalgError>;
+
+    // ---- masks --------------------------------------------------------------------------------------------------
+
+    /// `out_c = sum_i d_i o (t_{c,i}^+ - t_{c,i}^-)`: the signed, masked sum over blocks (`t`: n x 2PC, `out`: n x C).
+    /// Without a mask every d_i is 1, and P is `t.cols() / 2 / out.cols()`.
+    fn masked_row_sum(
+        &self,
+        mask: Option<&Self::Mask>,
+        t: &Self::Matrix,
+        out: &mut Self::Matrix,
+    ) -> Result<(), LinalgError>;
+    /// `out_{c,i} = alpha d_i o r_c` (`r`: n x C, `out`: n x PC).
+    fn masked_broadcast(
+        &self,
+        mask: &Self::Mask,
+        alpha: f64,
+        r: &Self::Matrix,
+        out: &mut Self::Matrix,
+    ) -> Result<(), LinalgError>;
+    /// `out = diag(scale) E_i x` per block, with E_i = 2 D_i - I (`scale`: a column of n numbers; `x`, `out`: n x 2PC).
+    fn sign_flip(
+        &self,
+        mask: &Self::Mask,
+        scale: &Self::Matrix,
+        x: &Self::Matrix,
+        out: &mut Self::Matrix,
+    ) -> Result<(), LinalgError>;
+    /// `x^+ += alpha c`, `x^- -= alpha c` per block (`c`: m x PC, `x`: m x 2PC).
+    fn add_pairs(&self, targets: usize, alpha: f64, c: &Self::Matrix, x: &mut Self::Matrix) -> Result<(), LinalgError>;
+
+    // ---- prox ---------------------------------------------------------------------------------------------------
+
+    /// `x = max(0, scale x)` entry by entry.
+    fn positive_part(&self, scale: f64, x: &mut Self::Matrix) -> Result<(), LinalgError>;
+    /// Each column of `out` is that of `x` times `max(0, 1 - threshold / ||column||)`; a zero column stays zero.
+    fn group_soft_threshold(
+        &self,
+        x: &Self::Matrix,
+        threshold: f64,
+        out: &mut Self::Matrix,
+    ) -> Result<GroupNorms, LinalgError>;
+    /// The slack and dual step (4b), (4c) in one pass: with `gu = diag(scale) E_i xu` and
+    /// `gh = relaxation gu + (1 - relaxation) s`, sets `s = max(gh + nu, 0)` and `nu += dual_step (gh - s)`.
+    #[allow(clippy::too_many_arguments)]
+    fn slack_step(
+        &self,
+        mask: &Self::Mask,
+        scale: &Self::Matrix,
+        xu: &Self::Matrix,
+        relaxation: f64,
+        dual_step: f64,
+        s: &mut Self::Matrix,
+        nu: &mut Self::Matrix,
+    ) -> Result<SlackNorms, LinalgError>;
+}

@@ -1,0 +1,426 @@
+//! One test per verb of [`Backend`], against plain loops on the host.
+//!
+//! A back end passes them all by one line in a test file: `cvx_linalg::conformance_tests!(cpu_f64, Cpu::<f64>::new());`
+
+use crate::backend::{Backend, Half, Shape, Transpose};
+use crate::error::LinalgError;
+use crate::host::HostMatrix;
+use crate::mask::BitMask;
+
+/// Declares a module `$name` with one `#[test]` per verb, each on a fresh `$backend`.
+#[macro_export]
+macro_rules! conformance_tests {
+    ($name:ident, $backend:expr) => {
+        $crate::conformance_tests!(@each $name, $backend,
+            memory, conversion, upload_refuses_non_finite, gemm, weighted_gram, scale, axpby, dot_and_norms, cholesky, solve,
+            masked_gram, shifted_lower, masked_row_sum, masked_broadcast, sign_flip, add_pairs, positive_part,
+            group_soft_threshold, slack_step, wrong_shapes_are_errors, stop_requests_are_errors);
+    };
+    (@each $name:ident, $backend:expr, $($verb:ident),*) => {
+        mod $name {
+            use super::*;
+            $(#[test] fn $verb() { $crate::conformance::$verb(&$backend); })*
+        }
+    };
+}
+
+/// Reproducible entries in [-1, 1).
+fn filled(rows: usize, cols: usize, seed: u64) -> HostMatrix {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    HostMatrix::from_fn(rows, cols, |_, _| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    })
+}
+
+fn mask_of(rows: usize, cols: usize) -> BitMask {
+    let entries = filled(rows, cols, 99);
+    BitMask::from_fn(rows, cols, |i, j| entries[(i, j)] >= 0.0)
+}
+
+fn bit(mask: &BitMask, row: usize, col: usize) -> f64 {
+    f64::from(u8::from(mask.get(row, col)))
+}
+
+fn upload<B: Backend>(backend: &B, host: &HostMatrix) -> B::Matrix {
+    backend.upload(host).expect("finite entries")
+}
+
+/// Checks the entries against `expected` to a few roundings of sums of `terms` terms of size about 1.
+fn assert_close<B: Backend>(backend: &B, found: &B::Matrix, expected: &HostMatrix, terms: usize) {
+    let found = backend.download(found).expect("a download");
+    assert_eq!((found.rows(), found.cols()), (expected.rows(), expected.cols()));
+    let bound = tolerance(backend) * (terms.max(1) as f64).sqrt();
+    for j in 0..expected.cols() {
+        for i in 0..expected.rows() {
+            let (found, expected) = (found[(i, j)], expected[(i, j)]);
+            let error = (found - expected).abs();
+            assert!(error <= bound * (1.0 + expected.abs()), "({i}, {j}): {found} instead of {expected}");
+        }
+    }
+}
+
+fn tolerance<B: Backend>(backend: &B) -> f64 {
+    if backend.precision() == "f64" { 1e-13 } else { 1e-5 }
+}
+
+fn product(a: &HostMatrix, b: &HostMatrix) -> HostMatrix {
+    HostMatrix::from_fn(a.rows(), b.cols(), |i, j| (0..a.cols()).map(|k| a[(i, k)] * b[(k, j)]).sum())
+}
+
+/// A well-conditioned symmetric matrix.
+fn positive_definite(order: usize) -> HostMatrix {
+    let a = filled(order, 4, 5);
+    let mut gram = product(&a, &a.transposed());
+    (0..order).for_each(|i| gram[(i, i)] += 2.0);
+    gram
+}
+
+/// `zeros`, `upload`, `download`, `copy`.
+pub fn memory<B: Backend>(backend: &B) {
+    let zeros = backend.zeros(3, 2).expect("zeros");
+    assert_eq!((zeros.rows(), zeros.cols()), (3, 2));
+    assert_close(backend, &zeros, &HostMatrix::zeros(3, 2), 1);
+    let host = filled(700, 90, 1);
+    let source = upload(backend, &host);
+    let mut out = backend.zeros(700, 90).expect("zeros");
+    backend.copy(&source, &mut out).expect("a copy");
+    assert_close(backend, &out, &host, 1);
+    backend.synchronize().expect("synchronize");
+    let memory = backend.memory_info();
+    assert!(memory.free > 0 && memory.free <= memory.total);
+}
+
+/// `widen` is exact; `narrow` rounds.
+pub fn conversion<B: Backend>(backend: &B) {
+    let host = filled(65, 7, 2);
+    let narrow = upload(backend, &host);
+    let mut wide = backend.wide().zeros(65, 7).expect("zeros");
+    backend.widen(&narrow, &mut wide).expect("widen");
+    assert_eq!(backend.wide().download(&wide), backend.download(&narrow));
+    let exact = backend.wide().upload(&host).expect("finite entries");
+    let mut back = backend.zeros(65, 7).expect("zeros");
+    backend.narrow(&exact, &mut back).expect("narrow");
+    assert_eq!(backend.download(&back), backend.download(&narrow));
+}
+
+/// R1: NaN, infinities and numbers that overflow the storage are refused with their place.
+pub fn upload_refuses_non_finite<B: Backend>(backend: &B) {
+    let too_large = if backend.precision() == "f64" { f64::NEG_INFINITY } else { 1e39 };
+    for (bad, (row, column)) in [(f64::NAN, (0, 0)), (f64::INFINITY, (4, 2)), (too_large, (3, 1))] {
+        let mut host = filled(5, 3, 3);
+        host[(row, column)] = bad;
+        let precision = backend.precision();
+        assert_eq!(backend.upload(&host).err(), Some(LinalgError::NonFinite { row, column, precision }));
+    }
+}
+
+/// `gemm` over shapes from one entry to several tiles, all transposes, three betas.
+pub fn gemm<B: Backend>(backend: &B) {
+    for (m, k, n) in [(1, 1, 1), (5, 3, 4), (3, 70, 1), (130, 1, 9), (1100, 40, 33), (20, 33, 1300)] {
+        for (op_a, op_b) in [
+            (Transpose::No, Transpose::No),
+            (Transpose::Yes, Transpose::No),
+            (Transpose::No, Transpose::Yes),
+            (Transpose::Yes, Transpose::Yes),
+        ] {
+            let (a, b, c) = (filled(m, k, 1), filled(k, n, 2), filled(m, n, 3));
+            let stored = |matrix: &HostMatrix, op| match op {
+                Transpose::No => upload(backend, matrix),
+                Transpose::Yes => upload(backend, &matrix.transposed()),
+            };
+            let (stored_a, stored_b) = (stored(&a, op_a), stored(&b, op_b));
+            let ab = product(&a, &b);
+            for beta in [0.0, 1.0, -0.5] {
+                let mut out = upload(backend, &c);
+                backend.gemm(2.0, &stored_a, op_a, &stored_b, op_b, beta, &mut out).expect("gemm");
+                let expected = HostMatrix::from_fn(m, n, |i, j| 2.0 * ab[(i, j)] + beta * c[(i, j)]);
+                assert_close(backend, &out, &expected, k);
+            }
+        }
+    }
+}
+
+/// `weighted_gram`: the lower triangle only.
+pub fn weighted_gram<B: Backend>(backend: &B) {
+    for (d, n) in [(1, 1), (7, 20), (600, 30)] {
+        let (a, weights) = (filled(d, n, 1), filled(n, 1, 2));
+        let scaled = HostMatrix::from_fn(n, d, |j, i| weights[(j, 0)] * a[(i, j)]);
+        let mut out = backend.zeros(d, d).expect("zeros");
+        backend.weighted_gram(&upload(backend, &a), &upload(backend, &weights), 0.5, &mut out).expect("weighted_gram");
+        let full = product(&a, &scaled);
+        let found = backend.download(&out).expect("a download");
+        let expected = HostMatrix::from_fn(d, d, |i, j| match i.cmp(&j) {
+            std::cmp::Ordering::Less => found[(i, j)],
+            std::cmp::Ordering::Equal => full[(i, j)] + 0.5,
+            std::cmp::Ordering::Greater => full[(i, j)],
+        });
+        assert_close(backend, &out, &expected, n);
+    }
+}
+
+/// `scale`.
+pub fn scale<B: Backend>(backend: &B) {
+    let x = filled(300, 130, 1);
+    let mut out = upload(backend, &x);
+    backend.scale(-2.5, &mut out).expect("scale");
+    assert_close(backend, &out, &HostMatrix::from_fn(300, 130, |i, j| -2.5 * x[(i, j)]), 1);
+}
+
+/// `axpby`; with beta = 0 an infinite y is overwritten.
+pub fn axpby<B: Backend>(backend: &B) {
+    let (x, y) = (filled(300, 130, 1), filled(300, 130, 2));
+    let mut out = upload(backend, &y);
+    backend.axpby(2.0, &upload(backend, &x), -3.0, &mut out).expect("axpby");
+    assert_close(backend, &out, &HostMatrix::from_fn(300, 130, |i, j| 2.0 * x[(i, j)] - 3.0 * y[(i, j)]), 2);
+    backend.axpby(1.0, &upload(backend, &x), 0.0, &mut out).expect("axpby");
+    assert_close(backend, &out, &x, 1);
+}
+
+/// `dot`, `norm`, `column_norms`, with f64 sums and without overflow.
+pub fn dot_and_norms<B: Backend>(backend: &B) {
+    let (x, y) = (filled(1000, 41, 1), filled(1000, 41, 2));
+    let (device_x, device_y) = (upload(backend, &x), upload(backend, &y));
+    let expected: f64 = x.values().iter().zip(y.values()).map(|(x, y)| x * y).sum();
+    let bound = tolerance(backend) * 300.0;
+    assert!((backend.dot(&device_x, &device_y).expect("dot") - expected).abs() < bound);
+    let norm = x.values().iter().map(|x| x * x).sum::<f64>().sqrt();
+    assert!((backend.norm(&device_x).expect("norm") - norm).abs() < bound);
+    for (j, found) in backend.column_norms(&device_x).expect("column_norms").into_iter().enumerate() {
+        let expected = x.col(j).iter().map(|x| x * x).sum::<f64>().sqrt();
+        assert!((found - expected).abs() < bound, "column {j}: {found} instead of {expected}");
+    }
+    let large = upload(backend, &HostMatrix::from_vec(2, 2, vec![3e30, 4e30, 0.0, 0.0]));
+    let norms = backend.column_norms(&large).expect("column_norms");
+    assert!((norms[0] / 5e30 - 1.0).abs() < 1e-6 && norms[1] == 0.0);
+}
+
+/// `cholesky`: L L' gives the matrix back, the upper triangle stays, a bad pivot is named.
+pub fn cholesky<B: Backend>(backend: &B) {
+    for order in [1, 2, 65, 700] {
+        let matrix = positive_definite(order);
+        let marked = HostMatrix::from_fn(order, order, |i, j| if i < j { 9.0 } else { matrix[(i, j)] });
+        let mut factor = upload(backend, &marked);
+        backend.cholesky(&mut factor).expect("positive definite");
+        let found = backend.download(&factor).expect("a download");
+        let lower = HostMatrix::from_fn(order, order, |i, j| if i < j { 0.0 } else { found[(i, j)] });
+        for j in 1..order {
+            assert_eq!(found[(0, j)], 9.0);
+        }
+        let rebuilt = upload(backend, &product(&lower, &lower.transposed()));
+        assert_close(backend, &rebuilt, &matrix, 16);
+    }
+    for pivot in [0, 600] {
+        let mut matrix = positive_definite(700);
+        matrix[(pivot, pivot)] = -1.0;
+        let mut factor = upload(backend, &matrix);
+        assert_eq!(backend.cholesky(&mut factor), Err(LinalgError::NotPositiveDefinite { pivot }));
+    }
+}
+
+/// `solve` with each half, for few and for many right-hand sides.
+pub fn solve<B: Backend>(backend: &B) {
+    for (order, columns) in [(1, 1), (30, 3), (1100, 1), (40, 300), (600, 260)] {
+        let mut matrix = positive_definite(order);
+        let mut factor = upload(backend, &matrix);
+        backend.cholesky(&mut factor).expect("positive definite");
+        let b = filled(order, columns, 8);
+        let mut x = upload(backend, &b);
+        backend.solve(&factor, Half::Both, &mut x).expect("solve");
+        let x = backend.download(&x).expect("a download");
+        assert_close(backend, &upload(backend, &product(&matrix, &x)), &b, order);
+
+        let found = backend.download(&factor).expect("a download");
+        matrix = HostMatrix::from_fn(order, order, |i, j| if i < j { 0.0 } else { found[(i, j)] });
+        for (half, triangle) in [(Half::Lower, matrix.clone()), (Half::Upper, matrix.transposed())] {
+            let mut x = upload(backend, &b);
+            backend.solve(&factor, half, &mut x).expect("solve");
+            let x = backend.download(&x).expect("a download");
+            assert_close(backend, &upload(backend, &product(&triangle, &x)), &b, order);
+        }
+    }
+}
+
+/// `masked_gram`: strictly above the diagonal and in the separate column; the rest stays.
+pub fn masked_gram<B: Backend>(backend: &B) {
+    for (d, n, patterns) in [(3, 1, 1), (4, 70, 9), (6, 1200, 130)] {
+        let (a, mask) = (filled(d, n, 1), mask_of(n, patterns));
+        let gram = product(&a.transposed(), &a);
+        let kernel = HostMatrix::from_fn(n, n, |i, j| {
+            gram[(i, j)] * (0..patterns).map(|p| bit(&mask, i, p) * bit(&mask, j, p)).sum::<f64>()
+        });
+        let mut out = upload(backend, &HostMatrix::from_fn(n, n, |_, _| 7.0));
+        let mut diagonal = backend.zeros(n, 1).expect("zeros");
+        let device_mask = backend.upload_mask(&mask).expect("a mask");
+        backend.masked_gram(&upload(backend, &a), &device_mask, &mut out, &mut diagonal).expect("masked_gram");
+        let expected = HostMatrix::from_fn(n, n, |i, j| if i < j { kernel[(i, j)] } else { 7.0 });
+        assert_close(backend, &out, &expected, d);
+        assert_close(backend, &diagonal, &HostMatrix::from_fn(n, 1, |i, _| kernel[(i, i)]), d);
+    }
+}
+
+/// `shifted_lower` mirrors the kernel, scaled and shifted, and leaves it in place.
+pub fn shifted_lower<B: Backend>(backend: &B) {
+    for n in [1, 64, 200] {
+        let (stored, diagonal) = (filled(n, n, 1), filled(n, 1, 2));
+        let mut out = upload(backend, &stored);
+        backend.shifted_lower(3.0, &upload(backend, &diagonal), &mut out).expect("shifted_lower");
+        let expected = HostMatrix::from_fn(n, n, |i, j| match i.cmp(&j) {
+            std::cmp::Ordering::Less => stored[(i, j)],
+            std::cmp::Ordering::Equal => 1.0 + 3.0 * diagonal[(i, 0)],
+            std::cmp::Ordering::Greater => 3.0 * stored[(j, i)],
+        });
+        assert_close(backend, &out, &expected, 1);
+    }
+}
+
+/// Shapes for the mask verbs: one word, several, several tiles; one and several targets.
+const MASKED: [(usize, usize, usize); 4] = [(1, 1, 1), (70, 5, 3), (1500, 3, 1), (1100, 20, 2)];
+
+/// `masked_row_sum`, with a mask and without.
+pub fn masked_row_sum<B: Backend>(backend: &B) {
+    for (n, patterns, targets) in MASKED {
+        let (mask, t) = (mask_of(n, patterns), filled(n, 2 * patterns * targets, 1));
+        let device_mask = backend.upload_mask(&mask).expect("a mask");
+        for masked in [true, false] {
+            let mut out = backend.zeros(n, targets).expect("zeros");
+            let given = masked.then_some(&device_mask);
+            backend.masked_row_sum(given, &upload(backend, &t), &mut out).expect("masked_row_sum");
+            let expected = HostMatrix::from_fn(n, targets, |a, c| {
+                let difference = |i| t[(a, 2 * c * patterns + i)] - t[(a, (2 * c + 1) * patterns + i)];
+                (0..patterns).map(|i| if masked { bit(&mask, a, i) * difference(i) } else { difference(i) }).sum()
+            });
+            assert_close(backend, &out, &expected, 2 * patterns);
+        }
+    }
+}
+
+/// `masked_broadcast`.
+pub fn masked_broadcast<B: Backend>(backend: &B) {
+    for (n, patterns, targets) in MASKED {
+        let (mask, r) = (mask_of(n, patterns), filled(n, targets, 1));
+        let device_mask = backend.upload_mask(&mask).expect("a mask");
+        let mut out = backend.zeros(n, patterns * targets).expect("zeros");
+        backend.masked_broadcast(&device_mask, -2.0, &upload(backend, &r), &mut out).expect("masked_broadcast");
+        let expected = HostMatrix::from_fn(n, patterns * targets, |a, j| {
+            -2.0 * bit(&mask, a, j % patterns) * r[(a, j / patterns)]
+        });
+        assert_close(backend, &out, &expected, 1);
+    }
+}
+
+/// `sign_flip`.
+pub fn sign_flip<B: Backend>(backend: &B) {
+    for (n, patterns, targets) in MASKED {
+        let (mask, scale, x) = (mask_of(n, patterns), filled(n, 1, 1), filled(n, 2 * patterns * targets, 2));
+        let device_mask = backend.upload_mask(&mask).expect("a mask");
+        let mut out = backend.zeros(n, x.cols()).expect("zeros");
+        let (device_scale, device_x) = (upload(backend, &scale), upload(backend, &x));
+        backend.sign_flip(&device_mask, &device_scale, &device_x, &mut out).expect("sign_flip");
+        let expected = HostMatrix::from_fn(n, x.cols(), |a, j| {
+            (2.0 * bit(&mask, a, j % patterns) - 1.0) * scale[(a, 0)] * x[(a, j)]
+        });
+        assert_close(backend, &out, &expected, 1);
+    }
+}
+
+/// `add_pairs`.
+pub fn add_pairs<B: Backend>(backend: &B) {
+    for (m, patterns, targets) in MASKED {
+        let (c, x) = (filled(m, patterns * targets, 1), filled(m, 2 * patterns * targets, 2));
+        let mut out = upload(backend, &x);
+        backend.add_pairs(targets, 0.7, &upload(backend, &c), &mut out).expect("add_pairs");
+        let expected = HostMatrix::from_fn(m, x.cols(), |a, j| {
+            let (target, sign) = (j / (2 * patterns), if j / patterns % 2 == 0 { 1.0 } else { -1.0 });
+            x[(a, j)] + sign * 0.7 * c[(a, target * patterns + j % patterns)]
+        });
+        assert_close(backend, &out, &expected, 2);
+    }
+}
+
+/// `positive_part`.
+pub fn positive_part<B: Backend>(backend: &B) {
+    let x = filled(333, 120, 1);
+    let mut out = upload(backend, &x);
+    backend.positive_part(-2.0, &mut out).expect("positive_part");
+    assert_close(backend, &out, &HostMatrix::from_fn(333, 120, |i, j| (-2.0 * x[(i, j)]).max(0.0)), 1);
+}
+
+/// `group_soft_threshold`: shrinks, zeroes, leaves zero columns zero, and counts.
+pub fn group_soft_threshold<B: Backend>(backend: &B) {
+    for threshold in [0.0, 1.0, 3.0] {
+        // Column j has entries of size j / 4, so some columns fall below the threshold and column 0 is zero.
+        let raw = filled(50, 9, 1);
+        let x = HostMatrix::from_fn(50, 9, |i, j| raw[(i, j)] * j as f64 / 4.0);
+        let mut out = backend.zeros(50, 9).expect("zeros");
+        let norms = backend.group_soft_threshold(&upload(backend, &x), threshold, &mut out).expect("prox");
+        let norm = |j: usize| x.col(j).iter().map(|x| x * x).sum::<f64>().sqrt();
+        let factor = |j: usize| {
+            if norm(j) > threshold { 1.0 - threshold / norm(j) } else { 0.0 }
+        };
+        assert_close(backend, &out, &HostMatrix::from_fn(50, 9, |i, j| factor(j) * x[(i, j)]), 50);
+        let sum: f64 = (0..9).map(|j| (norm(j) - threshold).max(0.0)).sum();
+        assert!((norms.sum - sum).abs() <= tolerance(backend) * 100.0);
+        assert_eq!(norms.active, (0..9).filter(|&j| norm(j) > threshold).count());
+    }
+}
+
+/// `slack_step`: s, nu and the four norms.
+pub fn slack_step<B: Backend>(backend: &B) {
+    for (n, patterns, targets) in MASKED {
+        let columns = 2 * patterns * targets;
+        let (mask, scale, xu) = (mask_of(n, patterns), filled(n, 1, 1), filled(n, columns, 2));
+        let (s, nu) = (filled(n, columns, 3), filled(n, columns, 4));
+        let (relaxation, dual_step) = (1.6, 0.9);
+        let (mut out_s, mut out_nu) = (upload(backend, &s), upload(backend, &nu));
+        let device_mask = backend.upload_mask(&mask).expect("a mask");
+        let (device_scale, device_xu) = (upload(backend, &scale), upload(backend, &xu));
+        let norms = backend
+            .slack_step(&device_mask, &device_scale, &device_xu, relaxation, dual_step, &mut out_s, &mut out_nu)
+            .expect("slack_step");
+        let gu = |a, j: usize| (2.0 * bit(&mask, a, j % patterns) - 1.0) * scale[(a, 0)] * xu[(a, j)];
+        let gh = |a, j| relaxation * gu(a, j) + (1.0 - relaxation) * s[(a, j)];
+        let new_s = HostMatrix::from_fn(n, columns, |a, j| (gh(a, j) + nu[(a, j)]).max(0.0));
+        let new_nu = HostMatrix::from_fn(n, columns, |a, j| nu[(a, j)] + dual_step * (gh(a, j) - new_s[(a, j)]));
+        assert_close(backend, &out_s, &new_s, 4);
+        assert_close(backend, &out_nu, &new_nu, 4);
+        let square = |f: &dyn Fn(usize, usize) -> f64| -> f64 {
+            (0..columns).flat_map(|j| (0..n).map(move |a| (a, j))).map(|(a, j)| f(a, j).powi(2)).sum()
+        };
+        for (found, expected) in [
+            (norms.residual, square(&|a, j| gu(a, j) - new_s[(a, j)])),
+            (norms.change, square(&|a, j| new_s[(a, j)] - s[(a, j)])),
+            (norms.image, square(&gu)),
+            (norms.dual, square(&|a, j| new_nu[(a, j)])),
+        ] {
+            assert!((found - expected).abs() <= 100.0 * tolerance(backend) * (1.0 + expected));
+        }
+    }
+}
+
+/// Operands that do not fit are typed errors.
+pub fn wrong_shapes_are_errors<B: Backend>(backend: &B) {
+    let (a, b) = (upload(backend, &filled(3, 2, 1)), upload(backend, &filled(3, 2, 2)));
+    let mut out = backend.zeros(4, 4).expect("zeros");
+    let results = [
+        backend.gemm(1.0, &a, Transpose::No, &b, Transpose::No, 0.0, &mut out),
+        backend.copy(&a, &mut out),
+        backend.axpby(1.0, &a, 1.0, &mut out),
+        backend.dot(&a, &out).map(|_| ()),
+        backend.add_pairs(1, 1.0, &a, &mut out),
+        backend.group_soft_threshold(&a, 1.0, &mut out).map(|_| ()),
+    ];
+    for result in results {
+        assert!(matches!(result, Err(LinalgError::Shape { .. })), "{result:?}");
+    }
+}
+
+/// A raised token ends the long verbs.
+pub fn stop_requests_are_errors<B: Backend>(backend: &B) {
+    let stop = backend.stop().clone();
+    let mut a = upload(backend, &positive_definite(20));
+    stop.raise();
+    assert!(matches!(backend.cholesky(&mut a), Err(LinalgError::Stopped(_))));
+}

@@ -1,0 +1,198 @@
+//! Products, sums and norms.
+
+use super::kernel::CpuScalar;
+use super::matrix::{CpuMatrix, expect_shape};
+use super::tiles::{self, GEMM_ROWS};
+use crate::backend::{Shape, Transpose};
+use crate::error::LinalgError;
+use crate::stop::StopToken;
+use faer::{MatMut, MatRef};
+use rayon::prelude::*;
+
+/// Multiplications below which a product stays on one thread.
+const SEQUENTIAL_PRODUCT: usize = 1 << 18;
+
+/// Entries of one run of a dot product.
+const DOT_RUN: usize = 1 << 14;
+
+fn operand<T: CpuScalar>(matrix: &CpuMatrix<T>, op: Transpose) -> MatRef<'_, T> {
+    match op {
+        Transpose::No => matrix.view(),
+        Transpose::Yes => matrix.view().transpose(),
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+pub(super) fn gemm<T: CpuScalar>(
+    stop: &StopToken,
+    alpha: f64,
+    a: &CpuMatrix<T>,
+    op_a: Transpose,
+    b: &CpuMatrix<T>,
+    op_b: Transpose,
+    beta: f64,
+    c: &mut CpuMatrix<T>,
+) -> Result<(), LinalgError> {
+    let (a, b) = (operand(a, op_a), operand(b, op_b));
+    if a.ncols() != b.nrows() {
+        return Err(LinalgError::shape(
+            "gemm",
+            format!("op(a) is {} x {}, op(b) is {} x {}", a.nrows(), a.ncols(), b.nrows(), b.ncols()),
+        ));
+    }
+    expect_shape("gemm", "c", c, (a.nrows(), b.ncols()))?;
+    if beta != 0.0 && beta != 1.0 {
+        scale(beta, c);
+    }
+    product(stop, c.view_mut(), beta != 0.0, a, b, alpha)
+}
+
+/// `c (+)= alpha a b` in tiles of [`GEMM_ROWS`] rows (of columns, where `c` has more of them).
+pub(super) fn product<T: CpuScalar>(
+    stop: &StopToken,
+    c: MatMut<'_, T>,
+    accumulate: bool,
+    a: MatRef<'_, T>,
+    b: MatRef<'_, T>,
+    alpha: f64,
+) -> Result<(), LinalgError> {
+    if c.nrows() < c.ncols() && c.nrows() < 2 * GEMM_ROWS {
+        return product(stop, c.transpose_mut(), accumulate, b.transpose(), a.transpose(), alpha);
+    }
+    if c.nrows() == 0 || c.ncols() == 0 {
+        return Ok(());
+    }
+    if a.ncols() == 0 {
+        if !accumulate {
+            let mut c = c;
+            c.fill(T::ZERO);
+        }
+        return Ok(());
+    }
+    let tile = |(c, a): (MatMut<'_, T>, MatRef<'_, T>)| {
+        stop.check()?;
+        T::gemm(c, accumulate, a, b, alpha);
+        Ok(())
+    };
+    if c.nrows() * c.ncols() * a.ncols() <= SEQUENTIAL_PRODUCT {
+        return tile((c, a));
+    }
+    let count = c.nrows().div_ceil(GEMM_ROWS).next_multiple_of(2);
+    c.par_row_partition_mut(count).zip(a.par_row_partition(count)).map(tile).collect()
+}
+
+/// Lower triangle of `shift I + a diag(w) a'`: tiles of columns, each with the rows at and below it.
+pub(super) fn weighted_gram<T: CpuScalar>(
+    stop: &StopToken,
+    a: &CpuMatrix<T>,
+    weights: &CpuMatrix<T>,
+    shift: f64,
+    out: &mut CpuMatrix<T>,
+) -> Result<(), LinalgError> {
+    let (d, n) = (a.rows(), a.cols());
+    expect_shape("weighted_gram", "weights", weights, (n, 1))?;
+    expect_shape("weighted_gram", "out", out, (d, d))?;
+    // diag(w) is taken into one operand, half of it would need square roots of negative weights.
+    let mut scaled = CpuMatrix::zeros(d, n);
+    tiles::for_each_column(d, scaled.values_mut(), |j, column| {
+        let weight = weights.values()[j].to_f64();
+        for (out, value) in column.iter_mut().zip(a.col(j)) {
+            *out = T::from_f64(weight * value.to_f64());
+        }
+    });
+    let (a, scaled) = (a.view(), scaled.view());
+    for_each_lower_block(d, out, |first, width, block| {
+        stop.check()?;
+        let right = scaled.subrows(first, width).transpose();
+        product(stop, block, false, a.subrows(first, d - first), right, 1.0)
+    })?;
+    for i in 0..d {
+        let diagonal = &mut out.values_mut()[i * d + i];
+        *diagonal = T::from_f64(diagonal.to_f64() + shift);
+    }
+    Ok(())
+}
+
+/// Calls `f(first, width, block)` for blocks of columns, with the part of them at and below row `first`.
+fn for_each_lower_block<T: CpuScalar>(
+    order: usize,
+    out: &mut CpuMatrix<T>,
+    f: impl Fn(usize, usize, MatMut<'_, T>) -> Result<(), LinalgError> + Sync,
+) -> Result<(), LinalgError> {
+    out.values_mut()
+        .par_chunks_mut(order.max(1) * GEMM_ROWS)
+        .enumerate()
+        .map(|(index, columns)| {
+            let (first, width) = (index * GEMM_ROWS, columns.len() / order);
+            let columns = MatMut::from_column_major_slice_mut(columns, order, width);
+            f(first, width, columns.subrows_mut(first, order - first))
+        })
+        .collect()
+}
+
+pub(super) fn scale<T: CpuScalar>(factor: f64, x: &mut CpuMatrix<T>) {
+    tiles::for_each_column(x.rows(), x.values_mut(), |_, column| {
+        for value in column {
+            *value = T::from_f64(factor * value.to_f64());
+        }
+    });
+}
+
+pub(super) fn axpby<T: CpuScalar>(
+    alpha: f64,
+    x: &CpuMatrix<T>,
+    beta: f64,
+    y: &mut CpuMatrix<T>,
+) -> Result<(), LinalgError> {
+    expect_shape("axpby", "y", y, (x.rows(), x.cols()))?;
+    tiles::for_each_column(x.rows(), y.values_mut(), |j, column| {
+        for (y, x) in column.iter_mut().zip(x.col(j)) {
+            // beta = 0 must not turn an infinite y into NaN.
+            let kept = if beta == 0.0 { 0.0 } else { beta * y.to_f64() };
+            *y = T::from_f64(alpha * x.to_f64() + kept);
+        }
+    });
+    Ok(())
+}
+
+pub(super) fn dot<T: CpuScalar>(x: &CpuMatrix<T>, y: &CpuMatrix<T>) -> Result<f64, LinalgError> {
+    expect_shape("dot", "y", y, (x.rows(), x.cols()))?;
+    let (x, y) = (x.values(), y.values());
+    let [total] = tiles::sum(x.len().div_ceil(DOT_RUN), x.len(), |run| {
+        let bounds = run * DOT_RUN..((run + 1) * DOT_RUN).min(x.len());
+        [dot_slice(&x[bounds.clone()], &y[bounds])]
+    });
+    Ok(total)
+}
+
+/// Eight running sums, for the compiler to keep in registers.
+fn dot_slice<T: CpuScalar>(x: &[T], y: &[T]) -> f64 {
+    let mut sums = [0.0; 8];
+    let (x_chunks, y_chunks) = (x.chunks_exact(8), y.chunks_exact(8));
+    let rest: f64 = (x_chunks.remainder().iter().zip(y_chunks.remainder())).map(|(x, y)| x.to_f64() * y.to_f64()).sum();
+    for (x, y) in x_chunks.zip(y_chunks) {
+        for (sum, (x, y)) in sums.iter_mut().zip(x.iter().zip(y)) {
+            *sum += x.to_f64() * y.to_f64();
+        }
+    }
+    sums.iter().sum::<f64>() + rest
+}
+
+/// Euclidean norm in f64, scaled only where the plain sum of squares would over- or underflow.
+pub(super) fn norm_slice<T: CpuScalar>(x: &[T]) -> f64 {
+    let square = dot_slice(x, x);
+    if square.is_finite() && square > 1e-280 {
+        return square.sqrt();
+    }
+    let largest = x.iter().fold(0.0, |max: f64, x| max.max(x.to_f64().abs()));
+    if largest == 0.0 || !largest.is_finite() {
+        return largest;
+    }
+    largest * x.iter().map(|x| (x.to_f64() / largest).powi(2)).sum::<f64>().sqrt()
+}
+
+pub(super) fn column_norms<T: CpuScalar>(x: &CpuMatrix<T>) -> Vec<f64> {
+    let mut norms = vec![0.0; x.cols()];
+    norms.par_iter_mut().enumerate().with_min_len(4).for_each(|(j, norm)| *norm = norm_slice(x.col(j)));
+    norms
+}

@@ -1,0 +1,98 @@
+//! Column-major storage on the host.
+
+use super::kernel::CpuScalar;
+use super::tiles;
+use crate::backend::Shape;
+use crate::error::LinalgError;
+use crate::host::HostMatrix;
+use faer::{MatMut, MatRef};
+
+/// A dense column-major matrix of `T`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CpuMatrix<T> {
+    rows: usize,
+    cols: usize,
+    values: Vec<T>,
+}
+
+impl<T> Shape for CpuMatrix<T> {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+    fn cols(&self) -> usize {
+        self.cols
+    }
+}
+
+impl<T: CpuScalar> CpuMatrix<T> {
+    pub(super) fn zeros(rows: usize, cols: usize) -> Self {
+        CpuMatrix { rows, cols, values: vec![T::ZERO; rows * cols] }
+    }
+
+    pub(super) fn from_host(host: &HostMatrix) -> Result<Self, LinalgError> {
+        let mut out = Self::zeros(host.rows(), host.cols());
+        tiles::for_each_column(host.rows(), &mut out.values, |j, column| {
+            for (value, &source) in column.iter_mut().zip(host.col(j)) {
+                *value = T::from_f64(source);
+            }
+        });
+        match out.values.iter().position(|value| !value.to_f64().is_finite()) {
+            None => Ok(out),
+            Some(at) => {
+                Err(LinalgError::NonFinite { row: at % host.rows(), column: at / host.rows(), precision: T::NAME })
+            }
+        }
+    }
+
+    pub(super) fn to_host(&self) -> HostMatrix {
+        HostMatrix::from_vec(self.rows, self.cols, self.values.iter().map(|value| value.to_f64()).collect())
+    }
+
+    pub(super) fn values(&self) -> &[T] {
+        &self.values
+    }
+
+    pub(super) fn values_mut(&mut self) -> &mut [T] {
+        &mut self.values
+    }
+
+    pub(super) fn col(&self, j: usize) -> &[T] {
+        &self.values[j * self.rows..(j + 1) * self.rows]
+    }
+
+    pub(super) fn view(&self) -> MatRef<'_, T> {
+        MatRef::from_column_major_slice(&self.values, self.rows, self.cols)
+    }
+
+    pub(super) fn view_mut(&mut self) -> MatMut<'_, T> {
+        MatMut::from_column_major_slice_mut(&mut self.values, self.rows, self.cols)
+    }
+}
+
+/// [`LinalgError::Shape`] unless `matrix` is `rows x cols`.
+pub(super) fn expect_shape<T>(
+    verb: &'static str,
+    name: &str,
+    matrix: &CpuMatrix<T>,
+    (rows, cols): (usize, usize),
+) -> Result<(), LinalgError> {
+    if (matrix.rows, matrix.cols) == (rows, cols) {
+        return Ok(());
+    }
+    Err(LinalgError::shape(verb, format!("{name} is {} x {}, expected {rows} x {cols}", matrix.rows, matrix.cols)))
+}
+
+/// `out = source`, converted to the storage of `out`.
+pub(super) fn convert<S: CpuScalar, T: CpuScalar>(
+    verb: &'static str,
+    source: &CpuMatrix<S>,
+    out: &mut CpuMatrix<T>,
+) -> Result<(), LinalgError> {
+    expect_shape(verb, "out", out, (source.rows, source.cols))?;
+    tiles::for_each_column(source.rows, &mut out.values, |j, column| {
+        for (value, &entry) in column.iter_mut().zip(source.col(j)) {
+            *value = T::from_f64(entry.to_f64());
+        }
+    });
+    Ok(())
+}

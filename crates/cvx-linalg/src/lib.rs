@@ -1,0 +1,41 @@
+//! Matrices, bit masks and the [`Backend`] seam: everything numerical in this workspace stands on the two dozen
+//! verbs of one trait, so that a solver written once runs on every device and in every precision.
+//!
+//! * [`Backend`]: the verbs; [`Cpu`] implements them on faer and rayon.
+//! * [`HostMatrix`], [`BitMask`]: what crosses between host and device.
+//! * [`LinearOperator`], [`MaskedSystem`], [`LinearSolver`]: the contracts between a problem and its solvers.
+//! * [`conformance`]: one test per verb that every back end has to pass.
+//!
+//! Coefficients go in as `f64`, norms and products come out as `f64`: precision is a property of storage only.
+//!
+//! ```
+//! use cvx_linalg::{Backend, Cpu, HostMatrix, Transpose};
+//!
+//! let cpu = Cpu::<f64>::new();
+//! let a = cpu.upload(&HostMatrix::from_fn(2, 3, |i, j| (i + j) as f64))?;
+//! let mut gram = cpu.zeros(2, 2)?;
+//! cpu.gemm(1.0, &a, Transpose::No, &a, Transpose::Yes, 0.0, &mut gram)?;
+//! assert_eq!(cpu.download(&gram)?.values(), [5.0, 8.0, 8.0, 14.0]);
+//! # Ok::<(), cvx_linalg::LinalgError>(())
+//! ```
+
+mod backend;
+#[allow(clippy::expect_used, clippy::missing_panics_doc)]
+pub mod conformance;
+mod cpu;
+mod error;
+mod host;
+mod mask;
+mod operator;
+mod stop;
+
+pub use backend::{Backend, GroupNorms, Half, MemoryInfo, Shape, SlackNorms, Transpose};
+pub use cpu::{Cpu, CpuMatrix, CpuScalar, ThreadPool};
+pub use error::LinalgError;
+pub use host::HostMatrix;
+pub use mask::BitMask;
+pub use operator::{
+    LinearInfo, LinearOperator, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem, SolverFlops, SystemRhs,
+    SystemSolution,
+};
+pub use stop::{StopReason, StopToken};

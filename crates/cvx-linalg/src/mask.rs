@@ -1,0 +1,122 @@
+//! Bit-packed 0/1 matrices: the patterns' only form, D_i X is never built.
+
+/// An `n x P` matrix of bits, packed twice: by column for sweeps down one pattern, by row for co-activation counts.
+///
+/// Each packing takes `n * P / 8` bytes, a 32nd of the same matrix in `f32`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BitMask {
+    rows: usize,
+    cols: usize,
+    by_column: Vec<u64>,
+    by_row: Vec<u64>,
+}
+
+const BITS: usize = u64::BITS as usize;
+
+impl BitMask {
+    /// The mask with bits `f(row, column)`.
+    pub fn from_fn(rows: usize, cols: usize, f: impl Fn(usize, usize) -> bool) -> Self {
+        let mut mask = BitMask {
+            rows,
+            cols,
+            by_column: vec![0; rows.div_ceil(BITS) * cols],
+            by_row: vec![0; cols.div_ceil(BITS) * rows],
+        };
+        let (column_words, row_words) = (mask.column_words(), mask.row_words());
+        for j in 0..cols {
+            for i in 0..rows {
+                if f(i, j) {
+                    mask.by_column[j * column_words + i / BITS] |= 1 << (i % BITS);
+                    mask.by_row[i * row_words + j / BITS] |= 1 << (j % BITS);
+                }
+            }
+        }
+        mask
+    }
+
+    /// The mask whose [`words`](BitMask::words) these are; `None` for another number of
+    /// words, or bits beyond the last row.
+    pub fn from_columns(rows: usize, cols: usize, words: &[u64]) -> Option<Self> {
+        let per_column = rows.div_ceil(BITS);
+        if words.len() != per_column.checked_mul(cols)? {
+            return None;
+        }
+        let mask = BitMask::from_fn(rows, cols, |i, j| words[j * per_column + i / BITS] >> (i % BITS) & 1 == 1);
+        (mask.by_column == words).then_some(mask)
+    }
+
+    /// Number of rows n.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns P.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// One bit.
+    pub fn get(&self, row: usize, col: usize) -> bool {
+        self.column(col)[row / BITS] >> (row % BITS) & 1 == 1
+    }
+
+    /// The bits of one column, 64 rows to a word, the lowest bit first.
+    pub fn column(&self, col: usize) -> &[u64] {
+        let words = self.column_words();
+        &self.by_column[col * words..(col + 1) * words]
+    }
+
+    /// The bits of all columns, one after the other.
+    pub fn words(&self) -> &[u64] {
+        &self.by_column
+    }
+
+    /// The bits of one row, 64 columns to a word, the lowest bit first.
+    pub fn row(&self, row: usize) -> &[u64] {
+        let words = self.row_words();
+        &self.by_row[row * words..(row + 1) * words]
+    }
+
+    /// Number of set bits in one column.
+    pub fn count(&self, col: usize) -> usize {
+        self.column(col).iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// Bytes that both packings take.
+    pub fn bytes(&self) -> usize {
+        (self.by_column.len() + self.by_row.len()) * size_of::<u64>()
+    }
+
+    fn column_words(&self) -> usize {
+        self.rows.div_ceil(BITS)
+    }
+
+    fn row_words(&self) -> usize {
+        self.cols.div_ceil(BITS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn both_packings_hold_the_same_bits(rows in 1usize..200, cols in 1usize..150, seed: u64) {
+            let bit = |i: usize, j: usize| (i * 31 + j * 17 + seed as usize % 7).is_multiple_of(3);
+            let mask = BitMask::from_fn(rows, cols, bit);
+            let words = mask.words().to_vec();
+            let again = BitMask::from_columns(rows, cols, &words);
+            prop_assert_eq!(again.as_ref(), Some(&mask));
+            prop_assert_eq!(BitMask::from_columns(rows, cols + 1, &words), None);
+            for j in 0..cols {
+                prop_assert_eq!(mask.count(j), (0..rows).filter(|&i| bit(i, j)).count());
+                for i in 0..rows {
+                    prop_assert_eq!(mask.get(i, j), bit(i, j));
+                    prop_assert_eq!(mask.row(i)[j / 64] >> (j % 64) & 1 == 1, bit(i, j));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The contracts between a problem and the solvers of its u-update.
+//!
+//! A solver knows blocks, masks and a penalty; it does not know what they mean. Equation numbers are those of
+//! `docs/math.md`.
+
+use crate::backend::Backend;
+use crate::error::LinalgError;
+
+/// A linear map between matrices on a device, applied to blocks of columns.
+///
+/// Operators own their scratch: nothing is allocated by [`apply`](LinearOperator::apply).
+pub trait LinearOperator<B: Backend> {
+    /// Shape of what goes in.
+    fn input_shape(&self) -> (usize, usize);
+    /// Shape of what comes out.
+    fn output_shape(&self) -> (usize, usize);
+    /// `out = A x`.
+    fn apply(&mut self, out: &mut B::Matrix, x: &B::Matrix) -> Result<(), LinalgError>;
+    /// `out = A' y`.
+    fn apply_adjoint(&mut self, out: &mut B::Matrix, y: &B::Matrix) -> Result<(), LinalgError>;
+}
+
+/// The parts of A = I + F'F/rho + Gt'Gt that a structured solver factors.
+pub struct MaskedBlocks<'a, B: Backend> {
+    /// The device.
+    pub backend: &'a B,
+    /// Samples as columns (d x n), in storage precision.
+    pub xt: &'a B::Matrix,
+    /// Samples as columns (d x n), in f64.
+    pub xt_wide: &'a <B::Wide as Backend>::Matrix,
+    /// The patterns (n x P).
+    pub mask: &'a B::Mask,
+    /// Number of patterns P.
+    pub n_patterns: usize,
+    /// Row weights g of the cone operator (n x 1).
+    pub row_scale: &'a B::Matrix,
+    /// g o g (n x 1), in f64.
+    pub row_scale_squared: &'a <B::Wide as Backend>::Matrix,
+    /// Targets y (n x C).
+    pub y: &'a B::Matrix,
+}
+
+/// The right-hand side of (4a), kept in parts: b = blocks + Gt' rows + F' y / rho.
+///
+/// In f32 the sum must not be formed where M^-1 is applied to it (math.md section 3): each part has its own way
+/// through the factors.
+pub struct SystemRhs<'a, B: Backend> {
+    /// v - lambda (d x 2PC).
+    pub blocks: &'a B::Matrix,
+    /// s - nu (n x 2PC).
+    pub rows: &'a B::Matrix,
+}
+
+/// The solution of (4a) and what comes with it.
+pub struct SystemSolution<B: Backend> {
+    /// u (d x 2PC); on entry the warm start.
+    pub u: B::Matrix,
+    /// X u (n x 2PC).
+    pub xu: B::Matrix,
+    /// r = F u - y (n x C).
+    pub residual: B::Matrix,
+}
+
+/// The system (4a), A u = b with A = I + F'F/rho + Gt'Gt.
+pub trait MaskedSystem<B: Backend>: LinearOperator<B> {
+    /// The penalty rho.
+    fn penalty(&self) -> f64;
+    /// Sets rho; F and G stay.
+    fn set_penalty(&mut self, rho: f64);
+    /// The structure, for solvers that factor it.
+    fn blocks(&self) -> MaskedBlocks<'_, B>;
+    /// `out` = b of (4a).
+    fn assemble(&mut self, out: &mut B::Matrix, rhs: &SystemRhs<'_, B>) -> Result<(), LinalgError>;
+    /// From `solution.u`, its X u and F u - y.
+    fn complete(&mut self, solution: &mut SystemSolution<B>) -> Result<(), LinalgError>;
+}
+
+/// How a linear solve ended; never inferred from an iteration count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinearStatus {
+    /// The true residual is within the tolerance.
+    Converged,
+    /// The iteration limit came first.
+    IterationLimit,
+    /// The search direction lost its curvature to rounding, or the residual stopped falling above the tolerance.
+    Breakdown,
+    /// A number was not finite.
+    NonFinite,
+}
+
+/// What one linear solve did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LinearInfo {
+    /// How it ended.
+    pub status: LinearStatus,
+    /// Inner iterations; 0 for a direct solver.
+    pub iterations: usize,
+    /// True relative residual ||b - A u|| / ||b||; `None` for a direct solver, whose accuracy is that of its factors.
+    pub relative_residual: Option<f64>,
+}
+
+/// A solver of the u-update (4a).
+pub trait LinearSolver<B: Backend> {
+    /// The name that users choose it by.
+    fn name(&self) -> &'static str;
+    /// Does the work that does not depend on the right-hand side, for the operator's present penalty.
+    fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError>;
+    /// Sets the operator's penalty to `rho` and renews only what depends on it.
+    fn update_penalty(&mut self, system: &mut dyn MaskedSystem<B>, rho: f64) -> Result<(), LinalgError>;
+    /// Solves A u = b to the relative residual `tolerance`, warm-started at `solution.u`.
+    fn solve(
+        &mut self,
+        system: &mut dyn MaskedSystem<B>,
+        rhs: &SystemRhs<'_, B>,
+        tolerance: f64,
+        solution: &mut SystemSolution<B>,
+    ) -> Result<LinearInfo, LinalgError>;
+    /// Floating-point operations of one [`update_penalty`](LinearSolver::update_penalty) and of one
+    /// [`solve`](LinearSolver::solve): the price by which penalty changes are rationed.
+    fn flops(&self) -> SolverFlops;
+}
+
+/// Operation counts of a solver, see [`LinearSolver::flops`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SolverFlops {
+    /// Of one penalty change.
+    pub update: f64,
+    /// Of one solve.
+    pub solve: f64,
+}
