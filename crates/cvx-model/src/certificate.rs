@@ -1,0 +1,334 @@
+//! What is known of a solution: the network's own objective, a cone-feasible objective, and a lower bound.
+//!
+//! Everything here is computed in f64 from the samples, whatever the precision of the iteration.
+
+use crate::metrics::squared_loss;
+use crate::network::norm;
+use crate::operators::SystemOperator;
+use crate::program::ConvexProgram;
+use cvx_linalg::{Backend, BitMask, HostMatrix, LinalgError, MaskedSystem, Shape, Transpose};
+
+type WideMatrix<B> = <<B as Backend>::Wide as Backend>::Matrix;
+
+/// The recovered network's non-convex training objective.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NetworkValue {
+    /// loss + beta sum of block norms.
+    pub objective: f64,
+    /// 1/2 ||f - y||^2.
+    pub loss: f64,
+    /// Number of blocks that are not zero.
+    pub neurons: usize,
+    /// Predictions f (n x C).
+    pub prediction: HostMatrix,
+}
+
+/// A lower bound of the optimum of (P), and how far the multipliers were from dual feasible.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DualBound {
+    /// t xi'y - t^2 ||xi||^2 / 2, summed over the targets.
+    pub value: f64,
+    /// c, the largest block norm over beta; the bound is tight when it is 1.
+    pub ratio: f64,
+}
+
+/// A point that satisfies every cone of (P).
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeasiblePoint {
+    /// Its objective, at most 1/2 ||y||^2.
+    pub objective: f64,
+    /// Its blocks (d x 2PC).
+    pub blocks: HostMatrix,
+}
+
+/// The smallest tau >= 0 with e_a (xv_a + tau xh_a) >= 0 for all rows; infinite or NaN where there is none.
+fn steps_to_cone(bits: &BitMask, pattern: usize, xv: &[f64], xh: &[f64]) -> f64 {
+    xv.iter().zip(xh).enumerate().fold(0.0, |tau: f64, (a, (xv, xh))| {
+        let violation = if bits.get(a, pattern) { -xv } else { *xv };
+        if violation > 0.0 { tau.max(violation / xh.abs()) } else { tau }
+    })
+}
+
+/// (upper - bound)+ over `upper`, which is floored at 1e-9 of the zero network's objective so that rescaling y
+/// changes nothing.
+pub fn relative_gap(upper: f64, bound: f64, zero_objective: f64) -> f64 {
+    let gap = (upper - bound).max(0.0);
+    // y = 0: both sides are exactly 0.
+    if gap == 0.0 { 0.0 } else { gap / upper.max(1e-9 * zero_objective) }
+}
+
+/// Evaluates the certificate of math.md section 5, with scratch in f64 on the device.
+pub struct Certificate<'a, B: Backend> {
+    program: &'a ConvexProgram<B>,
+    wide: B::Wide,
+    /// d x 2PC.
+    blocks: WideMatrix<B>,
+    /// n x 2PC.
+    rows: WideMatrix<B>,
+    /// n x PC.
+    masked: WideMatrix<B>,
+    /// n x C.
+    prediction: WideMatrix<B>,
+    /// |x_a'h_i| (n x P), for the feasible point; made at its first use.
+    margins: Option<HostMatrix>,
+}
+
+impl<'a, B: Backend> Certificate<'a, B> {
+    /// The evaluator with its scratch.
+    ///
+    /// # Errors
+    /// When the device has no memory for the scratch.
+    pub fn new(program: &'a ConvexProgram<B>) -> Result<Self, LinalgError> {
+        let wide = program.backend().wide();
+        let (n, blocks, targets) = (program.n_samples(), program.n_blocks(), program.n_targets());
+        Ok(Certificate {
+            program,
+            blocks: wide.zeros(program.n_features(), blocks)?,
+            rows: wide.zeros(n, blocks)?,
+            masked: wide.zeros(n, blocks / 2)?,
+            prediction: wide.zeros(n, targets)?,
+            margins: None,
+            wide,
+        })
+    }
+
+    /// The objective of the network recovered from `v` (d x 2PC).
+    ///
+    /// # Errors
+    /// What the device meets.
+    pub fn network(&mut self, v: &B::Matrix) -> Result<NetworkValue, LinalgError> {
+        self.project(v)?;
+        let norms = self.wide.column_norms(&self.blocks)?;
+        self.wide.positive_part(1.0, &mut self.rows)?;
+        self.wide.masked_row_sum(None, &self.rows, &mut self.prediction)?;
+        let prediction = self.wide.download(&self.prediction)?;
+        let loss = squared_loss(&prediction, self.program.y_host());
+        Ok(NetworkValue {
+            objective: loss + self.program.beta() * norms.iter().sum::<f64>(),
+            loss,
+            neurons: norms.iter().filter(|&&norm| norm > 0.0).count(),
+            prediction,
+        })
+    }
+
+    /// rows = X v, with v widened into blocks.
+    fn project(&mut self, v: &B::Matrix) -> Result<(), LinalgError> {
+        self.program.backend().widen(v, &mut self.blocks)?;
+        let (xt, rows) = (self.program.xt_wide(), &mut self.rows);
+        self.wide.gemm(1.0, xt, Transpose::Yes, &self.blocks, Transpose::No, 0.0, rows)
+    }
+
+    /// The lower bound that xi = -`residual` (n x C) and the cone multipliers give. `multipliers` (n x 2PC) holds
+    /// e_i o g o eta_i with eta_i >= 0; any such eta is allowed, and the sign convention e_i is the pattern's own.
+    ///
+    /// # Errors
+    /// What the device meets.
+    pub fn dual(&mut self, residual: &B::Matrix, multipliers: &B::Matrix) -> Result<DualBound, LinalgError> {
+        let (program, backend) = (self.program, self.program.backend());
+        backend.widen(residual, &mut self.prediction)?;
+        backend.widen(multipliers, &mut self.rows)?;
+        self.bound_of_scratch(program)
+    }
+
+    /// The bound at xi = y, eta = 0: it proves a zero network optimal where beta is at least the gated beta_max,
+    /// which is its [`ratio`](DualBound::ratio) times beta.
+    ///
+    /// # Errors
+    /// What the device meets.
+    pub fn dual_at_zero(&mut self) -> Result<DualBound, LinalgError> {
+        let mut residual = self.program.y_host().clone();
+        residual.values_mut().iter_mut().for_each(|y| *y = -*y);
+        self.prediction = self.wide.upload(&residual)?;
+        self.wide.scale(0.0, &mut self.rows)?;
+        self.bound_of_scratch(self.program)
+    }
+
+    /// max over blocks of ||X'D_i y||: at this beta and above, the zero network is optimal. It is a closed-form upper
+    /// bound of beta_max.
+    ///
+    /// # Errors
+    /// What the device meets.
+    pub fn gated_beta_max(&mut self) -> Result<f64, LinalgError> {
+        self.dual_at_zero()?;
+        // dual_at_zero leaves the block gradients in the scratch.
+        Ok(self.wide.column_norms(&self.blocks)?.into_iter().fold(0.0, f64::max))
+    }
+
+    /// With the residual in `prediction` and the signed multipliers in `rows`.
+    fn bound_of_scratch(&mut self, program: &ConvexProgram<B>) -> Result<DualBound, LinalgError> {
+        let targets = program.n_targets();
+        // xi = -residual, hence the minus sign.
+        self.wide.masked_broadcast(program.mask(), -1.0, &self.prediction, &mut self.masked)?;
+        self.wide.add_pairs(targets, 1.0, &self.masked, &mut self.rows)?;
+        let (xt, blocks) = (program.xt_wide(), &mut self.blocks);
+        self.wide.gemm(1.0, xt, Transpose::No, &self.rows, Transpose::No, 0.0, blocks)?;
+        let norms = self.wide.column_norms(&self.blocks)?;
+        let residual = self.wide.download(&self.prediction)?;
+        let mut bound = DualBound { value: 0.0, ratio: 0.0 };
+        for (c, norms) in norms.chunks_exact(norms.len() / targets).enumerate() {
+            let largest = norms.iter().copied().fold(0.0, f64::max);
+            // beta = 0 admits no multiplier but one with zero blocks.
+            let ratio = if largest == 0.0 { 0.0 } else { largest / program.beta() };
+            let (xi_y, xi_xi) = (residual.col(c).iter().zip(program.y_host().col(c)))
+                .fold((0.0, 0.0), |(xi_y, xi_xi), (r, y)| (xi_y - r * y, xi_xi + r * r));
+            if xi_xi > 0.0 {
+                let t = (xi_y / xi_xi).min(1.0 / ratio).max(0.0);
+                bound.value += t * xi_y - 0.5 * t * t * xi_xi;
+            }
+            bound.ratio = bound.ratio.max(ratio);
+        }
+        Ok(bound)
+    }
+
+    /// A point of (P) near `v`: each block moves along its gate, which is interior to its cone, just until it is
+    /// feasible, and the blocks of each target are scaled by the best t >= 0.
+    ///
+    /// # Errors
+    /// What the device meets.
+    pub fn feasible_point(&mut self, v: &B::Matrix) -> Result<FeasiblePoint, LinalgError> {
+        let (program, patterns) = (self.program, self.program.patterns());
+        let (n, p) = (program.n_samples(), program.n_patterns());
+        let margins = match self.margins.take() {
+            Some(margins) => margins,
+            None => {
+                let gates = self.wide.upload(patterns.gates())?;
+                let mut product = self.wide.zeros(n, p)?;
+                self.wide.gemm(1.0, program.xt_wide(), Transpose::Yes, &gates, Transpose::No, 0.0, &mut product)?;
+                self.wide.download(&product)?
+            }
+        };
+        self.project(v)?;
+        let xv = self.wide.download(&self.rows)?;
+        let mut point = FeasiblePoint { objective: 0.0, blocks: self.wide.download(&self.blocks)? };
+        for c in 0..program.n_targets() {
+            let y = program.y_host().col(c);
+            let (mut prediction, mut norms) = (vec![0.0; n], 0.0);
+            let columns = 2 * c * p..2 * (c + 1) * p;
+            for j in columns.clone() {
+                let (i, block, xv) = (j % p, point.blocks.col_mut(j), xv.col(j));
+                let (gate, xh) = (patterns.gates().col(i), margins.col(i));
+                let tau = steps_to_cone(patterns.bits(), i, xv, xh);
+                let size = norm(block) + tau * norm(gate);
+                block.iter_mut().zip(gate).for_each(|(v, h)| *v += tau * h);
+                // Not feasible along h (a violated row where the gate is tied), or nothing left but rounding, which t
+                // would scale up: zero is feasible.
+                if !size.is_finite() || norm(block) <= 1e-8 * size {
+                    block.fill(0.0);
+                    continue;
+                }
+                norms += norm(block);
+                let side = if j < (2 * c + 1) * p { 1.0 } else { -1.0 };
+                for a in (0..n).filter(|&a| patterns.bits().get(a, i)) {
+                    prediction[a] += side * (xv[a] + tau * xh[a]);
+                }
+            }
+            let (f_y, f_f) = (prediction.iter().zip(y)).fold((0.0, 0.0), |(fy, ff), (f, y)| (fy + f * y, ff + f * f));
+            let decay = program.beta() * norms;
+            let t = if f_f > 0.0 { ((f_y - decay) / f_f).max(0.0) } else { 0.0 };
+            let loss: f64 = prediction.iter().zip(y).map(|(f, y)| (t * f - y) * (t * f - y)).sum();
+            point.objective += 0.5 * loss + t * decay;
+            columns.for_each(|j| point.blocks.col_mut(j).iter_mut().for_each(|value| *value *= t));
+        }
+        self.margins = Some(margins);
+        Ok(point)
+    }
+
+    /// ||b - A u|| / ||b|| of the u-update (4a), with b = `blocks` + Gt'`rows` + F'y/rho, all in f64.
+    ///
+    /// # Errors
+    /// What the device meets.
+    pub fn system_residual(
+        &mut self,
+        system: &SystemOperator<'_, B>,
+        u: &B::Matrix,
+        blocks: &B::Matrix,
+        rows: &B::Matrix,
+    ) -> Result<f64, LinalgError> {
+        let (program, wide) = (self.program, self.wide.clone());
+        let (n, columns, targets) = (program.n_samples(), program.n_blocks(), program.n_targets());
+        let mut g = wide.zeros(n, 1)?;
+        program.backend().widen(system.row_scale(), &mut g)?;
+        let (mut wide_rows, mut flipped) = (wide.zeros(n, columns)?, wide.zeros(n, columns)?);
+        let mut b = wide.zeros(program.n_features(), columns)?;
+        let y = wide.upload(program.y_host())?;
+
+        // b
+        program.backend().widen(rows, &mut wide_rows)?;
+        wide.sign_flip(program.mask(), &g, &wide_rows, &mut flipped)?;
+        wide.masked_broadcast(program.mask(), 1.0 / system.penalty(), &y, &mut self.masked)?;
+        wide.add_pairs(targets, 1.0, &self.masked, &mut flipped)?;
+        program.backend().widen(blocks, &mut b)?;
+        wide.gemm(1.0, program.xt_wide(), Transpose::No, &flipped, Transpose::No, 1.0, &mut b)?;
+        let size = wide.norm(&b)?;
+
+        // b - A u; project leaves u in self.blocks and X u in self.rows.
+        self.project(u)?;
+        wide.masked_row_sum(Some(program.mask()), &self.rows, &mut self.prediction)?;
+        wide.masked_broadcast(program.mask(), 1.0 / system.penalty(), &self.prediction, &mut self.masked)?;
+        wide.sign_flip(program.mask(), &g, &self.rows, &mut flipped)?;
+        wide.sign_flip(program.mask(), &g, &flipped, &mut self.rows)?;
+        wide.add_pairs(targets, 1.0, &self.masked, &mut self.rows)?;
+        wide.axpby(-1.0, &self.blocks, 1.0, &mut b)?;
+        wide.gemm(-1.0, program.xt_wide(), Transpose::No, &self.rows, Transpose::No, 1.0, &mut b)?;
+        let residual = wide.norm(&b)?;
+        Ok(if size > 0.0 { residual / size } else { residual })
+    }
+
+    /// Largest violation of a cone, max over rows and blocks of (-e_ai x_a'v_i)+ / (||x_a|| ||v_i||).
+    ///
+    /// # Errors
+    /// What the device meets.
+    pub fn cone_violation(&mut self, v: &B::Matrix) -> Result<f64, LinalgError> {
+        let program = self.program;
+        self.project(v)?;
+        let (xv, norms) = (self.wide.download(&self.rows)?, self.wide.column_norms(&self.blocks)?);
+        let mut worst: f64 = 0.0;
+        for (j, &norm) in norms.iter().enumerate().filter(|&(_, &norm)| norm > 0.0) {
+            for (a, (value, row_norm)) in xv.col(j).iter().zip(program.row_norms()).enumerate() {
+                let active = program.patterns().bits().get(a, j % program.n_patterns());
+                let violation = if active { -value } else { *value };
+                if violation > 0.0 {
+                    worst = worst.max(violation / (row_norm * norm));
+                }
+            }
+        }
+        Ok(worst)
+    }
+}
+
+/// Predictions of the blocks `v` (d x 2PC) on other samples, for watching a held-out set during training.
+pub struct HeldOut<B: Backend> {
+    xt: B::Matrix,
+    rows: B::Matrix,
+    prediction: B::Matrix,
+}
+
+impl<B: Backend> HeldOut<B> {
+    /// Puts transformed samples (d x n') on the device, for networks of `n_blocks` blocks and `n_targets` targets.
+    ///
+    /// # Errors
+    /// What the device meets.
+    pub fn new(backend: &B, xt: &HostMatrix, n_blocks: usize, n_targets: usize) -> Result<Self, LinalgError> {
+        Ok(HeldOut {
+            xt: backend.upload(xt)?,
+            rows: backend.zeros(xt.cols(), n_blocks)?,
+            prediction: backend.zeros(xt.cols(), n_targets)?,
+        })
+    }
+
+    /// Predictions (n' x C).
+    ///
+    /// # Errors
+    /// What the device meets.
+    pub fn predict(&mut self, backend: &B, v: &B::Matrix) -> Result<HostMatrix, LinalgError> {
+        backend.gemm(1.0, &self.xt, Transpose::Yes, v, Transpose::No, 0.0, &mut self.rows)?;
+        backend.positive_part(1.0, &mut self.rows)?;
+        backend.masked_row_sum(None, &self.rows, &mut self.prediction)?;
+        backend.download(&self.prediction)
+    }
+
+    /// Number of samples.
+    pub fn n_samples(&self) -> usize {
+        self.xt.cols()
+    }
+}

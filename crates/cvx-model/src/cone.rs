@@ -1,0 +1,72 @@
+//! Projection onto the pattern cones, and with it beta_max.
+
+use crate::program::{ConvexProgram, RowScale};
+use cvx_linalg::{Backend, Half, HostMatrix, LinalgError, Transpose};
+
+/// From which beta on the zero network is optimal.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BetaMax {
+    /// max ||X'D_i y||, the closed-form upper bound.
+    pub gated: f64,
+    /// max || projection of +-X'D_i y onto its cone ||, from above: the bound that the multipliers found so far prove.
+    pub upper: f64,
+}
+
+/// Weight of the cone against distance in the projection; any positive number gives the same limit.
+const SIGMA: f64 = 1.0;
+
+/// beta_max of the programme: projects +-X'D_i y onto {w : (2 D_i - I) X w >= 0} by ADMM, in f64. By Moreau, the
+/// projection is w + X'(e o eta) at the best eta >= 0, so every iterate gives an upper bound; stops when the bound has
+/// not fallen by `tolerance` (relative) in 100 iterations.
+///
+/// Meant for small problems and for tests: the gated value costs one product.
+///
+/// # Errors
+/// What the device meets.
+pub fn beta_max<B: Backend>(program: &ConvexProgram<B>, tolerance: f64) -> Result<BetaMax, LinalgError> {
+    let wide = program.backend().wide();
+    let (n, d, blocks) = (program.n_samples(), program.n_features(), program.n_blocks());
+    let weights = RowScale::Normalised { sigma: SIGMA }.weights(program.row_norms());
+    let squared = HostMatrix::from_fn(n, 1, |a, _| weights[(a, 0)].powi(2));
+    let (weights, squared) = (wide.upload(&weights)?, wide.upload(&squared)?);
+    let mut factor = wide.zeros(d, d)?;
+    wide.weighted_gram(program.xt_wide(), &squared, 1.0, &mut factor)?;
+    wide.cholesky(&mut factor)?;
+
+    // gradients = +-X'D_i y.
+    let (mut rows, mut masked) = (wide.zeros(n, blocks)?, wide.zeros(n, blocks / 2)?);
+    let y = wide.upload(program.y_host())?;
+    wide.masked_broadcast(program.mask(), 1.0, &y, &mut masked)?;
+    wide.add_pairs(program.n_targets(), 1.0, &masked, &mut rows)?;
+    let mut gradients = wide.zeros(d, blocks)?;
+    wide.gemm(1.0, program.xt_wide(), Transpose::No, &rows, Transpose::No, 0.0, &mut gradients)?;
+    let largest = |norms: Vec<f64>| norms.into_iter().fold(0.0, f64::max);
+    let gated = largest(wide.column_norms(&gradients)?);
+
+    let (mut s, mut nu) = (wide.zeros(n, blocks)?, wide.zeros(n, blocks)?);
+    let (mut x, mut slack) = (wide.zeros(d, blocks)?, wide.zeros(n, blocks)?);
+    let (mut upper, mut mark) = (gated, gated);
+    for iteration in 1.. {
+        // x = M^-1 (gradient + Gt'(s - nu)).
+        wide.copy(&s, &mut slack)?;
+        wide.axpby(-1.0, &nu, 1.0, &mut slack)?;
+        wide.sign_flip(program.mask(), &weights, &slack, &mut rows)?;
+        wide.copy(&gradients, &mut x)?;
+        wide.gemm(1.0, program.xt_wide(), Transpose::No, &rows, Transpose::No, 1.0, &mut x)?;
+        wide.solve(&factor, Half::Both, &mut x)?;
+        wide.gemm(1.0, program.xt_wide(), Transpose::Yes, &x, Transpose::No, 0.0, &mut rows)?;
+        wide.slack_step(program.mask(), &weights, &rows, 1.6, 1.0, &mut s, &mut nu)?;
+        // The residual gradient + Gt'(-nu), whose norm bounds the projection's.
+        wide.sign_flip(program.mask(), &weights, &nu, &mut rows)?;
+        wide.copy(&gradients, &mut x)?;
+        wide.gemm(-1.0, program.xt_wide(), Transpose::No, &rows, Transpose::No, 1.0, &mut x)?;
+        upper = upper.min(largest(wide.column_norms(&x)?));
+        if iteration % 100 == 0 {
+            if upper >= mark * (1.0 - tolerance) {
+                break;
+            }
+            mark = upper;
+        }
+    }
+    Ok(BetaMax { gated, upper })
+}

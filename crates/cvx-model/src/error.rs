@@ -1,0 +1,77 @@
+//! What can be wrong with the data or the problem, said before any work starts.
+
+use thiserror::Error;
+
+/// An argument that cannot be worked with, named with its place.
+#[derive(Clone, Debug, Error, PartialEq)]
+pub enum ModelError {
+    /// Nothing to work on.
+    #[error("there are no {what}: give at least one")]
+    Empty {
+        /// What is missing.
+        what: &'static str,
+    },
+    /// Two lengths that must agree do not.
+    #[error("{what} has the wrong size: expected {expected}, found {found}")]
+    Shape {
+        /// The argument.
+        what: &'static str,
+        /// The size that would fit.
+        expected: String,
+        /// The size it has.
+        found: String,
+    },
+    /// A NaN or an infinity, or a number too large for the chosen precision.
+    #[error("{what} is not a finite number at row {row}, column {column} (counted from 0): remove or replace it")]
+    NonFinite {
+        /// The argument.
+        what: &'static str,
+        /// Row, from 0.
+        row: usize,
+        /// Column, from 0.
+        column: usize,
+    },
+    /// A number outside its range.
+    #[error("{name} is {value}, but it must be {range}")]
+    OutOfRange {
+        /// The argument.
+        name: &'static str,
+        /// Its value.
+        value: f64,
+        /// The numbers that are allowed.
+        range: &'static str,
+    },
+    /// Labels are needed, and the data have none.
+    #[error("the data have no labels: add a label column, or use them for prediction only")]
+    NoLabels,
+    /// Fewer than two classes in the training labels.
+    #[error("the training labels hold a single class, '{}': a classifier needs samples of at least two", class.escape_debug())]
+    SingleClass {
+        /// The one class.
+        class: String,
+    },
+    /// A two-class task with another number of classes.
+    #[error(
+        "the task is binary, but the labels hold {found} classes: choose two with --classes, or train with --task multiclass"
+    )]
+    NotBinary {
+        /// Number of classes in the labels.
+        found: usize,
+    },
+    /// A class that the data (or the model) do not know.
+    #[error("unknown class '{}': the classes are {}", class.escape_debug(), known.join(", ").escape_debug())]
+    UnknownClass {
+        /// The name asked for.
+        class: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// A regression on class names.
+    #[error("the label '{}' at row {row} (counted from 0) is not a number: a regression needs numbers", label.escape_debug())]
+    NotNumeric {
+        /// The label.
+        label: String,
+        /// Row, from 0.
+        row: usize,
+    },
+}

@@ -1,0 +1,35 @@
+//! Loss and accuracy of predictions.
+
+use crate::targets::Task;
+use cvx_linalg::HostMatrix;
+
+/// 1/2 ||prediction - y||^2, no 1/n: the loss term of (P).
+pub fn squared_loss(prediction: &HostMatrix, y: &HostMatrix) -> f64 {
+    let squares = prediction.values().iter().zip(y.values()).map(|(f, y)| (f - y) * (f - y));
+    0.5 * squares.sum::<f64>()
+}
+
+/// Share of samples whose predicted class is the one that `y` encodes; `None` for a regression.
+pub fn accuracy(task: &Task, prediction: &HostMatrix, y: &HostMatrix) -> Option<f64> {
+    let row = |matrix: &HostMatrix, a: usize| (0..matrix.cols()).map(|c| matrix[(a, c)]).collect::<Vec<_>>();
+    let mut correct = 0;
+    for a in 0..y.rows() {
+        correct += usize::from(task.class_of(&row(prediction, a))? == task.class_of(&row(y, a))?);
+    }
+    Some(correct as f64 / y.rows() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loss_is_half_the_squares_and_accuracy_counts_classes() {
+        let task = Task::Multiclass { classes: ["a", "b"].map(String::from).into(), majority: 0 };
+        let y = HostMatrix::from_vec(2, 2, vec![1.0, -1.0, -1.0, 1.0]);
+        let prediction = HostMatrix::from_vec(2, 2, vec![0.5, 0.2, -1.0, 0.1]);
+        assert_eq!(squared_loss(&prediction, &y), 0.5 * (0.25 + 1.44 + 0.81));
+        assert_eq!(accuracy(&task, &prediction, &y), Some(0.5));
+        assert_eq!(accuracy(&Task::Regression { columns: 2 }, &prediction, &y), None);
+    }
+}

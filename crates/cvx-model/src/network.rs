@@ -1,0 +1,68 @@
+//! The two-layer network that a point of the programme stands for.
+
+use cvx_linalg::{Backend, HostMatrix, LinalgError, Shape, Transpose};
+
+/// f(x) = sum_j (x'w1_j)_+ w2_j, on transformed features.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReluNetwork {
+    /// First layer, one column per neuron (d x m).
+    pub w1: HostMatrix,
+    /// Second layer, one row per neuron (m x C).
+    pub w2: HostMatrix,
+}
+
+impl ReluNetwork {
+    /// The network of `v` (d x 2PC): a block with ||v_i|| > 0 becomes a neuron w1 = v_i / sqrt(||v_i||) with
+    /// w2 = +-sqrt(||v_i||) for its target, + for the first P blocks of a target and - for the others
+    /// (Pilanci & Ergen 2020, theorem 1).
+    pub fn from_blocks(v: &HostMatrix, n_patterns: usize, n_targets: usize) -> Self {
+        let norms: Vec<f64> = (0..v.cols()).map(|j| norm(v.col(j))).collect();
+        let active: Vec<usize> = (0..v.cols()).filter(|&j| norms[j] > 0.0).collect();
+        let mut network = ReluNetwork {
+            w1: HostMatrix::zeros(v.rows(), active.len()),
+            w2: HostMatrix::zeros(active.len(), n_targets),
+        };
+        for (neuron, &j) in active.iter().enumerate() {
+            let root = norms[j].sqrt();
+            for (weight, value) in network.w1.col_mut(neuron).iter_mut().zip(v.col(j)) {
+                *weight = value / root;
+            }
+            let (target, negative) = (j / (2 * n_patterns), j / n_patterns % 2 == 1);
+            network.w2[(neuron, target)] = if negative { -root } else { root };
+        }
+        network
+    }
+
+    /// Number of neurons m.
+    pub fn n_neurons(&self) -> usize {
+        self.w1.cols()
+    }
+
+    /// Predictions (n x C) for transformed samples as columns (d x n), on a device.
+    ///
+    /// # Errors
+    /// When the shapes do not fit or the device cannot do its part.
+    pub fn predict<B: Backend>(&self, backend: &B, xt: &B::Matrix) -> Result<HostMatrix, LinalgError> {
+        let n = xt.cols();
+        if self.n_neurons() == 0 {
+            return Ok(HostMatrix::zeros(n, self.w2.cols()));
+        }
+        let (w1, w2) = (backend.upload(&self.w1)?, backend.upload(&self.w2)?);
+        let mut hidden = backend.zeros(n, self.n_neurons())?;
+        let mut out = backend.zeros(n, self.w2.cols())?;
+        backend.gemm(1.0, xt, Transpose::Yes, &w1, Transpose::No, 0.0, &mut hidden)?;
+        backend.positive_part(1.0, &mut hidden)?;
+        backend.gemm(1.0, &hidden, Transpose::No, &w2, Transpose::No, 0.0, &mut out)?;
+        backend.download(&out)
+    }
+
+    /// beta/2 sum_j (||w1_j||^2 + ||w2_j||^2), the weight decay.
+    pub fn weight_decay(&self, beta: f64) -> f64 {
+        let squares = |matrix: &HostMatrix| matrix.values().iter().map(|w| w * w).sum::<f64>();
+        0.5 * beta * (squares(&self.w1) + squares(&self.w2))
+    }
+}
+
+pub(crate) fn norm(x: &[f64]) -> f64 {
+    x.iter().map(|x| x * x).sum::<f64>().sqrt()
+}

@@ -1,0 +1,191 @@
+//! F, G and A without ever forming them: two products with X each, masks and signs in between.
+
+use crate::program::{ConvexProgram, RowScale};
+use cvx_linalg::{
+    Backend, HostMatrix, LinalgError, LinearOperator, MaskedBlocks, MaskedSystem, SystemRhs, SystemSolution, Transpose,
+};
+
+/// F u = sum_i D_i X (u_i^+ - u_i^-): what the convex model predicts (d x 2PC -> n x C).
+#[doc(alias = "F")]
+pub struct PredictionOperator<'a, B: Backend> {
+    program: &'a ConvexProgram<B>,
+    xu: B::Matrix,
+    masked: B::Matrix,
+}
+
+impl<'a, B: Backend> PredictionOperator<'a, B> {
+    /// The operator with its scratch.
+    ///
+    /// # Errors
+    /// When the device has no memory for the scratch.
+    pub fn new(program: &'a ConvexProgram<B>) -> Result<Self, LinalgError> {
+        let (n, backend) = (program.n_samples(), program.backend());
+        Ok(PredictionOperator {
+            program,
+            xu: backend.zeros(n, program.n_blocks())?,
+            masked: backend.zeros(n, program.n_blocks() / 2)?,
+        })
+    }
+}
+
+impl<B: Backend> LinearOperator<B> for PredictionOperator<'_, B> {
+    fn input_shape(&self) -> (usize, usize) {
+        (self.program.n_features(), self.program.n_blocks())
+    }
+    fn output_shape(&self) -> (usize, usize) {
+        (self.program.n_samples(), self.program.n_targets())
+    }
+    fn apply(&mut self, out: &mut B::Matrix, u: &B::Matrix) -> Result<(), LinalgError> {
+        let (program, backend) = (self.program, self.program.backend());
+        backend.gemm(1.0, program.xt(), Transpose::Yes, u, Transpose::No, 0.0, &mut self.xu)?;
+        backend.masked_row_sum(Some(program.mask()), &self.xu, out)
+    }
+    fn apply_adjoint(&mut self, out: &mut B::Matrix, r: &B::Matrix) -> Result<(), LinalgError> {
+        let (program, backend) = (self.program, self.program.backend());
+        backend.masked_broadcast(program.mask(), 1.0, r, &mut self.masked)?;
+        backend.scale(0.0, &mut self.xu)?;
+        backend.add_pairs(program.n_targets(), 1.0, &self.masked, &mut self.xu)?;
+        backend.gemm(1.0, program.xt(), Transpose::No, &self.xu, Transpose::No, 0.0, out)
+    }
+}
+
+/// Gt u = diag(g) (2 D_i - I) X u per block: non-negative exactly on the cones (d x 2PC -> n x 2PC).
+#[doc(alias = "G")]
+pub struct ConeOperator<'a, B: Backend> {
+    program: &'a ConvexProgram<B>,
+    row_scale: B::Matrix,
+    xu: B::Matrix,
+}
+
+impl<'a, B: Backend> ConeOperator<'a, B> {
+    /// The operator with its row weights and scratch.
+    ///
+    /// # Errors
+    /// When the device has no memory for the scratch.
+    pub fn new(program: &'a ConvexProgram<B>, row_scale: RowScale) -> Result<Self, LinalgError> {
+        let backend = program.backend();
+        Ok(ConeOperator {
+            program,
+            row_scale: backend.upload(&row_scale.weights(program.row_norms()))?,
+            xu: backend.zeros(program.n_samples(), program.n_blocks())?,
+        })
+    }
+}
+
+impl<B: Backend> LinearOperator<B> for ConeOperator<'_, B> {
+    fn input_shape(&self) -> (usize, usize) {
+        (self.program.n_features(), self.program.n_blocks())
+    }
+    fn output_shape(&self) -> (usize, usize) {
+        (self.program.n_samples(), self.program.n_blocks())
+    }
+    fn apply(&mut self, out: &mut B::Matrix, u: &B::Matrix) -> Result<(), LinalgError> {
+        let (program, backend) = (self.program, self.program.backend());
+        backend.gemm(1.0, program.xt(), Transpose::Yes, u, Transpose::No, 0.0, &mut self.xu)?;
+        backend.sign_flip(program.mask(), &self.row_scale, &self.xu, out)
+    }
+    fn apply_adjoint(&mut self, out: &mut B::Matrix, s: &B::Matrix) -> Result<(), LinalgError> {
+        let (program, backend) = (self.program, self.program.backend());
+        backend.sign_flip(program.mask(), &self.row_scale, s, &mut self.xu)?;
+        backend.gemm(1.0, program.xt(), Transpose::No, &self.xu, Transpose::No, 0.0, out)
+    }
+}
+
+/// A = I + F'F/rho + Gt'Gt, the matrix of the u-update (4a) (d x 2PC -> d x 2PC).
+#[doc(alias = "A")]
+pub struct SystemOperator<'a, B: Backend> {
+    program: &'a ConvexProgram<B>,
+    rho: f64,
+    row_scale: B::Matrix,
+    row_scale_squared: <B::Wide as Backend>::Matrix,
+    xu: B::Matrix,
+    flipped: B::Matrix,
+    masked: B::Matrix,
+    prediction: B::Matrix,
+}
+
+impl<'a, B: Backend> SystemOperator<'a, B> {
+    /// The operator with its row weights and scratch.
+    ///
+    /// # Errors
+    /// When the device has no memory for the scratch.
+    pub fn new(program: &'a ConvexProgram<B>, row_scale: RowScale, rho: f64) -> Result<Self, LinalgError> {
+        let (n, backend) = (program.n_samples(), program.backend());
+        let weights = row_scale.weights(program.row_norms());
+        let squared = HostMatrix::from_fn(n, 1, |a, _| weights[(a, 0)].powi(2));
+        Ok(SystemOperator {
+            program,
+            rho,
+            row_scale: backend.upload(&weights)?,
+            row_scale_squared: backend.wide().upload(&squared)?,
+            xu: backend.zeros(n, program.n_blocks())?,
+            flipped: backend.zeros(n, program.n_blocks())?,
+            masked: backend.zeros(n, program.n_blocks() / 2)?,
+            prediction: backend.zeros(n, program.n_targets())?,
+        })
+    }
+
+    /// The row weights g (n x 1).
+    pub fn row_scale(&self) -> &B::Matrix {
+        &self.row_scale
+    }
+}
+
+impl<B: Backend> LinearOperator<B> for SystemOperator<'_, B> {
+    fn input_shape(&self) -> (usize, usize) {
+        (self.program.n_features(), self.program.n_blocks())
+    }
+    fn output_shape(&self) -> (usize, usize) {
+        self.input_shape()
+    }
+    fn apply(&mut self, out: &mut B::Matrix, u: &B::Matrix) -> Result<(), LinalgError> {
+        let (program, backend) = (self.program, self.program.backend());
+        backend.gemm(1.0, program.xt(), Transpose::Yes, u, Transpose::No, 0.0, &mut self.xu)?;
+        backend.masked_row_sum(Some(program.mask()), &self.xu, &mut self.prediction)?;
+        // Gt'Gt: the signs cancel and g comes twice, so X u only gains the weight g^2.
+        backend.sign_flip(program.mask(), &self.row_scale, &self.xu, &mut self.flipped)?;
+        backend.sign_flip(program.mask(), &self.row_scale, &self.flipped, &mut self.xu)?;
+        backend.masked_broadcast(program.mask(), 1.0 / self.rho, &self.prediction, &mut self.masked)?;
+        backend.add_pairs(program.n_targets(), 1.0, &self.masked, &mut self.xu)?;
+        backend.copy(u, out)?;
+        backend.gemm(1.0, program.xt(), Transpose::No, &self.xu, Transpose::No, 1.0, out)
+    }
+    fn apply_adjoint(&mut self, out: &mut B::Matrix, u: &B::Matrix) -> Result<(), LinalgError> {
+        self.apply(out, u)
+    }
+}
+
+impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
+    fn penalty(&self) -> f64 {
+        self.rho
+    }
+    fn set_penalty(&mut self, rho: f64) {
+        self.rho = rho;
+    }
+    fn blocks(&self) -> MaskedBlocks<'_, B> {
+        MaskedBlocks {
+            backend: self.program.backend(),
+            xt: self.program.xt(),
+            xt_wide: self.program.xt_wide(),
+            mask: self.program.mask(),
+            n_patterns: self.program.n_patterns(),
+            row_scale: &self.row_scale,
+            row_scale_squared: &self.row_scale_squared,
+            y: self.program.y(),
+        }
+    }
+    fn assemble(&mut self, out: &mut B::Matrix, rhs: &SystemRhs<'_, B>) -> Result<(), LinalgError> {
+        let (program, backend) = (self.program, self.program.backend());
+        backend.sign_flip(program.mask(), &self.row_scale, rhs.rows, &mut self.xu)?;
+        backend.masked_broadcast(program.mask(), 1.0 / self.rho, program.y(), &mut self.masked)?;
+        backend.add_pairs(program.n_targets(), 1.0, &self.masked, &mut self.xu)?;
+        backend.copy(rhs.blocks, out)?;
+        backend.gemm(1.0, program.xt(), Transpose::No, &self.xu, Transpose::No, 1.0, out)
+    }
+    fn complete(&mut self, solution: &mut SystemSolution<B>) -> Result<(), LinalgError> {
+        let (program, backend) = (self.program, self.program.backend());
+        backend.gemm(1.0, program.xt(), Transpose::Yes, &solution.u, Transpose::No, 0.0, &mut solution.xu)?;
+        backend.masked_row_sum(Some(program.mask()), &solution.xu, &mut solution.residual)?;
+        backend.axpby(-1.0, program.y(), 1.0, &mut solution.residual)
+    }
+}

@@ -1,0 +1,143 @@
+//! Activation patterns d_i = 1\[X h_i >= 0\] of sampled or given gates.
+
+use crate::error::ModelError;
+use cvx_linalg::{Backend, BitMask, HostMatrix, LinalgError, Transpose};
+use rand::SeedableRng;
+use rand_distr::{Distribution, StandardNormal};
+use std::collections::HashSet;
+
+/// Gates and their distinct patterns, in the order of the gates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PatternSet {
+    gates: HostMatrix,
+    bits: BitMask,
+    merged: usize,
+}
+
+impl PatternSet {
+    /// `count` standard normal gates of length d, one column each; a longer draw begins with the shorter one.
+    pub fn sample_gates(n_features: usize, count: usize, seed: u64) -> HostMatrix {
+        let mut rng = rand_pcg::Pcg64::seed_from_u64(seed);
+        HostMatrix::from_fn(n_features, count, |_, _| StandardNormal.sample(&mut rng))
+    }
+
+    /// The patterns of `gates` (d x P) on the samples `xt_wide` (d x n). Gates with a pattern that is already there
+    /// are merged into it, those that leave every sample inactive are dropped: their blocks of F are zero.
+    ///
+    /// If no pattern were left, the gates are turned around once: -h switches on every sample that h leaves inactive.
+    ///
+    /// # Errors
+    /// Whatever the product X H meets on the device.
+    pub fn from_gates<B: Backend>(backend: &B, xt_wide: &B::Matrix, gates: &HostMatrix) -> Result<Self, LinalgError> {
+        let set = Self::distinct(backend, xt_wide, gates)?;
+        if set.bits.cols() > 0 {
+            return Ok(set);
+        }
+        let turned = HostMatrix::from_fn(gates.rows(), gates.cols(), |i, j| -gates[(i, j)]);
+        Self::distinct(backend, xt_wide, &turned)
+    }
+
+    fn distinct<B: Backend>(backend: &B, xt_wide: &B::Matrix, gates: &HostMatrix) -> Result<Self, LinalgError> {
+        use cvx_linalg::Shape;
+        let mut product = backend.zeros(xt_wide.cols(), gates.cols())?;
+        let device_gates = backend.upload(gates)?;
+        backend.gemm(1.0, xt_wide, Transpose::Yes, &device_gates, Transpose::No, 0.0, &mut product)?;
+        let product = backend.download(&product)?;
+        let all = BitMask::from_fn(product.rows(), product.cols(), |a, i| product[(a, i)] >= 0.0);
+        let mut seen = HashSet::new();
+        let kept: Vec<usize> = (0..all.cols()).filter(|&i| all.count(i) > 0 && seen.insert(all.column(i))).collect();
+        Ok(PatternSet {
+            gates: HostMatrix::from_fn(gates.rows(), kept.len(), |row, i| gates[(row, kept[i])]),
+            bits: BitMask::from_fn(all.rows(), kept.len(), |a, i| all.get(a, kept[i])),
+            merged: all.cols() - kept.len(),
+        })
+    }
+
+    /// The gates that were kept (d x P).
+    pub fn gates(&self) -> &HostMatrix {
+        &self.gates
+    }
+
+    /// The patterns (n x P): bit (a, i) says x_a'h_i >= 0.
+    pub fn bits(&self) -> &BitMask {
+        &self.bits
+    }
+
+    /// Number of patterns P.
+    pub fn len(&self) -> usize {
+        self.bits.cols()
+    }
+
+    /// Whether there is no pattern.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of gates that were merged or dropped.
+    pub fn merged(&self) -> usize {
+        self.merged
+    }
+}
+
+/// Checks gates that a user gives: one column per pattern, d rows, all finite.
+///
+/// # Errors
+/// [`ModelError::Empty`], [`ModelError::Shape`], [`ModelError::NonFinite`].
+pub(crate) fn check_gates(gates: &HostMatrix, n_features: usize) -> Result<(), ModelError> {
+    if gates.cols() == 0 {
+        return Err(ModelError::Empty { what: "gates" });
+    }
+    if gates.rows() != n_features {
+        return Err(ModelError::Shape {
+            what: "gates",
+            expected: format!("{n_features} rows, one per feature (the bias among them)"),
+            found: gates.rows().to_string(),
+        });
+    }
+    match gates.values().iter().position(|value| !value.is_finite()) {
+        None => Ok(()),
+        Some(at) => Err(ModelError::NonFinite { what: "gates", row: at % gates.rows(), column: at / gates.rows() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cvx_linalg::Cpu;
+
+    fn patterns(xt: &HostMatrix, gates: &HostMatrix) -> PatternSet {
+        let cpu = Cpu::<f64>::new();
+        PatternSet::from_gates(&cpu, &cpu.upload(xt).unwrap(), gates).unwrap()
+    }
+
+    #[test]
+    fn r7_duplicates_and_zero_patterns_are_merged_in_stable_order() {
+        let xt = HostMatrix::from_vec(1, 3, vec![1.0, -1.0, 2.0]);
+        let gates = HostMatrix::from_vec(1, 4, vec![0.5, 3.0, -1.0, -0.1]);
+        let set = patterns(&xt, &gates);
+        assert_eq!((set.len(), set.merged()), (2, 2));
+        assert_eq!(set.gates().values(), [0.5, -1.0]);
+        let zero = patterns(&HostMatrix::from_vec(1, 2, vec![1.0, 2.0]), &HostMatrix::from_vec(1, 2, vec![-1.0, 2.0]));
+        assert_eq!(zero.gates().values(), [2.0]);
+    }
+
+    #[test]
+    fn r8_a_zero_row_and_a_tie_count_as_active() {
+        let xt = HostMatrix::from_vec(2, 3, vec![0.0, 0.0, 1.0, -1.0, -1.0, 0.0]);
+        let set = patterns(&xt, &HostMatrix::from_vec(2, 1, vec![1.0, 1.0]));
+        assert_eq!((0..3).map(|a| set.bits().get(a, 0)).collect::<Vec<_>>(), [true, true, false]);
+    }
+
+    #[test]
+    fn a_draw_of_inactive_gates_is_turned_around() {
+        let set = patterns(&HostMatrix::from_vec(1, 1, vec![2.0]), &HostMatrix::from_vec(1, 1, vec![-3.0]));
+        assert_eq!(set.gates().values(), [3.0]);
+    }
+
+    #[test]
+    fn a_longer_draw_begins_with_the_shorter_one() {
+        let (short, long) = (PatternSet::sample_gates(4, 3, 7), PatternSet::sample_gates(4, 9, 7));
+        assert_eq!(short.values(), &long.values()[..12]);
+        assert_ne!(short.values(), PatternSet::sample_gates(4, 3, 8).values());
+    }
+}

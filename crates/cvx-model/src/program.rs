@@ -1,0 +1,192 @@
+//! The programme (P) on a device: samples, patterns, targets and beta.
+
+use crate::error::ModelError;
+use crate::patterns::{PatternSet, check_gates};
+use cvx_linalg::{Backend, HostMatrix, LinalgError, Shape};
+
+/// min 1/2 ||F u - y||^2 + beta sum ||u_block||, (2 D_i - I) X u_block >= 0: equation (P).
+pub struct ConvexProgram<B: Backend> {
+    backend: B,
+    xt: B::Matrix,
+    xt_wide: <B::Wide as Backend>::Matrix,
+    y: B::Matrix,
+    y_host: HostMatrix,
+    patterns: PatternSet,
+    mask: B::Mask,
+    beta: f64,
+    /// ||x_a|| for each sample.
+    row_norms: Vec<f64>,
+}
+
+impl<B: Backend> ConvexProgram<B> {
+    /// Puts the programme on the device of `backend`.
+    ///
+    /// * `xt`: transformed samples as columns (d x n); `y`: targets (n x C);
+    /// * `gates`: d x P, sampled with [`PatternSet::sample_gates`] or the user's own;
+    /// * `beta`: weight of the group norm, any number >= 0.
+    ///
+    /// # Errors
+    /// [`ProgramError::Model`] for arguments that do not fit, before anything is allocated on the device;
+    /// [`ProgramError::Linalg`] for what the device meets, such as samples that overflow its precision (R1).
+    pub fn new(
+        backend: B,
+        xt: &HostMatrix,
+        y: HostMatrix,
+        gates: &HostMatrix,
+        beta: f64,
+    ) -> Result<Self, ProgramError> {
+        check_gates(gates, xt.rows())?;
+        check_beta(beta)?;
+        if xt.rows() == 0 || xt.cols() == 0 {
+            return Err(ModelError::Empty { what: "samples" }.into());
+        }
+        if y.rows() != xt.cols() || y.cols() == 0 {
+            return Err(ModelError::Shape {
+                what: "y",
+                expected: format!("{} targets, one per sample", xt.cols()),
+                found: y.rows().to_string(),
+            }
+            .into());
+        }
+        let wide = backend.wide();
+        // Samples are columns on the device, but rows to the user.
+        let name_x = |error| name_non_finite(error, "x (normalised, in the chosen precision)", true);
+        let name_y = |error| name_non_finite(error, "y (in the chosen precision)", false);
+        let (device_xt, device_y) = (backend.upload(xt).map_err(name_x)?, backend.upload(&y).map_err(name_y)?);
+        let xt_wide = wide.upload(xt)?;
+        let patterns = PatternSet::from_gates(&wide, &xt_wide, gates)?;
+        Ok(ConvexProgram {
+            xt: device_xt,
+            xt_wide,
+            y: device_y,
+            mask: backend.upload_mask(patterns.bits())?,
+            row_norms: (0..xt.cols()).map(|a| xt.col(a).iter().map(|x| x * x).sum::<f64>().sqrt()).collect(),
+            y_host: y,
+            patterns,
+            beta,
+            backend,
+        })
+    }
+
+    /// The device.
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+    /// Samples as columns (d x n), in storage precision.
+    pub fn xt(&self) -> &B::Matrix {
+        &self.xt
+    }
+    /// Samples as columns (d x n), in f64.
+    pub fn xt_wide(&self) -> &<B::Wide as Backend>::Matrix {
+        &self.xt_wide
+    }
+    /// Targets (n x C) on the device.
+    pub fn y(&self) -> &B::Matrix {
+        &self.y
+    }
+    /// Targets (n x C) on the host.
+    pub fn y_host(&self) -> &HostMatrix {
+        &self.y_host
+    }
+    /// Gates and patterns.
+    pub fn patterns(&self) -> &PatternSet {
+        &self.patterns
+    }
+    /// The patterns on the device.
+    pub fn mask(&self) -> &B::Mask {
+        &self.mask
+    }
+    /// The weight of the group norm.
+    pub fn beta(&self) -> f64 {
+        self.beta
+    }
+    /// Sets the weight of the group norm; nothing else depends on it.
+    ///
+    /// # Errors
+    /// [`ModelError::OutOfRange`] for a negative or non-finite number.
+    pub fn set_beta(&mut self, beta: f64) -> Result<(), ModelError> {
+        check_beta(beta)?;
+        self.beta = beta;
+        Ok(())
+    }
+    /// ||x_a|| for each sample.
+    pub fn row_norms(&self) -> &[f64] {
+        &self.row_norms
+    }
+    /// n.
+    pub fn n_samples(&self) -> usize {
+        self.xt.cols()
+    }
+    /// d, the bias among them.
+    pub fn n_features(&self) -> usize {
+        self.xt.rows()
+    }
+    /// P.
+    pub fn n_patterns(&self) -> usize {
+        self.patterns.len()
+    }
+    /// C.
+    pub fn n_targets(&self) -> usize {
+        self.y_host.cols()
+    }
+    /// 2 P C, the number of blocks.
+    pub fn n_blocks(&self) -> usize {
+        2 * self.n_patterns() * self.n_targets()
+    }
+    /// 1/2 ||y||^2, the objective of the zero network.
+    pub fn zero_objective(&self) -> f64 {
+        0.5 * self.y_host.values().iter().map(|y| y * y).sum::<f64>()
+    }
+}
+
+fn check_beta(beta: f64) -> Result<(), ModelError> {
+    if beta.is_finite() && beta >= 0.0 {
+        return Ok(());
+    }
+    Err(ModelError::OutOfRange { name: "beta", value: beta, range: "a finite number that is 0 or larger" })
+}
+
+/// Why a programme could not be set up.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ProgramError {
+    /// An argument does not fit.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The device could not do its part.
+    #[error(transparent)]
+    Linalg(#[from] LinalgError),
+}
+
+/// Says which argument a number that overflows the storage precision belongs to.
+fn name_non_finite(error: LinalgError, what: &'static str, transposed: bool) -> ProgramError {
+    match error {
+        LinalgError::NonFinite { row, column, .. } => {
+            let (row, column) = if transposed { (column, row) } else { (row, column) };
+            ModelError::NonFinite { what, row, column }.into()
+        }
+        other => other.into(),
+    }
+}
+
+/// Row weights g of the cone operator Gt = diag(g) (2 D_i - I) X.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum RowScale {
+    /// g_a = sqrt(sigma) / ||x_a||, and 0 for a zero row.
+    Normalised {
+        /// Weight of the cone constraint against u = v.
+        sigma: f64,
+    },
+    /// g = 1: the original's G.
+    Unscaled,
+}
+
+impl RowScale {
+    /// g for samples with these norms.
+    pub fn weights(self, row_norms: &[f64]) -> HostMatrix {
+        HostMatrix::from_fn(row_norms.len(), 1, |a, _| match self {
+            RowScale::Unscaled => 1.0,
+            RowScale::Normalised { .. } if row_norms[a] == 0.0 => 0.0,
+            RowScale::Normalised { sigma } => sigma.sqrt() / row_norms[a],
+        })
+    }
+}

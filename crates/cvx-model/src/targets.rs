@@ -1,0 +1,259 @@
+//! Labels as numbers to fit, and predictions as labels again.
+
+use crate::dataset::Labels;
+use crate::error::ModelError;
+use cvx_linalg::HostMatrix;
+use serde::{Deserialize, Serialize};
+
+/// Whole-number labels with more distinct values than this are taken for a regression.
+const MOST_CLASSES: usize = 50;
+
+/// What the user asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TaskChoice {
+    /// Names, and whole numbers with at most 50 distinct values, are classes; other numbers a regression.
+    #[default]
+    Auto,
+    /// Two classes.
+    Binary,
+    /// Any number of classes, one against the rest.
+    Multiclass,
+    /// Numbers.
+    Regression,
+}
+
+/// What is learnt, and how labels are written as numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Task {
+    /// Two classes as -1 and +1.
+    Binary {
+        /// The classes, that of -1 first.
+        classes: [String; 2],
+        /// Index of the more frequent class: what a prediction of exactly 0 means.
+        majority: usize,
+    },
+    /// One column per class, +1 for its own samples and -1 for the others; the largest prediction wins.
+    Multiclass {
+        /// The classes, in the order of the columns.
+        classes: Vec<String>,
+        /// Index of the most frequent class: what a row of equal predictions means.
+        majority: usize,
+    },
+    /// The numbers themselves.
+    Regression {
+        /// Numbers per sample.
+        columns: usize,
+    },
+}
+
+impl Task {
+    /// `binary`, `multiclass` or `regression`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Task::Binary { .. } => "binary",
+            Task::Multiclass { .. } => "multiclass",
+            Task::Regression { .. } => "regression",
+        }
+    }
+
+    /// Number of columns C of the targets.
+    pub fn n_targets(&self) -> usize {
+        match self {
+            Task::Binary { .. } => 1,
+            Task::Multiclass { classes, .. } => classes.len(),
+            Task::Regression { columns } => *columns,
+        }
+    }
+
+    /// The classes; none for a regression.
+    pub fn classes(&self) -> &[String] {
+        match self {
+            Task::Binary { classes, .. } => classes,
+            Task::Multiclass { classes, .. } => classes,
+            Task::Regression { .. } => &[],
+        }
+    }
+
+    /// The class that one row of predictions stands for, as an index into [`classes`](Task::classes).
+    pub fn class_of(&self, prediction: &[f64]) -> Option<usize> {
+        match self {
+            Task::Binary { majority, .. } => Some(match prediction[0] {
+                value if value > 0.0 => 1,
+                value if value < 0.0 => 0,
+                _ => *majority,
+            }),
+            Task::Multiclass { majority, .. } => {
+                let best = (0..prediction.len()).reduce(|a, b| if prediction[b] > prediction[a] { b } else { a })?;
+                let tied = prediction.iter().all(|&value| value == prediction[best]);
+                Some(if tied { *majority } else { best })
+            }
+            Task::Regression { .. } => None,
+        }
+    }
+
+    /// The numbers that stand for `labels` in this task (n x C).
+    ///
+    /// # Errors
+    /// [`ModelError::UnknownClass`] for a class that the task does not have, [`ModelError::NotNumeric`] or
+    /// [`ModelError::Shape`] for labels that a regression cannot use.
+    pub fn encode(&self, labels: &Labels) -> Result<HostMatrix, ModelError> {
+        let n = labels.len();
+        match self {
+            Task::Regression { columns } => match labels {
+                Labels::Numbers { columns: found, values } if found == columns => {
+                    Ok(HostMatrix::from_fn(n, *columns, |row, column| values[row * columns + column]))
+                }
+                Labels::Numbers { columns: found, .. } => Err(ModelError::Shape {
+                    what: "y",
+                    expected: format!("{columns} numbers per sample"),
+                    found: found.to_string(),
+                }),
+                Labels::Names { .. } => Err(ModelError::NotNumeric { label: labels.class_name(0), row: 0 }),
+            },
+            Task::Binary { .. } | Task::Multiclass { .. } => {
+                let classes = self.classes();
+                let mut index = Vec::with_capacity(n);
+                for row in 0..n {
+                    let name = labels.class_name(row);
+                    let found = classes.iter().position(|class| *class == name);
+                    index.push(found.ok_or_else(|| ModelError::UnknownClass { class: name, known: classes.to_vec() })?);
+                }
+                Ok(match self {
+                    Task::Binary { .. } => HostMatrix::from_fn(n, 1, |row, _| 2.0 * index[row] as f64 - 1.0),
+                    _ => HostMatrix::from_fn(n, classes.len(), |row, c| if index[row] == c { 1.0 } else { -1.0 }),
+                })
+            }
+        }
+    }
+}
+
+/// The task and its numbers for the training samples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Targets {
+    /// What is learnt.
+    pub task: Task,
+    /// Targets y (n x C).
+    pub y: HostMatrix,
+}
+
+impl Targets {
+    /// Settles the task from the training labels and encodes them.
+    ///
+    /// Classes are ordered by value where they are numbers, else by name; with two of them the first is -1.
+    ///
+    /// # Errors
+    /// [`ModelError::SingleClass`], [`ModelError::NotBinary`], [`ModelError::NotNumeric`], [`ModelError::Shape`] for
+    /// labels that do not fit the choice.
+    pub fn new(labels: &Labels, choice: TaskChoice) -> Result<Self, ModelError> {
+        if labels.is_empty() {
+            return Err(ModelError::Empty { what: "labels" });
+        }
+        let regression = match (choice, labels) {
+            (TaskChoice::Regression, _) => true,
+            (TaskChoice::Auto, Labels::Numbers { columns, values }) => {
+                let mut distinct: Vec<f64> = values.clone();
+                distinct.sort_by(f64::total_cmp);
+                distinct.dedup();
+                *columns > 1 || distinct.len() > MOST_CLASSES || distinct.iter().any(|value| value.fract() != 0.0)
+            }
+            _ => false,
+        };
+        let task = if regression {
+            Task::Regression {
+                columns: match labels {
+                    Labels::Numbers { columns, .. } => *columns,
+                    Labels::Names { .. } => 1,
+                },
+            }
+        } else {
+            classification(labels, choice)?
+        };
+        let y = task.encode(labels)?;
+        Ok(Targets { task, y })
+    }
+}
+
+fn classification(labels: &Labels, choice: TaskChoice) -> Result<Task, ModelError> {
+    if let Labels::Numbers { columns, .. } = labels
+        && *columns != 1
+    {
+        return Err(ModelError::Shape {
+            what: "y",
+            expected: "one class per sample".to_string(),
+            found: format!("{columns} numbers per sample"),
+        });
+    }
+    let names: Vec<String> = (0..labels.len()).map(|row| labels.class_name(row)).collect();
+    let mut classes = names.clone();
+    classes.sort_by(|a, b| match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(a), Ok(b)) => a.total_cmp(&b),
+        _ => a.cmp(b),
+    });
+    classes.dedup();
+    let counts: Vec<usize> = (classes.iter()).map(|class| names.iter().filter(|name| *name == class).count()).collect();
+    let majority = (0..counts.len()).fold(0, |best, c| if counts[c] > counts[best] { c } else { best });
+    match (<[String; 2]>::try_from(classes), choice) {
+        (Ok(classes), TaskChoice::Auto | TaskChoice::Binary) => Ok(Task::Binary { classes, majority }),
+        (Ok(classes), _) => Ok(Task::Multiclass { classes: classes.into(), majority }),
+        (Err(classes), _) if classes.len() == 1 => {
+            Err(ModelError::SingleClass { class: classes.into_iter().next().unwrap_or_default() })
+        }
+        (Err(classes), TaskChoice::Binary) => Err(ModelError::NotBinary { found: classes.len() }),
+        (Err(classes), _) => Ok(Task::Multiclass { classes, majority }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(names: &[&str]) -> Labels {
+        Labels::Names {
+            index: (0..names.len() as u32).collect(),
+            names: names.iter().map(|name| name.to_string()).collect(),
+        }
+    }
+
+    #[test]
+    fn r9_labels_of_any_spelling_become_signs_and_come_back() {
+        for (labels, expected) in [
+            (Labels::numbers(vec![0.0, 1.0, 1.0]), ["0", "1"]),
+            (Labels::numbers(vec![1.0, 2.0, 2.0]), ["1", "2"]),
+            (named(&["cat", "dog", "dog"]), ["cat", "dog"]),
+        ] {
+            let targets = Targets::new(&labels, TaskChoice::Auto).unwrap();
+            assert_eq!(targets.y.values(), [-1.0, 1.0, 1.0]);
+            assert_eq!(targets.task.classes(), expected);
+            assert_eq!(targets.task.class_of(&[-0.1]), Some(0));
+            assert_eq!(targets.task.class_of(&[0.0]), Some(1), "a zero network predicts the majority");
+        }
+    }
+
+    #[test]
+    fn r3_one_class_and_wrong_tasks_are_errors() {
+        let one = Targets::new(&Labels::numbers(vec![3.0; 4]), TaskChoice::Auto);
+        assert_eq!(one, Err(ModelError::SingleClass { class: "3".into() }));
+        let three = named(&["a", "b", "c"]);
+        assert_eq!(Targets::new(&three, TaskChoice::Binary), Err(ModelError::NotBinary { found: 3 }));
+        let text = Targets::new(&three, TaskChoice::Regression);
+        assert!(matches!(text, Err(ModelError::NotNumeric { .. })));
+    }
+
+    #[test]
+    fn several_classes_are_one_against_the_rest_in_numeric_order() {
+        let targets = Targets::new(&Labels::numbers(vec![10.0, 2.0, 1.0]), TaskChoice::Auto).unwrap();
+        assert_eq!(targets.task.classes(), ["1", "2", "10"]);
+        assert_eq!(targets.y.values(), [-1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0, -1.0]);
+        assert_eq!(targets.task.class_of(&[0.1, 0.5, 0.2]), Some(1));
+        assert_eq!(targets.task.class_of(&[0.0, 0.0, 0.0]), Some(0));
+    }
+
+    #[test]
+    fn fractions_are_a_regression_and_classes_of_the_model_are_kept() {
+        let targets = Targets::new(&Labels::numbers(vec![0.5, 1.0]), TaskChoice::Auto).unwrap();
+        assert_eq!(targets.task, Task::Regression { columns: 1 });
+        let binary = Targets::new(&Labels::numbers(vec![0.0, 1.0]), TaskChoice::Auto).unwrap().task;
+        let error = binary.encode(&Labels::numbers(vec![7.0])).unwrap_err();
+        assert!(matches!(error, ModelError::UnknownClass { .. }));
+    }
+}

@@ -1,0 +1,157 @@
+//! Normalisation and bias column, fitted on training samples and applied to all others.
+
+use crate::dataset::{Dataset, FeatureKind};
+use crate::error::ModelError;
+use cvx_linalg::HostMatrix;
+use serde::{Deserialize, Serialize};
+
+/// How features are scaled before training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Normalisation {
+    /// Not at all.
+    None,
+    /// One mean and one standard deviation for all features: pixels.
+    Global,
+    /// A mean and a standard deviation for each feature: tables.
+    Column,
+}
+
+impl Normalisation {
+    /// The choice for data of this kind where the user makes none.
+    pub fn default_for(kind: FeatureKind) -> Self {
+        match kind {
+            FeatureKind::Image { .. } => Normalisation::Global,
+            FeatureKind::Table => Normalisation::Column,
+        }
+    }
+}
+
+/// x -> (x - offset) / scale, then a 1 for the bias.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Transform {
+    /// Subtracted from each feature.
+    pub offset: Vec<f64>,
+    /// Divides each feature; never 0.
+    pub scale: Vec<f64>,
+    /// Whether a column of ones is appended.
+    pub bias: bool,
+}
+
+impl Transform {
+    /// Fits the transform on the training samples. A feature without spread keeps the scale 1.
+    ///
+    /// # Errors
+    /// [`ModelError::NonFinite`] for a feature whose mean or spread overflows.
+    pub fn fit(data: &Dataset, normalisation: Normalisation, bias: bool) -> Result<Self, ModelError> {
+        let d = data.n_features();
+        let (mut offset, mut scale) = (vec![0.0; d], vec![1.0; d]);
+        match normalisation {
+            Normalisation::None => {}
+            Normalisation::Global => {
+                let (mean, deviation) = moments(data.values(), 1);
+                offset.fill(mean[0]);
+                scale.fill(spread(mean[0], deviation[0]));
+            }
+            Normalisation::Column => {
+                let (mean, deviation) = moments(data.values(), d);
+                for j in 0..d {
+                    (offset[j], scale[j]) = (mean[j], spread(mean[j], deviation[j]));
+                }
+            }
+        }
+        if let Some(column) = (0..d).find(|&j| !(offset[j].is_finite() && scale[j].is_finite())) {
+            return Err(ModelError::NonFinite { what: "the spread of x", row: 0, column });
+        }
+        Ok(Transform { offset, scale, bias })
+    }
+
+    /// Number of features that go in.
+    pub fn n_inputs(&self) -> usize {
+        self.offset.len()
+    }
+
+    /// Number of features that come out, the bias among them.
+    pub fn n_outputs(&self) -> usize {
+        self.offset.len() + usize::from(self.bias)
+    }
+
+    /// The transformed samples as the columns of a `n_outputs x n` matrix.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`] when the data have another number of features than those of the fit.
+    pub fn apply(&self, data: &Dataset) -> Result<HostMatrix, ModelError> {
+        if data.n_features() != self.n_inputs() {
+            return Err(ModelError::Shape {
+                what: "x",
+                expected: format!("{} features, as in training", self.n_inputs()),
+                found: data.n_features().to_string(),
+            });
+        }
+        let mut xt = HostMatrix::zeros(self.n_outputs(), data.n_samples());
+        for sample in 0..data.n_samples() {
+            let column = xt.col_mut(sample);
+            let features = data.row(sample).iter().zip(self.offset.iter().zip(&self.scale));
+            for (out, (value, (offset, scale))) in column.iter_mut().zip(features) {
+                *out = (value - offset) / scale;
+            }
+            if self.bias {
+                column[self.n_inputs()] = 1.0;
+            }
+        }
+        Ok(xt)
+    }
+}
+
+/// Mean and standard deviation of each of `d` interleaved columns, in two passes: the second is exact about the mean,
+/// so that values far from zero lose nothing.
+fn moments(values: &[f64], d: usize) -> (Vec<f64>, Vec<f64>) {
+    // A row at a time; one column is cut into eight interleaved ones, whose sums the compiler keeps in registers.
+    let lanes = if d == 1 { 8 } else { d };
+    let count = (values.len() / d) as f64;
+    let sums = |f: &dyn Fn(usize, f64) -> f64| {
+        let mut sums = vec![0.0; lanes];
+        for row in values.chunks(lanes) {
+            sums.iter_mut().zip(row).enumerate().for_each(|(j, (sum, &value))| *sum += f(j, value));
+        }
+        if d == 1 { vec![sums.iter().sum()] } else { sums }
+    };
+    let mean: Vec<f64> = sums(&|_, value| value).into_iter().map(|sum: f64| sum / count).collect();
+    let squares = sums(&|j, value| (value - mean[if d == 1 { 0 } else { j }]).powi(2));
+    let deviation = squares.into_iter().map(|square| (square / count).sqrt()).collect();
+    (mean, deviation)
+}
+
+/// The deviation, or 1 where there is none beyond rounding.
+fn spread(mean: f64, deviation: f64) -> f64 {
+    if deviation > 1e-12 * mean.abs() { deviation } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_relative_eq;
+
+    fn table(d: usize, values: &[f64]) -> Dataset {
+        Dataset::new(d, values.to_vec(), None, FeatureKind::Table).unwrap()
+    }
+
+    #[test]
+    fn column_scales_each_feature_and_r4_leaves_a_constant_one_at_zero() {
+        let data = table(2, &[1.0, 5.0, 3.0, 5.0, 5.0, 5.0]);
+        let transform = Transform::fit(&data, Normalisation::Column, true).unwrap();
+        let xt = transform.apply(&data).unwrap();
+        assert_eq!(xt.rows(), 3);
+        for sample in 0..3 {
+            assert_relative_eq!(xt[(0, sample)], (sample as f64 - 1.0) * 1.5f64.sqrt(), epsilon = 1e-14);
+            assert_eq!((xt[(1, sample)], xt[(2, sample)]), (0.0, 1.0));
+        }
+    }
+
+    #[test]
+    fn r4_other_samples_get_the_transform_of_the_training_samples() {
+        let transform = Transform::fit(&table(1, &[0.0, 2.0]), Normalisation::Global, false).unwrap();
+        assert_eq!(transform.apply(&table(1, &[5.0])).unwrap().values(), [4.0]);
+        let error = transform.apply(&table(2, &[5.0, 1.0])).unwrap_err();
+        assert!(matches!(error, ModelError::Shape { what: "x", .. }));
+    }
+}
