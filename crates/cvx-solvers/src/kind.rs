@@ -1,0 +1,117 @@
+//! The solvers by name, and what each of them needs.
+
+use crate::{Cg, Cholesky, CholeskyDense};
+use cvx_linalg::{Backend, LinearSolver};
+use std::fmt;
+
+/// The sizes that memory and work depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProblemShape {
+    /// n.
+    pub n_samples: usize,
+    /// d.
+    pub n_features: usize,
+    /// P.
+    pub n_patterns: usize,
+    /// C.
+    pub n_targets: usize,
+    /// Bytes of one stored number.
+    pub scalar_bytes: usize,
+}
+
+impl ProblemShape {
+    /// Bytes of `count` stored numbers, without overflow.
+    fn stored(&self, count: u64) -> u64 {
+        count.saturating_mul(self.scalar_bytes as u64)
+    }
+
+    fn dims(&self) -> [u64; 4] {
+        [self.n_samples, self.n_features, self.n_patterns, self.n_targets].map(|size| size as u64)
+    }
+
+    /// Bytes that every run takes, whatever the solver: X twice, the iterates, the certificate's f64 scratch.
+    pub fn base_bytes(&self) -> u64 {
+        let [n, d, p, c] = self.dims();
+        let blocks = p.saturating_mul(c).saturating_mul(2);
+        let entries = |rows: u64, cols: u64| rows.saturating_mul(cols);
+        // X; u, v, lambda, best v; X u, s, nu and the operator's and certificate's n x 2PC scratch.
+        let stored = entries(n, d)
+            .saturating_add(entries(d, blocks).saturating_mul(5))
+            .saturating_add(entries(n, blocks).saturating_mul(7));
+        // X in f64 (and the samples it came from); the certificate's scratch.
+        let wide = entries(n, d)
+            .saturating_mul(2)
+            .saturating_add(entries(d, blocks))
+            .saturating_add(entries(n, blocks).saturating_mul(2));
+        self.stored(stored).saturating_add(wide.saturating_mul(8))
+    }
+}
+
+/// A solver of the u-update, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SolverKind {
+    /// One d x d and one n x n factor.
+    Cholesky,
+    /// One (2dP) x (2dP) factor.
+    CholeskyDense,
+    /// Conjugate gradients.
+    Cg,
+}
+
+impl SolverKind {
+    /// All of them, the fastest for moderate n first.
+    pub const ALL: [SolverKind; 3] = [SolverKind::Cholesky, SolverKind::Cg, SolverKind::CholeskyDense];
+
+    /// The name that users choose it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            SolverKind::Cholesky => "cholesky",
+            SolverKind::CholeskyDense => "cholesky-dense",
+            SolverKind::Cg => "cg",
+        }
+    }
+
+    /// A solver of this kind, not yet prepared.
+    pub fn build<B: Backend>(self) -> Box<dyn LinearSolver<B>> {
+        match self {
+            SolverKind::Cholesky => Box::new(Cholesky::new()),
+            SolverKind::CholeskyDense => Box::new(CholeskyDense::new()),
+            SolverKind::Cg => Box::new(Cg::new()),
+        }
+    }
+
+    /// Whether its solution is as good as its factors, with no inner tolerance.
+    pub fn is_direct(self) -> bool {
+        self != SolverKind::Cg
+    }
+
+    /// Bytes at the peak of its set-up, beyond [`ProblemShape::base_bytes`].
+    pub fn memory_bytes(self, shape: &ProblemShape) -> u64 {
+        let [n, d, p, c] = shape.dims();
+        let entries = |rows: u64, cols: u64| rows.saturating_mul(cols);
+        match self {
+            SolverKind::Cholesky => {
+                // f64: M, its inverse, a scaled copy of X and V. Stored: W, V, M^-1, K o S with its factor.
+                let wide = entries(d, d).saturating_add(entries(n, d)).saturating_mul(2).saturating_mul(8);
+                let stored = entries(n, d)
+                    .saturating_mul(2)
+                    .saturating_add(entries(d, d))
+                    .saturating_add(entries(n, n))
+                    .saturating_add(entries(n, p.saturating_mul(c)).saturating_mul(4));
+                wide.saturating_add(shape.stored(stored))
+            }
+            SolverKind::CholeskyDense => {
+                let order = entries(d, p).saturating_mul(2);
+                // The factor, its f64 image on the host, and the columns of A while they are collected.
+                shape.stored(entries(order, order)).saturating_add(entries(order, order).saturating_mul(8))
+            }
+            SolverKind::Cg => shape.stored(entries(d, p.saturating_mul(c).saturating_mul(2)).saturating_mul(4)),
+        }
+    }
+}
+
+impl fmt::Display for SolverKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
