@@ -1,0 +1,193 @@
+//! The ADMM loop (docs/math.md, section 2), one stage to a line.
+
+use crate::anderson::Anderson;
+use crate::clock::{Clock, timed};
+use crate::incumbent::Incumbent;
+use crate::info::{Info, Iteration, Scores};
+use crate::observer::{Flow, Observer};
+use crate::penalty::{Penalty, Residuals};
+use crate::settings::ValidSettings;
+use crate::state::State;
+use crate::status::Status;
+use cvx_linalg::{Backend, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, StopReason};
+use cvx_model::{ConvexProgram, HeldOut, SystemOperator, Task, accuracy, squared_loss};
+
+/// Accuracy whose time is recorded: the original's yardstick.
+const TARGET_ACCURACY: f64 = 0.97;
+
+/// The first iterations are all judged: most progress is there.
+const JUDGED_FIRST: usize = 5;
+
+/// Over a doubling of the iterations from here on, the gap has to fall by 1 %.
+const STALL_FROM: usize = 5000;
+
+/// One training run on one device.
+pub(crate) struct Run<'a, B: Backend> {
+    pub program: &'a ConvexProgram<B>,
+    pub settings: &'a ValidSettings,
+    pub task: &'a Task,
+    pub system: SystemOperator<'a, B>,
+    pub linear: Box<dyn LinearSolver<B>>,
+    pub incumbent: Incumbent<'a, B>,
+    pub penalty: Penalty,
+    pub state: State<B>,
+    pub held_out: Option<(HeldOut<B>, HostMatrix)>,
+    pub clock: Clock,
+    pub info: Info,
+}
+
+impl<B: Backend> Run<'_, B> {
+    /// Sets up and iterates until a status is reached. However it ends, the incumbent stands.
+    pub fn solve(&mut self, observer: &mut dyn Observer) -> Status {
+        let stop = self.program.backend().stop();
+        stop.heed();
+        let status = match self.iterate(observer) {
+            Ok(status) => status,
+            Err(LinalgError::Stopped(StopReason::Interrupted)) => Status::Interrupted,
+            Err(LinalgError::Stopped(StopReason::TimeLimit)) => Status::TimeLimit,
+            Err(_) => Status::NumericalError,
+        };
+        stop.ignore();
+        self.info.penalty_changes = self.penalty.changes();
+        status
+    }
+
+    fn iterate(&mut self, observer: &mut dyn Observer) -> Result<Status, LinalgError> {
+        let (program, settings, backend) = (self.program, self.settings, self.program.backend());
+        let (alpha, gamma, beta) = (settings.over_relaxation, settings.dual_step, program.beta());
+        if self.incumbent.objective().relative_gap <= settings.gap {
+            return Ok(Status::Optimal);
+        }
+        let Run { penalty, linear, system, .. } = self;
+        timed(backend, &mut self.info.seconds.setup, || {
+            backend.stop().check()?;
+            penalty.prepare(&mut **linear, system)
+        })?;
+        // Extrapolation needs v, s to be functions of v + lambda, s + nu, which a dual step of 1 alone gives.
+        let memory = if gamma == 1.0 { settings.anderson_memory } else { 0 };
+        let mut anderson = Anderson::new(backend, memory, &self.state.v, &self.state.s)?;
+        let mut tolerance = 0.1;
+        let mut stall = Stall::new();
+
+        for iteration in 1..=settings.max_iterations {
+            backend.stop().check()?;
+            let Run { state, linear, system, penalty, .. } = self;
+            let (seconds, rho) = (&mut self.info.seconds, penalty.rho());
+            state.mark()?;
+            let inner = timed(backend, &mut seconds.u, || state.u_update(&mut **linear, system, tolerance))?; // (4a)
+            match inner.status {
+                LinearStatus::Converged => {}
+                LinearStatus::NonFinite => return Ok(Status::NumericalError),
+                // An inexact u-update; the outer residuals and the certificate judge what it is worth.
+                LinearStatus::IterationLimit | LinearStatus::Breakdown => self.info.unconverged_solves += 1,
+            }
+            if iteration == 1 {
+                let residual = timed(backend, &mut seconds.certificate, || {
+                    state.linear_residual(self.incumbent.certificate(), system)
+                })?;
+                self.info.linear_residual = Some(residual);
+            }
+            timed(backend, &mut seconds.v, || state.v_update(alpha, beta / rho))?; // (4b)
+            let slack = timed(backend, &mut seconds.s, || {
+                state.slack_update(program, system.row_scale(), alpha, gamma) // (4b), (4c)
+            })?;
+            timed(backend, &mut seconds.dual, || state.dual_update(gamma))?; // (4c)
+
+            let residuals = state.residuals(&slack)?;
+            if !residuals.finite() {
+                return Ok(Status::NumericalError);
+            }
+            tolerance = residuals.inner_tolerance(iteration);
+            let record = self.judge(iteration, &residuals, &inner)?;
+            if record.relative_gap.is_some_and(|gap| gap <= settings.gap) {
+                observer.iteration(&record);
+                return Ok(Status::Optimal);
+            }
+            if observer.iteration(&record) == Flow::Stop {
+                return Ok(Status::Interrupted);
+            }
+            if stall.reached(&record) {
+                return Ok(Status::InsufficientProgress);
+            }
+
+            let Run { state, linear, system, penalty, .. } = self;
+            let seconds = &mut self.info.seconds;
+            match penalty.proposal(iteration, &residuals, linear.flops()) {
+                Some(factor) => timed(backend, &mut seconds.setup, || {
+                    anderson.restart();
+                    penalty.change(factor, &mut **linear, system, [&mut state.lambda, &mut state.nu])
+                })?,
+                None => timed(backend, &mut seconds.dual, || state.accelerate(&mut anderson, beta / rho))?,
+            }
+        }
+        Ok(Status::IterationLimit)
+    }
+
+    /// Records the iteration; every few of them (the last always), values the network and the dual point.
+    fn judge(&mut self, iteration: usize, residuals: &Residuals, inner: &LinearInfo) -> Result<Iteration, LinalgError> {
+        let (program, settings, backend) = (self.program, self.settings, self.program.backend());
+        let rho = self.penalty.rho();
+        let mut record = Iteration {
+            iteration,
+            seconds: 0.0,
+            network: None,
+            dual_bound: None,
+            relative_gap: None,
+            train: None,
+            test: None,
+            primal_residual: residuals.primal,
+            dual_residual: rho * residuals.change,
+            rho,
+            inner_iterations: inner.iterations,
+        };
+        let due = iteration <= JUDGED_FIRST || iteration.is_multiple_of(settings.judge_every);
+        if due || iteration == settings.max_iterations {
+            let Run { incumbent, state, system, .. } = self;
+            let value = timed(backend, &mut self.info.seconds.certificate, || {
+                incumbent.judge(&state.v, &state.solution.residual, &state.nu, rho, system.row_scale())
+            })?;
+            let objective = incumbent.objective();
+            record.network = Some(value.objective);
+            record.dual_bound = Some(objective.dual_bound);
+            record.relative_gap = Some(objective.relative_gap);
+            record.train =
+                Some(Scores { loss: value.loss, accuracy: accuracy(self.task, &value.prediction, program.y_host()) });
+        }
+        record.seconds = self.clock.seconds();
+        let train_accuracy = record.train.and_then(|scores| scores.accuracy);
+        if train_accuracy.is_some_and(|accuracy| accuracy >= TARGET_ACCURACY) {
+            self.info.seconds_to_train_accuracy_97.get_or_insert(record.seconds);
+        }
+        if record.network.is_some()
+            && let Some((held_out, y)) = &mut self.held_out
+        {
+            let prediction = self.clock.excluding(|| held_out.predict(backend, &self.state.v))?;
+            record.test =
+                Some(Scores { loss: squared_loss(&prediction, y), accuracy: accuracy(self.task, &prediction, y) });
+        }
+        self.info.history.push(record);
+        Ok(record)
+    }
+}
+
+/// Whether the gap has stopped falling.
+struct Stall {
+    /// The iteration of the next comparison, and the gap at the last one.
+    next: usize,
+    gap: f64,
+}
+
+impl Stall {
+    fn new() -> Self {
+        Stall { next: STALL_FROM, gap: f64::INFINITY }
+    }
+
+    fn reached(&mut self, record: &Iteration) -> bool {
+        let Some(gap) = record.relative_gap.filter(|_| record.iteration >= self.next) else {
+            return false;
+        };
+        let stalled = gap > 0.99 * self.gap;
+        (self.next, self.gap) = (2 * record.iteration, gap);
+        stalled
+    }
+}

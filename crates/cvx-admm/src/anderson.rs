@@ -1,0 +1,226 @@
+//! Anderson acceleration of the fixed-point variable z = (v + lambda, s + nu), of which v, lambda, s and nu are
+//! functions (type II, safeguarded; Walker & Ni 2011).
+
+use cvx_linalg::{Backend, LinalgError, Shape};
+use std::collections::VecDeque;
+
+/// Share of the trace that regularises the normal equations of the mixing weights.
+const REGULARISATION: f64 = 1e-10;
+
+/// Mixing weights of more than this say that the differences have become dependent.
+const LARGEST_WEIGHTS: f64 = 1e4;
+
+/// A step is undone when the fixed-point residual grows by more than this.
+const LARGEST_GROWTH: f64 = 2.0;
+
+/// Bytes that the remembered differences may take together.
+const MEMORY_BYTES: usize = 512 << 20;
+
+/// The two parts of the fixed-point variable: d x 2PC and n x 2PC.
+pub(crate) struct Point<B: Backend> {
+    pub blocks: B::Matrix,
+    pub rows: B::Matrix,
+}
+
+impl<B: Backend> Point<B> {
+    pub fn zeros_like(backend: &B, blocks: &B::Matrix, rows: &B::Matrix) -> Result<Self, LinalgError> {
+        Ok(Point {
+            blocks: backend.zeros(blocks.rows(), blocks.cols())?,
+            rows: backend.zeros(rows.rows(), rows.cols())?,
+        })
+    }
+
+    fn copy_from(&mut self, backend: &B, other: &Self) -> Result<(), LinalgError> {
+        backend.copy(&other.blocks, &mut self.blocks)?;
+        backend.copy(&other.rows, &mut self.rows)
+    }
+
+    fn add(&mut self, backend: &B, alpha: f64, other: &Self, beta: f64) -> Result<(), LinalgError> {
+        backend.axpby(alpha, &other.blocks, beta, &mut self.blocks)?;
+        backend.axpby(alpha, &other.rows, beta, &mut self.rows)
+    }
+
+    fn dot(&self, backend: &B, other: &Self) -> Result<f64, LinalgError> {
+        Ok(backend.dot(&self.blocks, &other.blocks)? + backend.dot(&self.rows, &other.rows)?)
+    }
+}
+
+/// Differences of one iteration: of the residual f = g(z) - z and of the image g(z).
+struct Difference<B: Backend> {
+    residual: Point<B>,
+    image: Point<B>,
+}
+
+/// The acceleration with what it remembers.
+pub(crate) struct Anderson<B: Backend> {
+    backend: B,
+    memory: usize,
+    differences: VecDeque<Difference<B>>,
+    /// Products of the residual differences, `gram[i][j] = <df_i, df_j>`, oldest first.
+    gram: VecDeque<VecDeque<f64>>,
+    /// Residual and image of the last step, and the residual's norm.
+    last: Option<(Point<B>, Point<B>, f64)>,
+    residual: Point<B>,
+}
+
+impl<B: Backend> Anderson<B> {
+    /// Acceleration over `memory` differences, fewer where they would take more than half a gigabyte.
+    pub fn new(backend: &B, memory: usize, blocks: &B::Matrix, rows: &B::Matrix) -> Result<Self, LinalgError> {
+        let point = (blocks.rows() * blocks.cols() + rows.rows() * rows.cols()) * backend.scalar_bytes();
+        Ok(Anderson {
+            backend: backend.clone(),
+            memory: memory.min(MEMORY_BYTES / (2 * point.max(1))),
+            differences: VecDeque::new(),
+            gram: VecDeque::new(),
+            last: None,
+            residual: Point::zeros_like(backend, blocks, rows)?,
+        })
+    }
+
+    /// Forgets everything: the fixed-point map has changed.
+    pub fn restart(&mut self) {
+        self.differences.clear();
+        self.gram.clear();
+        self.last = None;
+    }
+
+    /// Replaces the image g = g(z) by the next point to evaluate: the combination of the last images whose residuals
+    /// nearly cancel. Says whether the point differs from g.
+    pub fn extrapolate(&mut self, z: &Point<B>, g: &mut Point<B>) -> Result<bool, LinalgError> {
+        if self.memory == 0 {
+            return Ok(false);
+        }
+        let backend = self.backend.clone();
+        self.residual.copy_from(&backend, g)?;
+        self.residual.add(&backend, -1.0, z, 1.0)?;
+        let norm = self.residual.dot(&backend, &self.residual)?.sqrt();
+        let (mut spare_residual, mut spare_image) = match self.last.take() {
+            None => {
+                (Point::zeros_like(&backend, &g.blocks, &g.rows)?, Point::zeros_like(&backend, &g.blocks, &g.rows)?)
+            }
+            Some((_, last_image, last_norm)) if norm > LARGEST_GROWTH * last_norm => {
+                // The last extrapolation went astray: back to the plain image before it, with nothing remembered.
+                g.copy_from(&backend, &last_image)?;
+                self.restart();
+                return Ok(true);
+            }
+            Some((last_residual, last_image, _)) => self.remember(last_residual, last_image, g)?,
+        };
+        spare_residual.copy_from(&backend, &self.residual)?;
+        spare_image.copy_from(&backend, g)?;
+        self.last = Some((spare_residual, spare_image, norm));
+        let weights = self.weights()?;
+        for (weight, difference) in weights.iter().zip(&self.differences) {
+            g.add(&backend, -weight, &difference.image, 1.0)?;
+        }
+        Ok(!weights.is_empty())
+    }
+
+    /// Turns the last residual and image into differences to the present ones; gives back two points to fill.
+    fn remember(
+        &mut self,
+        mut last_residual: Point<B>,
+        mut last_image: Point<B>,
+        g: &Point<B>,
+    ) -> Result<(Point<B>, Point<B>), LinalgError> {
+        let backend = &self.backend;
+        last_residual.add(backend, 1.0, &self.residual, -1.0)?;
+        last_image.add(backend, 1.0, g, -1.0)?;
+        let mut spare = None;
+        if self.differences.len() == self.memory {
+            spare = self.differences.pop_front();
+            self.gram.pop_front();
+            self.gram.iter_mut().for_each(|row| {
+                row.pop_front();
+            });
+        }
+        let difference = Difference { residual: last_residual, image: last_image };
+        let mut products = VecDeque::new();
+        for (row, other) in self.gram.iter_mut().zip(&self.differences) {
+            let product = difference.residual.dot(backend, &other.residual)?;
+            row.push_back(product);
+            products.push_back(product);
+        }
+        products.push_back(difference.residual.dot(backend, &difference.residual)?);
+        self.gram.push_back(products);
+        self.differences.push_back(difference);
+        match spare {
+            Some(spare) => Ok((spare.residual, spare.image)),
+            None => {
+                Ok((Point::zeros_like(backend, &g.blocks, &g.rows)?, Point::zeros_like(backend, &g.blocks, &g.rows)?))
+            }
+        }
+    }
+
+    /// The weights that minimise ||f - sum w_i df_i||; none where they would be meaningless.
+    fn weights(&mut self) -> Result<Vec<f64>, LinalgError> {
+        let mut rhs = Vec::with_capacity(self.differences.len());
+        for difference in &self.differences {
+            rhs.push(self.residual.dot(&self.backend, &difference.residual)?);
+        }
+        let trace: f64 = (0..rhs.len()).map(|i| self.gram[i][i]).sum();
+        let mut matrix: Vec<Vec<f64>> = self.gram.iter().map(|row| row.iter().copied().collect()).collect();
+        (0..rhs.len()).for_each(|i| matrix[i][i] += REGULARISATION * trace);
+        let weights = solve_symmetric(matrix, rhs);
+        let size: f64 = weights.iter().map(|weight| weight.abs()).sum();
+        if size.is_finite() && size <= LARGEST_WEIGHTS {
+            return Ok(weights);
+        }
+        self.differences.clear();
+        self.gram.clear();
+        Ok(Vec::new())
+    }
+}
+
+/// Gaussian elimination with pivoting for the small positive semidefinite system of the weights.
+fn solve_symmetric(mut matrix: Vec<Vec<f64>>, mut rhs: Vec<f64>) -> Vec<f64> {
+    let order = rhs.len();
+    for k in 0..order {
+        let pivot = (k..order).fold(k, |best, i| if matrix[i][k].abs() > matrix[best][k].abs() { i } else { best });
+        matrix.swap(k, pivot);
+        rhs.swap(k, pivot);
+        let (above, below) = matrix.split_at_mut(k + 1);
+        for (i, row) in below.iter_mut().enumerate() {
+            let factor = row[k] / above[k][k];
+            row.iter_mut().zip(&above[k]).for_each(|(entry, pivot)| *entry -= factor * pivot);
+            rhs[k + 1 + i] -= factor * rhs[k];
+        }
+    }
+    for k in (0..order).rev() {
+        let known: f64 = (k + 1..order).map(|j| matrix[k][j] * rhs[j]).sum();
+        rhs[k] = (rhs[k] - known) / matrix[k][k];
+    }
+    rhs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cvx_linalg::{Cpu, HostMatrix};
+
+    #[test]
+    fn a_linear_contraction_is_solved_in_as_many_steps_as_dimensions() {
+        // z -> A z + b with A = diag(0.99, 0.9, 0.5, -0.7): plain iteration needs a thousand steps.
+        let cpu = Cpu::<f64>::new();
+        let (rates, shift) = ([0.99, 0.9, 0.5, -0.7], [1.0, 2.0, 3.0, 4.0]);
+        let point = |values: &[f64]| Point::<Cpu<f64>> {
+            blocks: cpu.upload(&HostMatrix::from_vec(1, 2, values[..2].to_vec())).unwrap(),
+            rows: cpu.upload(&HostMatrix::from_vec(2, 1, values[2..].to_vec())).unwrap(),
+        };
+        let values = |p: &Point<Cpu<f64>>| {
+            [cpu.download(&p.blocks).unwrap().values(), cpu.download(&p.rows).unwrap().values()].concat()
+        };
+        let mut z = point(&[0.0; 4]);
+        let mut anderson = Anderson::new(&cpu, 10, &z.blocks, &z.rows).unwrap();
+        for _ in 0..8 {
+            let image: Vec<f64> = values(&z).iter().zip(rates).zip(shift).map(|((z, a), b)| a * z + b).collect();
+            let mut g = point(&image);
+            anderson.extrapolate(&z, &mut g).unwrap();
+            z = g;
+        }
+        for ((z, rate), shift) in values(&z).into_iter().zip(rates).zip(shift) {
+            let fixed = shift / (1.0 - rate);
+            assert!((z - fixed).abs() < 1e-4 * fixed, "{z} instead of {fixed}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Why training could not begin.
+
+use cvx_linalg::LinalgError;
+use cvx_model::{ModelError, ProgramError};
+use cvx_solvers::SolverKind;
+use thiserror::Error;
+
+/// Bad input or a missing resource, said before any work.
+#[derive(Clone, Debug, Error, PartialEq)]
+pub enum TrainError {
+    /// The data or the problem.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The device.
+    #[error(transparent)]
+    Linalg(#[from] LinalgError),
+    /// A setting outside its range.
+    #[error("{name} is {value}, but it must be {range}")]
+    Setting {
+        /// The setting.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What is allowed.
+        range: &'static str,
+    },
+    /// A device that this build does not have.
+    #[error("the device '{device}' is not compiled into this program: use --device cpu")]
+    NoSuchDevice {
+        /// The device asked for.
+        device: String,
+    },
+    /// More memory than the budget.
+    #[error(
+        "{solver} needs about {} and the budget is {}: {}", gigabytes(*needed), gigabytes(*budget),
+        fits.map_or("use fewer samples or patterns, or raise the memory budget".to_string(),
+                    |kind| format!("--solver {kind} would fit"))
+    )]
+    Memory {
+        /// The solver asked for.
+        solver: SolverKind,
+        /// Bytes it needs.
+        needed: u64,
+        /// Bytes it may use.
+        budget: u64,
+        /// A solver that would fit.
+        fits: Option<SolverKind>,
+    },
+    /// The test samples do not fit the training samples.
+    #[error("the test samples: {0}")]
+    Test(ModelError),
+    /// A warm start of another problem.
+    #[error("the warm start does not fit: {detail}")]
+    WarmStart {
+        /// What differs.
+        detail: String,
+    },
+}
+
+impl From<ProgramError> for TrainError {
+    fn from(error: ProgramError) -> Self {
+        match error {
+            ProgramError::Model(error) => error.into(),
+            ProgramError::Linalg(error) => error.into(),
+        }
+    }
+}
+
+fn gigabytes(bytes: u64) -> String {
+    format!("{:.2} GB ({bytes} bytes)", bytes as f64 / 1e9)
+}

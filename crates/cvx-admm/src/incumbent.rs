@@ -1,0 +1,159 @@
+//! The best network and the best bound seen so far: what a run returns, however it ends.
+
+use crate::info::Objective;
+use crate::settings::Certify;
+use cvx_linalg::{Backend, HostMatrix, LinalgError};
+use cvx_model::{Certificate, ConvexProgram, NetworkValue, relative_gap};
+
+/// Best network, best bound with its multipliers, and the gap between them.
+pub(crate) struct Incumbent<'a, B: Backend> {
+    program: &'a ConvexProgram<B>,
+    certificate: Certificate<'a, B>,
+    certify: Certify,
+    /// Blocks of the best network (d x 2PC).
+    v: B::Matrix,
+    network: NetworkValue,
+    sampled_primal: Option<f64>,
+    bound: f64,
+    /// -xi (n x C) and e o g o eta (n x 2PC) of the best bound.
+    residual: B::Matrix,
+    multipliers: B::Matrix,
+    /// Multipliers under evaluation, before and after signs and weights.
+    eta: B::Matrix,
+    candidate: B::Matrix,
+    gated_beta_max: f64,
+}
+
+impl<'a, B: Backend> Incumbent<'a, B> {
+    /// Begins with the zero network and the bound at xi = y, eta = 0.
+    pub fn new(program: &'a ConvexProgram<B>, certify: Certify) -> Result<Self, LinalgError> {
+        let backend = program.backend();
+        let (n, blocks, targets) = (program.n_samples(), program.n_blocks(), program.n_targets());
+        let mut certificate = Certificate::new(program)?;
+        let gated_beta_max = certificate.gated_beta_max()?;
+        let mut residual = backend.zeros(n, targets)?;
+        backend.axpby(-1.0, program.y(), 0.0, &mut residual)?;
+        let multipliers = backend.zeros(n, blocks)?;
+        let bound = certificate.dual(&residual, &multipliers)?.value;
+        Ok(Incumbent {
+            program,
+            certificate,
+            certify,
+            v: backend.zeros(program.n_features(), blocks)?,
+            network: NetworkValue {
+                objective: program.zero_objective(),
+                loss: program.zero_objective(),
+                neurons: 0,
+                prediction: HostMatrix::zeros(n, targets),
+            },
+            sampled_primal: None,
+            bound,
+            residual,
+            multipliers,
+            eta: backend.zeros(n, blocks)?,
+            candidate: backend.zeros(n, blocks)?,
+            gated_beta_max,
+        })
+    }
+
+    /// max ||X'D_i y||.
+    pub fn gated_beta_max(&self) -> f64 {
+        self.gated_beta_max
+    }
+
+    /// Judges an iterate: v (d x 2PC) as a network, residual and nu as a dual point. Returns the value of the network.
+    pub fn judge(
+        &mut self,
+        v: &B::Matrix,
+        residual: &B::Matrix,
+        nu: &B::Matrix,
+        rho: f64,
+        row_scale: &B::Matrix,
+    ) -> Result<NetworkValue, LinalgError> {
+        let backend = self.program.backend();
+        let value = self.judge_network(v)?;
+        if self.certify == Certify::Sampled {
+            self.judge_sampled(v)?;
+        }
+        // eta = max(0, -rho nu) >= 0, signed and weighted as it enters X'(e o g o eta).
+        backend.copy(nu, &mut self.eta)?;
+        backend.positive_part(-rho, &mut self.eta)?;
+        backend.sign_flip(self.program.mask(), row_scale, &self.eta, &mut self.candidate)?;
+        let bound = self.certificate.dual(residual, &self.candidate)?.value;
+        if bound > self.bound {
+            self.bound = bound;
+            backend.copy(residual, &mut self.residual)?;
+            std::mem::swap(&mut self.multipliers, &mut self.candidate);
+        }
+        Ok(value)
+    }
+
+    /// Values the feasible point near v, on both sides: it is a network too.
+    fn judge_sampled(&mut self, v: &B::Matrix) -> Result<(), LinalgError> {
+        let point = self.certificate.feasible_point(v)?;
+        if self.sampled_primal.is_none_or(|best| point.objective < best) {
+            self.sampled_primal = Some(point.objective);
+        }
+        if point.objective < self.network.objective {
+            let blocks = self.program.backend().upload(&point.blocks)?;
+            self.judge_network(&blocks)?;
+        }
+        Ok(())
+    }
+
+    /// Values v as a network, and keeps it if it is the best.
+    fn judge_network(&mut self, v: &B::Matrix) -> Result<NetworkValue, LinalgError> {
+        let value = self.certificate.network(v)?;
+        if value.objective < self.network.objective {
+            self.program.backend().copy(v, &mut self.v)?;
+            self.network = value.clone();
+        }
+        Ok(value)
+    }
+
+    /// The evaluator, for other f64 checks.
+    pub fn certificate(&mut self) -> &mut Certificate<'a, B> {
+        &mut self.certificate
+    }
+
+    /// The certificate as it stands.
+    pub fn objective(&self) -> Objective {
+        let zero = self.program.zero_objective();
+        // Zero is feasible, so 1/2 ||y||^2 bounds the sampled optimum from above where nothing better is known.
+        let upper = match self.certify {
+            Certify::Network => self.network.objective,
+            Certify::Sampled => self.sampled_primal.unwrap_or(zero).min(zero),
+        };
+        Objective {
+            network: self.network.objective,
+            sampled_primal: self.sampled_primal.filter(|&value| value < zero || zero == 0.0),
+            dual_bound: self.bound,
+            relative_gap: relative_gap(upper, self.bound, zero),
+        }
+    }
+
+    /// The best network's value.
+    pub fn network(&self) -> &NetworkValue {
+        &self.network
+    }
+
+    /// The best network's blocks (d x 2PC).
+    pub fn v(&self) -> &B::Matrix {
+        &self.v
+    }
+
+    /// Computes what only the closing report needs: the feasible objective near the last iterate, and the best
+    /// network's cone violation.
+    pub fn close(&mut self, v: &B::Matrix) -> Result<f64, LinalgError> {
+        self.judge_sampled(v)?;
+        self.certificate.cone_violation(&self.v)
+    }
+
+    /// xi (n x C) and the signed multipliers (n x 2PC) that prove the bound.
+    pub fn witness(&self) -> Result<(HostMatrix, HostMatrix), LinalgError> {
+        let backend = self.program.backend();
+        let mut xi = backend.download(&self.residual)?;
+        xi.values_mut().iter_mut().for_each(|value| *value = -*value);
+        Ok((xi, backend.download(&self.multipliers)?))
+    }
+}

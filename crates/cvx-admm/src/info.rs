@@ -1,0 +1,88 @@
+//! What a run records on its way.
+
+use serde::{Deserialize, Serialize};
+
+/// The three numbers of the certificate and the gap of the chosen one (docs/math.md, section 5).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Objective {
+    /// Of the returned network.
+    pub network: f64,
+    /// Of a feasible point of the sampled programme; `None` where none better than zero was computed.
+    pub sampled_primal: Option<f64>,
+    /// Lower bound of the sampled programme.
+    pub dual_bound: f64,
+    /// Of the certificate that the run was asked for.
+    pub relative_gap: f64,
+}
+
+/// Loss 1/2 ||f - y||^2 and accuracy on one set of samples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scores {
+    /// 1/2 ||f - y||^2, not divided by n.
+    pub loss: f64,
+    /// Share of samples in the right class; `None` for a regression.
+    pub accuracy: Option<f64>,
+}
+
+/// One ADMM iteration. Numbers that were not evaluated at this iteration are `None`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Iteration {
+    /// From 1.
+    pub iteration: usize,
+    /// Since the data were in memory, evaluation of test metrics excluded.
+    pub seconds: f64,
+    /// Objective of this iteration's network.
+    pub network: Option<f64>,
+    /// Best dual bound so far.
+    pub dual_bound: Option<f64>,
+    /// Gap of the best network and the best bound so far.
+    pub relative_gap: Option<f64>,
+    /// Of this iteration's network, on the training samples.
+    pub train: Option<Scores>,
+    /// Of this iteration's network, on the test samples.
+    pub test: Option<Scores>,
+    /// ||(u - v, Gt u - s)||.
+    pub primal_residual: f64,
+    /// rho ||(v - v_old, s - s_old)||.
+    pub dual_residual: f64,
+    /// The penalty.
+    pub rho: f64,
+    /// Inner iterations of the linear solver.
+    pub inner_iterations: usize,
+}
+
+/// Seconds spent in each phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PhaseSeconds {
+    /// Transform, upload, patterns, factorisations (those after a change of rho too).
+    pub setup: f64,
+    /// The u-update (4a).
+    pub u: f64,
+    /// Over-relaxation and group soft-threshold (4b).
+    pub v: f64,
+    /// The fused slack step and its dual (4b, 4c).
+    pub s: f64,
+    /// The dual of u = v (4c) and the acceleration.
+    pub dual: f64,
+    /// Network objective and dual bound.
+    pub certificate: f64,
+    /// From the data in memory to the returned model, test metrics excluded.
+    pub total: f64,
+}
+
+/// The record of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Info {
+    /// Every iteration.
+    pub history: Vec<Iteration>,
+    /// Where the time went.
+    pub seconds: PhaseSeconds,
+    /// When the network first reached 97 % training accuracy.
+    pub seconds_to_train_accuracy_97: Option<f64>,
+    /// Times that rho was changed, each a factorisation.
+    pub penalty_changes: usize,
+    /// u-updates whose inner iteration ended before its tolerance.
+    pub unconverged_solves: usize,
+    /// Relative residual of (4a), recomputed in f64 after the first u-update.
+    pub linear_residual: Option<f64>,
+}

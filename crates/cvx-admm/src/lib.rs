@@ -1,0 +1,50 @@
+//! Trains a two-layer ReLU network by its convex programme, and says how good the network is.
+//!
+//! ```
+//! use cvx_admm::{Settings, Status, train};
+//! use cvx_model::{Dataset, FeatureKind, Labels};
+//!
+//! let x: Vec<f64> = (0..60).map(|k| (k as f64 * 0.7).sin()).collect();
+//! let labels = Labels::numbers((0..30).map(|row| f64::from(u8::from(x[2 * row] > x[2 * row + 1]))).collect());
+//! let data = Dataset::new(2, x, Some(labels), FeatureKind::Table)?;
+//! let solution = train(&data, None, &Settings { patterns: 10, ..Settings::default() })?;
+//! assert_eq!(solution.status, Status::Optimal);
+//! assert!(solution.objective.relative_gap <= 1e-3);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! * [`train`], [`train_with`]: from a data set to a [`Solution`].
+//! * [`Settings`]: everything that can be chosen; nothing has to be.
+//! * [`Model`]: the network with its transform, its classes and its certificate; saved, loaded, verified.
+
+mod admm;
+mod anderson;
+mod clock;
+mod dispatch;
+mod error;
+mod file;
+mod incumbent;
+mod info;
+mod memory;
+mod model;
+mod observer;
+mod penalty;
+mod settings;
+mod state;
+mod status;
+mod train;
+mod verify;
+mod whole_file;
+
+pub use cvx_linalg::{StopReason, StopToken};
+pub use cvx_solvers::SolverKind;
+pub use error::TrainError;
+pub use file::FileError;
+pub use info::{Info, Iteration, Objective, PhaseSeconds, Scores};
+pub use model::{Claim, Model, Provenance, Witness};
+pub use observer::{Flow, Observer, Summary};
+pub use settings::{Beta, Certify, Device, Precision, Settings, SolverChoice, ValidSettings};
+pub use status::Status;
+pub use train::{Solution, WarmStart, train, train_with};
+pub use verify::{Verification, verify};
+pub use whole_file::{check_writable, write_whole};

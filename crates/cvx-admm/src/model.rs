@@ -1,0 +1,117 @@
+//! The trained network with all that is needed to use it and to check it.
+
+use crate::error::TrainError;
+use crate::info::Objective;
+use crate::settings::Certify;
+use crate::status::Status;
+use cvx_linalg::{Backend, BitMask, Cpu, HostMatrix, ThreadPool};
+use cvx_model::{Dataset, FeatureKind, Normalisation, ReluNetwork, Task, Transform};
+use serde::{Deserialize, Serialize};
+
+/// What is claimed of a model, to be re-checked by [`verify`](crate::verify).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The certificate.
+    pub objective: Objective,
+    /// The certificate that the gap is of.
+    pub certify: Certify,
+    /// Weight of the group norm.
+    pub beta: f64,
+    /// 1/2 ||f - y||^2 on the training samples.
+    pub train_loss: f64,
+    /// On the training samples; `None` for a regression.
+    pub train_accuracy: Option<f64>,
+    /// Number of training samples.
+    pub n_samples: usize,
+    /// CRC-32 of the transformed training samples and targets.
+    pub fingerprint: u32,
+    /// How the run ended.
+    pub status: Status,
+}
+
+/// How a model came to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Version of this crate.
+    pub version: String,
+    /// Solver of the u-update.
+    pub solver: String,
+    /// Device.
+    pub device: String,
+    /// Storage precision.
+    pub precision: String,
+    /// Seed of the gates.
+    pub seed: u64,
+    /// ADMM iterations.
+    pub iterations: u64,
+}
+
+/// The dual point that proves the bound.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Witness {
+    /// Gates h_i (d x P).
+    pub gates: HostMatrix,
+    /// Their patterns on the training samples (n x P): where x'h is zero to rounding, the bit is part of the claim.
+    pub patterns: BitMask,
+    /// xi (n x C).
+    pub xi: HostMatrix,
+    /// e_i o g o eta_i (n x 2PC), of the sign of e_i in every entry.
+    pub multipliers: HostMatrix,
+}
+
+/// A trained network, ready to predict.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The network, on transformed features.
+    pub network: ReluNetwork,
+    /// From features to transformed features.
+    pub transform: Transform,
+    /// How the transform was fitted.
+    pub normalisation: Normalisation,
+    /// Classes, or a regression.
+    pub task: Task,
+    /// What the features are.
+    pub kind: FeatureKind,
+    /// What is claimed of it.
+    pub claim: Claim,
+    /// How it came to be.
+    pub provenance: Provenance,
+    /// The proof of its bound.
+    pub witness: Option<Witness>,
+}
+
+impl Model {
+    /// Predictions (n x C) in f64, for samples with the features of the training data.
+    ///
+    /// # Errors
+    /// [`TrainError::Model`] when the features do not fit.
+    pub fn predict(&self, data: &Dataset) -> Result<HostMatrix, TrainError> {
+        let xt = self.transform.apply(data)?;
+        let cpu = Cpu::<f64>::new();
+        ThreadPool::new(0)?.run(|| Ok(self.network.predict(&cpu, &cpu.upload(&xt)?)?))
+    }
+
+    /// The names of the predicted classes; `None` for a regression.
+    pub fn classes(&self, prediction: &HostMatrix) -> Option<Vec<&str>> {
+        (0..prediction.rows())
+            .map(|row| {
+                let values: Vec<f64> = (0..prediction.cols()).map(|c| prediction[(row, c)]).collect();
+                self.task.class_of(&values).map(|class| self.task.classes()[class].as_str())
+            })
+            .collect()
+    }
+}
+
+/// CRC-32 of the transformed samples and their targets.
+pub(crate) fn fingerprint(xt: &HostMatrix, y: &HostMatrix) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    let mut bytes = Vec::new();
+    for matrix in [xt, y] {
+        for column in matrix.values().chunks(4096) {
+            bytes.clear();
+            column.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
+            hasher.update(&bytes);
+        }
+    }
+    hasher.finalize()
+}

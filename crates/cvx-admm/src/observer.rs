@@ -1,0 +1,56 @@
+//! Somebody who watches a run, and may end it.
+
+use crate::info::Iteration;
+use cvx_solvers::{ProblemShape, SolverKind};
+
+/// What is known before the first iteration.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Summary {
+    /// n, d, P, C.
+    pub shape: ProblemShape,
+    /// The solver that was chosen.
+    pub solver: SolverKind,
+    /// `cpu` or `cuda`.
+    pub device: &'static str,
+    /// Threads of the CPU.
+    pub threads: usize,
+    /// Weight of the group norm.
+    pub beta: f64,
+    /// The gap to stop at.
+    pub gap: f64,
+    /// The limit on iterations.
+    pub max_iterations: usize,
+    /// Gates merged into others, or dropped because they leave every sample inactive.
+    pub merged_patterns: usize,
+    /// Estimated bytes at the peak.
+    pub memory_bytes: u64,
+}
+
+/// Whether the run goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// It does.
+    Continue,
+    /// It ends with [`Status::Interrupted`](crate::Status::Interrupted) and the best network.
+    Stop,
+}
+
+/// Watches a run.
+pub trait Observer: Send {
+    /// The problem is known, set-up begins.
+    fn begin(&mut self, _summary: &Summary) {}
+    /// An iteration is done.
+    fn iteration(&mut self, _iteration: &Iteration) -> Flow {
+        Flow::Continue
+    }
+}
+
+/// Watches nothing.
+impl Observer for () {}
+
+/// A closure watches the iterations.
+impl<F: FnMut(&Iteration) -> Flow + Send> Observer for F {
+    fn iteration(&mut self, iteration: &Iteration) -> Flow {
+        self(iteration)
+    }
+}

@@ -1,0 +1,165 @@
+//! The iterates and the steps on them: equations (4a) to (4c) of `docs/math.md`.
+
+use crate::anderson::{Anderson, Point};
+use crate::penalty::Residuals;
+use crate::train::WarmStart;
+use cvx_linalg::{Backend, HostMatrix, LinalgError, LinearInfo, LinearSolver, SlackNorms, SystemRhs, SystemSolution};
+use cvx_model::{Certificate, ConvexProgram, SystemOperator};
+
+/// Iterates on the device, by the names of the algorithm box.
+pub(crate) struct State<B: Backend> {
+    backend: B,
+    pub v: B::Matrix,
+    pub lambda: B::Matrix,
+    pub s: B::Matrix,
+    pub nu: B::Matrix,
+    pub solution: SystemSolution<B>,
+    /// The fixed-point variable at the beginning of the iteration, and its image.
+    z: Point<B>,
+    image: Point<B>,
+    /// v at the beginning of the iteration (d x 2PC).
+    previous: B::Matrix,
+    /// Scratch (d x 2PC, n x 2PC): v - lambda and s - nu for (4a), then uh.
+    blocks: B::Matrix,
+    rows: B::Matrix,
+}
+
+impl<B: Backend> State<B> {
+    pub fn new(program: &ConvexProgram<B>, warm: Option<&WarmStart>) -> Result<Self, LinalgError> {
+        let backend = program.backend();
+        let (d, n, columns) = (program.n_features(), program.n_samples(), program.n_blocks());
+        let start = |given: Option<&HostMatrix>, rows| {
+            given.map_or_else(|| backend.zeros(rows, columns), |m| backend.upload(m))
+        };
+        let v = start(warm.map(|warm| &warm.v), d)?;
+        let s = start(warm.map(|warm| &warm.s), n)?;
+        Ok(State {
+            lambda: start(warm.map(|warm| &warm.lambda), d)?,
+            nu: start(warm.map(|warm| &warm.nu), n)?,
+            solution: SystemSolution {
+                u: start(warm.map(|warm| &warm.v), d)?,
+                xu: backend.zeros(n, columns)?,
+                residual: backend.zeros(n, program.n_targets())?,
+            },
+            z: Point::zeros_like(backend, &v, &s)?,
+            image: Point::zeros_like(backend, &v, &s)?,
+            previous: backend.zeros(d, columns)?,
+            blocks: backend.zeros(d, columns)?,
+            rows: backend.zeros(n, columns)?,
+            v,
+            s,
+            backend: backend.clone(),
+        })
+    }
+
+    /// (4a) u = argmin 1/2 ||F u - y||^2 + rho/2 ||u - v + lambda||^2 + rho/2 ||Gt u - s + nu||^2.
+    pub fn u_update(
+        &mut self,
+        linear: &mut dyn LinearSolver<B>,
+        system: &mut SystemOperator<'_, B>,
+        tolerance: f64,
+    ) -> Result<LinearInfo, LinalgError> {
+        combine(&self.backend, &self.v, -1.0, &self.lambda, &mut self.blocks)?;
+        combine(&self.backend, &self.s, -1.0, &self.nu, &mut self.rows)?;
+        let rhs = SystemRhs { blocks: &self.blocks, rows: &self.rows };
+        linear.solve(system, &rhs, tolerance, &mut self.solution)
+    }
+
+    /// Relative residual of (4a) in f64; to be called right after [`u_update`](State::u_update).
+    pub fn linear_residual(
+        &self,
+        certificate: &mut Certificate<'_, B>,
+        system: &SystemOperator<'_, B>,
+    ) -> Result<f64, LinalgError> {
+        certificate.system_residual(system, &self.solution.u, &self.blocks, &self.rows)
+    }
+
+    /// (4b) v = group soft-threshold of uh + lambda, with uh = alpha u + (1 - alpha) v.
+    pub fn v_update(&mut self, alpha: f64, threshold: f64) -> Result<(), LinalgError> {
+        let backend = &self.backend;
+        backend.copy(&self.solution.u, &mut self.blocks)?;
+        backend.axpby(1.0 - alpha, &self.v, alpha, &mut self.blocks)?;
+        combine(backend, &self.blocks, 1.0, &self.lambda, &mut self.image.blocks)?;
+        std::mem::swap(&mut self.v, &mut self.previous);
+        backend.group_soft_threshold(&self.image.blocks, threshold, &mut self.v)?;
+        Ok(())
+    }
+
+    /// (4b, 4c) s = max(gh + nu, 0) and nu += gamma (gh - s), with gh = alpha Gt u + (1 - alpha) s.
+    pub fn slack_update(
+        &mut self,
+        program: &ConvexProgram<B>,
+        row_scale: &B::Matrix,
+        alpha: f64,
+        gamma: f64,
+    ) -> Result<SlackNorms, LinalgError> {
+        let (xu, s, nu) = (&self.solution.xu, &mut self.s, &mut self.nu);
+        self.backend.slack_step(program.mask(), row_scale, xu, alpha, gamma, s, nu)
+    }
+
+    /// (4c) lambda += gamma (uh - v).
+    pub fn dual_update(&mut self, gamma: f64) -> Result<(), LinalgError> {
+        self.backend.axpby(gamma, &self.blocks, 1.0, &mut self.lambda)?;
+        self.backend.axpby(-gamma, &self.v, 1.0, &mut self.lambda)
+    }
+
+    /// Norms of the iteration that just ended; `previous` and `blocks` are scratch from here on.
+    pub fn residuals(&mut self, slack: &SlackNorms) -> Result<Residuals, LinalgError> {
+        let backend = &self.backend;
+        combine(backend, &self.solution.u, -1.0, &self.v, &mut self.blocks)?;
+        backend.axpby(-1.0, &self.v, 1.0, &mut self.previous)?;
+        let hypot = |part: f64, squares: f64| part.hypot(squares.sqrt());
+        Ok(Residuals {
+            primal: hypot(backend.norm(&self.blocks)?, slack.residual),
+            change: hypot(backend.norm(&self.previous)?, slack.change),
+            primal_scale: hypot(backend.norm(&self.solution.u)?, slack.image),
+            dual_scale: hypot(backend.norm(&self.lambda)?, slack.dual),
+        })
+    }
+
+    /// z = (v + lambda, s + nu), of which the next iteration is a function.
+    pub fn mark(&mut self) -> Result<(), LinalgError> {
+        combine(&self.backend, &self.v, 1.0, &self.lambda, &mut self.z.blocks)?;
+        combine(&self.backend, &self.s, 1.0, &self.nu, &mut self.z.rows)
+    }
+
+    /// Moves on to the extrapolated point, and splits it: v and s are its proximal points, lambda and nu the rest.
+    pub fn accelerate(&mut self, anderson: &mut Anderson<B>, threshold: f64) -> Result<(), LinalgError> {
+        let (backend, image) = (&self.backend, &mut self.image);
+        combine(backend, &self.v, 1.0, &self.lambda, &mut image.blocks)?;
+        combine(backend, &self.s, 1.0, &self.nu, &mut image.rows)?;
+        if !anderson.extrapolate(&self.z, image)? {
+            return Ok(());
+        }
+        backend.group_soft_threshold(&image.blocks, threshold, &mut self.v)?;
+        combine(backend, &image.blocks, -1.0, &self.v, &mut self.lambda)?;
+        backend.copy(&image.rows, &mut self.s)?;
+        backend.positive_part(1.0, &mut self.s)?;
+        combine(backend, &image.rows, -1.0, &self.s, &mut self.nu)
+    }
+
+    /// What a later run can begin with.
+    pub fn warm_start(&self, rho: f64, sigma: f64) -> Result<WarmStart, LinalgError> {
+        let backend = &self.backend;
+        Ok(WarmStart {
+            v: backend.download(&self.v)?,
+            lambda: backend.download(&self.lambda)?,
+            s: backend.download(&self.s)?,
+            nu: backend.download(&self.nu)?,
+            rho,
+            sigma,
+        })
+    }
+}
+
+/// out = a + factor b.
+fn combine<B: Backend>(
+    backend: &B,
+    a: &B::Matrix,
+    factor: f64,
+    b: &B::Matrix,
+    out: &mut B::Matrix,
+) -> Result<(), LinalgError> {
+    backend.copy(a, out)?;
+    backend.axpby(factor, b, 1.0, out)
+}

@@ -1,0 +1,43 @@
+//! How a training run ended.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How a training run ended. Each comes with the best network seen and its certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Status {
+    /// The certified relative gap is within the tolerance.
+    Optimal,
+    /// The iteration limit came first.
+    IterationLimit,
+    /// The time limit came first.
+    TimeLimit,
+    /// The user or the observer stopped the run.
+    Interrupted,
+    /// The gap has stopped falling.
+    InsufficientProgress,
+    /// An iterate was not finite, or a factorisation failed.
+    NumericalError,
+}
+
+impl Status {
+    /// What a user can do about it; empty where there is nothing to do.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Status::Optimal => "",
+            Status::IterationLimit => "raise --max-iterations, or accept a larger --gap",
+            Status::TimeLimit => "raise --time-limit, or accept a larger --gap",
+            Status::Interrupted => "the best network so far was kept",
+            Status::InsufficientProgress => {
+                "the gap has stalled: try --precision f64, a larger --beta, or accept the network with the gap it has"
+            }
+            Status::NumericalError => "try --precision f64, or check the data for extreme values",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}

@@ -1,0 +1,310 @@
+//! From a data set to a trained model with its certificate.
+
+use crate::admm::Run;
+use crate::clock::Clock;
+use crate::dispatch::dispatch;
+use crate::error::TrainError;
+use crate::incumbent::Incumbent;
+use crate::info::{Info, Objective, Scores};
+use crate::memory::choose_solver;
+use crate::model::{Claim, Model, Provenance, Witness, fingerprint};
+use crate::observer::{Observer, Summary};
+use crate::penalty::{Penalty, SIGMA, initial_rho};
+use crate::settings::{Beta, Settings, ValidSettings};
+use crate::state::State;
+use crate::status::Status;
+use cvx_linalg::{Backend, HostMatrix, StopToken};
+use cvx_model::{
+    Certificate, ConvexProgram, Dataset, FeatureKind, HeldOut, ModelError, Normalisation, PatternSet, ReluNetwork,
+    RowScale, SystemOperator, Targets, Transform, accuracy, squared_loss,
+};
+use cvx_solvers::ProblemShape;
+
+/// Iterates that a later run on the same samples and gates can begin with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WarmStart {
+    /// v (d x 2PC).
+    pub v: HostMatrix,
+    /// Scaled dual of u = v (d x 2PC).
+    pub lambda: HostMatrix,
+    /// s (n x 2PC).
+    pub s: HostMatrix,
+    /// Scaled dual of Gt u = s (n x 2PC).
+    pub nu: HostMatrix,
+    /// The penalty that the duals are scaled by.
+    pub rho: f64,
+    /// The weight that s and nu are scaled by.
+    pub sigma: f64,
+}
+
+/// What a run returns, however it ended.
+#[derive(Clone, Debug)]
+pub struct Solution {
+    /// How it ended.
+    pub status: Status,
+    /// The best network, ready to predict.
+    pub model: Model,
+    /// The certificate.
+    pub objective: Objective,
+    /// On the training samples, of the recovered network.
+    pub train: Scores,
+    /// Training accuracy of the convex model F u of the last iterate.
+    pub convex_accuracy: Option<f64>,
+    /// On the test samples, where there are any.
+    pub test: Option<Scores>,
+    /// Largest relative violation of a cone by the returned network.
+    pub cone_violation: f64,
+    /// Weight of the group norm.
+    pub beta: f64,
+    /// The last penalty.
+    pub rho: f64,
+    /// The weight of the cone constraint.
+    pub sigma: f64,
+    /// What was run.
+    pub summary: Summary,
+    /// History and phase times.
+    pub info: Info,
+    /// The last iterates.
+    pub warm_start: WarmStart,
+}
+
+/// Trains a network on `data`, watching `test` where given.
+///
+/// # Errors
+/// [`TrainError`] for bad input, before any work.
+pub fn train(data: &Dataset, test: Option<&Dataset>, settings: &Settings) -> Result<Solution, TrainError> {
+    train_with(data, test, settings, None, &StopToken::new(), &mut ())
+}
+
+/// [`train`] from a warm start, with a token that stops it and an observer that watches it.
+///
+/// # Errors
+/// [`TrainError`] for bad input, before any work.
+pub fn train_with(
+    data: &Dataset,
+    test: Option<&Dataset>,
+    settings: &Settings,
+    warm: Option<&WarmStart>,
+    stop: &StopToken,
+    observer: &mut dyn Observer,
+) -> Result<Solution, TrainError> {
+    let clock = Clock::start();
+    let settings = settings.validate()?;
+    let problem = Problem::new(data, test, &settings)?;
+    dispatch(&problem, &settings, warm, stop, clock, observer)
+}
+
+/// The input, checked and transformed, still on the host.
+pub(crate) struct Problem {
+    xt: HostMatrix,
+    targets: Targets,
+    gates: HostMatrix,
+    transform: Transform,
+    normalisation: Normalisation,
+    kind: FeatureKind,
+    fingerprint: u32,
+    test: Option<(HostMatrix, HostMatrix)>,
+}
+
+impl Problem {
+    fn new(data: &Dataset, test: Option<&Dataset>, settings: &ValidSettings) -> Result<Self, TrainError> {
+        let labels = data.labels().ok_or(ModelError::NoLabels)?;
+        let targets = Targets::new(labels, settings.task)?;
+        let normalisation = settings.normalisation.unwrap_or(Normalisation::default_for(data.kind()));
+        let transform = Transform::fit(data, normalisation, settings.bias)?;
+        let gates = match &settings.gates {
+            Some(gates) => gates.clone(),
+            None => PatternSet::sample_gates(transform.n_outputs(), settings.patterns, settings.seed),
+        };
+        let test = match test {
+            None => None,
+            Some(test) => {
+                let labels = test.labels().ok_or(TrainError::Test(ModelError::NoLabels))?;
+                let xt = transform.apply(test).map_err(TrainError::Test)?;
+                Some((xt, targets.task.encode(labels).map_err(TrainError::Test)?))
+            }
+        };
+        let xt = transform.apply(data)?;
+        Ok(Problem {
+            fingerprint: fingerprint(&xt, &targets.y),
+            xt,
+            targets,
+            gates,
+            transform,
+            normalisation,
+            kind: data.kind(),
+            test,
+        })
+    }
+}
+
+/// Trains on one back end.
+pub(crate) fn run<B: Backend>(
+    backend: B,
+    threads: usize,
+    problem: &Problem,
+    settings: &ValidSettings,
+    warm: Option<&WarmStart>,
+    clock: Clock,
+    observer: &mut dyn Observer,
+) -> Result<Solution, TrainError> {
+    let Problem { xt, targets, gates, .. } = problem;
+    let shape = ProblemShape {
+        n_samples: xt.cols(),
+        n_features: xt.rows(),
+        n_patterns: gates.cols(),
+        n_targets: targets.y.cols(),
+        scalar_bytes: backend.scalar_bytes(),
+    };
+    let budget = settings.memory_budget.unwrap_or_else(|| backend.memory_info().free / 10 * 9);
+    let (solver, memory_bytes) = choose_solver(settings.solver, &shape, budget)?;
+    let (device, precision) = (backend.device(), settings.precision);
+
+    let mut program = ConvexProgram::new(backend, xt, targets.y.clone(), gates, 0.0)?;
+    let beta = match settings.beta {
+        Beta::Value(beta) => beta,
+        Beta::Fraction(fraction) => fraction * Certificate::new(&program)?.gated_beta_max()?,
+    };
+    program.set_beta(beta)?;
+    let program = &program;
+    let incumbent = Incumbent::new(program, settings.certify)?;
+    let summary = Summary {
+        shape: ProblemShape { n_patterns: program.n_patterns(), ..shape },
+        solver,
+        device,
+        threads,
+        beta,
+        gap: settings.gap,
+        max_iterations: settings.max_iterations,
+        merged_patterns: program.patterns().merged(),
+        memory_bytes,
+    };
+    observer.begin(&summary);
+
+    check_warm_start(warm, program)?;
+    let sigma = warm.map(|warm| warm.sigma).or(settings.sigma).unwrap_or(SIGMA);
+    let row_scale = if settings.scale_rows { RowScale::Normalised { sigma } } else { RowScale::Unscaled };
+    let rho = (warm.map(|warm| warm.rho).or(settings.rho))
+        .unwrap_or_else(|| initial_rho(beta, incumbent.gated_beta_max(), program.row_norms(), sigma));
+    let held_out = match &problem.test {
+        None => None,
+        Some((xt, y)) => Some((HeldOut::new(program.backend(), xt, program.n_blocks(), y.cols())?, y.clone())),
+    };
+    let mut run = Run {
+        program,
+        settings,
+        task: &targets.task,
+        system: SystemOperator::new(program, row_scale, rho)?,
+        linear: solver.build(),
+        incumbent,
+        penalty: Penalty::new(rho, settings.adapt_rho),
+        state: State::new(program, warm)?,
+        held_out,
+        clock,
+        info: Info::default(),
+    };
+    run.info.seconds.setup = run.clock.seconds();
+    let status = run.solve(observer);
+    finish(run, status, summary, sigma, problem, precision.name())
+}
+
+/// Closes a run: the network, its last metrics, and the witness that proves its bound.
+fn finish<B: Backend>(
+    mut run: Run<'_, B>,
+    status: Status,
+    summary: Summary,
+    sigma: f64,
+    problem: &Problem,
+    precision: &'static str,
+) -> Result<Solution, TrainError> {
+    let (program, task) = (run.program, &problem.targets.task);
+    let cone_violation = run.incumbent.close(&run.state.v)?;
+    let v = program.backend().download(run.incumbent.v())?;
+    let network = ReluNetwork::from_blocks(&v, program.n_patterns(), program.n_targets());
+    let (xi, multipliers) = run.incumbent.witness()?;
+    let objective = run.incumbent.objective();
+    let ended_early = matches!(status, Status::IterationLimit | Status::TimeLimit | Status::InsufficientProgress);
+    // The closing evaluation may find what the last one of the loop just missed.
+    let status = if ended_early && objective.relative_gap <= run.settings.gap { Status::Optimal } else { status };
+    let value = run.incumbent.network();
+    let train = Scores { loss: value.loss, accuracy: accuracy(task, &value.prediction, program.y_host()) };
+    // F u = residual + y of the last u-update.
+    let mut convex = program.backend().download(&run.state.solution.residual)?;
+    convex.values_mut().iter_mut().zip(program.y_host().values()).for_each(|(r, y)| *r += y);
+    let convex_accuracy = match run.info.history.last() {
+        Some(_) => accuracy(task, &convex, program.y_host()),
+        // u = 0 and the zero network predict the same.
+        None => train.accuracy,
+    };
+    run.info.seconds.total = run.clock.seconds();
+    let test = match &mut run.held_out {
+        None => None,
+        Some((held_out, y)) => {
+            let prediction = held_out.predict(program.backend(), run.incumbent.v())?;
+            Some(Scores { loss: squared_loss(&prediction, y), accuracy: accuracy(task, &prediction, y) })
+        }
+    };
+    let model = Model {
+        network,
+        transform: problem.transform.clone(),
+        normalisation: problem.normalisation,
+        task: task.clone(),
+        kind: problem.kind,
+        claim: Claim {
+            objective,
+            certify: run.settings.certify,
+            beta: program.beta(),
+            train_loss: train.loss,
+            train_accuracy: train.accuracy,
+            n_samples: program.n_samples(),
+            fingerprint: problem.fingerprint,
+            status,
+        },
+        provenance: Provenance {
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            solver: summary.solver.name().to_string(),
+            device: summary.device.to_string(),
+            precision: precision.to_string(),
+            seed: run.settings.seed,
+            iterations: run.info.history.len() as u64,
+        },
+        witness: Some(Witness {
+            gates: program.patterns().gates().clone(),
+            patterns: program.patterns().bits().clone(),
+            xi,
+            multipliers,
+        }),
+    };
+    Ok(Solution {
+        status,
+        model,
+        objective,
+        train,
+        convex_accuracy,
+        test,
+        cone_violation,
+        beta: program.beta(),
+        rho: run.penalty.rho(),
+        sigma,
+        summary,
+        warm_start: run.state.warm_start(run.penalty.rho(), sigma)?,
+        info: run.info,
+    })
+}
+
+fn check_warm_start<B: Backend>(warm: Option<&WarmStart>, program: &ConvexProgram<B>) -> Result<(), TrainError> {
+    let Some(warm) = warm else { return Ok(()) };
+    let (d, n, columns) = (program.n_features(), program.n_samples(), program.n_blocks());
+    for (name, matrix, rows) in [("v", &warm.v, d), ("lambda", &warm.lambda, d), ("s", &warm.s, n), ("nu", &warm.nu, n)]
+    {
+        if (matrix.rows(), matrix.cols()) != (rows, columns) {
+            return Err(TrainError::WarmStart {
+                detail: format!("{name} is {} x {}, expected {rows} x {columns}", matrix.rows(), matrix.cols()),
+            });
+        }
+    }
+    if warm.rho > 0.0 && warm.rho.is_finite() && warm.sigma > 0.0 && warm.sigma.is_finite() {
+        return Ok(());
+    }
+    Err(TrainError::WarmStart { detail: format!("rho = {} and sigma = {} must be positive", warm.rho, warm.sigma) })
+}

@@ -1,0 +1,230 @@
+//! R1 to R3: what is refused before any work, by name and place.
+
+mod common;
+
+use common::{Random, assert_sane, exact, gates, near, optimum, planted, sharp, smooth, table};
+use cvx_admm::{Beta, Certify, Device, Precision, Settings, Status, TrainError, train, verify};
+use cvx_linalg::HostMatrix;
+use cvx_model::{Dataset, FeatureKind, Labels, ModelError, Normalisation, Task, TaskChoice};
+
+const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::F64];
+
+// ---- R1: not a number -------------------------------------------------------------------------------------------
+
+#[test]
+fn r1_nan_and_infinity_are_refused_with_their_place() {
+    let x: Vec<f64> = Random(1).vector(15);
+    let y = vec![0.0, 1.0, 1.0, 0.0, 1.0];
+    for (at, row, column) in [(0, 0, 0), (7, 2, 1), (14, 4, 2)] {
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let mut x = x.clone();
+            x[at] = value;
+            let error = Dataset::new(3, x, Some(Labels::numbers(y.clone())), FeatureKind::Table).unwrap_err();
+            assert_eq!(error, ModelError::NonFinite { what: "x", row, column });
+        }
+    }
+    for (row, value) in [(0, f64::NAN), (4, f64::INFINITY)] {
+        let mut y = y.clone();
+        y[row] = value;
+        let error = Dataset::new(3, x.clone(), Some(Labels::numbers(y)), FeatureKind::Table).unwrap_err();
+        assert_eq!(error, ModelError::NonFinite { what: "y", row, column: 0 });
+    }
+    let labels = Labels::Numbers { columns: 2, values: vec![1.0, 2.0, 3.0, f64::NAN] };
+    let error = Dataset::new(1, vec![1.0, 2.0], Some(labels), FeatureKind::Table).unwrap_err();
+    assert_eq!(error, ModelError::NonFinite { what: "y", row: 1, column: 1 });
+}
+
+/// A finite f64 may be an infinity in f32: refused with the place in the user's own rows and columns.
+#[test]
+fn r1_features_that_overflow_f32_are_refused() {
+    for (row, column) in [(0, 0), (1, 2), (4, 1)] {
+        let mut x = Random(1).vector(15);
+        x[3 * row + column] = -1e39;
+        let data = table(3, x, vec![0.0, 1.0, 1.0, 0.0, 1.0]);
+        for bias in [false, true] {
+            let settings = Settings { precision: Precision::F32, bias, ..exact() };
+            match train(&data, None, &settings) {
+                Err(TrainError::Model(ModelError::NonFinite { what, row: a, column: k })) => {
+                    assert_eq!((a, k), (row, column));
+                    assert!(what.starts_with('x'), "{what}");
+                }
+                other => panic!("{:?}", other.map(|solution| solution.status)),
+            }
+        }
+        // f64 holds it; the network may be poor, but it is one.
+        assert_sane(&train(&data, None, &Settings { max_iterations: 20, ..exact() }).unwrap(), "1e39 in f64");
+    }
+}
+
+#[test]
+fn r1_targets_that_overflow_f32_are_refused_by_name() {
+    let data = table(1, vec![1.0, 2.0, 3.0], vec![0.5, -1e39, 0.25]);
+    match train(&data, None, &Settings { precision: Precision::F32, ..exact() }) {
+        Err(TrainError::Model(ModelError::NonFinite { what, row, column })) => {
+            assert!(what.starts_with('y'), "the targets overflow, not {what}");
+            assert_eq!((row, column), (1, 0));
+        }
+        other => panic!("{:?}", other.map(|solution| solution.status)),
+    }
+}
+
+/// A spread beyond f64 has no scale.
+#[test]
+fn r1_an_overflowing_spread_is_refused() {
+    let data = table(2, vec![1.0, 1e308, 2.0, -1e308, 3.0, 1e308], vec![0.0, 1.0, 1.0]);
+    for normalisation in [Normalisation::Global, Normalisation::Column] {
+        let result = train(&data, None, &Settings { normalisation: Some(normalisation), ..exact() });
+        assert!(
+            matches!(result, Err(TrainError::Model(ModelError::NonFinite { .. }))),
+            "{normalisation:?}: {:?}",
+            result.map(|solution| solution.status)
+        );
+    }
+}
+
+// ---- R2: settings -----------------------------------------------------------------------------------------------
+
+#[test]
+fn r2_every_setting_out_of_range_is_named() {
+    let data = planted(20, 3, 1);
+    let good = Settings { patterns: 4, ..Settings::default() };
+    let with = |change: &dyn Fn(&mut Settings)| {
+        let mut settings = good.clone();
+        change(&mut settings);
+        settings
+    };
+    let mut bad: Vec<(&str, Settings)> = vec![
+        ("patterns", with(&|s| s.patterns = 0)),
+        ("max-iterations", with(&|s| s.max_iterations = 0)),
+        ("judge-every", with(&|s| s.judge_every = 0)),
+        ("threads", with(&|s| s.threads = 5000)),
+        ("threads", with(&|s| s.threads = usize::MAX)),
+        ("over-relaxation", with(&|s| s.over_relaxation = 2.0)),
+        ("dual-step", with(&|s| s.dual_step = 1.7)),
+        ("gap", with(&|s| s.gap = 0.0)),
+        ("rho", with(&|s| s.rho = Some(0.0))),
+        ("sigma", with(&|s| s.sigma = Some(0.0))),
+        ("time-limit", with(&|s| s.time_limit = Some(1e300))),
+        ("gates", with(&|s| s.gates = Some(HostMatrix::zeros(4, 0)))),
+        ("gates", with(&|s| s.gates = Some(HostMatrix::zeros(0, 0)))),
+    ];
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0] {
+        bad.extend([
+            ("beta", with(&|s| s.beta = Beta::Value(value))),
+            ("beta-fraction", with(&|s| s.beta = Beta::Fraction(value))),
+            ("rho", with(&|s| s.rho = Some(value))),
+            ("sigma", with(&|s| s.sigma = Some(value))),
+            ("time-limit", with(&|s| s.time_limit = Some(value))),
+            ("gap", with(&|s| s.gap = value)),
+            ("over-relaxation", with(&|s| s.over_relaxation = value)),
+            ("dual-step", with(&|s| s.dual_step = value)),
+        ]);
+        if !value.is_finite() {
+            bad.push(("gates", with(&|s| s.gates = Some(HostMatrix::from_vec(4, 1, vec![1.0, 0.0, value, 1.0])))));
+        }
+    }
+    for (name, settings) in bad {
+        let error = train(&data, None, &settings).map(|solution| solution.status).unwrap_err();
+        assert_eq!(settings.validate().unwrap_err(), error);
+        match &error {
+            TrainError::Setting { name: named, value, range } => {
+                assert_eq!(*named, name);
+                assert!(error.to_string().contains(value.as_str()) && error.to_string().contains(range));
+            }
+            TrainError::Model(error) => assert!(error.to_string().contains(name), "{name}: {error}"),
+            error => panic!("{name}: {error}"),
+        }
+    }
+    assert_eq!(train(&data, None, &good).unwrap().status, Status::Optimal);
+}
+
+#[test]
+fn r2_the_ends_of_the_ranges_are_allowed() {
+    let data = planted(20, 3, 1);
+    let good = Settings { patterns: 4, max_iterations: 10, ..Settings::default() };
+    for settings in [
+        Settings { dual_step: 1.618, ..good.clone() },
+        Settings { over_relaxation: 1.999, ..good.clone() },
+        Settings { over_relaxation: 1e-3, ..good.clone() },
+        Settings { gap: f64::MIN_POSITIVE, ..good.clone() },
+        Settings { time_limit: Some(4e9), ..good.clone() },
+        Settings { judge_every: usize::MAX, ..good.clone() },
+        Settings { anderson_memory: usize::MAX, ..good.clone() },
+        Settings { beta: Beta::Value(f64::MAX), ..good.clone() },
+        Settings { memory_budget: Some(u64::MAX), ..good.clone() },
+        Settings { patterns: 1, ..good.clone() },
+    ] {
+        let solution = train(&data, None, &settings).unwrap();
+        assert_sane(&solution, &format!("{settings:?}"));
+    }
+}
+
+// ---- R3: shapes and classes -------------------------------------------------------------------------------------
+
+#[test]
+fn r3_data_without_samples_or_features_are_refused() {
+    let new = |d, x: Vec<f64>, y: Vec<f64>| Dataset::new(d, x, Some(Labels::numbers(y)), FeatureKind::Table);
+    assert!(matches!(new(3, vec![], vec![]), Err(ModelError::Empty { what: "samples" })));
+    assert!(matches!(new(0, vec![], vec![]), Err(ModelError::Empty { what: "features" })));
+    assert!(matches!(new(3, vec![1.0; 7], vec![1.0; 2]), Err(ModelError::Shape { what: "x", .. })));
+    assert!(matches!(new(2, vec![1.0; 4], vec![1.0; 3]), Err(ModelError::Shape { what: "y", .. })));
+    let data = planted(5, 2, 1);
+    assert!(matches!(data.clone().limit(0), Err(ModelError::Empty { .. })));
+    assert!(matches!(data.select(&[5]), Err(ModelError::Shape { .. })));
+}
+
+#[test]
+fn r3_labels_that_do_not_hold_together_are_refused() {
+    let new = |labels| Dataset::new(1, vec![1.0, 2.0], Some(labels), FeatureKind::Table);
+    let names = |index: Vec<u32>| Labels::Names { index, names: vec!["a".into(), "b".into()] };
+    assert!(new(names(vec![0, 1])).is_ok());
+    assert!(new(names(vec![0, 2])).is_err(), "an index beyond the dictionary");
+    assert!(new(Labels::Numbers { columns: 2, values: vec![1.0; 5] }).is_err(), "a value too many");
+    assert!(new(Labels::Numbers { columns: 0, values: vec![] }).is_err(), "no columns");
+    assert!(new(Labels::Numbers { columns: 0, values: vec![1.0, 2.0] }).is_err(), "values in no columns");
+}
+
+#[test]
+fn r3_what_cannot_be_trained_is_refused() {
+    let data = planted(20, 3, 1);
+    let status = |data: &Dataset, settings: &Settings| train(data, None, settings).map(|solution| solution.status);
+    let unlabelled = Dataset::new(3, data.values().to_vec(), None, FeatureKind::Table).unwrap();
+    assert_eq!(status(&unlabelled, &exact()), Err(TrainError::Model(ModelError::NoLabels)));
+    let one = table(3, data.values().to_vec(), vec![1.0; 20]);
+    let single = ModelError::SingleClass { class: "1".into() };
+    assert_eq!(status(&one, &Settings::default()), Err(TrainError::Model(single)));
+    let regression = Settings { task: TaskChoice::Regression, ..Settings::default() };
+    assert_eq!(status(&one, &regression), Ok(Status::Optimal), "a constant is a number to learn");
+
+    // Gates: a row per feature, the bias among them.
+    for (rows, bias, fits) in
+        [(3, false, true), (4, true, true), (3, true, false), (4, false, false), (1, false, false)]
+    {
+        let gates = Some(HostMatrix::from_fn(rows, 2, |k, i| (k + i) as f64 - 0.5));
+        let found = status(&data, &Settings { gates, bias, ..exact() });
+        match found {
+            Err(TrainError::Model(ModelError::Shape { what: "gates", .. })) => assert!(!fits),
+            other => assert!(fits && other.is_ok(), "{rows} rows, bias {bias}: {other:?}"),
+        }
+    }
+    let cuda = status(&data, &Settings { device: Device::Cuda(0), ..Settings::default() });
+    if let Err(error) = cuda {
+        assert!(matches!(error, TrainError::NoSuchDevice { .. }), "{error}");
+    }
+}
+
+#[test]
+fn r3_test_samples_that_do_not_fit_are_refused() {
+    let (data, names) = (planted(20, 3, 1), vec!["a".to_string(), "b".to_string()]);
+    let test = |test: &Dataset| train(&data, Some(test), &Settings::default()).map(|solution| solution.status);
+    assert!(matches!(test(&planted(6, 4, 1)), Err(TrainError::Test(ModelError::Shape { .. }))));
+    let named = Labels::Names { index: vec![0, 1], names };
+    let other = Dataset::new(3, vec![0.0; 6], Some(named), FeatureKind::Table).unwrap();
+    assert!(matches!(test(&other), Err(TrainError::Test(ModelError::UnknownClass { .. }))));
+    let unlabelled = Dataset::new(3, vec![0.0; 6], None, FeatureKind::Table).unwrap();
+    assert!(matches!(test(&unlabelled), Err(TrainError::Test(ModelError::NoLabels))));
+    let model = train(&data, None, &Settings::default()).unwrap().model;
+    assert!(model.predict(&planted(6, 4, 1)).is_err() && model.predict(&unlabelled).is_ok());
+}
+
+// ---- R4: columns without information -----------------------------------------------------------------------------

@@ -1,0 +1,393 @@
+//! What is optimal, by its own conditions: KKT, critical beta, warm starts and permutations.
+
+mod common;
+
+use common::{Plain, Random, assert_sane, dot, gates, near, norm, optimum, planted, sharp, smooth, table};
+use cvx_admm::{Beta, Certify, Precision, Settings, Solution, SolverChoice, SolverKind, Status, StopToken};
+use cvx_admm::{WarmStart, train, train_with};
+use cvx_linalg::HostMatrix;
+use cvx_model::{Dataset, Labels, TaskChoice};
+
+fn resume(data: &Dataset, settings: &Settings, warm: &WarmStart) -> Solution {
+    train_with(data, None, settings, Some(warm), &StopToken::new(), &mut ()).unwrap()
+}
+
+/// The programme that a run solved, from its own gates.
+fn solved(data: &Dataset, solution: &Solution) -> Plain {
+    Plain::new(data, &solution.model.witness.as_ref().unwrap().gates, solution.beta)
+}
+
+/// eta_i = -rho g nu_i of the last iterate.
+fn multipliers(plain: &Plain, solution: &Solution) -> HostMatrix {
+    let warm = &solution.warm_start;
+    HostMatrix::from_fn(plain.n(), plain.blocks(), |a, j| {
+        let size = norm(&plain.x[a]);
+        let g = if size > 0.0 { warm.sigma.sqrt() / size } else { 0.0 };
+        -warm.rho * g * warm.nu[(a, j)]
+    })
+}
+
+#[test]
+fn m4_the_iterates_satisfy_kkt() {
+    for (seed, beta) in [(1, 0.02), (2, 0.3), (3, 2.0)] {
+        let data = planted(40, 4, seed);
+        let solution = train(&data, None, &Settings { patterns: 8, beta: Beta::Value(beta), ..sharp(1e-9) }).unwrap();
+        let (plain, v) = (solved(&data, &solution), &solution.warm_start.v);
+        let upper = optimum(&solution);
+        let eta = multipliers(&plain, &solution);
+        assert!(eta.values().iter().all(|&eta| eta >= 0.0), "nu <= 0 after the slack step");
+
+        let xi: Vec<f64> = plain.prediction(v).iter().zip(&plain.y).map(|(f, y)| y - f).collect();
+        let largest = (0..v.cols()).map(|j| norm(v.col(j))).fold(0.0, f64::max);
+        let mut slack_by_eta = 0.0;
+        for j in 0..v.cols() {
+            let (size, gradient) = (norm(v.col(j)), plain.gradient(j, &xi, &eta));
+            for a in 0..plain.n() {
+                let slack = plain.sign(a, j) * dot(&plain.x[a], v.col(j));
+                assert!(slack >= -1e-4 * norm(&plain.x[a]) * largest, "cone {j} at {a}: {slack}");
+                slack_by_eta += (eta[(a, j)] * slack).abs();
+            }
+            if size == 0.0 {
+                assert!(norm(&gradient) <= beta * (1.0 + 1e-3), "block {j}: {} of {beta}", norm(&gradient));
+            } else {
+                let off: Vec<f64> = gradient.iter().zip(v.col(j)).map(|(g, v)| g - beta * v / size).collect();
+                assert!(norm(&off) <= 1e-3 * beta, "block {j}: {} of {beta}", norm(&off));
+            }
+        }
+        assert!(slack_by_eta <= 1e-4 * upper, "complementarity: {slack_by_eta}");
+        assert!(near(plain.objective(v), upper, 1e-5), "{} and {upper}", plain.objective(v));
+        assert!(near(plain.bound(&xi, &eta), upper, 1e-4), "{} and {upper}", plain.bound(&xi, &eta));
+    }
+}
+
+/// M5: the witness proves, by other code, the bound that is claimed, and no other witness proves more than the truth.
+#[test]
+fn m5_the_witness_proves_the_bound() {
+    for precision in [Precision::F64, Precision::F32] {
+        let data = planted(50, 4, 7);
+        let settings = Settings { patterns: 10, beta: Beta::Value(0.2), precision, ..sharp(1e-4) };
+        let solution = train(&data, None, &settings).unwrap();
+        let (plain, upper) = (solved(&data, &solution), optimum(&solution));
+        let witness = solution.model.witness.as_ref().unwrap();
+        let signs = |a: usize, j: usize| plain.sign(a, j);
+        let eta = HostMatrix::from_fn(plain.n(), plain.blocks(), |a, j| signs(a, j) * witness.multipliers[(a, j)]);
+        let bound = plain.bound(witness.xi.col(0), &eta);
+        assert!(near(bound, solution.objective.dual_bound, 1e-10), "{bound}, claimed {:?}", solution.objective);
+        assert!(near(bound, upper, 1e-4), "{bound} of {upper}");
+        let mut random = Random(3);
+        for scale in [1e-3, 0.1, 10.0] {
+            let xi: Vec<f64> = witness.xi.col(0).iter().map(|xi| xi + scale * random.signed()).collect();
+            let other =
+                HostMatrix::from_fn(eta.rows(), eta.cols(), |a, j| (eta[(a, j)] + scale * random.signed()).max(0.0));
+            assert!(plain.bound(&xi, &other) <= upper * (1.0 + 1e-12));
+        }
+    }
+}
+
+/// A feasible point is a network of the same objective: who asks for the sampled optimum gets no worse a network.
+#[test]
+fn m8_the_network_is_no_worse_than_the_feasible_point() {
+    for (name, data) in [("one sample", table(1, vec![2.0], vec![3.0])), ("smooth", smooth(30, 3, 2))] {
+        for precision in [Precision::F32, Precision::F64] {
+            for max_iterations in [1, 2, 5, 50, 1000] {
+                let settings =
+                    Settings { patterns: 6, beta: Beta::Value(0.01), precision, max_iterations, ..sharp(1e-6) };
+                let objective = train(&data, None, &settings).unwrap().objective;
+                let attained = objective.network <= objective.sampled_primal.unwrap_or(f64::INFINITY) * (1.0 + 1e-9);
+                assert!(attained, "{name}, {precision:?}, {max_iterations}: {objective:?}");
+            }
+        }
+    }
+}
+
+/// M6: no bound of any solver in any precision lies above a feasible objective of another.
+fn interlock(kinds: &[SolverKind]) {
+    let data = planted(40, 5, 11);
+    let (mut highest, mut lowest) = (0.0f64, f64::INFINITY);
+    for precision in [Precision::F32, Precision::F64] {
+        for &kind in kinds {
+            let solver = SolverChoice::Kind(kind);
+            let settings = Settings { patterns: 9, beta: Beta::Value(0.1), precision, solver, ..sharp(1e-4) };
+            let solution = train(&data, None, &settings).unwrap();
+            assert_eq!(solution.status, Status::Optimal, "{kind} {precision:?}: {:?}", solution.objective);
+            assert_eq!(solution.summary.solver, kind);
+            highest = highest.max(solution.objective.dual_bound);
+            lowest = lowest.min(solution.objective.sampled_primal.unwrap());
+        }
+    }
+    assert!(highest <= lowest && near(highest, lowest, 1e-4), "{highest} {lowest}");
+}
+
+#[test]
+fn m6_direct_solvers_find_the_same_optimum() {
+    interlock(&[SolverKind::Cholesky, SolverKind::CholeskyDense]);
+}
+
+#[test]
+fn m6_all_solvers_find_the_same_optimum() {
+    interlock(&SolverKind::ALL);
+}
+
+#[test]
+fn m1_at_the_gated_beta_max_the_zero_network_is_optimal_at_once() {
+    let binary = planted(30, 4, 1);
+    let vector = Labels::Numbers { columns: 2, values: Random(5).vector(60) };
+    let several = Dataset::new(4, binary.values().to_vec(), Some(vector), binary.kind()).unwrap();
+    for (name, data) in [("binary", binary), ("regression", smooth(25, 3, 2)), ("vector", several)] {
+        for precision in [Precision::F32, Precision::F64] {
+            for certify in [Certify::Network, Certify::Sampled] {
+                for beta in [Beta::Fraction(1.0 + 1e-9), Beta::Fraction(3.0), Beta::Value(1e6)] {
+                    let settings =
+                        Settings { patterns: 7, beta, precision, certify, gap: 1e-10, ..Settings::default() };
+                    let solution = train(&data, None, &settings).unwrap();
+                    let place = format!("{name} {precision:?} {certify:?} {beta:?}: {:?}", solution.objective);
+                    assert_eq!((solution.status, solution.info.history.len()), (Status::Optimal, 0), "{place}");
+                    assert_eq!(solution.model.network.n_neurons(), 0, "{place}");
+                    assert!(solution.objective.relative_gap <= 1e-15, "{place}");
+                    let prediction = solution.model.predict(&data).unwrap();
+                    assert!(prediction.values().iter().all(|&value| value == 0.0), "{place}");
+                    assert_sane(&solution, &place);
+                }
+            }
+        }
+    }
+}
+
+/// Signs are exact in either precision, and so is the gap.
+#[test]
+fn m1_the_gap_of_the_zero_network_is_exactly_zero() {
+    for precision in [Precision::F32, Precision::F64] {
+        let settings = Settings { patterns: 7, beta: Beta::Fraction(1.5), precision, ..Settings::default() };
+        let solution = train(&planted(30, 4, 1), None, &settings).unwrap();
+        assert_eq!((solution.status, solution.objective.relative_gap), (Status::Optimal, 0.0));
+        assert_eq!((solution.objective.network, solution.objective.dual_bound), (15.0, 15.0));
+    }
+}
+
+/// Between the projected and the gated value zero is still the optimum; just below the projected one it is not.
+#[test]
+fn m2_one_group_enters_just_below_beta_max() {
+    for seed in [4, 5, 6] {
+        let data = smooth(20, 3, seed);
+        let gates = gates(3, 6, seed);
+        let plain = Plain::new(&data, &gates, 0.0);
+        let norms: Vec<f64> = (0..plain.blocks()).map(|block| plain.projected_gradient(block)).collect();
+        let first = (0..norms.len()).fold(0, |i, j| if norms[j] > norms[i] { j } else { i });
+        let (beta_max, zero) = (norms[first], 0.5 * dot(&plain.y, &plain.y));
+        let second = (0..norms.len()).filter(|&i| i != first).map(|i| norms[i]).fold(0.0, f64::max);
+        let run = |factor: f64| {
+            let beta = Beta::Value(factor * beta_max);
+            train(&data, None, &Settings { gates: Some(gates.clone()), beta, ..sharp(1e-9) }).unwrap()
+        };
+
+        let above = run(1.001);
+        assert_eq!(above.summary.merged_patterns, 0, "the blocks below are counted over all gates");
+        assert_eq!(above.status, Status::Optimal, "{:?}", above.objective);
+        assert!(near(above.objective.dual_bound, zero, 1e-8), "{:?} and {zero}", above.objective);
+
+        let below = run((0.5 + 0.5 * second / beta_max).max(0.99));
+        let upper = optimum(&below);
+        assert!(upper < zero && zero - upper < 1e-2 * zero, "{upper} and {zero}");
+        let v = &below.warm_start.v;
+        let sizes: Vec<f64> = (0..v.cols()).map(|j| norm(v.col(j))).collect();
+        let active: Vec<usize> = (0..v.cols()).filter(|&j| sizes[j] > 1e-3 * sizes[first]).collect();
+        assert_eq!(active, [first], "{sizes:?}, {norms:?}");
+        // The best network may use patterns that were not sampled, and be better.
+        assert!(below.objective.network <= upper * (1.0 + 1e-9));
+    }
+}
+
+/// Least squares with cones: no bound is to be had, but every number is one.
+#[test]
+fn m3_beta_zero_runs() {
+    for precision in [Precision::F32, Precision::F64] {
+        for beta in [Beta::Value(0.0), Beta::Fraction(0.0)] {
+            for certify in [Certify::Network, Certify::Sampled] {
+                let data = planted(40, 4, 3);
+                let settings =
+                    Settings { patterns: 8, beta, precision, certify, max_iterations: 300, ..Settings::default() };
+                let solution = train(&data, None, &settings).unwrap();
+                let place = format!("{precision:?} {beta:?} {certify:?}");
+                assert_sane(&solution, &place);
+                assert!(
+                    matches!(solution.status, Status::Optimal | Status::IterationLimit | Status::InsufficientProgress),
+                    "{place}: {}",
+                    solution.status
+                );
+                assert!(solution.objective.network < 0.5 * 20.0, "{place}: {:?}", solution.objective);
+                let found = cvx_admm::verify(&solution.model, &data).unwrap();
+                assert!(found.holds() && found.relative_gap.is_some_and(f64::is_finite), "{place}: {found:?}");
+            }
+        }
+    }
+}
+
+/// beta = 0 with more weights than samples: the data are interpolated and the optimum is 0.
+#[test]
+fn m3_beta_zero_fits_what_can_be_fitted() {
+    let mut random = Random(1);
+    let data = table(6, random.vector(24), random.vector(4));
+    let solution =
+        train(&data, None, &Settings { patterns: 20, beta: Beta::Value(0.0), max_iterations: 3000, ..sharp(1e-6) })
+            .unwrap();
+    assert_sane(&solution, "interpolation");
+    let zero: f64 = train(&data, None, &Settings { beta: Beta::Fraction(2.0), ..sharp(1e-6) }).unwrap().train.loss;
+    assert!(solution.objective.network < 1e-6 * zero, "{:?} and {zero}", solution.objective);
+}
+
+#[test]
+fn m7_any_first_penalty_ends_with_a_valid_gap() {
+    let data = planted(40, 4, 5);
+    for precision in [Precision::F32, Precision::F64] {
+        for adapt_rho in [true, false] {
+            for rho in [1e-8, 1e-5, 1e-2, 1.0, 1e2, 1e5, 1e8] {
+                for kind in [SolverKind::Cholesky, SolverKind::Cg] {
+                    let settings = Settings {
+                        patterns: 8,
+                        beta: Beta::Value(0.1),
+                        rho: Some(rho),
+                        adapt_rho,
+                        precision,
+                        solver: SolverChoice::Kind(kind),
+                        max_iterations: 60,
+                        ..Settings::default()
+                    };
+                    let solution = train(&data, None, &settings).unwrap();
+                    let place = format!("{precision:?}, rho {rho}, adapt {adapt_rho}, {kind}: {}", solution.status);
+                    assert_sane(&solution, &place);
+                    assert!(
+                        matches!(
+                            solution.status,
+                            Status::Optimal | Status::IterationLimit | Status::InsufficientProgress
+                        ),
+                        "{place}"
+                    );
+                    assert!(solution.objective.network <= 20.0 && solution.objective.relative_gap <= 1.0, "{place}");
+                }
+            }
+        }
+    }
+}
+
+/// With the penalty free to move, a bad start costs iterations and nothing else.
+#[test]
+fn m7_a_bad_first_penalty_is_recovered_from() {
+    let data = planted(40, 4, 5);
+    let run = |rho: f64| train(&data, None, &Settings { patterns: 8, rho: Some(rho), ..sharp(1e-4) }).unwrap();
+    let expected = optimum(&run(1.0));
+    for rho in [1e-4, 1e4] {
+        let solution = run(rho);
+        assert!(near(optimum(&solution), expected, 1e-4), "{:?}, expected {expected}", solution.objective);
+        assert!(solution.info.penalty_changes > 0 && !near(solution.rho, rho, 0.5), "rho {rho} stayed");
+    }
+}
+
+#[test]
+fn m10_a_warm_start_at_the_optimum_takes_one_iteration() {
+    let data = planted(40, 4, 6);
+    for (precision, gap) in [(Precision::F64, 1e-6), (Precision::F32, 1e-3)] {
+        let sharp = Certify::Sampled;
+        let settings = Settings { patterns: 8, precision, certify: sharp, gap: 0.1 * gap, ..Settings::default() };
+        let first = train(&data, None, &settings).unwrap();
+        assert_eq!(first.status, Status::Optimal, "{:?}", first.objective);
+        for certify in [Certify::Network, Certify::Sampled] {
+            let again = resume(&data, &Settings { gap, certify, ..settings.clone() }, &first.warm_start);
+            assert_eq!(again.status, Status::Optimal, "{:?}", again.objective);
+            assert!(again.info.history.len() <= 1, "{} iterations", again.info.history.len());
+            assert!(near(again.objective.dual_bound, first.objective.dual_bound, gap));
+        }
+    }
+}
+
+#[test]
+fn m10_five_runs_of_one_iteration_are_one_run_of_five() {
+    let data = planted(60, 5, 6);
+    for precision in [Precision::F32, Precision::F64] {
+        for kind in [SolverKind::Cholesky, SolverKind::CholeskyDense] {
+            let settings = |max_iterations| Settings {
+                patterns: 8,
+                precision,
+                max_iterations,
+                gap: 1e-14,
+                solver: SolverChoice::Kind(kind),
+                anderson_memory: 0,
+                adapt_rho: false,
+                ..Settings::default()
+            };
+            let whole = train(&data, None, &settings(5)).unwrap();
+            let mut parts = train(&data, None, &settings(1)).unwrap();
+            for _ in 1..5 {
+                parts = resume(&data, &settings(1), &parts.warm_start);
+            }
+            assert!(whole.warm_start == parts.warm_start, "{precision:?} {kind}");
+            assert!(whole.warm_start.v.values().iter().any(|&v| v != 0.0), "{precision:?} {kind}: nothing happened");
+        }
+    }
+}
+
+#[test]
+fn a_warm_start_of_another_problem_is_refused() {
+    let data = planted(30, 4, 6);
+    let settings = Settings { patterns: 6, ..Settings::default() };
+    let warm = train(&data, None, &settings).unwrap().warm_start;
+    let start = |warm: &WarmStart, settings: &Settings| {
+        train_with(&data, None, settings, Some(warm), &StopToken::new(), &mut ()).map(|solution| solution.status)
+    };
+    assert_eq!(start(&warm, &settings), Ok(Status::Optimal));
+    let refused =
+        |result: Result<Status, cvx_admm::TrainError>| matches!(result, Err(cvx_admm::TrainError::WarmStart { .. }));
+    assert!(refused(start(&warm, &Settings { patterns: 3, ..settings.clone() })));
+    assert!(refused(start(&WarmStart { rho: f64::NAN, ..warm.clone() }, &settings)));
+    assert!(refused(start(&WarmStart { sigma: 0.0, ..warm.clone() }, &settings)));
+    let mut poisoned = warm.clone();
+    poisoned.lambda[(0, 0)] = f64::NAN;
+    assert!(start(&poisoned, &settings).is_err(), "a NaN in a warm start is an error, not a status");
+}
+
+/// M13: rows, columns (with the gates' rows) and gates in another order pose the same programme.
+#[test]
+fn m13_permutations_keep_the_optimum() {
+    let (n, d) = (30, 4);
+    let data = smooth(n, d, 9);
+    let gates = gates(d, 7, 9);
+    let run = |data: &Dataset, gates: &HostMatrix| {
+        let settings = Settings { gates: Some(gates.clone()), beta: Beta::Value(0.05), ..sharp(1e-8) };
+        optimum(&train(data, None, &settings).unwrap())
+    };
+    let expected = run(&data, &gates);
+
+    let rows: Vec<usize> = (0..n).map(|a| (7 * a + 3) % n).collect();
+    let row_order = run(&data.select(&rows).unwrap(), &gates);
+    let columns = [2, 0, 3, 1];
+    let x = (0..n).flat_map(|a| columns.map(|k| data.row(a)[k])).collect();
+    let shuffled = Dataset::new(d, x, data.labels().cloned(), data.kind()).unwrap();
+    let column_order = run(&shuffled, &HostMatrix::from_fn(d, 7, |k, i| gates[(columns[k], i)]));
+    let gate_order = run(&data, &HostMatrix::from_fn(d, 7, |k, i| gates[(k, (3 * i + 2) % 7)]));
+    for (name, found) in [("rows", row_order), ("columns", column_order), ("gates", gate_order)] {
+        assert!(near(found, expected, 1e-7), "{name}: {found}, expected {expected}");
+    }
+    // The shuffled columns with the gates as they were are another programme.
+    assert!(!near(run(&shuffled, &gates), expected, 1e-4));
+}
+
+/// Several targets are as many problems that share X: the optimum is the sum of theirs.
+#[test]
+fn targets_are_independent_problems() {
+    let (n, d) = (25, 3);
+    let mut random = Random(12);
+    let (x, y) = (random.vector(n * d), random.vector(3 * n));
+    let gates = gates(d, 6, 12);
+    let settings = Settings { gates: Some(gates), beta: Beta::Value(0.1), ..sharp(1e-8) };
+    let labels = Labels::Numbers { columns: 3, values: y.clone() };
+    let whole = Dataset::new(d, x.clone(), Some(labels), cvx_model::FeatureKind::Table).unwrap();
+    let together = optimum(&train(&whole, None, &settings).unwrap());
+    let apart: f64 = (0..3)
+        .map(|c| {
+            let y = (0..n).map(|a| y[3 * a + c]).collect();
+            optimum(&train(&table(d, x.clone(), y), None, &settings).unwrap())
+        })
+        .sum();
+    assert!(near(together, apart, 1e-7), "{together} and {apart}");
+    let task = Settings { task: TaskChoice::Auto, ..settings };
+    assert!(near(optimum(&train(&whole, None, &task).unwrap()), apart, 1e-7));
+}

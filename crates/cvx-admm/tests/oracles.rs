@@ -1,0 +1,98 @@
+//! M4: the solved programmes of `shared/oracles`, to six digits.
+
+mod common;
+
+use common::{Plain, exact, near};
+use cvx_admm::{Beta, Certify, Settings, Status, train};
+use cvx_data::{Request, open, read_matrix};
+use cvx_linalg::HostMatrix;
+use std::path::{Path, PathBuf};
+
+/// `../shared/oracles`, or that of `CVX_SHARED`.
+fn oracles() -> Option<Vec<PathBuf>> {
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let folder = std::env::var_os("CVX_SHARED").map_or_else(beside, PathBuf::from).join("oracles");
+    let Ok(entries) = folder.read_dir() else {
+        println!("skipped: there is no {}", folder.display());
+        return None;
+    };
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "npz"));
+    files.sort();
+    Some(files)
+}
+
+fn matrix(path: &Path, key: &str) -> HostMatrix {
+    let (rows, cols, values) = read_matrix(path, Some(key)).unwrap();
+    HostMatrix::from_fn(rows, cols, |i, j| values[i * cols + j])
+}
+
+/// Trains every oracle whose name contains `part`; one line for each that is off.
+fn check(part: &str) {
+    let Some(files) = oracles() else { return };
+    let mut wrong = Vec::new();
+    for path in files.iter().filter(|path| path.to_string_lossy().contains(part)) {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let beta: f64 = name.rsplit_once("_beta").unwrap().1.parse().unwrap();
+        let data = open(path.to_str().unwrap(), &Request::default()).unwrap().train;
+        let gates = matrix(path, "gates");
+
+        // The interior-point solution is feasible; its objective, by plain loops, is the optimum to 1e-10.
+        let (u, z) = (matrix(path, "u"), matrix(path, "z"));
+        let v = HostMatrix::from_vec(u.rows(), 2 * u.cols(), [u.values(), z.values()].concat());
+        let optimum = Plain::new(&data, &gates, beta).objective(&v);
+
+        let settings =
+            Settings { gates: Some(gates), beta: Beta::Value(beta), certify: Certify::Sampled, gap: 1e-6, ..exact() };
+        let solution = train(&data, None, &settings).unwrap();
+        common::assert_sane(&solution, &name);
+        let objective = solution.objective;
+        let primal = objective.sampled_primal.unwrap_or(f64::INFINITY);
+        let fine = solution.status == Status::Optimal
+            && near(primal, optimum, 1e-6)
+            && near(objective.dual_bound, optimum, 1e-6)
+            && objective.dual_bound <= optimum * (1.0 + 1e-9)
+            && primal >= optimum * (1.0 - 1e-9);
+        if !fine {
+            let (status, iterations) = (solution.status, solution.info.history.len());
+            wrong.push(format!("{name}: {status} after {iterations}, optimum {optimum}, {objective:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn m4_plain() {
+    check("case01");
+}
+
+#[test]
+fn m4_with_bias_column() {
+    check("case02");
+}
+
+#[test]
+fn m4_duplicate_rows() {
+    check("case04");
+}
+
+#[test]
+fn m4_constant_column() {
+    check("case05");
+}
+
+#[test]
+fn m4_zero_feature() {
+    check("case09");
+}
+
+/// No case is forgotten by the names above.
+#[test]
+fn m4_every_oracle_has_a_test() {
+    let Some(files) = oracles() else { return };
+    let known = ["case01", "case02", "case04", "case05", "case09"];
+    assert!(files.len() >= 20, "{} oracles", files.len());
+    for path in files {
+        assert!(known.iter().any(|case| path.to_string_lossy().contains(case)), "{} is new", path.display());
+    }
+}

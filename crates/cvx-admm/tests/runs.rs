@@ -1,0 +1,470 @@
+//! How runs go and how they end: the same bits, every status, limits of time and memory.
+
+mod common;
+
+use common::{Random, assert_sane, exact, near, planted, sharp, smooth, table, timeless};
+use cvx_admm::{Beta, Certify, Flow, Iteration, Observer, Precision, Settings, Solution, SolverChoice, SolverKind};
+use cvx_admm::{Status, StopToken, Summary, TrainError, train, train_with, verify};
+use cvx_model::{Dataset, FeatureKind, Labels, Task, TaskChoice};
+
+fn watched(data: &Dataset, settings: &Settings, observer: &mut dyn Observer) -> Solution {
+    train_with(data, None, settings, None, &StopToken::new(), observer).unwrap()
+}
+
+/// All that a run returns but its clock.
+fn assert_same(a: &Solution, b: &Solution, place: &str) {
+    assert!(a.model.network == b.model.network, "{place}: the networks differ");
+    assert!(a.warm_start == b.warm_start, "{place}: the iterates differ");
+    assert!(timeless(a) == timeless(b), "{place}: the histories differ");
+    assert_eq!((a.objective, a.status, a.train, a.test), (b.objective, b.status, b.train, b.test), "{place}");
+    assert!(a.model.witness == b.model.witness, "{place}: the witnesses differ");
+}
+
+/// A network that predicts finite numbers, with a certificate that holds.
+fn assert_usable(solution: &Solution, data: &Dataset, place: &str) {
+    assert_sane(solution, place);
+    let prediction = solution.model.predict(data).unwrap();
+    assert!(prediction.values().iter().all(|value| value.is_finite()), "{place}");
+    let found = verify(&solution.model, data).unwrap();
+    assert!(found.holds(), "{place}: {found:?}, claimed {:?}", solution.objective);
+    assert_eq!(solution.model.claim.status, solution.status);
+}
+
+// ---- E1, E2: the same bits ---------------------------------------------------------------------------------------
+
+/// Large enough that products, factors and sums are split among threads.
+fn broad() -> Dataset {
+    planted(700, 40, 2)
+}
+
+fn short(precision: Precision, kind: SolverKind) -> Settings {
+    Settings {
+        patterns: 12,
+        precision,
+        max_iterations: 25,
+        gap: 1e-9,
+        solver: SolverChoice::Kind(kind),
+        ..Settings::default()
+    }
+}
+
+#[test]
+fn e1_two_runs_with_one_seed_give_the_same_bits() {
+    let (data, test) = (planted(150, 8, 2), planted(60, 8, 3));
+    for precision in [Precision::F32, Precision::F64] {
+        for kind in [SolverKind::Cholesky, SolverKind::Cg] {
+            for certify in [Certify::Network, Certify::Sampled] {
+                let settings = Settings { certify, ..short(precision, kind) };
+                let run = |settings: &Settings| train(&data, Some(&test), settings).unwrap();
+                let first = run(&settings);
+                assert_same(&first, &run(&settings), &format!("{precision:?} {kind} {certify:?}"));
+                let other = run(&Settings { seed: 1, ..settings });
+                assert!(other.model.network != first.model.network, "another seed draws other gates");
+            }
+        }
+    }
+}
+
+#[test]
+fn e2_any_number_of_threads_gives_the_same_bits() {
+    let data = broad();
+    for (precision, kind) in [
+        (Precision::F32, SolverKind::Cholesky),
+        (Precision::F64, SolverKind::Cholesky),
+        (Precision::F32, SolverKind::Cg),
+    ] {
+        let run = |threads| train(&data, None, &Settings { threads, ..short(precision, kind) }).unwrap();
+        let one = run(1);
+        assert_eq!(one.summary.threads, 1);
+        for threads in [2, 7] {
+            let many = run(threads);
+            assert_eq!(many.summary.threads, threads);
+            assert_same(&one, &many, &format!("{precision:?} {kind}, {threads} threads"));
+        }
+    }
+}
+
+/// The certified optimum of both precisions, by one solver.
+fn assert_precisions_agree(kind: SolverKind, gap: f64) {
+    for (data, task) in [(planted(80, 5, 4), TaskChoice::Auto), (smooth(60, 4, 4), TaskChoice::Regression)] {
+        let run = |precision| {
+            let (solver, certify) = (SolverChoice::Kind(kind), Certify::Sampled);
+            let settings = Settings { patterns: 10, precision, task, solver, certify, gap, ..Settings::default() };
+            let solution = train(&data, None, &settings).unwrap();
+            assert_eq!(solution.status, Status::Optimal, "{kind} {precision:?}: {:?}", solution.objective);
+            assert_usable(&solution, &data, &format!("{kind} {precision:?}"));
+            solution.objective
+        };
+        let (narrow, wide) = (run(Precision::F32), run(Precision::F64));
+        assert!(near(narrow.dual_bound, wide.dual_bound, 5.0 * gap), "{kind}: {narrow:?} and {wide:?}");
+        let sampled = [narrow, wide].map(|objective| objective.sampled_primal.unwrap());
+        assert!(near(sampled[0], sampled[1], 5.0 * gap), "{kind}: {narrow:?} and {wide:?}");
+        // Neither proves more than the other attains.
+        assert!(narrow.dual_bound <= sampled[1] && wide.dual_bound <= sampled[0]);
+    }
+}
+
+#[test]
+fn f32_and_f64_agree_to_four_digits_by_cholesky() {
+    assert_precisions_agree(SolverKind::Cholesky, 2e-5);
+}
+
+/// What works on A itself, at the condition number of A, leaves f32 fewer digits.
+#[test]
+fn f32_and_f64_agree_to_three_digits_by_dense_cholesky() {
+    assert_precisions_agree(SolverKind::CholeskyDense, 1e-3);
+}
+
+#[test]
+fn f32_and_f64_agree_to_three_digits_by_cg() {
+    assert_precisions_agree(SolverKind::Cg, 2e-4);
+}
+
+// ---- Statuses ----------------------------------------------------------------------------------------------------
+
+#[test]
+fn status_optimal_means_the_gap_was_reached() {
+    for certify in [Certify::Network, Certify::Sampled] {
+        for gap in [0.5, 1e-2, 1e-4] {
+            let data = planted(60, 5, 1);
+            let settings = Settings { patterns: 10, gap, certify, precision: Precision::F64, ..Settings::default() };
+            let solution = train(&data, None, &settings).unwrap();
+            assert_eq!(solution.status, Status::Optimal);
+            let objective = solution.objective;
+            let upper = if certify == Certify::Network { objective.network } else { objective.sampled_primal.unwrap() };
+            let recomputed = (upper - objective.dual_bound).max(0.0) / upper;
+            assert!(objective.relative_gap <= gap && near(objective.relative_gap, recomputed, 1e-12), "{objective:?}");
+            assert_usable(&solution, &data, "optimal");
+        }
+    }
+}
+
+#[test]
+fn status_iteration_limit() {
+    let data = planted(60, 5, 1);
+    for max_iterations in [1, 3, 7] {
+        let settings = Settings { patterns: 10, max_iterations, gap: 1e-12, ..Settings::default() };
+        let solution = train(&data, None, &settings).unwrap();
+        assert_eq!((solution.status, solution.info.history.len()), (Status::IterationLimit, max_iterations));
+        let last = solution.info.history.last().unwrap();
+        // The closing evaluation may only improve on the last one of the loop.
+        assert!(last.network.is_some() && last.relative_gap.unwrap() >= solution.objective.relative_gap);
+        assert_usable(&solution, &data, "iteration limit");
+    }
+}
+
+/// E10: f32 cannot reach 1e-13; that it stalls is said before the iteration limit, and the network kept.
+#[test]
+fn status_insufficient_progress() {
+    let data = smooth(5, 2, 3);
+    let settings =
+        Settings { patterns: 3, precision: Precision::F32, max_iterations: 300_000, judge_every: 100, ..sharp(1e-13) };
+    let solution = train(&data, None, &settings).unwrap();
+    assert_eq!(solution.status, Status::InsufficientProgress, "{:?}", solution.objective);
+    assert!(solution.status.advice().contains("stalled"));
+    assert!(solution.info.history.len() < 300_000);
+    assert_usable(&solution, &data, "stall");
+    assert!(solution.objective.relative_gap < 1e-3, "{:?}", solution.objective);
+}
+
+#[test]
+fn status_insufficient_progress_of_a_silly_penalty() {
+    let data = planted(20, 3, 3);
+    let settings = Settings {
+        patterns: 4,
+        rho: Some(1e12),
+        adapt_rho: false,
+        anderson_memory: 0,
+        max_iterations: 300_000,
+        judge_every: 100,
+        gap: 1e-9,
+        ..exact()
+    };
+    let solution = train(&data, None, &settings).unwrap();
+    assert_eq!(solution.status, Status::InsufficientProgress, "{:?}", solution.objective);
+    assert_usable(&solution, &data, "silly rho");
+}
+
+/// E6: no time at all still gives a model; the zero network at worst.
+#[test]
+fn e6_status_time_limit() {
+    let data = planted(60, 5, 1);
+    for kind in SolverKind::ALL {
+        let settings =
+            Settings { patterns: 10, time_limit: Some(0.0), solver: SolverChoice::Kind(kind), ..Settings::default() };
+        let solution = train(&data, None, &settings).unwrap();
+        assert_eq!((solution.status, solution.info.history.len()), (Status::TimeLimit, 0), "{kind}");
+        assert_usable(&solution, &data, kind.name());
+        assert_eq!(solution.objective.network, 30.0, "the zero network");
+    }
+}
+
+/// A limit in the middle of the run: what was reached by then is kept.
+#[test]
+fn e6_a_time_limit_during_the_iterations() {
+    let data = smooth(60, 5, 1);
+    let zero = train(&data, None, &Settings { beta: Beta::Fraction(2.0), ..sharp(0.1) }).unwrap().objective.network;
+    let settings = Settings { patterns: 10, time_limit: Some(0.3), max_iterations: 100_000_000, ..sharp(1e-300) };
+    let begin = std::time::Instant::now();
+    let solution = train(&data, None, &settings).unwrap();
+    if solution.status == Status::TimeLimit {
+        assert!(begin.elapsed().as_secs_f64() < 30.0);
+        assert!(!solution.info.history.is_empty() && solution.objective.network < zero);
+    } else {
+        assert!(matches!(solution.status, Status::Optimal | Status::InsufficientProgress), "{}", solution.status);
+    }
+    assert_usable(&solution, &data, "0.3 seconds");
+}
+
+#[test]
+fn e6_an_ample_time_limit_changes_no_bit() {
+    let data = planted(60, 5, 1);
+    let run = |time_limit| {
+        train(&data, None, &Settings { time_limit, ..short(Precision::F32, SolverKind::Cholesky) }).unwrap()
+    };
+    assert_same(&run(None), &run(Some(3600.0)), "a clock never steers");
+}
+
+#[test]
+fn e7_an_observer_stops_a_run() {
+    let data = planted(60, 5, 1);
+    let settings = Settings { patterns: 10, gap: 1e-12, ..Settings::default() };
+    let mut seen = Vec::new();
+    let mut observer = |record: &Iteration| {
+        seen.push(*record);
+        if record.iteration == 4 { Flow::Stop } else { Flow::Continue }
+    };
+    let solution = watched(&data, &settings, &mut observer);
+    assert_eq!((solution.status, seen.len()), (Status::Interrupted, 4));
+    assert_eq!(seen, solution.info.history, "an observer sees what is recorded");
+    let best = seen.iter().filter_map(|record| record.network).fold(f64::INFINITY, f64::min);
+    assert_eq!(solution.objective.network, best, "the best network, not the last");
+    assert_usable(&solution, &data, "interrupted");
+}
+
+#[test]
+fn e7_a_token_raised_before_the_run_interrupts() {
+    let data = planted(60, 5, 1);
+    let settings = Settings { patterns: 10, gap: 1e-12, ..Settings::default() };
+    let stop = StopToken::new();
+    stop.raise();
+    let before = train_with(&data, None, &settings, None, &stop, &mut ()).unwrap();
+    assert_eq!((before.status, before.info.history.len()), (Status::Interrupted, 0));
+    assert_usable(&before, &data, "raised before");
+}
+
+#[test]
+fn e7_a_token_raised_during_the_iterations_interrupts() {
+    let data = planted(60, 5, 1);
+    let settings = Settings { patterns: 10, gap: 1e-12, ..Settings::default() };
+    let stop = StopToken::new();
+    let handle = stop.clone();
+    let mut observer = move |record: &Iteration| {
+        if record.iteration == 3 {
+            handle.raise();
+        }
+        Flow::Continue
+    };
+    let during = train_with(&data, None, &settings, None, &stop, &mut observer).unwrap();
+    assert_eq!((during.status, during.info.history.len()), (Status::Interrupted, 3));
+    assert!(during.objective.network < 30.0);
+    assert_usable(&during, &data, "raised during");
+}
+
+/// Entries whose squares overflow f32 have no factor in it: a status, and the last finite network.
+#[test]
+fn status_numerical_error() {
+    let x = Random(1).vector(20).iter().map(|x| 1e38 * x).collect();
+    let data = table(2, x, (0..10).map(|a| f64::from(a % 2)).collect());
+    let settings = Settings { patterns: 3, precision: Precision::F32, max_iterations: 50, ..exact() };
+    let solution = train(&data, None, &settings).unwrap();
+    assert_eq!(solution.status, Status::NumericalError, "{:?}", solution.objective);
+    assert!(solution.status.advice().contains("f64"));
+    assert!(solution.objective.network <= 5.0 && solution.objective.relative_gap.is_finite());
+    let prediction = solution.model.predict(&data).unwrap();
+    assert!(prediction.values().iter().all(|value| value.is_finite()));
+    let network = &solution.model.network;
+    assert!(network.w1.values().iter().chain(network.w2.values()).all(|value| value.is_finite()));
+}
+
+// ---- E8: memory --------------------------------------------------------------------------------------------------
+
+#[test]
+fn e8_a_run_beyond_the_memory_budget_is_refused_with_its_bytes() {
+    let data = planted(400, 5, 1);
+    let with = |memory_budget, solver| {
+        let settings = Settings { patterns: 10, memory_budget: Some(memory_budget), solver, ..Settings::default() };
+        train(&data, None, &settings)
+    };
+    let kind = SolverChoice::Kind;
+    match with(1, SolverChoice::Auto) {
+        Err(error @ TrainError::Memory { needed, budget: 1, fits: None, .. }) => {
+            assert!(error.to_string().contains(&format!("({needed} bytes)")), "{error}");
+        }
+        other => panic!("{:?}", other.map(|solution| solution.status)),
+    }
+    // What is said to be needed is enough, and one byte less is not.
+    let fitting = with(1 << 40, kind(SolverKind::Cholesky)).unwrap().summary.memory_bytes;
+    assert_eq!(with(fitting, kind(SolverKind::Cholesky)).unwrap().summary.solver, SolverKind::Cholesky);
+    match with(fitting - 1, kind(SolverKind::Cholesky)) {
+        Err(TrainError::Memory { solver, needed, budget, fits }) => {
+            assert_eq!((solver, needed, budget), (SolverKind::Cholesky, fitting, fitting - 1));
+            assert_eq!(fits, Some(SolverKind::Cg));
+        }
+        other => panic!("{:?}", other.map(|solution| solution.status)),
+    }
+    // Auto takes what fits, and says so.
+    let smaller = with(fitting - 1, SolverChoice::Auto).unwrap();
+    assert_eq!(smaller.summary.solver, SolverKind::Cg);
+    assert_eq!(smaller.model.provenance.solver, "cg");
+    assert!(smaller.summary.memory_bytes < fitting);
+}
+
+// ---- Tasks and settings ------------------------------------------------------------------------------------------
+
+#[test]
+fn several_classes_train_and_certify() {
+    let x = Random(5).vector(160);
+    let code = |a: usize| (0..3).fold(0, |best, k| if x[4 * a + k] > x[4 * a + best] { k } else { best });
+    let labels = Labels::Names {
+        index: (0..40).map(|a| code(a) as u32).collect(),
+        names: vec!["red".into(), "green".into(), "blue".into()],
+    };
+    let data = Dataset::new(4, x.clone(), Some(labels), FeatureKind::Table).unwrap();
+    for precision in [Precision::F32, Precision::F64] {
+        for certify in [Certify::Network, Certify::Sampled] {
+            let settings = Settings { patterns: 8, precision, certify, gap: 1e-3, ..Settings::default() };
+            let solution = train(&data, None, &settings).unwrap();
+            let place = format!("{precision:?} {certify:?}: {:?}", solution.objective);
+            assert_eq!(solution.status, Status::Optimal, "{place}");
+            assert_usable(&solution, &data, &place);
+            assert_eq!(solution.summary.shape.n_targets, 3);
+            assert_eq!(solution.model.task.classes(), ["blue", "green", "red"]);
+            assert!(solution.train.accuracy.unwrap() > 0.9, "{place}: {:?}", solution.train);
+            let found = verify(&solution.model, &data).unwrap();
+            assert_eq!(found.accuracy, solution.train.accuracy);
+            assert!(near(found.loss, solution.train.loss, 1e-9));
+        }
+    }
+}
+
+#[test]
+fn vector_regression_trains_and_certifies() {
+    let x = Random(6).vector(150);
+    let y = x.chunks(3).flat_map(|row| [row[0].max(0.0), row[1] - row[2], 0.3]).collect();
+    let labels = Labels::Numbers { columns: 3, values: y };
+    let data = Dataset::new(3, x, Some(labels), FeatureKind::Table).unwrap();
+    for certify in [Certify::Network, Certify::Sampled] {
+        let solution = train(&data, None, &Settings { patterns: 15, certify, ..Settings::default() }).unwrap();
+        let place = format!("{certify:?}: {:?}", solution.objective);
+        assert_eq!(solution.status, Status::Optimal, "{place}");
+        assert_usable(&solution, &data, &place);
+        assert!(matches!(solution.model.task, Task::Regression { columns: 3 }));
+        assert_eq!((solution.train.accuracy, solution.convex_accuracy), (None, None));
+        assert_eq!(solution.model.predict(&data).unwrap().cols(), 3);
+        let zero = train(&data, None, &Settings { beta: Beta::Fraction(2.0), ..Settings::default() }).unwrap();
+        assert!(solution.train.loss < 0.05 * zero.train.loss, "{place}");
+    }
+}
+
+#[test]
+fn the_posters_settings_run() {
+    let settings = Settings::poster_exact();
+    assert_eq!((settings.over_relaxation, settings.scale_rows, settings.adapt_rho), (1.0, false, false));
+    assert_eq!((settings.rho, settings.beta, settings.anderson_memory), (Some(1e-2), Beta::Value(1e-3), 0));
+    let data = planted(100, 6, 2);
+    for precision in [Precision::F32, Precision::F64] {
+        let settings = Settings { max_iterations: 60, precision, ..Settings::poster_exact() };
+        let solution = train(&data, None, &settings).unwrap();
+        assert_usable(&solution, &data, "poster");
+        assert!(solution.info.history.iter().all(|record| record.rho == 1e-2 && record.network.is_some()));
+        assert_eq!((solution.rho, solution.info.penalty_changes), (1e-2, 0));
+        // More weights than samples and hardly a penalty: the samples are fitted.
+        assert!(solution.train.accuracy.unwrap() >= 0.97, "{:?}", solution.train);
+        assert!(solution.info.seconds_to_train_accuracy_97.is_some());
+    }
+}
+
+/// The poster's dual step: any in (0, 1.618] leads to the same optimum, with the iterates never NaN.
+#[test]
+fn relaxations_and_dual_steps_reach_the_same_optimum() {
+    let data = planted(40, 4, 3);
+    let run = |over_relaxation, dual_step, scale_rows| {
+        let settings = Settings { patterns: 6, over_relaxation, dual_step, scale_rows, ..sharp(1e-5) };
+        common::optimum(&train(&data, None, &settings).unwrap())
+    };
+    let expected = run(1.6, 1.0, true);
+    for (alpha, gamma, scale_rows) in
+        [(1.0, 1.0, true), (1.8, 1.0, true), (1.0, 1.618, true), (1.0, 0.5, true), (1.0, 1.0, false), (1.6, 1.0, false)]
+    {
+        let found = run(alpha, gamma, scale_rows);
+        assert!(near(found, expected, 2e-5), "alpha {alpha}, gamma {gamma}, scaled {scale_rows}: {found}, {expected}");
+    }
+}
+
+#[test]
+fn an_observer_is_told_what_was_chosen() {
+    struct Watch(Option<Summary>, usize);
+    impl Observer for Watch {
+        fn begin(&mut self, summary: &Summary) {
+            assert!(self.0.is_none() && self.1 == 0, "once, before the iterations");
+            self.0 = Some(*summary);
+        }
+        fn iteration(&mut self, _: &Iteration) -> Flow {
+            self.1 += 1;
+            Flow::Continue
+        }
+    }
+    let mut watch = Watch(None, 0);
+    let settings =
+        Settings { patterns: 10, beta: Beta::Value(0.25), max_iterations: 30, gap: 1e-12, ..Settings::default() };
+    let solution = watched(&planted(60, 5, 1), &settings, &mut watch);
+    let summary = watch.0.unwrap();
+    assert_eq!(summary, solution.summary);
+    assert_eq!((summary.solver, summary.device, summary.beta), (SolverKind::Cholesky, "cpu", 0.25));
+    assert_eq!((summary.shape.n_samples, summary.shape.n_features), (60, 6), "the bias is a feature");
+    assert_eq!((watch.1, solution.info.history.len()), (30, 30));
+}
+
+/// The phases are measured, fit into the whole, and the records are in the order of time.
+#[test]
+fn seconds_add_up() {
+    let solution =
+        train(&planted(200, 10, 1), None, &Settings { max_iterations: 40, gap: 1e-12, ..Settings::default() }).unwrap();
+    let seconds = solution.info.seconds;
+    let phases = [seconds.setup, seconds.u, seconds.v, seconds.s, seconds.dual, seconds.certificate];
+    assert!(phases.iter().all(|&phase| phase > 0.0), "{seconds:?}");
+    assert!(phases.iter().sum::<f64>() <= seconds.total * (1.0 + 1e-6), "{seconds:?}");
+    let history = &solution.info.history;
+    assert!(
+        history.windows(2).all(|pair| pair[0].seconds <= pair[1].seconds && pair[0].iteration + 1 == pair[1].iteration)
+    );
+    assert!(history.last().unwrap().seconds <= seconds.total);
+}
+
+/// The bound only rises and the reported gap only falls; the true residual of (4a) was looked at once.
+#[test]
+fn the_certificate_is_monotone() {
+    for certify in [Certify::Network, Certify::Sampled] {
+        let settings = Settings { certify, max_iterations: 200, gap: 1e-9, patterns: 10, ..exact() };
+        let solution = train(&planted(60, 5, 1), None, &settings).unwrap();
+        let judged: Vec<&Iteration> = solution.info.history.iter().filter(|record| record.network.is_some()).collect();
+        assert!(judged.len() > 20);
+        for pair in judged.windows(2) {
+            assert!(pair[1].dual_bound >= pair[0].dual_bound, "{certify:?}");
+            assert!(pair[1].relative_gap <= pair[0].relative_gap, "{certify:?}");
+        }
+        assert!(solution.info.linear_residual.unwrap() < 1e-12);
+    }
+}
+
+/// E11 in small: many fits in a row, each like the first.
+#[test]
+fn e11_fits_in_a_loop_do_not_influence_each_other() {
+    let data = planted(20, 3, 1);
+    let settings = Settings { patterns: 4, threads: 1, max_iterations: 10, ..Settings::default() };
+    let first = train(&data, None, &settings).unwrap();
+    for _ in 0..100 {
+        assert_same(&train(&data, None, &settings).unwrap(), &first, "a later fit");
+    }
+}
