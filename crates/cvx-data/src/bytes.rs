@@ -1,0 +1,203 @@
+//! The bytes of a file, unpacked on the way where its name ends in `.gz`, with a known length.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::error::DataError;
+
+/// Bytes (or items) that pass through a buffer at a time.
+const CHUNK: usize = 1 << 16;
+
+/// A stream of bytes whose length is known before the first of them is kept.
+pub(crate) struct Bytes<'a> {
+    path: PathBuf,
+    reader: Box<dyn Read + 'a>,
+    len: u64,
+    offset: u64,
+}
+
+impl Bytes<'static> {
+    /// Opens a file, which must not be empty.
+    ///
+    /// Compressed content is unpacked twice: first only to be counted, so that a bomb of more than `max_bytes`
+    /// is refused while nothing is held in memory, and a damaged file before anything is built from it.
+    pub(crate) fn open(path: &Path, max_bytes: u64) -> Result<Self, DataError> {
+        // Looked at before opening: to open a named pipe would wait for its writer.
+        let metadata = fs::metadata(path).map_err(|error| DataError::read(path, 0, error))?;
+        if !metadata.is_file() {
+            let error = io::Error::other("not a regular file");
+            return Err(DataError::read(path, 0, error));
+        }
+        let open = || File::open(path).map_err(|error| DataError::read(path, 0, error));
+        let (reader, len): (Box<dyn Read>, u64) = if is_gz(path) {
+            let unpacked = |file| MultiGzDecoder::new(BufReader::new(file));
+            let len = count(path, unpacked(open()?), max_bytes)?;
+            (Box::new(unpacked(open()?)), len)
+        } else {
+            (Box::new(open()?), metadata.len())
+        };
+        if len == 0 {
+            return Err(DataError::Empty { path: path.to_owned(), what: "bytes" });
+        }
+        Ok(Bytes::new(path.to_owned(), reader, len))
+    }
+}
+
+impl<'a> Bytes<'a> {
+    /// Takes a stream that claims to hold `len` bytes.
+    pub(crate) fn new(path: PathBuf, reader: Box<dyn Read + 'a>, len: u64) -> Self {
+        Bytes { path, reader, len, offset: 0 }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Length of the whole content.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Bytes read so far.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Fills the buffer.
+    pub(crate) fn fill(&mut self, buffer: &mut [u8]) -> Result<(), DataError> {
+        let mut filled = 0;
+        while let Some(rest) = buffer.get_mut(filled..)
+            && !rest.is_empty()
+        {
+            match self.reader.read(rest) {
+                Ok(0) => {
+                    let found = self.offset + filled as u64;
+                    return Err(DataError::Truncated {
+                        path: self.path.clone(),
+                        offset: self.offset,
+                        expected: self.len.max(self.offset + buffer.len() as u64),
+                        found,
+                    });
+                }
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(DataError::read(&self.path, self.offset + filled as u64, error)),
+            }
+        }
+        self.offset += filled as u64;
+        Ok(())
+    }
+
+    /// The next `N` bytes.
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DataError> {
+        let mut buffer = [0; N];
+        self.fill(&mut buffer)?;
+        Ok(buffer)
+    }
+
+    /// The rest of the content as an array of items of `size` bytes each, nothing after them.
+    ///
+    /// The length is compared with what is there before any memory is asked for.
+    pub(crate) fn rest<T>(
+        &mut self,
+        shape: &[usize],
+        size: usize,
+        convert: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<Vec<T>, DataError> {
+        let count = self.expect_items(shape, size)?;
+        let mut items = reserve(&self.path, count)?;
+        let mut buffer = vec![0; size * (CHUNK / size).clamp(1, count)];
+        while items.len() < count {
+            let start = self.offset;
+            buffer.truncate((count - items.len()).saturating_mul(size));
+            self.fill(&mut buffer)?;
+            for (index, item) in buffer.chunks_exact(size).enumerate() {
+                items.push(convert(item).map_err(|reason| DataError::Malformed {
+                    path: self.path.clone(),
+                    offset: start + (index * size) as u64,
+                    reason,
+                })?);
+            }
+        }
+        self.expect_end()?;
+        Ok(items)
+    }
+
+    /// The number of items of an array that is to fill the rest of the content, neither more nor less.
+    fn expect_items(&self, shape: &[usize], size: usize) -> Result<usize, DataError> {
+        let path = || self.path.clone();
+        if size == 0 || shape.contains(&0) {
+            return Err(DataError::Empty { path: path(), what: "values" });
+        }
+        let count = shape.iter().try_fold(1usize, |product, &length| product.checked_mul(length));
+        let end =
+            count.and_then(|count| count.checked_mul(size)).and_then(|bytes| self.offset.checked_add(bytes as u64));
+        match (count, end) {
+            (Some(count), Some(end)) if end == self.len => Ok(count),
+            (_, Some(end)) if end < self.len => {
+                Err(DataError::TrailingBytes { path: path(), offset: end, found: self.len })
+            }
+            (_, Some(end)) => {
+                Err(DataError::Truncated { path: path(), offset: self.offset, expected: end, found: self.len })
+            }
+            _ => Err(DataError::Malformed {
+                path: path(),
+                offset: self.offset,
+                reason: format!("the shape {shape:?} is too large for any file"),
+            }),
+        }
+    }
+
+    /// Reads on to the end, where an archive compares its checksum; nothing may come before it.
+    fn expect_end(&mut self) -> Result<(), DataError> {
+        match io::copy(&mut self.reader.by_ref().take(1), &mut io::sink()) {
+            Ok(0) => Ok(()),
+            Ok(_) => {
+                Err(DataError::TrailingBytes { path: self.path.clone(), offset: self.offset, found: self.offset + 1 })
+            }
+            Err(error) => Err(DataError::read(&self.path, self.offset, error)),
+        }
+    }
+}
+
+impl Read for Bytes<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}
+
+/// Whether the name says that the content is compressed.
+pub(crate) fn is_gz(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
+}
+
+/// Room for `count` items, or the error that says that there is none.
+pub(crate) fn reserve<T>(path: &Path, count: usize) -> Result<Vec<T>, DataError> {
+    let mut items = Vec::new();
+    match items.try_reserve_exact(count) {
+        Ok(()) => Ok(items),
+        Err(_) => Err(DataError::OutOfMemory { path: path.to_owned(), bytes: count as u128 * size_of::<T>() as u128 }),
+    }
+}
+
+/// The length of a stream, or an error as soon as it passes `max_bytes`.
+fn count(path: &Path, mut reader: impl Read, max_bytes: u64) -> Result<u64, DataError> {
+    let mut buffer = vec![0; CHUNK];
+    let mut len = 0;
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(len),
+            Ok(count) => len += count as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(DataError::read(path, len, error)),
+        }
+        if len > max_bytes {
+            return Err(DataError::TooLarge { path: path.to_owned(), limit: max_bytes });
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Tables of comma-separated values: one sample per line, one column of labels.
+
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use csv::{ByteRecord, ReaderBuilder};
+use cvx_model::{Dataset, FeatureKind, Labels};
+
+use crate::bytes::Bytes;
+use crate::error::{DataError, excerpt};
+use crate::labels::TextLabels;
+use crate::source::LabelColumn;
+
+/// Names that mark the label column, in any case; they also mark a header.
+const LABEL_NAMES: [&str; 4] = ["label", "y", "target", "class"];
+
+/// Reads one table. `like` holds the labels of the training set when a test set is read.
+pub(crate) fn read(
+    path: &Path,
+    label_column: &LabelColumn,
+    max_bytes: u64,
+    like: Option<&Labels>,
+) -> Result<Dataset, DataError> {
+    // Ragged lines are found below, with the right line number.
+    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(Bytes::open(path, max_bytes)?);
+    let mut next = |record: &mut ByteRecord| {
+        reader.read_byte_record(record).map_err(|error| DataError::read(path, reader.position().byte(), error.into()))
+    };
+    let (mut first, mut record) = (ByteRecord::new(), ByteRecord::new());
+    next(&mut first)?;
+    let mut more = next(&mut record)?;
+
+    let mut table = Table::new(path, max_bytes, &first, &record);
+    table.label = table.find_label(label_column)?;
+    if table.names.is_none() && !first.is_empty() {
+        table.push(&first)?;
+    }
+    while more {
+        table.push(&record)?;
+        more = next(&mut record)?;
+    }
+    table.finish(like)
+}
+
+/// A table as it grows.
+struct Table<'a> {
+    path: &'a Path,
+    max_bytes: u64,
+    n_columns: usize,
+    /// The header, where there is one.
+    names: Option<Vec<String>>,
+    /// The column of the labels, counted from 0.
+    label: Option<usize>,
+    n_samples: usize,
+    values: Vec<f64>,
+    labels: TextLabels,
+}
+
+impl<'a> Table<'a> {
+    fn new(path: &'a Path, max_bytes: u64, first: &ByteRecord, second: &ByteRecord) -> Self {
+        let name = |field| String::from_utf8_lossy(field).trim().to_owned();
+        Table {
+            path,
+            max_bytes,
+            n_columns: first.len(),
+            names: is_header(first, second).then(|| first.iter().map(name).collect()),
+            label: None,
+            n_samples: 0,
+            values: Vec::new(),
+            labels: TextLabels::default(),
+        }
+    }
+
+    fn find_label(&self, wanted: &LabelColumn) -> Result<Option<usize>, DataError> {
+        let names = self.names.as_deref().unwrap_or_default();
+        match wanted {
+            LabelColumn::Absent => Ok(None),
+            LabelColumn::Auto => {
+                let named = names.iter().position(|name| is_label_name(name));
+                Ok(Some(named.unwrap_or(self.n_columns.saturating_sub(1))))
+            }
+            LabelColumn::Column(column) => {
+                let numbers = 1..=self.n_columns;
+                let named = names.iter().position(|name| name == column.trim());
+                let numbered = column.trim().parse().ok().filter(|number| numbers.contains(number));
+                match named.or(numbered.map(|number| number - 1)) {
+                    Some(index) => Ok(Some(index)),
+                    None => Err(DataError::UnknownColumn {
+                        path: self.path.to_owned(),
+                        column: column.clone(),
+                        known: match &self.names {
+                            Some(names) => names.clone(),
+                            None => numbers.map(|number| number.to_string()).collect(),
+                        },
+                    }),
+                }
+            }
+        }
+    }
+
+    /// Appends one sample.
+    fn push(&mut self, record: &ByteRecord) -> Result<(), DataError> {
+        let start = record.position().map_or(0, |position| position.byte());
+        if record.len() != self.n_columns {
+            return Err(DataError::Ragged {
+                path: self.path.to_owned(),
+                line: self.line_at(start)?,
+                expected: self.n_columns,
+                found: record.len(),
+            });
+        }
+        for (column, field) in record.iter().enumerate() {
+            let text = std::str::from_utf8(field).unwrap_or("").trim();
+            if Some(column) == self.label {
+                if text.is_empty() {
+                    return Err(self.bad_text(start, column, field, "a label in UTF-8"));
+                }
+                self.labels.push(text, start);
+            } else {
+                match text.parse() {
+                    Ok(value) => self.values.push(value),
+                    Err(_) => return Err(self.bad_text(start, column, field, "a number")),
+                }
+            }
+        }
+        self.n_samples += 1;
+        Ok(())
+    }
+
+    fn finish(mut self, like: Option<&Labels>) -> Result<Dataset, DataError> {
+        if self.n_samples == 0 {
+            return Err(DataError::Empty { path: self.path.to_owned(), what: "samples" });
+        }
+        let labels = match self.label {
+            Some(column) => Some(
+                std::mem::take(&mut self.labels)
+                    .finish(like)
+                    .map_err(|error| self.bad_text(error.place, column, error.text.as_bytes(), "a number"))?,
+            ),
+            None => None,
+        };
+        let n_features = self.n_columns - usize::from(labels.is_some());
+        Dataset::new(n_features, self.values, labels, FeatureKind::Table)
+            .map_err(|error| DataError::Unusable { path: self.path.to_owned(), error })
+    }
+
+    fn bad_text(&self, start: u64, column: usize, text: &[u8], expected: &'static str) -> DataError {
+        let name = self.names.as_ref().and_then(|names| names.get(column));
+        match self.line_at(start) {
+            Ok(line) => DataError::BadText {
+                path: self.path.to_owned(),
+                line,
+                place: match name {
+                    Some(name) => format!("column {} ('{}')", column + 1, excerpt(name.as_bytes())),
+                    None => format!("column {}", column + 1),
+                },
+                text: excerpt(text),
+                expected,
+            },
+            Err(error) => error,
+        }
+    }
+
+    /// The line of the record at or after byte `start`.
+    ///
+    /// The line that the csv crate gives is that of the end of the record before, which blank lines and the
+    /// second byte of CR LF put one off: so the lines are counted again once there is an error to report.
+    fn line_at(&self, start: u64) -> Result<u64, DataError> {
+        let mut line = 1;
+        for (offset, byte) in BufReader::new(Bytes::open(self.path, self.max_bytes)?).bytes().enumerate() {
+            let byte = byte.map_err(|error| DataError::read(self.path, offset as u64, error))?;
+            if offset as u64 >= start && byte != b'\r' && byte != b'\n' {
+                break;
+            }
+            line += u64::from(byte == b'\n');
+        }
+        Ok(line)
+    }
+}
+
+/// A first line is a header when none of its fields is a number, or when it names the label column above a number.
+///
+/// The number below tells the header `0,1,y` from the sample `0,1,y` of a table with the classes `y` and `n`.
+fn is_header(first: &ByteRecord, second: &ByteRecord) -> bool {
+    let names_label = |column: usize, field| {
+        is_label_name(&String::from_utf8_lossy(field)) && second.get(column).is_some_and(is_number)
+    };
+    !first.iter().any(is_number) || first.iter().enumerate().any(|(column, field)| names_label(column, field))
+}
+
+fn is_number(field: &[u8]) -> bool {
+    std::str::from_utf8(field).is_ok_and(|text| text.trim().parse::<f64>().is_ok())
+}
+
+fn is_label_name(name: &str) -> bool {
+    LABEL_NAMES.iter().any(|known| name.trim().eq_ignore_ascii_case(known))
+}

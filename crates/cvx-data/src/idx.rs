@@ -1,0 +1,94 @@
+//! IDX files, as MNIST and its relatives come in: big-endian sizes, then one byte per pixel or label.
+
+use std::path::PathBuf;
+
+use cvx_model::{DataSplit, Dataset, FeatureKind, Labels};
+
+use crate::bytes::Bytes;
+use crate::error::DataError;
+use crate::folder::Folder;
+
+/// The code for unsigned bytes in the third byte of the file.
+const UNSIGNED_BYTE: u8 = 0x08;
+
+/// Whether the folder looks like one of IDX files.
+pub(crate) fn recognises(folder: &Folder) -> bool {
+    images(folder, "train").is_some()
+}
+
+/// Reads `train-images` with `train-labels`, and `t10k-` where they are; pixels become numbers in [0, 1].
+pub(crate) fn read(folder: &Folder, max_bytes: u64) -> Result<DataSplit, DataError> {
+    let train = images(folder, "train").ok_or_else(|| folder.missing("train-images-idx3-ubyte"))?;
+    Ok(DataSplit {
+        train: read_part(folder, "train", train, max_bytes)?,
+        test: match images(folder, "t10k") {
+            Some(path) => Some(read_part(folder, "t10k", path, max_bytes)?),
+            None => None,
+        },
+    })
+}
+
+fn images(folder: &Folder, part: &str) -> Option<PathBuf> {
+    find(folder, &format!("{part}-images"), "idx3-ubyte")
+}
+
+/// Both spellings are about: `train-images-idx3-ubyte` and `train-images.idx3-ubyte`.
+fn find(folder: &Folder, stem: &str, suffix: &str) -> Option<PathBuf> {
+    ["-", "."].iter().find_map(|separator| folder.find(&format!("{stem}{separator}{suffix}")))
+}
+
+fn read_part(folder: &Folder, part: &str, images: PathBuf, max_bytes: u64) -> Result<Dataset, DataError> {
+    let stem = format!("{part}-labels");
+    let labels = find(folder, &stem, "idx1-ubyte").ok_or_else(|| folder.missing(format!("{stem}-idx1-ubyte")))?;
+
+    let mut bytes = Bytes::open(&images, max_bytes)?;
+    let [n_samples, height, width] = read_header(&mut bytes, "an IDX file of images", "0x00000803")?;
+    let pixels = bytes.rest(&[n_samples, height, width], 1, |byte| Ok(scaled(byte)))?;
+
+    let mut bytes = Bytes::open(&labels, max_bytes)?;
+    let [n_labels] = read_header(&mut bytes, "an IDX file of labels", "0x00000801")?;
+    let codes = bytes.rest(&[n_labels], 1, |byte| Ok(number(byte)))?;
+    if n_labels != n_samples {
+        return Err(DataError::Mismatch { path: labels, what: "labels", expected: n_samples, found: n_labels });
+    }
+    let kind = FeatureKind::Image { channels: 1, height, width };
+    // The product fits: that many pixels were read.
+    Dataset::new(height * width, pixels, Some(Labels::numbers(codes)), kind)
+        .map_err(|error| DataError::Unusable { path: images, error })
+}
+
+fn number(byte: &[u8]) -> f64 {
+    byte.first().copied().map_or(0.0, f64::from)
+}
+
+fn scaled(byte: &[u8]) -> f64 {
+    number(byte) / 255.0
+}
+
+/// Checks the magic number of a file with `AXES` axes and reads their lengths.
+fn read_header<const AXES: usize>(
+    bytes: &mut Bytes,
+    format: &'static str,
+    expected: &'static str,
+) -> Result<[usize; AXES], DataError> {
+    let magic: [u8; 4] = bytes.array()?;
+    match magic {
+        [0, 0, UNSIGNED_BYTE, axes] if usize::from(axes) == AXES => {}
+        [0, 0, code @ (0x09 | 0x0b..=0x0e), _] => {
+            return Err(DataError::UnsupportedType { path: bytes.path().to_owned(), dtype: format!("0x{code:02x}") });
+        }
+        _ => {
+            return Err(DataError::WrongMagic {
+                path: bytes.path().to_owned(),
+                format,
+                expected,
+                found: format!("0x{:08x}", u32::from_be_bytes(magic)),
+            });
+        }
+    }
+    let mut shape = [0; AXES];
+    for length in &mut shape {
+        *length = usize::try_from(u32::from_be_bytes(bytes.array()?)).unwrap_or(usize::MAX);
+    }
+    Ok(shape)
+}

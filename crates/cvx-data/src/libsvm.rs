@@ -1,0 +1,85 @@
+//! LIBSVM files: `label index:value ..` per line, indices from 1 in ascending order, comments behind `#`.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use cvx_model::{Dataset, FeatureKind, Labels};
+
+use crate::bytes::{Bytes, reserve};
+use crate::error::{DataError, excerpt};
+
+/// Reads one file into a dense data set.
+///
+/// The number of features is the largest index, or `n_features` where that is given and larger: the last
+/// features of a training set need not occur in its test set.
+pub(crate) fn read(path: &Path, max_bytes: u64, n_features: Option<usize>) -> Result<Dataset, DataError> {
+    let mut lines = BufReader::new(Bytes::open(path, max_bytes)?);
+    let mut labels = Vec::new();
+    let mut entries = Vec::new();
+    let mut largest = n_features.unwrap_or(0);
+    let mut buffer = Vec::new();
+    for line in 1.. {
+        buffer.clear();
+        let start = lines.get_ref().offset();
+        let length = lines.read_until(b'\n', &mut buffer).map_err(|error| DataError::read(path, start, error))?;
+        if length == 0 {
+            break;
+        }
+        let text = buffer.split(|&byte| byte == b'#').next().unwrap_or_default();
+        let bad = |place: String, text: &[u8], expected| DataError::BadText {
+            path: path.to_owned(),
+            line,
+            place,
+            text: excerpt(text),
+            expected,
+        };
+        let mut words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        let Some(label) = words.next() else { continue };
+        let row = labels.len();
+        labels.push(number(label).ok_or_else(|| bad("label".to_owned(), label, "a number"))?);
+        let mut before = 0;
+        for (position, word) in words.enumerate() {
+            let (index, value) = pair(word).filter(|(index, _)| *index > before).ok_or_else(|| {
+                bad(format!("entry {}", position + 1), word, "index:value with ascending indices from 1")
+            })?;
+            entries.push((row, index - 1, value));
+            before = index;
+        }
+        largest = largest.max(before);
+    }
+    if labels.is_empty() {
+        return Err(DataError::Empty { path: path.to_owned(), what: "samples" });
+    }
+    let values = densify(path, labels.len(), largest, &entries, max_bytes)?;
+    Dataset::new(largest, values, Some(Labels::numbers(labels)), FeatureKind::Table)
+        .map_err(|error| DataError::Unusable { path: path.to_owned(), error })
+}
+
+fn number(text: &[u8]) -> Option<f64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+fn pair(word: &[u8]) -> Option<(usize, f64)> {
+    let (index, value) = std::str::from_utf8(word).ok()?.split_once(':')?;
+    Some((index.parse().ok()?, value.parse().ok()?))
+}
+
+/// Writes the entries into a row-major array of zeros, which a large index in a small file could make huge.
+fn densify(
+    path: &Path,
+    rows: usize,
+    columns: usize,
+    entries: &[(usize, usize, f64)],
+    max_bytes: u64,
+) -> Result<Vec<f64>, DataError> {
+    let count = rows
+        .checked_mul(columns)
+        .filter(|&count| count as u128 * size_of::<f64>() as u128 <= u128::from(max_bytes))
+        .ok_or_else(|| DataError::TooLarge { path: path.to_owned(), limit: max_bytes })?;
+    let mut values = reserve(path, count)?;
+    values.resize(count, 0.0);
+    for &(row, column, value) in entries {
+        values[row * columns + column] = value;
+    }
+    Ok(values)
+}

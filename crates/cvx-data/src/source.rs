@@ -1,0 +1,154 @@
+//! The front door: from the name of a source to its samples.
+
+use std::path::Path;
+
+use cvx_model::{DataSplit, Dataset};
+
+use crate::bytes::is_gz;
+use crate::error::DataError;
+use crate::folder::Folder;
+use crate::planted::Planted;
+use crate::{cifar, csv_table, idx, libsvm, npz};
+
+/// The sources there are, in words.
+pub(crate) const KINDS: &str = "planted or planted:NxD, a folder of CIFAR-10 binary batches, a folder of IDX files, or a file \
+     that ends in .npz, .npy, .csv, .svm or .libsvm, with or without .gz";
+
+/// 16 GiB.
+pub(crate) const MAX_BYTES: u64 = 16 << 30;
+
+/// Which column of a table holds the labels; formats with a place of their own for labels ignore it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LabelColumn {
+    /// The column named `label`, `y`, `target` or `class` (in any case), else the last one.
+    #[default]
+    Auto,
+    /// The column of this name, else of this number, counted from 1.
+    Column(String),
+    /// None: every column is a feature, as in data to predict.
+    Absent,
+}
+
+/// How to read a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Another source of the same kind whose samples become the test set, in place of one that the first source
+    /// may have.
+    pub test: Option<String>,
+    /// The label column of a `.csv` table.
+    pub label_column: LabelColumn,
+    /// Seed of the samples of `planted`.
+    pub seed: u64,
+    /// The most bytes that a compressed file may unpack to, or the dense form of a sparse file may take: beyond it
+    /// the file is refused before memory is asked for. 16 GiB by default.
+    pub max_bytes: u64,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Request { test: None, label_column: LabelColumn::Auto, seed: 0, max_bytes: MAX_BYTES }
+    }
+}
+
+/// Reads the samples of a source.
+///
+/// | `source` | samples | labels |
+/// |---|---|---|
+/// | `planted`, `planted:NxD` | drawn, see [`Planted`] | 0 and 1 |
+/// | folder with `data_batch_*.bin`, `test_batch.bin` | CIFAR-10 images, 3 x 32 x 32, in \[0, 1\] | names from `batches.meta.txt` or the standard ten |
+/// | folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-..` (also `.idx3-`) | images, in \[0, 1\] | codes |
+/// | `.npz` | `x_train`, `x_test` (or `X_train`, `X`, `x`); 2 axes, or 3 and 4 for images, channel first | `y_train`, `y_test` (or `y`): numbers, n or n x C, or text |
+/// | `.npy` | one array, as above | none |
+/// | `.csv` | columns of numbers; the header is optional | [`LabelColumn`]: numbers if all are, else names |
+/// | `.svm`, `.libsvm` | `label index:value ..`, indices from 1; features that are left out are 0 | numbers |
+///
+/// Every file may end in `.gz`. The first line of a table is a header when none of its fields is a number, or when
+/// one of them is a name that [`LabelColumn::Auto`] knows, with a number below it. Values are f64; nothing is normalised beyond the \[0, 1\] of image bytes.
+///
+/// # Errors
+/// One of [`DataError`], with the file and the place in it. Test samples with another number of features than the
+/// training samples are a [`DataError::Mismatch`].
+pub fn open(source: &str, request: &Request) -> Result<DataSplit, DataError> {
+    let kind = Kind::of(source)?;
+    let DataSplit { train, mut test } = kind.read(source, request, None)?;
+    let mut test_source = source;
+    if let Some(name) = &request.test {
+        if kind == Kind::Planted {
+            return Err(DataError::TestOfPlanted { name: name.clone() });
+        }
+        test = Some(kind.read(name, request, Some(&train))?.train);
+        test_source = name;
+    }
+    match &test {
+        Some(test) if test.n_features() != train.n_features() => Err(DataError::Mismatch {
+            path: test_source.into(),
+            what: "features in the test set",
+            expected: train.n_features(),
+            found: test.n_features(),
+        }),
+        _ => Ok(DataSplit { train, test }),
+    }
+}
+
+/// The extension in lower case, `.gz` aside.
+pub(crate) fn extension(path: &Path) -> Option<String> {
+    let name = if is_gz(path) { Path::new(path.file_stem()?) } else { path };
+    Some(name.extension()?.to_str()?.to_ascii_lowercase())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Planted,
+    Cifar,
+    Idx,
+    Npz,
+    Npy,
+    Csv,
+    Libsvm,
+}
+
+impl Kind {
+    fn of(source: &str) -> Result<Self, DataError> {
+        let path = Path::new(source);
+        if Planted::parse(source, 0).is_some() {
+            return Ok(Kind::Planted);
+        }
+        if path.is_dir() {
+            let folder = Folder::open(path)?;
+            return if cifar::recognises(&folder) {
+                Ok(Kind::Cifar)
+            } else if idx::recognises(&folder) {
+                Ok(Kind::Idx)
+            } else {
+                Err(folder.missing("data_batch_1.bin or train-images-idx3-ubyte"))
+            };
+        }
+        match extension(path).as_deref() {
+            Some("npz") => Ok(Kind::Npz),
+            Some("npy") => Ok(Kind::Npy),
+            Some("csv") => Ok(Kind::Csv),
+            Some("svm" | "libsvm") => Ok(Kind::Libsvm),
+            _ => Err(DataError::UnknownSource { name: source.to_owned() }),
+        }
+    }
+
+    /// Reads a source of this kind; `train` is there when it is read as a test set.
+    fn read(self, source: &str, request: &Request, train: Option<&Dataset>) -> Result<DataSplit, DataError> {
+        let path = Path::new(source);
+        let max_bytes = request.max_bytes;
+        let like = train.and_then(Dataset::labels);
+        let train = match self {
+            Kind::Planted => {
+                let planted = Planted::parse(source, request.seed).unwrap_or_default();
+                return planted.generate();
+            }
+            Kind::Cifar => return cifar::read(&Folder::open(path)?, max_bytes),
+            Kind::Idx => return idx::read(&Folder::open(path)?, max_bytes),
+            Kind::Npz => return npz::read(path, max_bytes, like),
+            Kind::Npy => npz::read_features(path, max_bytes)?,
+            Kind::Csv => csv_table::read(path, &request.label_column, max_bytes, like)?,
+            Kind::Libsvm => libsvm::read(path, max_bytes, train.map(Dataset::n_features))?,
+        };
+        Ok(DataSplit { train, test: None })
+    }
+}

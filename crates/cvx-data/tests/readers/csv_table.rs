@@ -1,0 +1,156 @@
+//! Tables.
+
+use cvx_data::{DataError, LabelColumn, Request, open};
+use cvx_model::{Labels, ModelError};
+
+use crate::lab::{Lab, class_names, message, numbers};
+
+fn with_label(lab: &Lab, content: &str, label_column: LabelColumn) -> Result<cvx_model::Dataset, DataError> {
+    let request = Request { label_column, ..Request::default() };
+    open(&lab.write("t.csv", content), &request).map(|split| split.train)
+}
+
+#[test]
+fn header_is_found_or_not_missed_plain_and_gz() {
+    for name in ["t.csv", "t.csv.gz", "T.CSV"] {
+        for header in ["", "a,b,c\n", "8,9,Label\n", "\u{feff}a,b,y\n", "\"a, b\", , z\r\n"] {
+            let train = Lab::new().read(name, format!("{header}1,2.5,0\n-3e1, 4 ,1")).unwrap().train;
+            assert_eq!(train.values(), [1.0, 2.5, -30.0, 4.0], "{header}");
+            assert_eq!(numbers(&train), [0.0, 1.0]);
+        }
+    }
+}
+
+#[test]
+fn label_named_like_a_column_is_no_header() {
+    let train = Lab::new().read("t.csv", "1,2,y\n3,4,n\n").unwrap().train;
+    assert_eq!(class_names(&train), ["y", "n"]);
+    let train = Lab::new().read("t.csv", "0,y,1\n3,7,4\n").unwrap().train;
+    assert_eq!((train.values(), numbers(&train)), (&[3.0, 4.0][..], vec![7.0]));
+    let train = Lab::new().read("t.csv", "1,2,y").unwrap().train;
+    assert_eq!(class_names(&train), ["y"]);
+}
+
+#[test]
+fn long_column_names_are_told_apart_but_shown_short() {
+    let lab = Lab::new();
+    let (one, two) = ("x".repeat(50) + "1", "x".repeat(50) + "2");
+    let table = format!("{one},\"{two}\",b\n1,2,3\n");
+    let label = LabelColumn::Column(two);
+    assert_eq!(numbers(&with_label(&lab, &table, label).unwrap()), [2.0]);
+    let wide: Vec<String> = (0..100).map(|column| format!("c{column}")).collect();
+    let table = format!("{}\n{}\n", wide.join(","), vec!["1"; 100].join(","));
+    let error = with_label(&lab, &table, LabelColumn::Column("d".into())).unwrap_err();
+    assert!(error.to_string().contains("c19, .. (100 in all)"), "{error}");
+}
+
+#[test]
+fn label_column_by_name_number_or_default() {
+    let lab = Lab::new();
+    let table = "a,Target,b\n1,10,2\n3,20,4\n";
+    let column = |name: &str| LabelColumn::Column(name.to_owned());
+    let labels = |label| numbers(&with_label(&lab, table, label).unwrap());
+    assert_eq!(labels(LabelColumn::Auto), [10.0, 20.0]);
+    assert_eq!(labels(column("b")), [2.0, 4.0]);
+    assert_eq!(labels(column("1")), [1.0, 3.0]);
+
+    let train = with_label(&lab, table, LabelColumn::Absent).unwrap();
+    assert_eq!((train.n_features(), train.labels()), (3, None));
+
+    for wrong in ["c", "0", "4"] {
+        let error = with_label(&lab, table, column(wrong)).unwrap_err();
+        assert!(matches!(error, DataError::UnknownColumn { .. }), "{error}");
+        assert!(error.to_string().contains("a, Target, b"), "{error}");
+    }
+}
+
+#[test]
+fn text_labels_become_names_in_alphabetical_order() {
+    // As in iris.data: no header, although the first line holds a text.
+    let train = Lab::new().read("iris.csv", "5.1,3.5,setosa\n6,3,virginica\n5,3,setosa\n4,2,\"a,b\"\n").unwrap().train;
+    assert_eq!(class_names(&train), ["setosa", "virginica", "setosa", "a,b"]);
+    assert!(matches!(train.labels(), Some(Labels::Names { names, .. }) if names == &["a,b", "setosa", "virginica"]));
+}
+
+#[test]
+fn test_labels_follow_the_training_labels() {
+    let lab = Lab::new();
+    let read = |train: &str, test: &str| {
+        let request = Request { test: Some(lab.write("test.csv", test)), ..Request::default() };
+        open(&lab.write("train.csv", train), &request)
+    };
+    let test = read("1,cat\n2,7\n", "1,bee\n2,7\n3,cat\n").unwrap().test.unwrap();
+    assert_eq!(class_names(&test), ["bee", "7", "cat"]);
+    assert!(matches!(test.labels(), Some(Labels::Names { names, index })
+        if names == &["7", "cat", "bee"] && index == &[2, 0, 1]));
+    // All of the test labels are numbers, but names is what they are.
+    let test = read("1,cat\n2,7\n", "1,7\n").unwrap().test.unwrap();
+    assert!(matches!(test.labels(), Some(Labels::Names { .. })));
+    // A name among numbers is a mistake.
+    let error = read("1,0\n2,1\n", "1,0\n2,x\n").unwrap_err();
+    assert!(matches!(&error, DataError::BadText { path, line: 2, .. } if path.ends_with("test.csv")), "{error}");
+}
+
+#[test]
+fn f8_ragged_line_names_line_and_fields() {
+    // Blank lines, CR LF and a line break inside quotes all move the line number.
+    let content = "a,b,y\r\n1,2,0\r\n\r\n\r\n1,2,\"x\ny\"\r\n1,2\r\n";
+    let error = Lab::new().read("t.csv", content).unwrap_err();
+    assert!(matches!(error, DataError::Ragged { line: 7, expected: 3, found: 2, .. }), "{error}");
+    let error = Lab::new().read("t.csv.gz", "1,2\n1,2,3\n").unwrap_err();
+    assert!(matches!(error, DataError::Ragged { line: 2, expected: 2, found: 3, .. }), "{error}");
+}
+
+#[test]
+fn f8_text_in_a_number_column_names_line_column_and_text() {
+    let error = Lab::new().read("t.csv", "age,size,y\n1,2,0\n\n1,2cm,0\n").unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.ends_with("t.csv line 4, column 2 ('size'): '2cm' is not a number: correct or remove it"),
+        "{message}"
+    );
+    // A missing value, and a first line that is no header because a number is in it.
+    for (content, line) in [("1,2,0\n,2,0\n", 2), ("12a,2,0\n1,2,0\n", 1)] {
+        let error = Lab::new().read("t.csv", content).unwrap_err();
+        assert!(
+            matches!(&error, DataError::BadText { line: found, place, .. } if *found == line && place == "column 1")
+        );
+    }
+}
+
+#[test]
+fn missing_label_is_an_error() {
+    let error = Lab::new().read("t.csv", "a,b\n1,cat\n2,\n").unwrap_err();
+    assert!(matches!(error, DataError::BadText { line: 3, .. }), "{error}");
+}
+
+#[test]
+fn r1_nan_and_infinity_name_row_and_column() {
+    for text in ["nan", "inf", "-Infinity", "1e999"] {
+        let error = Lab::new().read("t.csv", format!("a,b,y\n1,2,0\n1,{text},0\n")).unwrap_err();
+        let non_finite = ModelError::NonFinite { what: "x", row: 1, column: 1 };
+        assert!(matches!(&error, DataError::Unusable { error, .. } if *error == non_finite), "{error}");
+        assert!(message(&error).contains("t.csv") && message(&error).contains("row 1, column 1"));
+        let error = Lab::new().read("t.csv", format!("1,2,0\n1,2,{text}\n")).unwrap_err();
+        assert!(matches!(error, DataError::Unusable { error: ModelError::NonFinite { what: "y", .. }, .. }));
+    }
+}
+
+#[test]
+fn r3_no_line_no_sample_no_feature() {
+    for content in ["", "\n\n", "a,b,y\n"] {
+        let error = Lab::new().read("t.csv", content).unwrap_err();
+        assert!(matches!(error, DataError::Empty { .. }), "{error}");
+    }
+    let error = Lab::new().read("t.csv", "y\n1\n2\n").unwrap_err();
+    assert!(matches!(error, DataError::Unusable { error: ModelError::Empty { what: "features" }, .. }), "{error}");
+}
+
+#[test]
+fn long_or_odd_text_is_shown_short_and_safe() {
+    let error = Lab::new().read("t.csv", format!("1,2\n\x1b[31m{},2\n", "x".repeat(1000))).unwrap_err();
+    let message = error.to_string();
+    assert!(!message.contains('\x1b') && message.len() < 300, "{message}");
+    let error = Lab::new().read("t.csv", b"1,2\n\xff\xfe,2\n").unwrap_err();
+    assert!(matches!(error, DataError::BadText { line: 2, .. }), "{error}");
+}

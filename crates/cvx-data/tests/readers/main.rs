@@ -1,0 +1,12 @@
+//! The readers, tried on files made on the spot, on hostile ones, and on the shared data where they are.
+
+mod cifar;
+mod csv_table;
+mod hostile;
+mod idx;
+mod lab;
+mod libsvm;
+mod npz;
+mod planted;
+mod shared_data;
+mod source;
