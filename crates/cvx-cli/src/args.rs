@@ -1,0 +1,249 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const SOURCES: &str = "\
+Data sources:
+  planted, planted:NxD   built in: two classes drawn from a random network
+  FOLDER                 CIFAR-10 binary batches or IDX files, plain or .gz
+  FILE.npz               keys x_train, y_train and, where there are any, x_test, y_test
+  FILE.csv, FILE.svm     a table with a label column, or LIBSVM lines; each also .gz";
+
+const TRAIN_EXAMPLES: &str = "\
+Examples:
+  cvx train
+  cvx train --data cifar-10-batches-bin --classes airplane,automobile --patterns 50 --beta 10 --model planes.cvx
+  cvx train --data table.csv --test held-out.csv --task regression --json run.json
+  cvx train --data problem.npz --gates problem.npz --beta 0.1 --no-bias --normalize none --precision f64 \\
+            --certify sampled --gap 1e-6";
+
+/// Train two-layer ReLU networks by convex optimisation: no learning rate, and a certificate with every model.
+#[derive(Parser)]
+#[command(name = "cvx", version, max_term_width = 110, after_help = SOURCES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Train a network and report how good it is.
+    Train(Box<TrainArgs>),
+    /// Predict with a trained model.
+    Predict(PredictArgs),
+    /// Recompute a model's objective and certificate from its training data.
+    Verify(VerifyArgs),
+    /// Describe a model or a data source.
+    Info(InfoArgs),
+}
+
+/// Which samples.
+#[derive(Args, Clone)]
+pub struct SourceArgs {
+    /// Where the samples are: see "Data sources" in `cvx --help`.
+    #[arg(long, value_name = "SRC", default_value = "planted")]
+    pub data: String,
+    /// Use the samples of these classes alone.
+    #[arg(long, value_name = "A,B,..", value_delimiter = ',')]
+    pub classes: Vec<String>,
+    /// Use the first N training samples alone.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// The label column of a table, by name or by number from 1.
+    #[arg(long, value_name = "NAME|NUMBER")]
+    pub label_column: Option<String>,
+}
+
+/// `cvx train`.
+#[derive(Args)]
+#[command(after_help = SOURCES, after_long_help = format!("{TRAIN_EXAMPLES}\n\n{SOURCES}"))]
+pub struct TrainArgs {
+    /// The samples.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Another source with test samples, where --data has none.
+    #[arg(long, value_name = "SRC")]
+    pub test: Option<String>,
+    /// What to learn; by default names and whole numbers are classes, other numbers a regression.
+    #[arg(long, value_enum, default_value_t = TaskArg::Auto)]
+    pub task: TaskArg,
+    /// How features are scaled; by default global for images, column for tables.
+    #[arg(long, value_enum)]
+    pub normalize: Option<NormalizeArg>,
+    /// Add a bias column (the default).
+    #[arg(long, overrides_with = "no_bias")]
+    pub bias: bool,
+    /// Add no bias column.
+    #[arg(long)]
+    pub no_bias: bool,
+
+    /// Number of activation patterns to sample.
+    #[arg(long, value_name = "P", default_value_t = 50)]
+    pub patterns: usize,
+    /// Use these gates (d x P) instead of sampled ones: a .npy file, or the key `gates` of an .npz.
+    #[arg(long, value_name = "FILE", conflicts_with = "patterns")]
+    pub gates: Option<PathBuf>,
+    /// Weight of the regulariser beta sum ||u||.
+    #[arg(long, allow_negative_numbers = true)]
+    pub beta: Option<f64>,
+    /// beta as a fraction of the value at which the zero network becomes optimal [default: 0.001].
+    #[arg(long, value_name = "R", conflicts_with = "beta", allow_negative_numbers = true)]
+    pub beta_fraction: Option<f64>,
+    /// Seed of the sampled patterns.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+
+    /// Solver of the linear system in every iteration; auto takes the fastest that fits the memory.
+    #[arg(long, value_enum, default_value_t = SolverArg::Auto)]
+    pub solver: SolverArg,
+    /// auto, cpu, cuda or cuda:I.
+    #[arg(long, default_value = "auto", value_parser = parse_device)]
+    pub device: cvx_admm::Device,
+    /// How matrices are stored; the certificate is computed in f64 either way.
+    #[arg(long, value_enum, default_value_t = PrecisionArg::F32)]
+    pub precision: PrecisionArg,
+    /// CPU threads; 0 takes one per core. The result does not depend on it.
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// Gigabytes that the run may use [default: nine tenths of what is free].
+    #[arg(long, value_name = "GB", allow_negative_numbers = true)]
+    pub memory_budget: Option<f64>,
+
+    /// Certified relative gap to stop at.
+    #[arg(long, value_name = "TOL", default_value_t = 1e-3, allow_negative_numbers = true)]
+    pub gap: f64,
+    /// Certify the recovered network, or the optimum of the sampled convex programme.
+    #[arg(long, value_enum, default_value_t = CertifyArg::Network)]
+    pub certify: CertifyArg,
+    /// Most iterations.
+    #[arg(long, value_name = "K", default_value_t = 20_000)]
+    pub max_iterations: usize,
+    /// Seconds after which the best network so far is returned.
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    pub time_limit: Option<f64>,
+    /// Starting penalty [default: from the data].
+    #[arg(long, allow_negative_numbers = true)]
+    pub rho: Option<f64>,
+    /// Weight of the cone constraints [default: 0.25].
+    #[arg(long, allow_negative_numbers = true)]
+    pub sigma: Option<f64>,
+    /// The original's iteration: no relaxation, scaling, acceleration or adaptation; rho 0.01, beta 0.001.
+    #[arg(long)]
+    pub poster_exact: bool,
+
+    /// Save the trained model here.
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// Write everything that was measured here, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Print nothing but errors.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// `cvx predict`.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  cvx predict planes.cvx --data new-images\n  cvx predict model.cvx --data new.csv --unlabelled --out predictions.csv"
+)]
+pub struct PredictArgs {
+    /// A trained model.
+    pub model: PathBuf,
+    /// The samples. A source with a test set is predicted on it.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// The table has no label column.
+    #[arg(long, conflicts_with = "label_column")]
+    pub unlabelled: bool,
+    /// Write the predictions here as CSV instead of printing them.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Print nothing but predictions and errors.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// `cvx verify`.
+#[derive(Args)]
+#[command(after_help = "Example:\n  cvx verify planes.cvx --data cifar-10-batches-bin --classes airplane,automobile")]
+pub struct VerifyArgs {
+    /// A trained model.
+    pub model: PathBuf,
+    /// The source that it was trained on.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Print nothing but errors; the exit code tells.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// `cvx info`.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  cvx info planes.cvx\n  cvx info table.csv")]
+pub struct InfoArgs {
+    /// A trained model, or a data source.
+    pub what: String,
+    /// The label column of a table, by name or by number from 1.
+    #[arg(long, value_name = "NAME|NUMBER")]
+    pub label_column: Option<String>,
+}
+
+/// `--solver`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum SolverArg {
+    Auto,
+    Cholesky,
+    CholeskyDense,
+    Cg,
+}
+
+/// `--precision`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum PrecisionArg {
+    F32,
+    F64,
+}
+
+/// `--certify`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum CertifyArg {
+    Network,
+    Sampled,
+}
+
+/// `--task`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum TaskArg {
+    Auto,
+    Binary,
+    Multiclass,
+    Regression,
+}
+
+/// `--normalize`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum NormalizeArg {
+    None,
+    Global,
+    Column,
+}
+
+fn parse_device(text: &str) -> Result<cvx_admm::Device, String> {
+    match text {
+        "auto" => Ok(cvx_admm::Device::Auto),
+        "cpu" => Ok(cvx_admm::Device::Cpu),
+        "cuda" => Ok(cvx_admm::Device::Cuda(0)),
+        _ => (text.strip_prefix("cuda:").and_then(|ordinal| ordinal.parse().ok()))
+            .map(cvx_admm::Device::Cuda)
+            .ok_or_else(|| "expected auto, cpu, cuda or cuda:I with a number I".to_string()),
+    }
+}

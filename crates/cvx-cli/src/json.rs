@@ -1,0 +1,183 @@
+//! What `--json` writes. The names are stable; keys may be added.
+
+use anyhow::Result;
+use cvx_admm::{Iteration, Precision, Scores, Solution};
+use serde::Serialize;
+
+/// One run.
+#[derive(Serialize)]
+pub struct Report {
+    status: String,
+    solver: &'static str,
+    device: &'static str,
+    precision: &'static str,
+    threads: usize,
+    seed: u64,
+    task: &'static str,
+    certify: &'static str,
+    n_samples: usize,
+    n_features: usize,
+    n_patterns: usize,
+    n_targets: usize,
+    beta: f64,
+    rho: f64,
+    sigma: f64,
+    iterations: usize,
+    penalty_changes: usize,
+    unconverged_solves: usize,
+    linear_residual: Option<f64>,
+    objective: ObjectiveReport,
+    train: TrainReport,
+    test: Option<ScoresReport>,
+    network: NetworkReport,
+    seconds: SecondsReport,
+    seconds_to_train_accuracy_97: Option<f64>,
+    peak_memory_bytes: Option<u64>,
+    history: Vec<IterationReport>,
+}
+
+#[derive(Serialize)]
+struct ObjectiveReport {
+    network: f64,
+    sampled_primal: Option<f64>,
+    dual_bound: f64,
+    relative_gap: f64,
+}
+
+#[derive(Serialize)]
+struct TrainReport {
+    loss: f64,
+    accuracy: Option<f64>,
+    convex_accuracy: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct ScoresReport {
+    loss: f64,
+    accuracy: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct NetworkReport {
+    neurons: usize,
+    cone_violation: f64,
+}
+
+#[derive(Serialize)]
+struct SecondsReport {
+    setup: f64,
+    u: f64,
+    v: f64,
+    s: f64,
+    dual: f64,
+    certificate: f64,
+    total: f64,
+}
+
+#[derive(Serialize)]
+struct IterationReport {
+    iteration: usize,
+    seconds: f64,
+    network: Option<f64>,
+    dual_bound: Option<f64>,
+    relative_gap: Option<f64>,
+    train_loss: Option<f64>,
+    train_accuracy: Option<f64>,
+    test_loss: Option<f64>,
+    test_accuracy: Option<f64>,
+    primal_residual: f64,
+    dual_residual: f64,
+    rho: f64,
+    inner_iterations: usize,
+}
+
+impl IterationReport {
+    fn new(record: &Iteration) -> Self {
+        IterationReport {
+            iteration: record.iteration,
+            seconds: record.seconds,
+            network: record.network,
+            dual_bound: record.dual_bound,
+            relative_gap: record.relative_gap,
+            train_loss: record.train.map(|scores| scores.loss),
+            train_accuracy: record.train.and_then(|scores| scores.accuracy),
+            test_loss: record.test.map(|scores| scores.loss),
+            test_accuracy: record.test.and_then(|scores| scores.accuracy),
+            primal_residual: record.primal_residual,
+            dual_residual: record.dual_residual,
+            rho: record.rho,
+            inner_iterations: record.inner_iterations,
+        }
+    }
+}
+
+impl Report {
+    /// The report of a finished run.
+    pub fn new(solution: &Solution, precision: Precision, seed: u64) -> Self {
+        let (summary, seconds) = (&solution.summary, &solution.info.seconds);
+        let scores = |scores: Scores| ScoresReport { loss: scores.loss, accuracy: scores.accuracy };
+        Report {
+            status: solution.status.to_string(),
+            solver: summary.solver.name(),
+            device: summary.device,
+            precision: precision.name(),
+            threads: summary.threads,
+            seed,
+            task: solution.model.task.name(),
+            certify: solution.model.claim.certify.name(),
+            n_samples: summary.shape.n_samples,
+            n_features: summary.shape.n_features,
+            n_patterns: summary.shape.n_patterns,
+            n_targets: summary.shape.n_targets,
+            beta: solution.beta,
+            rho: solution.rho,
+            sigma: solution.sigma,
+            iterations: solution.info.history.len(),
+            penalty_changes: solution.info.penalty_changes,
+            unconverged_solves: solution.info.unconverged_solves,
+            linear_residual: solution.info.linear_residual,
+            objective: ObjectiveReport {
+                network: solution.objective.network,
+                sampled_primal: solution.objective.sampled_primal,
+                dual_bound: solution.objective.dual_bound,
+                relative_gap: solution.objective.relative_gap,
+            },
+            train: TrainReport {
+                loss: solution.train.loss,
+                accuracy: solution.train.accuracy,
+                convex_accuracy: solution.convex_accuracy,
+            },
+            test: solution.test.map(scores),
+            network: NetworkReport {
+                neurons: solution.model.network.n_neurons(),
+                cone_violation: solution.cone_violation,
+            },
+            seconds: SecondsReport {
+                setup: seconds.setup,
+                u: seconds.u,
+                v: seconds.v,
+                s: seconds.s,
+                dual: seconds.dual,
+                certificate: seconds.certificate,
+                total: seconds.total,
+            },
+            seconds_to_train_accuracy_97: solution.info.seconds_to_train_accuracy_97,
+            peak_memory_bytes: peak_memory_bytes(),
+            history: solution.info.history.iter().map(IterationReport::new).collect(),
+        }
+    }
+
+    /// The report as indented JSON.
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec_pretty(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
+
+/// Largest resident size of this process so far; `None` where the system does not tell.
+pub fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}

@@ -1,0 +1,57 @@
+//! `cvx predict`.
+
+use crate::args::PredictArgs;
+use crate::table::percent;
+use crate::{Exit, output, source};
+use anyhow::Result;
+use cvx_admm::Model;
+use cvx_model::{accuracy, squared_loss};
+use std::io::Write;
+
+/// Predicts, prints or writes CSV, and scores where there are labels.
+pub fn run(args: &PredictArgs) -> Result<Exit> {
+    let model = Model::load(&args.model)?;
+    if let Some(out) = &args.out {
+        output::check_writable("--out", out)?;
+    }
+    let split = source::load(&args.source, None, !args.unlabelled)?;
+    let data = split.test.unwrap_or(split.train);
+    let prediction = model.predict(&data)?;
+    let classes = model.classes(&prediction);
+
+    let mut header: Vec<String> = classes.is_some().then(|| "class".to_string()).into_iter().collect();
+    match model.task.classes() {
+        classes if classes.len() > 2 => header.extend(classes.iter().map(|class| format!("score {class}"))),
+        [_, positive] => header.push(format!("score {positive}")),
+        _ => header.extend((0..prediction.cols()).map(|c| format!("prediction {c}"))),
+    }
+    let rows: Vec<Vec<String>> = (0..prediction.rows())
+        .map(|row| {
+            let class = classes.iter().map(|classes| classes[row].to_string());
+            class.chain((0..prediction.cols()).map(|c| prediction[(row, c)].to_string())).collect()
+        })
+        .collect();
+    // Before anything is written: labels that the model does not know are an error.
+    let y = match data.labels().filter(|_| !args.quiet) {
+        Some(labels) => Some(model.task.encode(labels)?),
+        None => None,
+    };
+    let mut table = csv::Writer::from_writer(Vec::new());
+    for row in std::iter::once(&header).chain(&rows) {
+        table.write_record(row)?;
+    }
+    let table = table.into_inner()?;
+    match &args.out {
+        Some(out) => output::write_whole(out, &table)?,
+        // A reader that has seen enough (`| head`) is no error.
+        None => drop(std::io::stdout().write_all(&table)),
+    }
+    if let Some(y) = y {
+        let loss = squared_loss(&prediction, &y);
+        match accuracy(&model.task, &prediction, &y) {
+            Some(accuracy) => eprintln!("{} samples: accuracy {}, loss {loss:.6}", y.rows(), percent(accuracy)),
+            None => eprintln!("{} samples: loss {loss:.6}", y.rows()),
+        }
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,120 @@
+//! What is shown while a run goes on: a bar on a terminal, a line now and then elsewhere.
+
+use cvx_admm::{Flow, Iteration, Observer, Summary};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::VecDeque;
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+/// Time between two lines where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Evaluations that the estimate of the time left looks back on.
+const TREND: usize = 8;
+
+/// Shows a run on stderr.
+pub struct Progress {
+    bar: ProgressBar,
+    quiet: bool,
+    terminal: bool,
+    gap: f64,
+    max_iterations: usize,
+    time_limit: Option<f64>,
+    /// (seconds, gap) of the last evaluations.
+    trend: VecDeque<(f64, f64)>,
+    last: String,
+    printed: Instant,
+}
+
+impl Progress {
+    /// Shows nothing when `quiet`.
+    pub fn new(quiet: bool, gap: f64, max_iterations: usize, time_limit: Option<f64>) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = ProgressBar::with_draw_target(
+            Some(max_iterations as u64),
+            if quiet || !terminal { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(8) },
+        );
+        // The template is a constant that the tests draw; a wrong one would only lose the decoration.
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+            bar.set_style(style);
+        }
+        Progress {
+            bar,
+            quiet,
+            terminal,
+            gap,
+            max_iterations,
+            time_limit,
+            trend: VecDeque::new(),
+            last: String::new(),
+            printed: Instant::now(),
+        }
+    }
+
+    /// Clears the bar.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn say(&self, text: &str) {
+        if !self.quiet {
+            self.bar.suspend(|| eprintln!("{text}"));
+        }
+    }
+
+    /// Seconds until the first limit is reached, as far as the trend tells.
+    fn seconds_left(&self, record: &Iteration) -> Option<f64> {
+        let (first, last) = (self.trend.front()?, self.trend.back()?);
+        let rate = (first.1 / last.1).ln() / (last.0 - first.0);
+        let by_gap = (rate > 0.0 && rate.is_finite()).then(|| (last.1 / self.gap).ln().max(0.0) / rate);
+        let per_iteration = record.seconds / record.iteration as f64;
+        let by_iterations = per_iteration * (self.max_iterations - record.iteration) as f64;
+        let by_time = self.time_limit.map(|limit| (limit - record.seconds).max(0.0));
+        [by_gap, Some(by_iterations), by_time].into_iter().flatten().reduce(f64::min)
+    }
+}
+
+impl Observer for Progress {
+    fn begin(&mut self, summary: &Summary) {
+        let shape = &summary.shape;
+        let targets = if shape.n_targets == 1 { String::new() } else { format!(", {} targets", shape.n_targets) };
+        let merged = match summary.merged_patterns {
+            0 => String::new(),
+            merged => format!(" ({merged} more were duplicates)"),
+        };
+        self.say(&format!(
+            "{} samples, {} features, {} patterns{merged}{targets}; beta {:.4}\n{} on {} ({} threads), about {:.1} GB",
+            shape.n_samples,
+            shape.n_features,
+            shape.n_patterns,
+            summary.beta,
+            summary.solver,
+            summary.device,
+            summary.threads,
+            summary.memory_bytes as f64 / 1e9
+        ));
+        self.bar.set_message("setting up: factorising");
+        self.bar.enable_steady_tick(Duration::from_millis(125));
+    }
+
+    fn iteration(&mut self, record: &Iteration) -> Flow {
+        if let (Some(network), Some(bound), Some(gap)) = (record.network, record.dual_bound, record.relative_gap) {
+            self.trend.push_back((record.seconds, gap));
+            if self.trend.len() > TREND {
+                self.trend.pop_front();
+            }
+            let left = match self.seconds_left(record) {
+                Some(left) if self.trend.len() >= TREND / 2 => format!(", about {left:.0} s left"),
+                _ => String::new(),
+            };
+            self.last = format!("objective {network:.5}, bound {bound:.5}, gap {gap:.1e} of {:.0e}{left}", self.gap);
+        }
+        let line = format!("iteration {:>4}, {:.1} s: {}", record.iteration, record.seconds, self.last);
+        if !self.terminal && self.printed.elapsed() >= LINE_EVERY {
+            self.printed = Instant::now();
+            self.say(&line);
+        }
+        self.bar.set_message(line);
+        Flow::Continue
+    }
+}

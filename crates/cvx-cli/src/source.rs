@@ -1,0 +1,30 @@
+//! From `--data` and its companions to samples.
+
+use crate::args::SourceArgs;
+use anyhow::{Context, Result};
+use cvx_data::{LabelColumn, Request, open};
+use cvx_model::DataSplit;
+
+/// Reads the samples that the arguments ask for.
+pub fn load(args: &SourceArgs, test: Option<&str>, labelled: bool) -> Result<DataSplit> {
+    let request = Request {
+        test: test.map(str::to_string),
+        label_column: match (&args.label_column, labelled) {
+            (Some(column), _) => LabelColumn::Column(column.clone()),
+            (None, true) => LabelColumn::Auto,
+            (None, false) => LabelColumn::Absent,
+        },
+        ..Request::default()
+    };
+    let mut split = open(&args.data, &request)?;
+    if !args.classes.is_empty() {
+        split.train = split.train.with_classes(&args.classes).context("--classes")?;
+        if let Some(test) = split.test {
+            split.test = Some(test.with_classes(&args.classes).context("--classes, in the test samples")?);
+        }
+    }
+    if let Some(limit) = args.limit {
+        split.train = split.train.limit(limit).context("--limit")?;
+    }
+    Ok(split)
+}

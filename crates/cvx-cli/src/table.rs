@@ -1,0 +1,87 @@
+//! Tables on stdout.
+
+use comfy_table::{Table, presets};
+use cvx_admm::{Certify, Scores, Settings, Solution, Status};
+
+/// A two-column table.
+pub fn facts<S: AsRef<str>>(rows: &[(S, String)]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    for (name, value) in rows {
+        table.add_row([name.as_ref(), value]);
+    }
+    table.to_string()
+}
+
+/// 0.8725 as 87.25 %.
+pub fn percent(share: f64) -> String {
+    format!("{:.2} %", 100.0 * share)
+}
+
+fn scores(scores: &Scores) -> String {
+    match scores.accuracy {
+        Some(accuracy) => format!("accuracy {}, loss {:.6}", percent(accuracy), scores.loss),
+        None => format!("loss {:.6}", scores.loss),
+    }
+}
+
+/// The closing report of a training run.
+pub fn closing(solution: &Solution, settings: &Settings) -> String {
+    let (objective, seconds) = (&solution.objective, &solution.info.seconds);
+    let phases = format!(
+        "{:.2} s: set-up {:.2}, u {:.2}, v {:.2}, s {:.2}, dual {:.2}, certificate {:.2}",
+        seconds.total, seconds.setup, seconds.u, seconds.v, seconds.s, seconds.dual, seconds.certificate
+    );
+    let mut rows = vec![
+        ("status", format!("{} after {} iterations", solution.status, solution.info.history.len())),
+        ("network objective", format!("{:.6}", objective.network)),
+        ("dual bound", format!("{:.6}", objective.dual_bound)),
+    ];
+    if let Some(primal) = objective.sampled_primal {
+        rows.push(("sampled primal", format!("{primal:.6}")));
+    }
+    rows.push(("relative gap", format!("{:.2e} ({} certificate)", objective.relative_gap, settings.certify.name())));
+    rows.push(("training samples", scores(&solution.train)));
+    if let Some(test) = &solution.test {
+        rows.push(("test samples", scores(test)));
+    }
+    rows.push((
+        "network",
+        format!(
+            "{} neurons, cones violated by at most {:.1e}",
+            solution.model.network.n_neurons(),
+            solution.cone_violation
+        ),
+    ));
+    rows.push(("seconds", phases));
+    let mut text = facts(&rows);
+    text.push('\n');
+    text.push_str(&meaning(solution, settings));
+    if !solution.status.advice().is_empty() {
+        text.push_str(&format!("\n{}: {}.", solution.status, solution.status.advice()));
+    }
+    text
+}
+
+/// What the certificate says, in words; it speaks of the sampled programme, never of all networks.
+fn meaning(solution: &Solution, settings: &Settings) -> String {
+    let objective = &solution.objective;
+    match settings.certify {
+        Certify::Network if objective.network <= objective.dual_bound => {
+            "This network is better than every point of the convex programme over the sampled patterns.".to_string()
+        }
+        Certify::Network => format!(
+            "This network is within {} of, or better than, the best point of the convex programme over the sampled \
+             patterns.",
+            percent(objective.relative_gap)
+        ),
+        Certify::Sampled if solution.status == Status::Optimal => format!(
+            "The optimum of the convex programme over the sampled patterns lies between the dual bound and the \
+             sampled primal, {:.1e} apart.",
+            objective.relative_gap
+        ),
+        Certify::Sampled => {
+            "The optimum of the convex programme over the sampled patterns is at least the dual bound.".to_string()
+        }
+    }
+}

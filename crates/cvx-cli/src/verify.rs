@@ -1,0 +1,45 @@
+//! `cvx verify`.
+
+use crate::args::VerifyArgs;
+use crate::output::print;
+use crate::table::{facts, percent};
+use crate::{Exit, source};
+use anyhow::Result;
+use cvx_admm::{Model, verify};
+
+/// Recomputes a model's claims and says whether they hold.
+pub fn run(args: &VerifyArgs) -> Result<Exit> {
+    let model = Model::load(&args.model)?;
+    let split = source::load(&args.source, None, true)?;
+    let found = verify(&model, &split.train)?;
+    let claim = &model.claim;
+    if !args.quiet {
+        let pair = |claimed: f64, found: Option<f64>| match found {
+            Some(found) => format!("claimed {claimed:.9}, found {found:.9}"),
+            None => format!("claimed {claimed:.9}, not checked: the model carries no proof"),
+        };
+        let mut rows = vec![
+            ("network objective", pair(claim.objective.network, Some(found.network))),
+            ("training loss", pair(claim.train_loss, Some(found.loss))),
+            ("dual bound", pair(claim.objective.dual_bound, found.dual_bound)),
+        ];
+        if let Some(gap) = found.relative_gap {
+            rows.push(("relative gap", format!("{gap:.3e} (network certificate)")));
+        }
+        if let Some(accuracy) = found.accuracy {
+            rows.push(("training accuracy", percent(accuracy)));
+        }
+        print(facts(&rows));
+    }
+    if found.holds() {
+        if !args.quiet {
+            print("The claims hold.");
+        }
+        return Ok(Exit::Done);
+    }
+    eprintln!(
+        "error: the model does not keep its claims: {} differs from what these data give",
+        if found.network_agrees { "its dual bound" } else { "its objective" }
+    );
+    Ok(Exit::Failed)
+}

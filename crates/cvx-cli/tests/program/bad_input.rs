@@ -1,0 +1,272 @@
+//! Input that is refused: exit code 2, one line that names the place and the remedy, and nothing written.
+
+use crate::lab::{Lab, cats_and_dogs, npy};
+
+#[test]
+fn f8_files_that_are_not_there() {
+    let lab = Lab::new();
+    lab.refused("train --data missing.csv", &["missing.csv", "no such file", "check the name"]);
+    lab.refused("train --data missing", &["missing"]);
+    for command in ["info x.cvx", "predict x.cvx", "verify x.cvx"] {
+        let message = lab.refused(command, &["x.cvx"]).to_lowercase();
+        assert_eq!(message.matches("no such file").count(), 1, "said twice or not at all: {message}");
+    }
+    lab.write("t.csv", cats_and_dogs(30, 1));
+    lab.refused("train --data t.csv --test missing.csv", &["missing.csv", "check the name"]);
+    lab.refused("train --data t.csv --gates missing.npy", &["--gates", "missing.npy", "check the name"]);
+    lab.write("folder/readme.txt", "");
+    lab.refused("train --data folder", &["folder", "data_batch_1.bin", "add it"]);
+    lab.refused("predict folder --data t.csv", &["folder"]);
+}
+
+#[test]
+fn f8_csv_tables_that_are_no_tables() {
+    let lab = Lab::new();
+    for (content, words) in [
+        ("", &["t.csv", "give at least one"][..]),
+        ("a,b,label\n", &["t.csv", "no samples", "give at least one"]),
+        ("a,b,label\n1,2,x\n3,y\n", &["t.csv line 3", "expected 3 fields, found 2", "complete or remove"]),
+        ("a,b,label\n1,2,x\n\n3,4,5,y\n", &["t.csv line 4", "expected 3 fields, found 4"]),
+        (
+            "a,b,label\n1,2,x\n3,abc,y\n",
+            &["t.csv line 3, column 2 ('b')", "'abc' is not a number", "correct or remove"],
+        ),
+        ("1,2,x\n3,,y\n", &["t.csv line 2, column 2", "is not a number"]),
+        ("a,b,label\n1,2,x\n3,4,\n", &["t.csv line 3, column 3", "label"]),
+        ("label\nx\ny\n", &["t.csv", "features"]),
+    ] {
+        lab.write("t.csv", content);
+        lab.refused("train --data t.csv --model m.cvx", words);
+        if !content.is_empty() {
+            lab.refused("info t.csv", &[]);
+        }
+    }
+    lab.write("t.csv.gz", "not packed");
+    lab.refused("train --data t.csv.gz", &["t.csv.gz", "damaged", "fetch the file again"]);
+    lab.write("t.csv", b"a,b,label\n1,2,\xff\xfe\n");
+    lab.refused("train --data t.csv", &["t.csv line 2, column 3"]);
+}
+
+#[test]
+fn r1_numbers_that_are_not_finite() {
+    let lab = Lab::new();
+    for bad in ["nan", "NaN", "inf", "-inf", "1e999"] {
+        lab.write("t.csv", format!("a,b,label\n1,2,x\n3,{bad},y\n"));
+        lab.refused("train --data t.csv", &["t.csv", "row 1, column 1", "remove or replace it"]);
+        lab.write("t.csv", format!("a,b,label\n1,2,0.5\n3,4,{bad}\n5,6,0.25\n"));
+        lab.refused("train --data t.csv", &["t.csv", "y is not a finite number", "row 1"]);
+    }
+    // A number of 64 bits that 32 bits do not hold.
+    lab.write("t.csv", "a,b,label\n1,2,x\n3,1e39,y\n");
+    lab.refused("train --data t.csv --normalize none", &["row 1, column 1", "precision"]);
+    lab.done("train --data t.csv --normalize none --precision f64");
+    let report = lab.report("train --data t.csv");
+    assert_eq!(report["status"], "Optimal", "normalised, the same number fits");
+}
+
+#[test]
+fn f8_binary_files_that_are_cut_short_or_something_else() {
+    let lab = Lab::new();
+    lab.write("cifar/data_batch_1.bin", [0; 3073 + 1000]);
+    lab.refused("train --data cifar", &["data_batch_1.bin", "byte 3073", "found 4073", "fetch the file again"]);
+    lab.write("cifar/data_batch_1.bin", [10; 3073]);
+    lab.refused("train --data cifar", &["data_batch_1.bin", "label 10 at byte 0", "10 classes"]);
+
+    let header = |magic: u32, lengths: &[u32]| -> Vec<u8> {
+        [magic].iter().chain(lengths).flat_map(|word| word.to_be_bytes()).collect()
+    };
+    let images = [header(0x803, &[2, 3, 3]), vec![7; 18]].concat();
+    lab.write("idx/train-images-idx3-ubyte", &images[..images.len() - 1]);
+    lab.write("idx/train-labels-idx1-ubyte", [header(0x801, &[2]), vec![0, 1]].concat());
+    lab.refused("train --data idx", &["train-images-idx3-ubyte", "cut short at byte 16", "fetch the file again"]);
+    lab.write("idx/train-images-idx3-ubyte", &images);
+    lab.write("idx/train-labels-idx1-ubyte", [header(0x801, &[1]), vec![0]].concat());
+    lab.refused("train --data idx", &["train-labels-idx1-ubyte", "expected 2 labels, found 1"]);
+    lab.write("idx/train-labels-idx1-ubyte", [header(0x803, &[1]), vec![0]].concat());
+    lab.refused("train --data idx", &["train-labels-idx1-ubyte", "0x00000803", "0x00000801"]);
+
+    lab.write("t.npz", b"PK\x03\x04\x14\x00\x00\x00\x00\x00");
+    lab.refused("train --data t.npz", &["t.npz", "damaged", "fetch the file again"]);
+    lab.write("t.npz", "x_train");
+    lab.refused("train --data t.npz", &["t.npz", "0x504b", "it is not an archive of NumPy arrays"]);
+    let array = npy(3, 2, &[1.0; 6]);
+    lab.write("t.npy", &array[..array.len() - 1]);
+    lab.refused("train --data t.npy", &["t.npy", "cut short at byte", "fetch the file again"]);
+    lab.write("t.svm", "1 1:0.5 2:x\n");
+    lab.refused("train --data t.svm", &["t.svm line 1, entry 2", "'2:x'"]);
+}
+
+#[test]
+fn r3_labels_that_make_no_task() {
+    let lab = Lab::new();
+    lab.write("one.csv", "a,label\n1,x\n2,x\n");
+    lab.refused("train --data one.csv", &["a single class, 'x'", "at least two"]);
+    lab.write("same.csv", "a,label\n1,3\n2,3\n");
+    lab.refused("train --data same.csv", &["a single class, '3'", "at least two"]);
+    lab.write("t.csv", "a,label\n1,cat\n2,dog\n3,cow\n");
+    lab.refused("train --data t.csv --classes cat", &["a single class, 'cat'"]);
+    lab.refused("train --data t.csv --classes cat,zebra", &["--classes", "'zebra'", "the classes are cat, cow, dog"]);
+    lab.refused("train --data t.csv --limit 1", &["single class"]);
+    lab.refused("train --data t.csv --task binary", &["3 classes", "--classes", "--task multiclass"]);
+    lab.refused("train --data t.csv --task regression", &["'cat' at row 0", "is not a number"]);
+    lab.refused("train --data t.csv --label-column colour", &["'colour'", "the columns are a, label"]);
+    lab.write("bare.npy", npy(3, 2, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
+    lab.refused("train --data bare.npy", &["no labels", "add a label column"]);
+}
+
+/// Names come from files, and files from anywhere: a line break in one must not break the message.
+#[test]
+fn f8_a_class_name_cannot_break_the_message() {
+    let lab = Lab::new();
+    lab.write("t.csv", "a,label\n1,\"one\nerror: two\"\n2,\"\x1b[31mred\"\n3,plain\n");
+    let message = lab.refused("train --data t.csv --classes zebra", &["--classes", "'zebra'"]);
+    assert!(!message.contains('\x1b'));
+    lab.write("t.csv", "a,label\n1,\"one\nerror: two\"\n2,\"one\nerror: two\"\n");
+    lab.refused("train --data t.csv", &["single class"]);
+}
+
+#[test]
+fn r3_sizes_of_zero() {
+    let lab = Lab::new();
+    lab.refused("train --limit 0", &["--limit", "at least one"]);
+    lab.refused("train --patterns 0", &["patterns is 0", "1 or more"]);
+    lab.refused("train --max-iterations 0", &["max-iterations is 0", "1 or more"]);
+    lab.refused("train --data planted:0x5", &["planted", "samples"]);
+    lab.refused("train --data planted:5x0", &["planted", "features"]);
+}
+
+#[test]
+fn r2_settings_out_of_range() {
+    let lab = Lab::new();
+    for (name, range, values) in [
+        ("beta", "0 or larger", &["-1", "-0.001", "nan", "inf"][..]),
+        ("beta-fraction", "0 or larger", &["-1", "nan", "inf"]),
+        ("gap", "a positive number", &["-1", "0", "nan", "inf"]),
+        ("rho", "a positive number", &["-1", "0", "nan", "inf"]),
+        ("sigma", "a positive number", &["-1", "0", "nan", "inf"]),
+        ("time-limit", "from 0", &["-1", "nan", "inf"]),
+        ("threads", "4096 or fewer", &["5000"]),
+        ("memory-budget", "a positive number", &["-1", "0", "nan", "inf"]),
+    ] {
+        for value in values {
+            // Settings are looked at before any file.
+            for spelling in [format!("--{name} {value}"), format!("--{name}={value}")] {
+                lab.refused(&format!("train --data missing.csv {spelling}"), &[&format!("{name} is "), range]);
+            }
+        }
+    }
+}
+
+/// What the parser of arguments refuses may take more than a line.
+#[test]
+fn r2_arguments_that_are_none() {
+    let lab = Lab::new();
+    for (arguments, word) in [
+        ("train --device gpu", "expected auto, cpu, cuda or cuda:I"),
+        ("train --device cuda:x", "expected auto, cpu, cuda or cuda:I"),
+        ("train --solver magic", "possible values: auto, cholesky"),
+        ("train --precision f16", "possible values: f32, f64"),
+        ("train --patterns many", "--patterns"),
+        ("train --seed -1", "-1"),
+        ("train --beta 1 --beta-fraction 0.1", "cannot be used with"),
+        ("train --betta 1", "--beta"),
+        ("predict", "<MODEL>"),
+        ("trian", "train"),
+    ] {
+        let run = lab.cvx(arguments);
+        assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{arguments}");
+        assert!(run.stderr.starts_with("error: ") && run.stderr.contains(word), "{arguments}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn r3_gates_of_another_shape() {
+    let lab = Lab::new();
+    lab.write("t.csv", cats_and_dogs(30, 1));
+    // Three features and the bias make four.
+    lab.write("g.npy", npy(3, 2, &[1.0; 6]));
+    lab.refused("train --data t.csv --gates g.npy", &["gates", "expected 4", "found 3"]);
+    lab.write("g.npy", npy(4, 1, &[1.0, 2.0, f64::NAN, 3.0]));
+    lab.refused("train --data t.csv --gates g.npy", &["--gates", "g.npy", "row 2, column 0"]);
+    lab.write("g.npy", npy(4, 0, &[]));
+    lab.refused("train --data t.csv --gates g.npy", &["g.npy", "give at least one"]);
+    lab.refused("train --data t.csv --gates t.csv", &["--gates", "t.csv"]);
+}
+
+#[test]
+fn f2_places_that_cannot_be_written_are_refused_before_the_work() {
+    let lab = Lab::new();
+    lab.write("t.csv", cats_and_dogs(30, 1));
+    lab.write("folder/x", "");
+    lab.done("train --data t.csv --patterns 4 --quiet --model m.cvx");
+    for (option, command) in [
+        ("--json", "train --data none.csv"),
+        ("--model", "train --data none.csv"),
+        ("--out", "predict m.cvx --data none.csv"),
+    ] {
+        lab.refused(&format!("{command} {option} none/there/file"), &[option, "none/there", "make it first"]);
+        lab.refused(&format!("{command} {option} folder"), &[option, "folder", "name a file in it"]);
+    }
+}
+
+/// A GPU that was asked for and is not there is an error, never a silent run on the processor.
+#[test]
+fn e5_a_device_that_is_not_there_is_no_cpu() {
+    let lab = Lab::new();
+    for device in ["cuda", "cuda:99"] {
+        let arguments = format!("train --device {device} --model m.cvx --json r.json");
+        if device == "cuda" && lab.cvx(&arguments).code == Some(0) {
+            assert_eq!(lab.json("r.json")["device"], "cuda");
+        } else {
+            lab.refused(&arguments, &["cuda", "--device cpu"]);
+        }
+    }
+}
+
+#[test]
+fn e8_a_run_that_will_not_fit_is_refused_with_its_bytes() {
+    let lab = Lab::new();
+    lab.refused("train --memory-budget 0.0001", &["bytes", "100000 bytes", "use fewer samples"]);
+    let dense = "train --solver cholesky-dense --memory-budget 0.05";
+    lab.refused(dense, &["cholesky-dense needs", "bytes", "--solver cholesky would fit"]);
+}
+
+#[test]
+fn f5_files_that_are_no_models() {
+    let lab = Lab::new();
+    lab.write("t.csv", cats_and_dogs(30, 1));
+    lab.done("train --data t.csv --patterns 4 --quiet --model m.cvx");
+    let whole = std::fs::read(lab.path("m.cvx")).unwrap();
+    let mut newer = whole.clone();
+    newer[8] = 99;
+    let mut long = whole;
+    long[12..16].fill(0xff);
+    for (content, words) in [
+        (&b""[..], &["bad.cvx", "not a cvx model"][..]),
+        (b"width,height\n1,2\n", &["bad.cvx", "not a cvx model"]),
+        (&newer, &["bad.cvx", "format 99", "use a newer program"]),
+        (&long, &["bad.cvx", "damaged", "train it again"]),
+    ] {
+        lab.write("bad.cvx", content);
+        lab.refused("predict bad.cvx --data t.csv --out p.csv", words);
+        lab.refused("verify bad.cvx --data t.csv", words);
+    }
+}
+
+#[test]
+fn r3_samples_that_do_not_fit_the_model() {
+    let lab = Lab::new();
+    lab.write("t.csv", cats_and_dogs(30, 1));
+    lab.done("train --data t.csv --patterns 4 --quiet --model m.cvx");
+    lab.write("wide.csv", "a,b,c,d,label\n1,2,3,4,cat\n");
+    lab.refused("predict m.cvx --data wide.csv --out p.csv", &["expected 3", "found 4"]);
+    lab.refused("train --data t.csv --test wide.csv --model n.cvx", &["wide.csv", "expected 3 features", "found 4"]);
+    lab.write("cow.csv", "a,b,c,label\n1,2,3,cow\n");
+    lab.refused("predict m.cvx --data cow.csv --out p.csv", &["'cow'", "cat, dog"]);
+    lab.refused("predict m.cvx --data cow.csv", &["'cow'", "cat, dog"]);
+    lab.refused("verify m.cvx --data cow.csv", &["'cow'", "cat, dog"]);
+    lab.refused("train --data t.csv --test cow.csv --model n.cvx", &["test samples", "'cow'", "cat, dog"]);
+    lab.refused("train --data planted --test t.csv", &["planted", "leave the test source out"]);
+    lab.write("bare.npy", npy(2, 3, &[1.0; 6]));
+    lab.refused("verify m.cvx --data bare.npy", &["no labels"]);
+}

@@ -1,0 +1,7 @@
+//! The program from the outside: what it prints, what it writes, how it exits.
+
+mod bad_input;
+mod lab;
+mod report;
+mod signals;
+mod usage;

@@ -1,0 +1,336 @@
+//! The way of a user: train, look, verify, predict.
+
+use crate::lab::{Lab, PROGRAM, cats_and_dogs, last_column, npy, numbers, table};
+use cvx_admm::Model;
+use std::process::{Command, Stdio};
+
+/// The rows of the CSV that `cvx predict` gives, split into fields, and its header.
+fn fields(csv: &str) -> (Vec<&str>, Vec<Vec<&str>>) {
+    let mut rows = csv.lines().map(|line| line.split(',').collect());
+    (rows.next().unwrap(), rows.collect())
+}
+
+#[test]
+fn train_needs_no_arguments_and_prints_a_table() {
+    let run = Lab::new().done("train");
+    let row = |name: &str| run.stdout.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("no {name}"));
+    assert!(row("status").contains("Optimal after "));
+    for name in ["network objective", "dual bound", "relative gap", "training samples", "test samples", "seconds"] {
+        assert!(row(name).contains(|c: char| c.is_ascii_digit()));
+    }
+    // Progress goes to stderr, and without a terminal there are no control characters in it.
+    assert!(run.stderr.contains("1000 samples, 21 features, 50 patterns"));
+    assert!(!run.stderr.contains('\x1b') && !run.stdout.contains('\x1b'));
+}
+
+#[test]
+fn quiet_prints_nothing() {
+    let lab = Lab::new();
+    lab.write("t.csv", cats_and_dogs(60, 1));
+    for arguments in ["train --quiet", "train --data t.csv --quiet --model m.cvx", "verify m.cvx --data t.csv --quiet"]
+    {
+        let run = lab.done(arguments);
+        assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""), "{arguments}");
+    }
+    let run = lab.done("predict m.cvx --data t.csv --quiet --out p.csv");
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
+}
+
+#[test]
+fn help_shows_examples_and_sources() {
+    let lab = Lab::new();
+    for command in ["train", "predict", "verify", "info"] {
+        let help = lab.done(&format!("{command} --help")).stdout;
+        assert!(help.contains("Example") && help.contains(&format!("\n  cvx {command} ")), "{help}");
+        assert!(lab.done("--help").stdout.contains(&format!("\n  {command} ")));
+    }
+    for help in [lab.done("--help").stdout, lab.done("train -h").stdout] {
+        assert!(help.contains("Data sources:") && help.contains("CIFAR-10"));
+    }
+    assert!(lab.done("--version").stdout.starts_with("cvx "));
+    assert_eq!(lab.cvx("").code, Some(2));
+}
+
+#[test]
+fn a_table_with_two_named_classes_goes_all_the_way() {
+    let lab = Lab::new();
+    let data = cats_and_dogs(120, 1);
+    lab.write("t.csv", &data);
+    let trained = lab.done("train --data t.csv --patterns 20 --model m.cvx --json r.json");
+    assert!(trained.stdout.contains("m.cvx") && trained.stdout.contains("cvx verify"));
+    let accuracy = lab.json("r.json")["train"]["accuracy"].as_f64().unwrap();
+    assert!(accuracy > 0.9);
+
+    let info = lab.done("info m.cvx").stdout;
+    for text in ["binary: cat, dog", "Optimal after", "120", "f32"] {
+        assert!(info.contains(text), "{text} is not in\n{info}");
+    }
+    let verified = lab.done("verify m.cvx --data t.csv");
+    assert!(verified.stdout.ends_with("The claims hold.\n"));
+
+    let predicted = lab.done("predict m.cvx --data t.csv");
+    assert!(predicted.stderr.starts_with("120 samples: accuracy "));
+    lab.done("predict m.cvx --data t.csv --out p.csv");
+    assert_eq!(lab.read("p.csv"), predicted.stdout);
+    let (header, rows) = fields(&predicted.stdout);
+    assert_eq!((header, rows.len()), (vec!["class", "score dog"], 120));
+    for row in &rows {
+        assert_eq!(row[0], if row[1].parse::<f64>().unwrap() > 0.0 { "dog" } else { "cat" });
+    }
+    let right = rows.iter().zip(last_column(&data)).filter(|(row, label)| row[0] == *label).count();
+    assert!((right as f64 / 120.0 - accuracy).abs() < 1e-12);
+
+    // The same samples without their labels.
+    let bare: Vec<&str> = data.lines().map(|line| line.rsplit_once(',').unwrap().0).collect();
+    lab.write("bare.csv", bare.join("\n"));
+    let unlabelled = lab.done("predict m.cvx --data bare.csv --unlabelled");
+    assert_eq!((unlabelled.stdout, unlabelled.stderr.as_str()), (predicted.stdout, ""));
+}
+
+#[test]
+fn a_regression_goes_all_the_way() {
+    let lab = Lab::new();
+    let data = table(100, 2, |[a, b, c]| (3.0 * a.max(0.0) - b + 0.5 * c + 10.0).to_string());
+    lab.write("t.csv", &data);
+    lab.done("train --data t.csv --patterns 20 --model m.cvx --json r.json");
+    let report = lab.json("r.json");
+    assert!(report["train"]["accuracy"].is_null() && report["train"]["loss"].is_f64());
+    assert!(lab.done("info m.cvx").stdout.contains("regression"));
+    assert!(lab.done("verify m.cvx --data t.csv").stdout.ends_with("The claims hold.\n"));
+
+    let predicted = lab.done("predict m.cvx --data t.csv");
+    let (header, rows) = fields(&predicted.stdout);
+    assert_eq!((header, rows.len()), (vec!["prediction 0"], 100));
+    let pairs = rows.iter().zip(last_column(&data));
+    let errors = pairs.map(|(row, label)| row[0].parse::<f64>().unwrap() - label.parse::<f64>().unwrap());
+    let (loss, claimed) =
+        (0.5 * errors.map(|error| error * error).sum::<f64>(), report["train"]["loss"].as_f64().unwrap());
+    assert!((loss - claimed).abs() <= 1e-6 * claimed, "{loss} and {claimed}");
+}
+
+#[test]
+fn three_classes_go_all_the_way() {
+    let lab = Lab::new();
+    let data = table(150, 3, |[a, b, _]| {
+        if a > 0.3 {
+            "red"
+        } else if b > 0.0 {
+            "green"
+        } else {
+            "blue"
+        }
+        .to_string()
+    });
+    lab.write("t.csv", &data);
+    let report = lab.report("train --data t.csv --patterns 20 --model m.cvx");
+    assert_eq!((report["status"].as_str(), report["n_targets"].as_u64()), (Some("Optimal"), Some(3)));
+    assert!(lab.done("info m.cvx").stdout.contains("multiclass: blue, green, red"));
+    assert!(lab.done("verify m.cvx --data t.csv").stdout.ends_with("The claims hold.\n"));
+
+    lab.done("predict m.cvx --data t.csv --out p.csv");
+    let csv = lab.read("p.csv");
+    let (header, rows) = fields(&csv);
+    assert_eq!((header, rows.len()), (vec!["class", "score blue", "score green", "score red"], 150));
+    for row in &rows {
+        let scores: Vec<f64> = row[1..].iter().map(|score| score.parse().unwrap()).collect();
+        let best = (0..3).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap();
+        assert_eq!(row[0], ["blue", "green", "red"][best]);
+    }
+    let right = rows.iter().zip(last_column(&data)).filter(|(row, label)| row[0] == *label).count();
+    let accuracy = report["train"]["accuracy"].as_f64().unwrap();
+    assert!((right as f64 / 150.0 - accuracy).abs() < 1e-12);
+
+    // Two of the three are a binary problem.
+    let two = lab.report("train --data t.csv --classes red,blue --patterns 20");
+    let expected = last_column(&data).iter().filter(|label| **label != "green").count();
+    assert_eq!((two["n_targets"].as_u64(), two["n_samples"].as_u64()), (Some(1), Some(expected as u64)));
+}
+
+#[test]
+fn a_class_name_with_a_comma_is_quoted_in_every_output() {
+    let lab = Lab::new();
+    lab.write("t.csv", cats_and_dogs(60, 1).replace("dog", "\"dog, large\""));
+    lab.done("train --data t.csv --patterns 5 --quiet --model m.cvx");
+    let printed = lab.done("predict m.cvx --data t.csv --quiet").stdout;
+    lab.done("predict m.cvx --data t.csv --quiet --out p.csv");
+    assert_eq!(printed, lab.read("p.csv"));
+}
+
+#[test]
+fn limit_and_label_column_choose_what_is_read() {
+    let lab = Lab::new();
+    let rows: Vec<String> = (cats_and_dogs(60, 1).lines().skip(1))
+        .map(|line| line.split(',').rev().collect::<Vec<_>>().join(","))
+        .collect();
+    lab.write("t.csv", format!("animal,c,b,a\n{}\n", rows.join("\n")));
+    lab.write("usual.csv", cats_and_dogs(60, 1));
+    for column in ["animal", "1"] {
+        let report = lab.report(&format!("train --data t.csv --label-column {column} --limit 50 --patterns 10"));
+        assert_eq!((report["n_samples"].as_u64(), report["n_features"].as_u64()), (Some(50), Some(4)));
+        assert!(report["train"]["accuracy"].as_f64() > Some(0.8));
+    }
+    let info = lab.done("info usual.csv").stdout;
+    assert!(info.contains("60") && info.contains("3 columns of a table"), "{info}");
+}
+
+#[test]
+fn gates_of_the_users_own_are_used() {
+    let lab = Lab::new();
+    lab.write("t.csv", cats_and_dogs(60, 1));
+    let mut next = numbers(5);
+    let gates: Vec<f64> = (0..4 * 7).map(|_| next()).collect();
+    lab.write("g.npy", npy(4, 7, &gates));
+    let report = lab.report("train --data t.csv --gates g.npy --model m.cvx");
+    assert_eq!((report["n_patterns"].as_u64(), report["status"].as_str()), (Some(7), Some("Optimal")));
+    lab.done("verify m.cvx --data t.csv");
+}
+
+#[test]
+fn m1_a_large_beta_gives_the_zero_network_at_once() {
+    let lab = Lab::new();
+    lab.write("t.csv", format!("{}0,0,0,dog\n0,0,0,dog\n0,0,0,dog\n", cats_and_dogs(40, 1)));
+    let report = lab.report("train --data t.csv --beta-fraction 1 --model m.cvx");
+    assert_eq!((report["status"].as_str(), report["iterations"].as_u64()), (Some("Optimal"), Some(0)));
+    assert_eq!(
+        (report["objective"]["relative_gap"].as_f64(), report["network"]["neurons"].as_u64()),
+        (Some(0.0), Some(0))
+    );
+    lab.done("verify m.cvx --data t.csv");
+    // Where the network says nothing, the more frequent class is the better guess.
+    let labels = lab.read("t.csv");
+    let dogs = last_column(&labels).iter().filter(|label| **label == "dog").count();
+    let majority = if 2 * dogs > 43 { "dog" } else { "cat" };
+    let printed = lab.done("predict m.cvx --data t.csv").stdout;
+    assert!(fields(&printed).1.iter().all(|row| row[0] == majority));
+}
+
+#[test]
+fn every_way_to_end_has_its_status_and_its_exit_code() {
+    let lab = Lab::new();
+    let mut next = numbers(9);
+    let rows: String = (0..40).map(|row| format!("{}e25,{}e25,{}\n", next(), next(), row % 2)).collect();
+    lab.write("extreme.csv", format!("a,b,label\n{rows}"));
+    for (arguments, status, code) in [
+        ("--max-iterations 3", "IterationLimit", 0),
+        (
+            "--data planted:12x2 --patterns 1 --certify sampled --gap 1e-15 --max-iterations 100000",
+            "InsufficientProgress",
+            0,
+        ),
+        ("--data extreme.csv --normalize none --precision f32", "NumericalError", 1),
+    ] {
+        let run = lab.cvx(&format!("train {arguments} --model m.cvx --json r.json"));
+        assert_eq!(run.code, Some(code), "{arguments}\n{}{}", run.stdout, run.stderr);
+        assert_eq!(lab.json("r.json")["status"], status, "{arguments}");
+        // The table says what to do about it.
+        assert!(run.stdout.contains(&format!("\n{status}: ")), "{}", run.stdout);
+        assert_eq!(Model::load(&lab.path("m.cvx")).unwrap().claim.status.to_string(), status);
+    }
+}
+
+#[test]
+fn m5_a_model_that_claims_too_much_is_caught() {
+    let lab = Lab::new();
+    lab.write("t.csv", cats_and_dogs(80, 1));
+    lab.done("train --data t.csv --patterns 10 --quiet --model m.cvx");
+    let honest = Model::load(&lab.path("m.cvx")).unwrap();
+    let caught = |name: &str, change: &dyn Fn(&mut Model)| {
+        let mut model = honest.clone();
+        change(&mut model);
+        model.save(&lab.path("bad.cvx")).unwrap();
+        let run = lab.cvx("verify bad.cvx --data t.csv");
+        assert_eq!(run.code, Some(1), "{name}\n{}{}", run.stdout, run.stderr);
+        assert!(run.stderr.starts_with("error: the model does not keep its claims"), "{name}: {}", run.stderr);
+        assert!(!run.stdout.contains("hold"), "{name}");
+    };
+    caught("a smaller objective", &|model| model.claim.objective.network *= 0.99);
+    caught("a larger bound", &|model| model.claim.objective.dual_bound *= 1.01);
+    caught("another weight", &|model| model.network.w1[(0, 0)] += 1e-3);
+    caught("another output weight", &|model| model.network.w2[(0, 0)] *= 1.001);
+    caught("another dual point", &|model| {
+        let witness = model.witness.as_mut().unwrap();
+        witness.xi.values_mut().iter_mut().for_each(|xi| *xi *= -1.0);
+    });
+}
+
+#[test]
+fn verify_refuses_data_that_the_model_was_not_trained_on() {
+    let lab = Lab::new();
+    let data = cats_and_dogs(80, 1);
+    lab.write("t.csv", &data);
+    lab.write("other.csv", cats_and_dogs(80, 2));
+    lab.write("relabelled.csv", data.replacen(",dog", ",cat", 1));
+    lab.write("nudged.csv", data.replacen("0.1", "0.11", 1));
+    lab.done("train --data t.csv --patterns 10 --quiet --model m.cvx");
+    for source in ["other.csv", "relabelled.csv", "nudged.csv", "t.csv --limit 79"] {
+        lab.refused(
+            &format!("verify m.cvx --data {source}"),
+            &["the 80 samples that the model was trained on", "--limit"],
+        );
+    }
+    lab.refused("verify m.cvx", &["features"]);
+}
+
+#[test]
+fn f4_a_damaged_model_is_refused() {
+    let lab = Lab::new();
+    lab.write("t.csv", cats_and_dogs(30, 1));
+    lab.done("train --data t.csv --patterns 4 --quiet --model m.cvx");
+    let whole = std::fs::read(lab.path("m.cvx")).unwrap();
+    let step = whole.len() / 12;
+    for position in (0..whole.len()).step_by(step).chain([8, 12, whole.len() - 1]) {
+        let mut bytes = whole.clone();
+        bytes[position] ^= 0x10;
+        lab.write("bad.cvx", bytes);
+        lab.refused("predict bad.cvx --data t.csv --out p.csv", &["bad.cvx: "]);
+        lab.refused("info bad.cvx", &["bad.cvx"]);
+        lab.write("bad.cvx", &whole[..position]);
+        lab.refused("verify bad.cvx --data t.csv", &["bad.cvx: "]);
+    }
+    lab.write("bad.cvx", [&whole[..], b"\0"].concat());
+    lab.refused("predict bad.cvx --data t.csv", &["bad.cvx: damaged model", "copy or train it again"]);
+}
+
+#[test]
+fn an_earlier_model_is_replaced_and_nothing_is_left_beside_it() {
+    let lab = Lab::new();
+    lab.write("t.csv", cats_and_dogs(30, 1));
+    lab.write("m.cvx", "old");
+    lab.write("r.json", "old");
+    lab.done("train --data t.csv --patterns 4 --quiet --model m.cvx --json r.json");
+    let names: Vec<_> = lab.contents().into_iter().map(|(path, _)| path).collect();
+    assert_eq!(names, ["m.cvx", "r.json", "t.csv"].map(|name| lab.path(name)));
+    lab.done("verify m.cvx --data t.csv");
+}
+
+/// What any new file gets: others may read a model that is shared with them.
+#[cfg(unix)]
+#[test]
+fn outputs_have_the_permissions_of_any_new_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let lab = Lab::new();
+    lab.write("t.csv", cats_and_dogs(30, 1));
+    lab.done("train --data t.csv --patterns 4 --quiet --model m.cvx --json r.json");
+    lab.done("predict m.cvx --data t.csv --quiet --out p.csv");
+    let mode = |name| std::fs::metadata(lab.path(name)).unwrap().permissions().mode();
+    for name in ["m.cvx", "r.json", "p.csv"] {
+        assert_eq!(mode(name), mode("t.csv"), "{name}");
+    }
+}
+
+/// `cvx .. | head -1`
+#[test]
+fn a_reader_that_leaves_early_is_no_error() {
+    let lab = Lab::new();
+    lab.write("t.csv", cats_and_dogs(60, 1));
+    lab.done("train --data t.csv --patterns 5 --quiet --model m.cvx");
+    for arguments in ["train", "info m.cvx", "info t.csv", "verify m.cvx --data t.csv", "predict m.cvx --data t.csv"] {
+        let mut command = Command::new(PROGRAM);
+        command.current_dir(lab.path("")).args(arguments.split_whitespace());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), stderr.contains("panicked")), (Some(0), false), "cvx {arguments}: {stderr}");
+    }
+}
