@@ -1,0 +1,34 @@
+//! Where a measurement was made.
+
+use serde::Serialize;
+use std::fs::read_to_string;
+use std::process::Command;
+
+/// Machine and revision of a row.
+#[derive(Serialize)]
+pub struct Host {
+    cpu: String,
+    threads: usize,
+    revision: String,
+}
+
+impl Host {
+    /// This machine, this checkout.
+    pub fn new(threads: usize) -> Self {
+        let cpu = read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("model name"))?;
+            Some(line.split_once(':')?.1.trim().to_string())
+        });
+        let git = |arguments: &[&str]| {
+            let output = Command::new("git").args(arguments).output().ok()?;
+            output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
+        };
+        let revision = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".to_string());
+        let dirty = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|changes| !changes.is_empty());
+        Host {
+            cpu: cpu.unwrap_or_else(|| std::env::consts::ARCH.to_string()),
+            threads,
+            revision: if dirty { format!("{revision}+changes") } else { revision },
+        }
+    }
+}

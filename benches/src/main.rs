@@ -1,0 +1,36 @@
+//! Benchmarks: each prints a table and can append a JSON line with host and revision.
+
+mod certified_run;
+mod exact_iteration;
+mod host;
+mod penalty_sweep;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cvx-bench")]
+struct Cli {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// One training run to a certified gap, as a row.
+    CertifiedRun(certified_run::Args),
+    /// Set-up and one exact iteration, stage by stage, against the operation count.
+    ExactIteration(exact_iteration::Args),
+    /// Iterations to a certified gap for multiples of the starting rho: is the default near the best?
+    PenaltySweep(penalty_sweep::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    if cfg!(debug_assertions) {
+        eprintln!("warning: a debug build: these times mean nothing; run with --release");
+    }
+    match Cli::parse().bench {
+        Bench::CertifiedRun(args) => certified_run::run(&args),
+        Bench::ExactIteration(args) => exact_iteration::run(&args),
+        Bench::PenaltySweep(args) => penalty_sweep::run(&args),
+    }
+}
