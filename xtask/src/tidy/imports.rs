@@ -1,0 +1,90 @@
+//! Who may know whom.
+
+use super::Violation;
+use super::manifest::manifests;
+use crate::tree::Tree;
+
+/// The crates of this workspace that each crate may depend on.
+const ALLOWED: [(&str, &[&str]); 8] = [
+    ("cvx-linalg", &[]),
+    ("cvx-model", &["cvx-linalg"]),
+    ("cvx-solvers", &["cvx-linalg"]),
+    ("cvx-admm", &["cvx-linalg", "cvx-model", "cvx-solvers"]),
+    ("cvx-data", &["cvx-model"]),
+    // Of cvx-model and cvx-linalg the data types alone: samples, tasks, host matrices.
+    ("cvx-cli", &["cvx-admm", "cvx-data", "cvx-model", "cvx-linalg"]),
+    ("cvx-bench", &["cvx-admm", "cvx-data", "cvx-model", "cvx-linalg", "cvx-solvers"]),
+    ("xtask", &[]),
+];
+
+/// Libraries that one crate alone may depend on.
+const RESERVED: [(&str, &str); 2] = [("faer", "cvx-linalg"), ("cudarc", "cvx-linalg")];
+
+/// Tests may depend on anything; what is shipped may not.
+pub fn check(tree: &Tree) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for manifest in manifests(tree) {
+        let Some((name, allowed)) = ALLOWED.iter().find(|(name, _)| *name == manifest.name) else {
+            let what =
+                format!("the crate {} has no row in the import table of xtask/src/tidy/imports.rs", manifest.name);
+            violations.push(Violation::new(manifest.path, 1, what));
+            continue;
+        };
+        for dependency in manifest.dependencies.iter().filter(|found| found.section != "dev-dependencies") {
+            let other = dependency.name.as_str();
+            let is_ours = ALLOWED.iter().any(|(name, _)| *name == other);
+            let reserved = RESERVED.iter().find(|(library, user)| *library == other && user != name);
+            if is_ours && !allowed.contains(&other) {
+                let what = format!("{name} may not know {other}: it may import {}", in_words(allowed));
+                violations.push(Violation::new(manifest.path, dependency.line, what));
+            } else if let Some((_, user)) = reserved {
+                let what = format!("{name} may not know {other}: that is for {user} alone");
+                violations.push(Violation::new(manifest.path, dependency.line, what));
+            }
+        }
+    }
+    violations
+}
+
+fn in_words(allowed: &[&str]) -> String {
+    if allowed.is_empty() { "no crate of this workspace".to_string() } else { allowed.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tidy::found;
+
+    const PATH: &str = "crates/a/Cargo.toml";
+
+    fn manifest(name: &str, rest: &str) -> Vec<String> {
+        found(check, &[(PATH, &format!("[package]\nname = \"{name}\"\n{rest}"))])
+    }
+
+    #[test]
+    fn a_sibling_is_refused_and_tests_are_free() {
+        let bad = "[dependencies]\ncvx-linalg.workspace = true\ncvx-model.workspace = true\n";
+        assert_eq!(manifest("cvx-solvers", bad), ["crates/a/Cargo.toml:5"]);
+        assert!(manifest("cvx-solvers", "[dev-dependencies]\ncvx-model.workspace = true\n").is_empty());
+        assert!(manifest("cvx-admm", bad).is_empty());
+    }
+
+    #[test]
+    fn an_optional_dependency_and_one_of_a_target_count_too() {
+        let target = "[target.'cfg(unix)'.dependencies]\ncvx-solvers = { path = \"x\", optional = true }\n";
+        assert_eq!(manifest("cvx-data", target).len(), 1);
+        assert_eq!(manifest("cvx-data", "[build-dependencies]\nxtask.workspace = true\n").len(), 1);
+    }
+
+    #[test]
+    fn faer_and_cudarc_are_for_one_crate() {
+        let wanted = "[dependencies]\nfaer.workspace = true\ncudarc.workspace = true\n";
+        assert_eq!(manifest("cvx-model", wanted).len(), 2);
+        assert!(manifest("cvx-linalg", wanted).is_empty());
+    }
+
+    #[test]
+    fn a_new_crate_needs_a_row() {
+        assert_eq!(manifest("cvx-new", ""), ["crates/a/Cargo.toml:1"]);
+    }
+}
