@@ -2,12 +2,10 @@
 
 mod common;
 
-use common::{Random, assert_sane, exact, gates, near, optimum, planted, sharp, smooth, table};
-use cvx_admm::{Beta, Certify, Device, Precision, Settings, Status, TrainError, train, verify};
+use common::{PRECISIONS, Random, assert_sane, exact, planted, table};
+use cvx_admm::{Beta, Device, Precision, Settings, Status, TrainError, train};
 use cvx_linalg::HostMatrix;
-use cvx_model::{Dataset, FeatureKind, Labels, ModelError, Normalisation, Task, TaskChoice};
-
-const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::F64];
+use cvx_model::{Dataset, FeatureKind, Labels, ModelError, Normalisation, TaskChoice};
 
 // ---- R1: not a number -------------------------------------------------------------------------------------------
 

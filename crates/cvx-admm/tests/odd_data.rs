@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::{Random, assert_sane, exact, gates, near, optimum, planted, sharp, smooth, table};
-use cvx_admm::{Beta, Certify, Device, Precision, Settings, Status, TrainError, train, verify};
+use common::{PRECISIONS, Random, assert_sane, gates, near, optimum, planted, sharp, smooth, table};
+use cvx_admm::{Beta, Certify, Precision, Settings, Status, train, verify};
 use cvx_linalg::HostMatrix;
-use cvx_model::{Dataset, FeatureKind, Labels, ModelError, Normalisation, Task, TaskChoice};
+use cvx_model::{Dataset, FeatureKind, Labels, Normalisation, Task, TaskChoice};
 
 #[test]
 fn r4_constant_and_zero_columns_solve_and_a_zero_column_has_weight_zero() {

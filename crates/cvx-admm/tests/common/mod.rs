@@ -8,6 +8,8 @@ use cvx_data::Planted;
 use cvx_linalg::HostMatrix;
 use cvx_model::{Dataset, FeatureKind, Labels, Normalisation, PatternSet, TaskChoice};
 
+pub const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::F64];
+
 /// SplitMix64 (Steele, Lea & Flood 2014): the same numbers everywhere.
 pub struct Random(pub u64);
 
