@@ -13,10 +13,6 @@ const FIRST_CHECK: usize = 20;
 /// Comparisons get rarer by this factor, so that rho settles and the iteration converges.
 const CHECK_GROWTH: f64 = 1.5;
 
-/// Square root of primal over dual relative residual at which the certificate comes soonest: its dual side is the slow one,
-/// so a smaller rho than balance asks for is better (`cvx-bench penalty-sweep`).
-const BALANCE: f64 = 2.0;
-
 /// rho changes when its residuals ask for a change by at least this factor.
 const THRESHOLD: f64 = 2.5;
 
@@ -70,7 +66,7 @@ impl Residuals {
     fn balance(&self) -> f64 {
         let primal = self.primal / self.primal_scale.max(f64::MIN_POSITIVE);
         let dual = self.change / self.dual_scale.max(f64::MIN_POSITIVE);
-        if primal > 0.0 && dual > 0.0 { (primal / dual).sqrt() / BALANCE } else { 1.0 }
+        if primal > 0.0 && dual > 0.0 { (primal / dual).sqrt() } else { 1.0 }
     }
 }
 

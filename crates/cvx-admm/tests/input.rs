@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{PRECISIONS, Random, assert_sane, exact, planted, table};
+use common::{Random, assert_sane, exact, planted, table};
 use cvx_admm::{Beta, Device, Precision, Settings, Status, TrainError, train};
 use cvx_linalg::HostMatrix;
 use cvx_model::{Dataset, FeatureKind, Labels, ModelError, Normalisation, TaskChoice};
