@@ -78,7 +78,7 @@ pub trait MaskedSystem<B: Backend>: LinearOperator<B> {
 /// How a linear solve ended; never inferred from an iteration count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinearStatus {
-    /// The true residual is within the tolerance.
+    /// The true residual is within the tolerance, or within the rounding of the storage precision where that is larger.
     Converged,
     /// The iteration limit came first.
     IterationLimit,
