@@ -58,10 +58,10 @@ impl<B: Backend> Run<'_, B> {
         if self.incumbent.objective().relative_gap <= settings.gap {
             return Ok(Status::Optimal);
         }
-        let Run { penalty, linear, system, .. } = self;
+        let Run { state, penalty, linear, system, .. } = self;
         timed(backend, &mut self.info.seconds.setup, || {
             backend.stop().check()?;
-            penalty.prepare(&mut **linear, system)
+            penalty.prepare(&mut **linear, system, [&mut state.lambda, &mut state.nu])
         })?;
         // Extrapolation needs v, s to be functions of v + lambda, s + nu, which a dual step of 1 alone gives.
         let memory = if gamma == 1.0 { settings.anderson_memory } else { 0 };

@@ -14,7 +14,7 @@ const LARGEST_WEIGHTS: f64 = 1e4;
 const LARGEST_GROWTH: f64 = 2.0;
 
 /// Bytes that the remembered differences may take together.
-const MEMORY_BYTES: usize = 512 << 20;
+pub(crate) const MEMORY_BYTES: usize = 512 << 20;
 
 /// The two parts of the fixed-point variable: d x 2PC and n x 2PC.
 pub(crate) struct Point<B: Backend> {

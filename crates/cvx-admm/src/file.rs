@@ -194,6 +194,7 @@ impl Model {
         }
         let (network, witness) = match <[HostMatrix; 5]>::try_from(matrices) {
             Ok([w1, w2, gates, xi, multipliers]) => {
+                check_proof(&header, [&gates, &xi, &multipliers]).map_err(damaged)?;
                 let patterns = read_patterns(xi.rows(), gates.cols(), payload).map_err(damaged)?;
                 payload = &[];
                 (ReluNetwork { w1, w2 }, Some(Witness { gates, patterns, xi, multipliers }))
@@ -233,30 +234,26 @@ impl Model {
         if c == 0 || (network.w1.rows(), network.w2.rows(), network.w2.cols()) != (d, m, c) {
             return Err("the layers do not fit together");
         }
-        let (Task::Binary { majority, .. } | Task::Multiclass { majority, .. }) = task else {
-            return self.check_witness();
-        };
-        if *majority >= task.classes().len() {
-            return Err("the majority class is none of the classes");
-        }
-        self.check_witness()
-    }
-
-    fn check_witness(&self) -> Result<(), &'static str> {
-        let (d, c) = (self.transform.n_outputs(), self.task.n_targets());
-        if let Some(witness) = &self.witness {
-            let (n, p) = (self.claim.n_samples, witness.gates.cols());
-            let columns = p.checked_mul(c).and_then(|pc| pc.checked_mul(2));
-            if witness.gates.rows() != d
-                || (witness.xi.rows(), witness.xi.cols()) != (n, c)
-                || witness.multipliers.rows() != n
-                || Some(witness.multipliers.cols()) != columns
-            {
-                return Err("the proof does not fit the model");
+        match task {
+            Task::Binary { majority, .. } | Task::Multiclass { majority, .. } if *majority >= task.classes().len() => {
+                Err("the majority class is none of the classes")
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
+}
+
+/// Whether gates, xi and multipliers fit the model and one another. Without a pattern the programme would be empty, and
+/// its bound 1/2 ||y||^2 would say nothing of a network.
+fn check_proof(header: &Header, [gates, xi, multipliers]: [&HostMatrix; 3]) -> Result<(), &'static str> {
+    let (n, d, c) = (header.claim.n_samples, header.transform.n_outputs(), header.task.n_targets());
+    let columns = gates.cols().checked_mul(c).and_then(|pc| pc.checked_mul(2));
+    let fits = gates.rows() == d
+        && gates.cols() > 0
+        && (xi.rows(), xi.cols()) == (n, c)
+        && c > 0
+        && (multipliers.rows(), Some(multipliers.cols())) == (n, columns);
+    if fits { Ok(()) } else { Err("the proof does not fit the model") }
 }
 
 fn take_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {

@@ -34,7 +34,8 @@ impl<'a, B: Backend> Incumbent<'a, B> {
         let mut residual = backend.zeros(n, targets)?;
         backend.axpby(-1.0, program.y(), 0.0, &mut residual)?;
         let multipliers = backend.zeros(n, blocks)?;
-        let bound = certificate.dual(&residual, &multipliers)?.value;
+        // Zero is a bound too, where this one is not a number.
+        let bound = certificate.dual(&residual, &multipliers)?.value.max(0.0);
         Ok(Incumbent {
             program,
             certificate,

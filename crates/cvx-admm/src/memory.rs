@@ -1,19 +1,21 @@
 //! Which solver fits the memory, decided before anything is allocated.
 
+use crate::anderson;
 use crate::error::TrainError;
 use crate::settings::SolverChoice;
 use cvx_solvers::{ProblemShape, SolverKind};
 
-/// The chosen solver and the bytes at its peak.
+/// The chosen solver and the bytes at its peak, `base` among them.
 ///
 /// # Errors
 /// [`TrainError::Memory`] when the chosen solver (for `Auto`: every solver) needs more than `budget`.
 pub(crate) fn choose_solver(
     choice: SolverChoice,
     shape: &ProblemShape,
+    base: u64,
     budget: u64,
 ) -> Result<(SolverKind, u64), TrainError> {
-    let needed = |kind: SolverKind| shape.base_bytes().saturating_add(kind.memory_bytes(shape));
+    let needed = |kind: SolverKind| base.saturating_add(kind.memory_bytes(shape));
     // `ALL` is in order of speed; the dense reference is never the better choice.
     let mut automatic = SolverKind::ALL.into_iter().filter(|&kind| kind != SolverKind::CholeskyDense);
     let fitting = automatic.find(|&kind| needed(kind) <= budget);
@@ -27,9 +29,33 @@ pub(crate) fn choose_solver(
     Err(TrainError::Memory { solver, needed: needed(solver), budget, fits: fitting })
 }
 
+/// Bytes that a run takes whatever its solver, at its largest: the iterates in storage precision, samples, certificate and
+/// what is returned in f64.
+pub(crate) fn base_bytes(shape: &ProblemShape, held_out_samples: usize, anderson_memory: usize) -> u64 {
+    // In f64, which neither overflows nor needs to be exact here.
+    let [n, d, p, c, test] = [shape.n_samples, shape.n_features, shape.n_patterns, shape.n_targets, held_out_samples]
+        .map(|size| size as f64);
+    let blocks = 2.0 * p * c;
+    let point = (d + n) * blocks;
+    let scalar = shape.scalar_bytes as f64;
+    let stored = n * d
+        // State: v, s, lambda, nu, z, image, scratch; the best v; X u. The system's scratch; the best multipliers, eta.
+        + 8.0 * d * blocks
+        + 11.5 * n * blocks
+        // The residual of the acceleration and its last two points; its differences are capped.
+        + 3.0 * point
+        + test * (d + blocks);
+    let differences = (2.0 * anderson_memory as f64 * point * scalar).min(anderson::MEMORY_BYTES as f64);
+    // The caller's samples, the transformed ones on host and device; gates and margins; certificate, witness, warm start.
+    let wide = 3.0 * (n + test) * d + (2.0 * d + 2.0 * n) * p + 4.0 * d * blocks + 4.5 * n * blocks;
+    (stored * scalar + differences + wide * 8.0) as u64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const BASE: u64 = 1 << 29;
 
     fn shape(n_samples: usize) -> ProblemShape {
         ProblemShape { n_samples, n_features: 3073, n_patterns: 50, n_targets: 1, scalar_bytes: 4 }
@@ -37,24 +63,35 @@ mod tests {
 
     #[test]
     fn auto_takes_cholesky_while_it_fits_and_cg_beyond() {
-        let (kind, bytes) = choose_solver(SolverChoice::Auto, &shape(10_000), 4 << 30).unwrap();
+        let (kind, bytes) = choose_solver(SolverChoice::Auto, &shape(10_000), BASE, 4 << 30).unwrap();
         assert_eq!(kind, SolverKind::Cholesky);
         assert!((1 << 30..5 << 29).contains(&bytes), "{bytes}");
-        let (kind, _) = choose_solver(SolverChoice::Auto, &shape(50_000), 8 << 30).unwrap();
+        let base = base_bytes(&shape(10_000), 2000, 10);
+        assert!((1 << 29..5 << 28).contains(&base), "{base}");
+        let (kind, _) = choose_solver(SolverChoice::Auto, &shape(50_000), BASE, 8 << 30).unwrap();
         assert_eq!(kind, SolverKind::Cg);
+    }
+
+    #[test]
+    fn e8_sizes_beyond_all_bounds_are_numbers_too() {
+        assert_eq!(base_bytes(&shape(usize::MAX), usize::MAX, usize::MAX), u64::MAX);
+        // n P above 2^31.
+        let wide =
+            ProblemShape { n_samples: 100_000, n_features: 10, n_patterns: 50_000, n_targets: 1, scalar_bytes: 4 };
+        assert!(base_bytes(&wide, 0, 0) > 11 * 2 * 4 * 100_000 * 50_000);
     }
 
     #[test]
     fn e8_what_does_not_fit_is_refused_with_its_bytes_and_what_would_fit() {
         let dense = SolverChoice::Kind(SolverKind::CholeskyDense);
-        let error = choose_solver(dense, &shape(10_000), 4 << 30).unwrap_err();
+        let error = choose_solver(dense, &shape(10_000), BASE, 4 << 30).unwrap_err();
         let TrainError::Memory { needed, fits, .. } = &error else {
             panic!("{error}");
         };
         assert!(*needed > 90 << 30);
         assert_eq!(*fits, Some(SolverKind::Cholesky));
         assert!(error.to_string().contains("--solver cholesky would fit"));
-        let huge = choose_solver(SolverChoice::Auto, &shape(1 << 60), u64::MAX / 2).unwrap_err();
+        let huge = choose_solver(SolverChoice::Auto, &shape(1 << 60), u64::MAX / 2, u64::MAX / 4).unwrap_err();
         assert!(matches!(huge, TrainError::Memory { fits: None, .. }));
     }
 }

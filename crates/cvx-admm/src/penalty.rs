@@ -55,17 +55,20 @@ impl Residuals {
         [self.primal, self.change, self.primal_scale, self.dual_scale].iter().all(|norm| norm.is_finite())
     }
 
+    fn relative(&self) -> (f64, f64) {
+        let over = |size: f64, scale: f64| size / scale.max(f64::MIN_POSITIVE);
+        (over(self.primal, self.primal_scale), over(self.change, self.dual_scale))
+    }
+
     /// Relative accuracy that the next u-update deserves: summable, and in step with the outer residuals.
     pub fn inner_tolerance(&self, iteration: usize) -> f64 {
-        let primal = self.primal / self.primal_scale.max(f64::MIN_POSITIVE);
-        let dual = self.change / self.dual_scale.max(f64::MIN_POSITIVE);
+        let (primal, dual) = self.relative();
         (primal * dual).sqrt().min(1.0) / (iteration as f64).powf(1.2)
     }
 
     /// Factor by which rho would have to change for the relative residuals to be in balance (He, Yang & Wang 2000).
     fn balance(&self) -> f64 {
-        let primal = self.primal / self.primal_scale.max(f64::MIN_POSITIVE);
-        let dual = self.change / self.dual_scale.max(f64::MIN_POSITIVE);
+        let (primal, dual) = self.relative();
         if primal > 0.0 && dual > 0.0 { (primal / dual).sqrt() } else { 1.0 }
     }
 }
@@ -94,12 +97,14 @@ impl Penalty {
     }
 
     /// Prepares the solver at the present rho; where its factor does not exist in the storage precision (a tiny rho
-    /// drowns the identity in rounding), rho rises until it does.
+    /// drowns the identity in rounding), rho rises until it does, and the duals of a warm start fall.
     pub fn prepare<B: Backend>(
         &mut self,
         linear: &mut dyn LinearSolver<B>,
         system: &mut dyn MaskedSystem<B>,
+        duals: [&mut B::Matrix; 2],
     ) -> Result<(), LinalgError> {
+        let first = self.rho;
         system.set_penalty(self.rho);
         let mut result = linear.prepare(system);
         for _ in 0..RESCUES {
@@ -109,7 +114,11 @@ impl Penalty {
             self.rho *= RESCUE;
             result = linear.update_penalty(system, self.rho);
         }
-        result
+        result?;
+        if self.rho != first {
+            rescale(system.blocks().backend, duals, first / self.rho)?;
+        }
+        Ok(())
     }
 
     /// The factor by which rho is to change now, if it is.
@@ -133,25 +142,25 @@ impl Penalty {
         system: &mut dyn MaskedSystem<B>,
         duals: [&mut B::Matrix; 2],
     ) -> Result<(), LinalgError> {
-        let previous = self.rho;
-        self.rho *= factor;
-        match linear.update_penalty(system, self.rho) {
+        match linear.update_penalty(system, self.rho * factor) {
             Err(LinalgError::NotPositiveDefinite { .. }) => {
                 // Not at this precision: stay where the factor exists, and stop asking.
-                self.rho = previous;
                 self.adapt = false;
-                return linear.update_penalty(system, previous);
+                return linear.update_penalty(system, self.rho);
             }
             other => other?,
         }
-        let backend = system.blocks().backend;
-        for dual in duals {
-            backend.scale(1.0 / factor, dual)?;
-        }
+        // Only now: a run that was stopped in between ends with duals that belong to its rho.
+        self.rho *= factor;
         self.changes += 1;
         self.work_since_change = 0.0;
-        Ok(())
+        rescale(system.blocks().backend, duals, 1.0 / factor)
     }
+}
+
+/// lambda and nu are the multipliers over rho.
+fn rescale<B: Backend>(backend: &B, duals: [&mut B::Matrix; 2], factor: f64) -> Result<(), LinalgError> {
+    duals.into_iter().try_for_each(|dual| backend.scale(factor, dual))
 }
 
 #[cfg(test)]

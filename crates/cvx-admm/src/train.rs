@@ -6,7 +6,7 @@ use crate::dispatch::dispatch;
 use crate::error::TrainError;
 use crate::incumbent::Incumbent;
 use crate::info::{Info, Objective, Scores};
-use crate::memory::choose_solver;
+use crate::memory::{base_bytes, choose_solver};
 use crate::model::{Claim, Model, Provenance, Witness, fingerprint};
 use crate::observer::{Observer, Summary};
 use crate::penalty::{Penalty, SIGMA, initial_rho};
@@ -15,8 +15,8 @@ use crate::state::State;
 use crate::status::Status;
 use cvx_linalg::{Backend, HostMatrix, StopToken};
 use cvx_model::{
-    Certificate, ConvexProgram, Dataset, FeatureKind, HeldOut, ModelError, Normalisation, PatternSet, ReluNetwork,
-    RowScale, SystemOperator, Targets, Transform, accuracy, squared_loss,
+    Certificate, ConvexProgram, Dataset, FeatureKind, HeldOut, ModelError, Normalisation, PatternSet, ProgramError,
+    ReluNetwork, RowScale, SystemOperator, Targets, Transform, accuracy, squared_loss,
 };
 use cvx_solvers::ProblemShape;
 
@@ -48,7 +48,7 @@ pub struct Solution {
     pub objective: Objective,
     /// On the training samples, of the recovered network.
     pub train: Scores,
-    /// Training accuracy of the convex model F u of the last iterate.
+    /// Training accuracy of the convex model F u of the last iterate; `None` for a run that was stopped.
     pub convex_accuracy: Option<f64>,
     /// On the test samples, where there are any.
     pub test: Option<Scores>,
@@ -98,7 +98,6 @@ pub fn train_with(
 pub(crate) struct Problem {
     xt: HostMatrix,
     targets: Targets,
-    gates: HostMatrix,
     transform: Transform,
     normalisation: Normalisation,
     kind: FeatureKind,
@@ -112,10 +111,6 @@ impl Problem {
         let targets = Targets::new(labels, settings.task)?;
         let normalisation = settings.normalisation.unwrap_or(Normalisation::default_for(data.kind()));
         let transform = Transform::fit(data, normalisation, settings.bias)?;
-        let gates = match &settings.gates {
-            Some(gates) => gates.clone(),
-            None => PatternSet::sample_gates(transform.n_outputs(), settings.patterns, settings.seed),
-        };
         let test = match test {
             None => None,
             Some(test) => {
@@ -129,7 +124,6 @@ impl Problem {
             fingerprint: fingerprint(&xt, &targets.y),
             xt,
             targets,
-            gates,
             transform,
             normalisation,
             kind: data.kind(),
@@ -148,18 +142,23 @@ pub(crate) fn run<B: Backend>(
     clock: Clock,
     observer: &mut dyn Observer,
 ) -> Result<Solution, TrainError> {
-    let Problem { xt, targets, gates, .. } = problem;
+    let Problem { xt, targets, .. } = problem;
     let shape = ProblemShape {
         n_samples: xt.cols(),
         n_features: xt.rows(),
-        n_patterns: gates.cols(),
+        n_patterns: settings.gates.as_ref().map_or(settings.patterns, HostMatrix::cols),
         n_targets: targets.y.cols(),
         scalar_bytes: backend.scalar_bytes(),
     };
+    let base = base_bytes(&shape, problem.test.as_ref().map_or(0, |(xt, _)| xt.cols()), settings.anderson_memory);
     let budget = settings.memory_budget.unwrap_or_else(|| backend.memory_info().free / 10 * 9);
-    let (solver, memory_bytes) = choose_solver(settings.solver, &shape, budget)?;
+    let (solver, memory_bytes) = choose_solver(settings.solver, &shape, base, budget)?;
     let (device, precision) = (backend.device(), settings.precision);
 
+    let gates = match &settings.gates {
+        Some(gates) => gates,
+        None => &PatternSet::sample_gates(shape.n_features, shape.n_patterns, settings.seed),
+    };
     let mut program = ConvexProgram::new(backend, xt, targets.y.clone(), gates, 0.0)?;
     let beta = match settings.beta {
         Beta::Value(beta) => beta,
@@ -167,6 +166,17 @@ pub(crate) fn run<B: Backend>(
     };
     program.set_beta(beta)?;
     let program = &program;
+    let held_out = match &problem.test {
+        None => None,
+        Some((xt, y)) => Some((
+            HeldOut::new(program.backend(), xt, program.n_blocks(), y.cols()).map_err(|error| match error {
+                ProgramError::Model(error) => TrainError::Test(error),
+                ProgramError::Linalg(error) => error.into(),
+            })?,
+            y.clone(),
+        )),
+    };
+    check_warm_start(warm, program)?;
     let incumbent = Incumbent::new(program, settings.certify)?;
     let summary = Summary {
         shape: ProblemShape { n_patterns: program.n_patterns(), ..shape },
@@ -181,15 +191,10 @@ pub(crate) fn run<B: Backend>(
     };
     observer.begin(&summary);
 
-    check_warm_start(warm, program)?;
     let sigma = warm.map(|warm| warm.sigma).or(settings.sigma).unwrap_or(SIGMA);
     let row_scale = if settings.scale_rows { RowScale::Normalised { sigma } } else { RowScale::Unscaled };
     let rho = (warm.map(|warm| warm.rho).or(settings.rho))
         .unwrap_or_else(|| initial_rho(beta, incumbent.gated_beta_max(), program.row_norms(), sigma));
-    let held_out = match &problem.test {
-        None => None,
-        Some((xt, y)) => Some((HeldOut::new(program.backend(), xt, program.n_blocks(), y.cols())?, y.clone())),
-    };
     let mut run = Run {
         program,
         settings,
@@ -228,13 +233,17 @@ fn finish<B: Backend>(
     let status = if ended_early && objective.relative_gap <= run.settings.gap { Status::Optimal } else { status };
     let value = run.incumbent.network();
     let train = Scores { loss: value.loss, accuracy: accuracy(task, &value.prediction, program.y_host()) };
-    // F u = residual + y of the last u-update.
-    let mut convex = program.backend().download(&run.state.solution.residual)?;
-    convex.values_mut().iter_mut().zip(program.y_host().values()).for_each(|(r, y)| *r += y);
-    let convex_accuracy = match run.info.history.last() {
-        Some(_) => accuracy(task, &convex, program.y_host()),
+    let convex_accuracy = match status {
+        // The u-update may have been left half done.
+        Status::Interrupted | Status::TimeLimit | Status::NumericalError => None,
         // u = 0 and the zero network predict the same.
-        None => train.accuracy,
+        _ if run.info.history.is_empty() => train.accuracy,
+        _ => {
+            // F u = residual + y.
+            let mut convex = program.backend().download(&run.state.solution.residual)?;
+            convex.values_mut().iter_mut().zip(program.y_host().values()).for_each(|(r, y)| *r += y);
+            accuracy(task, &convex, program.y_host())
+        }
     };
     run.info.seconds.total = run.clock.seconds();
     let test = match &mut run.held_out {

@@ -1,22 +1,28 @@
 //! Files that appear under their name when all of them is on the disk.
 
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
 
 /// Writes `bytes` to a temporary file beside `path`, which takes its name at the end: whoever looks sees the old file
-/// or the new one, whatever happens in between.
+/// or the new one, whatever happens in between. A link stays, and what it leads to is replaced; a device or a pipe is
+/// no file to replace, and is written to as it is.
 ///
 /// # Errors
 /// When the folder is missing, full or read-only; an earlier file of that name is then as it was.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if special(path).is_some() {
+        return OpenOptions::new().write(true).open(path)?.write_all(bytes);
+    }
+    let path = &destination(path)?;
     let mut file = temporary(folder_of(path))?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     // The new name is safe once the folder is on the disk too; elsewhere folders cannot be opened.
     if cfg!(unix) {
-        std::fs::File::open(folder_of(path))?.sync_all()?;
+        File::open(folder_of(path))?.sync_all()?;
     }
     Ok(())
 }
@@ -29,11 +35,43 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Err(io::Error::new(io::ErrorKind::IsADirectory, "this is a folder: name a file in it"));
     }
+    match special(path) {
+        // Its reader would take the end of the trial for the end of the content; without a reader the trial would wait.
+        Some(metadata) if is_pipe(&metadata) => return Ok(()),
+        Some(_) => return OpenOptions::new().write(true).open(path).map(drop),
+        None => {}
+    }
     if !folder_of(path).is_dir() {
         let text = format!("the folder {} does not exist: make it first", folder_of(path).display());
         return Err(io::Error::new(io::ErrorKind::NotFound, text));
     }
-    temporary(folder_of(path)).map(drop)
+    temporary(folder_of(&destination(path)?)).map(drop)
+}
+
+/// What is known of a device, a pipe or a socket; `None` for a file, and for nothing at all.
+fn special(path: &Path) -> Option<Metadata> {
+    fs::metadata(path).ok().filter(|metadata| !metadata.is_file() && !metadata.is_dir())
+}
+
+#[cfg(unix)]
+fn is_pipe(metadata: &Metadata) -> bool {
+    std::os::unix::fs::FileTypeExt::is_fifo(&metadata.file_type())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &Metadata) -> bool {
+    false
+}
+
+/// The file that a link leads to; any other path as it is.
+fn destination(path: &Path) -> io::Result<PathBuf> {
+    if !path.is_symlink() {
+        return Ok(path.to_owned());
+    }
+    path.canonicalize().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => io::Error::new(error.kind(), "this link leads nowhere: remove it first"),
+        _ => error,
+    })
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -46,7 +84,59 @@ fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
     {
         // What any new file gets; temporary ones are private otherwise.
         use std::os::unix::fs::PermissionsExt;
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
+        builder.permissions(fs::Permissions::from_mode(0o666));
     }
     builder.tempfile_in(folder)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::unix::fs::{FileTypeExt, symlink};
+    use std::process::Command;
+
+    /// By way of a link: without the care that is tested here, the link would suffer and not the device.
+    #[test]
+    fn a_device_is_written_to_and_stays_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let null = folder.path().join("null");
+        symlink("/dev/null", &null).unwrap();
+        check_writable(&null).unwrap();
+        write_whole(&null, b"gone").unwrap();
+        assert!(null.is_symlink() && fs::metadata(&null).unwrap().file_type().is_char_device());
+    }
+
+    #[test]
+    fn a_pipe_gets_the_bytes_and_stays_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        check_writable(&pipe).unwrap();
+        // Open on both sides, so that neither waits for the other.
+        let mut reader = OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+        write_whole(&pipe, b"all of it").unwrap();
+        assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+        let mut found = [0; 9];
+        reader.read_exact(&mut found).unwrap();
+        assert_eq!(&found, b"all of it");
+    }
+
+    #[test]
+    fn a_link_stays_and_its_file_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "old").unwrap();
+        symlink("file", &link).unwrap();
+        check_writable(&link).unwrap();
+        write_whole(&link, b"new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+
+        fs::remove_file(&file).unwrap();
+        for error in [check_writable(&link).unwrap_err(), write_whole(&link, b"new").unwrap_err()] {
+            assert!(error.to_string().contains("leads nowhere"), "{error}");
+        }
+        assert!(link.is_symlink());
+    }
 }

@@ -66,6 +66,36 @@ fn r1_targets_that_overflow_f32_are_refused_by_name() {
     }
 }
 
+/// Where 1/2 ||y||^2 is no number, no gap could be one.
+#[test]
+fn r1_targets_whose_squares_overflow_are_refused() {
+    let data = table(1, vec![1.0, 2.0, 3.0], vec![0.5, -1e160, 0.25]);
+    match train(&data, None, &Settings { task: TaskChoice::Regression, ..exact() }) {
+        Err(TrainError::Model(ModelError::OutOfRange { name, value, .. })) => {
+            assert!(name.contains('y') && value == 1e160);
+        }
+        other => panic!("{:?}", other.map(|solution| solution.status)),
+    }
+}
+
+#[test]
+fn r1_test_samples_that_overflow_f32_are_named_as_test_samples() {
+    let data = planted(20, 3, 1);
+    let mut x = planted(5, 3, 2).values().to_vec();
+    x[3 * 4 + 2] = 1e39;
+    let test = table(3, x, vec![0.0, 1.0, 1.0, 0.0, 1.0]);
+    let settings = Settings { precision: Precision::F32, patterns: 5, ..exact() };
+    match train(&data, Some(&test), &settings) {
+        Err(TrainError::Test(ModelError::NonFinite { row: 4, column: 2, .. })) => {}
+        other => panic!("{:?}", other.map(|solution| solution.status)),
+    }
+    // A transform may overflow even f64.
+    let model = train(&table(1, vec![1e-100, -1e-100], vec![0.0, 1.0]), None, &Settings::default()).unwrap().model;
+    let far = Dataset::new(1, vec![1.0, 1e300], None, FeatureKind::Table).unwrap();
+    let error = model.predict(&far).unwrap_err();
+    assert!(matches!(error, TrainError::Model(ModelError::NonFinite { row: 1, column: 0, .. })), "{error}");
+}
+
 /// A spread beyond f64 has no scale.
 #[test]
 fn r1_an_overflowing_spread_is_refused() {

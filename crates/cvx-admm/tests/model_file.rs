@@ -4,7 +4,7 @@ mod common;
 
 use common::{Random, exact, planted, sharp, smooth};
 use cvx_admm::{Beta, FileError, Model, Precision, Settings, train, verify};
-use cvx_linalg::HostMatrix;
+use cvx_linalg::{BitMask, HostMatrix};
 use cvx_model::{Dataset, FeatureKind, Labels, Task};
 use std::path::Path;
 use std::time::Instant;
@@ -308,6 +308,12 @@ fn f5_parts_that_do_not_fit_are_refused() {
         let witness = model.witness.as_mut().unwrap();
         witness.multipliers = HostMatrix::zeros(witness.multipliers.rows(), witness.multipliers.cols() + 2);
     });
+    check("a proof about no pattern", &|model| {
+        let witness = model.witness.as_mut().unwrap();
+        witness.gates = HostMatrix::zeros(witness.gates.rows(), 0);
+        witness.multipliers = HostMatrix::zeros(witness.multipliers.rows(), 0);
+        witness.patterns = BitMask::from_fn(witness.xi.rows(), 0, |_, _| false);
+    });
     check("an xi of other samples", &|model| model.witness.as_mut().unwrap().xi = HostMatrix::zeros(3, 1));
     check("gates of other features", &|model| {
         let gates = &mut model.witness.as_mut().unwrap().gates;
@@ -338,6 +344,7 @@ fn m5_verification_agrees_with_the_claims() {
         assert_eq!(found.accuracy, claim.train_accuracy);
         let bare = verify(&Model { witness: None, ..model.clone() }, &data).unwrap();
         assert!(bare.network_agrees && bare.dual_bound.is_none() && bare.relative_gap.is_none());
+        assert!(!bare.holds(), "a bound without a proof is no more than a claim");
     }
 }
 
@@ -400,6 +407,8 @@ fn m5_inflated_claims_are_caught() {
     for (what, found) in [
         ("a higher bound", lie(&|model| model.claim.objective.dual_bound *= 1.0 + 1e-6)),
         ("a NaN bound", lie(&|model| model.claim.objective.dual_bound = f64::NAN)),
+        ("a smaller gap", lie(&|model| model.claim.objective.relative_gap = -1e-6)),
+        ("a NaN gap", lie(&|model| model.claim.objective.relative_gap = f64::NAN)),
         ("a lower objective", lie(&|model| model.claim.objective.network *= 1.0 - 1e-6)),
         ("a NaN objective", lie(&|model| model.claim.objective.network = f64::NAN)),
         ("a lower loss", lie(&|model| model.claim.train_loss *= 0.999)),
@@ -441,6 +450,26 @@ fn m5_no_witness_proves_more_than_the_optimum() {
     let mut turned = model.clone();
     turned.witness.as_mut().unwrap().multipliers.values_mut().iter_mut().for_each(|eta| *eta = -*eta);
     assert!(verify(&turned, &data).unwrap().dual_bound.unwrap() <= optimum);
+}
+
+/// Norms that overflow to inf - inf are not a number, and must not pass for zero.
+#[test]
+fn m5_multipliers_that_overflow_prove_nothing() {
+    let (data, model, optimum) = trained(Precision::F64);
+    let y = model.task.encode(data.labels().unwrap()).unwrap();
+    for huge in [1e160, 1.7e308] {
+        let mut forged = model.clone();
+        let witness = forged.witness.as_mut().unwrap();
+        let patterns = witness.patterns.clone();
+        witness.multipliers = HostMatrix::from_fn(40, witness.multipliers.cols(), |a, j| {
+            if patterns.get(a, j % patterns.cols()) { huge } else { -huge }
+        });
+        for scale in [1.0, huge] {
+            forged.witness.as_mut().unwrap().xi = HostMatrix::from_fn(40, 1, |a, _| scale * y[(a, 0)]);
+            let found = verify(&forged, &data).unwrap();
+            assert!(found.dual_bound.unwrap() <= optimum && !found.holds(), "{found:?}");
+        }
+    }
 }
 
 /// beta = 0 is 0/0 in the bound: a number all the same.

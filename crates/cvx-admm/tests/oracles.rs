@@ -1,4 +1,4 @@
-//! M4: the solved programmes of `shared/oracles`, to six digits.
+//! M4: the solved programmes of `tests/oracles`, to six digits.
 
 mod common;
 
@@ -8,18 +8,12 @@ use cvx_data::{Request, open, read_matrix};
 use cvx_linalg::HostMatrix;
 use std::path::{Path, PathBuf};
 
-/// `../shared/oracles`, or that of `CVX_SHARED`.
-fn oracles() -> Option<Vec<PathBuf>> {
-    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let folder = std::env::var_os("CVX_SHARED").map_or_else(beside, PathBuf::from).join("oracles");
-    let Ok(entries) = folder.read_dir() else {
-        println!("skipped: there is no {}", folder.display());
-        return None;
-    };
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+fn oracles() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles");
+    let mut files: Vec<PathBuf> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "npz"));
     files.sort();
-    Some(files)
+    files
 }
 
 fn matrix(path: &Path, key: &str) -> HostMatrix {
@@ -29,9 +23,8 @@ fn matrix(path: &Path, key: &str) -> HostMatrix {
 
 /// Trains every oracle whose name contains `part`; one line for each that is off.
 fn check(part: &str) {
-    let Some(files) = oracles() else { return };
     let mut wrong = Vec::new();
-    for path in files.iter().filter(|path| path.to_string_lossy().contains(part)) {
+    for path in oracles().iter().filter(|path| path.to_string_lossy().contains(part)) {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let beta: f64 = name.rsplit_once("_beta").unwrap().1.parse().unwrap();
         let data = open(path.to_str().unwrap(), &Request::default()).unwrap().train;
@@ -89,7 +82,7 @@ fn m4_zero_feature() {
 /// No case is forgotten by the names above.
 #[test]
 fn m4_every_oracle_has_a_test() {
-    let Some(files) = oracles() else { return };
+    let files = oracles();
     let known = ["case01", "case02", "case04", "case05", "case09"];
     assert!(files.len() >= 20, "{} oracles", files.len());
     for path in files {

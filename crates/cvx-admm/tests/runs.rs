@@ -313,6 +313,11 @@ fn e8_a_run_beyond_the_memory_budget_is_refused_with_its_bytes() {
         }
         other => panic!("{:?}", other.map(|solution| solution.status)),
     }
+    // Patterns are counted before they are drawn.
+    for patterns in [1_000_000_000_000, usize::MAX] {
+        let error = train(&data, None, &Settings { patterns, ..Settings::default() }).unwrap_err();
+        assert!(matches!(error, TrainError::Memory { fits: None, .. }), "{error}");
+    }
     // Auto takes what fits, and says so.
     let smaller = with(fitting - 1, SolverChoice::Auto).unwrap();
     assert_eq!(smaller.summary.solver, SolverKind::Cg);

@@ -5,8 +5,8 @@
 use crate::metrics::squared_loss;
 use crate::network::norm;
 use crate::operators::SystemOperator;
-use crate::program::ConvexProgram;
-use cvx_linalg::{Backend, BitMask, HostMatrix, LinalgError, MaskedSystem, Shape, Transpose};
+use crate::program::{ConvexProgram, ProgramError, upload_samples};
+use cvx_linalg::{Backend, BitMask, HostMatrix, LinalgError, MaskedSystem, Transpose};
 
 type WideMatrix<B> = <<B as Backend>::Wide as Backend>::Matrix;
 
@@ -52,6 +52,10 @@ fn steps_to_cone(bits: &BitMask, pattern: usize, xv: &[f64], xh: &[f64]) -> f64 
 /// (upper - bound)+ over `upper`, which is floored at 1e-9 of the zero network's objective so that rescaling y
 /// changes nothing.
 pub fn relative_gap(upper: f64, bound: f64, zero_objective: f64) -> f64 {
+    // f64::max would turn an objective that is not a number into a gap of 0.
+    if !(upper.is_finite() && bound.is_finite()) {
+        return f64::INFINITY;
+    }
     let gap = (upper - bound).max(0.0);
     // y = 0: both sides are exactly 0.
     if gap == 0.0 { 0.0 } else { gap / upper.max(1e-9 * zero_objective) }
@@ -166,14 +170,17 @@ impl<'a, B: Backend> Certificate<'a, B> {
         let residual = self.wide.download(&self.prediction)?;
         let mut bound = DualBound { value: 0.0, ratio: 0.0 };
         for (c, norms) in norms.chunks_exact(norms.len() / targets).enumerate() {
-            let largest = norms.iter().copied().fold(0.0, f64::max);
+            let largest =
+                norms.iter().map(|&norm| if norm.is_nan() { f64::INFINITY } else { norm }).fold(0.0, f64::max);
             // beta = 0 admits no multiplier but one with zero blocks.
             let ratio = if largest == 0.0 { 0.0 } else { largest / program.beta() };
             let (xi_y, xi_xi) = (residual.col(c).iter().zip(program.y_host().col(c)))
                 .fold((0.0, 0.0), |(xi_y, xi_xi), (r, y)| (xi_y - r * y, xi_xi + r * r));
             if xi_xi > 0.0 {
                 let t = (xi_y / xi_xi).min(1.0 / ratio).max(0.0);
-                bound.value += t * xi_y - 0.5 * t * t * xi_xi;
+                let value = t * xi_y - 0.5 * t * t * xi_xi;
+                // Multipliers that overflow prove nothing.
+                bound.value += if value.is_finite() { value } else { 0.0 };
             }
             bound.ratio = bound.ratio.max(ratio);
         }
@@ -307,10 +314,11 @@ impl<B: Backend> HeldOut<B> {
     /// Puts transformed samples (d x n') on the device, for networks of `n_blocks` blocks and `n_targets` targets.
     ///
     /// # Errors
-    /// What the device meets.
-    pub fn new(backend: &B, xt: &HostMatrix, n_blocks: usize, n_targets: usize) -> Result<Self, LinalgError> {
+    /// [`ProgramError::Model`] for samples that overflow the storage precision, [`ProgramError::Linalg`] for what else the
+    /// device meets.
+    pub fn new(backend: &B, xt: &HostMatrix, n_blocks: usize, n_targets: usize) -> Result<Self, ProgramError> {
         Ok(HeldOut {
-            xt: backend.upload(xt)?,
+            xt: upload_samples(backend, xt)?,
             rows: backend.zeros(xt.cols(), n_blocks)?,
             prediction: backend.zeros(xt.cols(), n_targets)?,
         })
@@ -325,10 +333,5 @@ impl<B: Backend> HeldOut<B> {
         backend.positive_part(1.0, &mut self.rows)?;
         backend.masked_row_sum(None, &self.rows, &mut self.prediction)?;
         backend.download(&self.prediction)
-    }
-
-    /// Number of samples.
-    pub fn n_samples(&self) -> usize {
-        self.xt.cols()
     }
 }

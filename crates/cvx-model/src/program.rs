@@ -49,10 +49,13 @@ impl<B: Backend> ConvexProgram<B> {
             .into());
         }
         let wide = backend.wide();
-        // Samples are columns on the device, but rows to the user.
-        let name_x = |error| name_non_finite(error, "x (normalised, in the chosen precision)", true);
+        let largest = y.values().iter().fold(0.0, |largest: f64, y| largest.max(y.abs()));
+        if !squares(&y).is_finite() {
+            let range = "small enough for 1/2 ||y||^2 to be a number: rescale y";
+            return Err(ModelError::OutOfRange { name: "the largest y", value: largest, range }.into());
+        }
         let name_y = |error| name_non_finite(error, "y (in the chosen precision)", false);
-        let (device_xt, device_y) = (backend.upload(xt).map_err(name_x)?, backend.upload(&y).map_err(name_y)?);
+        let (device_xt, device_y) = (upload_samples(&backend, xt)?, backend.upload(&y).map_err(name_y)?);
         let xt_wide = wide.upload(xt)?;
         let patterns = PatternSet::from_gates(&wide, &xt_wide, gates)?;
         Ok(ConvexProgram {
@@ -135,8 +138,12 @@ impl<B: Backend> ConvexProgram<B> {
     }
     /// 1/2 ||y||^2, the objective of the zero network.
     pub fn zero_objective(&self) -> f64 {
-        0.5 * self.y_host.values().iter().map(|y| y * y).sum::<f64>()
+        0.5 * squares(&self.y_host)
     }
+}
+
+fn squares(y: &HostMatrix) -> f64 {
+    y.values().iter().map(|y| y * y).sum()
 }
 
 fn check_beta(beta: f64) -> Result<(), ModelError> {
@@ -155,6 +162,12 @@ pub enum ProgramError {
     /// The device could not do its part.
     #[error(transparent)]
     Linalg(#[from] LinalgError),
+}
+
+/// Uploads samples (d x n); one that overflows the storage precision is named as the user knows it: samples are columns on
+/// the device, but rows to the user.
+pub(crate) fn upload_samples<B: Backend>(backend: &B, xt: &HostMatrix) -> Result<B::Matrix, ProgramError> {
+    backend.upload(xt).map_err(|error| name_non_finite(error, "x (normalised, in the chosen precision)", true))
 }
 
 /// Says which argument a number that overflows the storage precision belongs to.

@@ -185,11 +185,13 @@ fn classification(labels: &Labels, choice: TaskChoice) -> Result<Task, ModelErro
     }
     let names: Vec<String> = (0..labels.len()).map(|row| labels.class_name(row)).collect();
     let mut classes = names.clone();
+    classes.sort();
+    classes.dedup();
+    // Numbers first, by value; a comparison of numbers with texts as texts would not be an order.
     classes.sort_by(|a, b| match (a.parse::<f64>(), b.parse::<f64>()) {
         (Ok(a), Ok(b)) => a.total_cmp(&b),
-        _ => a.cmp(b),
+        (a, b) => a.is_err().cmp(&b.is_err()),
     });
-    classes.dedup();
     let counts: Vec<usize> = (classes.iter()).map(|class| names.iter().filter(|name| *name == class).count()).collect();
     let majority = (0..counts.len()).fold(0, |best, c| if counts[c] > counts[best] { c } else { best });
     match (<[String; 2]>::try_from(classes), choice) {
@@ -246,6 +248,16 @@ mod tests {
         assert_eq!(targets.y.values(), [-1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0, -1.0]);
         assert_eq!(targets.task.class_of(&[0.1, 0.5, 0.2]), Some(1));
         assert_eq!(targets.task.class_of(&[0.0, 0.0, 0.0]), Some(0));
+    }
+
+    #[test]
+    fn classes_that_are_partly_numbers_are_each_one_class() {
+        let targets = Targets::new(&named(&["2", "1b", "10", "1.0", "1", "cat"]), TaskChoice::Auto).unwrap();
+        assert_eq!(targets.task.classes(), ["1", "1.0", "2", "10", "1b", "cat"]);
+        let rows: Vec<String> =
+            (0..300).map(|row| ["2", "10", "1b", "x", "1", "1.0", "cat"][row * 5 % 7].into()).collect();
+        let names = Labels::Names { index: (0..300).collect(), names: rows };
+        assert_eq!(Targets::new(&names, TaskChoice::Auto).unwrap().task.classes().len(), 7);
     }
 
     #[test]

@@ -91,8 +91,11 @@ impl Transform {
         for sample in 0..data.n_samples() {
             let column = xt.col_mut(sample);
             let features = data.row(sample).iter().zip(self.offset.iter().zip(&self.scale));
-            for (out, (value, (offset, scale))) in column.iter_mut().zip(features) {
+            for (feature, (out, (value, (offset, scale)))) in column.iter_mut().zip(features).enumerate() {
                 *out = (value - offset) / scale;
+                if !out.is_finite() {
+                    return Err(ModelError::NonFinite { what: "x (normalised)", row: sample, column: feature });
+                }
             }
             if self.bias {
                 column[self.n_inputs()] = 1.0;

@@ -31,6 +31,8 @@ struct Factors<B: Backend> {
     kernel: B::Matrix,
     /// Diagonal of K o S (n x 1).
     diagonal: B::Matrix,
+    /// The rho that the factor is of; `None` where it could not be made.
+    factored_at: Option<f64>,
     /// Scratch: g o e o (s - nu) (n x 2PC).
     rows: B::Matrix,
     /// Scratch: d_i o r / rho (n x PC), W times it (d x PC), X times that (n x PC).
@@ -88,6 +90,7 @@ impl<B: Backend> Factors<B> {
             w,
             kernel,
             diagonal,
+            factored_at: None,
             rows: backend.zeros(n, columns)?,
             masked: backend.zeros(n, columns / 2)?,
             correction: backend.zeros(d, columns / 2)?,
@@ -97,8 +100,11 @@ impl<B: Backend> Factors<B> {
 
     /// The factor of I + (2/rho) K o S: all that depends on rho.
     fn factor_kernel(&mut self, backend: &B, rho: f64) -> Result<(), LinalgError> {
+        self.factored_at = None;
         backend.shifted_lower(2.0 / rho, &self.diagonal, &mut self.kernel)?;
-        backend.cholesky(&mut self.kernel)
+        backend.cholesky(&mut self.kernel)?;
+        self.factored_at = Some(rho);
+        Ok(())
     }
 }
 
@@ -109,10 +115,9 @@ impl<B: Backend> LinearSolver<B> for Cholesky<B> {
 
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {
         self.factors = None;
-        let mut factors = Factors::new(system)?;
-        factors.factor_kernel(system.blocks().backend, system.penalty())?;
-        self.factors = Some(factors);
-        Ok(())
+        // Kept even where this rho has no factor: a larger one may, and only the factor depends on it.
+        let factors = self.factors.insert(Factors::new(system)?);
+        factors.factor_kernel(system.blocks().backend, system.penalty())
     }
 
     fn update_penalty(&mut self, system: &mut dyn MaskedSystem<B>, rho: f64) -> Result<(), LinalgError> {
@@ -137,6 +142,9 @@ impl<B: Backend> LinearSolver<B> for Cholesky<B> {
         let blocks = system.blocks();
         let backend = blocks.backend;
         if let Some(factors) = &mut self.factors {
+            if factors.factored_at != Some(rho) {
+                factors.factor_kernel(backend, rho)?;
+            }
             let SystemSolution { u, xu, residual } = solution;
             let targets = residual.cols();
             // (3.1)

@@ -30,6 +30,7 @@ impl<B: Backend> LinearSolver<B> for CholeskyDense<B> {
     }
 
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {
+        self.factor = None;
         let backend = system.blocks().backend.clone();
         let (d, columns) = system.input_shape();
         // The targets share one matrix: A repeats itself along the diagonal, once for each.

@@ -28,23 +28,6 @@ impl ProblemShape {
     fn dims(&self) -> [u64; 4] {
         [self.n_samples, self.n_features, self.n_patterns, self.n_targets].map(|size| size as u64)
     }
-
-    /// Bytes that every run takes, whatever the solver: X twice, the iterates, the certificate's f64 scratch.
-    pub fn base_bytes(&self) -> u64 {
-        let [n, d, p, c] = self.dims();
-        let blocks = p.saturating_mul(c).saturating_mul(2);
-        let entries = |rows: u64, cols: u64| rows.saturating_mul(cols);
-        // X; u, v, lambda, best v; X u, s, nu and the operator's and certificate's n x 2PC scratch.
-        let stored = entries(n, d)
-            .saturating_add(entries(d, blocks).saturating_mul(5))
-            .saturating_add(entries(n, blocks).saturating_mul(7));
-        // X in f64 (and the samples it came from); the certificate's scratch.
-        let wide = entries(n, d)
-            .saturating_mul(2)
-            .saturating_add(entries(d, blocks))
-            .saturating_add(entries(n, blocks).saturating_mul(2));
-        self.stored(stored).saturating_add(wide.saturating_mul(8))
-    }
 }
 
 /// A solver of the u-update, by name.
@@ -80,12 +63,7 @@ impl SolverKind {
         }
     }
 
-    /// Whether its solution is as good as its factors, with no inner tolerance.
-    pub fn is_direct(self) -> bool {
-        self != SolverKind::Cg
-    }
-
-    /// Bytes at the peak of its set-up, beyond [`ProblemShape::base_bytes`].
+    /// Bytes at the peak of its set-up, beyond what every run takes.
     pub fn memory_bytes(self, shape: &ProblemShape) -> u64 {
         let [n, d, p, c] = shape.dims();
         let entries = |rows: u64, cols: u64| rows.saturating_mul(cols);

@@ -181,7 +181,8 @@ fn dot_slice<T: CpuScalar>(x: &[T], y: &[T]) -> f64 {
 /// Euclidean norm in f64, scaled only where the plain sum of squares would over- or underflow.
 pub(super) fn norm_slice<T: CpuScalar>(x: &[T]) -> f64 {
     let square = dot_slice(x, x);
-    if square.is_finite() && square > 1e-280 {
+    // NaN is to be seen, and the maximum below would pass it over.
+    if square.is_nan() || square.is_finite() && square > 1e-280 {
         return square.sqrt();
     }
     let largest = x.iter().fold(0.0, |max: f64, x| max.max(x.to_f64().abs()));

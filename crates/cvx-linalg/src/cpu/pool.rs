@@ -31,13 +31,24 @@ impl ThreadPool {
     }
 }
 
-/// Total and available memory as Linux reports them; without `/proc`, nothing is known and nothing is refused.
+/// Total and available memory as Linux reports them, and no more than the control group allows (containers); without
+/// `/proc`, nothing is known and nothing is refused.
 pub(super) fn memory_info() -> MemoryInfo {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let field = |name: &str| {
-        text.lines()
-            .find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse::<u64>().ok())
-            .map_or(u64::MAX, |kibibytes| kibibytes * 1024)
-    };
-    MemoryInfo { total: field("MemTotal:"), free: field("MemAvailable:") }
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kibibytes = |name| field(&meminfo, name).map_or(u64::MAX, |size| size.saturating_mul(1024));
+    let group = |file: &str| std::fs::read_to_string(format!("/sys/fs/cgroup/memory.{file}")).unwrap_or_default();
+    // `max` where there is no limit.
+    let limit = group("max").trim().parse().unwrap_or(u64::MAX);
+    // Pages of files that nobody has used lately make room when they have to.
+    let reclaimable = field(&group("stat"), "inactive_file").unwrap_or(0);
+    let used = group("current").trim().parse::<u64>().unwrap_or(0).saturating_sub(reclaimable);
+    MemoryInfo {
+        total: kibibytes("MemTotal:").min(limit),
+        free: kibibytes("MemAvailable:").min(limit.saturating_sub(used)),
+    }
+}
+
+/// The number after `name` at the beginning of a line.
+fn field(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
 }
