@@ -81,8 +81,7 @@ impl<B: Backend> State<B> {
         backend.axpby(1.0 - alpha, &self.v, alpha, &mut self.blocks)?;
         combine(backend, &self.blocks, 1.0, &self.lambda, &mut self.image.blocks)?;
         std::mem::swap(&mut self.v, &mut self.previous);
-        backend.group_soft_threshold(&self.image.blocks, threshold, &mut self.v)?;
-        Ok(())
+        backend.group_soft_threshold(&self.image.blocks, threshold, &mut self.v)
     }
 
     /// (4b, 4c) s = max(gh + nu, 0) and nu += gamma (gh - s), with gh = alpha Gt u + (1 - alpha) s.

@@ -34,15 +34,6 @@ pub struct MemoryInfo {
     pub free: u64,
 }
 
-/// What [`Backend::group_soft_threshold`] leaves behind.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct GroupNorms {
-    /// Sum of the Euclidean norms of the columns.
-    pub sum: f64,
-    /// Number of columns that are not zero.
-    pub active: usize,
-}
-
 /// Squared norms that the fused slack-and-dual step gathers on its way.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SlackNorms {
@@ -213,12 +204,8 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// `x = max(0, scale x)` entry by entry.
     fn positive_part(&self, scale: f64, x: &mut Self::Matrix) -> Result<(), LinalgError>;
     /// Each column of `out` is that of `x` times `max(0, 1 - threshold / ||column||)`; a zero column stays zero.
-    fn group_soft_threshold(
-        &self,
-        x: &Self::Matrix,
-        threshold: f64,
-        out: &mut Self::Matrix,
-    ) -> Result<GroupNorms, LinalgError>;
+    fn group_soft_threshold(&self, x: &Self::Matrix, threshold: f64, out: &mut Self::Matrix)
+    -> Result<(), LinalgError>;
     /// The slack and dual step (4b), (4c) in one pass: with `gu = diag(scale) E_i xu` and
     /// `gh = relaxation gu + (1 - relaxation) s`, sets `s = max(gh + nu, 0)` and `nu += dual_step (gh - s)`.
     #[allow(clippy::too_many_arguments)]

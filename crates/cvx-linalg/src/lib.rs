@@ -29,7 +29,7 @@ mod mask;
 mod operator;
 mod stop;
 
-pub use backend::{Backend, GroupNorms, Half, MemoryInfo, Shape, SlackNorms, Transpose};
+pub use backend::{Backend, Half, MemoryInfo, Shape, SlackNorms, Transpose};
 pub use cpu::{Cpu, CpuMatrix, CpuScalar, ThreadPool};
 pub use error::LinalgError;
 pub use host::HostMatrix;

@@ -82,11 +82,6 @@ impl BitMask {
         self.column(col).iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    /// Bytes that both packings take.
-    pub fn bytes(&self) -> usize {
-        (self.by_column.len() + self.by_row.len()) * size_of::<u64>()
-    }
-
     fn column_words(&self) -> usize {
         self.rows.div_ceil(BITS)
     }

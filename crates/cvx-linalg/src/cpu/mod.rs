@@ -18,7 +18,7 @@ pub use pool::ThreadPool;
 
 use std::marker::PhantomData;
 
-use crate::backend::{Backend, GroupNorms, Half, MemoryInfo, SlackNorms, Transpose};
+use crate::backend::{Backend, Half, MemoryInfo, SlackNorms, Transpose};
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
 use crate::mask::BitMask;
@@ -201,7 +201,7 @@ macro_rules! cpu_backend {
                 x: &Self::Matrix,
                 threshold: f64,
                 out: &mut Self::Matrix,
-            ) -> Result<GroupNorms, LinalgError> {
+            ) -> Result<(), LinalgError> {
                 prox::group_soft_threshold(x, threshold, out)
             }
             fn slack_step(
