@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use cvx_admm::Settings;
 use std::path::PathBuf;
 
 const SOURCES: &str = "\
@@ -81,7 +82,7 @@ pub struct TrainArgs {
     pub no_bias: bool,
 
     /// Number of activation patterns to sample.
-    #[arg(long, value_name = "P", default_value_t = 50)]
+    #[arg(long, value_name = "P", default_value_t = Settings::default().patterns)]
     pub patterns: usize,
     /// Use these gates (d x P) instead of sampled ones: a .npy file, or the key `gates` of an .npz.
     #[arg(long, value_name = "FILE", conflicts_with = "patterns")]
@@ -93,7 +94,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "R", conflicts_with = "beta", allow_negative_numbers = true)]
     pub beta_fraction: Option<f64>,
     /// Seed of the sampled patterns.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = Settings::default().seed)]
     pub seed: u64,
 
     /// Solver of the linear system in every iteration; auto takes the fastest that fits the memory.
@@ -106,20 +107,20 @@ pub struct TrainArgs {
     #[arg(long, value_enum, default_value_t = PrecisionArg::F32)]
     pub precision: PrecisionArg,
     /// CPU threads; 0 takes one per core. The result does not depend on it.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = Settings::default().threads)]
     pub threads: usize,
     /// Gigabytes that the run may use [default: nine tenths of what is free].
     #[arg(long, value_name = "GB", allow_negative_numbers = true)]
     pub memory_budget: Option<f64>,
 
     /// Certified relative gap to stop at.
-    #[arg(long, value_name = "TOL", default_value_t = 1e-3, allow_negative_numbers = true)]
+    #[arg(long, value_name = "TOL", default_value_t = Settings::default().gap, allow_negative_numbers = true)]
     pub gap: f64,
     /// Certify the recovered network, or the optimum of the sampled convex programme.
     #[arg(long, value_enum, default_value_t = CertifyArg::Network)]
     pub certify: CertifyArg,
     /// Most iterations.
-    #[arg(long, value_name = "K", default_value_t = 20_000)]
+    #[arg(long, value_name = "K", default_value_t = Settings::default().max_iterations)]
     pub max_iterations: usize,
     /// Seconds after which the best network so far is returned.
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
@@ -128,7 +129,7 @@ pub struct TrainArgs {
     #[arg(long, allow_negative_numbers = true)]
     pub rho: Option<f64>,
     /// Weight of the cone constraints [default: 0.25].
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, conflicts_with = "poster_exact", allow_negative_numbers = true)]
     pub sigma: Option<f64>,
     /// The original's iteration: no relaxation, scaling, acceleration or adaptation; rho 0.01, beta 0.001.
     #[arg(long)]
@@ -156,7 +157,7 @@ pub struct PredictArgs {
     /// The samples. A source with a test set is predicted on it.
     #[command(flatten)]
     pub source: SourceArgs,
-    /// The table has no label column.
+    /// There are no labels, or none to compare with: every column of a table is a feature.
     #[arg(long, conflicts_with = "label_column")]
     pub unlabelled: bool,
     /// Write the predictions here as CSV instead of printing them.

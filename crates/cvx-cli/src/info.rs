@@ -9,6 +9,8 @@ use cvx_admm::{FileError, Model};
 use cvx_data::{LabelColumn, Request, open};
 use cvx_model::{Dataset, FeatureKind, Labels};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 /// Most classes that are listed one by one.
@@ -17,7 +19,7 @@ const MOST_CLASSES: usize = 20;
 /// Describes a model file, or else a data source.
 pub fn run(args: &InfoArgs) -> Result<Exit> {
     let path = Path::new(&args.what);
-    let is_model = path.is_file() || path.extension().is_some_and(|ending| ending == "cvx");
+    let is_model = path.extension().is_some_and(|ending| ending == "cvx") || begins_like_a_model(path);
     let model = if is_model { Model::load(path) } else { Err(FileError::Magic { path: path.into() }) };
     match model {
         Ok(model) => print(facts(&describe_model(&model))),
@@ -34,6 +36,14 @@ pub fn run(args: &InfoArgs) -> Result<Exit> {
         Err(error) => return Err(error.into()),
     }
     Ok(Exit::Done)
+}
+
+/// A look at the first bytes: a table of any size is not read through to see that it is no model.
+fn begins_like_a_model(path: &Path) -> bool {
+    let mut start = [0; 4];
+    let read = |mut file: File| file.read_exact(&mut start);
+    // Only a file: to open a pipe would wait for its writer.
+    path.is_file() && File::open(path).and_then(read).is_ok() && start == *b"\x89CVX"
 }
 
 fn describe_model(model: &Model) -> Vec<(&'static str, String)> {

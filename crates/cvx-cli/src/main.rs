@@ -33,8 +33,7 @@ fn main() -> ExitCode {
         Ok(Exit::Done) => ExitCode::SUCCESS,
         Ok(Exit::Failed) => ExitCode::FAILURE,
         Err(error) => {
-            // One sentence with its causes; a backtrace would bury the remedy.
-            eprintln!("error: {error:#}");
+            output::complain(&error);
             ExitCode::from(2)
         }
     }

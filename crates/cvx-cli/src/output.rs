@@ -1,4 +1,4 @@
-//! What a command leaves behind: files, checked before the work, and text on stdout.
+//! What a command leaves behind: files, checked before the work, and text.
 
 use anyhow::{Context, Result};
 use std::fmt::Display;
@@ -18,4 +18,14 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 /// Prints to stdout; a reader that has seen enough (`| head`) is no error.
 pub fn print(text: impl Display) {
     let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// Prints to stderr; nobody there to read it is no error either.
+pub fn note(text: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Says on stderr what went wrong, in one sentence with its causes; a backtrace would bury the remedy.
+pub fn complain(error: &anyhow::Error) {
+    note(format_args!("error: {error:#}"));
 }

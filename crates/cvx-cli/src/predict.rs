@@ -1,8 +1,9 @@
 //! `cvx predict`.
 
 use crate::args::PredictArgs;
+use crate::output::{self, note};
 use crate::table::percent;
-use crate::{Exit, output, source};
+use crate::{Exit, source};
 use anyhow::Result;
 use cvx_admm::Model;
 use cvx_model::{accuracy, squared_loss};
@@ -14,14 +15,17 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
     if let Some(out) = &args.out {
         output::check_writable("--out", out)?;
     }
-    let split = source::load(&args.source, None, !args.unlabelled)?;
+    let split = source::load(&args.source, None, !args.unlabelled, Some(model.transform.n_inputs()))?;
     let data = split.test.unwrap_or(split.train);
     let prediction = model.predict(&data)?;
     let classes = model.classes(&prediction);
 
     let mut header: Vec<String> = classes.is_some().then(|| "class".to_string()).into_iter().collect();
     match model.task.classes() {
-        classes if classes.len() > 2 => header.extend(classes.iter().map(|class| format!("score {class}"))),
+        // A column for each class: for two of them too, where the task was chosen to be multiclass.
+        classes if classes.len() == prediction.cols() => {
+            header.extend(classes.iter().map(|class| format!("score {class}")))
+        }
         [_, positive] => header.push(format!("score {positive}")),
         _ => header.extend((0..prediction.cols()).map(|c| format!("prediction {c}"))),
     }
@@ -32,7 +36,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
         })
         .collect();
     // Before anything is written: labels that the model does not know are an error.
-    let y = match data.labels().filter(|_| !args.quiet) {
+    let y = match data.labels().filter(|_| !args.unlabelled) {
         Some(labels) => Some(model.task.encode(labels)?),
         None => None,
     };
@@ -41,17 +45,28 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
         table.write_record(row)?;
     }
     let table = table.into_inner()?;
-    match &args.out {
-        Some(out) => output::write_whole(out, &table)?,
+    let written = match &args.out {
+        Some(out) => output::write_whole(out, &table),
         // A reader that has seen enough (`| head`) is no error.
-        None => drop(std::io::stdout().write_all(&table)),
-    }
-    if let Some(y) = y {
+        None => {
+            let _ = std::io::stdout().write_all(&table);
+            Ok(())
+        }
+    };
+    if let Some(y) = y.filter(|_| !args.quiet) {
         let loss = squared_loss(&prediction, &y);
         match accuracy(&model.task, &prediction, &y) {
-            Some(accuracy) => eprintln!("{} samples: accuracy {}, loss {loss:.6}", y.rows(), percent(accuracy)),
-            None => eprintln!("{} samples: loss {loss:.6}", y.rows()),
+            Some(accuracy) => {
+                note(format_args!("{} samples: accuracy {}, loss {loss:.6}", y.rows(), percent(accuracy)))
+            }
+            None => note(format_args!("{} samples: loss {loss:.6}", y.rows())),
         }
     }
-    Ok(Exit::Done)
+    Ok(match written {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            output::complain(&error);
+            Exit::Failed
+        }
+    })
 }

@@ -1,5 +1,6 @@
 //! What is shown while a run goes on: a bar on a terminal, a line now and then elsewhere.
 
+use crate::output::note;
 use cvx_admm::{Flow, Iteration, Observer, Summary};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::VecDeque;
@@ -58,7 +59,7 @@ impl Progress {
 
     fn say(&self, text: &str) {
         if !self.quiet {
-            self.bar.suspend(|| eprintln!("{text}"));
+            self.bar.suspend(|| note(text));
         }
     }
 

@@ -5,8 +5,8 @@ use anyhow::{Context, Result};
 use cvx_data::{LabelColumn, Request, open};
 use cvx_model::DataSplit;
 
-/// Reads the samples that the arguments ask for.
-pub fn load(args: &SourceArgs, test: Option<&str>, labelled: bool) -> Result<DataSplit> {
+/// Reads the samples that the arguments ask for; `n_features` is what a model expects, where there is one.
+pub fn load(args: &SourceArgs, test: Option<&str>, labelled: bool, n_features: Option<usize>) -> Result<DataSplit> {
     let request = Request {
         test: test.map(str::to_string),
         label_column: match (&args.label_column, labelled) {
@@ -14,6 +14,7 @@ pub fn load(args: &SourceArgs, test: Option<&str>, labelled: bool) -> Result<Dat
             (None, true) => LabelColumn::Auto,
             (None, false) => LabelColumn::Absent,
         },
+        n_features,
         ..Request::default()
     };
     let mut split = open(&args.data, &request)?;

@@ -1,7 +1,13 @@
 //! Tables on stdout.
 
 use comfy_table::{Table, presets};
-use cvx_admm::{Certify, Scores, Settings, Solution, Status};
+use cvx_admm::{Certify, Scores, Settings, Solution, SolverKind, Status};
+
+/// Relative difference that rounding explains: what is closer than this is equal.
+const ROUNDING: f64 = 1e-12;
+
+/// Relative residual of an exact u-update from which on it is worth a row.
+const LOUD_RESIDUAL: f64 = 1e-2;
 
 /// A two-column table.
 pub fn facts<S: AsRef<str>>(rows: &[(S, String)]) -> String {
@@ -53,6 +59,12 @@ pub fn closing(solution: &Solution, settings: &Settings) -> String {
             solution.cone_violation
         ),
     ));
+    // An iterative solver is as exact as it was asked to be.
+    let exact = solution.summary.solver != SolverKind::Cg;
+    if let Some(residual) = solution.info.linear_residual.filter(|&residual| exact && residual > LOUD_RESIDUAL) {
+        let text = format!("{residual:.1e}: the u-update is inexact; --precision f64 may take fewer iterations");
+        rows.push(("linear residual", text));
+    }
     rows.push(("seconds", phases));
     let mut text = facts(&rows);
     text.push('\n');
@@ -66,9 +78,13 @@ pub fn closing(solution: &Solution, settings: &Settings) -> String {
 /// What the certificate says, in words; it speaks of the sampled programme, never of all networks.
 fn meaning(solution: &Solution, settings: &Settings) -> String {
     let objective = &solution.objective;
+    let (above, rounding) = (objective.network - objective.dual_bound, ROUNDING * objective.dual_bound);
     match settings.certify {
-        Certify::Network if objective.network <= objective.dual_bound => {
+        Certify::Network if above < -rounding => {
             "This network is better than every point of the convex programme over the sampled patterns.".to_string()
+        }
+        Certify::Network if above <= rounding => {
+            "This network attains the optimum of the convex programme over the sampled patterns.".to_string()
         }
         Certify::Network => format!(
             "This network is within {} of, or better than, the best point of the convex programme over the sampled \
@@ -76,8 +92,10 @@ fn meaning(solution: &Solution, settings: &Settings) -> String {
             percent(objective.relative_gap)
         ),
         Certify::Sampled if solution.status == Status::Optimal => format!(
-            "The optimum of the convex programme over the sampled patterns lies between the dual bound and the \
-             sampled primal, {:.1e} apart.",
+            "The optimum of the convex programme over the sampled patterns lies between the dual bound and the {}, \
+             {:.1e} apart.",
+            // No row shows a sampled primal that is not better than the zero network.
+            objective.sampled_primal.map_or("objective of the zero network", |_| "sampled primal"),
             objective.relative_gap
         ),
         Certify::Sampled => {

@@ -3,7 +3,7 @@
 use crate::Exit;
 use crate::args::{CertifyArg, NormalizeArg, PrecisionArg, SolverArg, TaskArg, TrainArgs};
 use crate::json::Report;
-use crate::output::{check_writable, print, write_whole};
+use crate::output::{check_writable, complain, print, write_whole};
 use crate::progress::Progress;
 use crate::{source, table};
 use anyhow::{Context, Result, bail};
@@ -22,7 +22,7 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
             check_writable(option, path)?;
         }
     }
-    let split = source::load(&args.source, args.test.as_deref(), true)?;
+    let split = source::load(&args.source, args.test.as_deref(), true, None)?;
     let stop = StopToken::new();
     stop_on_interrupt(&stop)?;
 
@@ -30,20 +30,20 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
     let solution = train_with(&split.train, split.test.as_ref(), &settings, None, &stop, &mut progress)?;
     progress.finish();
 
-    // First what cannot be had again, then what is nice to see.
-    if let Some(path) = &args.model {
-        solution.model.save(path)?;
-    }
-    if let Some(path) = &args.json {
-        write_whole(path, &Report::new(&solution, settings.precision, settings.seed).to_json()?)?;
-    }
+    // First what cannot be had again, then what is nice to see; none of them is lost with another.
+    let saved = args.model.as_deref().map(|path| Ok(solution.model.save(path)?));
+    let report = || Report::new(&solution, settings.precision, settings.seed).to_json();
+    let reported = args.json.as_deref().map(|path| write_whole(path, &report()?));
     if !args.quiet {
         print(table::closing(&solution, &settings));
-        if let Some(path) = &args.model {
+        if let (Some(path), Some(Ok(()))) = (&args.model, &saved) {
             print(format!("The model is in {}; `cvx verify` checks it against the data.", path.display()));
         }
     }
-    Ok(if solution.status == Status::NumericalError { Exit::Failed } else { Exit::Done })
+    let failures: Vec<anyhow::Error> = [saved, reported].into_iter().flatten().filter_map(Result::err).collect();
+    failures.iter().for_each(complain);
+    let failed = !failures.is_empty() || solution.status == Status::NumericalError;
+    Ok(if failed { Exit::Failed } else { Exit::Done })
 }
 
 /// The first interrupt ends the run with its best network, the second ends the program.

@@ -22,21 +22,21 @@ pub(crate) fn recognises(folder: &Folder) -> bool {
 }
 
 /// Reads `data_batch_*.bin`, and `test_batch.bin` where there is one; pixels become numbers in [0, 1].
+///
+/// A test batch alone makes the samples of the split: whoever only predicts needs no more.
 pub(crate) fn read(folder: &Folder, max_bytes: u64) -> Result<DataSplit, DataError> {
     let names = match folder.find("batches.meta.txt") {
         Some(path) => class_names(&path, max_bytes)?,
         None => CLASSES.map(String::from).to_vec(),
     };
-    let train = batches(folder);
-    if train.is_empty() {
-        return Err(folder.missing("data_batch_1.bin"));
-    }
+    let (train, test) = match (batches(folder), folder.find("test_batch.bin")) {
+        (train, None) if train.is_empty() => return Err(folder.missing("data_batch_1.bin or test_batch.bin")),
+        (train, Some(test)) if train.is_empty() => (vec![test], None),
+        split => split,
+    };
     Ok(DataSplit {
         train: read_batches(folder, &train, &names, max_bytes)?,
-        test: match folder.find("test_batch.bin") {
-            Some(path) => Some(read_batches(folder, &[path], &names, max_bytes)?),
-            None => None,
-        },
+        test: test.map(|path| read_batches(folder, &[path], &names, max_bytes)).transpose()?,
     })
 }
 

@@ -117,8 +117,9 @@ impl<'a> Table<'a> {
                 }
                 self.labels.push(text, start);
             } else {
-                match text.parse() {
-                    Ok(value) => self.values.push(value),
+                match text.parse::<f64>() {
+                    Ok(value) if value.is_finite() => self.values.push(value),
+                    Ok(_) => return Err(self.bad_text(start, column, field, "a finite number")),
                     Err(_) => return Err(self.bad_text(start, column, field, "a number")),
                 }
             }
@@ -131,17 +132,25 @@ impl<'a> Table<'a> {
         if self.n_samples == 0 {
             return Err(DataError::Empty { path: self.path.to_owned(), what: "samples" });
         }
-        let labels = match self.label {
-            Some(column) => Some(
-                std::mem::take(&mut self.labels)
-                    .finish(like)
-                    .map_err(|error| self.bad_text(error.place, column, error.text.as_bytes(), "a number"))?,
-            ),
-            None => None,
-        };
+        let texts = std::mem::take(&mut self.labels);
+        let labels = self.label.map(|column| self.finish_labels(texts, column, like)).transpose()?;
         let n_features = self.n_columns - usize::from(labels.is_some());
         Dataset::new(n_features, self.values, labels, FeatureKind::Table)
             .map_err(|error| DataError::Unusable { path: self.path.to_owned(), error })
+    }
+
+    fn finish_labels(&self, texts: TextLabels, column: usize, like: Option<&Labels>) -> Result<Labels, DataError> {
+        let non_finite = texts.first_non_finite();
+        let labels = texts
+            .finish(like)
+            .map_err(|error| self.bad_text(error.place, column, error.text.as_bytes(), "a number"))?;
+        match (&labels, non_finite) {
+            // Among names, a text like `nan` or `inf` is one of them.
+            (Labels::Numbers { .. }, Some((text, place))) => {
+                Err(self.bad_text(place, column, text.as_bytes(), "a finite number"))
+            }
+            _ => Ok(labels),
+        }
     }
 
     fn bad_text(&self, start: u64, column: usize, text: &[u8], expected: &'static str) -> DataError {

@@ -221,7 +221,8 @@ pub enum DataError {
         /// The number there is.
         found: usize,
     },
-    /// The values were read, but make no data set: a NaN, an infinity, no feature, a setting out of range.
+    /// The values were read, but make no data set: no feature, a setting out of range, a NaN or an infinity (in a
+    /// table those are a [`BadText`](DataError::BadText)).
     #[error("{}: the data cannot be used", path.display())]
     Unusable {
         /// The file.

@@ -33,6 +33,11 @@ impl TextLabels {
         self.index.push(index);
     }
 
+    /// The first text that is a number but not a finite one, and its place.
+    pub(crate) fn first_non_finite(&self) -> Option<(String, u64)> {
+        self.texts.iter().find(|(text, _)| text.parse().is_ok_and(|value: f64| !value.is_finite())).cloned()
+    }
+
     /// Numbers where every text is one, otherwise names in alphabetical order.
     ///
     /// The labels of a test set become what those of the training set are (`like`): numbers stay numbers, and

@@ -11,7 +11,7 @@ use crate::error::{DataError, excerpt};
 /// Reads one file into a dense data set.
 ///
 /// The number of features is the largest index, or `n_features` where that is given and larger: the last
-/// features of a training set need not occur in its test set.
+/// features of a training set need not occur in the samples to test or to predict.
 pub(crate) fn read(path: &Path, max_bytes: u64, n_features: Option<usize>) -> Result<Dataset, DataError> {
     let mut lines = BufReader::new(Bytes::open(path, max_bytes)?);
     let mut labels = Vec::new();

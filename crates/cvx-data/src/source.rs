@@ -39,6 +39,9 @@ pub struct Request {
     pub label_column: LabelColumn,
     /// Seed of the samples of `planted`.
     pub seed: u64,
+    /// Features that a sparse file (LIBSVM) has at least, where more are known than occur in it: those of a model that
+    /// is to predict on it. Other formats ignore it.
+    pub n_features: Option<usize>,
     /// The most bytes that a compressed file may unpack to, or the dense form of a sparse file may take: beyond it
     /// the file is refused before memory is asked for. 16 GiB by default.
     pub max_bytes: u64,
@@ -46,7 +49,7 @@ pub struct Request {
 
 impl Default for Request {
     fn default() -> Self {
-        Request { test: None, label_column: LabelColumn::Auto, seed: 0, max_bytes: MAX_BYTES }
+        Request { test: None, label_column: LabelColumn::Auto, seed: 0, n_features: None, max_bytes: MAX_BYTES }
     }
 }
 
@@ -55,7 +58,7 @@ impl Default for Request {
 /// | `source` | samples | labels |
 /// |---|---|---|
 /// | `planted`, `planted:NxD` | drawn, see [`Planted`] | 0 and 1 |
-/// | folder with `data_batch_*.bin`, `test_batch.bin` | CIFAR-10 images, 3 x 32 x 32, in \[0, 1\] | names from `batches.meta.txt` or the standard ten |
+/// | folder with `data_batch_*.bin`, `test_batch.bin` or one of them | CIFAR-10 images, 3 x 32 x 32, in \[0, 1\] | names from `batches.meta.txt` or the standard ten |
 /// | folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-..` (also `.idx3-`) | images, in \[0, 1\] | codes |
 /// | `.npz` | `x_train`, `x_test` (or `X_train`, `X`, `x`); 2 axes, or 3 and 4 for images, channel first | `y_train`, `y_test` (or `y`): numbers, n or n x C, or text |
 /// | `.npy` | one array, as above | none |
@@ -147,7 +150,7 @@ impl Kind {
             Kind::Npz => return npz::read(path, max_bytes, like),
             Kind::Npy => npz::read_features(path, max_bytes)?,
             Kind::Csv => csv_table::read(path, &request.label_column, max_bytes, like)?,
-            Kind::Libsvm => libsvm::read(path, max_bytes, train.map(Dataset::n_features))?,
+            Kind::Libsvm => libsvm::read(path, max_bytes, train.map(Dataset::n_features).or(request.n_features))?,
         };
         Ok(DataSplit { train, test: None })
     }

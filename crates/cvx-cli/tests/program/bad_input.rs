@@ -52,9 +52,10 @@ fn r1_numbers_that_are_not_finite() {
     let lab = Lab::new();
     for bad in ["nan", "NaN", "inf", "-inf", "1e999"] {
         lab.write("t.csv", format!("a,b,label\n1,2,x\n3,{bad},y\n"));
-        lab.refused("train --data t.csv", &["t.csv", "row 1, column 1", "remove or replace it"]);
+        let place = "t.csv line 3, column 2 ('b')";
+        lab.refused("train --data t.csv", &[place, "is not a finite number", "correct or remove it"]);
         lab.write("t.csv", format!("a,b,label\n1,2,0.5\n3,4,{bad}\n5,6,0.25\n"));
-        lab.refused("train --data t.csv", &["t.csv", "y is not a finite number", "row 1"]);
+        lab.refused("train --data t.csv", &["t.csv line 3, column 3 ('label')", "is not a finite number"]);
     }
     // A number of 64 bits that 32 bits do not hold.
     lab.write("t.csv", "a,b,label\n1,2,x\n3,1e39,y\n");
@@ -62,6 +63,17 @@ fn r1_numbers_that_are_not_finite() {
     lab.done("train --data t.csv --normalize none --precision f64");
     let report = lab.report("train --data t.csv");
     assert_eq!(report["status"], "Optimal", "normalised, the same number fits");
+}
+
+/// What `cvx info` takes for data is never read whole only to see that it is no model.
+#[cfg(unix)]
+#[test]
+fn f8_a_file_larger_than_the_memory() {
+    let lab = Lab::new();
+    let file = std::fs::File::create(lab.path("huge.npy")).unwrap();
+    file.set_len(1 << 42).unwrap();
+    let run = lab.cvx("info huge.npy");
+    assert!(run.code == Some(2) && run.stderr.contains("it is not a NumPy array"), "{}", run.stderr);
 }
 
 #[test]
@@ -169,6 +181,7 @@ fn r2_arguments_that_are_none() {
         ("train --patterns many", "--patterns"),
         ("train --seed -1", "-1"),
         ("train --beta 1 --beta-fraction 0.1", "cannot be used with"),
+        ("train --sigma 1 --poster-exact", "cannot be used with"),
         ("train --betta 1", "--beta"),
         ("predict", "<MODEL>"),
         ("trian", "train"),
@@ -264,6 +277,7 @@ fn r3_samples_that_do_not_fit_the_model() {
     lab.write("cow.csv", "a,b,c,label\n1,2,3,cow\n");
     lab.refused("predict m.cvx --data cow.csv --out p.csv", &["'cow'", "cat, dog"]);
     lab.refused("predict m.cvx --data cow.csv", &["'cow'", "cat, dog"]);
+    lab.refused("predict m.cvx --data cow.csv --quiet", &["'cow'", "cat, dog"]);
     lab.refused("verify m.cvx --data cow.csv", &["'cow'", "cat, dog"]);
     lab.refused("train --data t.csv --test cow.csv --model n.cvx", &["test samples", "'cow'", "cat, dog"]);
     lab.refused("train --data planted --test t.csv", &["planted", "leave the test source out"]);

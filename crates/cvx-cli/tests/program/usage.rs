@@ -146,6 +146,50 @@ fn three_classes_go_all_the_way() {
     assert_eq!((two["n_targets"].as_u64(), two["n_samples"].as_u64()), (Some(1), Some(expected as u64)));
 }
 
+/// Asked to be multiclass, two classes have a score each.
+#[test]
+fn two_classes_one_against_the_rest() {
+    let lab = Lab::new();
+    lab.write("t.csv", cats_and_dogs(60, 1));
+    lab.done("train --data t.csv --task multiclass --patterns 10 --quiet --model m.cvx");
+    let predicted = lab.done("predict m.cvx --data t.csv").stdout;
+    let (header, rows) = fields(&predicted);
+    assert_eq!((header, rows.len()), (vec!["class", "score cat", "score dog"], 60));
+    for row in &rows {
+        let [cat, dog] = [1, 2].map(|column| row[column].parse::<f64>().unwrap());
+        assert_eq!(row[0], if dog > cat { "dog" } else { "cat" });
+    }
+}
+
+/// The last features of a sparse file need not occur in another one.
+#[test]
+fn a_sparse_file_is_read_as_wide_as_the_model() {
+    let lab = Lab::new();
+    let rows = |width: usize| {
+        let mut next = numbers(4);
+        let mut text = String::new();
+        for row in 0..40 {
+            let entries: Vec<String> = (1..=width).map(|index| format!("{index}:{}", next())).collect();
+            text.push_str(&format!("{} {}\n", row % 2, entries.join(" ")));
+        }
+        text
+    };
+    lab.write("t.svm", rows(3));
+    lab.done("train --data t.svm --patterns 10 --quiet --model m.cvx");
+    lab.done("verify m.cvx --data t.svm");
+    lab.write("narrow.svm", rows(2));
+    assert!(lab.done("predict m.cvx --data narrow.svm").stderr.starts_with("40 samples: accuracy "));
+    lab.refused("verify m.cvx --data narrow.svm", &["the 40 samples that the model was trained on"]);
+    lab.write("wide.svm", rows(4));
+    for command in ["predict", "verify"] {
+        lab.refused(&format!("{command} m.cvx --data wide.svm"), &["expected 3 features", "found 4"]);
+    }
+    // Labels of no class of the model are nothing to it when it is not to be scored.
+    lab.write("strange.svm", "7 1:0.5\n8 2:0.5\n");
+    let run = lab.done("predict m.cvx --data strange.svm --unlabelled");
+    assert_eq!((run.stdout.lines().count(), run.stderr.as_str()), (3, ""));
+}
+
 #[test]
 fn a_class_name_with_a_comma_is_quoted_in_every_output() {
     let lab = Lab::new();
@@ -202,6 +246,20 @@ fn m1_a_large_beta_gives_the_zero_network_at_once() {
     let majority = if 2 * dogs > 43 { "dog" } else { "cat" };
     let printed = lab.done("predict m.cvx --data t.csv").stdout;
     assert!(fields(&printed).1.iter().all(|row| row[0] == majority));
+}
+
+/// To be as good as the optimum is not to be better, although rounding puts the bound on either side.
+#[test]
+fn m1_the_table_says_that_the_zero_network_attains_the_optimum() {
+    let lab = Lab::new();
+    for seed in 0..8 {
+        lab.write("t.csv", table(50 + seed, seed as u64, |[a, b, _]| (3.0 + 10.0 * a * b).to_string()));
+        let printed = lab.done("train --data t.csv --beta-fraction 1.5").stdout;
+        assert!(printed.contains("This network attains the optimum of the convex programme"), "{printed}");
+        let printed = lab.done("train --data t.csv --beta-fraction 1.5 --certify sampled").stdout;
+        assert!(printed.contains("between the dual bound and the objective of the zero network"), "{printed}");
+        assert!(!printed.contains("sampled primal"), "there is no such row: {printed}");
+    }
 }
 
 #[test]
@@ -333,4 +391,54 @@ fn a_reader_that_leaves_early_is_no_error() {
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), stderr.contains("panicked")), (Some(0), false), "cvx {arguments}: {stderr}");
     }
+}
+
+/// `cvx .. 2>&1 | head -1`
+#[test]
+fn nobody_to_read_stderr_is_no_error() {
+    let lab = Lab::new();
+    lab.write("t.csv", cats_and_dogs(60, 1));
+    for (arguments, code) in [
+        ("train --data t.csv --patterns 5 --model m.cvx", 0),
+        ("predict m.cvx --data t.csv --out p.csv", 0),
+        ("info missing.csv", 2),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(PROGRAM);
+        command.current_dir(lab.path("")).args(arguments.split_whitespace());
+        let status = command.stdout(Stdio::null()).stderr(writer).status().unwrap();
+        assert_eq!(status.code(), Some(code), "cvx {arguments}");
+    }
+    lab.done("verify m.cvx --data t.csv");
+    assert_eq!(lab.read("p.csv").lines().count(), 61);
+}
+
+/// Nothing that a run leaves behind is lost with something else that cannot be written.
+#[cfg(target_os = "linux")]
+#[test]
+fn f2_an_output_that_fails_fails_alone() {
+    let lab = Lab::new();
+    lab.write("t.csv", cats_and_dogs(60, 1));
+    // By way of a link, so that a device cannot be lost to a test.
+    std::os::unix::fs::symlink("/dev/full", lab.path("full")).unwrap();
+    let train = "train --data t.csv --patterns 5";
+    let failed = |arguments: &str| {
+        let run = lab.cvx(arguments);
+        assert_eq!(run.code, Some(1), "cvx {arguments}\n{}{}", run.stdout, run.stderr);
+        let errors = run.stderr.lines().filter(|line| line.starts_with("error: full: cannot be written: ")).count();
+        (run, errors)
+    };
+
+    let (run, errors) = failed(&format!("{train} --model full --json r.json"));
+    assert_eq!((errors, lab.json("r.json")["status"].as_str()), (1, Some("Optimal")));
+    assert!(run.stdout.contains("network objective") && !run.stdout.contains("The model is in"), "{}", run.stdout);
+
+    let (run, errors) = failed(&format!("{train} --model m.cvx --json full"));
+    assert!(errors == 1 && run.stdout.contains("The model is in m.cvx"), "{}", run.stdout);
+    assert_eq!(failed(&format!("{train} --model full --json full")).1, 2);
+
+    let (run, errors) = failed("predict m.cvx --data t.csv --out full");
+    assert!(errors == 1 && run.stderr.starts_with("60 samples: accuracy "), "{}", run.stderr);
+    assert!(lab.path("full").is_symlink());
 }

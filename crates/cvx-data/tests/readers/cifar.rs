@@ -1,9 +1,9 @@
 //! CIFAR-10 folders.
 
-use cvx_data::DataError;
+use cvx_data::{DataError, Request, open};
 use cvx_model::FeatureKind;
 
-use crate::lab::{Lab, cifar_record, class_names};
+use crate::lab::{Lab, cifar_record, class_names, text};
 
 #[test]
 fn batches_are_read_in_order_plain_and_gz() {
@@ -65,11 +65,28 @@ fn f8_truncated_cifar_names_file_and_offset() {
 }
 
 #[test]
-fn r3_test_batch_alone_is_no_training_set() {
-    let lab = Lab::new();
-    lab.write("test_batch.bin", cifar_record(1, 0));
-    let error = lab.read_folder().unwrap_err();
-    assert!(matches!(error, DataError::MissingFile { .. }), "{error}");
+fn test_batch_alone_makes_the_samples() {
+    for name in ["test_batch.bin", "test_batch.bin.gz"] {
+        let lab = Lab::new();
+        lab.write(name, cifar_record(1, 40));
+        let split = lab.read_folder().unwrap();
+        assert_eq!((class_names(&split.train), split.train.row(0)[0]), (vec!["automobile".into()], 40.0 / 255.0));
+        assert_eq!(split.test, None);
+    }
+}
+
+#[test]
+fn r3_no_batch_at_all() {
+    let (train, test) = (Lab::new(), Lab::new());
+    train.write("data_batch_1.bin", cifar_record(1, 0));
+    test.write("batches.meta.txt", "owl\n");
+    let request = Request { test: Some(text(&test.path(""))), ..Request::default() };
+    let error = open(&text(&train.path("")), &request).unwrap_err();
+    assert!(
+        matches!(&error, DataError::MissingFile { expected, .. } if expected == "data_batch_1.bin or test_batch.bin"),
+        "{error}"
+    );
+    assert!(matches!(test.read_folder().unwrap_err(), DataError::MissingFile { .. }));
 }
 
 #[test]

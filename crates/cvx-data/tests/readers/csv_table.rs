@@ -125,15 +125,21 @@ fn missing_label_is_an_error() {
 }
 
 #[test]
-fn r1_nan_and_infinity_name_row_and_column() {
+fn r1_nan_and_infinity_name_line_and_column() {
     for text in ["nan", "inf", "-Infinity", "1e999"] {
-        let error = Lab::new().read("t.csv", format!("a,b,y\n1,2,0\n1,{text},0\n")).unwrap_err();
-        let non_finite = ModelError::NonFinite { what: "x", row: 1, column: 1 };
-        assert!(matches!(&error, DataError::Unusable { error, .. } if *error == non_finite), "{error}");
-        assert!(message(&error).contains("t.csv") && message(&error).contains("row 1, column 1"));
-        let error = Lab::new().read("t.csv", format!("1,2,0\n1,2,{text}\n")).unwrap_err();
-        assert!(matches!(error, DataError::Unusable { error: ModelError::NonFinite { what: "y", .. }, .. }));
+        // The label comes first, and there is a blank line: neither may shift what is named.
+        for (content, place) in [
+            (format!("y,a,b\n0,1,2\n\n0,1,{text}\n"), "line 4, column 3 ('b')"),
+            (format!("0,1,2\n0,{text},2\n"), "line 2, column 2"),
+            (format!("a,b,y\n1,2,0\n1,2,{text}\n"), "line 3, column 3 ('y')"),
+        ] {
+            let message = message(&Lab::new().read("t.csv", content).unwrap_err());
+            let expected = format!("t.csv {place}: '{text}' is not a finite number: correct or remove it");
+            assert!(message.ends_with(&expected), "{message}");
+        }
     }
+    let train = Lab::new().read("t.csv", "1,nan\n2,cat\n").unwrap().train;
+    assert_eq!(class_names(&train), ["nan", "cat"], "a name among names");
 }
 
 #[test]

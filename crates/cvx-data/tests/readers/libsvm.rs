@@ -31,6 +31,19 @@ fn test_set_may_lack_the_last_features_but_not_have_more() {
 }
 
 #[test]
+fn features_that_are_known_of_need_not_occur() {
+    let lab = Lab::new();
+    let read = |content: &str, n_features, test: Option<String>| {
+        let request = Request { n_features: Some(n_features), test, ..Request::default() };
+        open(&lab.write("t.svm", content), &request).unwrap()
+    };
+    assert_eq!(read("1 1:2\n", 3, None).train.values(), [2.0, 0.0, 0.0]);
+    assert_eq!(read("1 4:2\n", 3, None).train.n_features(), 4, "at least, not at most");
+    let test = lab.write("test.svm", "1 1:1\n");
+    assert_eq!(read("1 4:2\n", 3, Some(test)).test.unwrap().n_features(), 4);
+}
+
+#[test]
 fn f8_bad_entries_name_line_place_and_text() {
     let cases = [
         ("1 1:1\nx 1:1\n", 2, "label", "x"),
