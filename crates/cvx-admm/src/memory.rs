@@ -62,14 +62,14 @@ mod tests {
     }
 
     #[test]
-    fn auto_takes_cholesky_while_it_fits_and_cg_beyond() {
+    fn auto_takes_cholesky_while_it_fits_and_gram_pcg_beyond() {
         let (kind, bytes) = choose_solver(SolverChoice::Auto, &shape(10_000), BASE, 4 << 30).unwrap();
         assert_eq!(kind, SolverKind::Cholesky);
         assert!((1 << 30..5 << 29).contains(&bytes), "{bytes}");
         let base = base_bytes(&shape(10_000), 2000, 10);
         assert!((1 << 29..5 << 28).contains(&base), "{base}");
         let (kind, _) = choose_solver(SolverChoice::Auto, &shape(50_000), BASE, 8 << 30).unwrap();
-        assert_eq!(kind, SolverKind::Cg);
+        assert_eq!(kind, SolverKind::GramPcg);
     }
 
     #[test]

@@ -309,7 +309,7 @@ fn e8_a_run_beyond_the_memory_budget_is_refused_with_its_bytes() {
     match with(fitting - 1, kind(SolverKind::Cholesky)) {
         Err(TrainError::Memory { solver, needed, budget, fits }) => {
             assert_eq!((solver, needed, budget), (SolverKind::Cholesky, fitting, fitting - 1));
-            assert_eq!(fits, Some(SolverKind::Cg));
+            assert_eq!(fits, Some(SolverKind::GramPcg));
         }
         other => panic!("{:?}", other.map(|solution| solution.status)),
     }
@@ -320,8 +320,8 @@ fn e8_a_run_beyond_the_memory_budget_is_refused_with_its_bytes() {
     }
     // Auto takes what fits, and says so.
     let smaller = with(fitting - 1, SolverChoice::Auto).unwrap();
-    assert_eq!(smaller.summary.solver, SolverKind::Cg);
-    assert_eq!(smaller.model.provenance.solver, "cg");
+    assert_eq!(smaller.summary.solver, SolverKind::GramPcg);
+    assert_eq!(smaller.model.provenance.solver, "gram-pcg");
     assert!(smaller.summary.memory_bytes < fitting);
 }
 

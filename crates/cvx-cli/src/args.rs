@@ -201,6 +201,8 @@ pub enum SolverArg {
     Cholesky,
     CholeskyDense,
     Cg,
+    JacobiPcg,
+    GramPcg,
 }
 
 /// `--precision`.

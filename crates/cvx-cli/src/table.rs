@@ -1,7 +1,7 @@
 //! Tables on stdout.
 
 use comfy_table::{Table, presets};
-use cvx_admm::{Certify, Scores, Settings, Solution, SolverKind, Status};
+use cvx_admm::{Certify, Scores, Settings, Solution, Status};
 
 /// Relative difference that rounding explains: what is closer than this is equal.
 const ROUNDING: f64 = 1e-12;
@@ -60,7 +60,7 @@ pub fn closing(solution: &Solution, settings: &Settings) -> String {
         ),
     ));
     // An iterative solver is as exact as it was asked to be.
-    let exact = solution.summary.solver != SolverKind::Cg;
+    let exact = solution.summary.solver.is_direct();
     if let Some(residual) = solution.info.linear_residual.filter(|&residual| exact && residual > LOUD_RESIDUAL) {
         let text = format!("{residual:.1e}: the u-update is inexact; --precision f64 may take fewer iterations");
         rows.push(("linear residual", text));

@@ -73,6 +73,8 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
             SolverArg::Cholesky => SolverChoice::Kind(SolverKind::Cholesky),
             SolverArg::CholeskyDense => SolverChoice::Kind(SolverKind::CholeskyDense),
             SolverArg::Cg => SolverChoice::Kind(SolverKind::Cg),
+            SolverArg::JacobiPcg => SolverChoice::Kind(SolverKind::JacobiPcg),
+            SolverArg::GramPcg => SolverChoice::Kind(SolverKind::GramPcg),
         },
         device: args.device,
         precision: match args.precision {

@@ -138,6 +138,8 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn scale(&self, alpha: f64, x: &mut Self::Matrix) -> Result<(), LinalgError>;
     /// `y = alpha x + beta y`.
     fn axpby(&self, alpha: f64, x: &Self::Matrix, beta: f64, y: &mut Self::Matrix) -> Result<(), LinalgError>;
+    /// `out = x o y`, entry by entry.
+    fn hadamard(&self, x: &Self::Matrix, y: &Self::Matrix, out: &mut Self::Matrix) -> Result<(), LinalgError>;
     /// Sum of the entrywise products.
     fn dot(&self, x: &Self::Matrix, y: &Self::Matrix) -> Result<f64, LinalgError>;
     /// Euclidean norm of all entries.
@@ -173,7 +175,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
     // ---- masks --------------------------------------------------------------------------------------------------
 
     /// `out_c = sum_i d_i o (t_{c,i}^+ - t_{c,i}^-)`: the signed, masked sum over blocks (`t`: n x 2PC, `out`: n x C).
-    /// Without a mask every d_i is 1, and P is `t.cols() / 2 / out.cols()`.
+    /// With a mask, `t` may also be n x PC: `out_c = sum_i d_i o t_{c,i}`. Without a mask every d_i is 1, and P is `t.cols() / 2 / out.cols()`.
     fn masked_row_sum(
         &self,
         mask: Option<&Self::Mask>,

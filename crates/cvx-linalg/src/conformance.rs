@@ -12,7 +12,7 @@ use crate::mask::BitMask;
 macro_rules! conformance_tests {
     ($name:ident, $backend:expr) => {
         $crate::conformance_tests!(@each $name, $backend,
-            memory, conversion, upload_refuses_non_finite, gemm, weighted_gram, scale, axpby, dot_and_norms, cholesky, solve,
+            memory, conversion, upload_refuses_non_finite, gemm, weighted_gram, scale, axpby, hadamard, dot_and_norms, cholesky, solve,
             masked_gram, shifted_lower, masked_row_sum, masked_broadcast, sign_flip, add_pairs, positive_part,
             group_soft_threshold, slack_step, wrong_shapes_are_errors, stop_requests_are_errors);
     };
@@ -180,6 +180,14 @@ pub fn axpby<B: Backend>(backend: &B) {
     assert_close(backend, &out, &x, 1);
 }
 
+/// `hadamard`.
+pub fn hadamard<B: Backend>(backend: &B) {
+    let (x, y) = (filled(300, 130, 1), filled(300, 130, 2));
+    let mut out = backend.zeros(300, 130).expect("zeros");
+    backend.hadamard(&upload(backend, &x), &upload(backend, &y), &mut out).expect("hadamard");
+    assert_close(backend, &out, &HostMatrix::from_fn(300, 130, |i, j| x[(i, j)] * y[(i, j)]), 1);
+}
+
 /// `dot`, `norm`, `column_norms`, with f64 sums and without overflow.
 pub fn dot_and_norms<B: Backend>(backend: &B) {
     let (x, y) = (filled(1000, 41, 1), filled(1000, 41, 2));
@@ -303,6 +311,12 @@ pub fn masked_row_sum<B: Backend>(backend: &B) {
             });
             assert_close(backend, &out, &expected, 2 * patterns);
         }
+        let (t, mut out) = (filled(n, patterns * targets, 2), backend.zeros(n, targets).expect("zeros"));
+        backend.masked_row_sum(Some(&device_mask), &upload(backend, &t), &mut out).expect("one sign");
+        let expected = HostMatrix::from_fn(n, targets, |a, c| {
+            (0..patterns).map(|i| bit(&mask, a, i) * t[(a, c * patterns + i)]).sum()
+        });
+        assert_close(backend, &out, &expected, patterns);
     }
 }
 

@@ -95,7 +95,7 @@ pub struct LinearInfo {
     pub status: LinearStatus,
     /// Inner iterations; 0 for a direct solver.
     pub iterations: usize,
-    /// True relative residual ||b - A u|| / ||b||; `None` for a direct solver, whose accuracy is that of its factors.
+    /// True relative residual of the system that was iterated on, for A itself ||b - A u|| / ||b||; `None` for a direct solver, whose accuracy is that of its factors.
     pub relative_residual: Option<f64>,
 }
 

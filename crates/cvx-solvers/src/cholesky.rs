@@ -1,8 +1,9 @@
 //! The exact u-update at any P: one d x d and one n x n factor (docs/math.md, section 3).
 
+use crate::gram::GramFactor;
 use cvx_linalg::{
-    Backend, Half, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedSystem, Shape, SolverFlops,
-    SystemRhs, SystemSolution, Transpose,
+    Backend, Half, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedSystem, Shape, SolverFlops, SystemRhs,
+    SystemSolution, Transpose,
 };
 
 /// Direct solver by the reduced n x n kernel.
@@ -57,32 +58,24 @@ impl<B: Backend> Default for Cholesky<B> {
 impl<B: Backend> Factors<B> {
     fn new(system: &dyn MaskedSystem<B>) -> Result<Self, LinalgError> {
         let blocks = system.blocks();
-        let (backend, wide) = (blocks.backend, blocks.backend.wide());
+        let backend = blocks.backend;
         let (d, n) = (blocks.xt.rows(), blocks.xt.cols());
-
-        // M = L L' in f64.
-        let mut m = wide.zeros(d, d)?;
-        wide.weighted_gram(blocks.xt_wide, blocks.row_scale_squared, 1.0, &mut m)?;
-        wide.cholesky(&mut m)?;
+        let gram = GramFactor::new(&blocks)?;
+        let wide = &gram.wide;
 
         // V = L^-1 X' gives K = V'V, symmetric by construction; L^-T V is W.
         let mut v_wide = wide.zeros(d, n)?;
         wide.copy(blocks.xt_wide, &mut v_wide)?;
-        wide.solve(&m, Half::Lower, &mut v_wide)?;
+        wide.solve(&gram.l, Half::Lower, &mut v_wide)?;
         let mut v = backend.zeros(d, n)?;
         backend.narrow(&v_wide, &mut v)?;
         let (mut kernel, mut diagonal) = (backend.zeros(n, n)?, backend.zeros(n, 1)?);
         backend.masked_gram(&v, blocks.mask, &mut kernel, &mut diagonal)?;
-        wide.solve(&m, Half::Upper, &mut v_wide)?;
+        wide.solve(&gram.l, Half::Upper, &mut v_wide)?;
         let mut w = v;
         backend.narrow(&v_wide, &mut w)?;
         drop(v_wide);
-
-        let identity = HostMatrix::from_fn(d, d, |i, j| f64::from(u8::from(i == j)));
-        let mut inverse = wide.upload(&identity)?;
-        wide.solve(&m, Half::Both, &mut inverse)?;
-        let mut m_inverse = backend.zeros(d, d)?;
-        backend.narrow(&inverse, &mut m_inverse)?;
+        let m_inverse = gram.inverse(backend, Half::Both)?;
 
         let (_, columns) = system.input_shape();
         Ok(Factors {

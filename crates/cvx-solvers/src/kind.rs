@@ -1,6 +1,6 @@
 //! The solvers by name, and what each of them needs.
 
-use crate::{Cg, Cholesky, CholeskyDense};
+use crate::{Cholesky, CholeskyDense, GramPcg, Pcg};
 use cvx_linalg::{Backend, LinearSolver};
 use std::fmt;
 
@@ -39,11 +39,16 @@ pub enum SolverKind {
     CholeskyDense,
     /// Conjugate gradients.
     Cg,
+    /// Conjugate gradients, preconditioned with diag(A).
+    JacobiPcg,
+    /// Conjugate gradients, preconditioned by one d x d factor.
+    GramPcg,
 }
 
 impl SolverKind {
     /// All of them, the fastest for moderate n first.
-    pub const ALL: [SolverKind; 3] = [SolverKind::Cholesky, SolverKind::Cg, SolverKind::CholeskyDense];
+    pub const ALL: [SolverKind; 5] =
+        [SolverKind::Cholesky, SolverKind::GramPcg, SolverKind::JacobiPcg, SolverKind::Cg, SolverKind::CholeskyDense];
 
     /// The name that users choose it by.
     pub fn name(self) -> &'static str {
@@ -51,6 +56,8 @@ impl SolverKind {
             SolverKind::Cholesky => "cholesky",
             SolverKind::CholeskyDense => "cholesky-dense",
             SolverKind::Cg => "cg",
+            SolverKind::JacobiPcg => "jacobi-pcg",
+            SolverKind::GramPcg => "gram-pcg",
         }
     }
 
@@ -59,14 +66,24 @@ impl SolverKind {
         match self {
             SolverKind::Cholesky => Box::new(Cholesky::new()),
             SolverKind::CholeskyDense => Box::new(CholeskyDense::new()),
-            SolverKind::Cg => Box::new(Cg::new()),
+            SolverKind::Cg => Box::new(Pcg::cg()),
+            SolverKind::JacobiPcg => Box::new(Pcg::jacobi()),
+            SolverKind::GramPcg => Box::new(GramPcg::new()),
         }
+    }
+
+    /// Whether its solution is as good as its factors, with no inner tolerance.
+    pub fn is_direct(self) -> bool {
+        matches!(self, SolverKind::Cholesky | SolverKind::CholeskyDense)
     }
 
     /// Bytes at the peak of its set-up, beyond what every run takes.
     pub fn memory_bytes(self, shape: &ProblemShape) -> u64 {
         let [n, d, p, c] = shape.dims();
         let entries = |rows: u64, cols: u64| rows.saturating_mul(cols);
+        let blocks = p.saturating_mul(c).saturating_mul(2);
+        // b, residual, preconditioned residual, direction and image.
+        let iterates = shape.stored(entries(d, blocks).saturating_mul(5));
         match self {
             SolverKind::Cholesky => {
                 // f64: M, its inverse, a scaled copy of X and V. Stored: W, V, M^-1, K o S with its factor.
@@ -83,7 +100,19 @@ impl SolverKind {
                 // The factor, its f64 image on the host, and the columns of A while they are collected.
                 shape.stored(entries(order, order)).saturating_add(entries(order, order).saturating_mul(8))
             }
-            SolverKind::Cg => shape.stored(entries(d, p.saturating_mul(c).saturating_mul(2)).saturating_mul(4)),
+            SolverKind::Cg => iterates,
+            // X o X, the patterns as numbers, and the diagonal on device and host.
+            SolverKind::JacobiPcg => {
+                let entries = entries(d, blocks).saturating_mul(3).saturating_add(entries(n, d.saturating_add(p)));
+                iterates.saturating_add(shape.stored(entries))
+            }
+            // f64: M, its inverse, a scaled copy of X, V. Stored: V, L^-1, and scratch of n x 3PC and d x 3PC.
+            SolverKind::GramPcg => {
+                let wide = entries(d, d).saturating_add(entries(n, d)).saturating_mul(2).saturating_mul(8);
+                let scratch = entries(n.saturating_add(d), blocks).saturating_mul(3) / 2;
+                let stored = entries(n, d).saturating_add(entries(d, d)).saturating_add(scratch);
+                wide.saturating_add(shape.stored(stored))
+            }
         }
     }
 }

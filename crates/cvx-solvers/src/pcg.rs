@@ -1,147 +1,64 @@
-//! Conjugate gradients on A u = b, matrix-free.
+//! Conjugate gradients on A u = b, matrix-free, with a preconditioner or without.
 
+use crate::conjugate::ConjugateGradients;
+use crate::jacobi::Jacobi;
+use crate::kind::SolverKind;
+use crate::preconditioner::{Identity, Preconditioner};
 use cvx_linalg::{
     Backend, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedSystem, Shape, SolverFlops, SystemRhs,
     SystemSolution,
 };
 
-/// Most inner iterations of one solve.
-const ITERATION_LIMIT: usize = 2000;
-
-/// Iterations between two looks at the true residual.
-const RECOMPUTE: usize = 50;
-
-/// Conjugate gradients (Hestenes & Stiefel 1952), warm-started, stopped on the true residual.
-pub struct Cg<B: Backend> {
+/// Conjugate gradients on the d x 2PC unknowns themselves.
+pub struct Pcg<B: Backend> {
+    kind: SolverKind,
+    preconditioner: Box<dyn Preconditioner<B>>,
     scratch: Option<Scratch<B>>,
-    /// Operations of one product with A, and the products of the last solve.
+    /// Steps of the last solve.
+    last_iterations: usize,
+    /// Operations of one product with A.
     product_flops: f64,
-    last_products: f64,
 }
 
 struct Scratch<B: Backend> {
     b: B::Matrix,
-    residual: B::Matrix,
-    direction: B::Matrix,
-    image: B::Matrix,
+    iteration: ConjugateGradients<B>,
 }
 
-impl<B: Backend> Cg<B> {
-    /// An unprepared solver.
-    pub fn new() -> Self {
-        Cg { scratch: None, product_flops: 0.0, last_products: 1.0 }
+impl<B: Backend> Pcg<B> {
+    /// Without a preconditioner, unprepared.
+    pub fn cg() -> Self {
+        Self::new(SolverKind::Cg, Box::new(Identity))
+    }
+
+    /// With diag(A), unprepared.
+    pub fn jacobi() -> Self {
+        Self::new(SolverKind::JacobiPcg, Box::new(Jacobi::new()))
+    }
+
+    fn new(kind: SolverKind, preconditioner: Box<dyn Preconditioner<B>>) -> Self {
+        Pcg { kind, preconditioner, scratch: None, last_iterations: 1, product_flops: 0.0 }
     }
 }
 
-impl<B: Backend> Default for Cg<B> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<B: Backend> Scratch<B> {
-    /// residual = b - A u, and its norm.
-    fn true_residual(
-        &mut self,
-        backend: &B,
-        system: &mut dyn MaskedSystem<B>,
-        u: &B::Matrix,
-    ) -> Result<f64, LinalgError> {
-        system.apply(&mut self.residual, u)?;
-        backend.axpby(1.0, &self.b, -1.0, &mut self.residual)?;
-        backend.norm(&self.residual)
-    }
-
-    fn run(
-        &mut self,
-        backend: &B,
-        system: &mut dyn MaskedSystem<B>,
-        tolerance: f64,
-        u: &mut B::Matrix,
-    ) -> Result<LinearInfo, LinalgError> {
-        let b_norm = backend.norm(&self.b)?;
-        let target = tolerance.max(attainable(backend)) * b_norm;
-        let mut norm = self.true_residual(backend, system, u)?;
-        let mut best = norm;
-        backend.copy(&self.residual, &mut self.direction)?;
-        let mut iterations = 0;
-        let status = loop {
-            if !norm.is_finite() {
-                break LinearStatus::NonFinite;
-            }
-            if norm <= target {
-                break LinearStatus::Converged;
-            }
-            if iterations == ITERATION_LIMIT {
-                break LinearStatus::IterationLimit;
-            }
-            backend.stop().check()?;
-            system.apply(&mut self.image, &self.direction)?;
-            let curvature = backend.dot(&self.direction, &self.image)?;
-            if curvature <= 0.0 || !curvature.is_finite() {
-                break LinearStatus::Breakdown;
-            }
-            // Not norm^2: where the true residual has replaced the recursive one, it is no longer orthogonal to
-            // the direction's history.
-            let step = backend.dot(&self.direction, &self.residual)? / curvature;
-            backend.axpby(step, &self.direction, 1.0, u)?;
-            backend.axpby(-step, &self.image, 1.0, &mut self.residual)?;
-            iterations += 1;
-            let mut next = backend.norm(&self.residual)?;
-            if next <= target || iterations % RECOMPUTE == 0 {
-                // The recursive residual drifts from the true one; the direction starts afresh where it did.
-                let recursive = next;
-                next = self.true_residual(backend, system, u)?;
-                if next > target && next > 2.0 * recursive {
-                    if next >= 0.5 * best {
-                        norm = next;
-                        break LinearStatus::Breakdown;
-                    }
-                    backend.copy(&self.residual, &mut self.direction)?;
-                    (norm, best) = (next, next);
-                    continue;
-                }
-                best = best.min(next);
-            }
-            let ratio = (next / norm).powi(2);
-            backend.axpby(1.0, &self.residual, ratio, &mut self.direction)?;
-            norm = next;
-        };
-        let norm = match status {
-            // Just recomputed.
-            LinearStatus::Converged | LinearStatus::Breakdown => norm,
-            _ => self.true_residual(backend, system, u)?,
-        };
-        Ok(LinearInfo { status, iterations, relative_residual: Some(if b_norm > 0.0 { norm / b_norm } else { norm }) })
-    }
-}
-
-/// The relative residual below which rounding in the storage precision decides.
-fn attainable<B: Backend>(backend: &B) -> f64 {
-    if backend.scalar_bytes() == 4 { 1e-6 } else { 1e-14 }
-}
-
-impl<B: Backend> LinearSolver<B> for Cg<B> {
+impl<B: Backend> LinearSolver<B> for Pcg<B> {
     fn name(&self) -> &'static str {
-        "cg"
+        self.kind.name()
     }
 
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {
         let (rows, cols) = system.input_shape();
         let blocks = system.blocks();
         self.product_flops = 4.0 * blocks.xt.rows() as f64 * blocks.xt.cols() as f64 * cols as f64;
-        self.scratch = Some(Scratch {
-            b: blocks.backend.zeros(rows, cols)?,
-            residual: blocks.backend.zeros(rows, cols)?,
-            direction: blocks.backend.zeros(rows, cols)?,
-            image: blocks.backend.zeros(rows, cols)?,
-        });
-        Ok(())
+        let backend = blocks.backend;
+        self.scratch =
+            Some(Scratch { b: backend.zeros(rows, cols)?, iteration: ConjugateGradients::new(backend, rows, cols)? });
+        self.preconditioner.prepare(system)
     }
 
     fn update_penalty(&mut self, system: &mut dyn MaskedSystem<B>, rho: f64) -> Result<(), LinalgError> {
         system.set_penalty(rho);
-        Ok(())
+        self.preconditioner.update_penalty(system)
     }
 
     fn solve(
@@ -156,16 +73,29 @@ impl<B: Backend> LinearSolver<B> for Cg<B> {
         }
         let backend = system.blocks().backend.clone();
         let mut info = LinearInfo { status: LinearStatus::Converged, iterations: 0, relative_residual: None };
-        if let Some(scratch) = &mut self.scratch {
-            system.assemble(&mut scratch.b, rhs)?;
-            info = scratch.run(&backend, system, tolerance, &mut solution.u)?;
+        if let Some(Scratch { b, iteration }) = &mut self.scratch {
+            system.assemble(b, rhs)?;
+            info = iteration.run(
+                &backend,
+                &mut |out, u| system.apply(out, u),
+                &mut |out, r| self.preconditioner.apply(&backend, r, out),
+                b,
+                tolerance,
+                &mut solution.u,
+            )?;
         }
-        self.last_products = 3.0 + info.iterations as f64;
+        self.last_iterations = info.iterations;
         system.complete(solution)?;
         Ok(info)
     }
 
     fn flops(&self) -> SolverFlops {
-        SolverFlops { update: 0.0, solve: self.product_flops * self.last_products }
+        let steps = self.last_iterations as f64;
+        let step = self
+            .scratch
+            .as_ref()
+            .map_or_else(SolverFlops::default, |scratch| self.preconditioner.flops(scratch.b.rows(), scratch.b.cols()));
+        // Right-hand side, first residual and X u are half a product each or a whole one.
+        SolverFlops { update: step.update, solve: self.product_flops * (3.0 + steps) + step.solve * (1.0 + steps) }
     }
 }

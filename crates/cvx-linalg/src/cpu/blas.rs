@@ -155,6 +155,21 @@ pub(super) fn axpby<T: CpuScalar>(
     Ok(())
 }
 
+pub(super) fn hadamard<T: CpuScalar>(
+    x: &CpuMatrix<T>,
+    y: &CpuMatrix<T>,
+    out: &mut CpuMatrix<T>,
+) -> Result<(), LinalgError> {
+    expect_shape("hadamard", "y", y, (x.rows(), x.cols()))?;
+    expect_shape("hadamard", "out", out, (x.rows(), x.cols()))?;
+    tiles::for_each_column(x.rows(), out.values_mut(), |j, column| {
+        for (out, (x, y)) in column.iter_mut().zip(x.col(j).iter().zip(y.col(j))) {
+            *out = T::from_f64(x.to_f64() * y.to_f64());
+        }
+    });
+    Ok(())
+}
+
 pub(super) fn dot<T: CpuScalar>(x: &CpuMatrix<T>, y: &CpuMatrix<T>) -> Result<f64, LinalgError> {
     expect_shape("dot", "y", y, (x.rows(), x.cols()))?;
     let (x, y) = (x.values(), y.values());

@@ -36,7 +36,9 @@ pub(super) fn masked_row_sum<T: CpuScalar>(
 ) -> Result<(), LinalgError> {
     let (rows, targets) = (t.rows(), out.cols());
     let n_patterns = mask.map_or(t.cols() / (2 * targets).max(1), BitMask::cols);
-    expect_shape("masked_row_sum", "t", t, (rows, 2 * n_patterns * targets))?;
+    // With a mask, one column per pattern is a sum without the second sign.
+    let signs = if mask.is_some() && t.cols() == n_patterns * targets { 1 } else { 2 };
+    expect_shape("masked_row_sum", "t", t, (rows, signs * n_patterns * targets))?;
     expect_shape("masked_row_sum", "out", out, (rows, targets))?;
     if let Some(mask) = mask
         && mask.rows() != rows
@@ -49,9 +51,9 @@ pub(super) fn masked_row_sum<T: CpuScalar>(
             let first = index * BAND;
             let mut sums = [0.0; BAND];
             for i in 0..n_patterns {
-                let plus = &t.col(2 * target * n_patterns + i)[first..first + out.len()];
-                let minus = &t.col((2 * target + 1) * n_patterns + i)[first..first + out.len()];
-                let difference = |at: usize| plus[at].to_f64() - minus[at].to_f64();
+                let column = |sign: usize| &t.col((signs * target + sign) * n_patterns + i)[first..first + out.len()];
+                let (plus, minus) = (column(0), column(signs - 1));
+                let difference = |at: usize| plus[at].to_f64() - if signs == 2 { minus[at].to_f64() } else { 0.0 };
                 match mask {
                     None => (0..out.len()).for_each(|at| sums[at] += difference(at)),
                     Some(mask) => {

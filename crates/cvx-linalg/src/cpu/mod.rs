@@ -125,6 +125,9 @@ macro_rules! cpu_backend {
             fn axpby(&self, alpha: f64, x: &Self::Matrix, beta: f64, y: &mut Self::Matrix) -> Result<(), LinalgError> {
                 blas::axpby(alpha, x, beta, y)
             }
+            fn hadamard(&self, x: &Self::Matrix, y: &Self::Matrix, out: &mut Self::Matrix) -> Result<(), LinalgError> {
+                blas::hadamard(x, y, out)
+            }
             fn dot(&self, x: &Self::Matrix, y: &Self::Matrix) -> Result<f64, LinalgError> {
                 blas::dot(x, y)
             }

@@ -1,0 +1,130 @@
+//! The iteration of conjugate gradients, on whatever system and preconditioner.
+
+use cvx_linalg::{Backend, LinalgError, LinearInfo, LinearStatus};
+
+/// Most inner iterations of one solve.
+const ITERATION_LIMIT: usize = 2000;
+
+/// Iterations between two looks at the true residual.
+const RECOMPUTE: usize = 50;
+
+/// `out` = a symmetric positive definite map of `x`: `(out, x)`.
+pub(crate) type Apply<'a, B> =
+    dyn FnMut(&mut <B as Backend>::Matrix, &<B as Backend>::Matrix) -> Result<(), LinalgError> + 'a;
+
+/// Preconditioned conjugate gradients (Hestenes & Stiefel 1952), warm-started, stopped on the true residual.
+pub(crate) struct ConjugateGradients<B: Backend> {
+    pub residual: B::Matrix,
+    /// The preconditioned residual.
+    z: B::Matrix,
+    direction: B::Matrix,
+    image: B::Matrix,
+}
+
+impl<B: Backend> ConjugateGradients<B> {
+    /// For unknowns of this shape.
+    pub fn new(backend: &B, rows: usize, cols: usize) -> Result<Self, LinalgError> {
+        Ok(ConjugateGradients {
+            residual: backend.zeros(rows, cols)?,
+            z: backend.zeros(rows, cols)?,
+            direction: backend.zeros(rows, cols)?,
+            image: backend.zeros(rows, cols)?,
+        })
+    }
+
+    /// residual = b - A x, and its norm.
+    fn true_residual(
+        &mut self,
+        backend: &B,
+        system: &mut Apply<'_, B>,
+        b: &B::Matrix,
+        x: &B::Matrix,
+    ) -> Result<f64, LinalgError> {
+        system(&mut self.residual, x)?;
+        backend.axpby(1.0, b, -1.0, &mut self.residual)?;
+        backend.norm(&self.residual)
+    }
+
+    /// Begins afresh along the preconditioned residual z; returns r'z.
+    fn restart(&mut self, backend: &B, precondition: &mut Apply<'_, B>) -> Result<f64, LinalgError> {
+        precondition(&mut self.z, &self.residual)?;
+        backend.copy(&self.z, &mut self.direction)?;
+        backend.dot(&self.residual, &self.z)
+    }
+
+    /// Solves `system` x = `b` to the relative residual `tolerance`, from the x that is given. `residual` is then b - A x.
+    pub fn run(
+        &mut self,
+        backend: &B,
+        system: &mut Apply<'_, B>,
+        precondition: &mut Apply<'_, B>,
+        b: &B::Matrix,
+        tolerance: f64,
+        x: &mut B::Matrix,
+    ) -> Result<LinearInfo, LinalgError> {
+        let b_norm = backend.norm(b)?;
+        let target = tolerance.max(attainable(backend)) * b_norm;
+        let mut norm = self.true_residual(backend, system, b, x)?;
+        let mut best = norm;
+        let mut product = self.restart(backend, precondition)?;
+        let mut iterations = 0;
+        let status = loop {
+            if !norm.is_finite() {
+                break LinearStatus::NonFinite;
+            }
+            if norm <= target {
+                break LinearStatus::Converged;
+            }
+            if iterations == ITERATION_LIMIT {
+                break LinearStatus::IterationLimit;
+            }
+            backend.stop().check()?;
+            system(&mut self.image, &self.direction)?;
+            let curvature = backend.dot(&self.direction, &self.image)?;
+            if curvature <= 0.0 || !curvature.is_finite() {
+                break LinearStatus::Breakdown;
+            }
+            // Not r'z: where the true residual has replaced the recursive one, it is no longer orthogonal to
+            // the direction's history.
+            let step = backend.dot(&self.direction, &self.residual)? / curvature;
+            backend.axpby(step, &self.direction, 1.0, x)?;
+            backend.axpby(-step, &self.image, 1.0, &mut self.residual)?;
+            iterations += 1;
+            let mut next = backend.norm(&self.residual)?;
+            if next <= target || iterations % RECOMPUTE == 0 {
+                // The recursive residual drifts from the true one; the direction starts afresh where it did.
+                let recursive = next;
+                next = self.true_residual(backend, system, b, x)?;
+                if next > target && next > 2.0 * recursive {
+                    if next >= 0.5 * best {
+                        norm = next;
+                        break LinearStatus::Breakdown;
+                    }
+                    product = self.restart(backend, precondition)?;
+                    (norm, best) = (next, next);
+                    continue;
+                }
+                best = best.min(next);
+            }
+            norm = next;
+            if norm <= target {
+                continue;
+            }
+            precondition(&mut self.z, &self.residual)?;
+            let next_product = backend.dot(&self.residual, &self.z)?;
+            backend.axpby(1.0, &self.z, next_product / product, &mut self.direction)?;
+            product = next_product;
+        };
+        let norm = match status {
+            // Just recomputed.
+            LinearStatus::Converged | LinearStatus::Breakdown => norm,
+            _ => self.true_residual(backend, system, b, x)?,
+        };
+        Ok(LinearInfo { status, iterations, relative_residual: Some(if b_norm > 0.0 { norm / b_norm } else { norm }) })
+    }
+}
+
+/// The relative residual below which rounding in the storage precision decides.
+fn attainable<B: Backend>(backend: &B) -> f64 {
+    if backend.scalar_bytes() == 4 { 1e-6 } else { 1e-14 }
+}

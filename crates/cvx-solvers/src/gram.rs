@@ -1,0 +1,34 @@
+//! M = I + X' diag(g^2) X, the part of A that every block has in common.
+
+use cvx_linalg::{Backend, Half, HostMatrix, LinalgError, MaskedBlocks, Shape};
+
+/// The Cholesky factor of M, in f64: with raw pixels M has eigenvalues of 1e7, and in f32 its identity would drown
+/// (docs/math.md, section 3).
+pub(crate) struct GramFactor<B: Backend> {
+    pub wide: B::Wide,
+    /// L with M = L L' (d x d).
+    pub l: <B::Wide as Backend>::Matrix,
+}
+
+impl<B: Backend> GramFactor<B> {
+    pub fn new(blocks: &MaskedBlocks<'_, B>) -> Result<Self, LinalgError> {
+        let wide = blocks.backend.wide();
+        let d = blocks.xt.rows();
+        let mut l = wide.zeros(d, d)?;
+        wide.weighted_gram(blocks.xt_wide, blocks.row_scale_squared, 1.0, &mut l)?;
+        wide.cholesky(&mut l)?;
+        Ok(GramFactor { wide, l })
+    }
+
+    /// M^-1 for [`Half::Both`], L^-1 for [`Half::Lower`] (d x d), rounded once to storage precision: a product with it is
+    /// faster than a triangular solve.
+    pub fn inverse(&self, backend: &B, half: Half) -> Result<B::Matrix, LinalgError> {
+        let d = self.l.rows();
+        let identity = HostMatrix::from_fn(d, d, |i, j| f64::from(u8::from(i == j)));
+        let mut inverse = self.wide.upload(&identity)?;
+        self.wide.solve(&self.l, half, &mut inverse)?;
+        let mut rounded = backend.zeros(d, d)?;
+        backend.narrow(&inverse, &mut rounded)?;
+        Ok(rounded)
+    }
+}
