@@ -49,6 +49,17 @@ pub enum TrainError {
     /// The test samples do not fit the training samples.
     #[error("the test samples: {0}")]
     Test(ModelError),
+    /// Data that a model was not trained on, by their checksum.
+    #[error(
+        "the {found} samples are not the {expected} that the model was trained on: \
+         give the same source and the same --classes and --limit"
+    )]
+    OtherData {
+        /// Samples that the model was trained on.
+        expected: usize,
+        /// Samples given.
+        found: usize,
+    },
     /// A warm start of another problem.
     #[error("the warm start does not fit: {detail}")]
     WarmStart {

@@ -6,6 +6,8 @@ use cvx_solvers::{ProblemShape, SolverKind};
 /// What is known before the first iteration.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
+    /// `binary`, `multiclass` or `regression`.
+    pub task: &'static str,
     /// n, d, P, C.
     pub shape: ProblemShape,
     /// The solver that was chosen.

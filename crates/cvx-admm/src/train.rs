@@ -179,6 +179,7 @@ pub(crate) fn run<B: Backend>(
     check_warm_start(warm, program)?;
     let incumbent = Incumbent::new(program, settings.certify)?;
     let summary = Summary {
+        task: targets.task.name(),
         shape: ProblemShape { n_patterns: program.n_patterns(), ..shape },
         solver,
         device,

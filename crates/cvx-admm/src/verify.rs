@@ -22,7 +22,7 @@ pub struct Verification {
     pub accuracy: Option<f64>,
     /// Lower bound that the saved multipliers prove; `None` for a model without them.
     pub dual_bound: Option<f64>,
-    /// (network - bound)+ / network.
+    /// Gap of the claimed certificate, to the bound that was found.
     pub relative_gap: Option<f64>,
     /// Whether the network's objective is what the model claims.
     pub network_agrees: bool,
@@ -43,21 +43,13 @@ impl Verification {
 /// Recomputes objective and certificate of `model` on its training data.
 ///
 /// # Errors
-/// [`TrainError::Model`] for data that the model was not trained on.
+/// [`TrainError::OtherData`] for data that the model was not trained on, [`TrainError::Model`] for data that do not fit it.
 pub fn verify(model: &Model, data: &Dataset) -> Result<Verification, TrainError> {
     let claim = &model.claim;
     let xt = model.transform.apply(data)?;
     let y = model.task.encode(data.labels().ok_or(ModelError::NoLabels)?)?;
     if fingerprint(&xt, &y) != claim.fingerprint {
-        return Err(ModelError::Shape {
-            what: "the data",
-            expected: format!("the {} samples that the model was trained on", claim.n_samples),
-            found: format!(
-                "{} others (by checksum): give the same source and the same --classes and --limit",
-                xt.cols()
-            ),
-        }
-        .into());
+        return Err(TrainError::OtherData { expected: claim.n_samples, found: xt.cols() });
     }
     let prediction = forward(model, &xt);
     let loss = 0.5 * prediction.values().iter().zip(y.values()).map(|(f, y)| (f - y).powi(2)).sum::<f64>();
@@ -81,7 +73,7 @@ pub fn verify(model: &Model, data: &Dataset) -> Result<Verification, TrainError>
         network,
         loss,
         accuracy,
-        relative_gap: dual_bound.map(|bound| gap(network, bound)),
+        relative_gap: dual_bound.map(|bound| gap(upper, bound)),
         network_agrees: agrees(network, claim.objective.network) && agrees(loss, claim.train_loss) && accuracy_agrees,
         bound_agrees: dual_bound
             .is_some_and(|bound| bound >= claim.objective.dual_bound || agrees(bound, claim.objective.dual_bound)),

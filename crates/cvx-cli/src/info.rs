@@ -49,7 +49,13 @@ fn begins_like_a_model(path: &Path) -> bool {
 fn describe_model(model: &Model) -> Vec<(&'static str, String)> {
     let (claim, provenance) = (&model.claim, &model.provenance);
     let mut rows = vec![
-        ("task", format!("{}: {}", model.task.name(), model.task.classes().join(", "))),
+        (
+            "task",
+            match model.task.classes() {
+                [] => model.task.name().to_string(),
+                classes => format!("{}: {}", model.task.name(), classes.join(", ")),
+            },
+        ),
         (
             "features",
             format!(

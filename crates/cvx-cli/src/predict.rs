@@ -4,7 +4,7 @@ use crate::args::PredictArgs;
 use crate::output::{self, note};
 use crate::table::percent;
 use crate::{Exit, source};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use cvx_admm::Model;
 use cvx_model::{accuracy, squared_loss};
 use std::io::Write;
@@ -17,7 +17,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
     }
     let split = source::load(&args.source, None, !args.unlabelled, Some(model.transform.n_inputs()))?;
     let data = split.test.unwrap_or(split.train);
-    let prediction = model.predict(&data)?;
+    let prediction = model.predict(&data).with_context(|| source::reminder(&args.source))?;
     let classes = model.classes(&prediction);
 
     let mut header: Vec<String> = classes.is_some().then(|| "class".to_string()).into_iter().collect();
@@ -37,7 +37,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
         .collect();
     // Before anything is written: labels that the model does not know are an error.
     let y = match data.labels().filter(|_| !args.unlabelled) {
-        Some(labels) => Some(model.task.encode(labels)?),
+        Some(labels) => Some(model.task.encode(labels).with_context(|| source::reminder(&args.source))?),
         None => None,
     };
     let mut table = csv::Writer::from_writer(Vec::new());

@@ -75,24 +75,41 @@ impl Progress {
     }
 }
 
+/// A number of any size in a few digits.
+fn short(value: f64) -> String {
+    if value == 0.0 || (1e-3..1e6).contains(&value) { format!("{value:.4}") } else { format!("{value:.3e}") }
+}
+
+fn bytes(count: u64) -> String {
+    let count = count as f64;
+    if count < 1e9 { format!("{:.0} MB", (count / 1e6).max(1.0)) } else { format!("{:.1} GB", count / 1e9) }
+}
+
 impl Observer for Progress {
     fn begin(&mut self, summary: &Summary) {
         let shape = &summary.shape;
-        let targets = if shape.n_targets == 1 { String::new() } else { format!(", {} targets", shape.n_targets) };
+        let task = match shape.n_targets {
+            1 => summary.task.to_string(),
+            // Whole numbers with few values are taken for classes, which is not always what was meant.
+            targets if summary.task == "multiclass" => {
+                format!("multiclass with {targets} classes (--task regression for numbers)")
+            }
+            targets => format!("{} with {targets} targets", summary.task),
+        };
         let merged = match summary.merged_patterns {
             0 => String::new(),
             merged => format!(" ({merged} more were duplicates)"),
         };
         self.say(&format!(
-            "{} samples, {} features, {} patterns{merged}{targets}; beta {:.4}\n{} on {} ({} threads), about {:.1} GB",
+            "{task}: {} samples, {} features, {} patterns{merged}; beta {}\n{} on {} ({} threads), about {}",
             shape.n_samples,
             shape.n_features,
             shape.n_patterns,
-            summary.beta,
+            short(summary.beta),
             summary.solver,
             summary.device,
             summary.threads,
-            summary.memory_bytes as f64 / 1e9
+            bytes(summary.memory_bytes)
         ));
         self.bar.set_message("setting up: factorising");
         self.bar.enable_steady_tick(Duration::from_millis(125));

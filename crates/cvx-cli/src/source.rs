@@ -19,13 +19,19 @@ pub fn load(args: &SourceArgs, test: Option<&str>, labelled: bool, n_features: O
     };
     let mut split = open(&args.data, &request)?;
     if !args.classes.is_empty() {
-        split.train = split.train.with_classes(&args.classes).context("--classes")?;
+        let classes: Vec<String> = args.classes.iter().map(|class| class.trim().to_string()).collect();
+        split.train = split.train.with_classes(&classes).context("--classes")?;
         if let Some(test) = split.test {
-            split.test = Some(test.with_classes(&args.classes).context("--classes, in the test samples")?);
+            split.test = Some(test.with_classes(&classes).context("--classes, in the test samples")?);
         }
     }
     if let Some(limit) = args.limit {
         split.train = split.train.limit(limit).context("--limit")?;
     }
     Ok(split)
+}
+
+/// Where samples that do not fit a model came from, and what decides how they are read.
+pub fn reminder(args: &SourceArgs) -> String {
+    format!("--data {} (see also --unlabelled, --label-column, --classes and --limit)", args.data)
 }

@@ -24,6 +24,11 @@ pub fn percent(share: f64) -> String {
     format!("{:.2} %", 100.0 * share)
 }
 
+/// 1 neuron, 2 neurons.
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 fn scores(scores: &Scores) -> String {
     match scores.accuracy {
         Some(accuracy) => format!("accuracy {}, loss {:.6}", percent(accuracy), scores.loss),
@@ -39,14 +44,18 @@ pub fn closing(solution: &Solution, settings: &Settings) -> String {
         seconds.total, seconds.setup, seconds.u, seconds.v, seconds.s, seconds.dual, seconds.certificate
     );
     let mut rows = vec![
-        ("status", format!("{} after {} iterations", solution.status, solution.info.history.len())),
+        ("status", format!("{} after {}", solution.status, counted(solution.info.history.len(), "iteration"))),
         ("network objective", format!("{:.6}", objective.network)),
         ("dual bound", format!("{:.6}", objective.dual_bound)),
     ];
-    if let Some(primal) = objective.sampled_primal {
+    if let (Certify::Sampled, Some(primal)) = (settings.certify, objective.sampled_primal) {
         rows.push(("sampled primal", format!("{primal:.6}")));
     }
-    rows.push(("relative gap", format!("{:.2e} ({} certificate)", objective.relative_gap, settings.certify.name())));
+    let gap = match objective.relative_gap {
+        0.0 => "0".to_string(),
+        gap => format!("{gap:.2e}"),
+    };
+    rows.push(("relative gap", format!("{gap} ({} certificate)", settings.certify.name())));
     rows.push(("training samples", scores(&solution.train)));
     if let Some(test) = &solution.test {
         rows.push(("test samples", scores(test)));
@@ -54,8 +63,8 @@ pub fn closing(solution: &Solution, settings: &Settings) -> String {
     rows.push((
         "network",
         format!(
-            "{} neurons, cones violated by at most {:.1e}",
-            solution.model.network.n_neurons(),
+            "{}, cones violated by at most {:.1e}",
+            counted(solution.model.network.n_neurons(), "neuron"),
             solution.cone_violation
         ),
     ));
@@ -80,6 +89,13 @@ fn meaning(solution: &Solution, settings: &Settings) -> String {
     let objective = &solution.objective;
     let (above, rounding) = (objective.network - objective.dual_bound, ROUNDING * objective.dual_bound);
     match settings.certify {
+        _ if solution.model.network.n_neurons() == 0 && solution.status != Status::Optimal => {
+            "Nothing was learned yet: this is the zero network.".to_string()
+        }
+        _ if solution.beta == 0.0 => {
+            "Without a penalty (beta = 0) there is hardly a bound to prove: a small --beta gives the network a certificate."
+                .to_string()
+        }
         Certify::Network if above < -rounding => {
             "This network is better than every point of the convex programme over the sampled patterns.".to_string()
         }

@@ -4,14 +4,14 @@ use crate::args::VerifyArgs;
 use crate::output::{complain, print};
 use crate::table::{facts, percent};
 use crate::{Exit, source};
-use anyhow::{Result, anyhow};
-use cvx_admm::{Model, verify};
+use anyhow::{Context, Result, anyhow};
+use cvx_admm::{Certify, Model, verify};
 
 /// Recomputes a model's claims and says whether they hold.
 pub fn run(args: &VerifyArgs) -> Result<Exit> {
     let model = Model::load(&args.model)?;
     let split = source::load(&args.source, None, true, Some(model.transform.n_inputs()))?;
-    let found = verify(&model, &split.train)?;
+    let found = verify(&model, &split.train).with_context(|| source::reminder(&args.source))?;
     let claim = &model.claim;
     if !args.quiet {
         let pair = |claimed: f64, found: Option<f64>| match found {
@@ -23,12 +23,16 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
             ("training loss", pair(claim.train_loss, Some(found.loss))),
             ("dual bound", pair(claim.objective.dual_bound, found.dual_bound)),
         ];
-        if let Some(primal) = claim.objective.sampled_primal {
+        if let (Certify::Sampled, Some(primal)) = (claim.certify, claim.objective.sampled_primal) {
             let text = format!("claimed {primal:.9}, not checked: its point is not part of the model");
             rows.push(("sampled primal", text));
         }
         if let Some(gap) = found.relative_gap {
-            rows.push(("relative gap", format!("{gap:.3e} (network certificate)")));
+            let claimed = claim.objective.relative_gap;
+            rows.push((
+                "relative gap",
+                format!("claimed {claimed:.1e}, found {gap:.1e} ({} certificate)", claim.certify.name()),
+            ));
         }
         if let Some(accuracy) = found.accuracy {
             rows.push(("training accuracy", percent(accuracy)));

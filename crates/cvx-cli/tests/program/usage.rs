@@ -179,7 +179,7 @@ fn a_sparse_file_is_read_as_wide_as_the_model() {
     lab.done("verify m.cvx --data t.svm");
     lab.write("narrow.svm", rows(2));
     assert!(lab.done("predict m.cvx --data narrow.svm").stderr.starts_with("40 samples: accuracy "));
-    lab.refused("verify m.cvx --data narrow.svm", &["the 40 samples that the model was trained on"]);
+    lab.refused("verify m.cvx --data narrow.svm", &["the 40 that the model was trained on"]);
     lab.write("wide.svm", rows(4));
     for command in ["predict", "verify"] {
         lab.refused(&format!("{command} m.cvx --data wide.svm"), &["expected 3 features", "found 4"]);
@@ -323,7 +323,7 @@ fn verify_refuses_data_that_the_model_was_not_trained_on() {
     for source in ["other.csv", "relabelled.csv", "nudged.csv", "t.csv --limit 79"] {
         lab.refused(
             &format!("verify m.cvx --data {source}"),
-            &["the 80 samples that the model was trained on", "--limit"],
+            &["the 80 that the model was trained on", "--limit"],
         );
     }
     lab.refused("verify m.cvx", &["features"]);
