@@ -1,7 +1,7 @@
 //! One training run from data in memory to a certified network, as a row.
 
 use crate::host::Host;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use cvx_admm::{Beta, Device, Precision, Settings, SolverChoice, SolverKind, train, verify};
 use cvx_data::{Request, open};
 use serde::Serialize;
@@ -27,6 +27,9 @@ pub struct Args {
     /// Certified gap.
     #[arg(long, default_value_t = 1e-3)]
     gap: f64,
+    /// Solver of the u-update, by its name.
+    #[arg(long, default_value = "cholesky")]
+    solver: String,
     /// Store in f64.
     #[arg(long)]
     f64: bool,
@@ -58,6 +61,7 @@ struct Row {
     n_patterns: usize,
     beta: f64,
     poster_exact: bool,
+    solver: &'static str,
     precision: &'static str,
     status: String,
     iterations: usize,
@@ -88,6 +92,8 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(limit) = args.limit {
         split.train = split.train.limit(limit)?;
     }
+    let solver = SolverKind::ALL.into_iter().find(|kind| kind.name() == args.solver);
+    let solver = solver.with_context(|| format!("--solver {} is none of cvx's", args.solver))?;
     let base = if args.poster_exact { Settings::poster_exact() } else { Settings::default() };
     let settings = Settings {
         patterns: args.patterns,
@@ -95,7 +101,7 @@ pub fn run(args: &Args) -> Result<()> {
         gap: args.gap,
         precision: if args.f64 { Precision::F64 } else { Precision::F32 },
         device: Device::Cpu,
-        solver: SolverChoice::Kind(SolverKind::Cholesky),
+        solver: SolverChoice::Kind(solver),
         threads: args.threads,
         max_iterations: args.max_iterations,
         ..base
@@ -115,6 +121,7 @@ pub fn run(args: &Args) -> Result<()> {
             n_patterns: summary.shape.n_patterns,
             beta: solution.beta,
             poster_exact: args.poster_exact,
+            solver: summary.solver.name(),
             precision: settings.precision.name(),
             status: solution.status.to_string(),
             iterations: info.history.len(),

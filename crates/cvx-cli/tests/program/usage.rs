@@ -321,10 +321,7 @@ fn verify_refuses_data_that_the_model_was_not_trained_on() {
     lab.write("nudged.csv", data.replacen("0.1", "0.11", 1));
     lab.done("train --data t.csv --patterns 10 --quiet --model m.cvx");
     for source in ["other.csv", "relabelled.csv", "nudged.csv", "t.csv --limit 79"] {
-        lab.refused(
-            &format!("verify m.cvx --data {source}"),
-            &["the 80 that the model was trained on", "--limit"],
-        );
+        lab.refused(&format!("verify m.cvx --data {source}"), &["the 80 that the model was trained on", "--limit"]);
     }
     lab.refused("verify m.cvx", &["features"]);
 }
