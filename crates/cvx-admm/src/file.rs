@@ -231,6 +231,9 @@ impl Model {
         {
             return Err("the normalisation is not usable");
         }
+        if transform.feature_names.as_ref().is_some_and(|names| names.len() != transform.n_inputs()) {
+            return Err("the features have another number of names");
+        }
         if c == 0 || (network.w1.rows(), network.w2.rows(), network.w2.cols()) != (d, m, c) {
             return Err("the layers do not fit together");
         }

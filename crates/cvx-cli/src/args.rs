@@ -14,10 +14,11 @@ Data sources:
 const TRAIN_EXAMPLES: &str = "\
 Examples:
   cvx train
-  cvx train --data cifar-10-batches-bin --classes airplane,automobile --patterns 50 --beta 10 --model planes.cvx
   cvx train --data table.csv --test held-out.csv --task regression --json run.json
-  cvx train --data problem.npz --gates problem.npz --beta 0.1 --no-bias --normalize none --precision f64 \\
-            --certify sampled --gap 1e-6";
+  cvx train --data cifar-10-batches-bin --classes airplane,automobile \\
+      --patterns 50 --beta 10 --model planes.cvx
+  cvx train --data problem.npz --gates problem.npz --beta 0.1 --no-bias \\
+      --normalize none --precision f64 --certify sampled --gap 1e-6";
 
 /// Train two-layer ReLU networks by convex optimisation: no learning rate, and a certificate with every model.
 #[derive(Parser)]

@@ -135,7 +135,15 @@ impl<'a> Table<'a> {
         let texts = std::mem::take(&mut self.labels);
         let labels = self.label.map(|column| self.finish_labels(texts, column, like)).transpose()?;
         let n_features = self.n_columns - usize::from(labels.is_some());
+        let features = |names: Vec<String>| {
+            let others = names.into_iter().enumerate().filter(|(column, _)| Some(*column) != self.label);
+            others.map(|(_, name)| name).collect()
+        };
         Dataset::new(n_features, self.values, labels, FeatureKind::Table)
+            .and_then(|data| match self.names.map(features) {
+                Some(names) => data.with_feature_names(names),
+                None => Ok(data),
+            })
             .map_err(|error| DataError::Unusable { path: self.path.to_owned(), error })
     }
 

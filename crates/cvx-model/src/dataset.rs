@@ -103,6 +103,7 @@ pub struct Dataset {
     values: Vec<f64>,
     labels: Option<Labels>,
     kind: FeatureKind,
+    feature_names: Option<Vec<String>>,
 }
 
 impl Dataset {
@@ -158,7 +159,27 @@ impl Dataset {
                 found: format!("{channels} x {height} x {width}"),
             });
         }
-        Ok(Dataset { n_features, values, labels, kind })
+        Ok(Dataset { n_features, values, labels, kind, feature_names: None })
+    }
+
+    /// The same samples with names for the features.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`] for another number of names.
+    pub fn with_feature_names(self, names: Vec<String>) -> Result<Self, ModelError> {
+        if names.len() != self.n_features {
+            return Err(ModelError::Shape {
+                what: "the header",
+                expected: format!("{} names, one per feature", self.n_features),
+                found: names.len().to_string(),
+            });
+        }
+        Ok(Dataset { feature_names: Some(names), ..self })
+    }
+
+    /// The names of the features, where the source had any.
+    pub fn feature_names(&self) -> Option<&[String]> {
+        self.feature_names.as_deref()
     }
 
     /// Number of samples n.
@@ -211,6 +232,7 @@ impl Dataset {
             values: rows.iter().flat_map(|&row| self.row(row)).copied().collect(),
             labels: self.labels.as_ref().map(|labels| labels.select(rows)),
             kind: self.kind,
+            feature_names: self.feature_names.clone(),
         })
     }
 

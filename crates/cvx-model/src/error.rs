@@ -66,6 +66,17 @@ pub enum ModelError {
         /// The names there are.
         known: Vec<String>,
     },
+    /// Columns in another order, or others altogether.
+    #[error("column {} of the features is '{}', but the model was trained on '{}' there: give the columns of the training \
+             table in their order", column + 1, found.escape_debug(), expected.escape_debug())]
+    FeatureName {
+        /// Feature, from 0.
+        column: usize,
+        /// Its name in training.
+        expected: String,
+        /// Its name now.
+        found: String,
+    },
     /// A regression on class names.
     #[error("the label '{}' at row {row} (counted from 0) is not a number: a regression needs numbers", label.escape_debug())]
     NotNumeric {

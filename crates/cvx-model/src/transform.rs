@@ -35,6 +35,8 @@ pub struct Transform {
     pub scale: Vec<f64>,
     /// Whether a column of ones is appended.
     pub bias: bool,
+    /// Names of the features, where the training samples had any.
+    pub feature_names: Option<Vec<String>>,
 }
 
 impl Transform {
@@ -62,7 +64,7 @@ impl Transform {
         if let Some(column) = (0..d).find(|&j| !(offset[j].is_finite() && scale[j].is_finite())) {
             return Err(ModelError::NonFinite { what: "the spread of x", row: 0, column });
         }
-        Ok(Transform { offset, scale, bias })
+        Ok(Transform { offset, scale, bias, feature_names: data.feature_names().map(<[String]>::to_vec) })
     }
 
     /// Number of features that go in.
@@ -86,6 +88,11 @@ impl Transform {
                 expected: format!("{} features, as in training", self.n_inputs()),
                 found: data.n_features().to_string(),
             });
+        }
+        // Features are known by their position; where both sides have names, the names have to agree.
+        let names = self.feature_names.iter().flatten().zip(data.feature_names().into_iter().flatten());
+        if let Some((column, (expected, found))) = names.enumerate().find(|(_, (expected, found))| expected != found) {
+            return Err(ModelError::FeatureName { column, expected: expected.clone(), found: found.clone() });
         }
         let mut xt = HostMatrix::zeros(self.n_outputs(), data.n_samples());
         for sample in 0..data.n_samples() {

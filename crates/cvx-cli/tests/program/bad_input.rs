@@ -274,7 +274,7 @@ fn r3_samples_that_do_not_fit_the_model() {
     lab.write("wide.csv", "a,b,c,d,label\n1,2,3,4,cat\n");
     lab.refused("predict m.cvx --data wide.csv --out p.csv", &["expected 3", "found 4"]);
     lab.refused("train --data t.csv --test wide.csv --model n.cvx", &["wide.csv", "expected 3 features", "found 4"]);
-    lab.write("cow.csv", "a,b,c,label\n1,2,3,cow\n");
+    lab.write("cow.csv", "1,2,3,cow\n4,5,6,cow\n");
     lab.refused("predict m.cvx --data cow.csv --out p.csv", &["'cow'", "cat, dog"]);
     lab.refused("predict m.cvx --data cow.csv", &["'cow'", "cat, dog"]);
     lab.refused("predict m.cvx --data cow.csv --quiet", &["'cow'", "cat, dog"]);

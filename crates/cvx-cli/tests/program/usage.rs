@@ -439,3 +439,19 @@ fn f2_an_output_that_fails_fails_alone() {
     assert!(errors == 1 && run.stderr.starts_with("60 samples: accuracy "), "{}", run.stderr);
     assert!(lab.path("full").is_symlink());
 }
+
+/// Columns by position alone would predict nonsense from a table in another order.
+#[test]
+fn columns_in_another_order_are_refused_by_name() {
+    let lab = Lab::new();
+    let table = |header: &str| format!("{header}\n1,2,0.5\n2,1,1.5\n3,5,2.5\n4,3,0.25\n");
+    lab.write("t.csv", table("height,width,target"));
+    lab.done("train --data t.csv --task regression --patterns 5 --quiet --model m.cvx");
+    lab.write("turned.csv", table("width,height,target"));
+    for command in ["predict m.cvx --data turned.csv", "verify m.cvx --data turned.csv"] {
+        lab.refused(command, &["turned.csv", "column 1", "'width'", "'height'"]);
+    }
+    // Without a header there is nothing to compare.
+    lab.write("bare.csv", "1,2,0.5\n2,1,1.5\n");
+    lab.done("predict m.cvx --data bare.csv");
+}
