@@ -5,8 +5,8 @@ use crate::host::Host;
 use anyhow::Result;
 use comfy_table::{Table, presets};
 use cvx_linalg::{
-    Backend, BitMask, Cpu, Half, HostMatrix, LinalgError, LinearSolver, MaskedSystem, SystemRhs, SystemSolution,
-    ThreadPool, Transpose,
+    Accuracy, Backend, BitMask, Cpu, Half, HostMatrix, LinalgError, LinearSolver, MaskedSystem, SystemRhs,
+    SystemSolution, ThreadPool, Transpose,
 };
 use cvx_model::{ConvexProgram, PatternSet, RowScale, SystemOperator};
 use cvx_solvers::Cholesky;
@@ -218,7 +218,7 @@ fn measure(args: &Args, threads: usize) -> Result<(String, String)> {
         SystemSolution { u: cpu.zeros(d, columns)?, xu: cpu.zeros(n, columns)?, residual: cpu.zeros(n, 1)? };
     let iteration_seconds = quietest(repeats, || {
         let rhs = SystemRhs { blocks: &blocks, rows: &rows };
-        solver.solve(&mut system, &rhs, 0.0, &mut solution).map(|_| ())
+        solver.solve(&mut system, &rhs, Accuracy::Relative(0.0), &mut solution).map(|_| ())
     })?;
     debug_assert!(system.penalty() > 0.0);
 

@@ -9,11 +9,14 @@ use crate::penalty::{Penalty, Residuals};
 use crate::settings::ValidSettings;
 use crate::state::State;
 use crate::status::Status;
-use cvx_linalg::{Backend, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, StopReason};
+use cvx_linalg::{Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, StopReason};
 use cvx_model::{ConvexProgram, HeldOut, SystemOperator, Task, accuracy, squared_loss};
 
 /// Accuracy whose time is recorded: the original's yardstick.
 const TARGET_ACCURACY: f64 = 0.97;
+
+/// Of the first u-update, when no outer residual is known yet.
+const FIRST_ACCURACY: Accuracy = Accuracy::Relative(0.1);
 
 /// The first iterations are all judged: most progress is there.
 const JUDGED_FIRST: usize = 5;
@@ -66,7 +69,7 @@ impl<B: Backend> Run<'_, B> {
         // Extrapolation needs v, s to be functions of v + lambda, s + nu, which a dual step of 1 alone gives.
         let memory = if gamma == 1.0 { settings.anderson_memory } else { 0 };
         let mut anderson = Anderson::new(backend, memory, &self.state.v, &self.state.s)?;
-        let mut tolerance = 0.1;
+        let mut accuracy = FIRST_ACCURACY;
         let mut stall = Stall::new();
 
         for iteration in 1..=settings.max_iterations {
@@ -74,7 +77,7 @@ impl<B: Backend> Run<'_, B> {
             let Run { state, linear, system, penalty, .. } = self;
             let (seconds, rho) = (&mut self.info.seconds, penalty.rho());
             state.mark()?;
-            let inner = timed(backend, &mut seconds.u, || state.u_update(&mut **linear, system, tolerance))?; // (4a)
+            let inner = timed(backend, &mut seconds.u, || state.u_update(&mut **linear, system, accuracy))?; // (4a)
             match inner.status {
                 LinearStatus::Converged => {}
                 LinearStatus::NonFinite => return Ok(Status::NumericalError),
@@ -97,7 +100,7 @@ impl<B: Backend> Run<'_, B> {
             if !residuals.finite() {
                 return Ok(Status::NumericalError);
             }
-            tolerance = residuals.inner_tolerance(iteration);
+            accuracy = residuals.inner_accuracy(iteration);
             let record = self.judge(iteration, &residuals, &inner)?;
             if record.relative_gap.is_some_and(|gap| gap <= settings.gap) {
                 observer.iteration(&record);

@@ -2,10 +2,19 @@
 //!
 //! Nothing outside this file assigns rho.
 
-use cvx_linalg::{Backend, LinalgError, LinearSolver, MaskedSystem, SolverFlops};
+use cvx_linalg::{Accuracy, Backend, LinalgError, LinearSolver, MaskedSystem, SolverFlops};
+use cvx_solvers::SolverKind;
 
 /// Weight of the cone constraint against u = v, with rows scaled to one norm. See `docs/math.md`, section 2.
-pub(crate) const SIGMA: f64 = 0.25;
+pub(crate) fn default_sigma(solver: SolverKind) -> f64 {
+    // With rho sigma fixed, a smaller sigma leaves the n x n kernel fewer large eigenvalues, which a factor does not
+    // feel and conjugate gradients do; below 1/16 the outer iteration pays for it.
+    if solver.is_direct() { 0.25 } else { 0.0625 }
+}
+
+/// Iteration from which on the u-updates are solved to less than the outer residuals: measured on the oracles, as many
+/// outer iterations as with exact solves, at the fewest inner steps.
+const SETTLED: f64 = 100.0;
 
 /// First iteration at which the residuals are compared, and the least distance between two comparisons.
 const FIRST_CHECK: usize = 20;
@@ -60,10 +69,11 @@ impl Residuals {
         (over(self.primal, self.primal_scale), over(self.change, self.dual_scale))
     }
 
-    /// Relative accuracy that the next u-update deserves: summable, and in step with the outer residuals.
-    pub fn inner_tolerance(&self, iteration: usize) -> f64 {
-        let (primal, dual) = self.relative();
-        (primal * dual).sqrt().min(1.0) / (iteration as f64).powf(1.2)
+    /// Accuracy that the u-update after `iteration` deserves: an error no larger than the outer residuals are anyway,
+    /// and smaller than them by a growing factor once the iteration settles.
+    pub fn inner_accuracy(&self, iteration: usize) -> Accuracy {
+        let share = (SETTLED / iteration as f64).min(1.0);
+        Accuracy::Error(share * (self.primal * self.change).sqrt())
     }
 
     /// Factor by which rho would have to change for the relative residuals to be in balance (He, Yang & Wang 2000).
@@ -170,16 +180,16 @@ mod tests {
     #[test]
     fn r10_the_first_rho_scales_with_x_squared_and_not_with_y() {
         let norms = [1.0, 2.0, 3.0];
-        let rho = initial_rho(0.1, 10.0, &norms, SIGMA);
+        let rho = initial_rho(0.1, 10.0, &norms, 0.25);
         // x -> 1000 x and y -> 5 y: beta and beta_max both grow by 5000.
-        let scaled = initial_rho(500.0, 50_000.0, &norms.map(|norm| 1000.0 * norm), SIGMA);
+        let scaled = initial_rho(500.0, 50_000.0, &norms.map(|norm| 1000.0 * norm), 0.25);
         assert!((scaled / rho - 1e6).abs() < 1e-6);
     }
 
     #[test]
     fn a_penalty_exists_even_without_data_or_beta() {
         for (beta, gated, norm) in [(0.0, 0.0, 0.0), (0.0, 5.0, 1.0), (1.0, 0.0, 1.0), (1.0, 1.0, 0.0)] {
-            let rho = initial_rho(beta, gated, &[norm], SIGMA);
+            let rho = initial_rho(beta, gated, &[norm], 0.25);
             assert!(rho > 0.0 && rho.is_finite());
         }
     }

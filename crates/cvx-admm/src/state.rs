@@ -3,7 +3,9 @@
 use crate::anderson::{Anderson, Point};
 use crate::penalty::Residuals;
 use crate::train::WarmStart;
-use cvx_linalg::{Backend, HostMatrix, LinalgError, LinearInfo, LinearSolver, SlackNorms, SystemRhs, SystemSolution};
+use cvx_linalg::{
+    Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearSolver, SlackNorms, SystemRhs, SystemSolution,
+};
 use cvx_model::{Certificate, ConvexProgram, SystemOperator};
 
 /// Iterates on the device, by the names of the algorithm box.
@@ -57,12 +59,12 @@ impl<B: Backend> State<B> {
         &mut self,
         linear: &mut dyn LinearSolver<B>,
         system: &mut SystemOperator<'_, B>,
-        tolerance: f64,
+        accuracy: Accuracy,
     ) -> Result<LinearInfo, LinalgError> {
         combine(&self.backend, &self.v, -1.0, &self.lambda, &mut self.blocks)?;
         combine(&self.backend, &self.s, -1.0, &self.nu, &mut self.rows)?;
         let rhs = SystemRhs { blocks: &self.blocks, rows: &self.rows };
-        linear.solve(system, &rhs, tolerance, &mut self.solution)
+        linear.solve(system, &rhs, accuracy, &mut self.solution)
     }
 
     /// Relative residual of (4a) in f64; to be called right after [`u_update`](State::u_update).

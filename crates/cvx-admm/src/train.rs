@@ -9,11 +9,11 @@ use crate::info::{Info, Objective, Scores};
 use crate::memory::{base_bytes, choose_solver};
 use crate::model::{Claim, Model, Provenance, Witness, fingerprint};
 use crate::observer::{Observer, Summary};
-use crate::penalty::{Penalty, SIGMA, initial_rho};
+use crate::penalty::{Penalty, default_sigma, initial_rho};
 use crate::settings::{Beta, Settings, ValidSettings};
 use crate::state::State;
 use crate::status::Status;
-use cvx_linalg::{Backend, HostMatrix, StopToken};
+use cvx_linalg::{Backend, HostMatrix, StopToken, SystemSolution};
 use cvx_model::{
     Certificate, ConvexProgram, Dataset, FeatureKind, HeldOut, ModelError, Normalisation, PatternSet, ProgramError,
     ReluNetwork, RowScale, SystemOperator, Targets, Transform, accuracy, squared_loss,
@@ -192,7 +192,7 @@ pub(crate) fn run<B: Backend>(
     };
     observer.begin(&summary);
 
-    let sigma = warm.map(|warm| warm.sigma).or(settings.sigma).unwrap_or(SIGMA);
+    let sigma = warm.map(|warm| warm.sigma).or(settings.sigma).unwrap_or_else(|| default_sigma(solver));
     let row_scale = if settings.scale_rows { RowScale::Normalised { sigma } } else { RowScale::Unscaled };
     let rho = (warm.map(|warm| warm.rho).or(settings.rho))
         .unwrap_or_else(|| initial_rho(beta, incumbent.gated_beta_max(), program.row_norms(), sigma));
@@ -240,9 +240,10 @@ fn finish<B: Backend>(
         // u = 0 and the zero network predict the same.
         _ if run.info.history.is_empty() => train.accuracy,
         _ => {
-            // F u = residual + y.
-            let mut convex = program.backend().download(&run.state.solution.residual)?;
-            convex.values_mut().iter_mut().zip(program.y_host().values()).for_each(|(r, y)| *r += y);
+            // F u itself: an inexact u-update's residual may stand for something else.
+            let SystemSolution { xu, residual, .. } = &mut run.state.solution;
+            program.backend().masked_row_sum(Some(program.mask()), xu, residual)?;
+            let convex = program.backend().download(residual)?;
             accuracy(task, &convex, program.y_host())
         }
     };

@@ -35,7 +35,7 @@ pub use error::LinalgError;
 pub use host::HostMatrix;
 pub use mask::BitMask;
 pub use operator::{
-    LinearInfo, LinearOperator, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem, SolverFlops, SystemRhs,
-    SystemSolution,
+    Accuracy, LinearInfo, LinearOperator, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem, SolverFlops,
+    SystemRhs, SystemSolution,
 };
 pub use stop::{StopReason, StopToken};

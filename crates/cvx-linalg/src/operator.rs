@@ -57,8 +57,30 @@ pub struct SystemSolution<B: Backend> {
     pub u: B::Matrix,
     /// X u (n x 2PC).
     pub xu: B::Matrix,
-    /// r = F u - y (n x C).
+    /// r (n x C): F u - y, or what stands in its place in the equations that u satisfies, where a solver ended before
+    /// the two were one. Its negative is the dual point that the certificate is evaluated at.
     pub residual: B::Matrix,
+}
+
+/// How accurate a solution of (4a) has to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Accuracy {
+    /// The residual of the system that is iterated on, over its right-hand side.
+    Relative(f64),
+    /// ||(du, Gt du)|| for the error du of u, in the units of u: what compares with the primal residual
+    /// ||(u - v, Gt u - s)|| of the outer iteration.
+    Error(f64),
+}
+
+impl Accuracy {
+    /// The norm of the residual that suffices, for a right-hand side of the norm `rhs` and a residual that bounds the
+    /// error ||(du, Gt du)|| by `error_per_residual` times its own norm.
+    pub fn residual(self, rhs: f64, error_per_residual: f64) -> f64 {
+        match self {
+            Accuracy::Relative(tolerance) => tolerance * rhs,
+            Accuracy::Error(tolerance) => tolerance / error_per_residual,
+        }
+    }
 }
 
 /// The system (4a), A u = b with A = I + F'F/rho + Gt'Gt.
@@ -78,7 +100,7 @@ pub trait MaskedSystem<B: Backend>: LinearOperator<B> {
 /// How a linear solve ended; never inferred from an iteration count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinearStatus {
-    /// The true residual is within the tolerance, or within the rounding of the storage precision where that is larger.
+    /// The true residual is within the accuracy asked for, or within the rounding of the storage precision where that is larger.
     Converged,
     /// The iteration limit came first.
     IterationLimit,
@@ -107,12 +129,12 @@ pub trait LinearSolver<B: Backend> {
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError>;
     /// Sets the operator's penalty to `rho` and renews only what depends on it.
     fn update_penalty(&mut self, system: &mut dyn MaskedSystem<B>, rho: f64) -> Result<(), LinalgError>;
-    /// Solves A u = b to the relative residual `tolerance`, warm-started at `solution.u`.
+    /// Solves A u = b to `accuracy`, warm-started at `solution`.
     fn solve(
         &mut self,
         system: &mut dyn MaskedSystem<B>,
         rhs: &SystemRhs<'_, B>,
-        tolerance: f64,
+        accuracy: Accuracy,
         solution: &mut SystemSolution<B>,
     ) -> Result<LinearInfo, LinalgError>;
     /// Floating-point operations of one [`update_penalty`](LinearSolver::update_penalty) and of one

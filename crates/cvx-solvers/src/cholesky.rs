@@ -2,8 +2,8 @@
 
 use crate::gram::GramFactor;
 use cvx_linalg::{
-    Backend, Half, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedSystem, Shape, SolverFlops, SystemRhs,
-    SystemSolution, Transpose,
+    Accuracy, Backend, Half, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedSystem, Shape, SolverFlops,
+    SystemRhs, SystemSolution, Transpose,
 };
 
 /// Direct solver by the reduced n x n kernel.
@@ -125,7 +125,7 @@ impl<B: Backend> LinearSolver<B> for Cholesky<B> {
         &mut self,
         system: &mut dyn MaskedSystem<B>,
         rhs: &SystemRhs<'_, B>,
-        _tolerance: f64,
+        _accuracy: Accuracy,
         solution: &mut SystemSolution<B>,
     ) -> Result<LinearInfo, LinalgError> {
         if self.factors.is_none() {

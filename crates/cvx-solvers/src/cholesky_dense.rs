@@ -1,8 +1,8 @@
 //! The original's direct solver: the (2dP) x (2dP) matrix A itself, factored.
 
 use cvx_linalg::{
-    Backend, Half, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedSystem, Shape, SolverFlops,
-    SystemRhs, SystemSolution,
+    Accuracy, Backend, Half, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedSystem, Shape,
+    SolverFlops, SystemRhs, SystemSolution,
 };
 
 /// Direct solver by the dense factor of A. Its memory grows with (2dP)^2: a reference for small problems.
@@ -58,7 +58,7 @@ impl<B: Backend> LinearSolver<B> for CholeskyDense<B> {
         &mut self,
         system: &mut dyn MaskedSystem<B>,
         rhs: &SystemRhs<'_, B>,
-        _tolerance: f64,
+        _accuracy: Accuracy,
         solution: &mut SystemSolution<B>,
     ) -> Result<LinearInfo, LinalgError> {
         if self.factor.is_none() {

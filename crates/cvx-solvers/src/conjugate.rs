@@ -1,6 +1,6 @@
 //! The iteration of conjugate gradients, on whatever system and preconditioner.
 
-use cvx_linalg::{Backend, LinalgError, LinearInfo, LinearStatus};
+use cvx_linalg::{Accuracy, Backend, LinalgError, LinearInfo, LinearStatus};
 
 /// Most inner iterations of one solve.
 const ITERATION_LIMIT: usize = 2000;
@@ -12,9 +12,17 @@ const RECOMPUTE: usize = 50;
 pub(crate) type Apply<'a, B> =
     dyn FnMut(&mut <B as Backend>::Matrix, &<B as Backend>::Matrix) -> Result<(), LinalgError> + 'a;
 
+/// Where an iteration may end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    pub accuracy: Accuracy,
+    /// Bound of ||(du, Gt du)|| over the norm of the residual.
+    pub error_per_residual: f64,
+}
+
 /// Preconditioned conjugate gradients (Hestenes & Stiefel 1952), warm-started, stopped on the true residual.
 pub(crate) struct ConjugateGradients<B: Backend> {
-    pub residual: B::Matrix,
+    residual: B::Matrix,
     /// The preconditioned residual.
     z: B::Matrix,
     direction: B::Matrix,
@@ -52,18 +60,19 @@ impl<B: Backend> ConjugateGradients<B> {
         backend.dot(&self.residual, &self.z)
     }
 
-    /// Solves `system` x = `b` to the relative residual `tolerance`, from the x that is given. `residual` is then b - A x.
+    /// Solves `system` x = `b` to the accuracy of `target`, from the x that is given. `residual` is then b - A x.
     pub fn run(
         &mut self,
         backend: &B,
         system: &mut Apply<'_, B>,
         precondition: &mut Apply<'_, B>,
         b: &B::Matrix,
-        tolerance: f64,
+        target: Target,
         x: &mut B::Matrix,
     ) -> Result<LinearInfo, LinalgError> {
         let b_norm = backend.norm(b)?;
-        let target = tolerance.max(attainable(backend)) * b_norm;
+        let wanted = target.accuracy.residual(b_norm, target.error_per_residual);
+        let target = wanted.max(attainable(backend) * b_norm);
         let mut norm = self.true_residual(backend, system, b, x)?;
         let mut best = norm;
         let mut product = self.restart(backend, precondition)?;

@@ -1,10 +1,10 @@
 //! The u-update by conjugate gradients on the n x n kernel, preconditioned by M (docs/math.md, section 4).
 
-use crate::conjugate::ConjugateGradients;
+use crate::conjugate::{ConjugateGradients, Target};
 use crate::gram::GramFactor;
 use cvx_linalg::{
-    Backend, Half, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem, Shape, SolverFlops,
-    SystemRhs, SystemSolution, Transpose,
+    Accuracy, Backend, Half, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem, Shape,
+    SolverFlops, SystemRhs, SystemSolution, Transpose,
 };
 
 /// Conjugate gradients on A preconditioned by M in every block, in the coordinates in which that is cheapest.
@@ -118,7 +118,7 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
         &mut self,
         system: &mut dyn MaskedSystem<B>,
         rhs: &SystemRhs<'_, B>,
-        tolerance: f64,
+        accuracy: Accuracy,
         solution: &mut SystemSolution<B>,
     ) -> Result<LinearInfo, LinalgError> {
         if self.factors.is_none() {
@@ -147,14 +147,15 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
                 backend.axpby(1.0, r, 1.0, out)
             };
             let mut identity = |out: &mut B::Matrix, r: &B::Matrix| backend.copy(r, out);
-            info = iteration.run(backend, &mut apply, &mut identity, b, tolerance, residual)?;
+            // With B r = b for (4.3), an error dr of r moves u by (du, Gt du) of the squared norm dr'(B - I)dr/rho, at
+            // most a quarter of ||B dr||^2/rho because t - t^2 <= 1/4 for the inverse eigenvalues t of B.
+            let target = Target { accuracy, error_per_residual: 0.5 / rho.sqrt() };
+            info = iteration.run(backend, &mut apply, &mut identity, b, target, residual)?;
             // (4.4), and X u by the same correction
             kernel.apply(&blocks, v, 1.0 / rho, residual)?;
             backend.add_pairs(targets, -1.0, &kernel.image, z)?;
             backend.add_pairs(targets, -1.0, &kernel.masked, xu)?;
             backend.gemm(1.0, l_inverse, yes, z, no, 0.0, u)?;
-            // F u - y is r and what (4.3) is short of.
-            backend.axpby(1.0, &iteration.residual, 1.0, residual)?;
         }
         self.last_iterations = info.iterations;
         Ok(info)

@@ -1,12 +1,12 @@
 //! Conjugate gradients on A u = b, matrix-free, with a preconditioner or without.
 
-use crate::conjugate::ConjugateGradients;
+use crate::conjugate::{ConjugateGradients, Target};
 use crate::jacobi::Jacobi;
 use crate::kind::SolverKind;
 use crate::preconditioner::{Identity, Preconditioner};
 use cvx_linalg::{
-    Backend, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedSystem, Shape, SolverFlops, SystemRhs,
-    SystemSolution,
+    Accuracy, Backend, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedSystem, Shape, SolverFlops,
+    SystemRhs, SystemSolution,
 };
 
 /// Conjugate gradients on the d x 2PC unknowns themselves.
@@ -65,7 +65,7 @@ impl<B: Backend> LinearSolver<B> for Pcg<B> {
         &mut self,
         system: &mut dyn MaskedSystem<B>,
         rhs: &SystemRhs<'_, B>,
-        tolerance: f64,
+        accuracy: Accuracy,
         solution: &mut SystemSolution<B>,
     ) -> Result<LinearInfo, LinalgError> {
         if self.scratch.is_none() {
@@ -80,7 +80,8 @@ impl<B: Backend> LinearSolver<B> for Pcg<B> {
                 &mut |out, u| system.apply(out, u),
                 &mut |out, r| self.preconditioner.apply(&backend, r, out),
                 b,
-                tolerance,
+                // A >= M in the order of symmetric matrices, and A >= I: ||du||_M <= ||du||_A <= ||b - A u||.
+                Target { accuracy, error_per_residual: 1.0 },
                 &mut solution.u,
             )?;
         }

@@ -1,8 +1,8 @@
 //! M6: every solver gives the solution of the same system (4a), and says the truth about its accuracy.
 
 use cvx_linalg::{
-    Backend, Cpu, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedSystem, StopToken, SystemRhs,
-    SystemSolution,
+    Accuracy, Backend, Cpu, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedSystem, StopToken,
+    SystemRhs, SystemSolution,
 };
 use cvx_model::reference::{dense_a, dense_f, dense_g, multiply};
 use cvx_model::{Certificate, ConvexProgram, PatternSet, RowScale, SystemOperator};
@@ -148,7 +148,8 @@ impl<'a, B: Backend> Device<'a, B> {
 
     fn solve(&mut self, solver: &mut dyn LinearSolver<B>, tolerance: f64) -> Result<Solved, LinalgError> {
         let rhs = SystemRhs { blocks: &self.blocks, rows: &self.rows };
-        let info = solver.solve(&mut self.system, &rhs, tolerance, &mut self.solution)?;
+        let accuracy = Accuracy::Relative(tolerance);
+        let info = solver.solve(&mut self.system, &rhs, accuracy, &mut self.solution)?;
         let (backend, solution) = (self.program.backend(), &self.solution);
         Ok(Solved {
             u: backend.download(&solution.u)?,
@@ -416,7 +417,7 @@ fn e6_a_raised_token_stops_every_solver() {
         let mut device = Device::new(&program, &case, 0.1);
         stop.raise();
         let rhs = SystemRhs { blocks: &device.blocks, rows: &device.rows };
-        let result = kind.build().solve(&mut device.system, &rhs, 1e-10, &mut device.solution);
+        let result = kind.build().solve(&mut device.system, &rhs, Accuracy::Relative(1e-10), &mut device.solution);
         assert!(matches!(result, Err(LinalgError::Stopped(_))), "{kind}: {result:?}");
     }
 }
