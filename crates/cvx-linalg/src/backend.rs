@@ -107,6 +107,12 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn upload_mask(&self, mask: &BitMask) -> Result<Self::Mask, LinalgError>;
     /// `out = source`.
     fn copy(&self, source: &Self::Matrix, out: &mut Self::Matrix) -> Result<(), LinalgError>;
+    /// Fills `out` with the entries of `source` from the one numbered `first` on, both column by column: a run of whole
+    /// columns, or all of them in another shape.
+    fn read_part(&self, source: &Self::Matrix, first: usize, out: &mut Self::Matrix) -> Result<(), LinalgError>;
+    /// Puts all entries of `source` into `out`, from the one numbered `first` on: the inverse of
+    /// [`read_part`](Backend::read_part).
+    fn write_part(&self, source: &Self::Matrix, out: &mut Self::Matrix, first: usize) -> Result<(), LinalgError>;
     /// `out = source` in `f64`.
     fn widen(&self, source: &Self::Matrix, out: &mut <Self::Wide as Backend>::Matrix) -> Result<(), LinalgError>;
     /// `out = source` rounded to the storage precision.

@@ -12,7 +12,7 @@ use crate::mask::BitMask;
 macro_rules! conformance_tests {
     ($name:ident, $backend:expr) => {
         $crate::conformance_tests!(@each $name, $backend,
-            memory, conversion, upload_refuses_non_finite, gemm, weighted_gram, scale, axpby, hadamard, dot_and_norms, cholesky, solve,
+            memory, parts, conversion, upload_refuses_non_finite, gemm, weighted_gram, scale, axpby, hadamard, dot_and_norms, cholesky, solve,
             masked_gram, shifted_lower, masked_row_sum, masked_broadcast, sign_flip, add_pairs, positive_part,
             group_soft_threshold, slack_step, wrong_shapes_are_errors, stop_requests_are_errors);
     };
@@ -91,6 +91,24 @@ pub fn memory<B: Backend>(backend: &B) {
     backend.synchronize().expect("synchronize");
     let memory = backend.memory_info();
     assert!(memory.free > 0 && memory.free <= memory.total);
+}
+
+/// `read_part` and `write_part`: whole columns, other shapes, and nothing outside the part.
+pub fn parts<B: Backend>(backend: &B) {
+    let host = filled(6, 8, 4);
+    let source = upload(backend, &host);
+    let mut flat = backend.zeros(24, 2).expect("zeros");
+    backend.read_part(&source, 0, &mut flat).expect("all of it in another shape");
+    assert_close(backend, &flat, &HostMatrix::from_vec(24, 2, host.values().to_vec()), 1);
+    let mut columns = backend.zeros(6, 3).expect("zeros");
+    backend.read_part(&source, 12, &mut columns).expect("columns 2, 3 and 4");
+    assert_close(backend, &columns, &HostMatrix::from_fn(6, 3, |i, j| host[(i, j + 2)]), 1);
+    let mut out = upload(backend, &host);
+    backend.write_part(&columns, &mut out, 30).expect("to columns 5, 6 and 7");
+    assert_close(backend, &out, &HostMatrix::from_fn(6, 8, |i, j| host[(i, if j < 5 { j } else { j - 3 })]), 1);
+    assert!(backend.read_part(&source, 31, &mut columns).is_err());
+    assert!(backend.write_part(&columns, &mut out, 31).is_err());
+    assert!(backend.read_part(&source, usize::MAX, &mut columns).is_err());
 }
 
 /// `widen` is exact; `narrow` rounds.

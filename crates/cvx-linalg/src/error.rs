@@ -12,6 +12,9 @@ pub enum LinalgError {
         /// Index of the pivot, from 0.
         pivot: usize,
     },
+    /// The eigenvalues of a small matrix could not be found.
+    #[error("the eigenvalues of a matrix could not be found: an entry is not finite")]
+    NoEigenvalues,
     /// Operands whose shapes do not fit together.
     #[error("{verb}: {detail}")]
     Shape {

@@ -4,6 +4,7 @@
 //! * [`Backend`]: the verbs; [`Cpu`] implements them on faer and rayon.
 //! * [`HostMatrix`], [`BitMask`]: what crosses between host and device.
 //! * [`LinearOperator`], [`MaskedSystem`], [`LinearSolver`]: the contracts between a problem and its solvers.
+//! * [`NystromSketch`]: the largest eigenvalues of a matrix that is only ever applied.
 //! * [`conformance`]: one test per verb that every back end has to pass.
 //!
 //! Coefficients go in as `f64`, norms and products come out as `f64`: precision is a property of storage only.
@@ -26,14 +27,16 @@ mod cpu;
 mod error;
 mod host;
 mod mask;
+mod nystrom;
 mod operator;
 mod stop;
 
 pub use backend::{Backend, Half, MemoryInfo, Shape, SlackNorms, Transpose};
-pub use cpu::{Cpu, CpuMatrix, CpuScalar, ThreadPool};
+pub use cpu::{Cpu, CpuMatrix, CpuScalar, SymmetricEigen, ThreadPool, symmetric_eigen};
 pub use error::LinalgError;
 pub use host::HostMatrix;
 pub use mask::BitMask;
+pub use nystrom::{NystromSketch, SketchMap, SketchRank};
 pub use operator::{
     Accuracy, LinearInfo, LinearOperator, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem, SolverFlops,
     SystemRhs, SystemSolution,

@@ -45,6 +45,15 @@ impl BitMask {
         (mask.by_column == words).then_some(mask)
     }
 
+    /// Columns `first..first + count` as a mask of their own.
+    ///
+    /// # Panics
+    /// When there are fewer columns.
+    pub fn columns(&self, first: usize, count: usize) -> Self {
+        assert!(first + count <= self.cols, "columns {first} to {} of {}", first + count, self.cols);
+        BitMask::from_fn(self.rows, count, |i, j| self.get(i, first + j))
+    }
+
     /// Number of rows n.
     pub fn rows(&self) -> usize {
         self.rows
@@ -105,6 +114,8 @@ mod tests {
             let again = BitMask::from_columns(rows, cols, &words);
             prop_assert_eq!(again.as_ref(), Some(&mask));
             prop_assert_eq!(BitMask::from_columns(rows, cols + 1, &words), None);
+            let (first, count) = (cols / 3, cols - cols / 3);
+            prop_assert_eq!(mask.columns(first, count), BitMask::from_fn(rows, count, |i, j| bit(i, first + j)));
             for j in 0..cols {
                 prop_assert_eq!(mask.count(j), (0..rows).filter(|&i| bit(i, j)).count());
                 for i in 0..rows {

@@ -5,6 +5,7 @@
 
 use crate::backend::Backend;
 use crate::error::LinalgError;
+use crate::mask::BitMask;
 
 /// A linear map between matrices on a device, applied to blocks of columns.
 ///
@@ -30,6 +31,8 @@ pub struct MaskedBlocks<'a, B: Backend> {
     pub xt_wide: &'a <B::Wide as Backend>::Matrix,
     /// The patterns (n x P).
     pub mask: &'a B::Mask,
+    /// The same patterns on the host.
+    pub bits: &'a BitMask,
     /// Number of patterns P.
     pub n_patterns: usize,
     /// Row weights g of the cone operator (n x 1).

@@ -168,6 +168,7 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
             xt: self.program.xt(),
             xt_wide: self.program.xt_wide(),
             mask: self.program.mask(),
+            bits: self.program.patterns().bits(),
             n_patterns: self.program.n_patterns(),
             row_scale: &self.row_scale,
             row_scale_squared: &self.row_scale_squared,

@@ -96,3 +96,31 @@ pub(super) fn convert<S: CpuScalar, T: CpuScalar>(
     });
     Ok(())
 }
+
+/// Where `count` entries from `first` on lie among `length`.
+fn part(verb: &'static str, first: usize, count: usize, length: usize) -> Result<std::ops::Range<usize>, LinalgError> {
+    match first.checked_add(count) {
+        Some(end) if end <= length => Ok(first..end),
+        _ => Err(LinalgError::shape(verb, format!("{count} entries from entry {first} on, of {length}"))),
+    }
+}
+
+pub(super) fn read_part<T: CpuScalar>(
+    source: &CpuMatrix<T>,
+    first: usize,
+    out: &mut CpuMatrix<T>,
+) -> Result<(), LinalgError> {
+    let part = part("read_part", first, out.values.len(), source.values.len())?;
+    out.values.copy_from_slice(&source.values[part]);
+    Ok(())
+}
+
+pub(super) fn write_part<T: CpuScalar>(
+    source: &CpuMatrix<T>,
+    out: &mut CpuMatrix<T>,
+    first: usize,
+) -> Result<(), LinalgError> {
+    let part = part("write_part", first, source.values.len(), out.values.len())?;
+    out.values[part].copy_from_slice(&source.values);
+    Ok(())
+}

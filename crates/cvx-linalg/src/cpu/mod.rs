@@ -5,6 +5,7 @@
 
 mod blas;
 mod cholesky;
+mod eigen;
 mod kernel;
 mod masks;
 mod matrix;
@@ -12,6 +13,7 @@ mod pool;
 mod prox;
 mod tiles;
 
+pub use eigen::{SymmetricEigen, symmetric_eigen};
 pub use kernel::CpuScalar;
 pub use matrix::CpuMatrix;
 pub use pool::ThreadPool;
@@ -89,6 +91,22 @@ macro_rules! cpu_backend {
             }
             fn copy(&self, source: &Self::Matrix, out: &mut Self::Matrix) -> Result<(), LinalgError> {
                 matrix::convert("copy", source, out)
+            }
+            fn read_part(
+                &self,
+                source: &Self::Matrix,
+                first: usize,
+                out: &mut Self::Matrix,
+            ) -> Result<(), LinalgError> {
+                matrix::read_part(source, first, out)
+            }
+            fn write_part(
+                &self,
+                source: &Self::Matrix,
+                out: &mut Self::Matrix,
+                first: usize,
+            ) -> Result<(), LinalgError> {
+                matrix::write_part(source, out, first)
             }
             fn widen(&self, source: &Self::Matrix, out: &mut CpuMatrix<f64>) -> Result<(), LinalgError> {
                 matrix::convert("widen", source, out)
