@@ -3,7 +3,7 @@
 use crate::anderson;
 use crate::error::TrainError;
 use crate::settings::SolverChoice;
-use cvx_solvers::{ProblemShape, SolverKind};
+use cvx_solvers::{ProblemShape, SolverKind, SolverSettings};
 
 /// The chosen solver and the bytes at its peak, `base` among them.
 ///
@@ -11,14 +11,13 @@ use cvx_solvers::{ProblemShape, SolverKind};
 /// [`TrainError::Memory`] when the chosen solver (for `Auto`: every solver) needs more than `budget`.
 pub(crate) fn choose_solver(
     choice: SolverChoice,
+    settings: &SolverSettings,
     shape: &ProblemShape,
     base: u64,
     budget: u64,
 ) -> Result<(SolverKind, u64), TrainError> {
-    let needed = |kind: SolverKind| base.saturating_add(kind.memory_bytes(shape));
-    // `ALL` is in order of speed; the dense reference is never the better choice.
-    let mut automatic = SolverKind::ALL.into_iter().filter(|&kind| kind != SolverKind::CholeskyDense);
-    let fitting = automatic.find(|&kind| needed(kind) <= budget);
+    let needed = |kind: SolverKind| base.saturating_add(kind.memory_bytes(shape, settings));
+    let fitting = SolverKind::by_work(shape).into_iter().find(|&kind| needed(kind) <= budget);
     let (solver, fits) = match choice {
         SolverChoice::Kind(kind) => (kind, needed(kind) <= budget),
         SolverChoice::Auto => (fitting.unwrap_or(SolverKind::Cg), fitting.is_some()),
@@ -63,12 +62,14 @@ mod tests {
 
     #[test]
     fn auto_takes_cholesky_while_it_fits_and_gram_pcg_beyond() {
-        let (kind, bytes) = choose_solver(SolverChoice::Auto, &shape(10_000), BASE, 4 << 30).unwrap();
+        let (kind, bytes) =
+            choose_solver(SolverChoice::Auto, &SolverSettings::default(), &shape(10_000), BASE, 4 << 30).unwrap();
         assert_eq!(kind, SolverKind::Cholesky);
         assert!((1 << 30..5 << 29).contains(&bytes), "{bytes}");
         let base = base_bytes(&shape(10_000), 2000, 10);
         assert!((1 << 29..5 << 28).contains(&base), "{base}");
-        let (kind, _) = choose_solver(SolverChoice::Auto, &shape(50_000), BASE, 8 << 30).unwrap();
+        let (kind, _) =
+            choose_solver(SolverChoice::Auto, &SolverSettings::default(), &shape(50_000), BASE, 8 << 30).unwrap();
         assert_eq!(kind, SolverKind::GramPcg);
     }
 
@@ -84,14 +85,16 @@ mod tests {
     #[test]
     fn e8_what_does_not_fit_is_refused_with_its_bytes_and_what_would_fit() {
         let dense = SolverChoice::Kind(SolverKind::CholeskyDense);
-        let error = choose_solver(dense, &shape(10_000), BASE, 4 << 30).unwrap_err();
+        let error = choose_solver(dense, &SolverSettings::default(), &shape(10_000), BASE, 4 << 30).unwrap_err();
         let TrainError::Memory { needed, fits, .. } = &error else {
             panic!("{error}");
         };
         assert!(*needed > 90 << 30);
         assert_eq!(*fits, Some(SolverKind::Cholesky));
         assert!(error.to_string().contains("--solver cholesky would fit"));
-        let huge = choose_solver(SolverChoice::Auto, &shape(1 << 60), u64::MAX / 2, u64::MAX / 4).unwrap_err();
+        let huge =
+            choose_solver(SolverChoice::Auto, &SolverSettings::default(), &shape(1 << 60), u64::MAX / 2, u64::MAX / 4)
+                .unwrap_err();
         assert!(matches!(huge, TrainError::Memory { fits: None, .. }));
     }
 }

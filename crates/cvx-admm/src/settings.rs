@@ -3,7 +3,7 @@
 use crate::error::TrainError;
 use cvx_linalg::HostMatrix;
 use cvx_model::{ModelError, Normalisation, TaskChoice};
-use cvx_solvers::SolverKind;
+use cvx_solvers::{SolverKind, SolverSettings};
 use serde::{Deserialize, Serialize};
 
 /// Where the work is done.
@@ -68,6 +68,10 @@ pub struct Settings {
     pub beta: Beta,
     /// Solver of the u-update.
     pub solver: SolverChoice,
+    /// Rank of the solvers that sketch; by default it adapts.
+    pub rank: Option<usize>,
+    /// Whether `rbcd` is the original's, with a line search and decaying thresholds. Default false.
+    pub line_search: bool,
     /// Where the work is done.
     pub device: Device,
     /// How matrices are stored.
@@ -117,6 +121,8 @@ impl Default for Settings {
             gates: None,
             beta: Beta::Fraction(1e-3),
             solver: SolverChoice::Auto,
+            rank: None,
+            line_search: false,
             device: Device::Auto,
             precision: Precision::F32,
             threads: 0,
@@ -142,7 +148,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The original's iteration: alpha = 1, G unscaled, rho = 0.01 and beta = 0.001 fixed, no acceleration.
+    /// The original's iteration: alpha = 1, G unscaled, rho = 0.01 and beta = 0.001 fixed, no acceleration, and block
+    /// coordinate descent with its line search.
     ///
     /// beta is that of this project's objective, which has the factor 1/2 that the original's equation (3) omits.
     pub fn poster_exact() -> Self {
@@ -154,6 +161,7 @@ impl Settings {
             anderson_memory: 0,
             judge_every: 1,
             scale_rows: false,
+            line_search: true,
             ..Settings::default()
         }
     }
@@ -222,6 +230,13 @@ impl Settings {
 
 fn out_of_range(name: &'static str, value: impl ToString, range: &'static str) -> TrainError {
     TrainError::Setting { name, value: value.to_string(), range }
+}
+
+impl ValidSettings {
+    /// The part that the solvers are told.
+    pub(crate) fn solver_settings(&self) -> SolverSettings {
+        SolverSettings { rank: self.rank, seed: self.seed, line_search: self.line_search }
+    }
 }
 
 /// Settings that are known to be in range.

@@ -152,7 +152,7 @@ pub(crate) fn run<B: Backend>(
     };
     let base = base_bytes(&shape, problem.test.as_ref().map_or(0, |(xt, _)| xt.cols()), settings.anderson_memory);
     let budget = settings.memory_budget.unwrap_or_else(|| backend.memory_info().free / 10 * 9);
-    let (solver, memory_bytes) = choose_solver(settings.solver, &shape, base, budget)?;
+    let (solver, memory_bytes) = choose_solver(settings.solver, &settings.solver_settings(), &shape, base, budget)?;
     let (device, precision) = (backend.device(), settings.precision);
 
     let gates = match &settings.gates {
@@ -201,7 +201,7 @@ pub(crate) fn run<B: Backend>(
         settings,
         task: &targets.task,
         system: SystemOperator::new(program, row_scale, rho)?,
-        linear: solver.build(),
+        linear: solver.build(&settings.solver_settings()),
         incumbent,
         penalty: Penalty::new(rho, settings.adapt_rho),
         state: State::new(program, warm)?,

@@ -1,7 +1,8 @@
 //! The command line.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use cvx_admm::Settings;
+use cvx_admm::{Settings, SolverChoice, SolverKind};
 use std::path::PathBuf;
 
 const SOURCES: &str = "\
@@ -99,8 +100,11 @@ pub struct TrainArgs {
     pub seed: u64,
 
     /// Solver of the linear system in every iteration; auto takes the fastest that fits the memory.
-    #[arg(long, value_enum, default_value_t = SolverArg::Auto)]
-    pub solver: SolverArg,
+    #[arg(long, default_value = "auto", value_parser = parse_solver())]
+    pub solver: SolverChoice,
+    /// Rank of the Nystrom sketch of the solvers that have one [default: adapts].
+    #[arg(long, value_name = "R")]
+    pub rank: Option<usize>,
     /// auto, cpu, cuda or cuda:I.
     #[arg(long, default_value = "auto", value_parser = parse_device)]
     pub device: cvx_admm::Device,
@@ -129,10 +133,11 @@ pub struct TrainArgs {
     /// Starting penalty [default: from the data].
     #[arg(long, allow_negative_numbers = true)]
     pub rho: Option<f64>,
-    /// Weight of the cone constraints [default: 0.25].
+    /// Weight of the cone constraints [default: 1/4, for iterative solvers 1/16].
     #[arg(long, conflicts_with = "poster_exact", allow_negative_numbers = true)]
     pub sigma: Option<f64>,
-    /// The original's iteration: no relaxation, scaling, acceleration or adaptation; rho 0.01, beta 0.001.
+    /// The original's iteration: no relaxation, scaling, acceleration or adaptation; rho 0.01, beta 0.001, and its
+    /// line search in rbcd.
     #[arg(long)]
     pub poster_exact: bool,
 
@@ -194,16 +199,13 @@ pub struct InfoArgs {
     pub label_column: Option<String>,
 }
 
-/// `--solver`.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs)]
-pub enum SolverArg {
-    Auto,
-    Cholesky,
-    CholeskyDense,
-    Cg,
-    JacobiPcg,
-    GramPcg,
+/// `--solver`: every kind by its name, or auto.
+fn parse_solver() -> impl TypedValueParser<Value = SolverChoice> {
+    let names = std::iter::once("auto").chain(SolverKind::ALL.map(SolverKind::name));
+    PossibleValuesParser::new(names).map(|name| {
+        let kind = SolverKind::ALL.into_iter().find(|kind| kind.name() == name);
+        kind.map_or(SolverChoice::Auto, SolverChoice::Kind)
+    })
 }
 
 /// `--precision`.

@@ -1,13 +1,13 @@
 //! `cvx train`.
 
 use crate::Exit;
-use crate::args::{CertifyArg, NormalizeArg, PrecisionArg, SolverArg, TaskArg, TrainArgs};
+use crate::args::{CertifyArg, NormalizeArg, PrecisionArg, TaskArg, TrainArgs};
 use crate::json::Report;
 use crate::output::{check_writable, complain, print, write_whole};
 use crate::progress::Progress;
 use crate::{source, table};
 use anyhow::{Context, Result, bail};
-use cvx_admm::{Beta, Certify, Precision, Settings, SolverChoice, SolverKind, Status, StopToken, train_with};
+use cvx_admm::{Beta, Certify, Precision, Settings, Status, StopToken, train_with};
 use cvx_data::read_matrix;
 use cvx_linalg::HostMatrix;
 use cvx_model::{Normalisation, TaskChoice};
@@ -68,14 +68,8 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
             (None, Some(fraction)) => Beta::Fraction(fraction),
             (None, None) => base.beta,
         },
-        solver: match args.solver {
-            SolverArg::Auto => SolverChoice::Auto,
-            SolverArg::Cholesky => SolverChoice::Kind(SolverKind::Cholesky),
-            SolverArg::CholeskyDense => SolverChoice::Kind(SolverKind::CholeskyDense),
-            SolverArg::Cg => SolverChoice::Kind(SolverKind::Cg),
-            SolverArg::JacobiPcg => SolverChoice::Kind(SolverKind::JacobiPcg),
-            SolverArg::GramPcg => SolverChoice::Kind(SolverKind::GramPcg),
-        },
+        solver: args.solver,
+        rank: args.rank,
         device: args.device,
         precision: match args.precision {
             PrecisionArg::F32 => Precision::F32,

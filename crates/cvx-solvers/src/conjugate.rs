@@ -134,6 +134,6 @@ impl<B: Backend> ConjugateGradients<B> {
 }
 
 /// The relative residual below which rounding in the storage precision decides.
-fn attainable<B: Backend>(backend: &B) -> f64 {
+pub(crate) fn attainable<B: Backend>(backend: &B) -> f64 {
     if backend.scalar_bytes() == 4 { 1e-6 } else { 1e-14 }
 }

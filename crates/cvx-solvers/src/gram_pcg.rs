@@ -1,10 +1,12 @@
 //! The u-update by conjugate gradients on the n x n kernel, preconditioned by M (docs/math.md, section 4).
 
-use crate::conjugate::{ConjugateGradients, Target};
-use crate::gram::GramFactor;
+use crate::conjugate::{Apply, ConjugateGradients, Target};
+use crate::coordinates::{GramCoordinates, shift};
+use crate::deflation::Deflation;
+use crate::kind::{SolverKind, SolverSettings};
 use cvx_linalg::{
-    Accuracy, Backend, Half, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem, Shape,
-    SolverFlops, SystemRhs, SystemSolution, Transpose,
+    Accuracy, Backend, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem, NystromSketch,
+    Shape, SolverFlops, SystemRhs, SystemSolution,
 };
 
 /// Conjugate gradients on A preconditioned by M in every block, in the coordinates in which that is cheapest.
@@ -18,51 +20,85 @@ use cvx_linalg::{
 /// r + (2/rho) sum_i d_i o V'V (d_i o r) = qhat - y,  by conjugate gradients                         (4.3)
 /// u_i^+ = L^-T (zhat_i^+ - V (d_i o r)/rho),     u_i^- = L^-T (zhat_i^- + V (d_i o r)/rho)          (4.4)
 /// ```
+///
+/// However early (4.3) ends, every block of u is stationary for the r that comes with it: r, not F u - y, is the dual
+/// point, and the next warm start.
+///
+/// The kernel N = K o S = sum_i D_i K D_i of (4.3) contains no rho. Where it is sketched, I + (2/rho) N is preconditioned with
+/// the shift rho/2, and a change of rho costs nothing.
 pub struct GramPcg<B: Backend> {
+    sketch: Option<SolverSettings>,
     factors: Option<Factors<B>>,
     last_iterations: usize,
 }
 
 struct Factors<B: Backend> {
-    /// L^-1 (d x d).
-    l_inverse: B::Matrix,
-    /// V = L^-1 X' (d x n).
-    v: B::Matrix,
-    /// Scratch: g o e o (s - nu) (n x 2PC), zhat (d x 2PC), the right-hand side of (4.3) (n x C).
-    rows: B::Matrix,
-    z: B::Matrix,
-    rhs: B::Matrix,
+    coordinates: GramCoordinates<B>,
+    /// qhat - y (n x C).
+    b: B::Matrix,
     iteration: ConjugateGradients<B>,
-    kernel: Kernel<B>,
+    deflation: Option<Deflation<B>>,
 }
 
-/// Scratch of a product with V'V between masks: d_i o r (n x PC), V of it (d x PC).
-struct Kernel<B: Backend> {
-    masked: B::Matrix,
-    image: B::Matrix,
-}
-
-impl<B: Backend> Kernel<B> {
-    /// image = alpha V (d_i o r), masked = V' image.
-    fn apply(
-        &mut self,
-        blocks: &MaskedBlocks<'_, B>,
-        v: &B::Matrix,
-        alpha: f64,
-        r: &B::Matrix,
-    ) -> Result<(), LinalgError> {
-        let backend = blocks.backend;
-        backend.masked_broadcast(blocks.mask, alpha, r, &mut self.masked)?;
-        backend.gemm(1.0, v, Transpose::No, &self.masked, Transpose::No, 0.0, &mut self.image)?;
-        backend.gemm(1.0, v, Transpose::Yes, &self.image, Transpose::No, 0.0, &mut self.masked)
-    }
+/// `out` = (2/rho) N r = (2/rho) sum_i d_i o V'V (d_i o r).
+fn apply_kernel<B: Backend>(
+    coordinates: &mut GramCoordinates<B>,
+    blocks: &MaskedBlocks<'_, B>,
+    scale: f64,
+    r: &B::Matrix,
+    out: &mut B::Matrix,
+) -> Result<(), LinalgError> {
+    coordinates.spread(blocks, scale, r)?;
+    blocks.backend.masked_row_sum(Some(blocks.mask), &coordinates.x_image, out)
 }
 
 impl<B: Backend> GramPcg<B> {
-    /// An unprepared solver.
+    /// Without a sketch, unprepared.
     pub fn new() -> Self {
-        GramPcg { factors: None, last_iterations: 1 }
+        GramPcg { sketch: None, factors: None, last_iterations: 1 }
     }
+
+    /// With a sketch of the kernel, unprepared.
+    pub fn sketched(settings: SolverSettings) -> Self {
+        GramPcg { sketch: Some(settings), ..GramPcg::new() }
+    }
+
+    /// Shows `look` the map of (4.3) and its preconditioner.
+    pub(crate) fn with_maps<R>(
+        &mut self,
+        system: &mut dyn MaskedSystem<B>,
+        look: impl FnOnce(&mut Apply<'_, B>, &mut Apply<'_, B>) -> Result<R, LinalgError>,
+    ) -> Result<R, LinalgError> {
+        if self.factors.is_none() {
+            self.prepare(system)?;
+        }
+        let (rho, blocks) = (system.penalty(), system.blocks());
+        let factors = self.factors.as_mut().ok_or(LinalgError::NoEigenvalues)?;
+        let (mut apply, mut precondition) = maps(&mut factors.coordinates, &mut factors.deflation, &blocks, rho);
+        look(&mut apply, &mut precondition)
+    }
+}
+
+/// The map of (4.3) and its preconditioner.
+fn maps<'a, B: Backend>(
+    coordinates: &'a mut GramCoordinates<B>,
+    deflation: &'a mut Option<Deflation<B>>,
+    blocks: &'a MaskedBlocks<'a, B>,
+    rho: f64,
+) -> (
+    impl FnMut(&mut B::Matrix, &B::Matrix) -> Result<(), LinalgError> + 'a,
+    impl FnMut(&mut B::Matrix, &B::Matrix) -> Result<(), LinalgError> + 'a,
+) {
+    let backend = blocks.backend;
+    let apply = move |out: &mut B::Matrix, r: &B::Matrix| {
+        apply_kernel(coordinates, blocks, 2.0 / rho, r, out)?;
+        backend.axpby(1.0, r, 1.0, out)
+    };
+    let precondition = move |out: &mut B::Matrix, r: &B::Matrix| match deflation {
+        Some(deflation) => deflation.apply(backend, r, out),
+        None => backend.copy(r, out),
+    };
+    (apply, precondition)
 }
 
 impl<B: Backend> Default for GramPcg<B> {
@@ -71,47 +107,44 @@ impl<B: Backend> Default for GramPcg<B> {
     }
 }
 
-impl<B: Backend> Factors<B> {
-    fn new(system: &dyn MaskedSystem<B>) -> Result<Self, LinalgError> {
-        let (_, columns) = system.input_shape();
-        let blocks = system.blocks();
-        let backend = blocks.backend;
-        let (d, n, targets) = (blocks.xt.rows(), blocks.xt.cols(), blocks.y.cols());
-        let gram = GramFactor::new(&blocks)?;
-        let l_inverse = gram.inverse(backend, Half::Lower)?;
-        let mut v_wide = gram.wide.zeros(d, n)?;
-        gram.wide.copy(blocks.xt_wide, &mut v_wide)?;
-        gram.wide.solve(&gram.l, Half::Lower, &mut v_wide)?;
-        let mut v = backend.zeros(d, n)?;
-        backend.narrow(&v_wide, &mut v)?;
-        drop((gram, v_wide));
-        Ok(Factors {
-            l_inverse,
-            v,
-            rows: backend.zeros(n, columns)?,
-            z: backend.zeros(d, columns)?,
-            rhs: backend.zeros(n, targets)?,
-            iteration: ConjugateGradients::new(backend, n, targets)?,
-            kernel: Kernel { masked: backend.zeros(n, columns / 2)?, image: backend.zeros(d, columns / 2)? },
-        })
-    }
-}
-
 impl<B: Backend> LinearSolver<B> for GramPcg<B> {
     fn name(&self) -> &'static str {
-        "gram-pcg"
+        if self.sketch.is_some() { SolverKind::GramNystromPcg.name() } else { SolverKind::GramPcg.name() }
     }
 
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {
         self.factors = None;
-        self.factors = Some(Factors::new(system)?);
+        let mut coordinates = GramCoordinates::new(system)?;
+        let rho = system.penalty();
+        let blocks = system.blocks();
+        let (backend, n, targets) = (blocks.backend, blocks.xt.cols(), blocks.y.cols());
+        let mut deflation = None;
+        if let Some(settings) = self.sketch {
+            let rank = settings.sketch_rank(shift(rho));
+            // The kernel is applied to C columns at once; a smaller batch leaves the rest zero.
+            let (mut x, mut image) = (backend.zeros(n, targets)?, backend.zeros(n, targets)?);
+            let sketch = NystromSketch::new(backend, n, rank, targets, settings.seed, &mut |out, test| {
+                backend.scale(0.0, &mut x)?;
+                backend.write_part(test, &mut x, 0)?;
+                apply_kernel(&mut coordinates, &blocks, 1.0, &x, &mut image)?;
+                backend.read_part(&image, 0, out)
+            })?;
+            deflation = Some(Deflation::new(backend, sketch, shift(rho), targets)?);
+        }
+        let (b, iteration) = (backend.zeros(n, targets)?, ConjugateGradients::new(backend, n, targets)?);
+        self.factors = Some(Factors { coordinates, b, iteration, deflation });
         Ok(())
     }
 
     fn update_penalty(&mut self, system: &mut dyn MaskedSystem<B>, rho: f64) -> Result<(), LinalgError> {
-        // Nothing that is kept contains rho.
         system.set_penalty(rho);
-        Ok(())
+        match &mut self.factors {
+            Some(Factors { deflation: Some(deflation), .. }) => {
+                deflation.set_shift(system.blocks().backend, shift(rho))
+            }
+            // Nothing else that is kept contains rho.
+            _ => Ok(()),
+        }
     }
 
     fn solve(
@@ -127,35 +160,17 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
         let rho = system.penalty();
         let blocks = system.blocks();
         let backend = blocks.backend;
-        let (no, yes) = (Transpose::No, Transpose::Yes);
         let mut info = LinearInfo { status: LinearStatus::Converged, iterations: 0, relative_residual: None };
-        if let Some(Factors { l_inverse, v, rows, z, rhs: b, iteration, kernel }) = &mut self.factors {
-            let SystemSolution { u, xu, residual } = solution;
-            let targets = residual.cols();
-            // (4.1)
-            backend.sign_flip(blocks.mask, blocks.row_scale, rhs.rows, rows)?;
-            backend.gemm(1.0, l_inverse, no, rhs.blocks, no, 0.0, z)?;
-            backend.gemm(1.0, v, no, rows, no, 1.0, z)?;
-            // (4.2)
-            backend.gemm(1.0, v, yes, z, no, 0.0, xu)?;
-            backend.masked_row_sum(Some(blocks.mask), xu, b)?;
-            backend.axpby(-1.0, blocks.y, 1.0, b)?;
-            // (4.3), from the last residual
-            let mut apply = |out: &mut B::Matrix, r: &B::Matrix| {
-                kernel.apply(&blocks, v, 2.0 / rho, r)?;
-                backend.masked_row_sum(Some(blocks.mask), &kernel.masked, out)?;
-                backend.axpby(1.0, r, 1.0, out)
-            };
-            let mut identity = |out: &mut B::Matrix, r: &B::Matrix| backend.copy(r, out);
+        if let Some(Factors { coordinates, b, iteration, deflation }) = &mut self.factors {
+            coordinates.enter(&blocks, rhs, &mut solution.xu, b)?;
+            let (mut apply, mut precondition) = maps(coordinates, deflation, &blocks, rho);
             // With B r = b for (4.3), an error dr of r moves u by (du, Gt du) of the squared norm dr'(B - I)dr/rho, at
             // most a quarter of ||B dr||^2/rho because t - t^2 <= 1/4 for the inverse eigenvalues t of B.
             let target = Target { accuracy, error_per_residual: 0.5 / rho.sqrt() };
-            info = iteration.run(backend, &mut apply, &mut identity, b, target, residual)?;
-            // (4.4), and X u by the same correction
-            kernel.apply(&blocks, v, 1.0 / rho, residual)?;
-            backend.add_pairs(targets, -1.0, &kernel.image, z)?;
-            backend.add_pairs(targets, -1.0, &kernel.masked, xu)?;
-            backend.gemm(1.0, l_inverse, yes, z, no, 0.0, u)?;
+            info = iteration.run(backend, &mut apply, &mut precondition, b, target, &mut solution.residual)?;
+            drop((apply, precondition));
+            coordinates.spread(&blocks, 1.0 / rho, &solution.residual)?;
+            coordinates.leave(backend, 1.0, solution)?;
         }
         self.last_iterations = info.iterations;
         Ok(info)
@@ -163,10 +178,9 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
 
     fn flops(&self) -> SolverFlops {
         self.factors.as_ref().map_or_else(SolverFlops::default, |factors| {
-            let [d, n, columns] = [factors.v.rows(), factors.v.cols(), factors.z.cols()].map(|size| size as f64);
-            // A product with the kernel, of which the first residual and (4.4) take one each, is 2P columns with V.
-            let products = 2.0 * n * d * columns * (2.0 + self.last_iterations as f64);
-            SolverFlops { update: 0.0, solve: 4.0 * (n * d + d * d) * columns + products }
+            let (way, product) = factors.coordinates.flops();
+            // A step is two products, of which the first residual and (4.4) take as many.
+            SolverFlops { update: 0.0, solve: way + 2.0 * product * (2.0 + self.last_iterations as f64) }
         })
     }
 }

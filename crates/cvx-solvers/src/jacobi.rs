@@ -59,7 +59,7 @@ impl<B: Backend> Preconditioner<B> for Jacobi<B> {
         Ok(())
     }
 
-    fn apply(&self, backend: &B, r: &B::Matrix, out: &mut B::Matrix) -> Result<(), LinalgError> {
+    fn apply(&mut self, backend: &B, r: &B::Matrix, out: &mut B::Matrix) -> Result<(), LinalgError> {
         match &self.parts {
             Some(parts) => backend.hadamard(&parts.inverse, r, out),
             None => backend.copy(r, out),

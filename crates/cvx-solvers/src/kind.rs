@@ -1,7 +1,7 @@
 //! The solvers by name, and what each of them needs.
 
-use crate::{Cholesky, CholeskyDense, GramPcg, Pcg};
-use cvx_linalg::{Backend, LinearSolver};
+use crate::{Cholesky, CholeskyDense, GramPcg, LineSearchRbcd, Pcg, Rbcd};
+use cvx_linalg::{Backend, LinearSolver, SketchRank};
 use std::fmt;
 
 /// The sizes that memory and work depend on.
@@ -41,14 +41,59 @@ pub enum SolverKind {
     Cg,
     /// Conjugate gradients, preconditioned with diag(A).
     JacobiPcg,
+    /// Conjugate gradients, preconditioned with a Nystrom sketch of A.
+    NystromPcg,
     /// Conjugate gradients, preconditioned by one d x d factor.
     GramPcg,
+    /// The same, with a Nystrom sketch of the n x n kernel on top.
+    GramNystromPcg,
+    /// Randomised block coordinate descent in the metric of the d x d factor.
+    Rbcd,
+    /// The same, with a Nystrom sketch of each block's Hessian.
+    NystromRbcd,
+}
+
+/// What the solvers that draw at random or sketch can be told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SolverSettings {
+    /// Rank of a Nystrom sketch; by default it adapts, up to [`SolverSettings::LARGEST_RANK`].
+    pub rank: Option<usize>,
+    /// Seed of sketches and of the order of blocks.
+    pub seed: u64,
+    /// [`Rbcd`](SolverKind::Rbcd) as the original has it, with a line search and decaying thresholds.
+    pub line_search: bool,
+}
+
+/// Iterations of a run, and inner steps of each, by which the automatic choice counts: measured at n = 10,000 and a gap of
+/// 1e-3 (docs/solvers.md).
+const ITERATIONS: f64 = 100.0;
+const STEPS: f64 = 14.0;
+
+impl SolverSettings {
+    /// Limit of a rank that adapts.
+    pub const LARGEST_RANK: usize = 128;
+
+    /// The rank of a sketch whose error counts against `shift`.
+    pub(crate) fn sketch_rank(&self, shift: f64) -> SketchRank {
+        // Ten times the shift is left as a condition number of about eleven.
+        let adaptive = SketchRank::Adaptive { largest: Self::LARGEST_RANK, error: 10.0 * shift };
+        self.rank.map_or(adaptive, SketchRank::Fixed)
+    }
 }
 
 impl SolverKind {
-    /// All of them, the fastest for moderate n first.
-    pub const ALL: [SolverKind; 5] =
-        [SolverKind::Cholesky, SolverKind::GramPcg, SolverKind::JacobiPcg, SolverKind::Cg, SolverKind::CholeskyDense];
+    /// All of them.
+    pub const ALL: [SolverKind; 9] = [
+        SolverKind::Cholesky,
+        SolverKind::GramPcg,
+        SolverKind::GramNystromPcg,
+        SolverKind::NystromRbcd,
+        SolverKind::Rbcd,
+        SolverKind::NystromPcg,
+        SolverKind::JacobiPcg,
+        SolverKind::Cg,
+        SolverKind::CholeskyDense,
+    ];
 
     /// The name that users choose it by.
     pub fn name(self) -> &'static str {
@@ -57,18 +102,28 @@ impl SolverKind {
             SolverKind::CholeskyDense => "cholesky-dense",
             SolverKind::Cg => "cg",
             SolverKind::JacobiPcg => "jacobi-pcg",
+            SolverKind::NystromPcg => "nystrom-pcg",
             SolverKind::GramPcg => "gram-pcg",
+            SolverKind::GramNystromPcg => "gram-nystrom-pcg",
+            SolverKind::Rbcd => "rbcd",
+            SolverKind::NystromRbcd => "nystrom-rbcd",
         }
     }
 
     /// A solver of this kind, not yet prepared.
-    pub fn build<B: Backend>(self) -> Box<dyn LinearSolver<B>> {
+    pub fn build<B: Backend>(self, settings: &SolverSettings) -> Box<dyn LinearSolver<B>> {
+        let seed = settings.seed;
         match self {
             SolverKind::Cholesky => Box::new(Cholesky::new()),
             SolverKind::CholeskyDense => Box::new(CholeskyDense::new()),
             SolverKind::Cg => Box::new(Pcg::cg()),
             SolverKind::JacobiPcg => Box::new(Pcg::jacobi()),
+            SolverKind::NystromPcg => Box::new(Pcg::nystrom(*settings)),
             SolverKind::GramPcg => Box::new(GramPcg::new()),
+            SolverKind::GramNystromPcg => Box::new(GramPcg::sketched(*settings)),
+            SolverKind::Rbcd if settings.line_search => Box::new(LineSearchRbcd::new(seed)),
+            SolverKind::Rbcd => Box::new(Rbcd::new(seed)),
+            SolverKind::NystromRbcd => Box::new(Rbcd::sketched(*settings)),
         }
     }
 
@@ -77,13 +132,35 @@ impl SolverKind {
         matches!(self, SolverKind::Cholesky | SolverKind::CholeskyDense)
     }
 
+    /// The kinds that a run may take by itself, the one with the least work to a certificate first.
+    pub fn by_work(shape: &ProblemShape) -> [SolverKind; 4] {
+        let [n, d, p, c] = shape.dims().map(|size| size as f64);
+        let columns = p * c;
+        // Set-up beyond what both have, and a run's iterations (docs/math.md, sections 3 and 4).
+        let cholesky = n * n * (d + n / 3.0) + ITERATIONS * (12.0 * n * d * columns + 2.0 * n * n * c);
+        let gram = ITERATIONS * (12.0 + 4.0 * STEPS) * n * d * columns;
+        let [first, second] = if cholesky <= gram {
+            [SolverKind::Cholesky, SolverKind::GramPcg]
+        } else {
+            [SolverKind::GramPcg, SolverKind::Cholesky]
+        };
+        [first, second, SolverKind::JacobiPcg, SolverKind::Cg]
+    }
+
     /// Bytes at the peak of its set-up, beyond what every run takes.
-    pub fn memory_bytes(self, shape: &ProblemShape) -> u64 {
+    pub fn memory_bytes(self, shape: &ProblemShape, settings: &SolverSettings) -> u64 {
         let [n, d, p, c] = shape.dims();
         let entries = |rows: u64, cols: u64| rows.saturating_mul(cols);
         let blocks = p.saturating_mul(c).saturating_mul(2);
         // b, residual, preconditioned residual, direction and image.
         let iterates = shape.stored(entries(d, blocks).saturating_mul(5));
+        let sketch_rank = settings.rank.unwrap_or(SolverSettings::LARGEST_RANK) as u64;
+        // f64: M, its inverse, a scaled copy of X, V. Stored: V, L^-1, and scratch of n x 3PC and d x 3PC.
+        let gram = {
+            let wide = entries(d, d).saturating_add(entries(n, d)).saturating_mul(2).saturating_mul(8);
+            let scratch = entries(n.saturating_add(d), blocks).saturating_mul(3) / 2;
+            wide.saturating_add(shape.stored(entries(n, d).saturating_add(entries(d, d)).saturating_add(scratch)))
+        };
         match self {
             SolverKind::Cholesky => {
                 // f64: M, its inverse, a scaled copy of X and V. Stored: W, V, M^-1, K o S with its factor.
@@ -106,12 +183,27 @@ impl SolverKind {
                 let entries = entries(d, blocks).saturating_mul(3).saturating_add(entries(n, d.saturating_add(p)));
                 iterates.saturating_add(shape.stored(entries))
             }
-            // f64: M, its inverse, a scaled copy of X, V. Stored: V, L^-1, and scratch of n x 3PC and d x 3PC.
-            SolverKind::GramPcg => {
-                let wide = entries(d, d).saturating_add(entries(n, d)).saturating_mul(2).saturating_mul(8);
-                let scratch = entries(n.saturating_add(d), blocks).saturating_mul(3) / 2;
-                let stored = entries(n, d).saturating_add(entries(d, d)).saturating_add(scratch);
-                wide.saturating_add(shape.stored(stored))
+            SolverKind::NystromPcg => {
+                // f64: test vectors, images and two stages of the factor. Stored: the basis, and flat unknowns.
+                let sketch = entries(entries(d, blocks / c.max(1)), sketch_rank);
+                let flat = shape.stored(entries(d, blocks).saturating_mul(4));
+                iterates
+                    .saturating_add(sketch.saturating_mul(4 * 8))
+                    .saturating_add(shape.stored(sketch))
+                    .saturating_add(flat)
+            }
+            SolverKind::GramPcg => gram,
+            SolverKind::GramNystromPcg => {
+                let sketch = entries(n, sketch_rank);
+                gram.saturating_add(sketch.saturating_mul(4 * 8)).saturating_add(shape.stored(sketch))
+            }
+            // t, gradient and direction of each block, and its rows; no iterates of n x C to speak of.
+            SolverKind::Rbcd | SolverKind::NystromRbcd => {
+                let halves = entries(d, blocks / 2).saturating_mul(4).saturating_add(entries(n, blocks / 2));
+                let sketch = if self == SolverKind::NystromRbcd { entries(entries(d, p), sketch_rank) } else { 0 };
+                // While one block is sketched: images of 32 test vectors.
+                let scratch = entries(n, 64);
+                gram.saturating_add(shape.stored(halves.saturating_add(sketch).saturating_add(scratch)))
             }
         }
     }

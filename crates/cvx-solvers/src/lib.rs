@@ -2,23 +2,34 @@
 //!
 //! * [`Cholesky`]: exact at any number of patterns, by one d x d and one n x n factor.
 //! * [`CholeskyDense`]: the original's (2dP) x (2dP) matrix; a reference for small problems.
-//! * [`GramPcg`]: conjugate gradients preconditioned by one d x d factor; for n beyond the memory of [`Cholesky`].
-//! * [`Pcg`]: conjugate gradients, matrix-free: plain, or with diag(A).
+//! * [`GramPcg`]: conjugate gradients preconditioned by one d x d factor, and by a sketch of what is left if wanted; for n
+//!   beyond the memory of [`Cholesky`].
+//! * [`Rbcd`]: randomised block coordinate descent with the same factor, the blocks sketched or not; [`LineSearchRbcd`] is the
+//!   original's.
+//! * [`Pcg`]: conjugate gradients, matrix-free: plain, with diag(A), or with a Nystrom sketch of A.
 //!
 //! They know blocks, masks and a penalty through [`MaskedSystem`](cvx_linalg::MaskedSystem), not what these mean.
 
 mod cholesky;
 mod cholesky_dense;
 mod conjugate;
+mod coordinates;
+mod deflation;
 mod gram;
 mod gram_pcg;
+mod groups;
 mod jacobi;
 mod kind;
+mod line_search_rbcd;
+mod nystrom;
 mod pcg;
 mod preconditioner;
+mod rbcd;
 
 pub use cholesky::Cholesky;
 pub use cholesky_dense::CholeskyDense;
 pub use gram_pcg::GramPcg;
-pub use kind::{ProblemShape, SolverKind};
+pub use kind::{ProblemShape, SolverKind, SolverSettings};
+pub use line_search_rbcd::LineSearchRbcd;
 pub use pcg::Pcg;
+pub use rbcd::Rbcd;

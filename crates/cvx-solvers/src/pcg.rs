@@ -1,8 +1,9 @@
 //! Conjugate gradients on A u = b, matrix-free, with a preconditioner or without.
 
-use crate::conjugate::{ConjugateGradients, Target};
+use crate::conjugate::{Apply, ConjugateGradients, Target};
 use crate::jacobi::Jacobi;
-use crate::kind::SolverKind;
+use crate::kind::{SolverKind, SolverSettings};
+use crate::nystrom::Nystrom;
 use crate::preconditioner::{Identity, Preconditioner};
 use cvx_linalg::{
     Accuracy, Backend, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedSystem, Shape, SolverFlops,
@@ -31,6 +32,11 @@ impl<B: Backend> Pcg<B> {
         Self::new(SolverKind::Cg, Box::new(Identity))
     }
 
+    /// With a Nystrom sketch of A - I, unprepared.
+    pub fn nystrom(settings: SolverSettings) -> Self {
+        Self::new(SolverKind::NystromPcg, Box::new(Nystrom::new(settings)))
+    }
+
     /// With diag(A), unprepared.
     pub fn jacobi() -> Self {
         Self::new(SolverKind::JacobiPcg, Box::new(Jacobi::new()))
@@ -38,6 +44,19 @@ impl<B: Backend> Pcg<B> {
 
     fn new(kind: SolverKind, preconditioner: Box<dyn Preconditioner<B>>) -> Self {
         Pcg { kind, preconditioner, scratch: None, last_iterations: 1, product_flops: 0.0 }
+    }
+
+    /// Shows `look` the map A and its preconditioner.
+    pub(crate) fn with_maps<R>(
+        &mut self,
+        system: &mut dyn MaskedSystem<B>,
+        look: impl FnOnce(&mut Apply<'_, B>, &mut Apply<'_, B>) -> Result<R, LinalgError>,
+    ) -> Result<R, LinalgError> {
+        if self.scratch.is_none() {
+            self.prepare(system)?;
+        }
+        let backend = system.blocks().backend.clone();
+        look(&mut |out, u| system.apply(out, u), &mut |out, r| self.preconditioner.apply(&backend, r, out))
     }
 }
 

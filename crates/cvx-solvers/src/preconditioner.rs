@@ -9,7 +9,7 @@ pub(crate) trait Preconditioner<B: Backend> {
     /// Renews what depends on the penalty.
     fn update_penalty(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError>;
     /// `out` = the approximation of A^-1 `r`; an unprepared one is the identity.
-    fn apply(&self, backend: &B, r: &B::Matrix, out: &mut B::Matrix) -> Result<(), LinalgError>;
+    fn apply(&mut self, backend: &B, r: &B::Matrix, out: &mut B::Matrix) -> Result<(), LinalgError>;
     /// Operations of a penalty change and of one application to a `rows x cols` matrix.
     fn flops(&self, rows: usize, cols: usize) -> SolverFlops;
 }
@@ -24,7 +24,7 @@ impl<B: Backend> Preconditioner<B> for Identity {
     fn update_penalty(&mut self, _: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {
         Ok(())
     }
-    fn apply(&self, backend: &B, r: &B::Matrix, out: &mut B::Matrix) -> Result<(), LinalgError> {
+    fn apply(&mut self, backend: &B, r: &B::Matrix, out: &mut B::Matrix) -> Result<(), LinalgError> {
         backend.copy(r, out)
     }
     fn flops(&self, _: usize, _: usize) -> SolverFlops {

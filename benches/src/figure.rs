@@ -1,0 +1,393 @@
+//! Line figures as SVG and PNG.
+
+use anyhow::{Context, Error, Result, ensure};
+use kuva::backend::{png::PngBackend, svg::SvgBackend};
+use kuva::plot::scatter::{MarkerShape, ScatterPlot};
+use kuva::plot::{LinePlot, LineStyle};
+use kuva::render::figure::Figure;
+use kuva::render::layout::{Layout, TickFormat};
+use kuva::render::plots::Plot;
+use kuva::render::render::Primitive;
+use kuva::render::theme::Theme;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Wong's palette (Nature Methods 8, 441), safe for the colour-blind, without its yellow, which fades on white.
+const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
+const MARKERS: [MarkerShape; 5] =
+    [MarkerShape::Circle, MarkerShape::Square, MarkerShape::Diamond, MarkerShape::Triangle, MarkerShape::TriangleDown];
+/// Unlike each other, so that of two levels that all but coincide both are seen.
+const DASHES: [&str; 3] = ["10 7", "16 6 4 6", "4 5"];
+/// Points from which markers and error bars run together: such a curve is bare, and its errors are a band.
+const DENSE: usize = 40;
+/// Width and height of a panel. The drawing has the size of the PNG, as kuva leaves dashes unscaled there.
+const PANEL: (f64, f64) = (500.0, 460.0);
+
+/// How an axis is divided. Values that are not finite, or beyond 1e100, have no place on it.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Scale {
+    /// Equal differences are equally long.
+    Linear,
+    /// Equal ratios are equally long. Values below 1e-10 have no place either.
+    Log,
+}
+
+/// One measured point.
+#[derive(Clone, Copy)]
+pub struct Point {
+    /// Position along the x axis.
+    pub x: f64,
+    /// Measured value.
+    pub y: f64,
+    /// Lower and upper end of the error bar, as values of y.
+    pub error: Option<(f64, f64)>,
+}
+
+/// What a panel shows.
+pub enum Series {
+    /// Points joined in their order, less those that have no place on the axes.
+    Curve {
+        /// Name in the legend.
+        label: String,
+        /// What was measured.
+        points: Vec<Point>,
+    },
+    /// A dashed horizontal line over the whole x axis.
+    Level {
+        /// Name in the legend.
+        label: String,
+        /// Its height.
+        y: f64,
+    },
+}
+
+/// One pair of axes.
+pub struct Panel {
+    /// Heading.
+    pub title: String,
+    /// Name of the x axis.
+    pub x_label: String,
+    /// Name of the y axis, written below the heading: upright text is read faster, and kuva's PNGs blot turned text.
+    pub y_label: String,
+    /// Division of the x axis.
+    pub x_scale: Scale,
+    /// Division of the y axis.
+    pub y_scale: Scale,
+    /// Later series cover earlier ones.
+    pub series: Vec<Series>,
+}
+
+/// Writes `stem.svg` and `stem.png`: the panels side by side under one title, and to their right one legend, in which
+/// each label stands once. A label looks the same in every panel.
+pub fn write(title: &str, panels: &[Panel], stem: &Path) -> Result<()> {
+    ensure!(!panels.is_empty(), "a figure needs a panel");
+    let styles = styles(panels);
+    let (samples, legend, legend_width) = legend(&styles);
+    let cells = panels.iter().map(|panel| (panel.plots(&styles), panel.layout())).chain([(samples, legend)]);
+    let (plots, layouts) = cells.unzip();
+    let mut scene = Figure::new(1, panels.len() + 1)
+        .with_cell_size(PANEL.0, PANEL.1)
+        .with_col_width(panels.len(), legend_width)
+        .with_spacing(0.0)
+        .with_title(title)
+        .with_title_size(22)
+        .with_plots(plots)
+        .with_layouts(layouts)
+        .render();
+    // All values lie within their axes: clipping would only halve the markers on the edge.
+    scene.elements.retain(|element| !matches!(element, Primitive::ClipStart { .. } | Primitive::ClipEnd));
+    scene.defs.clear();
+    let save = |extension: &str, bytes: &[u8]| {
+        let mut path = stem.as_os_str().to_owned();
+        path.push(extension);
+        std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    };
+    save(".svg", SvgBackend::new().render_scene(&scene).as_bytes())?;
+    save(".png", &PngBackend::new().with_scale(1.0).render_scene(&scene).map_err(Error::msg)?)
+}
+
+/// How a label is drawn.
+struct Style<'a> {
+    label: &'a str,
+    colour: &'static str,
+    dashes: Option<&'static str>,
+    marker: Option<MarkerShape>,
+}
+
+impl Style<'_> {
+    fn line(&self, points: &[(f64, f64)]) -> LinePlot {
+        let line = LinePlot::new().with_data(points.iter().copied()).with_color(self.colour);
+        match self.dashes {
+            // kuva's PNGs have dashes of whole pixels only.
+            Some(dashes) => line.with_line_style(LineStyle::Custom(dashes.to_string())).with_stroke_width(2.0),
+            None => line.with_stroke_width(2.6),
+        }
+    }
+
+    fn markers(&self, points: &[(f64, f64)]) -> Option<Plot> {
+        let markers = ScatterPlot::new().with_data(points.iter().copied()).with_color(self.colour).with_size(5.5);
+        self.marker.map(|marker| markers.with_marker(marker).into())
+    }
+}
+
+/// One style for each label, in order of appearance.
+fn styles(panels: &[Panel]) -> Vec<Style<'_>> {
+    let mut styles: Vec<Style> = Vec::new();
+    for series in panels.iter().flat_map(|panel| &panel.series) {
+        let label = series.label();
+        if styles.iter().any(|style| style.label == label) {
+            continue;
+        }
+        let levels = styles.iter().filter(|style| style.dashes.is_some()).count();
+        let (dashes, marker) = match series {
+            Series::Level { .. } => (Some(DASHES[levels % DASHES.len()]), None),
+            Series::Curve { points, .. } if points.len() >= DENSE => (None, None),
+            Series::Curve { .. } => (None, Some(MARKERS[(styles.len() - levels) % MARKERS.len()])),
+        };
+        styles.push(Style { label, colour: COLOURS[styles.len() % COLOURS.len()], dashes, marker });
+    }
+    styles
+}
+
+/// The legend and its width: a panel of samples, of whose axes only the names of the heights are visible.
+fn legend(styles: &[Style]) -> (Vec<Plot>, Layout, f64) {
+    const ENTRY_HEIGHT: f64 = 28.0;
+    const SAMPLE_WIDTH: f64 = 50.0;
+    // kuva keeps its font metrics to itself; this is what most characters stay under.
+    const CHARACTER_WIDTH: f64 = 9.5;
+    let mut samples = Vec::new();
+    // kuva puts the names at heights 1, 2, ..., from below.
+    for (below, style) in styles.iter().rev().enumerate() {
+        let y = below as f64 + 1.0;
+        samples.push(style.line(&[(0.0, y), (1.0, y)]).into());
+        samples.extend(style.markers(&[(0.5, y)]));
+    }
+    let longest = styles.iter().map(|style| style.label.chars().count()).max().unwrap_or(0);
+    let (left, right) = (20.0 + CHARACTER_WIDTH * longest as f64, 20.0);
+    let free = (PANEL.1 - ENTRY_HEIGHT * styles.len() as f64).max(0.0) / 2.0;
+    let hidden = || "none".to_string();
+    let theme = Theme { axis_color: hidden(), tick_color: hidden(), ..Theme::light() };
+    let mut layout = axes((0.0, 1.0), (0.5, styles.len() as f64 + 0.5))
+        .with_y_categories(styles.iter().rev().map(|style| style.label.to_string()).collect())
+        .with_force_margins(left, right)
+        .with_force_margins_y(free, free)
+        .with_theme(theme);
+    layout.suppress_x_ticks = true;
+    (samples, layout, left + SAMPLE_WIDTH + right)
+}
+
+/// Axes with just these ends.
+fn axes(x: (f64, f64), y: (f64, f64)) -> Layout {
+    let layout = Layout::new(x, y).with_x_axis_min(x.0).with_x_axis_max(x.1).with_y_axis_min(y.0).with_y_axis_max(y.1);
+    layout.with_tick_size(15).with_tick_length(7.0)
+}
+
+impl Panel {
+    fn x_range(&self) -> (f64, f64) {
+        self.x_scale.range(self.series.iter().flat_map(Series::points).map(|point| point.x))
+    }
+
+    fn y_range(&self) -> (f64, f64) {
+        self.y_scale.range(self.series.iter().flat_map(|series| {
+            match series {
+                Series::Level { y, .. } => vec![*y],
+                Series::Curve { points, .. } => points
+                    .iter()
+                    .flat_map(|point| point.error.map_or([point.y; 3], |(low, high)| [low, point.y, high]))
+                    .collect(),
+            }
+        }))
+    }
+
+    fn plots(&self, styles: &[Style]) -> Vec<Plot> {
+        let (left, right) = self.x_range();
+        // A cell without plots gets no axes from kuva.
+        let mut plots = vec![LinePlot::new().into()];
+        for series in &self.series {
+            let Some(style) = styles.iter().find(|style| style.label == series.label()) else { continue };
+            match series {
+                Series::Curve { points, .. } => plots.extend(self.curve(points, style)),
+                Series::Level { y, .. } if self.y_scale.shows(*y) => {
+                    plots.push(style.line(&[(left, *y), (right, *y)]).into());
+                }
+                Series::Level { .. } => {}
+            }
+        }
+        plots
+    }
+
+    fn curve(&self, points: &[Point], style: &Style) -> Vec<Plot> {
+        let (bottom, _) = self.y_range();
+        let bar = |point: &Point| {
+            let (low, high) = point.error?;
+            // A bar that leaves a log axis ends on its edge.
+            (low <= point.y && point.y <= high && self.y_scale.shows(high)).then_some((low.max(bottom), high))
+        };
+        let shown = |point: &&Point| self.x_scale.shows(point.x) && self.y_scale.shows(point.y);
+        let points: Vec<&Point> = points.iter().filter(shown).collect();
+        let places: Vec<(f64, f64)> = points.iter().map(|point| (point.x, point.y)).collect();
+        let line = style.line(&places);
+        let Some(markers) = style.markers(&places) else {
+            let ends = points.iter().map(|point| bar(point).unwrap_or((point.y, point.y)));
+            let (low, high): (Vec<_>, Vec<_>) = ends.unzip();
+            return vec![line.with_band(low, high).into()];
+        };
+        let bars = points.iter().filter_map(|point| {
+            let (low, high) = bar(point)?;
+            Some(style.line(&[(point.x, low), (point.x, high)]).with_stroke_width(1.8).into())
+        });
+        bars.chain([line.into(), markers]).collect()
+    }
+
+    fn layout(&self) -> Layout {
+        let (x, y) = (self.x_range(), self.y_range());
+        let mut layout = axes(x, y)
+            .with_x_tick_format(self.x_scale.tick_format(x))
+            .with_y_tick_format(self.y_scale.tick_format(y))
+            .with_title(self.title.as_str())
+            .with_subtitle(self.y_label.as_str())
+            .with_x_label(self.x_label.as_str())
+            .with_title_size(19)
+            .with_subtitle_size(16)
+            .with_label_size(16)
+            .with_theme(Theme { grid_color: "#e3e3e3".to_string(), ..Theme::light() });
+        (layout.log_x, layout.log_y) = (self.x_scale == Scale::Log, self.y_scale == Scale::Log);
+        if layout.log_y {
+            // kuva leaves room for the labels that it would itself put on this range: five digits, the most of ours.
+            layout.y_range = (1.0, 1e4);
+        }
+        layout
+    }
+}
+
+impl Series {
+    fn label(&self) -> &str {
+        let (Self::Curve { label, .. } | Self::Level { label, .. }) = self;
+        label
+    }
+
+    fn points(&self) -> &[Point] {
+        match self {
+            Self::Curve { points, .. } => points,
+            Self::Level { .. } => &[],
+        }
+    }
+}
+
+impl Scale {
+    /// Whether a value has a place on the axis: kuva draws all that is below 1e-10 on a log axis at 1e-10, and panics
+    /// over an end that padding has made infinite.
+    fn shows(self, value: f64) -> bool {
+        value.abs() <= 1e100 && (self == Self::Linear || value >= 1e-10)
+    }
+
+    /// Ends of an axis, a little outside the values.
+    fn range(self, values: impl Iterator<Item = f64>) -> (f64, f64) {
+        const MARGIN: f64 = 0.04;
+        let (low, high) = values
+            .filter(|&value| self.shows(value))
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+        if low > high {
+            return (1.0, 10.0);
+        }
+        if self == Self::Linear {
+            let pad = if low < high { MARGIN * (high - low) } else { 0.5 * low.abs() + 1e-3 };
+            return (if low < 0.0 { low - pad } else { (low - pad).max(0.0) }, high + pad);
+        }
+        // Between ends at a ratio of six lie two of the ticks 1, 2, 5.
+        let pad = (high / low).powf(MARGIN).max((6.0 * low / high).sqrt());
+        let padded = (low / pad, high * pad);
+        // kuva has ticks at 2 and 5 in up to three decades only, which matter more than the margin.
+        let (floor, ceiling) = (low.log10().floor(), high.log10().ceil());
+        if ceiling - floor <= 3.0 && padded.1.log10().ceil() - padded.0.log10().floor() > 3.0 {
+            return (padded.0.max(10f64.powf(floor)), padded.1.min(10f64.powf(ceiling)));
+        }
+        padded
+    }
+
+    fn tick_format(self, (low, high): (f64, f64)) -> TickFormat {
+        // On three decades, longer numbers written out would touch.
+        let plain = low >= 0.01 && high < 1e4;
+        match self {
+            Self::Linear => TickFormat::Auto,
+            Self::Log => TickFormat::Custom(Arc::new(move |value| log_label(value, plain))),
+        }
+    }
+}
+
+/// A tick at 1, 2 or 5 times a power of ten, written out if `plain`.
+fn log_label(value: f64, plain: bool) -> String {
+    // Rounding may have left the tick just below its power of ten.
+    let exponent = (value.log10() + 1e-9).floor() as i32;
+    if plain {
+        return format!("{value:.*}", usize::try_from(-exponent).unwrap_or(0));
+    }
+    // Of an integer's characters only the sign is no digit.
+    let raised = |c: char| c.to_digit(10).and_then(|digit| "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().nth(digit as usize)).unwrap_or('⁻');
+    let power: String = "10".chars().chain(exponent.to_string().chars().map(raised)).collect();
+    match (value / 10f64.powi(exponent)).round() {
+        1.0 => power,
+        factor => format!("{factor}·{power}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn curve(label: &str, values: &[f64]) -> Series {
+        let point = |(at, &y): (usize, &f64)| Point { x: at as f64, y, error: Some((y / 2.0, y * 2.0)) };
+        Series::Curve { label: label.to_string(), points: values.iter().enumerate().map(point).collect() }
+    }
+
+    fn panel(scale: Scale, series: Vec<Series>) -> Panel {
+        let [title, x_label, y_label] = ["heading", "abscissa", "ordinate"].map(String::from);
+        Panel { title, x_label, y_label, x_scale: scale, y_scale: scale, series }
+    }
+
+    /// The SVG, once the PNG is seen to be one.
+    fn written(panels: &[Panel]) -> Result<String> {
+        let folder = tempfile::tempdir()?;
+        write("a title", panels, &folder.path().join("v0.1"))?;
+        assert!(std::fs::read(folder.path().join("v0.1.png"))?.starts_with(b"\x89PNG"));
+        Ok(std::fs::read_to_string(folder.path().join("v0.1.svg"))?)
+    }
+
+    #[test]
+    fn every_text_is_in_the_figure_and_a_label_once_in_one_colour() -> Result<()> {
+        let level = Series::Level { label: "bound".to_string(), y: 3.0 };
+        let left = panel(Scale::Linear, vec![level, curve("first", &[1.0, 2.0])]);
+        let right = panel(Scale::Linear, vec![curve("second", &[3.0; DENSE]), curve("first", &[5.0, 4.0])]);
+        let svg = written(&[left, right])?;
+        for text in ["a title", "heading", "abscissa", "ordinate", "bound", "first", "second"] {
+            assert!(svg.contains(&format!(">{text}</text>")), "{text}");
+        }
+        assert_eq!(svg.matches(">first</text>").count(), 1);
+        // Two markers in each panel and one in the legend.
+        assert_eq!(svg.matches("<circle").count(), 5);
+        assert_eq!(svg.matches(&format!("r=\"5.5\" fill=\"{}\"", COLOURS[1])).count(), 5);
+        Ok(())
+    }
+
+    #[test]
+    fn points_without_a_place_are_left_out() -> Result<()> {
+        let odd = [f64::NAN, 10.0, 0.0, -1.0, f64::INFINITY, 20.0, 1e-300, f64::MAX];
+        let range = Scale::Log.range(odd.into_iter());
+        assert_eq!(range, Scale::Log.range([10.0, 20.0].into_iter()));
+        assert!(0.0 < range.0 && range.0 < 10.0 && 20.0 < range.1 && range.1.is_finite());
+        let nowhere = Series::Level { label: "nowhere".to_string(), y: 0.0 };
+        let svg = written(&[panel(Scale::Log, vec![curve("odd", &odd), nowhere]), panel(Scale::Log, Vec::new())])?;
+        // Two of the points and the legend's sample.
+        assert_eq!(svg.matches("<circle").count(), 3);
+        assert!(!svg.contains("NaN") && !svg.contains("inf"));
+        Ok(())
+    }
+
+    #[test]
+    fn log_ticks_are_written_out_or_as_powers() {
+        let plain = [0.01, 0.5, 1.0, 2000.0].map(|value| log_label(value, true));
+        assert_eq!(plain, ["0.01", "0.5", "1", "2000"]);
+        let powers = [1e-12, 5e-4, 1.0, 2e7].map(|value| log_label(value, false));
+        assert_eq!(powers, ["10⁻¹²", "5·10⁻⁴", "10⁰", "2·10⁷"]);
+    }
+}

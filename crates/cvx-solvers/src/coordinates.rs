@@ -1,0 +1,94 @@
+//! The coordinates z = L'u with M = L L', in which the cone part of A is the identity (docs/math.md, section 4).
+
+use crate::gram::GramFactor;
+use cvx_linalg::{Backend, Half, LinalgError, MaskedBlocks, MaskedSystem, Shape, SystemRhs, SystemSolution, Transpose};
+
+/// What every solver in these coordinates has: V = L^-1 X', the way in (4.1), (4.2) and the way out (4.4).
+pub(crate) struct GramCoordinates<B: Backend> {
+    /// L^-1 (d x d).
+    l_inverse: B::Matrix,
+    /// V = L^-1 X' (d x n).
+    pub v: B::Matrix,
+    /// Scratch: g o e o (s - nu) (n x 2PC).
+    rows: B::Matrix,
+    /// zhat, then z (d x 2PC).
+    z: B::Matrix,
+    /// What r stands for in every block: V (d_i o r), times a factor (d x PC), and V' of that (n x PC).
+    pub image: B::Matrix,
+    pub x_image: B::Matrix,
+}
+
+impl<B: Backend> GramCoordinates<B> {
+    /// M, its factor and V are made in f64 and rounded once.
+    pub fn new(system: &dyn MaskedSystem<B>) -> Result<Self, LinalgError> {
+        let (_, columns) = system.input_shape();
+        let blocks = system.blocks();
+        let backend = blocks.backend;
+        let (d, n) = (blocks.xt.rows(), blocks.xt.cols());
+        let gram = GramFactor::new(&blocks)?;
+        let l_inverse = gram.inverse(backend, Half::Lower)?;
+        let mut v_wide = gram.wide.zeros(d, n)?;
+        gram.wide.copy(blocks.xt_wide, &mut v_wide)?;
+        gram.wide.solve(&gram.l, Half::Lower, &mut v_wide)?;
+        let mut v = backend.zeros(d, n)?;
+        backend.narrow(&v_wide, &mut v)?;
+        drop((gram, v_wide));
+        Ok(GramCoordinates {
+            l_inverse,
+            v,
+            rows: backend.zeros(n, columns)?,
+            z: backend.zeros(d, columns)?,
+            image: backend.zeros(d, columns / 2)?,
+            x_image: backend.zeros(n, columns / 2)?,
+        })
+    }
+
+    /// zhat (4.1) and `b` = qhat - y (4.2); `xu` takes V'zhat on the way.
+    pub fn enter(
+        &mut self,
+        blocks: &MaskedBlocks<'_, B>,
+        rhs: &SystemRhs<'_, B>,
+        xu: &mut B::Matrix,
+        b: &mut B::Matrix,
+    ) -> Result<(), LinalgError> {
+        let (backend, no, yes) = (blocks.backend, Transpose::No, Transpose::Yes);
+        backend.sign_flip(blocks.mask, blocks.row_scale, rhs.rows, &mut self.rows)?;
+        backend.gemm(1.0, &self.l_inverse, no, rhs.blocks, no, 0.0, &mut self.z)?;
+        backend.gemm(1.0, &self.v, no, &self.rows, no, 1.0, &mut self.z)?;
+        backend.gemm(1.0, &self.v, yes, &self.z, no, 0.0, xu)?;
+        backend.masked_row_sum(Some(blocks.mask), xu, b)?;
+        backend.axpby(-1.0, blocks.y, 1.0, b)
+    }
+
+    /// image = alpha V (d_i o r) and x_image = V' image.
+    pub fn spread(&mut self, blocks: &MaskedBlocks<'_, B>, alpha: f64, r: &B::Matrix) -> Result<(), LinalgError> {
+        let (backend, no) = (blocks.backend, Transpose::No);
+        backend.masked_broadcast(blocks.mask, alpha, r, &mut self.x_image)?;
+        backend.gemm(1.0, &self.v, no, &self.x_image, no, 0.0, &mut self.image)?;
+        self.project(backend)
+    }
+
+    /// x_image = V' image.
+    pub fn project(&mut self, backend: &B) -> Result<(), LinalgError> {
+        backend.gemm(1.0, &self.v, Transpose::Yes, &self.image, Transpose::No, 0.0, &mut self.x_image)
+    }
+
+    /// (4.4) z^+ = zhat^+ - alpha image, z^- = zhat^- + alpha image, u = L^-T z, and X u by the same correction.
+    pub fn leave(&mut self, backend: &B, alpha: f64, solution: &mut SystemSolution<B>) -> Result<(), LinalgError> {
+        let targets = solution.residual.cols();
+        backend.add_pairs(targets, -alpha, &self.image, &mut self.z)?;
+        backend.add_pairs(targets, -alpha, &self.x_image, &mut solution.xu)?;
+        backend.gemm(1.0, &self.l_inverse, Transpose::Yes, &self.z, Transpose::No, 0.0, &mut solution.u)
+    }
+
+    /// Operations of a way in and out, and of a product with V or V' for every pattern.
+    pub fn flops(&self) -> (f64, f64) {
+        let [d, n, columns] = [self.v.rows(), self.v.cols(), self.z.cols()].map(|size| size as f64);
+        (4.0 * (n * d + d * d) * columns, n * d * columns)
+    }
+}
+
+/// I + (2/rho) K is, up to a factor, K + shift I: what a sketch of a kernel K is inverted with.
+pub(crate) fn shift(rho: f64) -> f64 {
+    0.5 * rho
+}

@@ -1,0 +1,55 @@
+//! A sketched matrix turned into a preconditioner.
+
+use cvx_linalg::{Backend, HostMatrix, LinalgError, NystromSketch, Transpose};
+
+/// The approximate inverse of K + shift I (up to a factor) that a sketch of K gives: the directions of the sketch are
+/// brought down to the smallest of them, the others stay (Frangella, Tropp & Udell 2021, equation 1.3),
+///
+/// ```text
+/// P^-1 = I + U diag((lambda_r + shift) / (lambda_j + shift) - 1) U'
+/// ```
+///
+/// The sketch knows nothing of the shift: a new one costs r numbers.
+pub(crate) struct Deflation<B: Backend> {
+    sketch: NystromSketch<B>,
+    /// The diagonal matrix between U and U' (r x r).
+    core: B::Matrix,
+    /// U'x and core U'x (r x k).
+    inner: B::Matrix,
+    weighted: B::Matrix,
+}
+
+impl<B: Backend> Deflation<B> {
+    /// For vectors as `columns` columns.
+    pub fn new(backend: &B, sketch: NystromSketch<B>, shift: f64, columns: usize) -> Result<Self, LinalgError> {
+        let rank = sketch.rank();
+        let (inner, weighted) = (backend.zeros(rank, columns)?, backend.zeros(rank, columns)?);
+        let mut deflation = Deflation { sketch, core: backend.zeros(rank, rank)?, inner, weighted };
+        deflation.set_shift(backend, shift)?;
+        Ok(deflation)
+    }
+
+    pub fn set_shift(&mut self, backend: &B, shift: f64) -> Result<(), LinalgError> {
+        let values = self.sketch.eigenvalues();
+        let least = values.last().copied().unwrap_or(0.0) + shift;
+        let factor = |i: usize, j: usize| if i == j { least / (values[i] + shift) - 1.0 } else { 0.0 };
+        self.core = backend.upload(&HostMatrix::from_fn(values.len(), values.len(), factor))?;
+        Ok(())
+    }
+
+    /// `out` = P^-1 `x` (N x k).
+    pub fn apply(&mut self, backend: &B, x: &B::Matrix, out: &mut B::Matrix) -> Result<(), LinalgError> {
+        let (no, yes) = (Transpose::No, Transpose::Yes);
+        backend.copy(x, out)?;
+        if self.sketch.rank() == 0 {
+            return Ok(());
+        }
+        backend.gemm(1.0, self.sketch.basis(), yes, x, no, 0.0, &mut self.inner)?;
+        backend.gemm(1.0, &self.core, no, &self.inner, no, 0.0, &mut self.weighted)?;
+        backend.gemm(1.0, self.sketch.basis(), no, &self.weighted, no, 1.0, out)
+    }
+
+    pub fn sketch(&self) -> &NystromSketch<B> {
+        &self.sketch
+    }
+}

@@ -1,0 +1,318 @@
+//! The u-update by randomised block coordinate descent (docs/math.md, section 4).
+
+use crate::conjugate::attainable;
+use crate::coordinates::{GramCoordinates, shift};
+use crate::deflation::Deflation;
+use crate::groups::{Group, groups};
+use crate::kind::{SolverKind, SolverSettings};
+use cvx_linalg::{
+    Accuracy, Backend, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem, NystromSketch,
+    Shape, SolverFlops, SystemRhs, SystemSolution, Transpose,
+};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_pcg::Pcg64;
+
+/// Patterns of one step: as many as a product needs to be bound by arithmetic, few enough for the steps to be blocks.
+const GROUP: usize = 8;
+
+/// Most passes over all blocks in one solve.
+const PASS_LIMIT: usize = 2000;
+
+/// Passes between two looks at the true residual.
+const RECOMPUTE: usize = 50;
+
+/// A stretch of that many passes has to lower the true residual to this share of it.
+const PROGRESS: f64 = 0.99;
+
+/// Block coordinate descent on the differences z^+ - z^- = -2t/rho of the blocks; their sums are exact at once.
+///
+/// In the coordinates of (4.1) to (4.4), the u-update minimises over t_i (d x C, one to each pattern)
+///
+/// ```text
+/// 1/2 ||r||^2 + (1/rho) sum_i ||t_i||^2,    r = qhat - y - (2/rho) sum_i d_i o V't_i                    (4.5)
+/// ```
+///
+/// with the gradient (2/rho)(t_i - V(d_i o r)). A step takes the next few patterns of a shuffled pass along their
+/// gradient, and exactly to the minimum on that line, where the original searches a step size: the slope is -p'(t - V(d o r)) and the
+/// curvature ||p||^2 + (2/rho) ||sum_i d_i o V'p_i||^2, and the sum is what r is kept up to date with.
+///
+/// Where the blocks are sketched, the gradient of each is preconditioned with its Hessian, I + (2/rho) V D_i V'.
+pub struct Rbcd<B: Backend> {
+    sketch: Option<SolverSettings>,
+    seed: u64,
+    factors: Option<Factors<B>>,
+    last_passes: usize,
+}
+
+struct Factors<B: Backend> {
+    coordinates: GramCoordinates<B>,
+    /// qhat - y (n x C).
+    b: B::Matrix,
+    /// What a step changes r by (n x C).
+    change: B::Matrix,
+    blocks: Vec<Block<B>>,
+    /// The order of the next pass.
+    order: Vec<usize>,
+    rng: Pcg64,
+}
+
+/// A few patterns that move together.
+struct Block<B: Backend> {
+    group: Group<B>,
+    /// t, its gradient and the direction (d x kC).
+    t: B::Matrix,
+    gradient: B::Matrix,
+    direction: B::Matrix,
+    /// n x kC.
+    rows: B::Matrix,
+    /// One to each pattern, where sketched, with a column to work on.
+    deflations: Vec<Deflation<B>>,
+    column: [B::Matrix; 2],
+}
+
+impl<B: Backend> Rbcd<B> {
+    /// Along the gradient in the metric of M; unprepared.
+    pub fn new(seed: u64) -> Self {
+        Rbcd { sketch: None, seed, factors: None, last_passes: 1 }
+    }
+
+    /// With a sketch of each block's Hessian; unprepared.
+    pub fn sketched(settings: SolverSettings) -> Self {
+        Rbcd { sketch: Some(settings), ..Rbcd::new(settings.seed) }
+    }
+}
+
+impl<B: Backend> Block<B> {
+    fn new(blocks: &MaskedBlocks<'_, B>, group: Group<B>) -> Result<Self, LinalgError> {
+        let (backend, d, n) = (blocks.backend, blocks.xt.rows(), blocks.xt.cols());
+        let columns = group.count * blocks.y.cols();
+        Ok(Block {
+            t: backend.zeros(d, columns)?,
+            gradient: backend.zeros(d, columns)?,
+            direction: backend.zeros(d, columns)?,
+            rows: backend.zeros(n, columns)?,
+            deflations: Vec::new(),
+            column: [backend.zeros(d, 1)?, backend.zeros(d, 1)?],
+            group,
+        })
+    }
+
+    /// Sketches V D_i V' for each pattern of the group.
+    fn sketch(
+        &mut self,
+        blocks: &MaskedBlocks<'_, B>,
+        v: &B::Matrix,
+        settings: SolverSettings,
+        shift: f64,
+    ) -> Result<(), LinalgError> {
+        let (backend, no, yes) = (blocks.backend, Transpose::No, Transpose::Yes);
+        let (d, n) = (v.rows(), v.cols());
+        for i in self.group.first..self.group.first + self.group.count {
+            let mask = backend.upload_mask(&blocks.bits.columns(i, 1))?;
+            let sketch =
+                NystromSketch::new(backend, d, settings.sketch_rank(shift), 32, settings.seed, &mut |out, test| {
+                    let (mut rows, mut masked) = (backend.zeros(n, test.cols())?, backend.zeros(n, test.cols())?);
+                    backend.gemm(1.0, v, yes, test, no, 0.0, &mut rows)?;
+                    // A mask of one pattern, for as many targets as there are test vectors.
+                    backend.masked_broadcast(&mask, 1.0, &rows, &mut masked)?;
+                    backend.gemm(1.0, v, no, &masked, no, 0.0, out)
+                })?;
+            self.deflations.push(Deflation::new(backend, sketch, shift, 1)?);
+        }
+        Ok(())
+    }
+
+    /// gradient = t - V(d_i o r); returns its squared norm.
+    fn descend(&mut self, backend: &B, v: &B::Matrix, r: &B::Matrix) -> Result<f64, LinalgError> {
+        backend.masked_broadcast(&self.group.mask, 1.0, r, &mut self.rows)?;
+        backend.copy(&self.t, &mut self.gradient)?;
+        backend.gemm(-1.0, v, Transpose::No, &self.rows, Transpose::No, 1.0, &mut self.gradient)?;
+        backend.dot(&self.gradient, &self.gradient)
+    }
+
+    /// direction = the gradient, preconditioned.
+    fn precondition(&mut self, backend: &B) -> Result<(), LinalgError> {
+        if self.deflations.is_empty() {
+            return backend.copy(&self.gradient, &mut self.direction);
+        }
+        let (d, count) = (self.gradient.rows(), self.group.count);
+        let [from, to] = &mut self.column;
+        for j in 0..self.gradient.cols() {
+            backend.read_part(&self.gradient, j * d, from)?;
+            self.deflations[j % count].apply(backend, from, to)?;
+            backend.write_part(to, &mut self.direction, j * d)?;
+        }
+        Ok(())
+    }
+
+    /// One step of the descent, with r kept up to date; returns the squared norm of the gradient that it met.
+    fn step(
+        &mut self,
+        backend: &B,
+        v: &B::Matrix,
+        rho: f64,
+        r: &mut B::Matrix,
+        change: &mut B::Matrix,
+    ) -> Result<f64, LinalgError> {
+        let square = self.descend(backend, v, r)?;
+        self.precondition(backend)?;
+        backend.gemm(1.0, v, Transpose::Yes, &self.direction, Transpose::No, 0.0, &mut self.rows)?;
+        backend.masked_row_sum(Some(&self.group.mask), &self.rows, change)?;
+        let slope = backend.dot(&self.gradient, &self.direction)?;
+        let curvature = backend.dot(&self.direction, &self.direction)? + 2.0 / rho * backend.dot(change, change)?;
+        if curvature > 0.0 {
+            let step = slope / curvature;
+            backend.axpby(-step, &self.direction, 1.0, &mut self.t)?;
+            backend.axpby(2.0 / rho * step, change, 1.0, r)?;
+        }
+        Ok(square)
+    }
+}
+
+impl<B: Backend> Factors<B> {
+    /// r = b - (2/rho) sum_i d_i o V't_i afresh, with t in `coordinates.image` and V't in `coordinates.x_image`.
+    fn refresh(&mut self, blocks: &MaskedBlocks<'_, B>, rho: f64, r: &mut B::Matrix) -> Result<(), LinalgError> {
+        let backend = blocks.backend;
+        for block in &mut self.blocks {
+            block.group.write(backend, &block.t, &mut self.coordinates.image, blocks.n_patterns)?;
+        }
+        self.coordinates.project(backend)?;
+        backend.masked_row_sum(Some(blocks.mask), &self.coordinates.x_image, r)?;
+        backend.axpby(1.0, &self.b, -2.0 / rho, r)
+    }
+
+    /// ||(t_i - V(d_i o r))_i||.
+    fn gradient_norm(&mut self, backend: &B, r: &B::Matrix) -> Result<f64, LinalgError> {
+        let mut square = 0.0;
+        for block in &mut self.blocks {
+            square += block.descend(backend, &self.coordinates.v, r)?;
+        }
+        Ok(square.sqrt())
+    }
+
+    /// One pass over all blocks in a new order; returns the norm of the gradients that it met.
+    fn pass(&mut self, backend: &B, rho: f64, r: &mut B::Matrix) -> Result<f64, LinalgError> {
+        self.order.shuffle(&mut self.rng);
+        let mut square = 0.0;
+        for &block in &self.order {
+            backend.stop().check()?;
+            square += self.blocks[block].step(backend, &self.coordinates.v, rho, r, &mut self.change)?;
+        }
+        Ok(square.sqrt())
+    }
+
+    /// Descends until the gradient is small enough; r is then that of t.
+    fn run(
+        &mut self,
+        blocks: &MaskedBlocks<'_, B>,
+        rho: f64,
+        accuracy: Accuracy,
+        r: &mut B::Matrix,
+    ) -> Result<LinearInfo, LinalgError> {
+        let backend = blocks.backend;
+        // The gradient at t = 0 is what the others are compared with.
+        self.coordinates.spread(blocks, 1.0, &self.b)?;
+        let size = backend.norm(&self.coordinates.image)?;
+        self.refresh(blocks, rho, r)?;
+        let mut norm = self.gradient_norm(backend, r)?;
+        // The Hessian of (4.5) is at least 2/rho, and ||(du, Gt du)||^2 = 2 ||dt||^2/rho^2.
+        let wanted = accuracy.residual(size, 2f64.sqrt() / rho);
+        let target = wanted.max(attainable(backend) * size);
+        let (mut passes, mut best) = (0, norm);
+        let status = loop {
+            if !norm.is_finite() {
+                break LinearStatus::NonFinite;
+            }
+            if norm <= target {
+                break LinearStatus::Converged;
+            }
+            if passes == PASS_LIMIT {
+                break LinearStatus::IterationLimit;
+            }
+            let met = self.pass(backend, rho, r)?;
+            passes += 1;
+            if met <= target || passes % RECOMPUTE == 0 || !met.is_finite() || passes == PASS_LIMIT {
+                self.refresh(blocks, rho, r)?;
+                norm = self.gradient_norm(backend, r)?;
+                if passes % RECOMPUTE == 0 {
+                    if norm > target && norm > PROGRESS * best {
+                        break LinearStatus::Breakdown;
+                    }
+                    best = best.min(norm);
+                }
+            }
+        };
+        let relative_residual = Some(if size > 0.0 { norm / size } else { norm });
+        Ok(LinearInfo { status, iterations: passes, relative_residual })
+    }
+}
+
+impl<B: Backend> LinearSolver<B> for Rbcd<B> {
+    fn name(&self) -> &'static str {
+        if self.sketch.is_some() { SolverKind::NystromRbcd.name() } else { SolverKind::Rbcd.name() }
+    }
+
+    fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {
+        self.factors = None;
+        let coordinates = GramCoordinates::new(system)?;
+        let (rho, blocks) = (system.penalty(), system.blocks());
+        let (backend, n, targets) = (blocks.backend, blocks.xt.cols(), blocks.y.cols());
+        let mut parts = Vec::new();
+        for group in groups(backend, blocks.bits, GROUP, blocks.xt.rows())? {
+            let mut block = Block::new(&blocks, group)?;
+            if let Some(settings) = self.sketch {
+                block.sketch(&blocks, &coordinates.v, settings, shift(rho))?;
+            }
+            parts.push(block);
+        }
+        self.factors = Some(Factors {
+            b: backend.zeros(n, targets)?,
+            change: backend.zeros(n, targets)?,
+            order: (0..parts.len()).collect(),
+            blocks: parts,
+            rng: Pcg64::seed_from_u64(self.seed),
+            coordinates,
+        });
+        Ok(())
+    }
+
+    fn update_penalty(&mut self, system: &mut dyn MaskedSystem<B>, rho: f64) -> Result<(), LinalgError> {
+        system.set_penalty(rho);
+        let backend = system.blocks().backend;
+        if let Some(factors) = &mut self.factors {
+            let deflations = factors.blocks.iter_mut().flat_map(|block| &mut block.deflations);
+            deflations.into_iter().try_for_each(|deflation| deflation.set_shift(backend, shift(rho)))?;
+        }
+        Ok(())
+    }
+
+    fn solve(
+        &mut self,
+        system: &mut dyn MaskedSystem<B>,
+        rhs: &SystemRhs<'_, B>,
+        accuracy: Accuracy,
+        solution: &mut SystemSolution<B>,
+    ) -> Result<LinearInfo, LinalgError> {
+        if self.factors.is_none() {
+            self.prepare(system)?;
+        }
+        let (rho, blocks) = (system.penalty(), system.blocks());
+        let mut info = LinearInfo { status: LinearStatus::Converged, iterations: 0, relative_residual: None };
+        if let Some(factors) = &mut self.factors {
+            factors.coordinates.enter(&blocks, rhs, &mut solution.xu, &mut factors.b)?;
+            info = factors.run(&blocks, rho, accuracy, &mut solution.residual)?;
+            factors.coordinates.leave(blocks.backend, 1.0 / rho, solution)?;
+        }
+        self.last_passes = info.iterations;
+        Ok(info)
+    }
+
+    fn flops(&self) -> SolverFlops {
+        self.factors.as_ref().map_or_else(SolverFlops::default, |factors| {
+            let (way, product) = factors.coordinates.flops();
+            // A pass is two products; the first r, its gradient, its scale and the last look are five.
+            SolverFlops { update: 0.0, solve: way + product * (5.0 + 2.0 * self.last_passes as f64) }
+        })
+    }
+}
