@@ -70,8 +70,9 @@ pub struct Settings {
     pub solver: SolverChoice,
     /// Rank of the solvers that sketch; by default it adapts.
     pub rank: Option<usize>,
-    /// Whether `rbcd` is the original's, with a line search and decaying thresholds. Default false.
-    pub line_search: bool,
+    /// Whether `rbcd` and `nystrom-pcg` are the original's, with a line search and decaying thresholds, and a sketch of
+    /// the whole system. Default false.
+    pub original_solvers: bool,
     /// Where the work is done.
     pub device: Device,
     /// How matrices are stored.
@@ -122,7 +123,7 @@ impl Default for Settings {
             beta: Beta::Fraction(1e-3),
             solver: SolverChoice::Auto,
             rank: None,
-            line_search: false,
+            original_solvers: false,
             device: Device::Auto,
             precision: Precision::F32,
             threads: 0,
@@ -161,7 +162,7 @@ impl Settings {
             anderson_memory: 0,
             judge_every: 1,
             scale_rows: false,
-            line_search: true,
+            original_solvers: true,
             ..Settings::default()
         }
     }
@@ -235,7 +236,7 @@ fn out_of_range(name: &'static str, value: impl ToString, range: &'static str) -
 impl ValidSettings {
     /// The part that the solvers are told.
     pub(crate) fn solver_settings(&self) -> SolverSettings {
-        SolverSettings { rank: self.rank, seed: self.seed, line_search: self.line_search }
+        SolverSettings { rank: self.rank, seed: self.seed, original: self.original_solvers }
     }
 }
 

@@ -30,7 +30,7 @@ const FIRST_RANK: usize = 16;
 
 /// A doubling of the rank has to lower the error to this share of it, or the next one is not tried: a spectrum that
 /// hardly decays is not worth sketching further.
-const WORTHWHILE: f64 = 0.8;
+const WORTHWHILE: f64 = 0.9;
 
 /// Power steps of the error estimate.
 const POWER_STEPS: usize = 5;

@@ -120,7 +120,7 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
         let (backend, n, targets) = (blocks.backend, blocks.xt.cols(), blocks.y.cols());
         let mut deflation = None;
         if let Some(settings) = self.sketch {
-            let rank = settings.sketch_rank(shift(rho));
+            let rank = settings.sketch_rank(SolverKind::GramNystromPcg, 10.0 * shift(rho));
             // The kernel is applied to C columns at once; a smaller batch leaves the rest zero.
             let (mut x, mut image) = (backend.zeros(n, targets)?, backend.zeros(n, targets)?);
             let sketch = NystromSketch::new(backend, n, rank, targets, settings.seed, &mut |out, test| {
@@ -166,7 +166,8 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
             let (mut apply, mut precondition) = maps(coordinates, deflation, &blocks, rho);
             // With B r = b for (4.3), an error dr of r moves u by (du, Gt du) of the squared norm dr'(B - I)dr/rho, at
             // most a quarter of ||B dr||^2/rho because t - t^2 <= 1/4 for the inverse eigenvalues t of B.
-            let target = Target { accuracy, error_per_residual: 0.5 / rho.sqrt() };
+            let root = rho.sqrt();
+            let target = Target { accuracy, error_per_residual: 0.5 / root, error_per_energy: 1.0 / root };
             info = iteration.run(backend, &mut apply, &mut precondition, b, target, &mut solution.residual)?;
             drop((apply, precondition));
             coordinates.spread(&blocks, 1.0 / rho, &solution.residual)?;

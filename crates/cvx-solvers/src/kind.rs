@@ -41,7 +41,7 @@ pub enum SolverKind {
     Cg,
     /// Conjugate gradients, preconditioned with diag(A).
     JacobiPcg,
-    /// Conjugate gradients, preconditioned with a Nystrom sketch of A.
+    /// Conjugate gradients, preconditioned with a Nystrom sketch of what the blocks of A have in common.
     NystromPcg,
     /// Conjugate gradients, preconditioned by one d x d factor.
     GramPcg,
@@ -56,12 +56,13 @@ pub enum SolverKind {
 /// What the solvers that draw at random or sketch can be told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SolverSettings {
-    /// Rank of a Nystrom sketch; by default it adapts, up to [`SolverSettings::LARGEST_RANK`].
+    /// Rank of a Nystrom sketch; by default it adapts.
     pub rank: Option<usize>,
     /// Seed of sketches and of the order of blocks.
     pub seed: u64,
-    /// [`Rbcd`](SolverKind::Rbcd) as the original has it, with a line search and decaying thresholds.
-    pub line_search: bool,
+    /// [`Rbcd`](SolverKind::Rbcd) and [`NystromPcg`](SolverKind::NystromPcg) as the original has them: a line search and
+    /// decaying thresholds, a sketch of all of A.
+    pub original: bool,
 }
 
 /// Iterations of a run, and inner steps of each, by which the automatic choice counts: measured at n = 10,000 and a gap of
@@ -70,13 +71,9 @@ const ITERATIONS: f64 = 100.0;
 const STEPS: f64 = 14.0;
 
 impl SolverSettings {
-    /// Limit of a rank that adapts.
-    pub const LARGEST_RANK: usize = 128;
-
-    /// The rank of a sketch whose error counts against `shift`.
-    pub(crate) fn sketch_rank(&self, shift: f64) -> SketchRank {
-        // Ten times the shift is left as a condition number of about eleven.
-        let adaptive = SketchRank::Adaptive { largest: Self::LARGEST_RANK, error: 10.0 * shift };
+    /// The rank of the sketch of a solver of this `kind`, with the error that is small enough.
+    pub(crate) fn sketch_rank(&self, kind: SolverKind, error: f64) -> SketchRank {
+        let adaptive = SketchRank::Adaptive { largest: kind.largest_rank(self), error };
         self.rank.map_or(adaptive, SketchRank::Fixed)
     }
 }
@@ -121,9 +118,21 @@ impl SolverKind {
             SolverKind::NystromPcg => Box::new(Pcg::nystrom(*settings)),
             SolverKind::GramPcg => Box::new(GramPcg::new()),
             SolverKind::GramNystromPcg => Box::new(GramPcg::sketched(*settings)),
-            SolverKind::Rbcd if settings.line_search => Box::new(LineSearchRbcd::new(seed)),
+            SolverKind::Rbcd if settings.original => Box::new(LineSearchRbcd::new(seed)),
             SolverKind::Rbcd => Box::new(Rbcd::new(seed)),
             SolverKind::NystromRbcd => Box::new(Rbcd::sketched(*settings)),
+        }
+    }
+
+    /// Limit of a rank that adapts: a rank costs a product with X for the blocks' common part, with X and all masks for the
+    /// kernel and for all of A, and with X for each pattern where each has its own.
+    fn largest_rank(self, settings: &SolverSettings) -> usize {
+        match self {
+            SolverKind::NystromPcg if settings.original => 128,
+            SolverKind::NystromPcg => 1024,
+            SolverKind::GramNystromPcg => 256,
+            SolverKind::NystromRbcd => 64,
+            _ => 0,
         }
     }
 
@@ -154,7 +163,7 @@ impl SolverKind {
         let blocks = p.saturating_mul(c).saturating_mul(2);
         // b, residual, preconditioned residual, direction and image.
         let iterates = shape.stored(entries(d, blocks).saturating_mul(5));
-        let sketch_rank = settings.rank.unwrap_or(SolverSettings::LARGEST_RANK) as u64;
+        let sketch_rank = settings.rank.unwrap_or(self.largest_rank(settings)) as u64;
         // f64: M, its inverse, a scaled copy of X, V. Stored: V, L^-1, and scratch of n x 3PC and d x 3PC.
         let gram = {
             let wide = entries(d, d).saturating_add(entries(n, d)).saturating_mul(2).saturating_mul(8);
@@ -184,13 +193,14 @@ impl SolverKind {
                 iterates.saturating_add(shape.stored(entries))
             }
             SolverKind::NystromPcg => {
-                // f64: test vectors, images and two stages of the factor. Stored: the basis, and flat unknowns.
-                let sketch = entries(entries(d, blocks / c.max(1)), sketch_rank);
-                let flat = shape.stored(entries(d, blocks).saturating_mul(4));
+                // f64: test vectors, images and two stages of the factor. Stored: the basis and, for the original's
+                // sketch, flat unknowns.
+                let order = if settings.original { entries(d, blocks / c.max(1)) } else { d };
+                let sketch = entries(order, sketch_rank);
+                let scratch = entries(d, blocks).saturating_mul(4).saturating_add(entries(n, 64));
                 iterates
                     .saturating_add(sketch.saturating_mul(4 * 8))
-                    .saturating_add(shape.stored(sketch))
-                    .saturating_add(flat)
+                    .saturating_add(shape.stored(sketch.saturating_add(scratch)))
             }
             SolverKind::GramPcg => gram,
             SolverKind::GramNystromPcg => {

@@ -6,12 +6,16 @@
 //!   beyond the memory of [`Cholesky`].
 //! * [`Rbcd`]: randomised block coordinate descent with the same factor, the blocks sketched or not; [`LineSearchRbcd`] is the
 //!   original's.
-//! * [`Pcg`]: conjugate gradients, matrix-free: plain, with diag(A), or with a Nystrom sketch of A.
+//! * [`Pcg`]: conjugate gradients, matrix-free: plain, with diag(A), or with a Nystrom sketch.
+//!
+//! [`condition`] tells what each of the iterative ones is up against.
 //!
 //! They know blocks, masks and a penalty through [`MaskedSystem`](cvx_linalg::MaskedSystem), not what these mean.
 
+mod block_nystrom;
 mod cholesky;
 mod cholesky_dense;
+mod condition;
 mod conjugate;
 mod coordinates;
 mod deflation;
@@ -21,13 +25,14 @@ mod groups;
 mod jacobi;
 mod kind;
 mod line_search_rbcd;
-mod nystrom;
 mod pcg;
 mod preconditioner;
 mod rbcd;
+mod whole_nystrom;
 
 pub use cholesky::Cholesky;
 pub use cholesky_dense::CholeskyDense;
+pub use condition::{Condition, Eigenvalue, SpectrumMethod, condition};
 pub use gram_pcg::GramPcg;
 pub use kind::{ProblemShape, SolverKind, SolverSettings};
 pub use line_search_rbcd::LineSearchRbcd;

@@ -1,10 +1,11 @@
 //! Conjugate gradients on A u = b, matrix-free, with a preconditioner or without.
 
+use crate::block_nystrom::BlockNystrom;
 use crate::conjugate::{Apply, ConjugateGradients, Target};
 use crate::jacobi::Jacobi;
 use crate::kind::{SolverKind, SolverSettings};
-use crate::nystrom::Nystrom;
 use crate::preconditioner::{Identity, Preconditioner};
+use crate::whole_nystrom::WholeNystrom;
 use cvx_linalg::{
     Accuracy, Backend, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedSystem, Shape, SolverFlops,
     SystemRhs, SystemSolution,
@@ -32,9 +33,13 @@ impl<B: Backend> Pcg<B> {
         Self::new(SolverKind::Cg, Box::new(Identity))
     }
 
-    /// With a Nystrom sketch of A - I, unprepared.
+    /// With a Nystrom sketch of what all blocks of A have in common, or of all of A where the settings ask for the
+    /// original's; unprepared.
     pub fn nystrom(settings: SolverSettings) -> Self {
-        Self::new(SolverKind::NystromPcg, Box::new(Nystrom::new(settings)))
+        if settings.original {
+            return Self::new(SolverKind::NystromPcg, Box::new(WholeNystrom::new(settings)));
+        }
+        Self::new(SolverKind::NystromPcg, Box::new(BlockNystrom::new(settings)))
     }
 
     /// With diag(A), unprepared.
@@ -100,7 +105,7 @@ impl<B: Backend> LinearSolver<B> for Pcg<B> {
                 &mut |out, r| self.preconditioner.apply(&backend, r, out),
                 b,
                 // A >= M in the order of symmetric matrices, and A >= I: ||du||_M <= ||du||_A <= ||b - A u||.
-                Target { accuracy, error_per_residual: 1.0 },
+                Target { accuracy, error_per_residual: 1.0, error_per_energy: 1.0 },
                 &mut solution.u,
             )?;
         }

@@ -1,6 +1,6 @@
 //! The u-update by randomised block coordinate descent (docs/math.md, section 4).
 
-use crate::conjugate::attainable;
+use crate::conjugate::{ESTIMATE_SAFETY, attainable};
 use crate::coordinates::{GramCoordinates, shift};
 use crate::deflation::Deflation;
 use crate::groups::{Group, groups};
@@ -13,8 +13,10 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg64;
 
-/// Patterns of one step: as many as a product needs to be bound by arithmetic, few enough for the steps to be blocks.
-const GROUP: usize = 8;
+/// Most patterns of one step, as many as a product needs to be bound by arithmetic, and the least number of steps to a
+/// pass: one step alone would be steepest descent.
+const GROUP: usize = 17;
+const STEPS: usize = 3;
 
 /// Most passes over all blocks in one solve.
 const PASS_LIMIT: usize = 2000;
@@ -110,14 +112,20 @@ impl<B: Backend> Block<B> {
         let (d, n) = (v.rows(), v.cols());
         for i in self.group.first..self.group.first + self.group.count {
             let mask = backend.upload_mask(&blocks.bits.columns(i, 1))?;
-            let sketch =
-                NystromSketch::new(backend, d, settings.sketch_rank(shift), 32, settings.seed, &mut |out, test| {
+            let sketch = NystromSketch::new(
+                backend,
+                d,
+                settings.sketch_rank(SolverKind::NystromRbcd, 10.0 * shift),
+                32,
+                settings.seed,
+                &mut |out, test| {
                     let (mut rows, mut masked) = (backend.zeros(n, test.cols())?, backend.zeros(n, test.cols())?);
                     backend.gemm(1.0, v, yes, test, no, 0.0, &mut rows)?;
                     // A mask of one pattern, for as many targets as there are test vectors.
                     backend.masked_broadcast(&mask, 1.0, &rows, &mut masked)?;
                     backend.gemm(1.0, v, no, &masked, no, 0.0, out)
-                })?;
+                },
+            )?;
             self.deflations.push(Deflation::new(backend, sketch, shift, 1)?);
         }
         Ok(())
@@ -146,7 +154,8 @@ impl<B: Backend> Block<B> {
         Ok(())
     }
 
-    /// One step of the descent, with r kept up to date; returns the squared norm of the gradient that it met.
+    /// One step of the descent, with r kept up to date; returns the squared norm of the gradient that it met,
+    /// and what it took off the squared error ||(du, Gt du)||^2 + ||F du||^2/rho.
     fn step(
         &mut self,
         backend: &B,
@@ -154,19 +163,22 @@ impl<B: Backend> Block<B> {
         rho: f64,
         r: &mut B::Matrix,
         change: &mut B::Matrix,
-    ) -> Result<f64, LinalgError> {
+    ) -> Result<[f64; 2], LinalgError> {
         let square = self.descend(backend, v, r)?;
         self.precondition(backend)?;
         backend.gemm(1.0, v, Transpose::Yes, &self.direction, Transpose::No, 0.0, &mut self.rows)?;
         backend.masked_row_sum(Some(&self.group.mask), &self.rows, change)?;
         let slope = backend.dot(&self.gradient, &self.direction)?;
         let curvature = backend.dot(&self.direction, &self.direction)? + 2.0 / rho * backend.dot(change, change)?;
+        let mut decrease = 0.0;
         if curvature > 0.0 {
+            // (4.5) times 2/rho is that error, up to a constant.
+            decrease = 2.0 / (rho * rho) * slope * slope / curvature;
             let step = slope / curvature;
             backend.axpby(-step, &self.direction, 1.0, &mut self.t)?;
             backend.axpby(2.0 / rho * step, change, 1.0, r)?;
         }
-        Ok(square)
+        Ok([square, decrease])
     }
 }
 
@@ -191,15 +203,18 @@ impl<B: Backend> Factors<B> {
         Ok(square.sqrt())
     }
 
-    /// One pass over all blocks in a new order; returns the norm of the gradients that it met.
-    fn pass(&mut self, backend: &B, rho: f64, r: &mut B::Matrix) -> Result<f64, LinalgError> {
+    /// One pass over all blocks in a new order; returns the norm of the gradients that it met and what it
+    /// took off the squared error.
+    fn pass(&mut self, backend: &B, rho: f64, r: &mut B::Matrix) -> Result<[f64; 2], LinalgError> {
         self.order.shuffle(&mut self.rng);
-        let mut square = 0.0;
+        let (mut square, mut decrease) = (0.0, 0.0);
         for &block in &self.order {
             backend.stop().check()?;
-            square += self.blocks[block].step(backend, &self.coordinates.v, rho, r, &mut self.change)?;
+            let [met, gain] = self.blocks[block].step(backend, &self.coordinates.v, rho, r, &mut self.change)?;
+            square += met;
+            decrease += gain;
         }
-        Ok(square.sqrt())
+        Ok([square.sqrt(), decrease])
     }
 
     /// Descends until the gradient is small enough; r is then that of t.
@@ -220,6 +235,7 @@ impl<B: Backend> Factors<B> {
         let wanted = accuracy.residual(size, 2f64.sqrt() / rho);
         let target = wanted.max(attainable(backend) * size);
         let (mut passes, mut best) = (0, norm);
+        let (mut last_decrease, energy_target) = (f64::INFINITY, energy_target(accuracy));
         let status = loop {
             if !norm.is_finite() {
                 break LinearStatus::NonFinite;
@@ -230,11 +246,18 @@ impl<B: Backend> Factors<B> {
             if passes == PASS_LIMIT {
                 break LinearStatus::IterationLimit;
             }
-            let met = self.pass(backend, rho, r)?;
+            let [met, decrease] = self.pass(backend, rho, r)?;
             passes += 1;
-            if met <= target || passes % RECOMPUTE == 0 || !met.is_finite() || passes == PASS_LIMIT {
+            // What is left, if every pass takes off the same share.
+            let share = (decrease / last_decrease).min(0.99);
+            last_decrease = decrease;
+            let near = passes > 1 && decrease * share / (1.0 - share) <= energy_target;
+            if met <= target || near || passes % RECOMPUTE == 0 || !met.is_finite() || passes == PASS_LIMIT {
                 self.refresh(blocks, rho, r)?;
                 norm = self.gradient_norm(backend, r)?;
+                if near {
+                    break LinearStatus::Converged;
+                }
                 if passes % RECOMPUTE == 0 {
                     if norm > target && norm > PROGRESS * best {
                         break LinearStatus::Breakdown;
@@ -245,6 +268,14 @@ impl<B: Backend> Factors<B> {
         };
         let relative_residual = Some(if size > 0.0 { norm / size } else { norm });
         Ok(LinearInfo { status, iterations: passes, relative_residual })
+    }
+}
+
+/// The squared error of (u, Gt u) that suffices by estimate; none does where a residual was asked for.
+fn energy_target(accuracy: Accuracy) -> f64 {
+    match accuracy {
+        Accuracy::Relative(_) => 0.0,
+        Accuracy::Error(tolerance) => (tolerance / ESTIMATE_SAFETY).powi(2),
     }
 }
 
@@ -259,7 +290,7 @@ impl<B: Backend> LinearSolver<B> for Rbcd<B> {
         let (rho, blocks) = (system.penalty(), system.blocks());
         let (backend, n, targets) = (blocks.backend, blocks.xt.cols(), blocks.y.cols());
         let mut parts = Vec::new();
-        for group in groups(backend, blocks.bits, GROUP, blocks.xt.rows())? {
+        for group in groups(backend, blocks.bits, blocks.n_patterns.div_ceil(STEPS).min(GROUP), blocks.xt.rows())? {
             let mut block = Block::new(&blocks, group)?;
             if let Some(settings) = self.sketch {
                 block.sketch(&blocks, &coordinates.v, settings, shift(rho))?;

@@ -1,7 +1,7 @@
-//! A Nystrom sketch of A - I.
+//! A Nystrom sketch of all of A - I: the original's preconditioner.
 
 use crate::deflation::Deflation;
-use crate::kind::SolverSettings;
+use crate::kind::{SolverKind, SolverSettings};
 use crate::preconditioner::Preconditioner;
 use cvx_linalg::{Backend, LinalgError, MaskedSystem, NystromSketch, Shape, SolverFlops};
 
@@ -9,8 +9,9 @@ use cvx_linalg::{Backend, LinalgError, MaskedSystem, NystromSketch, Shape, Solve
 /// grows by no more.
 const STALE: f64 = 4.0;
 
-/// A - I = F'F/rho + Gt'Gt, sketched; the shift of A is 1.
-pub(crate) struct Nystrom<B: Backend> {
+/// A - I = F'F/rho + Gt'Gt, sketched as one matrix of order 2dP; the shift of A is 1. Each eigenvalue of Gt'Gt comes
+/// 2P times, and uses up as many ranks: [`BlockNystrom`](crate::block_nystrom::BlockNystrom) needs one.
+pub(crate) struct WholeNystrom<B: Backend> {
     settings: SolverSettings,
     parts: Option<Parts<B>>,
 }
@@ -24,13 +25,13 @@ struct Parts<B: Backend> {
     out: B::Matrix,
 }
 
-impl<B: Backend> Nystrom<B> {
+impl<B: Backend> WholeNystrom<B> {
     pub fn new(settings: SolverSettings) -> Self {
-        Nystrom { settings, parts: None }
+        WholeNystrom { settings, parts: None }
     }
 }
 
-impl<B: Backend> Preconditioner<B> for Nystrom<B> {
+impl<B: Backend> Preconditioner<B> for WholeNystrom<B> {
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {
         self.parts = None;
         let (d, columns) = system.input_shape();
@@ -41,7 +42,7 @@ impl<B: Backend> Preconditioner<B> for Nystrom<B> {
         let sketch = NystromSketch::new(
             &backend,
             size,
-            self.settings.sketch_rank(1.0),
+            self.settings.sketch_rank(SolverKind::NystromPcg, 10.0),
             targets,
             self.settings.seed,
             &mut |out, test| {
