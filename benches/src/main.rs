@@ -1,7 +1,9 @@
 //! Benchmarks: each prints a table and can append a JSON line with host and revision.
 
 mod certified_run;
+mod condition_sweep;
 mod exact_iteration;
+mod figure;
 mod host;
 mod penalty_sweep;
 
@@ -18,6 +20,8 @@ struct Cli {
 enum Bench {
     /// One training run to a certified gap, as a row.
     CertifiedRun(certified_run::Args),
+    /// Condition numbers of the u-update under every preconditioner, and what its solves then cost.
+    ConditionSweep(condition_sweep::Args),
     /// Set-up and one exact iteration, stage by stage, against the operation count.
     ExactIteration(exact_iteration::Args),
     /// Iterations to a certified gap for multiples of the starting rho: is the default near the best?
@@ -30,6 +34,7 @@ fn main() -> anyhow::Result<()> {
     }
     match Cli::parse().bench {
         Bench::CertifiedRun(args) => certified_run::run(&args),
+        Bench::ConditionSweep(args) => condition_sweep::run(&args),
         Bench::ExactIteration(args) => exact_iteration::run(&args),
         Bench::PenaltySweep(args) => penalty_sweep::run(&args),
     }

@@ -1,5 +1,6 @@
-//! Chores of the workspace: `cargo xtask tidy`, `cargo xtask ci`.
+//! Chores of the workspace: `cargo xtask tidy`, `cargo xtask ci`, `cargo xtask condition-sweep`.
 
+mod bench;
 mod ci;
 mod rust;
 mod tidy;
@@ -22,6 +23,14 @@ struct Cli {
 enum Command {
     /// Check the invariants of docs/architecture.md; one line per violation.
     Tidy,
+    /// Condition numbers of the u-update under every preconditioner, with the steps and the time that they cost: rows and
+    /// pictures. Takes the arguments of `cvx-bench condition-sweep`; see its --help.
+    #[command(disable_help_flag = true)]
+    ConditionSweep {
+        /// Passed on.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run everything that a change has to pass.
     Ci,
 }
@@ -40,6 +49,7 @@ fn run(command: Command) -> Result<ExitCode> {
     let root = root()?;
     match command {
         Command::Tidy => tidy::run(&root),
+        Command::ConditionSweep { arguments } => bench::run(&root, "condition-sweep", &arguments),
         Command::Ci => ci::run(&root),
     }
 }

@@ -236,7 +236,12 @@ fn out_of_range(name: &'static str, value: impl ToString, range: &'static str) -
 impl ValidSettings {
     /// The part that the solvers are told.
     pub(crate) fn solver_settings(&self) -> SolverSettings {
-        SolverSettings { rank: self.rank, seed: self.seed, original: self.original_solvers }
+        SolverSettings {
+            rank: self.rank,
+            seed: self.seed,
+            original: self.original_solvers,
+            ..SolverSettings::default()
+        }
     }
 }
 

@@ -5,12 +5,13 @@ use crate::kind::{SolverKind, SolverSettings};
 use crate::{GramPcg, Pcg};
 use cvx_linalg::{Backend, Cpu, HostMatrix, LinalgError, MaskedSystem, Shape, Transpose, symmetric_eigen};
 
-/// An eigenvalue and the half-width of the interval that certainly holds one.
+/// An eigenvalue and the half-width of the interval that holds one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Eigenvalue {
     /// The estimate.
     pub value: f64,
-    /// An eigenvalue lies within this distance of it; rounding alone for one that was computed, not estimated.
+    /// An eigenvalue lies within this distance of it: rounding alone for one that was computed; for an estimate the residual's
+    /// bound, or its square over the distance to the next estimate, which holds where no eigenvalue hides between the two.
     pub error: f64,
 }
 
@@ -89,10 +90,10 @@ pub fn condition<B: Backend>(
         }
     };
     match kind {
-        SolverKind::Cg => Pcg::cg().with_maps(system, look([d, columns])),
-        SolverKind::JacobiPcg => Pcg::jacobi().with_maps(system, look([d, columns])),
+        SolverKind::Cg => Pcg::cg(*settings).with_maps(system, look([d, columns])),
+        SolverKind::JacobiPcg => Pcg::jacobi(*settings).with_maps(system, look([d, columns])),
         SolverKind::NystromPcg => Pcg::nystrom(*settings).with_maps(system, look([d, columns])),
-        SolverKind::GramPcg => GramPcg::new().with_maps(system, look([n, targets])),
+        SolverKind::GramPcg => GramPcg::new(*settings).with_maps(system, look([n, targets])),
         SolverKind::GramNystromPcg => GramPcg::sketched(*settings).with_maps(system, look([n, targets])),
         SolverKind::Cholesky | SolverKind::CholeskyDense | SolverKind::Rbcd | SolverKind::NystromRbcd => {
             Err(LinalgError::Shape {
@@ -284,11 +285,14 @@ impl Tridiagonal {
 
     fn ends(&self) -> (Eigenvalue, Eigenvalue) {
         let out = self.off_diagonal.last().copied().unwrap_or(0.0);
-        let end = |index: usize| {
+        let order = self.diagonal.len();
+        let end = |index: usize, neighbour: usize| {
             let value = self.eigenvalue(index);
-            Eigenvalue { value, error: out * self.last_entry(value) }
+            let residual = out * self.last_entry(value);
+            let gap = (self.eigenvalue(neighbour) - value).abs();
+            Eigenvalue { value, error: if residual < gap { residual * residual / gap } else { residual } }
         };
-        (end(0), end(self.diagonal.len() - 1))
+        (end(0, 1.min(order - 1)), end(order - 1, order.saturating_sub(2)))
     }
 }
 
@@ -312,7 +316,9 @@ mod tests {
         let (smallest, largest) = tridiagonal.ends();
         for (found, k) in [(smallest, 0), (largest, order - 1)] {
             assert!((found.value - eigen.values[k]).abs() < 1e-12, "{found:?} instead of {}", eigen.values[k]);
-            let error = tridiagonal.off_diagonal[order - 1] * eigen.vectors[(order - 1, k)].abs();
+            let residual = tridiagonal.off_diagonal[order - 1] * eigen.vectors[(order - 1, k)].abs();
+            let gap = (eigen.values[k.abs_diff(1)] - eigen.values[k]).abs();
+            let error = if residual < gap { residual * residual / gap } else { residual };
             assert!((found.error - error).abs() < 1e-9, "{found:?}, error {error}");
         }
     }

@@ -2,9 +2,6 @@
 
 use cvx_linalg::{Accuracy, Backend, LinalgError, LinearInfo, LinearStatus};
 
-/// Most inner iterations of one solve.
-const ITERATION_LIMIT: usize = 2000;
-
 /// Steps whose decrease of the energy estimates what the error was before them (Strakos & Tichy 2002). The estimate is
 /// from below, so it has to be this many times smaller than what is asked for.
 const DELAY: usize = 12;
@@ -25,6 +22,8 @@ pub(crate) struct Target {
     pub error_per_residual: f64,
     /// Bound of ||(du, Gt du)|| over the energy norm of the error of x.
     pub error_per_energy: f64,
+    /// Most iterations.
+    pub steps: usize,
 }
 
 impl Target {
@@ -105,7 +104,7 @@ impl<B: Backend> ConjugateGradients<B> {
             if norm <= residual_target || decreases.iter().sum::<f64>() <= energy_target {
                 break LinearStatus::Converged;
             }
-            if iterations == ITERATION_LIMIT {
+            if iterations == target.steps {
                 break LinearStatus::IterationLimit;
             }
             backend.stop().check()?;

@@ -27,7 +27,8 @@ use cvx_linalg::{
 /// The kernel N = K o S = sum_i D_i K D_i of (4.3) contains no rho. Where it is sketched, I + (2/rho) N is preconditioned with
 /// the shift rho/2, and a change of rho costs nothing.
 pub struct GramPcg<B: Backend> {
-    sketch: Option<SolverSettings>,
+    settings: SolverSettings,
+    sketched: bool,
     factors: Option<Factors<B>>,
     last_iterations: usize,
 }
@@ -54,13 +55,13 @@ fn apply_kernel<B: Backend>(
 
 impl<B: Backend> GramPcg<B> {
     /// Without a sketch, unprepared.
-    pub fn new() -> Self {
-        GramPcg { sketch: None, factors: None, last_iterations: 1 }
+    pub fn new(settings: SolverSettings) -> Self {
+        GramPcg { settings, sketched: false, factors: None, last_iterations: 1 }
     }
 
     /// With a sketch of the kernel, unprepared.
     pub fn sketched(settings: SolverSettings) -> Self {
-        GramPcg { sketch: Some(settings), ..GramPcg::new() }
+        GramPcg { sketched: true, ..GramPcg::new(settings) }
     }
 
     /// Shows `look` the map of (4.3) and its preconditioner.
@@ -101,15 +102,9 @@ fn maps<'a, B: Backend>(
     (apply, precondition)
 }
 
-impl<B: Backend> Default for GramPcg<B> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl<B: Backend> LinearSolver<B> for GramPcg<B> {
     fn name(&self) -> &'static str {
-        if self.sketch.is_some() { SolverKind::GramNystromPcg.name() } else { SolverKind::GramPcg.name() }
+        if self.sketched { SolverKind::GramNystromPcg.name() } else { SolverKind::GramPcg.name() }
     }
 
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {
@@ -119,11 +114,11 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
         let blocks = system.blocks();
         let (backend, n, targets) = (blocks.backend, blocks.xt.cols(), blocks.y.cols());
         let mut deflation = None;
-        if let Some(settings) = self.sketch {
-            let rank = settings.sketch_rank(SolverKind::GramNystromPcg, 10.0 * shift(rho));
+        if self.sketched {
+            let rank = self.settings.sketch_rank(SolverKind::GramNystromPcg, 10.0 * shift(rho));
             // The kernel is applied to C columns at once; a smaller batch leaves the rest zero.
             let (mut x, mut image) = (backend.zeros(n, targets)?, backend.zeros(n, targets)?);
-            let sketch = NystromSketch::new(backend, n, rank, targets, settings.seed, &mut |out, test| {
+            let sketch = NystromSketch::new(backend, n, rank, targets, self.settings.seed, &mut |out, test| {
                 backend.scale(0.0, &mut x)?;
                 backend.write_part(test, &mut x, 0)?;
                 apply_kernel(&mut coordinates, &blocks, 1.0, &x, &mut image)?;
@@ -167,7 +162,12 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
             // With B r = b for (4.3), an error dr of r moves u by (du, Gt du) of the squared norm dr'(B - I)dr/rho, at
             // most a quarter of ||B dr||^2/rho because t - t^2 <= 1/4 for the inverse eigenvalues t of B.
             let root = rho.sqrt();
-            let target = Target { accuracy, error_per_residual: 0.5 / root, error_per_energy: 1.0 / root };
+            let target = Target {
+                accuracy,
+                error_per_residual: 0.5 / root,
+                error_per_energy: 1.0 / root,
+                steps: self.settings.steps,
+            };
             info = iteration.run(backend, &mut apply, &mut precondition, b, target, &mut solution.residual)?;
             drop((apply, precondition));
             coordinates.spread(&blocks, 1.0 / rho, &solution.residual)?;

@@ -54,7 +54,7 @@ pub enum SolverKind {
 }
 
 /// What the solvers that draw at random or sketch can be told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SolverSettings {
     /// Rank of a Nystrom sketch; by default it adapts.
     pub rank: Option<usize>,
@@ -63,6 +63,14 @@ pub struct SolverSettings {
     /// [`Rbcd`](SolverKind::Rbcd) and [`NystromPcg`](SolverKind::NystromPcg) as the original has them: a line search and
     /// decaying thresholds, a sketch of all of A.
     pub original: bool,
+    /// Most steps of one solve by conjugate gradients. Default 2,000.
+    pub steps: usize,
+}
+
+impl Default for SolverSettings {
+    fn default() -> Self {
+        SolverSettings { rank: None, seed: 0, original: false, steps: 2000 }
+    }
 }
 
 /// Iterations of a run, and inner steps of each, by which the automatic choice counts: measured at n = 10,000 and a gap of
@@ -113,10 +121,10 @@ impl SolverKind {
         match self {
             SolverKind::Cholesky => Box::new(Cholesky::new()),
             SolverKind::CholeskyDense => Box::new(CholeskyDense::new()),
-            SolverKind::Cg => Box::new(Pcg::cg()),
-            SolverKind::JacobiPcg => Box::new(Pcg::jacobi()),
+            SolverKind::Cg => Box::new(Pcg::cg(*settings)),
+            SolverKind::JacobiPcg => Box::new(Pcg::jacobi(*settings)),
             SolverKind::NystromPcg => Box::new(Pcg::nystrom(*settings)),
-            SolverKind::GramPcg => Box::new(GramPcg::new()),
+            SolverKind::GramPcg => Box::new(GramPcg::new(*settings)),
             SolverKind::GramNystromPcg => Box::new(GramPcg::sketched(*settings)),
             SolverKind::Rbcd if settings.original => Box::new(LineSearchRbcd::new(seed)),
             SolverKind::Rbcd => Box::new(Rbcd::new(seed)),

@@ -1,0 +1,19 @@
+//! `cargo xtask condition-sweep` and its like: benchmarks by the name that people look for them under.
+
+use anyhow::{Context, Result};
+use std::env;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+/// Runs one of cvx-bench's benchmarks, built for release, where the user stands.
+pub fn run(root: &Path, name: &str, arguments: &[String]) -> Result<ExitCode> {
+    let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(program)
+        .args(["run", "--release", "--locked", "--quiet", "--package", "cvx-bench", "--manifest-path"])
+        .arg(root.join("Cargo.toml"))
+        .args(["--", name])
+        .args(arguments)
+        .status()
+        .context("cargo cannot be started")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
