@@ -2,7 +2,10 @@
 
 use crate::host::Host;
 use anyhow::{Context, Result};
-use cvx_admm::{Beta, Device, Precision, Settings, SolverChoice, SolverKind, train, verify};
+use cvx_admm::{
+    Beta, Device, Flow, Iteration, Observer, Precision, Settings, SolverChoice, SolverKind, StopToken, train_with,
+    verify,
+};
 use cvx_data::{Request, open};
 use serde::Serialize;
 use std::fs::OpenOptions;
@@ -30,6 +33,15 @@ pub struct Args {
     /// Solver of the u-update, by its name.
     #[arg(long, default_value = "cholesky")]
     solver: String,
+    /// Rank of the solvers that sketch; by default it adapts.
+    #[arg(long)]
+    rank: Option<usize>,
+    /// Stop at a network objective that is no larger than this.
+    #[arg(long, value_name = "VALUE")]
+    until_objective: Option<f64>,
+    /// Seconds after which a run ends.
+    #[arg(long)]
+    time_limit: Option<f64>,
     /// Store in f64.
     #[arg(long)]
     f64: bool,
@@ -82,6 +94,10 @@ struct Row {
     dual_seconds: f64,
     certificate_seconds: f64,
     seconds_to_train_accuracy_97: Option<f64>,
+    /// When the network objective was first within `until_objective`.
+    until_objective: Option<f64>,
+    seconds_to_objective: Option<f64>,
+    inner_iterations: usize,
     peak_memory_bytes: Option<u64>,
     linear_residual: Option<f64>,
 }
@@ -102,12 +118,20 @@ pub fn run(args: &Args) -> Result<()> {
         precision: if args.f64 { Precision::F64 } else { Precision::F32 },
         device: Device::Cpu,
         solver: SolverChoice::Kind(solver),
+        rank: args.rank,
+        time_limit: args.time_limit,
         threads: args.threads,
         max_iterations: args.max_iterations,
         ..base
     };
     for _ in 0..args.repeats {
-        let solution = train(&split.train, split.test.as_ref(), &settings)?;
+        let mut until = Until(args.until_objective);
+        let token = StopToken::new();
+        let solution = train_with(&split.train, split.test.as_ref(), &settings, None, &token, &mut until)?;
+        let reached = args.until_objective.and_then(|objective| {
+            let history = &solution.info.history;
+            history.iter().find(|record| record.network.is_some_and(|network| network <= objective))
+        });
         let peak_memory_bytes = peak_memory_bytes();
         let (summary, info) = (&solution.summary, &solution.info);
         let row = Row {
@@ -141,6 +165,9 @@ pub fn run(args: &Args) -> Result<()> {
             dual_seconds: info.seconds.dual,
             certificate_seconds: info.seconds.certificate,
             seconds_to_train_accuracy_97: info.seconds_to_train_accuracy_97,
+            until_objective: args.until_objective,
+            seconds_to_objective: reached.map(|record| record.seconds),
+            inner_iterations: info.history.iter().map(|record| record.inner_iterations).sum(),
             peak_memory_bytes,
             linear_residual: info.linear_residual,
         };
@@ -151,6 +178,18 @@ pub fn run(args: &Args) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Stops a run whose network is good enough.
+struct Until(Option<f64>);
+
+impl Observer for Until {
+    fn iteration(&mut self, record: &Iteration) -> Flow {
+        match (self.0, record.network) {
+            (Some(objective), Some(network)) if network <= objective => Flow::Stop,
+            _ => Flow::Continue,
+        }
+    }
 }
 
 /// Largest resident size of this process so far.
