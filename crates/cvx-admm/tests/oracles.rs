@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Plain, exact, near};
-use cvx_admm::{Beta, Certify, Settings, Status, train};
+use cvx_admm::{Beta, Certify, Settings, SolverChoice, SolverKind, Status, train};
 use cvx_data::{Request, open, read_matrix};
 use cvx_linalg::HostMatrix;
 use std::path::{Path, PathBuf};
@@ -21,10 +21,15 @@ fn matrix(path: &Path, key: &str) -> HostMatrix {
     HostMatrix::from_fn(rows, cols, |i, j| values[i * cols + j])
 }
 
-/// Trains every oracle whose name contains `part`; one line for each that is off.
+/// Trains every oracle whose name contains `part`.
 fn check(part: &str) {
+    check_with(SolverKind::Cholesky, |name| name.contains(part));
+}
+
+/// Trains every oracle of a `wanted` name with one solver; one line for each that is off.
+fn check_with(kind: SolverKind, wanted: impl Fn(&str) -> bool) {
     let mut wrong = Vec::new();
-    for path in oracles().iter().filter(|path| path.to_string_lossy().contains(part)) {
+    for path in oracles().iter().filter(|path| wanted(&path.to_string_lossy())) {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let beta: f64 = name.rsplit_once("_beta").unwrap().1.parse().unwrap();
         let data = open(path.to_str().unwrap(), &Request::default()).unwrap().train;
@@ -35,8 +40,14 @@ fn check(part: &str) {
         let v = HostMatrix::from_vec(u.rows(), 2 * u.cols(), [u.values(), z.values()].concat());
         let optimum = Plain::new(&data, &gates, beta).objective(&v);
 
-        let settings =
-            Settings { gates: Some(gates), beta: Beta::Value(beta), certify: Certify::Sampled, gap: 1e-6, ..exact() };
+        let settings = Settings {
+            gates: Some(gates),
+            beta: Beta::Value(beta),
+            certify: Certify::Sampled,
+            gap: 1e-6,
+            solver: SolverChoice::Kind(kind),
+            ..exact()
+        };
         let solution = train(&data, None, &settings).unwrap();
         common::assert_sane(&solution, &name);
         let objective = solution.objective;
@@ -48,7 +59,7 @@ fn check(part: &str) {
             && primal >= optimum * (1.0 - 1e-9);
         if !fine {
             let (status, iterations) = (solution.status, solution.info.history.len());
-            wrong.push(format!("{name}: {status} after {iterations}, optimum {optimum}, {objective:?}"));
+            wrong.push(format!("{name}, {kind}: {status} after {iterations}, optimum {optimum}, {objective:?}"));
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
@@ -77,6 +88,19 @@ fn m4_constant_column() {
 #[test]
 fn m4_zero_feature() {
     check("case09");
+}
+
+/// Every solver finds the optimum that the direct one finds; those with weights of 0.1 and more, for their time.
+#[test]
+fn m6_every_solver_finds_the_oracles() {
+    for kind in SolverKind::ALL.into_iter().filter(|&kind| kind != SolverKind::Cholesky) {
+        // Without the d x d factor, a few thousand steps for every small oracle.
+        let limited = matches!(kind, SolverKind::Cg | SolverKind::JacobiPcg | SolverKind::CholeskyDense);
+        check_with(kind, |name| {
+            let small = name.contains("beta10.") || name.contains("beta1.") && name.contains("case01");
+            !name.contains("beta0.001") && (small || !limited && name.contains("case01"))
+        });
+    }
 }
 
 /// No case is forgotten by the names above.

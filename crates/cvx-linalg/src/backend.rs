@@ -83,6 +83,10 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn precision(&self) -> &'static str;
     /// Bytes of one stored number.
     fn scalar_bytes(&self) -> usize;
+    /// Rounding of one stored number, relative to it.
+    fn epsilon(&self) -> f64 {
+        if self.scalar_bytes() == 4 { f64::from(f32::EPSILON) } else { f64::EPSILON }
+    }
     /// The same device in `f64`.
     fn wide(&self) -> Self::Wide;
     /// The token that the long verbs look at.

@@ -216,8 +216,7 @@ impl<B: Backend> Sample<B> {
         let empty = |backend: &B| -> Result<_, LinalgError> {
             Ok(NystromSketch { basis: backend.zeros(size, 0)?, eigenvalues: Vec::new(), error: 0.0, products: 0 })
         };
-        let epsilon = if backend.scalar_bytes() == 4 { f64::from(f32::EPSILON) } else { f64::EPSILON };
-        let shift = epsilon * wide.norm(&self.image)?;
+        let shift = backend.epsilon() * wide.norm(&self.image)?;
         if rank == 0 || shift == 0.0 {
             return empty(backend);
         }

@@ -143,8 +143,7 @@ fn exact<B: Backend>(
     let (Some(&smallest), Some(&largest)) = (values.first(), values.last()) else {
         return Err(LinalgError::NoEigenvalues);
     };
-    let rounding = if backend.scalar_bytes() == 4 { f64::from(f32::EPSILON) } else { f64::EPSILON };
-    let error = rounding * largest * order as f64;
+    let error = backend.epsilon() * largest * order as f64;
     Ok(Condition {
         smallest: Eigenvalue { value: smallest, error },
         largest: Eigenvalue { value: largest, error },

@@ -75,31 +75,34 @@ impl<B: Backend> GramPcg<B> {
         }
         let (rho, blocks) = (system.penalty(), system.blocks());
         let factors = self.factors.as_mut().ok_or(LinalgError::NoEigenvalues)?;
-        let (mut apply, mut precondition) = maps(&mut factors.coordinates, &mut factors.deflation, &blocks, rho);
-        look(&mut apply, &mut precondition)
+        look(
+            &mut kernel_map(&mut factors.coordinates, &blocks, rho),
+            &mut preconditioner(&mut factors.deflation, blocks.backend),
+        )
     }
 }
 
-/// The map of (4.3) and its preconditioner.
-fn maps<'a, B: Backend>(
+/// The map of (4.3): `out` = r + (2/rho) N r.
+fn kernel_map<'a, B: Backend>(
     coordinates: &'a mut GramCoordinates<B>,
-    deflation: &'a mut Option<Deflation<B>>,
     blocks: &'a MaskedBlocks<'a, B>,
     rho: f64,
-) -> (
-    impl FnMut(&mut B::Matrix, &B::Matrix) -> Result<(), LinalgError> + 'a,
-    impl FnMut(&mut B::Matrix, &B::Matrix) -> Result<(), LinalgError> + 'a,
-) {
-    let backend = blocks.backend;
-    let apply = move |out: &mut B::Matrix, r: &B::Matrix| {
+) -> impl FnMut(&mut B::Matrix, &B::Matrix) -> Result<(), LinalgError> + 'a {
+    move |out, r| {
         apply_kernel(coordinates, blocks, 2.0 / rho, r, out)?;
-        backend.axpby(1.0, r, 1.0, out)
-    };
-    let precondition = move |out: &mut B::Matrix, r: &B::Matrix| match deflation {
+        blocks.backend.axpby(1.0, r, 1.0, out)
+    }
+}
+
+/// Its preconditioner: the sketch, where there is one.
+fn preconditioner<'a, B: Backend>(
+    deflation: &'a mut Option<Deflation<B>>,
+    backend: &'a B,
+) -> impl FnMut(&mut B::Matrix, &B::Matrix) -> Result<(), LinalgError> + 'a {
+    move |out, r| match deflation {
         Some(deflation) => deflation.apply(backend, r, out),
         None => backend.copy(r, out),
-    };
-    (apply, precondition)
+    }
 }
 
 impl<B: Backend> LinearSolver<B> for GramPcg<B> {
@@ -158,18 +161,18 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
         let mut info = LinearInfo { status: LinearStatus::Converged, iterations: 0, relative_residual: None };
         if let Some(Factors { coordinates, b, iteration, deflation }) = &mut self.factors {
             coordinates.enter(&blocks, rhs, &mut solution.xu, b)?;
-            let (mut apply, mut precondition) = maps(coordinates, deflation, &blocks, rho);
             // With B r = b for (4.3), an error dr of r moves u by (du, Gt du) of the squared norm dr'(B - I)dr/rho, at
             // most a quarter of ||B dr||^2/rho because t - t^2 <= 1/4 for the inverse eigenvalues t of B.
-            let root = rho.sqrt();
-            let target = Target {
-                accuracy,
-                error_per_residual: 0.5 / root,
-                error_per_energy: 1.0 / root,
-                steps: self.settings.steps,
-            };
-            info = iteration.run(backend, &mut apply, &mut precondition, b, target, &mut solution.residual)?;
-            drop((apply, precondition));
+            let (root, steps) = (rho.sqrt(), self.settings.steps);
+            let target = Target { accuracy, error_per_residual: 0.5 / root, error_per_energy: 1.0 / root, steps };
+            info = iteration.run(
+                backend,
+                &mut kernel_map(coordinates, &blocks, rho),
+                &mut preconditioner(deflation, backend),
+                b,
+                target,
+                &mut solution.residual,
+            )?;
             coordinates.spread(&blocks, 1.0 / rho, &solution.residual)?;
             coordinates.leave(backend, 1.0, solution)?;
         }

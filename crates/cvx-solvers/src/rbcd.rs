@@ -27,6 +27,12 @@ const RECOMPUTE: usize = 50;
 /// A stretch of that many passes has to lower the true residual to this share of it.
 const PROGRESS: f64 = 0.99;
 
+/// Squared sine of the angle between two passes' ways below which they span a line, and rounding the plane.
+const PLANE: f64 = 1e-3;
+
+/// A product with t has an error of its rounding times its square: squares of ways have to be this much larger.
+const ABOVE_ROUNDING: f64 = 100.0;
+
 /// Block coordinate descent on the differences z^+ - z^- = -2t/rho of the blocks; their sums are exact at once.
 ///
 /// In the coordinates of (4.1) to (4.4), the u-update minimises over t_i (d x C, one to each pattern)
@@ -162,7 +168,8 @@ impl<B: Backend> Block<B> {
         Ok(())
     }
 
-    /// One step of the descent, with r kept up to date; returns the squared norm of the gradient that it met.
+    /// One step of the descent, with r kept up to date; returns the squared norm of the gradient that it met
+    /// and the decrease of (4.5).
     fn step(
         &mut self,
         backend: &B,
@@ -170,19 +177,21 @@ impl<B: Backend> Block<B> {
         rho: f64,
         r: &mut B::Matrix,
         change: &mut B::Matrix,
-    ) -> Result<f64, LinalgError> {
+    ) -> Result<[f64; 2], LinalgError> {
         let square = self.descend(backend, v, r)?;
         self.precondition(backend)?;
         backend.gemm(1.0, v, Transpose::Yes, &self.direction, Transpose::No, 0.0, &mut self.rows)?;
         backend.masked_row_sum(Some(&self.group.mask), &self.rows, change)?;
         let slope = backend.dot(&self.gradient, &self.direction)?;
         let curvature = backend.dot(&self.direction, &self.direction)? + 2.0 / rho * backend.dot(change, change)?;
+        let mut decrease = 0.0;
         if curvature > 0.0 {
             let step = slope / curvature;
+            decrease = step * slope / rho;
             backend.axpby(-step, &self.direction, 1.0, &mut self.t)?;
             backend.axpby(2.0 / rho * step, change, 1.0, r)?;
         }
-        Ok(square)
+        Ok([square, decrease])
     }
 }
 
@@ -215,40 +224,43 @@ impl<B: Backend> Factors<B> {
         for block in &mut self.blocks {
             backend.copy(&block.t, &mut block.start)?;
         }
-        let mut square = 0.0;
+        let (mut square, mut decrease) = (0.0, 0.0);
         for &block in &self.order {
             backend.stop().check()?;
-            square += self.blocks[block].step(backend, &self.coordinates.v, rho, r, &mut self.change)?;
+            let [met, gain] = self.blocks[block].step(backend, &self.coordinates.v, rho, r, &mut self.change)?;
+            square += met;
+            decrease += gain;
         }
-        Ok([square.sqrt(), self.search_plane(backend, rho, r)?])
+        Ok([square.sqrt(), self.search_plane(backend, rho, r, decrease)?])
     }
 
     /// Minimises (4.5) over start + a D + b E, where D is the way of this pass and E that of the last one: what conjugate
-    /// gradients do with a preconditioned gradient in D's place. It costs no product. Returns 2/rho times the decrease
-    /// since the start, which is that of the squared error.
-    fn search_plane(&mut self, backend: &B, rho: f64, r: &mut B::Matrix) -> Result<f64, LinalgError> {
+    /// gradients do with a preconditioned gradient in D's place. It costs no product. Returns 2/rho times the decrease since
+    /// the start, which is that of the squared error.
+    ///
+    /// The slope along D follows from the `decrease` of the pass's steps. That along E was zero where the last search ended, but for
+    /// what rounding made of it since, which would grow; it is taken from t and r, as long as it does not drown in their rounding.
+    fn search_plane(&mut self, backend: &B, rho: f64, r: &mut B::Matrix, decrease: f64) -> Result<f64, LinalgError> {
         backend.axpby(-1.0, &self.r_start, 1.0, r)?;
         let (weight, moved) = (2.0 / rho, &mut self.r_moved);
-        // <D, D>, <D, E>, <E, E> and the slopes along D and E.
-        let mut dd = backend.dot(r, r)?;
-        let mut de = backend.dot(r, moved)?;
-        let mut ee = backend.dot(moved, moved)?;
-        let mut slope = [backend.dot(&self.r_start, r)?, backend.dot(&self.r_start, moved)?];
-        for block in &mut self.blocks {
-            backend.axpby(-1.0, &block.start, 1.0, &mut block.t)?;
-            dd += weight * backend.dot(&block.t, &block.t)?;
-            de += weight * backend.dot(&block.t, &block.moved)?;
-            ee += weight * backend.dot(&block.moved, &block.moved)?;
-            slope[0] += weight * backend.dot(&block.start, &block.t)?;
-            slope[1] += weight * backend.dot(&block.start, &block.moved)?;
+        // Squares and products of D and E in the metric of (4.5), and the slope and the scale at the start.
+        let (mut dd, mut de, mut ee) = (backend.dot(r, r)?, backend.dot(r, moved)?, backend.dot(moved, moved)?);
+        let mut slope = backend.dot(&self.r_start, moved)?;
+        let mut scale = backend.dot(&self.r_start, &self.r_start)?;
+        for Block { t, start, moved, .. } in &mut self.blocks {
+            backend.axpby(-1.0, start, 1.0, t)?;
+            dd += weight * backend.dot(t, t)?;
+            de += weight * backend.dot(t, moved)?;
+            ee += weight * backend.dot(moved, moved)?;
+            slope += weight * backend.dot(start, moved)?;
+            scale += weight * backend.dot(start, start)?;
         }
-        let determinant = dd * ee - de * de;
-        let [a, b] = if determinant > 1e-10 * dd * ee {
-            [(de * slope[1] - ee * slope[0]) / determinant, (de * slope[0] - dd * slope[1]) / determinant]
-        } else if dd > 0.0 {
-            [-slope[0] / dd, 0.0]
+        // Minus the slope along D: the steps took off `decrease` = fall - dd/2.
+        let (fall, determinant) = (decrease + 0.5 * dd, dd * ee - de * de);
+        let [a, b] = if determinant > PLANE * dd * ee && ee > ABOVE_ROUNDING * backend.epsilon() * scale {
+            [(ee * fall + de * slope) / determinant, -(de * fall + dd * slope) / determinant]
         } else {
-            [0.0, 0.0]
+            [1.0, 0.0]
         };
         backend.axpby(a, r, b, moved)?;
         backend.copy(&self.r_start, r)?;
@@ -258,7 +270,8 @@ impl<B: Backend> Factors<B> {
             backend.copy(&block.start, &mut block.t)?;
             backend.axpby(1.0, &block.moved, 1.0, &mut block.t)?;
         }
-        Ok(-(a * slope[0] + b * slope[1]) / rho)
+        let curvature = a * a * dd + 2.0 * a * b * de + b * b * ee;
+        Ok(weight * (a * fall - b * slope - 0.5 * curvature))
     }
 
     /// Descends until the gradient is small enough; r is then that of t.

@@ -1,0 +1,173 @@
+//! Systems (4a) on the host and on a device, and their solutions by plain elimination.
+
+// Each test file uses its own part.
+#![allow(dead_code)]
+
+use cvx_linalg::{
+    Accuracy, Backend, Cpu, HostMatrix, LinalgError, LinearInfo, LinearSolver, SystemRhs, SystemSolution,
+};
+use cvx_model::reference::{dense_a, dense_f, dense_g, multiply};
+use cvx_model::{Certificate, ConvexProgram, PatternSet, RowScale, SystemOperator};
+
+/// Numbers in [-1, 1) that look random (SplitMix64).
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn signed(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+        (z >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    }
+
+    pub fn matrix(&mut self, rows: usize, cols: usize) -> HostMatrix {
+        HostMatrix::from_fn(rows, cols, |_, _| self.signed())
+    }
+}
+
+/// One system (4a) with its right-hand side, all on the host.
+pub struct Case {
+    pub xt: HostMatrix,
+    pub y: HostMatrix,
+    pub gates: HostMatrix,
+    pub blocks: HostMatrix,
+    pub rows: HostMatrix,
+    pub row_scale: RowScale,
+}
+
+/// What came of a solve, on the host.
+pub struct Solved {
+    pub u: HostMatrix,
+    pub xu: HostMatrix,
+    pub residual: HostMatrix,
+    pub info: LinearInfo,
+    /// ||b - A u|| / ||b|| in f64, by other code.
+    pub true_residual: f64,
+}
+
+impl Case {
+    pub fn new([n, d, p, targets]: [usize; 4], row_scale: RowScale, seed: u64) -> Self {
+        let mut random = Random(seed);
+        let (xt, y) = (random.matrix(d, n), random.matrix(n, targets));
+        let gates = random.matrix(d, p);
+        let columns = 2 * patterns(&xt, &gates).len() * targets;
+        Case { xt, y, gates, blocks: random.matrix(d, columns), rows: random.matrix(n, columns), row_scale }
+    }
+
+    pub fn program<B: Backend>(&self, backend: B) -> ConvexProgram<B> {
+        ConvexProgram::new(backend, &self.xt, self.y.clone(), &self.gates, 0.1).unwrap()
+    }
+
+    /// u by the dense matrix and Gaussian elimination, target by target.
+    pub fn reference(&self, rho: f64) -> HostMatrix {
+        let patterns = patterns(&self.xt, &self.gates);
+        let norms: Vec<f64> = (0..self.xt.cols()).map(|a| norm(self.xt.col(a))).collect();
+        let f = dense_f(&self.xt, &patterns);
+        let g = dense_g(&self.xt, &patterns, &self.row_scale.weights(&norms));
+        let a = dense_a(&f, &g, rho);
+        let mut u = Vec::new();
+        for c in 0..self.y.cols() {
+            let part = |matrix: &HostMatrix| {
+                let length = matrix.values().len() / self.y.cols();
+                matrix.values()[c * length..(c + 1) * length].to_vec()
+            };
+            let from_rows = multiply(&g.transposed(), &part(&self.rows));
+            let from_y = multiply(&f.transposed(), self.y.col(c));
+            let mut b = part(&self.blocks);
+            (0..b.len()).for_each(|k| b[k] += from_rows[k] + from_y[k] / rho);
+            u.extend(eliminate(a.clone(), b));
+        }
+        HostMatrix::from_vec(self.xt.rows(), self.blocks.cols(), u)
+    }
+}
+
+pub fn patterns(xt: &HostMatrix, gates: &HostMatrix) -> PatternSet {
+    let cpu = Cpu::<f64>::new();
+    PatternSet::from_gates(&cpu, &cpu.upload(xt).unwrap(), gates).unwrap()
+}
+
+pub fn norm(x: &[f64]) -> f64 {
+    x.iter().map(|x| x * x).sum::<f64>().sqrt()
+}
+
+pub fn relative_distance(found: &HostMatrix, expected: &HostMatrix) -> f64 {
+    let squares = found.values().iter().zip(expected.values()).map(|(a, b)| (a - b).powi(2));
+    squares.sum::<f64>().sqrt() / norm(expected.values()).max(f64::MIN_POSITIVE)
+}
+
+/// Gaussian elimination with partial pivoting.
+pub fn eliminate(mut a: HostMatrix, mut b: Vec<f64>) -> Vec<f64> {
+    let order = b.len();
+    for k in 0..order {
+        let pivot = (k..order).fold(k, |best, i| if a[(i, k)].abs() > a[(best, k)].abs() { i } else { best });
+        for j in 0..order {
+            (a[(k, j)], a[(pivot, j)]) = (a[(pivot, j)], a[(k, j)]);
+        }
+        b.swap(k, pivot);
+        for i in k + 1..order {
+            let factor = a[(i, k)] / a[(k, k)];
+            for j in k..order {
+                a[(i, j)] -= factor * a[(k, j)];
+            }
+            b[i] -= factor * b[k];
+        }
+    }
+    for k in (0..order).rev() {
+        let known: f64 = (k + 1..order).map(|j| a[(k, j)] * b[j]).sum();
+        b[k] = (b[k] - known) / a[(k, k)];
+    }
+    b
+}
+
+/// An unsolved system on a device.
+pub struct Device<'a, B: Backend> {
+    pub program: &'a ConvexProgram<B>,
+    pub system: SystemOperator<'a, B>,
+    pub blocks: B::Matrix,
+    pub rows: B::Matrix,
+    pub solution: SystemSolution<B>,
+}
+
+impl<'a, B: Backend> Device<'a, B> {
+    pub fn new(program: &'a ConvexProgram<B>, case: &Case, rho: f64) -> Self {
+        let (backend, n, columns) = (program.backend(), program.n_samples(), program.n_blocks());
+        Device {
+            program,
+            system: SystemOperator::new(program, case.row_scale, rho).unwrap(),
+            blocks: backend.upload(&case.blocks).unwrap(),
+            rows: backend.upload(&case.rows).unwrap(),
+            solution: SystemSolution {
+                u: backend.zeros(program.n_features(), columns).unwrap(),
+                xu: backend.zeros(n, columns).unwrap(),
+                residual: backend.zeros(n, program.n_targets()).unwrap(),
+            },
+        }
+    }
+
+    pub fn solve(&mut self, solver: &mut dyn LinearSolver<B>, tolerance: f64) -> Result<Solved, LinalgError> {
+        self.solve_to(solver, Accuracy::Relative(tolerance))
+    }
+
+    pub fn solve_to(&mut self, solver: &mut dyn LinearSolver<B>, accuracy: Accuracy) -> Result<Solved, LinalgError> {
+        let rhs = SystemRhs { blocks: &self.blocks, rows: &self.rows };
+        let info = solver.solve(&mut self.system, &rhs, accuracy, &mut self.solution)?;
+        let (backend, solution) = (self.program.backend(), &self.solution);
+        Ok(Solved {
+            u: backend.download(&solution.u)?,
+            xu: backend.download(&solution.xu)?,
+            residual: backend.download(&solution.residual)?,
+            info,
+            true_residual: Certificate::new(self.program)?.system_residual(
+                &self.system,
+                &solution.u,
+                &self.blocks,
+                &self.rows,
+            )?,
+        })
+    }
+}
+
+pub const ROW_SCALES: [RowScale; 3] =
+    [RowScale::Unscaled, RowScale::Normalised { sigma: 0.25 }, RowScale::Normalised { sigma: 5.0 }];
