@@ -155,7 +155,7 @@ impl SolverKind {
         let columns = p * c;
         // Set-up beyond what both have, and a run's iterations (docs/math.md, sections 3 and 4).
         let cholesky = n * n * (d + n / 3.0) + ITERATIONS * (12.0 * n * d * columns + 2.0 * n * n * c);
-        let gram = ITERATIONS * (12.0 + 4.0 * STEPS) * n * d * columns;
+        let gram = ITERATIONS * (16.0 + 4.0 * STEPS) * n * d * columns;
         let [first, second] = if cholesky <= gram {
             [SolverKind::Cholesky, SolverKind::GramPcg]
         } else {
