@@ -32,11 +32,18 @@ impl Condition {
         self.largest.value / self.smallest.value
     }
 
-    /// The interval of the condition number that the errors leave.
+    /// The interval of the condition number that the errors leave; open above where the smallest eigenvalue's is no smaller
+    /// than itself.
     pub fn interval(&self) -> (f64, f64) {
-        let least = (self.smallest.value - self.smallest.error).max(f64::MIN_POSITIVE);
+        let least = (self.smallest.value - self.smallest.error).max(0.0);
         let (low, high) = (self.largest.value - self.largest.error, self.largest.value + self.largest.error);
         (low / (self.smallest.value + self.smallest.error), high / least)
+    }
+
+    /// With what is known of a smallest eigenvalue that cannot be below 1.
+    fn at_least_one(mut self) -> Self {
+        self.smallest.error = self.smallest.error.min((self.smallest.value - 1.0).max(f64::EPSILON));
+        self
     }
 
     /// Steps of conjugate gradients that lower the energy of the error to `tolerance` of it, by the bound
@@ -80,12 +87,15 @@ pub fn condition<B: Backend>(
     let backend = system.blocks().backend.clone();
     let (d, columns) = system.input_shape();
     let (n, targets) = (system.blocks().xt.cols(), system.blocks().y.cols());
+    // A and the kernel's map are the identity and something positive semidefinite.
+    let floored = matches!(kind, SolverKind::Cg | SolverKind::GramPcg);
     let look = |shape: [usize; 2]| {
         let backend = &backend;
         move |apply: &mut Apply<'_, B>, precondition: &mut Apply<'_, B>| match method {
             SpectrumMethod::Exact => exact(backend, shape, targets, apply, precondition),
             SpectrumMethod::Lanczos { accuracy, steps } => {
-                lanczos(backend, shape, settings.seed, accuracy, steps, apply, precondition)
+                let found = lanczos(backend, shape, settings.seed, accuracy, steps, apply, precondition)?;
+                Ok(if floored { found.at_least_one() } else { found })
             }
         }
     };
@@ -210,6 +220,10 @@ fn lanczos<B: Backend>(
     }
 }
 
+/// Most copies of an extreme estimate that are passed over, and how near they are to it.
+const COPIES: usize = 16;
+const COPY: f64 = 1e-6;
+
 /// A symmetric tridiagonal matrix; the last off-diagonal entry leads out of it.
 #[derive(Default)]
 struct Tridiagonal {
@@ -285,13 +299,16 @@ impl Tridiagonal {
     fn ends(&self) -> (Eigenvalue, Eigenvalue) {
         let out = self.off_diagonal.last().copied().unwrap_or(0.0);
         let order = self.diagonal.len();
-        let end = |index: usize, neighbour: usize| {
+        let end = |index: usize, inward: isize| {
             let value = self.eigenvalue(index);
             let residual = out * self.last_entry(value);
-            let gap = (self.eigenvalue(neighbour) - value).abs();
+            // Rounding makes copies of an estimate that has converged: the next one is the next that differs.
+            let others =
+                (1..order.min(COPIES)).map(|k| self.eigenvalue(index.saturating_add_signed(inward * k as isize)));
+            let gap = others.map(|other| (other - value).abs()).find(|&gap| gap > COPY * value).unwrap_or(0.0);
             Eigenvalue { value, error: if residual < gap { residual * residual / gap } else { residual } }
         };
-        (end(0, 1.min(order - 1)), end(order - 1, order.saturating_sub(2)))
+        (end(0, 1), end(order - 1, -1))
     }
 }
 
