@@ -246,6 +246,14 @@ impl<B: Backend> Sample<B> {
         }
         wide.gemm(1.0, &half, Transpose::No, &wide.upload(&rotation)?, Transpose::No, 0.0, &mut wide_basis)?;
         drop(half);
+        // Directions near rounding are not quite orthogonal yet: the nearest basis that is, U (U'U)^-1/2 (Lowdin 1950).
+        let SymmetricEigen { values, vectors } = symmetric_eigen(&self.inner(&wide_basis, &wide_basis)?)?;
+        let scaled = |i: usize, j: usize| vectors[(i, j)] / values[j].max(f64::EPSILON).sqrt();
+        let scaled = wide.upload(&HostMatrix::from_fn(vectors.rows(), vectors.cols(), scaled))?;
+        let mut rotated = wide.zeros(size, rotation.cols())?;
+        wide.gemm(1.0, &wide_basis, Transpose::No, &scaled, Transpose::No, 0.0, &mut rotated)?;
+        wide.gemm(1.0, &rotated, Transpose::No, &wide.upload(&vectors)?, Transpose::Yes, 0.0, &mut wide_basis)?;
+        drop(rotated);
         let mut basis = backend.zeros(size, rotation.cols())?;
         backend.narrow(&wide_basis, &mut basis)?;
         Ok(NystromSketch { basis, eigenvalues, error: 0.0, products: 0 })

@@ -101,7 +101,7 @@ impl<B: Backend> ConjugateGradients<B> {
             if !norm.is_finite() {
                 break LinearStatus::NonFinite;
             }
-            if norm <= residual_target || decreases.iter().sum::<f64>() <= energy_target {
+            if norm <= residual_target || decreases.iter().sum::<f64>() < energy_target {
                 break LinearStatus::Converged;
             }
             if iterations == target.steps {

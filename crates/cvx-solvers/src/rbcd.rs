@@ -311,7 +311,7 @@ impl<B: Backend> Factors<B> {
             // What is left, if every pass takes off the same share.
             let share = (decrease / last_decrease).min(0.99);
             last_decrease = decrease;
-            let near = passes > 1 && decrease * share / (1.0 - share) <= energy_target;
+            let near = passes > 1 && decrease * share / (1.0 - share) < energy_target;
             if met <= target || near || passes % RECOMPUTE == 0 || !met.is_finite() || passes == PASS_LIMIT {
                 self.refresh(blocks, rho, r)?;
                 norm = self.gradient_norm(backend, r)?;
