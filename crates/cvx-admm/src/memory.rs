@@ -73,6 +73,21 @@ mod tests {
         assert_eq!(kind, SolverKind::GramPcg);
     }
 
+    /// The measured break-even of docs/solvers.md: both fit, and the one that was faster is taken.
+    #[test]
+    fn auto_takes_what_has_less_work_where_both_fit() {
+        for (n_samples, n_features, n_patterns, faster) in [
+            (2_000, 201, 50, SolverKind::Cholesky),
+            (20_000, 201, 50, SolverKind::GramPcg),
+            (20_000, 201, 200, SolverKind::Cholesky),
+            (8_000, 1_001, 50, SolverKind::Cholesky),
+        ] {
+            let shape = ProblemShape { n_samples, n_features, n_patterns, n_targets: 1, scalar_bytes: 4 };
+            let chosen = choose_solver(SolverChoice::Auto, &SolverSettings::default(), &shape, BASE, 1 << 40).unwrap();
+            assert_eq!(chosen.0, faster, "{shape:?}");
+        }
+    }
+
     #[test]
     fn e8_sizes_beyond_all_bounds_are_numbers_too() {
         assert_eq!(base_bytes(&shape(usize::MAX), usize::MAX, usize::MAX), u64::MAX);

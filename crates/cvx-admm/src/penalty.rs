@@ -195,6 +195,14 @@ mod tests {
     }
 
     #[test]
+    fn inner_solves_are_as_accurate_as_the_residuals_and_then_more() {
+        let residuals = Residuals { primal: 4.0, change: 0.25, primal_scale: 9.0, dual_scale: 9.0 };
+        assert_eq!(residuals.inner_accuracy(1), Accuracy::Error(1.0));
+        assert_eq!(residuals.inner_accuracy(100), Accuracy::Error(1.0));
+        assert_eq!(residuals.inner_accuracy(400), Accuracy::Error(0.25));
+    }
+
+    #[test]
     fn changes_have_to_be_earned_by_iterating() {
         let mut penalty = Penalty::new(1.0, true);
         let residuals = Residuals { primal: 1.0, change: 1e-4, primal_scale: 1.0, dual_scale: 1.0 };

@@ -1,12 +1,9 @@
 //! A Nystrom sketch of what all blocks of A have in common.
 
-use crate::deflation::Deflation;
+use crate::deflation::{BATCH, Deflation};
 use crate::kind::{SolverKind, SolverSettings};
 use crate::preconditioner::Preconditioner;
 use cvx_linalg::{Backend, LinalgError, MaskedSystem, NystromSketch, Shape, SolverFlops, Transpose};
-
-/// Test vectors at once.
-const BATCH: usize = 32;
 
 /// Gt'Gt repeats X' diag(g^2) X in every block: one sketch of that d x d matrix serves all 2PC of them, and contains no
 /// rho. The shift is 1, that of A. With the full rank this is the preconditioner M of [`GramPcg`](crate::GramPcg).

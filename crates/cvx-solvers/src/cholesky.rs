@@ -64,9 +64,7 @@ impl<B: Backend> Factors<B> {
         let wide = &gram.wide;
 
         // V = L^-1 X' gives K = V'V, symmetric by construction; L^-T V is W.
-        let mut v_wide = wide.zeros(d, n)?;
-        wide.copy(blocks.xt_wide, &mut v_wide)?;
-        wide.solve(&gram.l, Half::Lower, &mut v_wide)?;
+        let mut v_wide = gram.half_samples(&blocks)?;
         let mut v = backend.zeros(d, n)?;
         backend.narrow(&v_wide, &mut v)?;
         let (mut kernel, mut diagonal) = (backend.zeros(n, n)?, backend.zeros(n, 1)?);

@@ -27,9 +27,7 @@ impl<B: Backend> GramCoordinates<B> {
         let (d, n) = (blocks.xt.rows(), blocks.xt.cols());
         let gram = GramFactor::new(&blocks)?;
         let l_inverse = gram.inverse(backend, Half::Lower)?;
-        let mut v_wide = gram.wide.zeros(d, n)?;
-        gram.wide.copy(blocks.xt_wide, &mut v_wide)?;
-        gram.wide.solve(&gram.l, Half::Lower, &mut v_wide)?;
+        let v_wide = gram.half_samples(&blocks)?;
         let mut v = backend.zeros(d, n)?;
         backend.narrow(&v_wide, &mut v)?;
         drop((gram, v_wide));

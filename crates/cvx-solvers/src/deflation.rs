@@ -2,6 +2,9 @@
 
 use cvx_linalg::{Backend, HostMatrix, LinalgError, NystromSketch, Transpose};
 
+/// Test vectors that a sketch of order d meets at once.
+pub(crate) const BATCH: usize = 32;
+
 /// The approximate inverse of K + shift I (up to a factor) that a sketch of K gives: the directions of the sketch are
 /// brought down to the smallest of them, the others stay (Frangella, Tropp & Udell 2021, equation 1.3),
 ///

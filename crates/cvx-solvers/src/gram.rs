@@ -20,6 +20,14 @@ impl<B: Backend> GramFactor<B> {
         Ok(GramFactor { wide, l })
     }
 
+    /// V = L^-1 X' (d x n), in f64.
+    pub fn half_samples(&self, blocks: &MaskedBlocks<'_, B>) -> Result<<B::Wide as Backend>::Matrix, LinalgError> {
+        let mut v = self.wide.zeros(blocks.xt.rows(), blocks.xt.cols())?;
+        self.wide.copy(blocks.xt_wide, &mut v)?;
+        self.wide.solve(&self.l, Half::Lower, &mut v)?;
+        Ok(v)
+    }
+
     /// M^-1 for [`Half::Both`], L^-1 for [`Half::Lower`] (d x d), rounded once to storage precision: a product with it is
     /// faster than a triangular solve.
     pub fn inverse(&self, backend: &B, half: Half) -> Result<B::Matrix, LinalgError> {

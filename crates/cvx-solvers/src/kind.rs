@@ -172,16 +172,16 @@ impl SolverKind {
         // b, residual, preconditioned residual, direction and image.
         let iterates = shape.stored(entries(d, blocks).saturating_mul(5));
         let sketch_rank = settings.rank.unwrap_or(self.largest_rank(settings)) as u64;
-        // f64: M, its inverse, a scaled copy of X, V. Stored: V, L^-1, and scratch of n x 3PC and d x 3PC.
+        // f64: M, its inverse, a scaled copy of X, V.
+        let wide = entries(d, d).saturating_add(entries(n, d)).saturating_mul(2).saturating_mul(8);
+        // Stored: V, L^-1, and scratch of n x 3PC and d x 3PC.
         let gram = {
-            let wide = entries(d, d).saturating_add(entries(n, d)).saturating_mul(2).saturating_mul(8);
             let scratch = entries(n.saturating_add(d), blocks).saturating_mul(3) / 2;
             wide.saturating_add(shape.stored(entries(n, d).saturating_add(entries(d, d)).saturating_add(scratch)))
         };
         match self {
             SolverKind::Cholesky => {
-                // f64: M, its inverse, a scaled copy of X and V. Stored: W, V, M^-1, K o S with its factor.
-                let wide = entries(d, d).saturating_add(entries(n, d)).saturating_mul(2).saturating_mul(8);
+                // Stored: W, V, M^-1, K o S with its factor.
                 let stored = entries(n, d)
                     .saturating_mul(2)
                     .saturating_add(entries(d, d))
@@ -215,9 +215,10 @@ impl SolverKind {
                 let sketch = entries(n, sketch_rank);
                 gram.saturating_add(sketch.saturating_mul(4 * 8)).saturating_add(shape.stored(sketch))
             }
-            // t, gradient and direction of each block, and its rows; no iterates of n x C to speak of.
+            // t, gradient, direction, start and way of each block, columns on their way, and its rows; no iterates of n x C
+            // to speak of.
             SolverKind::Rbcd | SolverKind::NystromRbcd => {
-                let halves = entries(d, blocks / 2).saturating_mul(4).saturating_add(entries(n, blocks / 2));
+                let halves = entries(d, blocks / 2).saturating_mul(6).saturating_add(entries(n, blocks / 2));
                 let sketch = if self == SolverKind::NystromRbcd { entries(entries(d, p), sketch_rank) } else { 0 };
                 // While one block is sketched: images of 32 test vectors.
                 let scratch = entries(n, 64);

@@ -2,7 +2,7 @@
 
 use crate::conjugate::{ESTIMATE_SAFETY, attainable};
 use crate::coordinates::{GramCoordinates, shift};
-use crate::deflation::Deflation;
+use crate::deflation::{BATCH, Deflation};
 use crate::groups::{Group, groups};
 use crate::kind::{SolverKind, SolverSettings};
 use cvx_linalg::{
@@ -130,7 +130,7 @@ impl<B: Backend> Block<B> {
                 backend,
                 d,
                 settings.sketch_rank(SolverKind::NystromRbcd, 10.0 * shift),
-                32,
+                BATCH,
                 settings.seed,
                 &mut |out, test| {
                     let (mut rows, mut masked) = (backend.zeros(n, test.cols())?, backend.zeros(n, test.cols())?);
