@@ -2,6 +2,7 @@
 
 mod bench;
 mod ci;
+mod cuda;
 mod rust;
 mod tidy;
 mod tree;
@@ -31,6 +32,10 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Compile the CUDA kernels to the PTX that the program carries, or check it.
+    BuildCuda(cuda::Args),
+    /// Build the libraries that stand in for a GPU in the tests, and say how to use them.
+    CudaStandIn,
     /// Run everything that a change has to pass.
     Ci,
 }
@@ -50,6 +55,12 @@ fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Tidy => tidy::run(&root),
         Command::ConditionSweep { arguments } => bench::run(&root, "condition-sweep", &arguments),
+        Command::BuildCuda(args) => cuda::build(&root, &args),
+        Command::CudaStandIn => {
+            let folder = cuda::stand_in::build(&root)?.context("it takes g++ and x86-64")?;
+            println!("export LD_LIBRARY_PATH={}", folder.display());
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Ci => ci::run(&root),
     }
 }

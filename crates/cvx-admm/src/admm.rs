@@ -48,6 +48,10 @@ impl<B: Backend> Run<'_, B> {
             Ok(status) => status,
             Err(LinalgError::Stopped(StopReason::Interrupted)) => Status::Interrupted,
             Err(LinalgError::Stopped(StopReason::TimeLimit)) => Status::TimeLimit,
+            Err(error @ (LinalgError::DeviceMemory { .. } | LinalgError::DeviceFailure { .. })) => {
+                self.info.failure = Some(error);
+                Status::DeviceError
+            }
             Err(_) => Status::NumericalError,
         };
         stop.ignore();

@@ -1,5 +1,6 @@
 //! What a run records on its way.
 
+use cvx_linalg::LinalgError;
 use serde::{Deserialize, Serialize};
 
 /// The three numbers of the certificate and the gap of the chosen one (docs/math.md, section 5).
@@ -85,4 +86,6 @@ pub struct Info {
     pub unconverged_solves: usize,
     /// Relative residual of (4a), recomputed in f64 after the first u-update.
     pub linear_residual: Option<f64>,
+    /// What the device said, of a run that ended with [`Status::DeviceError`](crate::Status::DeviceError).
+    pub failure: Option<LinalgError>,
 }

@@ -4,7 +4,7 @@ use crate::info::Iteration;
 use cvx_solvers::{ProblemShape, SolverKind};
 
 /// What is known before the first iteration.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     /// `binary`, `multiclass` or `regression`.
     pub task: &'static str,
@@ -14,6 +14,10 @@ pub struct Summary {
     pub solver: SolverKind,
     /// `cpu` or `cuda`.
     pub device: &'static str,
+    /// `cpu`, or `cuda:0` with the name of the card.
+    pub device_name: String,
+    /// Why [`Device::Auto`](crate::Device::Auto) did not take a GPU that is there.
+    pub passed_over: Option<String>,
     /// Threads of the CPU.
     pub threads: usize,
     /// Weight of the group norm.

@@ -18,6 +18,8 @@ pub enum Status {
     InsufficientProgress,
     /// An iterate was not finite, or a factorisation failed.
     NumericalError,
+    /// The GPU ran out of memory in the middle of the run; [`Info::failure`](crate::Info::failure) says what it wanted.
+    DeviceError,
 }
 
 impl Status {
@@ -31,6 +33,7 @@ impl Status {
             Status::InsufficientProgress => {
                 "the gap has stalled: try --precision f64, a larger --beta, or accept the network with the gap it has"
             }
+            Status::DeviceError => "try --device cpu, or fewer samples or patterns; the best network so far was kept",
             Status::NumericalError => "try --precision f64, or check the data for extreme values",
         }
     }

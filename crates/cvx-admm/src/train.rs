@@ -94,6 +94,14 @@ pub fn train_with(
     dispatch(&problem, &settings, warm, stop, clock, observer)
 }
 
+/// What a run is to say of the machine around its device.
+pub(crate) struct Host {
+    /// Threads of the CPU.
+    pub threads: usize,
+    /// Why a GPU that is there is not used.
+    pub passed_over: Option<String>,
+}
+
 /// The input, checked and transformed, still on the host.
 pub(crate) struct Problem {
     xt: HostMatrix,
@@ -135,7 +143,7 @@ impl Problem {
 /// Trains on one back end.
 pub(crate) fn run<B: Backend>(
     backend: B,
-    threads: usize,
+    host: Host,
     problem: &Problem,
     settings: &ValidSettings,
     warm: Option<&WarmStart>,
@@ -153,7 +161,7 @@ pub(crate) fn run<B: Backend>(
     let base = base_bytes(&shape, problem.test.as_ref().map_or(0, |(xt, _)| xt.cols()), settings.anderson_memory);
     let budget = settings.memory_budget.unwrap_or_else(|| backend.memory_info().free / 10 * 9);
     let (solver, memory_bytes) = choose_solver(settings.solver, &settings.solver_settings(), &shape, base, budget)?;
-    let (device, precision) = (backend.device(), settings.precision);
+    let (device, device_name, precision) = (backend.device(), backend.describe(), settings.precision);
 
     let gates = match &settings.gates {
         Some(gates) => gates,
@@ -183,7 +191,9 @@ pub(crate) fn run<B: Backend>(
         shape: ProblemShape { n_patterns: program.n_patterns(), ..shape },
         solver,
         device,
-        threads,
+        device_name,
+        passed_over: host.passed_over,
+        threads: host.threads,
         beta,
         gap: settings.gap,
         max_iterations: settings.max_iterations,
@@ -236,7 +246,7 @@ fn finish<B: Backend>(
     let train = Scores { loss: value.loss, accuracy: accuracy(task, &value.prediction, program.y_host()) };
     let convex_accuracy = match status {
         // The u-update may have been left half done.
-        Status::Interrupted | Status::TimeLimit | Status::NumericalError => None,
+        Status::Interrupted | Status::TimeLimit | Status::NumericalError | Status::DeviceError => None,
         // u = 0 and the zero network predict the same.
         _ if run.info.history.is_empty() => train.accuracy,
         _ => {

@@ -107,10 +107,13 @@ impl Observer for Progress {
             shape.n_patterns,
             short(summary.beta),
             summary.solver,
-            summary.device,
+            summary.device_name,
             summary.threads,
             bytes(summary.memory_bytes)
         ));
+        if let Some(reason) = &summary.passed_over {
+            self.say(&format!("cuda:0 was passed over: {reason}"));
+        }
         self.bar.set_message("setting up: factorising");
         self.bar.enable_steady_tick(Duration::from_millis(125));
     }

@@ -78,6 +78,9 @@ pub fn closing(solution: &Solution, settings: &Settings) -> String {
     let mut text = facts(&rows);
     text.push('\n');
     text.push_str(&meaning(solution, settings));
+    if let Some(failure) = &solution.info.failure {
+        text.push_str(&format!("\nThe run was cut short: {failure}."));
+    }
     if !solution.status.advice().is_empty() {
         text.push_str(&format!("\n{}: {}.", solution.status, solution.status.advice()));
     }

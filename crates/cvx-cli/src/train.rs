@@ -42,7 +42,7 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
     }
     let failures: Vec<anyhow::Error> = [saved, reported].into_iter().flatten().filter_map(Result::err).collect();
     failures.iter().for_each(complain);
-    let failed = !failures.is_empty() || solution.status == Status::NumericalError;
+    let failed = !failures.is_empty() || matches!(solution.status, Status::NumericalError | Status::DeviceError);
     Ok(if failed { Exit::Failed } else { Exit::Done })
 }
 

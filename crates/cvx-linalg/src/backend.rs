@@ -79,6 +79,10 @@ pub trait Backend: Clone + Send + Sync + 'static {
 
     /// `cpu` or `cuda`.
     fn device(&self) -> &'static str;
+    /// The device for people: `cpu`, or `cuda:0` with the name of the card.
+    fn describe(&self) -> String {
+        self.device().to_string()
+    }
     /// `f32` or `f64`: how matrices are stored.
     fn precision(&self) -> &'static str;
     /// Bytes of one stored number.

@@ -42,8 +42,44 @@ pub enum LinalgError {
     #[error("the {device} device could not be started: {detail}")]
     Device {
         /// The device.
-        device: &'static str,
+        device: String,
         /// What it said.
+        detail: String,
+    },
+    /// No driver for NVIDIA GPUs.
+    #[error("no NVIDIA driver was found (libcuda cannot be loaded): install it, or use --device cpu")]
+    NoDriver,
+    /// A GPU with another ordinal than those that there are.
+    #[error("there is no device cuda:{ordinal}: the driver sees {count} (ordinals count from 0)")]
+    NoSuchDevice {
+        /// The ordinal asked for.
+        ordinal: usize,
+        /// Number of GPUs that the driver sees.
+        count: usize,
+    },
+    /// A library of the CUDA toolkit that is not on the path of the loader.
+    #[error("{library} cannot be loaded: install the CUDA 13 libraries and put their folder into LD_LIBRARY_PATH")]
+    NoLibrary {
+        /// The library.
+        library: &'static str,
+    },
+    /// An allocation on a GPU that did not fit.
+    #[error(
+        "the GPU is out of memory: {needed} bytes were needed and {free} were free; \
+         use fewer samples or patterns, another solver, or --device cpu"
+    )]
+    DeviceMemory {
+        /// Bytes of the allocation.
+        needed: u64,
+        /// Bytes that were free then.
+        free: u64,
+    },
+    /// A GPU that failed in the middle of its work.
+    #[error("the GPU failed in {step}: {detail}")]
+    DeviceFailure {
+        /// The verb or kernel.
+        step: &'static str,
+        /// What driver or library said.
         detail: String,
     },
 }

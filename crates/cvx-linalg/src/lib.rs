@@ -1,7 +1,7 @@
 //! Matrices, bit masks and the [`Backend`] seam: everything numerical in this workspace stands on the two dozen
 //! verbs of one trait, so that a solver written once runs on every device and in every precision.
 //!
-//! * [`Backend`]: the verbs; [`Cpu`] implements them on faer and rayon.
+//! * [`Backend`]: the verbs; [`Cpu`] implements them on faer and rayon, `Cuda` (feature `cuda`) on an NVIDIA GPU.
 //! * [`HostMatrix`], [`BitMask`]: what crosses between host and device.
 //! * [`LinearOperator`], [`MaskedSystem`], [`LinearSolver`]: the contracts between a problem and its solvers.
 //! * [`NystromSketch`]: the largest eigenvalues of a matrix that is only ever applied.
@@ -24,15 +24,20 @@ mod backend;
 #[allow(clippy::expect_used, clippy::missing_panics_doc)]
 pub mod conformance;
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod error;
 mod host;
 mod mask;
 mod nystrom;
 mod operator;
+mod shape;
 mod stop;
 
 pub use backend::{Backend, Half, MemoryInfo, Shape, SlackNorms, Transpose};
 pub use cpu::{Cpu, CpuMatrix, CpuScalar, SymmetricEigen, ThreadPool, symmetric_eigen};
+#[cfg(feature = "cuda")]
+pub use cuda::{Cuda, CudaMask, CudaMatrix};
 pub use error::LinalgError;
 pub use host::HostMatrix;
 pub use mask::BitMask;

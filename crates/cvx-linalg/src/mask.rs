@@ -80,6 +80,11 @@ impl BitMask {
         &self.by_column
     }
 
+    /// The bits of all rows, one after the other.
+    pub fn words_by_row(&self) -> &[u64] {
+        &self.by_row
+    }
+
     /// The bits of one row, 64 columns to a word, the lowest bit first.
     pub fn row(&self, row: usize) -> &[u64] {
         let words = self.row_words();

@@ -5,6 +5,7 @@ use super::tiles;
 use crate::backend::Shape;
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
+use crate::shape;
 use faer::{MatMut, MatRef};
 
 /// A dense column-major matrix of `T`.
@@ -74,12 +75,9 @@ pub(super) fn expect_shape<T>(
     verb: &'static str,
     name: &str,
     matrix: &CpuMatrix<T>,
-    (rows, cols): (usize, usize),
+    expected: (usize, usize),
 ) -> Result<(), LinalgError> {
-    if (matrix.rows, matrix.cols) == (rows, cols) {
-        return Ok(());
-    }
-    Err(LinalgError::shape(verb, format!("{name} is {} x {}, expected {rows} x {cols}", matrix.rows, matrix.cols)))
+    shape::expect(verb, name, (matrix.rows, matrix.cols), expected)
 }
 
 /// `out = source`, converted to the storage of `out`.
@@ -97,20 +95,12 @@ pub(super) fn convert<S: CpuScalar, T: CpuScalar>(
     Ok(())
 }
 
-/// Where `count` entries from `first` on lie among `length`.
-fn part(verb: &'static str, first: usize, count: usize, length: usize) -> Result<std::ops::Range<usize>, LinalgError> {
-    match first.checked_add(count) {
-        Some(end) if end <= length => Ok(first..end),
-        _ => Err(LinalgError::shape(verb, format!("{count} entries from entry {first} on, of {length}"))),
-    }
-}
-
 pub(super) fn read_part<T: CpuScalar>(
     source: &CpuMatrix<T>,
     first: usize,
     out: &mut CpuMatrix<T>,
 ) -> Result<(), LinalgError> {
-    let part = part("read_part", first, out.values.len(), source.values.len())?;
+    let part = shape::part("read_part", first, out.values.len(), source.values.len())?;
     out.values.copy_from_slice(&source.values[part]);
     Ok(())
 }
@@ -120,7 +110,7 @@ pub(super) fn write_part<T: CpuScalar>(
     out: &mut CpuMatrix<T>,
     first: usize,
 ) -> Result<(), LinalgError> {
-    let part = part("write_part", first, source.values.len(), out.values.len())?;
+    let part = shape::part("write_part", first, source.values.len(), out.values.len())?;
     out.values[part].copy_from_slice(&source.values);
     Ok(())
 }

@@ -17,7 +17,7 @@ impl ThreadPool {
             .thread_name(|index| format!("cvx-{index}"))
             .build()
             .map(ThreadPool)
-            .map_err(|error| LinalgError::Device { device: "cpu", detail: error.to_string() })
+            .map_err(|error| LinalgError::Device { device: "cpu".to_string(), detail: error.to_string() })
     }
 
     /// Number of threads.

@@ -1,0 +1,166 @@
+//! Products, sums and norms.
+
+use super::Cuda;
+use super::device::failure;
+use super::kernels::{self, Kernel, launch, over_columns, over_entries};
+use super::matrix::{CudaMatrix, Part, expect_shape};
+use super::scalar::{CUBLAS_OP_N, CUBLAS_OP_T, CudaScalar, cublasOperation_t};
+use crate::backend::{Shape, Transpose};
+use crate::error::LinalgError;
+use cudarc::driver::{CudaSlice, LaunchConfig};
+
+/// Samples whose weighted copy is in memory at a time.
+const WEIGHTED_RUN: usize = 8192;
+
+fn operation(op: Transpose) -> cublasOperation_t {
+    match op {
+        Transpose::No => CUBLAS_OP_N,
+        Transpose::Yes => CUBLAS_OP_T,
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+pub(super) fn gemm<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    alpha: f64,
+    a: &CudaMatrix<T>,
+    op_a: Transpose,
+    b: &CudaMatrix<T>,
+    op_b: Transpose,
+    beta: f64,
+    c: &mut CudaMatrix<T>,
+) -> Result<(), LinalgError> {
+    let shape = |matrix: &CudaMatrix<T>, op| match op {
+        Transpose::No => (matrix.rows(), matrix.cols()),
+        Transpose::Yes => (matrix.cols(), matrix.rows()),
+    };
+    let ((rows, inner), (other, cols)) = (shape(a, op_a), shape(b, op_b));
+    if inner != other {
+        let detail = format!("op(a) is {rows} x {inner}, op(b) is {other} x {cols}");
+        return Err(LinalgError::shape("gemm", detail));
+    }
+    expect_shape("gemm", "c", c, (rows, cols))?;
+    cuda.stop.check()?;
+    // Nothing is known any more of what c held.
+    c.values_mut();
+    product(cuda, alpha, (a.whole(), operation(op_a)), (b.whole(), operation(op_b)), beta, c.whole())
+}
+
+/// `c = alpha op(a) op(b) + beta c` of parts whose shapes fit.
+pub(super) fn product<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    alpha: f64,
+    a: (Part<T>, cublasOperation_t),
+    b: (Part<T>, cublasOperation_t),
+    beta: f64,
+    c: Part<T>,
+) -> Result<(), LinalgError> {
+    if c.rows == 0 || c.cols == 0 {
+        return Ok(());
+    }
+    // SAFETY: the parts lie in matrices that the caller holds, and their shapes fit.
+    unsafe { T::gemm(cuda.device.blas()?, alpha, a, b, beta, c) }.result().map_err(|error| failure("gemm", error))
+}
+
+pub(super) fn weighted_gram<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    a: &CudaMatrix<T>,
+    weights: &CudaMatrix<T>,
+    shift: f64,
+    out: &mut CudaMatrix<T>,
+) -> Result<(), LinalgError> {
+    let (d, n) = (a.rows(), a.cols());
+    expect_shape("weighted_gram", "weights", weights, (n, 1))?;
+    expect_shape("weighted_gram", "out", out, (d, d))?;
+    let mut scaled = cuda.device.uninitialised::<T>(d * n.min(WEIGHTED_RUN))?;
+    let gram = out.whole();
+    for first in (0..n).step_by(WEIGHTED_RUN) {
+        cuda.stop.check()?;
+        let width = WEIGHTED_RUN.min(n - first);
+        let (rows, cols) = (d as u64, width as u64);
+        let grid = kernels::over_blocks(d, width, 1);
+        let samples = a.values().slice(first * d..(first + width) * d);
+        let run = weights.values().slice(first..first + width);
+        launch!(&cuda.device, Kernel::ScaleColumns, T, grid, &rows, &cols, &run, &samples, &mut scaled)?;
+        let (a, scaled) = (a.whole().part(0, first, d, width), Part::of(&scaled, d, width));
+        let beta = if first == 0 { 0.0 } else { 1.0 };
+        // SAFETY: the parts lie in matrices that this function holds; a diag(w) a' is symmetric.
+        unsafe { T::syrkx(cuda.device.blas()?, 1.0, a, scaled, beta, gram) }
+            .result()
+            .map_err(|error| failure("weighted_gram", error))?;
+    }
+    let (order, grid) = (d as u64, over_entries(d));
+    launch!(&cuda.device, Kernel::ShiftDiagonal, T, grid, &order, &shift, out.values_mut())
+}
+
+pub(super) fn scale<T: CudaScalar>(cuda: &Cuda<T>, alpha: f64, x: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
+    let (count, grid) = (x.len() as u64, over_entries(x.len()));
+    launch!(&cuda.device, Kernel::Scale, T, grid, &count, &alpha, x.values_mut())
+}
+
+pub(super) fn axpby<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    alpha: f64,
+    x: &CudaMatrix<T>,
+    beta: f64,
+    y: &mut CudaMatrix<T>,
+) -> Result<(), LinalgError> {
+    expect_shape("axpby", "y", y, (x.rows(), x.cols()))?;
+    let (count, grid) = (x.len() as u64, over_entries(x.len()));
+    launch!(&cuda.device, Kernel::Axpby, T, grid, &count, &alpha, x.values(), &beta, y.values_mut())
+}
+
+pub(super) fn hadamard<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    x: &CudaMatrix<T>,
+    y: &CudaMatrix<T>,
+    out: &mut CudaMatrix<T>,
+) -> Result<(), LinalgError> {
+    expect_shape("hadamard", "y", y, (x.rows(), x.cols()))?;
+    expect_shape("hadamard", "out", out, (x.rows(), x.cols()))?;
+    let (count, grid) = (x.len() as u64, over_entries(x.len()));
+    launch!(&cuda.device, Kernel::Hadamard, T, grid, &count, x.values(), y.values(), out.values_mut())
+}
+
+pub(super) fn dot<T: CudaScalar>(cuda: &Cuda<T>, x: &CudaMatrix<T>, y: &CudaMatrix<T>) -> Result<f64, LinalgError> {
+    expect_shape("dot", "y", y, (x.rows(), x.cols()))?;
+    let (count, grid) = (x.len() as u64, over_entries(x.len()));
+    let [sum] = sums(cuda, &grid, |partials| {
+        launch!(&cuda.device, Kernel::DotPartials, T, grid, &count, x.values(), y.values(), partials)
+    })?;
+    Ok(sum)
+}
+
+/// `N` sums over the blocks of a launch, each of which leaves `N` partial ones, sum by sum.
+pub(super) fn sums<T: CudaScalar, const N: usize>(
+    cuda: &Cuda<T>,
+    grid: &LaunchConfig,
+    launch: impl FnOnce(&mut CudaSlice<f64>) -> Result<(), LinalgError>,
+) -> Result<[f64; N], LinalgError> {
+    let count = kernels::blocks(grid);
+    if count == 0 {
+        return Ok([0.0; N]);
+    }
+    let mut partials = cuda.device.uninitialised(N * count)?;
+    launch(&mut partials)?;
+    let mut out = cuda.device.uninitialised(N)?;
+    let count = count as u64;
+    launch!(&cuda.device, Kernel::SumPartials, T, over_columns(N), &count, &partials, &mut out)?;
+    let mut host = [0.0; N];
+    cuda.device.stream.memcpy_dtoh(&out, &mut host).map_err(|error| failure("sum", error))?;
+    cuda.device.synchronize()?;
+    Ok(host)
+}
+
+pub(super) fn column_norms<T: CudaScalar>(cuda: &Cuda<T>, x: &CudaMatrix<T>) -> Result<Vec<f64>, LinalgError> {
+    let mut norms = vec![0.0; x.cols()];
+    if norms.is_empty() {
+        return Ok(norms);
+    }
+    let mut out = cuda.device.uninitialised(x.cols())?;
+    let rows = x.rows() as u64;
+    launch!(&cuda.device, Kernel::ColumnNorms, T, over_columns(x.cols()), &rows, x.values(), &mut out)?;
+    cuda.device.stream.memcpy_dtoh(&out, &mut norms).map_err(|error| failure("column_norms", error))?;
+    cuda.device.synchronize()?;
+    Ok(norms)
+}

@@ -1,0 +1,179 @@
+//! Column-major storage on a GPU.
+
+use super::Cuda;
+use super::device::failure;
+use super::kernels::{Kernel, launch, over_entries};
+use super::scalar::CudaScalar;
+use crate::backend::Shape;
+use crate::error::LinalgError;
+use crate::host::HostMatrix;
+use crate::shape;
+use cudarc::driver::sys::CUdeviceptr;
+use cudarc::driver::{CudaSlice, DevicePtr};
+use rayon::prelude::*;
+use std::marker::PhantomData;
+
+/// A dense column-major matrix of `T` on a GPU.
+pub struct CudaMatrix<T> {
+    rows: usize,
+    cols: usize,
+    values: CudaSlice<T>,
+    /// The inverses of the diagonal blocks, while the lower triangle is a factor that [`super::cholesky`] made.
+    inverses: Option<CudaSlice<T>>,
+}
+
+impl<T> Shape for CudaMatrix<T> {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+    fn cols(&self) -> usize {
+        self.cols
+    }
+}
+
+impl<T> CudaMatrix<T> {
+    /// Number of entries.
+    pub(super) fn len(&self) -> usize {
+        self.rows * self.cols
+    }
+
+    pub(super) fn values(&self) -> &CudaSlice<T> {
+        &self.values
+    }
+
+    /// To be written: what was known of the old entries goes.
+    pub(super) fn values_mut(&mut self) -> &mut CudaSlice<T> {
+        self.inverses = None;
+        &mut self.values
+    }
+
+    pub(super) fn inverses(&self) -> Option<&CudaSlice<T>> {
+        self.inverses.as_ref()
+    }
+
+    pub(super) fn set_inverses(&mut self, inverses: CudaSlice<T>) {
+        self.inverses = Some(inverses);
+    }
+}
+
+/// A rectangle of a matrix, for the libraries. It borrows nothing: the verb that makes it holds the matrix.
+#[derive(Clone, Copy)]
+pub struct Part<T> {
+    pub(super) pointer: CUdeviceptr,
+    pub(super) rows: usize,
+    pub(super) cols: usize,
+    /// Entries from one column to the next.
+    pub(super) stride: usize,
+    scalar: PhantomData<T>,
+}
+
+impl<T> Part<T> {
+    /// A matrix of `rows x cols` at the beginning of `values`.
+    pub(super) fn of(values: &CudaSlice<T>, rows: usize, cols: usize) -> Self {
+        assert!(rows * cols <= values.len(), "{rows} x {cols} in {} entries", values.len());
+        let (pointer, _) = values.device_ptr(values.stream());
+        Part { pointer, rows, cols, stride: rows.max(1), scalar: PhantomData }
+    }
+
+    /// The rectangle of `rows x cols` from (`row`, `col`) on.
+    pub(super) fn part(self, row: usize, col: usize, rows: usize, cols: usize) -> Self {
+        assert!(row + rows <= self.rows && col + cols <= self.cols, "a part of {} x {}", self.rows, self.cols);
+        let skipped = (col * self.stride + row) * size_of::<T>();
+        Part { pointer: self.pointer + skipped as u64, rows, cols, ..self }
+    }
+}
+
+impl<T: CudaScalar> CudaMatrix<T> {
+    pub(super) fn zeros(cuda: &Cuda<T>, rows: usize, cols: usize) -> Result<Self, LinalgError> {
+        let count = rows.checked_mul(cols).filter(|count| count.checked_mul(size_of::<T>()).is_some());
+        let count = count.ok_or_else(|| LinalgError::shape("zeros", format!("{rows} x {cols} entries")))?;
+        Ok(CudaMatrix { rows, cols, values: cuda.device.zeroed(count)?, inverses: None })
+    }
+
+    pub(super) fn from_host(cuda: &Cuda<T>, host: &HostMatrix) -> Result<Self, LinalgError> {
+        let stored: Vec<T> = host.values().par_iter().map(|&value| T::from_f64(value)).collect();
+        if stored.par_iter().any(|value| !value.to_f64().is_finite()) {
+            let at = stored.iter().position(|value| !value.to_f64().is_finite()).unwrap_or_default();
+            let (row, column) = (at % host.rows(), at / host.rows());
+            return Err(LinalgError::NonFinite { row, column, precision: T::NAME });
+        }
+        let values = cuda.device.filled(&stored)?;
+        Ok(CudaMatrix { rows: host.rows(), cols: host.cols(), values, inverses: None })
+    }
+
+    pub(super) fn to_host(&self, cuda: &Cuda<T>) -> Result<HostMatrix, LinalgError> {
+        let stream = &cuda.device.stream;
+        let mut stored = vec![T::from_f64(0.0); self.len()];
+        if !stored.is_empty() {
+            let all = self.values.slice(..stored.len());
+            stream.memcpy_dtoh(&all, &mut stored).map_err(|error| failure("download", error))?;
+            cuda.device.synchronize()?;
+        }
+        Ok(HostMatrix::from_vec(self.rows, self.cols, stored.into_par_iter().map(|value| value.to_f64()).collect()))
+    }
+
+    /// All of it.
+    pub(super) fn whole(&self) -> Part<T> {
+        Part::of(&self.values, self.rows, self.cols)
+    }
+}
+
+/// [`LinalgError::Shape`] unless `matrix` is `rows x cols`.
+pub(super) fn expect_shape<T>(
+    verb: &'static str,
+    name: &str,
+    matrix: &CudaMatrix<T>,
+    expected: (usize, usize),
+) -> Result<(), LinalgError> {
+    shape::expect(verb, name, (matrix.rows, matrix.cols), expected)
+}
+
+pub(super) fn copy<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    source: &CudaMatrix<T>,
+    out: &mut CudaMatrix<T>,
+) -> Result<(), LinalgError> {
+    expect_shape("copy", "out", out, (source.rows, source.cols))?;
+    read_part(cuda, source, 0, out)
+}
+
+pub(super) fn read_part<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    source: &CudaMatrix<T>,
+    first: usize,
+    out: &mut CudaMatrix<T>,
+) -> Result<(), LinalgError> {
+    let part = shape::part("read_part", first, out.len(), source.len())?;
+    let mut out = out.values_mut().slice_mut(..part.len());
+    if part.is_empty() {
+        return Ok(());
+    }
+    (cuda.device.stream.memcpy_dtod(&source.values.slice(part), &mut out)).map_err(|error| failure("read_part", error))
+}
+
+pub(super) fn write_part<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    source: &CudaMatrix<T>,
+    out: &mut CudaMatrix<T>,
+    first: usize,
+) -> Result<(), LinalgError> {
+    let part = shape::part("write_part", first, source.len(), out.len())?;
+    if part.is_empty() {
+        return Ok(());
+    }
+    let source = source.values.slice(..part.len());
+    let mut out = out.values_mut().slice_mut(part);
+    (cuda.device.stream.memcpy_dtod(&source, &mut out)).map_err(|error| failure("write_part", error))
+}
+
+/// `out = source`, one of them in `T` and the other in `f64`, by the kernel for that direction.
+pub(super) fn convert<T: CudaScalar, A, B>(
+    cuda: &Cuda<T>,
+    kernel: Kernel,
+    source: &CudaMatrix<A>,
+    out: &mut CudaMatrix<B>,
+) -> Result<(), LinalgError> {
+    expect_shape(kernel.name(), "out", out, (source.rows, source.cols))?;
+    let (count, grid) = (source.len() as u64, over_entries(source.len()));
+    launch!(&cuda.device, kernel, T, grid, &count, &source.values, out.values_mut())
+}

@@ -1,0 +1,247 @@
+//! The CUDA back end: cuBLAS and cuSOLVER for what is bound by arithmetic, own kernels for what is bound by memory.
+//!
+//! Everything lives on the GPU and is asked for on one stream; the host sees scalars. Sums have a fixed order, so the same
+//! input gives the same bits on the same card. The kernels lie in `kernels/*.cuh`; their PTX is compiled in, and the
+//! driver, cuBLAS and cuSOLVER are loaded when the first device is opened: the build needs none of them.
+
+mod blas;
+mod cholesky;
+mod device;
+mod kernels;
+mod masks;
+mod matrix;
+mod prox;
+mod scalar;
+
+pub use masks::CudaMask;
+pub use matrix::CudaMatrix;
+
+use crate::backend::{Backend, Half, MemoryInfo, SlackNorms, Transpose};
+use crate::error::LinalgError;
+use crate::host::HostMatrix;
+use crate::mask::BitMask;
+use crate::stop::StopToken;
+use device::Device;
+use kernels::Kernel;
+use scalar::CudaScalar;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// An NVIDIA GPU with matrices stored as `T` (`f32` or `f64`). Clones share the device.
+pub struct Cuda<T> {
+    device: Arc<Device>,
+    stop: StopToken,
+    storage: PhantomData<T>,
+}
+
+impl<T> Clone for Cuda<T> {
+    fn clone(&self) -> Self {
+        Cuda { device: Arc::clone(&self.device), stop: self.stop.clone(), storage: PhantomData }
+    }
+}
+
+impl<T: CudaScalar> Cuda<T> {
+    /// The GPU with this ordinal, with nothing that stops it.
+    ///
+    /// # Errors
+    /// [`LinalgError::NoDriver`], [`LinalgError::NoSuchDevice`], [`LinalgError::NoLibrary`] or [`LinalgError::Device`].
+    pub fn new(ordinal: usize) -> Result<Self, LinalgError> {
+        Self::with_stop(ordinal, StopToken::new())
+    }
+
+    /// The GPU with this ordinal; its long verbs end when `stop` says so.
+    ///
+    /// # Errors
+    /// Those of [`new`](Cuda::new).
+    pub fn with_stop(ordinal: usize, stop: StopToken) -> Result<Self, LinalgError> {
+        Ok(Cuda { device: Arc::new(Device::open(ordinal)?), stop, storage: PhantomData })
+    }
+
+    /// Number of GPUs that the driver sees.
+    ///
+    /// # Errors
+    /// [`LinalgError::NoDriver`] where no driver can be loaded.
+    pub fn count() -> Result<usize, LinalgError> {
+        device::count()
+    }
+}
+
+impl<T: CudaScalar> Backend for Cuda<T> {
+    type Matrix = CudaMatrix<T>;
+    type Mask = CudaMask;
+    type Wide = Cuda<f64>;
+
+    fn device(&self) -> &'static str {
+        "cuda"
+    }
+    fn describe(&self) -> String {
+        self.device.description().to_string()
+    }
+    fn precision(&self) -> &'static str {
+        T::NAME
+    }
+    fn scalar_bytes(&self) -> usize {
+        size_of::<T>()
+    }
+    fn wide(&self) -> Cuda<f64> {
+        Cuda { device: Arc::clone(&self.device), stop: self.stop.clone(), storage: PhantomData }
+    }
+    fn stop(&self) -> &StopToken {
+        &self.stop
+    }
+    fn synchronize(&self) -> Result<(), LinalgError> {
+        self.device.synchronize()
+    }
+    fn memory_info(&self) -> MemoryInfo {
+        self.device.memory()
+    }
+
+    fn zeros(&self, rows: usize, cols: usize) -> Result<CudaMatrix<T>, LinalgError> {
+        CudaMatrix::zeros(self, rows, cols)
+    }
+    fn upload(&self, host: &HostMatrix) -> Result<CudaMatrix<T>, LinalgError> {
+        CudaMatrix::from_host(self, host)
+    }
+    fn download(&self, matrix: &CudaMatrix<T>) -> Result<HostMatrix, LinalgError> {
+        matrix.to_host(self)
+    }
+    fn upload_mask(&self, mask: &BitMask) -> Result<CudaMask, LinalgError> {
+        CudaMask::from_host(self, mask)
+    }
+    fn copy(&self, source: &CudaMatrix<T>, out: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
+        matrix::copy(self, source, out)
+    }
+    fn read_part(&self, source: &CudaMatrix<T>, first: usize, out: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
+        matrix::read_part(self, source, first, out)
+    }
+    fn write_part(&self, source: &CudaMatrix<T>, out: &mut CudaMatrix<T>, first: usize) -> Result<(), LinalgError> {
+        matrix::write_part(self, source, out, first)
+    }
+    fn widen(&self, source: &CudaMatrix<T>, out: &mut CudaMatrix<f64>) -> Result<(), LinalgError> {
+        matrix::convert(self, Kernel::Widen, source, out)
+    }
+    fn narrow(&self, source: &CudaMatrix<f64>, out: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
+        matrix::convert(self, Kernel::Narrow, source, out)
+    }
+
+    fn gemm(
+        &self,
+        alpha: f64,
+        a: &CudaMatrix<T>,
+        op_a: Transpose,
+        b: &CudaMatrix<T>,
+        op_b: Transpose,
+        beta: f64,
+        c: &mut CudaMatrix<T>,
+    ) -> Result<(), LinalgError> {
+        blas::gemm(self, alpha, a, op_a, b, op_b, beta, c)
+    }
+    fn weighted_gram(
+        &self,
+        a: &CudaMatrix<T>,
+        weights: &CudaMatrix<T>,
+        shift: f64,
+        out: &mut CudaMatrix<T>,
+    ) -> Result<(), LinalgError> {
+        blas::weighted_gram(self, a, weights, shift, out)
+    }
+    fn scale(&self, alpha: f64, x: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
+        blas::scale(self, alpha, x)
+    }
+    fn axpby(&self, alpha: f64, x: &CudaMatrix<T>, beta: f64, y: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
+        blas::axpby(self, alpha, x, beta, y)
+    }
+    fn hadamard(&self, x: &CudaMatrix<T>, y: &CudaMatrix<T>, out: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
+        blas::hadamard(self, x, y, out)
+    }
+    fn dot(&self, x: &CudaMatrix<T>, y: &CudaMatrix<T>) -> Result<f64, LinalgError> {
+        blas::dot(self, x, y)
+    }
+    fn column_norms(&self, x: &CudaMatrix<T>) -> Result<Vec<f64>, LinalgError> {
+        blas::column_norms(self, x)
+    }
+
+    fn cholesky(&self, a: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
+        cholesky::factor(self, a)
+    }
+    fn solve(&self, l: &CudaMatrix<T>, half: Half, b: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
+        cholesky::solve(self, l, half, b)
+    }
+    fn masked_gram(
+        &self,
+        a: &CudaMatrix<T>,
+        mask: &CudaMask,
+        out: &mut CudaMatrix<T>,
+        diagonal: &mut CudaMatrix<T>,
+    ) -> Result<(), LinalgError> {
+        masks::masked_gram(self, a, mask, out, diagonal)
+    }
+    fn shifted_lower(
+        &self,
+        scale: f64,
+        diagonal: &CudaMatrix<T>,
+        matrix: &mut CudaMatrix<T>,
+    ) -> Result<(), LinalgError> {
+        cholesky::shifted_lower(self, scale, diagonal, matrix)
+    }
+
+    fn masked_row_sum(
+        &self,
+        mask: Option<&CudaMask>,
+        t: &CudaMatrix<T>,
+        out: &mut CudaMatrix<T>,
+    ) -> Result<(), LinalgError> {
+        masks::masked_row_sum(self, mask, t, out)
+    }
+    fn masked_broadcast(
+        &self,
+        mask: &CudaMask,
+        alpha: f64,
+        r: &CudaMatrix<T>,
+        out: &mut CudaMatrix<T>,
+    ) -> Result<(), LinalgError> {
+        masks::masked_broadcast(self, mask, alpha, r, out)
+    }
+    fn sign_flip(
+        &self,
+        mask: &CudaMask,
+        scale: &CudaMatrix<T>,
+        x: &CudaMatrix<T>,
+        out: &mut CudaMatrix<T>,
+    ) -> Result<(), LinalgError> {
+        masks::sign_flip(self, mask, scale, x, out)
+    }
+    fn add_pairs(
+        &self,
+        targets: usize,
+        alpha: f64,
+        c: &CudaMatrix<T>,
+        x: &mut CudaMatrix<T>,
+    ) -> Result<(), LinalgError> {
+        masks::add_pairs(self, targets, alpha, c, x)
+    }
+
+    fn positive_part(&self, scale: f64, x: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
+        prox::positive_part(self, scale, x)
+    }
+    fn group_soft_threshold(
+        &self,
+        x: &CudaMatrix<T>,
+        threshold: f64,
+        out: &mut CudaMatrix<T>,
+    ) -> Result<(), LinalgError> {
+        prox::group_soft_threshold(self, x, threshold, out)
+    }
+    fn slack_step(
+        &self,
+        mask: &CudaMask,
+        scale: &CudaMatrix<T>,
+        xu: &CudaMatrix<T>,
+        relaxation: f64,
+        dual_step: f64,
+        s: &mut CudaMatrix<T>,
+        nu: &mut CudaMatrix<T>,
+    ) -> Result<SlackNorms, LinalgError> {
+        prox::slack_step(self, mask, scale, xu, relaxation, dual_step, s, nu)
+    }
+}

@@ -1,0 +1,55 @@
+//! Proximal steps, each one pass over its matrix.
+
+use super::Cuda;
+use super::blas::sums;
+use super::kernels::{Kernel, launch, over_blocks, over_columns, over_entries};
+use super::masks::{CudaMask, block_count};
+use super::matrix::{CudaMatrix, expect_shape};
+use super::scalar::CudaScalar;
+use crate::backend::{Shape, SlackNorms};
+use crate::error::LinalgError;
+
+pub(super) fn positive_part<T: CudaScalar>(cuda: &Cuda<T>, scale: f64, x: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
+    let (count, grid) = (x.len() as u64, over_entries(x.len()));
+    launch!(&cuda.device, Kernel::PositivePart, T, grid, &count, &scale, x.values_mut())
+}
+
+pub(super) fn group_soft_threshold<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    x: &CudaMatrix<T>,
+    threshold: f64,
+    out: &mut CudaMatrix<T>,
+) -> Result<(), LinalgError> {
+    expect_shape("group_soft_threshold", "out", out, (x.rows(), x.cols()))?;
+    let (rows, grid) = (x.rows() as u64, over_columns(x.cols()));
+    launch!(&cuda.device, Kernel::GroupSoftThreshold, T, grid, &rows, &threshold, x.values(), out.values_mut())
+}
+
+#[allow(clippy::too_many_arguments)]
+pub(super) fn slack_step<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    mask: &CudaMask,
+    scale: &CudaMatrix<T>,
+    xu: &CudaMatrix<T>,
+    relaxation: f64,
+    dual_step: f64,
+    s: &mut CudaMatrix<T>,
+    nu: &mut CudaMatrix<T>,
+) -> Result<SlackNorms, LinalgError> {
+    let rows = mask.rows();
+    let blocks = block_count("slack_step", mask, xu)?;
+    let shape = (rows, xu.cols());
+    expect_shape("slack_step", "scale", scale, (rows, 1))?;
+    expect_shape("slack_step", "xu", xu, shape)?;
+    expect_shape("slack_step", "s", s, shape)?;
+    expect_shape("slack_step", "nu", nu, shape)?;
+    let grid = over_blocks(rows, mask.cols(), blocks);
+    let [rows, n_patterns, blocks] = [rows, mask.cols(), blocks].map(|count| count as u64);
+    let [residual, change, image, dual] = sums(cuda, &grid, |partials| {
+        launch!(
+            &cuda.device, Kernel::SlackStep, T, grid, &rows, &n_patterns, &blocks, &mask.column_words, &mask.by_column,
+            scale.values(), xu.values(), &relaxation, &dual_step, s.values_mut(), nu.values_mut(), partials
+        )
+    })?;
+    Ok(SlackNorms { residual, change, image, dual })
+}
