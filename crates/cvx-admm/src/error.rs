@@ -25,7 +25,9 @@ pub enum TrainError {
         range: &'static str,
     },
     /// A device that this build does not have.
-    #[error("the device '{device}' is not compiled into this program: build it with --features cuda, or use --device cpu")]
+    #[error(
+        "the device '{device}' is not compiled into this program: build it with --features cuda, or use --device cpu"
+    )]
     NotCompiledIn {
         /// The device asked for.
         device: String,

@@ -237,7 +237,8 @@ fn r3_what_cannot_be_trained_is_refused() {
     }
     let cuda = status(&data, &Settings { device: Device::Cuda(0), ..Settings::default() });
     match (cuda, cfg!(feature = "cuda")) {
-        (Err(TrainError::NotCompiledIn { .. }), false) | (Ok(_) | Err(TrainError::Linalg(LinalgError::NoDriver)), true) => {}
+        (Err(TrainError::NotCompiledIn { .. }), false)
+        | (Ok(_) | Err(TrainError::Linalg(LinalgError::NoDriver)), true) => {}
         (other, _) => panic!("{other:?}"),
     }
 }

@@ -117,7 +117,8 @@ void update(const Matrix<T>& c, Triangle triangle, T alpha, const std::vector<T>
     for (Size j = 0; j < c.columns; ++j)
         for (Size i = 0; i < c.rows; ++i) {
             if (!within(triangle, i, j)) continue;
-            T value = product.empty() ? T(0) : alpha * product[static_cast<std::size_t>(j * c.rows + i)];
+            const auto at = static_cast<std::size_t>(j * c.rows + i);
+            T value = product.empty() ? T(0) : alpha * product[at];
             if (beta != T(0)) value += beta * c(i, j);
             c(i, j) = value;
         }
@@ -197,8 +198,9 @@ Status symm(Opaque handle, Side side, Triangle triangle, Size m, Size n, const T
     const Size order = side == kLeft ? m : n;
     const Matrix<const T> stored{a, order, order, lda}, other{b, m, n, ldb};
     const Matrix<T> output{c, m, n, ldc};
-    if (!stored.valid_leading() || !other.valid_leading() || !output.valid_leading() || !alpha || !beta)
+    if (!stored.valid_leading() || !other.valid_leading() || !output.valid_leading())
         return kInvalidValue;
+    if (!alpha || !beta) return kInvalidValue;
     if (output.empty()) return kSuccess;
     if (!a || !b || !c) return kInvalidValue;
     stored.require("symm", "A");

@@ -110,7 +110,8 @@ void report_fault(int, siginfo_t* info, void*) {
             "in block (%u,%u,%u) thread (%u,%u,%u)\n",
             grid.running()->name, info->si_addr, blockIdx.x, blockIdx.y, blockIdx.z, threadIdx.x,
             threadIdx.y, threadIdx.z);
-        if (write(STDERR_FILENO, line, static_cast<std::size_t>(length)) < 0) _exit(1);
+        [[maybe_unused]] const auto written =
+            write(STDERR_FILENO, line, std::min<std::size_t>(length, sizeof line - 1));
     }
     sigaction(SIGSEGV, &previous_action, nullptr);
 }

@@ -77,9 +77,8 @@ private:
         static const std::string directive = ".param";
         for (std::size_t at = list.find(directive); at != std::string::npos;) {
             const std::size_t next = list.find(directive, at + directive.size());
-            const std::string declaration =
-                list.substr(at + directive.size(), next == std::string::npos ? next : next - at - directive.size());
-            entry.parameters.push_back(size_of(declaration));
+            const std::size_t length = next == std::string::npos ? next : next - at;
+            entry.parameters.push_back(size_of(list.substr(at, length)));
             at = next;
         }
     }

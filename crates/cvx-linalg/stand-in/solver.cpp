@@ -93,7 +93,7 @@ Size factor_lower(const Matrix<T>& a) {
             const T by = earlier[j];
             for (Size i = j; i < n; ++i) column[i] -= earlier[i] * by;
         }
-        if (!(column[j] > T(0)) || !std::isfinite(column[j])) return j + 1;
+        if (!(column[j] > T(0))) return j + 1;
         const T pivot = std::sqrt(column[j]);
         column[j] = pivot;
         for (Size i = j + 1; i < n; ++i) column[i] /= pivot;
@@ -108,7 +108,7 @@ Size factor_upper(const Matrix<T>& a) {
         for (Size i = 0; i <= j; ++i) {
             T rest = a(i, j);
             for (Size p = 0; p < i; ++p) rest -= a(p, i) * a(p, j);
-            if (i == j && (!(rest > T(0)) || !std::isfinite(rest))) return j + 1;
+            if (i == j && !(rest > T(0))) return j + 1;
             a(i, j) = i == j ? std::sqrt(rest) : rest / a(i, i);
         }
     return 0;

@@ -100,7 +100,8 @@ fn field<'a>(ptx: &'a str, name: &str) -> Option<&'a str> {
 
 /// No kernel keeps its registers in memory.
 fn check_spills(report: &str, architecture: &str) -> Result<()> {
-    let spills = report.lines().filter(|line| line.contains("spill") && !line.contains("0 bytes spill stores, 0 bytes"));
+    let spills =
+        report.lines().filter(|line| line.contains("spill") && !line.contains("0 bytes spill stores, 0 bytes"));
     let spills: Vec<&str> = spills.collect();
     if !spills.is_empty() {
         bail!("registers are spilled on {architecture}:\n{}", spills.join("\n"));

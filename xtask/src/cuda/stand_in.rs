@@ -50,6 +50,20 @@ pub fn build(root: &Path) -> Result<Option<PathBuf>> {
         command.arg("-Wl,-z,defs");
         let status = command.status().context("g++ cannot be started")?;
         ensure!(status.success(), "{SOURCES}/{source} does not compile");
+        // The name without a version is looked for first: a toolkit's own library must not win.
+        let link = folder.join(library.split_once(".so").map_or(library, |(stem, _)| stem)).with_extension("so");
+        let _ = fs::remove_file(&link);
+        link_to(library, &link).with_context(|| link.display().to_string())?;
     }
     Ok(Some(folder))
+}
+
+#[cfg(unix)]
+fn link_to(library: &str, link: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(library, link)
+}
+
+#[cfg(not(unix))]
+fn link_to(_: &str, _: &Path) -> std::io::Result<()> {
+    Ok(())
 }

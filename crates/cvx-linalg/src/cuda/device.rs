@@ -7,7 +7,9 @@ use crate::error::LinalgError;
 use cudarc::cublas::{self, sys::cublasHandle_t};
 use cudarc::cusolver::{self, sys::cusolverDnHandle_t};
 use cudarc::driver::sys::{CUmemPool_attribute, CUresult, cuDeviceGetDefaultMemPool, cuMemPoolSetAttribute};
-use cudarc::driver::{self, CudaContext, CudaFunction, CudaSlice, CudaStream, DeviceRepr, DriverError, ValidAsZeroBits};
+use cudarc::driver::{
+    self, CudaContext, CudaFunction, CudaSlice, CudaStream, DeviceRepr, DriverError, ValidAsZeroBits,
+};
 use cudarc::nvrtc::Ptx;
 use std::sync::Arc;
 
@@ -56,7 +58,11 @@ impl Device {
         Ok(Device {
             blas: Blas::new(&stream).map_err(|error| not_started(ordinal, error.to_string()))?,
             solver: Solver::new(&stream).map_err(|error| not_started(ordinal, error.to_string()))?,
-            functions: KERNELS.iter().flat_map(Kernel::entries).map(|name| function(&name)).collect::<Result<_, _>>()?,
+            functions: KERNELS
+                .iter()
+                .flat_map(Kernel::entries)
+                .map(|name| function(&name))
+                .collect::<Result<_, _>>()?,
             stream,
             description: format!("cuda:{ordinal} ({name})"),
         })

@@ -67,9 +67,7 @@ pub(super) fn masked_row_sum<T: CudaScalar>(
     let bits = mask.map_or(0, |mask| mask.by_column.device_ptr(&cuda.device.stream).0);
     let words = mask.map_or(0, |mask| mask.column_words);
     let kernel = Kernel::MaskedRowSum;
-    launch!(
-        &cuda.device, kernel, T, grid, &rows, &n_patterns, &signs, &words, &bits, t.values(), out.values_mut()
-    )
+    launch!(&cuda.device, kernel, T, grid, &rows, &n_patterns, &signs, &words, &bits, t.values(), out.values_mut())
 }
 
 pub(super) fn masked_broadcast<T: CudaScalar>(
@@ -85,8 +83,18 @@ pub(super) fn masked_broadcast<T: CudaScalar>(
     let grid = over_blocks(rows, n_patterns, targets);
     let [rows, n_patterns, targets] = [rows, n_patterns, targets].map(|count| count as u64);
     launch!(
-        &cuda.device, Kernel::MaskedBroadcast, T, grid, &rows, &n_patterns, &targets, &mask.column_words,
-        &mask.by_column, &alpha, r.values(), out.values_mut()
+        &cuda.device,
+        Kernel::MaskedBroadcast,
+        T,
+        grid,
+        &rows,
+        &n_patterns,
+        &targets,
+        &mask.column_words,
+        &mask.by_column,
+        &alpha,
+        r.values(),
+        out.values_mut()
     )
 }
 
@@ -105,8 +113,18 @@ pub(super) fn sign_flip<T: CudaScalar>(
     let grid = over_blocks(rows, mask.cols, blocks);
     let [rows, n_patterns, blocks] = [rows, mask.cols, blocks].map(|count| count as u64);
     launch!(
-        &cuda.device, Kernel::SignFlip, T, grid, &rows, &n_patterns, &blocks, &mask.column_words, &mask.by_column,
-        scale.values(), x.values(), out.values_mut()
+        &cuda.device,
+        Kernel::SignFlip,
+        T,
+        grid,
+        &rows,
+        &n_patterns,
+        &blocks,
+        &mask.column_words,
+        &mask.by_column,
+        scale.values(),
+        x.values(),
+        out.values_mut()
     )
 }
 
@@ -130,9 +148,7 @@ pub(super) fn add_pairs<T: CudaScalar>(
     expect_shape("add_pairs", "x", x, (rows, 2 * c.cols()))?;
     let grid = over_blocks(rows, n_patterns, targets);
     let [rows, n_patterns, targets] = [rows, n_patterns, targets].map(|count| count as u64);
-    launch!(
-        &cuda.device, Kernel::AddPairs, T, grid, &rows, &n_patterns, &targets, &alpha, c.values(), x.values_mut()
-    )
+    launch!(&cuda.device, Kernel::AddPairs, T, grid, &rows, &n_patterns, &targets, &alpha, c.values(), x.values_mut())
 }
 
 pub(super) fn masked_gram<T: CudaScalar>(
@@ -158,8 +174,19 @@ pub(super) fn masked_gram<T: CudaScalar>(
         let grid = over_tiles(height, width);
         let [first, width, height, order] = [first, width, height, n].map(|count| count as u64);
         launch!(
-            &cuda.device, Kernel::Coactivate, T, grid, &first, &width, &height, &order, &mask.row_words, &mask.by_row,
-            &mut products, out.values_mut(), diagonal.values_mut()
+            &cuda.device,
+            Kernel::Coactivate,
+            T,
+            grid,
+            &first,
+            &width,
+            &height,
+            &order,
+            &mask.row_words,
+            &mask.by_row,
+            &mut products,
+            out.values_mut(),
+            diagonal.values_mut()
         )?;
     }
     Ok(())

@@ -9,7 +9,11 @@ use super::scalar::CudaScalar;
 use crate::backend::{Shape, SlackNorms};
 use crate::error::LinalgError;
 
-pub(super) fn positive_part<T: CudaScalar>(cuda: &Cuda<T>, scale: f64, x: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
+pub(super) fn positive_part<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    scale: f64,
+    x: &mut CudaMatrix<T>,
+) -> Result<(), LinalgError> {
     let (count, grid) = (x.len() as u64, over_entries(x.len()));
     launch!(&cuda.device, Kernel::PositivePart, T, grid, &count, &scale, x.values_mut())
 }
@@ -47,8 +51,22 @@ pub(super) fn slack_step<T: CudaScalar>(
     let [rows, n_patterns, blocks] = [rows, mask.cols(), blocks].map(|count| count as u64);
     let [residual, change, image, dual] = sums(cuda, &grid, |partials| {
         launch!(
-            &cuda.device, Kernel::SlackStep, T, grid, &rows, &n_patterns, &blocks, &mask.column_words, &mask.by_column,
-            scale.values(), xu.values(), &relaxation, &dual_step, s.values_mut(), nu.values_mut(), partials
+            &cuda.device,
+            Kernel::SlackStep,
+            T,
+            grid,
+            &rows,
+            &n_patterns,
+            &blocks,
+            &mask.column_words,
+            &mask.by_column,
+            scale.values(),
+            xu.values(),
+            &relaxation,
+            &dual_step,
+            s.values_mut(),
+            nu.values_mut(),
+            partials
         )
     })?;
     Ok(SlackNorms { residual, change, image, dual })

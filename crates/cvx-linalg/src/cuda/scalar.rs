@@ -84,8 +84,19 @@ macro_rules! cuda_scalar {
                 // SAFETY: the caller's duty.
                 unsafe {
                     blas::$gemm(
-                        handle, op_a, op_b, c.rows as i64, c.cols as i64, inner as i64, &alpha, a.pointer as *const _,
-                        a.stride as i64, b.pointer as *const _, b.stride as i64, &beta, c.pointer as *mut _,
+                        handle,
+                        op_a,
+                        op_b,
+                        c.rows as i64,
+                        c.cols as i64,
+                        inner as i64,
+                        &alpha,
+                        a.pointer as *const _,
+                        a.stride as i64,
+                        b.pointer as *const _,
+                        b.stride as i64,
+                        &beta,
+                        c.pointer as *mut _,
                         c.stride as i64,
                     )
                 }
@@ -102,9 +113,19 @@ macro_rules! cuda_scalar {
                 // SAFETY: the caller's duty.
                 unsafe {
                     blas::$syrkx(
-                        handle, CUBLAS_FILL_MODE_LOWER, CUBLAS_OP_N, c.rows as i64, a.cols as i64, &alpha,
-                        a.pointer as *const _, a.stride as i64, b.pointer as *const _, b.stride as i64, &beta,
-                        c.pointer as *mut _, c.stride as i64,
+                        handle,
+                        CUBLAS_FILL_MODE_LOWER,
+                        CUBLAS_OP_N,
+                        c.rows as i64,
+                        a.cols as i64,
+                        &alpha,
+                        a.pointer as *const _,
+                        a.stride as i64,
+                        b.pointer as *const _,
+                        b.stride as i64,
+                        &beta,
+                        c.pointer as *mut _,
+                        c.stride as i64,
                     )
                 }
             }
@@ -119,8 +140,18 @@ macro_rules! cuda_scalar {
                 // SAFETY: the caller's duty.
                 unsafe {
                     blas::$trsm(
-                        handle, side, CUBLAS_FILL_MODE_LOWER, op, CUBLAS_DIAG_NON_UNIT, b.rows as i64, b.cols as i64,
-                        &one, l.pointer as *const _, l.stride as i64, b.pointer as *mut _, b.stride as i64,
+                        handle,
+                        side,
+                        CUBLAS_FILL_MODE_LOWER,
+                        op,
+                        CUBLAS_DIAG_NON_UNIT,
+                        b.rows as i64,
+                        b.cols as i64,
+                        &one,
+                        l.pointer as *const _,
+                        l.stride as i64,
+                        b.pointer as *mut _,
+                        b.stride as i64,
                     )
                 }
             }
@@ -143,7 +174,13 @@ macro_rules! cuda_scalar {
                 // SAFETY: the caller's duty.
                 unsafe {
                     solver::$potrf(
-                        handle, LOWER, order, a.pointer as *mut _, stride, workspace.pointer as *mut _, count,
+                        handle,
+                        LOWER,
+                        order,
+                        a.pointer as *mut _,
+                        stride,
+                        workspace.pointer as *mut _,
+                        count,
                         info.pointer as *mut _,
                     )
                 }
