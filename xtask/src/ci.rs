@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: everything that a change has to pass, in one place.
 
-use crate::tidy;
+use crate::{cuda, tidy};
 use anyhow::{Context, Result, bail, ensure};
 use std::env;
 use std::fs;
@@ -16,6 +16,13 @@ const CHECKS: [&[&str]; 4] = [
     &["doc", "--workspace", "--no-deps", "--locked"],
 ];
 
+/// The feature in every crate that has it.
+const CUDA: &str = "cvx-linalg/cuda,cvx-admm/cuda,cvx-cli/cuda,cvx-bench/cuda";
+
+/// Tests of the CUDA back end: package, target, and the name of the tests in it.
+const CUDA_TESTS: [(&str, &str, &str); 3] =
+    [("cvx-linalg", "cuda", ""), ("cvx-admm", "cuda", ""), ("cvx-cli", "program", "cuda::")];
+
 /// The keys of the report that `--json` writes; the tests of the program check their types too.
 const REPORT_KEYS: &str = "crates/cvx-cli/tests/report_keys.txt";
 
@@ -29,6 +36,7 @@ pub fn run(root: &Path) -> Result<ExitCode> {
         0 => Ok(()),
         violations => bail!("{violations} violations"),
     })?;
+    step("the CUDA back end", || cuda(root))?;
     step("cargo build --release", || cargo(root, &["build", "--release", "--locked", "--package", "cvx-cli"]))?;
     step("cvx train", || smoke(root))?;
     println!("\nall steps passed in {:.0} s", start.elapsed().as_secs_f64());
@@ -54,6 +62,37 @@ fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
     }
     let status = command.status()?;
     ensure!(status.success(), "{status}");
+    Ok(())
+}
+
+/// Compiles the kernels, and runs the CUDA back end on libraries that stand in for a GPU.
+fn cuda(root: &Path) -> Result<()> {
+    if let Err(error) = cuda::install(root) {
+        println!("The kernels are compiled only where a compiler is: {error:#}");
+    }
+    cuda::check(root)?;
+    cargo(root, &["clippy", "--workspace", "--all-targets", "--features", CUDA, "--locked", "--", "-D", "warnings"])?;
+    let Some(stand_in) = cuda::stand_in::build(root)? else {
+        println!("The CUDA back end is compiled, not run: libraries that stand in for a GPU take g++ on x86-64.");
+        return Ok(());
+    };
+    let folders = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+    let path = env::join_paths([stand_in.clone()].into_iter().chain(env::split_paths(&folders)))?;
+    for (package, test, filter) in CUDA_TESTS {
+        let arguments = ["test", "--package", package, "--features", "cuda", "--locked", "--test", test, filter];
+        // Threads forwards, and backwards with what nobody promises to keep overwritten.
+        let orders: &[&[(&str, &str)]] = match package {
+            "cvx-linalg" => &[&[], &[("CVX_STAND_IN_REVERSE", "1"), ("CVX_STAND_IN_SCRIBBLE", "1")]],
+            _ => &[&[]],
+        };
+        for order in orders {
+            let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+            command.args(arguments).current_dir(root).envs(order.iter().copied());
+            command.env("LD_LIBRARY_PATH", &path).env("CVX_REQUIRE_CUDA", "1");
+            let status = command.status()?;
+            ensure!(status.success(), "{package}: {status}");
+        }
+    }
     Ok(())
 }
 

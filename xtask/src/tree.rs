@@ -9,7 +9,7 @@ use std::path::Path;
 const SKIPPED: [&str; 6] = [".git", "target", "shared", "node_modules", ".venv", "__pycache__"];
 
 /// Endings of files that are read; of others only the name is known.
-const TEXT: [&str; 10] = ["rs", "toml", "md", "sh", "py", "cu", "txt", "yml", "json", "jsonl"];
+const TEXT: [&str; 13] = ["rs", "toml", "md", "sh", "py", "cu", "cuh", "cpp", "h", "txt", "yml", "json", "jsonl"];
 
 /// Every file by its path from the root, with `/` between the parts.
 pub struct Tree {

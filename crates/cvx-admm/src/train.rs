@@ -221,7 +221,9 @@ pub(crate) fn run<B: Backend>(
     };
     run.info.seconds.setup = run.clock.seconds();
     let status = run.solve(observer);
-    finish(run, status, summary, sigma, problem, precision.name())
+    // Where the device answers no more, what it said first is what counts.
+    let failure = run.info.failure.clone();
+    finish(run, status, summary, sigma, problem, precision.name()).map_err(|error| failure.map_or(error, Into::into))
 }
 
 /// Closes a run: the network, its last metrics, and the witness that proves its bound.

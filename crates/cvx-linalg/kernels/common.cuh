@@ -1,8 +1,8 @@
 // What every kernel shares: names of types, the shape of a block, sums and norms over a block.
 //
 // The sources compile as CUDA (PTX by `cargo xtask build-cuda`) and, with a header that defines KERNEL and the words of
-// CUDA, for the host. So there are no atomics and no warp intrinsics: sums run through shared memory in a fixed tree, and
-// the same input gives the same bits.
+// CUDA, for the host. So there are no atomics and no warp intrinsics: sums run through shared memory in a fixed
+// order, and the same input gives the same bits.
 
 #pragma once
 
@@ -18,6 +18,9 @@ typedef unsigned long long u64;
 
 // Threads of a block of every kernel whose blocks are one-dimensional.
 #define THREADS 256
+
+// Threads that begin a sum over a block, each with THREADS / LANES values.
+#define LANES 16
 
 // Side of the square tiles of the others: blocks of TILE x TILE_STEP threads, each with TILE / TILE_STEP entries.
 #define TILE 32
@@ -37,18 +40,21 @@ __device__ __forceinline__ bool bit_at(const u64 *words, u64 index) { return wor
         for (u64 pattern = blockIdx.y; pattern < (patterns); pattern += gridDim.y)                                     \
             for (u64 row = first_index(); row < (rows); row += index_step())
 
-// Sums of each of `values` over the threads of a block, to all of them.
+// Sums of each of `values` over the threads of a block, to all of them: LANES threads each sum every LANES-th value, then
+// everybody sums what those found. Three barriers instead of a tree's ten, and no thread waits for less.
 template <u32 N> __device__ __forceinline__ void block_sums(double (&values)[N]) {
     __shared__ double sums[N][THREADS];
     __syncthreads();
     for (u32 q = 0; q < N; q++) sums[q][threadIdx.x] = values[q];
-    for (u32 half = THREADS / 2; half > 0; half /= 2) {
-        __syncthreads();
-        if (threadIdx.x < half)
-            for (u32 q = 0; q < N; q++) sums[q][threadIdx.x] += sums[q][threadIdx.x + half];
-    }
     __syncthreads();
-    for (u32 q = 0; q < N; q++) values[q] = sums[q][0];
+    if (threadIdx.x < LANES)
+        for (u32 q = 0; q < N; q++)
+            for (u32 k = LANES; k < THREADS; k += LANES) sums[q][threadIdx.x] += sums[q][k + threadIdx.x];
+    __syncthreads();
+    for (u32 q = 0; q < N; q++) {
+        values[q] = 0.0;
+        for (u32 k = 0; k < LANES; k++) values[q] += sums[q][k];
+    }
 }
 
 __device__ __forceinline__ double block_sum(double value) {
@@ -62,12 +68,14 @@ __device__ __forceinline__ double block_max(double value) {
     __shared__ double values[THREADS];
     __syncthreads();
     values[threadIdx.x] = value;
-    for (u32 half = THREADS / 2; half > 0; half /= 2) {
-        __syncthreads();
-        if (threadIdx.x < half) values[threadIdx.x] = fmax(values[threadIdx.x], values[threadIdx.x + half]);
-    }
     __syncthreads();
-    return values[0];
+    if (threadIdx.x < LANES)
+        for (u32 k = LANES; k < THREADS; k += LANES)
+            values[threadIdx.x] = fmax(values[threadIdx.x], values[k + threadIdx.x]);
+    __syncthreads();
+    value = values[0];
+    for (u32 k = 1; k < LANES; k++) value = fmax(value, values[k]);
+    return value;
 }
 
 // Euclidean norm of a column, by a block; without overflow or underflow of the squares, and NaN where an entry is.

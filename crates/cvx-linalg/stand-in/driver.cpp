@@ -167,7 +167,7 @@ constexpr Attribute kDeviceAttributes[] = {
 Result allocate(Address* address, std::size_t bytes) {
     if (const Result error = obstacle()) return error;
     if (!address || bytes == 0) return kInvalidValue;
-    void* data = state().memory.allocate(current->device, settings().memory, bytes);
+    void* data = state().memory.allocate(current->device, settings().memory, bytes, settings().refused);
     if (!data) return kOutOfMemory;
     *address = reinterpret_cast<Address>(data);
     return kSuccess;

@@ -29,9 +29,11 @@ namespace stand_in {
 
 class Memory {
 public:
-    // Null when the device has less than that many bytes left.
-    void* allocate(int device, std::size_t total, std::size_t bytes) {
+    // Null when the device has less than that many bytes left, and for the
+    // `refused`-th allocation.
+    void* allocate(int device, std::size_t total, std::size_t bytes, std::size_t refused) {
         std::lock_guard<std::mutex> lock(mutex_);
+        if (++allocations_ == refused) return nullptr;
         const std::size_t taken = round_up(bytes, kGranule);
         if (taken < bytes || taken > total - used_[device]) return nullptr;
         const std::size_t page = page_size();
@@ -109,6 +111,7 @@ private:
     }
 
     std::mutex mutex_;
+    std::size_t allocations_ = 0;
     std::map<unsigned char*, Block> blocks_;
     std::map<int, std::size_t> used_;
 };

@@ -3,6 +3,7 @@
 //   CVX_STAND_IN_DEVICES   number of devices (1)
 //   CVX_STAND_IN_MEMORY    bytes of memory of each device (2 GiB)
 //   CVX_STAND_IN_FAIL      name of a kernel whose launches fail
+//   CVX_STAND_IN_REFUSE    number of an allocation, from 1, that finds no memory
 //   CVX_STAND_IN_REVERSE   1 runs blocks and threads in descending order
 //   CVX_STAND_IN_SCRIBBLE  1 overwrites what a routine may leave behind but
 //                          does not promise to keep
@@ -20,6 +21,7 @@ struct Settings {
     int devices = static_cast<int>(number("CVX_STAND_IN_DEVICES", 1));
     std::size_t memory = number("CVX_STAND_IN_MEMORY", std::size_t{2} << 30);
     std::string failing = text("CVX_STAND_IN_FAIL");
+    std::size_t refused = number("CVX_STAND_IN_REFUSE", 0);
     bool reverse = text("CVX_STAND_IN_REVERSE") == "1";
     bool scribble = text("CVX_STAND_IN_SCRIBBLE") == "1";
 

@@ -17,7 +17,8 @@ fn cuda() -> Option<Cuda<f32>> {
         Err(error) if std::env::var_os("CVX_REQUIRE_CUDA").is_some() => panic!("CVX_REQUIRE_CUDA is set, and {error}"),
         Err(error) => {
             // Past the test harness, which shows nothing of a test that passes.
-            SAID.call_once(|| writeln!(std::io::stderr(), "skipped: {error}").unwrap());
+            let mut stderr = std::io::stderr();
+            SAID.call_once(|| writeln!(stderr, "skipped: {error}").unwrap());
             None
         }
     }

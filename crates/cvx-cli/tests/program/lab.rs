@@ -66,8 +66,14 @@ impl Lab {
 
     /// Runs the program in the folder; `arguments` are parted by blanks.
     pub fn cvx(&self, arguments: &str) -> Run {
+        self.cvx_with(&[], arguments)
+    }
+
+    /// [`cvx`](Lab::cvx) with variables of the environment.
+    pub fn cvx_with(&self, variables: &[(&str, &str)], arguments: &str) -> Run {
         let mut command = assert_cmd::Command::new(PROGRAM);
         command.current_dir(self.folder.path()).args(arguments.split_whitespace());
+        command.envs(variables.iter().copied());
         let output = command.timeout(PATIENCE).output().unwrap();
         Run {
             code: output.status.code(),

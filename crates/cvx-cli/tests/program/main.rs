@@ -1,6 +1,8 @@
 //! The program from the outside: what it prints, what it writes, how it exits.
 
 mod bad_input;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod lab;
 mod report;
 mod signals;

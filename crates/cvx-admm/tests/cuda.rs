@@ -1,0 +1,137 @@
+//! E3, E5: training on the first GPU, against the processor.
+//!
+//! Without a GPU the tests say so and pass; with `CVX_REQUIRE_CUDA=1` they fail.
+
+#![cfg(feature = "cuda")]
+
+mod common;
+
+use common::{Random, assert_sane, exact, near, planted, sharp, table};
+use cvx_admm::{Beta, Certify, Device, Precision, Settings, Solution, SolverChoice, SolverKind, Status, train, verify};
+use cvx_linalg::Cuda;
+use cvx_model::{Dataset, TaskChoice};
+use std::io::Write;
+use std::sync::Once;
+
+/// Whether there is a GPU to test; where there is none, that is said once.
+fn is_there() -> bool {
+    static SAID: Once = Once::new();
+    let Err(error) = Cuda::<f32>::new(0) else { return true };
+    assert!(std::env::var_os("CVX_REQUIRE_CUDA").is_none(), "CVX_REQUIRE_CUDA is set, and {error}");
+    // Past the test harness, which shows nothing of a test that passes.
+    let mut stderr = std::io::stderr();
+    SAID.call_once(|| writeln!(stderr, "skipped: {error}").unwrap());
+    false
+}
+
+/// The same run on the processor and on the GPU.
+fn both(data: &Dataset, settings: &Settings) -> [Solution; 2] {
+    let [cpu, cuda] = [Device::Cpu, Device::Cuda(0)].map(|device| {
+        let solution = train(data, None, &Settings { device, ..settings.clone() }).unwrap();
+        assert_sane(&solution, "E3");
+        assert!(verify(&solution.model, data).unwrap().holds(), "the certificate of {device:?} does not hold");
+        solution
+    });
+    assert_eq!((cpu.summary.device, cuda.summary.device), ("cpu", "cuda"));
+    assert!(cuda.summary.device_name.starts_with("cuda:0 ("), "{}", cuda.summary.device_name);
+    [cpu, cuda]
+}
+
+/// Three classes, for a C of 3.
+fn three_classes() -> Dataset {
+    let (n, d) = (60, 4);
+    let mut random = Random(7);
+    let x = random.vector(n * d);
+    let y = (0..n).map(|a| f64::from(u8::from(x[a * d] > 0.2)) + f64::from(u8::from(x[a * d + 1] > 0.0))).collect();
+    table(d, x, y)
+}
+
+/// E3: iteration by iteration, the direct solvers walk the processor's way; over several words of a mask. (The inner
+/// iterations of the others turn a change of one rounding into one of their accuracy.)
+#[test]
+fn e3_direct_solvers_walk_the_processors_way() {
+    if !is_there() {
+        return;
+    }
+    let data = planted(150, 5, 1);
+    for (precision, tolerance) in [(Precision::F64, 1e-10), (Precision::F32, 1e-4)] {
+        for kind in SolverKind::ALL.into_iter().filter(|kind| kind.is_direct()) {
+            let settings = Settings {
+                patterns: 70,
+                beta: Beta::Value(0.3),
+                solver: SolverChoice::Kind(kind),
+                max_iterations: 6,
+                gap: 1e-12,
+                precision,
+                ..exact()
+            };
+            let [cpu, cuda] = both(&data, &settings);
+            assert_eq!((cpu.status, cuda.status), (Status::IterationLimit, Status::IterationLimit), "{kind}");
+            for (a, b) in cpu.info.history.iter().zip(&cuda.info.history) {
+                let [a, b] = [a, b].map(|record| record.network.unwrap_or_default());
+                assert!(near(a, b, tolerance), "{kind}: {a} on the processor, {b} on the GPU");
+            }
+        }
+    }
+}
+
+/// E3: every solver finds the same optimum, in both precisions.
+#[test]
+fn e3_every_solver_finds_the_processors_optimum() {
+    if !is_there() {
+        return;
+    }
+    let gap = 1e-3;
+    for (precision, kind) in [Precision::F64, Precision::F32]
+        .into_iter()
+        .flat_map(|precision| SolverKind::ALL.into_iter().map(move |kind| (precision, kind)))
+    {
+        let solver = SolverChoice::Kind(kind);
+        let settings = Settings { patterns: 5, beta: Beta::Value(2.0), solver, precision, ..sharp(gap) };
+        let [cpu, cuda] = both(&planted(40, 3, 1), &settings);
+        assert_eq!((cpu.status, cuda.status), (Status::Optimal, Status::Optimal), "{kind}");
+        let [a, b] = [cpu, cuda].map(|solution| solution.objective.sampled_primal.unwrap());
+        assert!(near(a, b, 2.0 * gap), "{kind}: {a} on the processor, {b} on the GPU");
+    }
+}
+
+/// E3: the sampled optimum to 1e-10.
+#[test]
+fn e3_the_optimum_agrees_to_1e_10() {
+    if !is_there() {
+        return;
+    }
+    let settings = Settings { patterns: 4, beta: Beta::Value(1.0), ..sharp(1e-10) };
+    let [cpu, cuda] = both(&planted(30, 3, 3), &settings);
+    assert_eq!((cpu.status, cuda.status), (Status::Optimal, Status::Optimal));
+    let [a, b] = [cpu, cuda].map(|solution| solution.objective.sampled_primal.unwrap());
+    assert!(near(a, b, 1e-10), "{a} on the processor, {b} on the GPU");
+}
+
+/// E3: several targets share patterns and factor.
+#[test]
+fn e3_several_classes_agree() {
+    if !is_there() {
+        return;
+    }
+    let settings = Settings {
+        patterns: 8,
+        task: TaskChoice::Multiclass,
+        beta: Beta::Value(0.2),
+        certify: Certify::Sampled,
+        max_iterations: 20,
+        gap: 1e-12,
+        ..exact()
+    };
+    let [cpu, cuda] = both(&three_classes(), &settings);
+    assert_eq!(cpu.summary.shape.n_targets, 3);
+    let [a, b] = [cpu, cuda].map(|solution| solution.objective.sampled_primal.unwrap());
+    assert!(near(a, b, 1e-9), "{a} on the processor, {b} on the GPU");
+}
+
+/// `Device::Auto` takes the GPU where there is one.
+#[test]
+fn auto_prefers_the_gpu() {
+    let solution = train(&planted(30, 3, 1), None, &Settings { max_iterations: 2, ..Settings::default() }).unwrap();
+    assert_eq!(solution.summary.device, if is_there() { "cuda" } else { "cpu" });
+}
