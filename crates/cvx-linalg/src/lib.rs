@@ -31,7 +31,7 @@ mod nystrom;
 mod operator;
 mod stop;
 
-pub use backend::{Backend, Half, MemoryInfo, Shape, SlackNorms, Transpose};
+pub use backend::{AdamStep, Backend, Half, MemoryInfo, Shape, SlackNorms, Transpose};
 pub use cpu::{Cpu, CpuMatrix, CpuScalar, SymmetricEigen, ThreadPool, symmetric_eigen};
 pub use error::LinalgError;
 pub use host::HostMatrix;
