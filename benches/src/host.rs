@@ -1,11 +1,11 @@
 //! Where a measurement was made.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fs::read_to_string;
 use std::process::Command;
 
 /// Machine and revision of a row.
-#[derive(Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Host {
     cpu: String,
     threads: usize,

@@ -1,0 +1,187 @@
+//! One run of one contender as a JSON line: what the figures and tables are drawn from.
+
+use crate::host::Host;
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use std::fs::{OpenOptions, read_to_string};
+use std::io::Write;
+use std::path::Path;
+
+/// Most points of a stored trace.
+const MOST_POINTS: usize = 100;
+
+/// Training accuracy whose time counts: the original's yardstick.
+pub const TARGET_ACCURACY: f64 = 0.97;
+
+/// What ends a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Goal {
+    /// The original's task: 97 % of the training samples are classified correctly.
+    Accuracy,
+    /// The regularised objective: a certified gap, or all epochs.
+    Objective,
+}
+
+/// A run, complete with where and how it was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Which benchmark made it.
+    pub bench: String,
+    /// Machine, threads, revision.
+    pub host: Host,
+    /// Name in figures and tables.
+    pub contender: String,
+    /// What ends the run.
+    pub goal: Goal,
+    /// Of gates and sketches, or of initial weights and batches.
+    pub seed: u64,
+    /// Data source.
+    pub data: String,
+    /// Training samples.
+    pub n_samples: usize,
+    /// Features, the bias among them.
+    pub n_features: usize,
+    /// Most neurons that the network can have.
+    pub width: usize,
+    /// Weight of the regulariser.
+    pub beta: f64,
+    /// Where it ran.
+    pub device: String,
+    /// How matrices were stored.
+    pub precision: String,
+    /// Of Adam.
+    pub learning_rate: Option<f64>,
+    /// What came of it.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// How it ended; `Failed` where it could not be run.
+    pub status: String,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// Whether the closing network was found to be what the run says, by other code in f64, outside the clock.
+    pub verified: bool,
+    /// ADMM iterations, or epochs.
+    pub iterations: f64,
+    /// Inner iterations of the linear solver, or steps.
+    pub inner_iterations: usize,
+    /// 1/2 ||f - y||^2 + beta sum_j ||w1_j|| ||w2_j|| of the closing network.
+    pub objective: Option<f64>,
+    /// Lower bound of the sampled convex programme.
+    pub dual_bound: Option<f64>,
+    /// Of objective and bound.
+    pub relative_gap: Option<f64>,
+    /// 1/2 ||f - y||^2 on the training samples.
+    pub train_loss: Option<f64>,
+    /// Share of training samples in the right class.
+    pub train_accuracy: Option<f64>,
+    /// Share of test samples in the right class.
+    pub test_accuracy: Option<f64>,
+    /// The largest test accuracy on the way: what somebody who watched the test samples would report.
+    pub best_test_accuracy: Option<f64>,
+    /// From the data in memory to the network, evaluations that the method does not need excluded.
+    pub seconds: f64,
+    /// Where the time went, in the order of the work.
+    pub phases: Vec<Phase>,
+    /// When the training accuracy was first 97 %.
+    pub seconds_to_train_accuracy_97: Option<f64>,
+    /// The way, thinned.
+    pub trace: Vec<TracePoint>,
+}
+
+/// A part of the work.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Phase {
+    /// Its name.
+    pub name: String,
+    /// Its time.
+    pub seconds: f64,
+}
+
+/// The network at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TracePoint {
+    /// ADMM iterations, or epochs, so far.
+    pub iteration: f64,
+    /// On the run's clock.
+    pub seconds: f64,
+    /// Regularised objective.
+    pub objective: Option<f64>,
+    /// Best lower bound so far.
+    pub dual_bound: Option<f64>,
+    /// 1/2 ||f - y||^2 on the training samples.
+    pub train_loss: Option<f64>,
+    /// Share of training samples in the right class.
+    pub train_accuracy: Option<f64>,
+    /// 1/2 ||f - y||^2 on the test samples, per sample.
+    pub test_loss: Option<f64>,
+    /// Share of test samples in the right class.
+    pub test_accuracy: Option<f64>,
+}
+
+impl Phase {
+    /// A phase of that name.
+    pub fn new(name: &str, seconds: f64) -> Self {
+        Phase { name: name.to_string(), seconds }
+    }
+}
+
+/// JSON has no number that is not finite.
+pub fn finite(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value)
+}
+
+/// At most a hundred of the points, the first and the last among them, denser where they are first: most happens there.
+pub fn thinned(points: Vec<TracePoint>) -> Vec<TracePoint> {
+    let count = points.len();
+    if count <= MOST_POINTS {
+        return points;
+    }
+    // Equal ratios of 1, .., count; where they fall between two points, those are taken one by one.
+    let mut kept: Vec<usize> = Vec::with_capacity(MOST_POINTS);
+    for k in 0..MOST_POINTS {
+        let wanted = ((count as f64).powf(k as f64 / (MOST_POINTS - 1) as f64) - 1.0).round() as usize;
+        let next = kept.last().map_or(0, |last| last + 1);
+        kept.push(wanted.max(next).min(count - MOST_POINTS + k));
+    }
+    kept.into_iter().map(|at| points[at]).collect()
+}
+
+/// Appends rows to a file of JSON lines.
+pub fn append(path: &Path, row: &Row) -> Result<()> {
+    let line = serde_json::to_string(row)?;
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    writeln!(file.with_context(|| format!("{}: cannot be written", path.display()))?, "{line}")?;
+    Ok(())
+}
+
+/// Reads the rows of a file of JSON lines.
+pub fn read(path: &Path) -> Result<Vec<Row>> {
+    let text = read_to_string(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let parsed = lines.map(|(index, line)| {
+        serde_json::from_str(line).with_context(|| format!("{}, line {}: no row", path.display(), index + 1))
+    });
+    parsed.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thinned_trace_keeps_its_ends_and_its_order() {
+        for count in [1, 100, 101, 150, 5000] {
+            let points = (0..count).map(|k| TracePoint { iteration: f64::from(k), ..TracePoint::default() });
+            let kept: Vec<f64> = thinned(points.collect()).iter().map(|point| point.iteration).collect();
+            assert_eq!(kept.len(), (count as usize).min(MOST_POINTS));
+            assert_eq!((kept[0], kept[kept.len() - 1]), (0.0, f64::from(count - 1)));
+            assert!(kept.windows(2).all(|pair| pair[0] < pair[1]));
+        }
+    }
+}
