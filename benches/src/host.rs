@@ -31,4 +31,9 @@ impl Host {
             revision: if dirty { format!("{revision}+changes") } else { revision },
         }
     }
+
+    /// In words.
+    pub fn place(&self) -> String {
+        format!("{} threads of {}, revision {}", self.threads, self.cpu, self.revision)
+    }
 }

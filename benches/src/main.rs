@@ -8,6 +8,7 @@ mod exact_iteration;
 mod figure;
 mod host;
 mod penalty_sweep;
+mod report;
 mod row;
 
 use clap::{Parser, Subcommand};
@@ -29,6 +30,8 @@ enum Bench {
     ConditionSweep(condition_sweep::Args),
     /// Set-up and one exact iteration, stage by stage, against the operation count.
     ExactIteration(exact_iteration::Args),
+    /// Figures and tables of a comparison, from its rows.
+    Figures(report::Args),
     /// Iterations to a certified gap for multiples of the starting rho: is the default near the best?
     PenaltySweep(penalty_sweep::Args),
 }
@@ -42,6 +45,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Comparison(args) => comparison::run(&args),
         Bench::ConditionSweep(args) => condition_sweep::run(&args),
         Bench::ExactIteration(args) => exact_iteration::run(&args),
+        Bench::Figures(args) => report::run(&args),
         Bench::PenaltySweep(args) => penalty_sweep::run(&args),
     }
 }
