@@ -22,6 +22,8 @@ const DASHES: [&str; 3] = ["10 7", "16 6 4 6", "4 5"];
 const DENSE: usize = 40;
 /// Width and height of a panel. The drawing has the size of the PNG, as kuva leaves dashes unscaled there.
 const PANEL: (f64, f64) = (500.0, 460.0);
+/// Width of a panel with bars, whose names take room.
+const BARS_WIDTH: f64 = 720.0;
 
 /// kuva keeps its font metrics to itself; this is what most characters stay under.
 const CHARACTER_WIDTH: f64 = 9.5;
@@ -105,7 +107,7 @@ pub fn write(title: &str, panels: &[Panel], columns: usize, stem: &Path) -> Resu
         let width = if row == 0 { columns + 1 } else { columns.min(panels.len() - row * columns) };
         (0..width).map(move |column| vec![row * (columns + 1) + column])
     });
-    let mut scene = Figure::new(rows, columns + 1)
+    let mut figure = Figure::new(rows, columns + 1)
         .with_structure(structure.collect())
         .with_cell_size(PANEL.0, PANEL.1)
         .with_col_width(columns, legend_width)
@@ -113,8 +115,13 @@ pub fn write(title: &str, panels: &[Panel], columns: usize, stem: &Path) -> Resu
         .with_title(title)
         .with_title_size(22)
         .with_plots(plots)
-        .with_layouts(layouts)
-        .render();
+        .with_layouts(layouts);
+    for column in 0..columns {
+        if panels.iter().skip(column).step_by(columns).any(|panel| !panel.bars.is_empty()) {
+            figure = figure.with_col_width(column, BARS_WIDTH);
+        }
+    }
+    let mut scene = figure.render();
     // All values lie within their axes: clipping would only halve the markers on the edge.
     scene.elements.retain(|element| !matches!(element, Primitive::ClipStart { .. } | Primitive::ClipEnd));
     scene.defs.clear();
@@ -133,9 +140,8 @@ struct Style<'a> {
     colour: &'static str,
     dashes: Option<&'static str>,
     is_level: bool,
+    is_part: bool,
     marker: Option<MarkerShape>,
-    /// In the legend.
-    sample_width: f64,
 }
 
 impl Style<'_> {
@@ -178,8 +184,8 @@ fn styles(panels: &[Panel]) -> Vec<Style<'_>> {
             _ => None,
         };
         let colour = COLOURS[styles.len() % COLOURS.len()];
-        let sample_width = if matches!(series, Series::Part { .. }) { 16.0 } else { 2.6 };
-        styles.push(Style { label, colour, dashes, is_level, marker, sample_width });
+        let is_part = matches!(series, Series::Part { .. });
+        styles.push(Style { label, colour, dashes, is_level, is_part, marker });
     }
     styles
 }
@@ -192,7 +198,10 @@ fn legend(styles: &[Style]) -> (Vec<Plot>, Layout, f64) {
     // kuva puts the names at heights 1, 2, ..., from below.
     for (below, style) in styles.iter().rev().enumerate() {
         let y = below as f64 + 1.0;
-        samples.push(style.line(&[(0.0, y), (1.0, y)]).with_stroke_width(style.sample_width).into());
+        // Thick lines have round ends.
+        let ends = if style.is_part { [(0.2, y), (0.8, y)] } else { [(0.0, y), (1.0, y)] };
+        let sample = style.line(&ends);
+        samples.push(if style.is_part { sample.with_stroke_width(14.0) } else { sample }.into());
         samples.extend(style.markers(&[(0.5, y)]));
     }
     let longest = styles.iter().map(|style| style.label.chars().count()).max().unwrap_or(0);

@@ -1,7 +1,8 @@
-//! Chores of the workspace: `cargo xtask tidy`, `cargo xtask ci`, `cargo xtask condition-sweep`.
+//! Chores of the workspace: `cargo xtask tidy`, `cargo xtask ci`, `cargo xtask report`, and benchmarks by their names.
 
 mod bench;
 mod ci;
+mod report;
 mod rust;
 mod tidy;
 mod tree;
@@ -31,6 +32,23 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// All contenders on one problem, as rows. Takes the arguments of `cvx-bench comparison`; see its --help.
+    #[command(disable_help_flag = true)]
+    Comparison {
+        /// Passed on.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Figures 1, 3 and 4 and Table 1 from the rows of a comparison (`--only figure4`). Takes the arguments of
+    /// `cvx-bench figures`; see its --help.
+    #[command(disable_help_flag = true)]
+    Figures {
+        /// Passed on.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Measure and draw every figure and table of the original: the condition sweep, the comparison, and the page.
+    Report(report::Args),
     /// Run everything that a change has to pass.
     Ci,
 }
@@ -50,6 +68,9 @@ fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Tidy => tidy::run(&root),
         Command::ConditionSweep { arguments } => bench::run(&root, "condition-sweep", &arguments),
+        Command::Comparison { arguments } => bench::run(&root, "comparison", &arguments),
+        Command::Figures { arguments } => bench::run(&root, "figures", &arguments),
+        Command::Report(args) => report::run(&root, &args),
         Command::Ci => ci::run(&root),
     }
 }

@@ -96,6 +96,7 @@ impl Contender {
             // The last component says which data; where they lie is the machine's business.
             data: problem.data.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_string(),
             n_samples: problem.train.n_samples(),
+            n_test: problem.test.map_or(0, Dataset::n_samples),
             n_features: problem.train.n_features() + 1,
             width,
             beta: problem.beta,

@@ -24,7 +24,7 @@ pub fn draw(field: &Field, out: &Path) -> Result<Vec<Picture>> {
             y_label: "mean over the seeds".to_string(),
             x_scale: Scale::Linear,
             y_scale: Scale::Linear,
-            bars: groups.iter().map(|group| format!("{}, {:.1} s", group.label, total(group))).collect(),
+            bars: groups.iter().map(|group| format!("{}, {} s", group.label, short(total(group)))).collect(),
             series: phases(&groups).into_iter().map(|label| part(label, &groups)).collect(),
         });
     }
@@ -35,6 +35,18 @@ pub fn draw(field: &Field, out: &Path) -> Result<Vec<Picture>> {
     write(&title, &panels, panels.len(), &out.join("figure-3"))?;
     let caption = "Figure 3, where the time goes, of all that reached their goal".to_string();
     Ok(vec![Picture { name: "figure-3.png".to_string(), caption }])
+}
+
+/// Three digits or so.
+fn short(seconds: f64) -> String {
+    let digits = if seconds < 0.1 {
+        3
+    } else if seconds < 10.0 {
+        2
+    } else {
+        1
+    };
+    format!("{seconds:.digits$}")
 }
 
 /// The names of all phases, in the order of the work.

@@ -12,8 +12,8 @@ struct Quantity {
     title: &'static str,
     y_label: &'static str,
     scale: Scale,
-    /// Whether it grows with the number of samples.
-    per_sample: bool,
+    /// What the value is a sum over.
+    samples: fn(&Row) -> usize,
     value: fn(&TracePoint) -> Option<f64>,
 }
 
@@ -22,28 +22,28 @@ const QUANTITIES: [Quantity; 4] = [
         title: "Training loss",
         y_label: "1/2 (f - y)² per sample",
         scale: Scale::Log,
-        per_sample: true,
+        samples: |row| row.n_samples,
         value: |point| point.train_loss,
     },
     Quantity {
         title: "Test loss",
-        y_label: "1/2 (f - y)² over all test samples",
+        y_label: "1/2 (f - y)² per sample",
         scale: Scale::Log,
-        per_sample: false,
+        samples: |row| row.n_test,
         value: |point| point.test_loss,
     },
     Quantity {
         title: "Training accuracy",
         y_label: "share in the right class",
         scale: Scale::Linear,
-        per_sample: false,
+        samples: |_| 1,
         value: |point| point.train_accuracy,
     },
     Quantity {
         title: "Test accuracy",
         y_label: "share in the right class",
         scale: Scale::Linear,
-        per_sample: false,
+        samples: |_| 1,
         value: |point| point.test_accuracy,
     },
 ];
@@ -56,11 +56,8 @@ pub fn progress(field: &Field, out: &Path) -> Result<Vec<Picture>> {
         let mut panels = Vec::new();
         for (x_label, x) in [("iteration, or epoch of Adam", iteration as fn(&TracePoint) -> f64), ("seconds", seconds)]
         {
-            for Quantity { title, y_label, scale, per_sample, value } in &QUANTITIES {
-                let y = |row: &Row, point: &TracePoint| {
-                    let scale = if *per_sample { row.n_samples as f64 } else { 1.0 };
-                    value(point).map(|value| value / scale)
-                };
+            for Quantity { title, y_label, scale, samples, value } in &QUANTITIES {
+                let y = |row: &Row, point: &TracePoint| value(point).map(|value| value / samples(row) as f64);
                 panels.push(panel(title, x_label, y_label, *scale, curves(&groups, x, y)));
             }
         }

@@ -69,7 +69,7 @@ impl Field {
         groups
     }
 
-    /// The groups with Adam at one learning rate, the best for the goal: soonest at the accuracy, lowest in the objective.
+    /// The groups, before them Adam at one learning rate, the best for the goal: soonest at the accuracy, lowest in the objective.
     pub fn groups_with_best_adam(&self, goal: Goal) -> Vec<Group<'_>> {
         let mut groups = self.groups(goal);
         let devices: Vec<&String> = self.rows.iter().map(|row| &row.device).collect();
@@ -84,6 +84,7 @@ impl Field {
             let best = of_adam.iter().min_by(|a, b| merit(a).total_cmp(&merit(b))).map(|group| group.label.clone());
             groups.retain(|group| !is_adam(group) || Some(&group.label) == best.as_ref());
         }
+        groups.sort_by_key(|group| group.rows[0].learning_rate.is_none());
         groups
     }
 }

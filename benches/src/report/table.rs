@@ -61,7 +61,7 @@ fn accuracy(groups: &[Group], out: &mut String) {
         ];
         *out += &format!("| {} |\n", cells.join(" | "));
     }
-    *out += &first(groups, "First at 97 %", 1, |outcome| outcome.seconds_to_train_accuracy_97, f64::min);
+    *out += &first(groups, "First at 97 %", 2, |outcome| outcome.seconds_to_train_accuracy_97, f64::min);
     *out += &first(groups, "Best test accuracy there", 3, |outcome| outcome.test_accuracy, f64::max);
 }
 
@@ -137,7 +137,7 @@ fn first(
         values.reduce(|a, b| if better(a.1, b.1) == a.1 { a } else { b })
     };
     let text = |best: Option<(&str, f64)>| {
-        best.map_or("none".to_string(), |(label, value)| format!("{label} ({value:.digits$})"))
+        best.map_or("none".to_string(), |(label, value)| format!("{label}, {value:.digits$}"))
     };
     let (convex, adam) = (best(false), best(true));
     let winner = match (convex, adam) {
@@ -146,7 +146,7 @@ fn first(
         (Some(_), _) => "convex",
         (None, None) => return String::new(),
     };
-    format!("\n{what}: of the convex solvers {}, of Adam {}; **{winner}**.\n", text(convex), text(adam))
+    format!("\n{what}: **{winner}** (convex: {}; Adam: {}).\n", text(convex), text(adam))
 }
 
 /// Machines and revisions.
