@@ -7,7 +7,7 @@ use std::fs::{OpenOptions, read_to_string};
 use std::io::Write;
 use std::path::Path;
 
-/// Ratio of the places of two points of a stored trace, where they are not next to each other: 20,000 points become 108.
+/// Ratio of the places of two points of a stored trace, where they are not next to each other: 20,000 points become 117.
 const THINNING: f64 = 1.08;
 
 /// Training accuracy whose time counts: the original's yardstick.
@@ -184,16 +184,71 @@ pub fn read(path: &Path) -> Result<Vec<Row>> {
     parsed.collect()
 }
 
+/// A verified run of that many seconds, in ten steps of equal length to the objective 100.
+#[cfg(test)]
+pub fn example(contender: &str, goal: Goal, seed: u64, seconds: f64) -> Row {
+    let point = |k: u32| TracePoint {
+        iteration: f64::from(k),
+        seconds: seconds * f64::from(k) / 10.0,
+        objective: Some(1000.0 / f64::from(k)),
+        dual_bound: Some(9.9 * f64::from(k)),
+        train_loss: Some(100.0),
+        train_accuracy: Some(0.96 + 0.001 * f64::from(k)),
+        test_loss: None,
+        test_accuracy: None,
+    };
+    Row {
+        bench: "comparison".to_string(),
+        host: Host::new(2),
+        contender: contender.to_string(),
+        goal,
+        seed,
+        data: "planted".to_string(),
+        n_samples: 50,
+        n_test: 0,
+        n_features: 3,
+        width: 4,
+        beta: 0.5,
+        device: "cpu".to_string(),
+        precision: "f32".to_string(),
+        learning_rate: contender.strip_prefix("Adam ").and_then(|rate| rate.parse().ok()),
+        outcome: Outcome {
+            status: "Optimal".to_string(),
+            verified: true,
+            iterations: 10.0,
+            objective: Some(100.0),
+            dual_bound: Some(99.0),
+            seconds,
+            phases: vec![Phase::new("set-up", 0.25 * seconds), Phase::new("u", 0.75 * seconds)],
+            seconds_to_train_accuracy_97: Some(seconds),
+            trace: (1..=10).map(point).collect(),
+            ..Outcome::default()
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_come_back_from_their_file() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("rows.jsonl");
+        let rows = vec![example("cholesky", Goal::Accuracy, 0, 2.0), example("Adam 0.001", Goal::Objective, 1, 3.0)];
+        rows.iter().try_for_each(|row| append(&path, row))?;
+        assert_eq!(read(&path)?, rows);
+        std::fs::write(&path, "{}\n")?;
+        assert!(read(&path).unwrap_err().to_string().ends_with("line 1: no row"));
+        Ok(())
+    }
 
     #[test]
     fn a_thinned_trace_keeps_its_ends_and_its_order() {
         for count in [0, 1, 10, 101, 20_000] {
             let points = (0..count).map(|k| TracePoint { iteration: f64::from(k), ..TracePoint::default() });
             let kept: Vec<f64> = thinned(points.collect()).iter().map(|point| point.iteration).collect();
-            assert!(kept.len() <= 110 && kept.len() >= (count as usize).min(10));
+            assert!(kept.len() <= 120 && kept.len() >= (count as usize).min(10));
             assert!(count == 0 || (kept[0], kept[kept.len() - 1]) == (0.0, f64::from(count - 1)));
             assert!(kept.windows(2).all(|pair| pair[0] < pair[1]));
         }

@@ -87,11 +87,17 @@ impl<B: Backend> Judge<B> {
 
     /// Finds objective and accuracy of the closing network again, from its weights in f64, beside the `last` point. A time to the
     /// accuracy that ended the run counts only if the accuracy is found again.
-    pub fn close(&self, backend: &B, weights: &Layers<B>, last: &TracePoint, outcome: &mut Outcome) -> Result<()> {
+    pub fn close(
+        &self,
+        backend: &B,
+        weights: &Layers<B>,
+        last: &TracePoint,
+        outcome: &mut Outcome,
+    ) -> Result<ReluNetwork> {
         let Targets { task, y } = &self.samples.targets;
         outcome.test_accuracy = last.test_accuracy;
-        let Some(claimed) = last.objective else { return Ok(()) };
         let (network, wide) = (download(backend, weights)?, backend.wide());
+        let Some(claimed) = last.objective else { return Ok(network) };
         let prediction = network.predict(&wide, &wide.upload(&self.samples.xt)?)?;
         let loss = squared_loss(&prediction, y);
         let objective = loss + network.balanced_weight_decay(self.beta);
@@ -106,7 +112,7 @@ impl<B: Backend> Judge<B> {
         outcome.train_accuracy = found;
         let holds = self.goal != Goal::Accuracy || found.is_some_and(|found| found >= TARGET_ACCURACY);
         outcome.seconds_to_train_accuracy_97.take_if(|_| !(outcome.verified && holds));
-        Ok(())
+        Ok(network)
     }
 }
 

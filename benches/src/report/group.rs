@@ -149,3 +149,48 @@ impl Spread {
         if low == high { mean } else { format!("{mean} ({low} to {high})") }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::example;
+
+    #[test]
+    fn a_run_that_was_made_again_counts_once_and_other_problems_do_not() {
+        let other = Row { n_samples: 7, ..example("cholesky", Goal::Accuracy, 0, 1.0) };
+        let rows = [2.0, 3.0].map(|seconds| example("cholesky", Goal::Accuracy, 0, seconds));
+        let field = Field::new([vec![other], rows.to_vec()].concat());
+        assert_eq!(field.rows, rows[1..]);
+        assert_eq!(field.goals(), [Goal::Accuracy]);
+    }
+
+    #[test]
+    fn a_curve_is_the_mean_with_its_range_where_every_seed_has_been() {
+        let (first, mut second) = (example("cg", Goal::Objective, 0, 10.0), example("cg", Goal::Objective, 1, 20.0));
+        second.outcome.trace.truncate(4);
+        second.outcome.trace[1].objective = Some(300.0);
+        let field = Field::new(vec![first, second]);
+        let curve = field.groups(Goal::Objective)[0].curve(|point| point.seconds, |point| point.objective);
+        assert_eq!(curve.len(), 4);
+        assert_eq!((curve[1].x, curve[1].y, curve[1].error), (3.0, 400.0, Some((300.0, 500.0))));
+    }
+
+    #[test]
+    fn of_adam_the_best_rate_is_drawn_and_stands_first() {
+        let slow = example("Adam 0.1", Goal::Accuracy, 0, 5.0);
+        let mut failing = example("Adam 0.01", Goal::Accuracy, 0, 1.0);
+        failing.outcome.seconds_to_train_accuracy_97 = None;
+        let field = Field::new(vec![example("cg", Goal::Accuracy, 0, 2.0), slow, failing]);
+        let groups = field.groups_with_best_adam(Goal::Accuracy);
+        let labels: Vec<&str> = groups.iter().map(|group| group.label.as_str()).collect();
+        assert_eq!(labels, ["Adam 0.1", "cg"]);
+    }
+
+    #[test]
+    fn labels_name_the_device_where_there_are_several() {
+        let cuda = Row { device: "cuda".to_string(), ..example("cg", Goal::Accuracy, 0, 1.0) };
+        let field = Field::new(vec![example("cg", Goal::Accuracy, 0, 2.0), cuda]);
+        let labels: Vec<String> = field.groups(Goal::Accuracy).into_iter().map(|group| group.label).collect();
+        assert_eq!(labels, ["cg, cpu", "cg, cuda"]);
+    }
+}

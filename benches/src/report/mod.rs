@@ -78,3 +78,29 @@ struct Picture {
     /// What it shows.
     caption: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::{Goal, append, example};
+
+    #[test]
+    fn every_picture_is_drawn_from_rows_alone_and_the_page_shows_it() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let from = folder.path().join("rows.jsonl");
+        for (contender, seconds) in [("cholesky", 1.0), ("cg", 3.0), ("Adam 0.001", 2.0)] {
+            for (goal, seed) in [(Goal::Accuracy, 0), (Goal::Accuracy, 1), (Goal::Objective, 0)] {
+                append(&from, &example(contender, goal, seed, seconds + seed as f64))?;
+            }
+        }
+        let (out, page) = (folder.path().join("figures"), folder.path().join("page.md"));
+        run(&Args { from, out: out.clone(), page: Some(page.clone()), only: Vec::new() })?;
+        let text = fs::read_to_string(page)?;
+        for name in ["figure-1-accuracy", "figure-1-objective", "figure-3", "figure-4"] {
+            assert!(text.contains(&format!("](figures/{name}.png)")), "{text}");
+            assert!(out.join(format!("{name}.png")).exists() && out.join(format!("{name}.svg")).exists());
+        }
+        assert!(text.contains("[Rows](rows.jsonl)"));
+        Ok(())
+    }
+}

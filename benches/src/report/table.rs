@@ -173,3 +173,27 @@ fn failures(groups: &[Group]) -> String {
     }
     if out.is_empty() { out } else { out + "\n" }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::example;
+
+    #[test]
+    fn tables_say_who_was_first_and_what_was_missed() {
+        let mut failed = example("cg", Goal::Accuracy, 1, 0.0);
+        failed.outcome = Outcome { error: Some("no room".to_string()), ..Outcome::default() };
+        let rows = vec![
+            example("cg", Goal::Accuracy, 0, 1.0),
+            failed,
+            example("cholesky", Goal::Accuracy, 0, 4.0),
+            example("Adam 0.1", Goal::Accuracy, 0, 2.0),
+            example("cholesky", Goal::Objective, 0, 4.0),
+        ];
+        let text = tables(&Field::new(rows));
+        assert!(text.contains("| 1.00, 1 of 2 |") && text.contains("* cg: no room"), "{text}");
+        assert!(text.contains("First at 97 %: **Adam** (convex: cholesky, 4.00; Adam: Adam 0.1, 2.00)."), "{text}");
+        // 100 is within 1 % of the bound 99, and was reached at the end.
+        assert!(text.contains("| 100.0 | 99.0 | 4.00 |"), "{text}");
+    }
+}
