@@ -283,7 +283,9 @@ impl Panel {
         let colour =
             |label: &str| styles.iter().find(|style| style.label == label).map_or(COLOURS[0], |style| style.colour);
         let colours: Vec<&str> = labels.map(colour).collect();
-        let mut bars = BarPlot::new().with_stacked().with_horizontal(true).with_width(0.7);
+        // Few bars would be as thick as the panel allows.
+        let width = 0.7 * (self.bars.len() as f64 / 8.0).min(1.0);
+        let mut bars = BarPlot::new().with_stacked().with_horizontal(true).with_width(width);
         for (bar, name) in self.bars.iter().enumerate().rev() {
             bars = bars.with_group(name.as_str(), self.parts(bar).zip(colours.iter().copied()));
         }

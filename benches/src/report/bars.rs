@@ -21,7 +21,7 @@ pub fn draw(field: &Field, out: &Path) -> Result<Vec<Picture>> {
         panels.push(Panel {
             title: title(goal).to_string(),
             x_label: "seconds".to_string(),
-            y_label: "mean over the seeds".to_string(),
+            y_label: "of those that reached it; mean over the seeds".to_string(),
             x_scale: Scale::Linear,
             y_scale: Scale::Linear,
             bars: groups.iter().map(|group| format!("{}, {} s", group.label, short(total(group)))).collect(),

@@ -56,7 +56,7 @@ fn accuracy(groups: &[Group], out: &mut String) {
             phase("certificate"),
             phase("steps"),
             reached(group, |_, outcome| outcome.seconds_to_train_accuracy_97),
-            number(group.spread(|outcome| Some(outcome.iterations)), 0),
+            number(group.spread(|outcome| ran(outcome, outcome.iterations)), 0),
             number(group.spread(|outcome| outcome.test_accuracy), 3),
         ];
         *out += &format!("| {} |\n", cells.join(" | "));
@@ -79,8 +79,8 @@ fn objective(field: &Field, groups: &[Group], out: &mut String) {
             group.label.clone(),
             group.rows[0].device.clone(),
             statuses(group),
-            number(group.spread(|outcome| Some(outcome.iterations)), 0),
-            number(group.spread(|outcome| Some(outcome.seconds)), 1),
+            number(group.spread(|outcome| ran(outcome, outcome.iterations)), 0),
+            number(group.spread(|outcome| ran(outcome, outcome.seconds)), 1),
             number(group.spread(|outcome| outcome.objective), 1),
             number(group.spread(|outcome| outcome.dual_bound), 1),
             reached(group, |row, outcome| {
@@ -109,6 +109,11 @@ fn reached(group: &Group, value: impl Fn(&Row, &Outcome) -> Option<f64>) -> Stri
     let count = (there.len(), group.rows.len());
     let text = number(Spread::of(there.into_iter()), 2);
     if count.0 == count.1 || count.0 == 0 { text } else { format!("{text}, {} of {}", count.0, count.1) }
+}
+
+/// The number of a run that could be made.
+fn ran(outcome: &Outcome, value: f64) -> Option<f64> {
+    outcome.error.is_none().then_some(value)
 }
 
 fn number(spread: Option<Spread>, digits: usize) -> String {
