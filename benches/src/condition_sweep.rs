@@ -324,6 +324,7 @@ fn draw(args: &Args, rows: &[Row]) -> Result<()> {
         y_label: y_label.to_string(),
         x_scale: Scale::Log,
         y_scale: Scale::Log,
+        bars: Vec::new(),
         series,
     };
     let (n, d, p) = rows.first().map_or((0, 0, 0), |row| (row.n_samples, row.n_features, row.n_patterns));
@@ -350,7 +351,7 @@ fn draw(args: &Args, rows: &[Row]) -> Result<()> {
             series(&|row| Point { x: rank(row), y: row.u_update_seconds, error: None }),
         ),
     ];
-    write(&title, &panels, &stem)?;
+    write(&title, &panels, panels.len(), &stem)?;
     println!("{}: rows (.jsonl, .csv) and picture (.svg, .png)", stem.display());
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! Line figures as SVG and PNG.
+//! Figures of lines and of stacked bars as SVG and PNG.
 
 use anyhow::{Context, Error, Result, ensure};
 use kuva::backend::{png::PngBackend, svg::SvgBackend};
 use kuva::plot::scatter::{MarkerShape, ScatterPlot};
-use kuva::plot::{LinePlot, LineStyle};
+use kuva::plot::{BarPlot, LinePlot, LineStyle};
 use kuva::render::figure::Figure;
 use kuva::render::layout::{Layout, TickFormat};
 use kuva::render::plots::Plot;
@@ -16,12 +16,17 @@ use std::sync::Arc;
 const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
 const MARKERS: [MarkerShape; 5] =
     [MarkerShape::Circle, MarkerShape::Square, MarkerShape::Diamond, MarkerShape::Triangle, MarkerShape::TriangleDown];
-/// Unlike each other, so that of two levels that all but coincide both are seen.
+/// Unlike each other, so that of two curves of one colour both are known, and of two levels that all but coincide both are seen.
 const DASHES: [&str; 3] = ["10 7", "16 6 4 6", "4 5"];
 /// Points from which markers and error bars run together: such a curve is bare, and its errors are a band.
 const DENSE: usize = 40;
 /// Width and height of a panel. The drawing has the size of the PNG, as kuva leaves dashes unscaled there.
 const PANEL: (f64, f64) = (500.0, 460.0);
+/// Width of a panel with bars, whose names take room.
+const BARS_WIDTH: f64 = 720.0;
+
+/// kuva keeps its font metrics to itself; this is what most characters stay under.
+const CHARACTER_WIDTH: f64 = 9.5;
 
 /// How an axis is divided. Values that are not finite, or beyond 1e100, have no place on it.
 #[derive(Clone, Copy, PartialEq)]
@@ -59,6 +64,13 @@ pub enum Series {
         /// Its height.
         y: f64,
     },
+    /// A part of each horizontal bar, to the right of the parts before it.
+    Part {
+        /// Name in the legend.
+        label: String,
+        /// One for each bar of the panel, from the top.
+        lengths: Vec<f64>,
+    },
 }
 
 /// One pair of axes.
@@ -73,27 +85,43 @@ pub struct Panel {
     pub x_scale: Scale,
     /// Division of the y axis.
     pub y_scale: Scale,
+    /// Names of the bars from the top, in place of a scale of y; none where there are no bars.
+    pub bars: Vec<String>,
     /// Later series cover earlier ones.
     pub series: Vec<Series>,
 }
 
-/// Writes `stem.svg` and `stem.png`: the panels side by side under one title, and to their right one legend, in which
-/// each label stands once. A label looks the same in every panel.
-pub fn write(title: &str, panels: &[Panel], stem: &Path) -> Result<()> {
-    ensure!(!panels.is_empty(), "a figure needs a panel");
+/// Writes `stem.svg` and `stem.png`: the panels in rows of `columns` under one title, and to the right of the first row one legend,
+/// in which each label stands once. A label looks the same in every panel.
+pub fn write(title: &str, panels: &[Panel], columns: usize, stem: &Path) -> Result<()> {
+    ensure!(!panels.is_empty() && columns > 0, "a figure needs a panel");
+    let columns = columns.min(panels.len());
     let styles = styles(panels);
     let (samples, legend, legend_width) = legend(&styles);
-    let cells = panels.iter().map(|panel| (panel.plots(&styles), panel.layout())).chain([(samples, legend)]);
-    let (plots, layouts) = cells.unzip();
-    let mut scene = Figure::new(1, panels.len() + 1)
+    let mut cells: Vec<_> = panels.iter().map(|panel| (panel.plots(&styles), panel.layout())).collect();
+    cells.insert(columns, (samples, legend));
+    let (plots, layouts) = cells.into_iter().unzip();
+    let rows = panels.len().div_ceil(columns);
+    // The cells of a row; in the last column there is the legend and nothing below it.
+    let structure = (0..rows).flat_map(|row| {
+        let width = if row == 0 { columns + 1 } else { columns.min(panels.len() - row * columns) };
+        (0..width).map(move |column| vec![row * (columns + 1) + column])
+    });
+    let mut figure = Figure::new(rows, columns + 1)
+        .with_structure(structure.collect())
         .with_cell_size(PANEL.0, PANEL.1)
-        .with_col_width(panels.len(), legend_width)
+        .with_col_width(columns, legend_width)
         .with_spacing(0.0)
         .with_title(title)
         .with_title_size(22)
         .with_plots(plots)
-        .with_layouts(layouts)
-        .render();
+        .with_layouts(layouts);
+    for column in 0..columns {
+        if panels.iter().skip(column).step_by(columns).any(|panel| !panel.bars.is_empty()) {
+            figure = figure.with_col_width(column, BARS_WIDTH);
+        }
+    }
+    let mut scene = figure.render();
     // All values lie within their axes: clipping would only halve the markers on the edge.
     scene.elements.retain(|element| !matches!(element, Primitive::ClipStart { .. } | Primitive::ClipEnd));
     scene.defs.clear();
@@ -111,6 +139,8 @@ struct Style<'a> {
     label: &'a str,
     colour: &'static str,
     dashes: Option<&'static str>,
+    is_level: bool,
+    is_part: bool,
     marker: Option<MarkerShape>,
 }
 
@@ -138,13 +168,24 @@ fn styles(panels: &[Panel]) -> Vec<Style<'_>> {
         if styles.iter().any(|style| style.label == label) {
             continue;
         }
-        let levels = styles.iter().filter(|style| style.dashes.is_some()).count();
-        let (dashes, marker) = match series {
-            Series::Level { .. } => (Some(DASHES[levels % DASHES.len()]), None),
-            Series::Curve { points, .. } if points.len() >= DENSE => (None, None),
-            Series::Curve { .. } => (None, Some(MARKERS[(styles.len() - levels) % MARKERS.len()])),
+        let levels = styles.iter().filter(|style| style.is_level).count();
+        let cycle = styles.len() / COLOURS.len();
+        let is_level = matches!(series, Series::Level { .. });
+        let dashes = match series {
+            Series::Level { .. } => Some(DASHES[levels % DASHES.len()]),
+            // The colours are used up.
+            Series::Curve { .. } => cycle.checked_sub(1).map(|cycle| DASHES[cycle % DASHES.len()]),
+            Series::Part { .. } => None,
         };
-        styles.push(Style { label, colour: COLOURS[styles.len() % COLOURS.len()], dashes, marker });
+        let marker = match series {
+            Series::Curve { points, .. } if points.len() < DENSE => {
+                Some(MARKERS[(styles.len() - levels) % MARKERS.len()])
+            }
+            _ => None,
+        };
+        let colour = COLOURS[styles.len() % COLOURS.len()];
+        let is_part = matches!(series, Series::Part { .. });
+        styles.push(Style { label, colour, dashes, is_level, is_part, marker });
     }
     styles
 }
@@ -153,13 +194,14 @@ fn styles(panels: &[Panel]) -> Vec<Style<'_>> {
 fn legend(styles: &[Style]) -> (Vec<Plot>, Layout, f64) {
     const ENTRY_HEIGHT: f64 = 28.0;
     const SAMPLE_WIDTH: f64 = 50.0;
-    // kuva keeps its font metrics to itself; this is what most characters stay under.
-    const CHARACTER_WIDTH: f64 = 9.5;
     let mut samples = Vec::new();
     // kuva puts the names at heights 1, 2, ..., from below.
     for (below, style) in styles.iter().rev().enumerate() {
         let y = below as f64 + 1.0;
-        samples.push(style.line(&[(0.0, y), (1.0, y)]).into());
+        // Thick lines have round ends.
+        let ends = if style.is_part { [(0.2, y), (0.8, y)] } else { [(0.0, y), (1.0, y)] };
+        let sample = style.line(&ends);
+        samples.push(if style.is_part { sample.with_stroke_width(14.0) } else { sample }.into());
         samples.extend(style.markers(&[(0.5, y)]));
     }
     let longest = styles.iter().map(|style| style.label.chars().count()).max().unwrap_or(0);
@@ -184,10 +226,26 @@ fn axes(x: (f64, f64), y: (f64, f64)) -> Layout {
 
 impl Panel {
     fn x_range(&self) -> (f64, f64) {
+        if !self.bars.is_empty() {
+            let (_, end) = Scale::Linear.range((0..self.bars.len()).map(|bar| self.parts(bar).sum()));
+            return (0.0, end);
+        }
         self.x_scale.range(self.series.iter().flat_map(Series::points).map(|point| point.x))
     }
 
+    /// The lengths of the parts of a bar.
+    fn parts(&self, bar: usize) -> impl Iterator<Item = f64> {
+        self.series.iter().filter_map(move |series| match series {
+            Series::Part { lengths, .. } => Some(lengths.get(bar).copied().unwrap_or(0.0)),
+            _ => None,
+        })
+    }
+
     fn y_range(&self) -> (f64, f64) {
+        if !self.bars.is_empty() {
+            // kuva puts the bars at heights 1, 2, ..., from below.
+            return (0.4, self.bars.len() as f64 + 0.6);
+        }
         self.y_scale.range(self.series.iter().flat_map(|series| {
             match series {
                 Series::Level { y, .. } => vec![*y],
@@ -195,6 +253,7 @@ impl Panel {
                     .iter()
                     .flat_map(|point| point.error.map_or([point.y; 3], |(low, high)| [low, point.y, high]))
                     .collect(),
+                Series::Part { .. } => Vec::new(),
             }
         }))
     }
@@ -210,10 +269,27 @@ impl Panel {
                 Series::Level { y, .. } if self.y_scale.shows(*y) => {
                     plots.push(style.line(&[(left, *y), (right, *y)]).into());
                 }
-                Series::Level { .. } => {}
+                Series::Level { .. } | Series::Part { .. } => {}
             }
         }
+        if !self.bars.is_empty() {
+            plots.push(self.stacked(styles).into());
+        }
         plots
+    }
+
+    fn stacked(&self, styles: &[Style]) -> BarPlot {
+        let labels = self.series.iter().filter(|series| matches!(series, Series::Part { .. })).map(Series::label);
+        let colour =
+            |label: &str| styles.iter().find(|style| style.label == label).map_or(COLOURS[0], |style| style.colour);
+        let colours: Vec<&str> = labels.map(colour).collect();
+        // Few bars would be as thick as the panel allows.
+        let width = 0.7 * (self.bars.len() as f64 / 8.0).min(1.0);
+        let mut bars = BarPlot::new().with_stacked().with_horizontal(true).with_width(width);
+        for (bar, name) in self.bars.iter().enumerate().rev() {
+            bars = bars.with_group(name.as_str(), self.parts(bar).zip(colours.iter().copied()));
+        }
+        bars
     }
 
     fn curve(&self, points: &[Point], style: &Style) -> Vec<Plot> {
@@ -251,6 +327,12 @@ impl Panel {
             .with_subtitle_size(16)
             .with_label_size(16)
             .with_theme(Theme { grid_color: "#e3e3e3".to_string(), ..Theme::light() });
+        if !self.bars.is_empty() {
+            let longest = self.bars.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+            layout = layout
+                .with_y_categories(self.bars.iter().rev().cloned().collect())
+                .with_force_margins(20.0 + CHARACTER_WIDTH * longest as f64, 20.0);
+        }
         (layout.log_x, layout.log_y) = (self.x_scale == Scale::Log, self.y_scale == Scale::Log);
         if layout.log_y {
             // kuva leaves room for the labels that it would itself put on this range: five digits, the most of ours.
@@ -262,14 +344,14 @@ impl Panel {
 
 impl Series {
     fn label(&self) -> &str {
-        let (Self::Curve { label, .. } | Self::Level { label, .. }) = self;
+        let (Self::Curve { label, .. } | Self::Level { label, .. } | Self::Part { label, .. }) = self;
         label
     }
 
     fn points(&self) -> &[Point] {
         match self {
             Self::Curve { points, .. } => points,
-            Self::Level { .. } => &[],
+            Self::Level { .. } | Self::Part { .. } => &[],
         }
     }
 }
@@ -342,13 +424,13 @@ mod tests {
 
     fn panel(scale: Scale, series: Vec<Series>) -> Panel {
         let [title, x_label, y_label] = ["heading", "abscissa", "ordinate"].map(String::from);
-        Panel { title, x_label, y_label, x_scale: scale, y_scale: scale, series }
+        Panel { title, x_label, y_label, x_scale: scale, y_scale: scale, bars: Vec::new(), series }
     }
 
     /// The SVG, once the PNG is seen to be one.
     fn written(panels: &[Panel]) -> Result<String> {
         let folder = tempfile::tempdir()?;
-        write("a title", panels, &folder.path().join("v0.1"))?;
+        write("a title", panels, 2, &folder.path().join("v0.1"))?;
         assert!(std::fs::read(folder.path().join("v0.1.png"))?.starts_with(b"\x89PNG"));
         Ok(std::fs::read_to_string(folder.path().join("v0.1.svg"))?)
     }
@@ -380,6 +462,24 @@ mod tests {
         // Two of the points and the legend's sample.
         assert_eq!(svg.matches("<circle").count(), 3);
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
+        Ok(())
+    }
+
+    #[test]
+    fn bars_are_named_and_stacked() -> Result<()> {
+        let part = |label: &str, lengths: &[f64]| Series::Part { label: label.to_string(), lengths: lengths.to_vec() };
+        let parts = vec![part("u", &[1.0, 2.0]), part("v", &[3.0, 0.5])];
+        let mut bars = panel(Scale::Linear, parts);
+        bars.bars = ["upper", "lower"].map(String::from).to_vec();
+        assert_eq!((bars.x_range().0, bars.parts(0).sum::<f64>()), (0.0, 4.0));
+        let svg =
+            written(&[bars, panel(Scale::Log, vec![curve("first", &[1.0, 2.0])]), panel(Scale::Log, Vec::new())])?;
+        for text in ["upper", "lower", "u", "v", "first"] {
+            assert_eq!(svg.matches(&format!(">{text}</text>")).count(), 1, "{text}");
+        }
+        // Two parts in two bars; the legend's samples are lines.
+        let filled = |colour| svg.matches("<rect").count().min(svg.matches(colour).count());
+        assert!(filled(COLOURS[0]) >= 2 && filled(COLOURS[1]) >= 2);
         Ok(())
     }
 

@@ -1,11 +1,11 @@
 //! Where a measurement was made.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fs::read_to_string;
 use std::process::Command;
 
 /// Machine and revision of a row.
-#[derive(Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Host {
     cpu: String,
     threads: usize,
@@ -24,11 +24,19 @@ impl Host {
             output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
         };
         let revision = git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".to_string());
-        let dirty = git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|changes| !changes.is_empty());
+        // Rows, and the pages and pictures made of them, change while a campaign runs.
+        let measured = ["--", ":(top)", ":(top,exclude)benches/results", ":(top,exclude)docs"];
+        let status = git(&[&["status", "--porcelain", "--untracked-files=no"], &measured[..]].concat());
+        let dirty = status.is_some_and(|changes| !changes.is_empty());
         Host {
             cpu: cpu.unwrap_or_else(|| std::env::consts::ARCH.to_string()),
             threads,
             revision: if dirty { format!("{revision}+changes") } else { revision },
         }
+    }
+
+    /// In words.
+    pub fn place(&self) -> String {
+        format!("{} threads of {}, revision {}", self.threads, self.cpu, self.revision)
     }
 }

@@ -1,11 +1,15 @@
 //! Benchmarks: each prints a table and can append a JSON line with host and revision.
 
 mod certified_run;
+mod comparison;
 mod condition_sweep;
+mod contender;
 mod exact_iteration;
 mod figure;
 mod host;
 mod penalty_sweep;
+mod report;
+mod row;
 
 use clap::{Parser, Subcommand};
 
@@ -20,10 +24,14 @@ struct Cli {
 enum Bench {
     /// One training run to a certified gap, as a row.
     CertifiedRun(certified_run::Args),
+    /// All contenders on one problem, from several seeds, as rows with their traces.
+    Comparison(comparison::Args),
     /// Condition numbers of the u-update under every preconditioner, and what its solves then cost.
     ConditionSweep(condition_sweep::Args),
     /// Set-up and one exact iteration, stage by stage, against the operation count.
     ExactIteration(exact_iteration::Args),
+    /// Figures and tables of a comparison, from its rows.
+    Figures(report::Args),
     /// Iterations to a certified gap for multiples of the starting rho: is the default near the best?
     PenaltySweep(penalty_sweep::Args),
 }
@@ -34,8 +42,10 @@ fn main() -> anyhow::Result<()> {
     }
     match Cli::parse().bench {
         Bench::CertifiedRun(args) => certified_run::run(&args),
+        Bench::Comparison(args) => comparison::run(&args),
         Bench::ConditionSweep(args) => condition_sweep::run(&args),
         Bench::ExactIteration(args) => exact_iteration::run(&args),
+        Bench::Figures(args) => report::run(&args),
         Bench::PenaltySweep(args) => penalty_sweep::run(&args),
     }
 }

@@ -1,8 +1,9 @@
-//! Chores of the workspace: `cargo xtask tidy`, `cargo xtask ci`, `cargo xtask condition-sweep`.
+//! Chores of the workspace: `cargo xtask tidy`, `cargo xtask ci`, `cargo xtask report`, and benchmarks by their names.
 
 mod bench;
 mod ci;
 mod cuda;
+mod report;
 mod rust;
 mod tidy;
 mod tree;
@@ -36,6 +37,23 @@ enum Command {
     BuildCuda(cuda::Args),
     /// Build the libraries that stand in for a GPU in the tests, and say how to use them.
     CudaStandIn,
+    /// All contenders on one problem, as rows. Takes the arguments of `cvx-bench comparison`; see its --help.
+    #[command(disable_help_flag = true)]
+    Comparison {
+        /// Passed on.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Figures 1, 3 and 4 and Table 1 from the rows of a comparison (`--only figure4`). Takes the arguments of
+    /// `cvx-bench figures`; see its --help.
+    #[command(disable_help_flag = true)]
+    Figures {
+        /// Passed on.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Measure and draw every figure and table of the original: the condition sweep, the comparison, and the page.
+    Report(report::Args),
     /// Run everything that a change has to pass.
     Ci,
 }
@@ -61,6 +79,9 @@ fn run(command: Command) -> Result<ExitCode> {
             println!("export LD_LIBRARY_PATH={}", folder.display());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Comparison { arguments } => bench::run(&root, "comparison", &arguments),
+        Command::Figures { arguments } => bench::run(&root, "figures", &arguments),
+        Command::Report(args) => report::run(&root, &args),
         Command::Ci => ci::run(&root),
     }
 }

@@ -34,7 +34,7 @@ mod operator;
 mod shape;
 mod stop;
 
-pub use backend::{Backend, Half, MemoryInfo, Shape, SlackNorms, Transpose};
+pub use backend::{AdamStep, Backend, Half, MemoryInfo, Shape, SlackNorms, Transpose};
 pub use cpu::{Cpu, CpuMatrix, CpuScalar, SymmetricEigen, ThreadPool, symmetric_eigen};
 #[cfg(feature = "cuda")]
 pub use cuda::{Cuda, CudaMask, CudaMatrix};

@@ -61,8 +61,36 @@ impl ReluNetwork {
         let squares = |matrix: &HostMatrix| matrix.values().iter().map(|w| w * w).sum::<f64>();
         0.5 * beta * (squares(&self.w1) + squares(&self.w2))
     }
+
+    /// beta sum_j ||w1_j|| ||w2_j||: the least weight decay of a network that predicts the same, each neuron (c w1_j, w2_j / c)
+    /// balanced by its own c > 0. It equals [`weight_decay`](Self::weight_decay) where the two norms of every neuron do.
+    pub fn balanced_weight_decay(&self, beta: f64) -> f64 {
+        let second = |neuron| (0..self.w2.cols()).map(|c| self.w2[(neuron, c)].powi(2)).sum::<f64>().sqrt();
+        beta * (0..self.n_neurons()).map(|neuron| norm(self.w1.col(neuron)) * second(neuron)).sum::<f64>()
+    }
 }
 
 pub(crate) fn norm(x: &[f64]) -> f64 {
     x.iter().map(|x| x * x).sum::<f64>().sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_relative_eq;
+
+    #[test]
+    fn balanced_weight_decay_is_the_least_over_rescaled_neurons() {
+        let v = HostMatrix::from_vec(2, 4, vec![3.0, 4.0, 0.0, 0.0, -1.0, 0.5, 0.2, 0.1]);
+        let network = ReluNetwork::from_blocks(&v, 2, 1);
+        let least = network.balanced_weight_decay(0.7);
+        assert_relative_eq!(least, network.weight_decay(0.7), max_relative = 1e-14);
+        for factor in [0.5, 2.0] {
+            let mut rescaled = network.clone();
+            rescaled.w1.values_mut().iter_mut().for_each(|w| *w *= factor);
+            rescaled.w2.values_mut().iter_mut().for_each(|w| *w /= factor);
+            assert_relative_eq!(rescaled.balanced_weight_decay(0.7), least, max_relative = 1e-14);
+            assert!(rescaled.weight_decay(0.7) > 1.1 * least);
+        }
+    }
 }

@@ -6,9 +6,22 @@ use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::triangular_solve::{solve_lower_triangular_in_place, solve_upper_triangular_in_place};
 use faer::{Accum, MatMut, MatRef, Par};
+use std::ops::{Add, Div, Mul, Sub};
 
 /// A storage precision of the CPU back end: `f32` or `f64`.
-pub trait CpuScalar: Copy + Send + Sync + PartialEq + PartialOrd + std::fmt::Debug + 'static {
+pub trait CpuScalar:
+    Copy
+    + Send
+    + Sync
+    + PartialEq
+    + PartialOrd
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + std::fmt::Debug
+    + 'static
+{
     /// `f32` or `f64`.
     const NAME: &'static str;
     #[doc(hidden)]
@@ -17,6 +30,8 @@ pub trait CpuScalar: Copy + Send + Sync + PartialEq + PartialOrd + std::fmt::Deb
     fn to_f64(self) -> f64;
     #[doc(hidden)]
     fn from_f64(value: f64) -> Self;
+    #[doc(hidden)]
+    fn sqrt(self) -> Self;
     /// `c = alpha a b`, added to `c` where `accumulate`.
     #[doc(hidden)]
     fn gemm(c: MatMut<'_, Self>, accumulate: bool, a: MatRef<'_, Self>, b: MatRef<'_, Self>, alpha: f64);
@@ -47,6 +62,10 @@ macro_rules! cpu_scalar {
             #[inline(always)]
             fn from_f64(value: f64) -> Self {
                 value as $scalar
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                <$scalar>::sqrt(self)
             }
             fn gemm(c: MatMut<'_, Self>, accumulate: bool, a: MatRef<'_, Self>, b: MatRef<'_, Self>, alpha: f64) {
                 let accum = if accumulate { Accum::Add } else { Accum::Replace };

@@ -114,3 +114,16 @@ pub(super) fn write_part<T: CpuScalar>(
     out.values[part].copy_from_slice(&source.values);
     Ok(())
 }
+
+pub(super) fn gather_columns<T: CpuScalar>(
+    source: &CpuMatrix<T>,
+    indices: &[usize],
+    out: &mut CpuMatrix<T>,
+) -> Result<(), LinalgError> {
+    expect_shape("gather_columns", "out", out, (source.rows, indices.len()))?;
+    if let Some(index) = indices.iter().find(|&&index| index >= source.cols) {
+        return Err(LinalgError::shape("gather_columns", format!("column {index} of {}", source.cols)));
+    }
+    tiles::for_each_column(source.rows, &mut out.values, |j, column| column.copy_from_slice(source.col(indices[j])));
+    Ok(())
+}

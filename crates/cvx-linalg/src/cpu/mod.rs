@@ -5,6 +5,7 @@
 
 mod blas;
 mod cholesky;
+mod descent;
 mod eigen;
 mod kernel;
 mod masks;
@@ -20,7 +21,7 @@ pub use pool::ThreadPool;
 
 use std::marker::PhantomData;
 
-use crate::backend::{Backend, Half, MemoryInfo, SlackNorms, Transpose};
+use crate::backend::{AdamStep, Backend, Half, MemoryInfo, SlackNorms, Transpose};
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
 use crate::mask::BitMask;
@@ -107,6 +108,14 @@ macro_rules! cpu_backend {
                 first: usize,
             ) -> Result<(), LinalgError> {
                 matrix::write_part(source, out, first)
+            }
+            fn gather_columns(
+                &self,
+                source: &Self::Matrix,
+                indices: &[usize],
+                out: &mut Self::Matrix,
+            ) -> Result<(), LinalgError> {
+                matrix::gather_columns(source, indices, out)
             }
             fn widen(&self, source: &Self::Matrix, out: &mut CpuMatrix<f64>) -> Result<(), LinalgError> {
                 matrix::convert("widen", source, out)
@@ -224,6 +233,19 @@ macro_rules! cpu_backend {
                 out: &mut Self::Matrix,
             ) -> Result<(), LinalgError> {
                 prox::group_soft_threshold(x, threshold, out)
+            }
+            fn gate(&self, z: &Self::Matrix, g: &mut Self::Matrix) -> Result<(), LinalgError> {
+                descent::gate(z, g)
+            }
+            fn adam_step(
+                &self,
+                step: &AdamStep,
+                gradient: &Self::Matrix,
+                m: &mut Self::Matrix,
+                v: &mut Self::Matrix,
+                w: &mut Self::Matrix,
+            ) -> Result<(), LinalgError> {
+                descent::adam_step(step, gradient, m, v, w)
             }
             fn slack_step(
                 &self,

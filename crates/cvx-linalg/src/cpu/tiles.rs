@@ -24,6 +24,24 @@ pub(super) fn for_each_column<T: Send>(rows: usize, values: &mut [T], f: impl Fn
     }
 }
 
+/// [`for_each_column`] over three matrices of one shape at once.
+pub(super) fn for_each_column_of_three<T: Send>(
+    rows: usize,
+    [a, b, c]: [&mut [T]; 3],
+    f: impl Fn(usize, [&mut [T]; 3]) + Sync,
+) {
+    if rows == 0 {
+        return;
+    }
+    if a.len() <= SEQUENTIAL {
+        let columns = a.chunks_exact_mut(rows).zip(b.chunks_exact_mut(rows)).zip(c.chunks_exact_mut(rows));
+        columns.enumerate().for_each(|(j, ((a, b), c))| f(j, [a, b, c]));
+    } else {
+        let (a, b, c) = (a.par_chunks_exact_mut(rows), b.par_chunks_exact_mut(rows), c.par_chunks_exact_mut(rows));
+        a.zip(b).zip(c).enumerate().for_each(|(j, ((a, b), c))| f(j, [a, b, c]));
+    }
+}
+
 /// Sums `f(j)` over `0..count`, in runs whose bounds depend on `count` alone; `work` is the number of entries read.
 pub(super) fn sum<const K: usize>(count: usize, work: usize, f: impl Fn(usize) -> [f64; K] + Sync) -> [f64; K] {
     let mut partials = [[0.0; K]; PARTIALS];

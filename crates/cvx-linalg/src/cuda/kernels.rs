@@ -37,6 +37,7 @@ kernels! {
     Scale "scale", Axpby "axpby", Hadamard "hadamard", DotPartials "dot_partials", SumPartials "sum_partials",
     ColumnNorms "column_norms", ScaleColumns "scale_columns", ShiftDiagonal "shift_diagonal",
     CopyLower "copy_lower", Identity "identity", ShiftedLower "shifted_lower",
+    GatherColumns "gather_columns", Gate "gate", AdamStep "adam_step",
     MaskedRowSum "masked_row_sum", MaskedBroadcast "masked_broadcast", SignFlip "sign_flip", AddPairs "add_pairs",
     Coactivate "coactivate",
     PositivePart "positive_part", GroupSoftThreshold "group_soft_threshold", SlackStep "slack_step",

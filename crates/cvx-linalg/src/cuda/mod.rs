@@ -6,6 +6,7 @@
 
 mod blas;
 mod cholesky;
+mod descent;
 mod device;
 mod kernels;
 mod masks;
@@ -16,7 +17,7 @@ mod scalar;
 pub use masks::CudaMask;
 pub use matrix::CudaMatrix;
 
-use crate::backend::{Backend, Half, MemoryInfo, SlackNorms, Transpose};
+use crate::backend::{AdamStep, Backend, Half, MemoryInfo, SlackNorms, Transpose};
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
 use crate::mask::BitMask;
@@ -116,6 +117,14 @@ impl<T: CudaScalar> Backend for Cuda<T> {
     }
     fn write_part(&self, source: &CudaMatrix<T>, out: &mut CudaMatrix<T>, first: usize) -> Result<(), LinalgError> {
         matrix::write_part(self, source, out, first)
+    }
+    fn gather_columns(
+        &self,
+        source: &CudaMatrix<T>,
+        indices: &[usize],
+        out: &mut CudaMatrix<T>,
+    ) -> Result<(), LinalgError> {
+        descent::gather_columns(self, source, indices, out)
     }
     fn widen(&self, source: &CudaMatrix<T>, out: &mut CudaMatrix<f64>) -> Result<(), LinalgError> {
         matrix::convert(self, Kernel::Widen, source, out)
@@ -231,6 +240,19 @@ impl<T: CudaScalar> Backend for Cuda<T> {
         out: &mut CudaMatrix<T>,
     ) -> Result<(), LinalgError> {
         prox::group_soft_threshold(self, x, threshold, out)
+    }
+    fn gate(&self, z: &CudaMatrix<T>, g: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
+        descent::gate(self, z, g)
+    }
+    fn adam_step(
+        &self,
+        step: &AdamStep,
+        gradient: &CudaMatrix<T>,
+        m: &mut CudaMatrix<T>,
+        v: &mut CudaMatrix<T>,
+        w: &mut CudaMatrix<T>,
+    ) -> Result<(), LinalgError> {
+        descent::adam_step(self, step, gradient, m, v, w)
     }
     fn slack_step(
         &self,

@@ -1,0 +1,125 @@
+//! Who competes, and on what: all solvers of the convex programme, the original's iteration, and Adam.
+
+mod adam;
+mod back_propagation;
+mod convex;
+mod judge;
+mod stopwatch;
+
+pub use adam::{Adam, Initialisation};
+pub use convex::Convex;
+
+use crate::host::Host;
+use crate::row::{Goal, Outcome, Row};
+use anyhow::Result;
+use cvx_model::{DataSplit, Dataset};
+
+/// What every contender is given.
+#[derive(Clone)]
+pub struct Problem<'a> {
+    /// Name of the data.
+    pub data: &'a str,
+    /// Training samples.
+    pub train: &'a Dataset,
+    /// Test samples.
+    pub test: Option<&'a Dataset>,
+    /// What ends a run.
+    pub goal: Goal,
+    /// Weight of the regulariser.
+    pub beta: f64,
+    /// Certified gap that ends a run of the convex programme.
+    pub gap: f64,
+    /// Number of patterns.
+    pub patterns: usize,
+    /// Seconds after which a run ends.
+    pub time_limit: f64,
+    /// ADMM iterations after which a run ends.
+    pub max_iterations: usize,
+    /// Store in f64.
+    pub double: bool,
+    /// Threads; 0 takes one per core.
+    pub threads: usize,
+    /// Of gates and sketches, or of first weights and batches.
+    pub seed: u64,
+}
+
+/// One who competes.
+#[derive(Clone, Debug)]
+pub enum Contender {
+    /// A solver of the convex programme.
+    Convex(Convex),
+    /// Adam on the non-convex objective.
+    Adam(Adam),
+}
+
+impl<'a> Problem<'a> {
+    /// The original's task on these data.
+    pub fn new(data: &'a str, split: &'a DataSplit, seed: u64) -> Self {
+        Problem {
+            data,
+            train: &split.train,
+            test: split.test.as_ref(),
+            goal: Goal::Accuracy,
+            beta: 1e-3,
+            gap: 1e-3,
+            patterns: 50,
+            time_limit: 185.9,
+            max_iterations: 2000,
+            double: false,
+            threads: 0,
+            seed,
+        }
+    }
+}
+
+impl Contender {
+    /// Name in figures and tables.
+    pub fn name(&self) -> String {
+        match self {
+            Contender::Convex(convex) => convex.name(),
+            Contender::Adam(adam) => format!("Adam {}", adam.learning_rate),
+        }
+    }
+
+    /// Runs, and makes a row of it however it ends: what fails is seen.
+    pub fn run(&self, problem: &Problem, threads: usize) -> Row {
+        let (outcome, width, learning_rate) = match self {
+            Contender::Convex(convex) => (convex.run(problem), 2 * problem.patterns, None),
+            Contender::Adam(adam) => (adam.run(problem), adam.width, Some(adam.learning_rate)),
+        };
+        Row {
+            bench: "comparison".to_string(),
+            host: Host::new(threads),
+            contender: self.name(),
+            goal: problem.goal,
+            seed: problem.seed,
+            // The last component says which data; where they lie is the machine's business.
+            data: problem.data.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_string(),
+            n_samples: problem.train.n_samples(),
+            n_test: problem.test.map_or(0, Dataset::n_samples),
+            n_features: problem.train.n_features() + 1,
+            width,
+            beta: problem.beta,
+            device: "cpu".to_string(),
+            precision: if problem.double { "f64" } else { "f32" }.to_string(),
+            learning_rate,
+            outcome: outcome.unwrap_or_else(failed),
+        }
+    }
+
+    /// A short run on few samples: code and memory are then warm.
+    pub fn warm_up(&self, problem: &Problem) -> Result<()> {
+        let train = problem.train.clone().limit(problem.train.n_samples().min(128))?;
+        let few = Problem { train: &train, max_iterations: 2, time_limit: 1.0, ..problem.clone() };
+        // Whether it can be run at all is for the run to say.
+        let _ = match self {
+            Contender::Convex(convex) => convex.run(&few),
+            Contender::Adam(adam) => Adam { epochs: 2, ..adam.clone() }.run(&few),
+        };
+        Ok(())
+    }
+}
+
+fn failed(error: anyhow::Error) -> Outcome {
+    Outcome { status: "Failed".to_string(), error: Some(format!("{error:#}")), ..Outcome::default() }
+}
