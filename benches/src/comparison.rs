@@ -1,6 +1,7 @@
 //! All contenders on one problem, from several seeds: a row for each run, with its whole trace.
 
 use crate::contender::{Adam, Contender, Convex, Initialisation, Problem};
+use crate::place::Place;
 use crate::row::{Goal, Row, append};
 use anyhow::{Result, ensure};
 use comfy_table::{Table, presets};
@@ -65,6 +66,9 @@ pub struct Args {
     /// Store in f64.
     #[arg(long)]
     f64: bool,
+    /// Where: cpu, cuda or cuda:I.
+    #[arg(long, default_value = "cpu")]
+    device: String,
     /// Threads; 0 takes one per core.
     #[arg(long, default_value_t = 0)]
     threads: usize,
@@ -108,6 +112,7 @@ pub fn run(args: &Args) -> Result<()> {
         split.train = split.train.limit(limit)?;
     }
     let contenders = args.contenders()?;
+    let place = Place::named(&args.device)?;
     let threads = ThreadPool::new(args.threads)?.threads();
     for &goal in &args.goals {
         let mut rows = Vec::new();
@@ -121,6 +126,7 @@ pub fn run(args: &Args) -> Result<()> {
                     time_limit: args.time_limit,
                     max_iterations: args.max_iterations,
                     double: args.f64,
+                    place: place.clone(),
                     threads: args.threads,
                     ..Problem::new(&args.data, &split, seed)
                 };

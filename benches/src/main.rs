@@ -6,8 +6,10 @@ mod condition_sweep;
 mod contender;
 mod exact_iteration;
 mod figure;
+mod gpu;
 mod host;
 mod penalty_sweep;
+mod place;
 mod report;
 mod row;
 
@@ -32,6 +34,8 @@ enum Bench {
     ExactIteration(exact_iteration::Args),
     /// Figures and tables of a comparison, from its rows.
     Figures(report::Args),
+    /// The processor against a GPU: the original's task, a sweep of sizes, every solver.
+    Gpu(gpu::Args),
     /// Iterations to a certified gap for multiples of the starting rho: is the default near the best?
     PenaltySweep(penalty_sweep::Args),
 }
@@ -46,6 +50,7 @@ fn main() -> anyhow::Result<()> {
         Bench::ConditionSweep(args) => condition_sweep::run(&args),
         Bench::ExactIteration(args) => exact_iteration::run(&args),
         Bench::Figures(args) => report::run(&args),
+        Bench::Gpu(args) => gpu::run(&args),
         Bench::PenaltySweep(args) => penalty_sweep::run(&args),
     }
 }

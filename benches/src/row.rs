@@ -50,6 +50,9 @@ pub struct Row {
     pub beta: f64,
     /// Where it ran.
     pub device: String,
+    /// The device for people, with the name of a card.
+    #[serde(default)]
+    pub device_name: String,
     /// How matrices were stored.
     pub precision: String,
     /// Of Adam.
@@ -210,6 +213,7 @@ pub fn example(contender: &str, goal: Goal, seed: u64, seconds: f64) -> Row {
         width: 4,
         beta: 0.5,
         device: "cpu".to_string(),
+        device_name: "cpu".to_string(),
         precision: "f32".to_string(),
         learning_rate: contender.strip_prefix("Adam ").and_then(|rate| rate.parse().ok()),
         outcome: Outcome {

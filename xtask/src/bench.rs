@@ -5,12 +5,13 @@ use std::env;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-/// Runs one of cvx-bench's benchmarks, built for release, where the user stands.
-pub fn run(root: &Path, name: &str, arguments: &[String]) -> Result<ExitCode> {
+/// Runs one of cvx-bench's benchmarks, built for release with these features, where the user stands.
+pub fn run(root: &Path, name: &str, arguments: &[String], features: &[&str]) -> Result<ExitCode> {
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(program)
         .args(["run", "--release", "--locked", "--quiet", "--package", "cvx-bench", "--manifest-path"])
         .arg(root.join("Cargo.toml"))
+        .args(["--features", &features.join(",")])
         .args(["--", name])
         .args(arguments)
         .status()

@@ -28,34 +28,34 @@ enum Command {
     /// Condition numbers of the u-update under every preconditioner, with the steps and the time that they cost: rows and
     /// pictures. Takes the arguments of `cvx-bench condition-sweep`; see its --help.
     #[command(disable_help_flag = true)]
-    ConditionSweep {
-        /// Passed on.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
+    ConditionSweep(Passed),
+    /// The processor against a GPU: the original's task, a sweep of sizes, every solver; rows, a table, figures 3 and 4. Takes
+    /// the arguments of `cvx-bench gpu`; see its --help.
+    #[command(disable_help_flag = true)]
+    BenchGpu(Passed),
     /// Compile the CUDA kernels to the PTX that the program carries, or check it.
     BuildCuda(cuda::Args),
     /// Build the libraries that stand in for a GPU in the tests, and say how to use them.
     CudaStandIn,
     /// All contenders on one problem, as rows. Takes the arguments of `cvx-bench comparison`; see its --help.
     #[command(disable_help_flag = true)]
-    Comparison {
-        /// Passed on.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
+    Comparison(Passed),
     /// Figures 1, 3 and 4 and Table 1 from the rows of a comparison (`--only figure4`). Takes the arguments of
     /// `cvx-bench figures`; see its --help.
     #[command(disable_help_flag = true)]
-    Figures {
-        /// Passed on.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
+    Figures(Passed),
     /// Measure and draw every figure and table of the original: the condition sweep, the comparison, and the page.
     Report(report::Args),
     /// Run everything that a change has to pass.
     Ci,
+}
+
+/// Arguments for another program.
+#[derive(clap::Args)]
+struct Passed {
+    /// Passed on.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
 }
 
 fn main() -> ExitCode {
@@ -72,15 +72,16 @@ fn run(command: Command) -> Result<ExitCode> {
     let root = root()?;
     match command {
         Command::Tidy => tidy::run(&root),
-        Command::ConditionSweep { arguments } => bench::run(&root, "condition-sweep", &arguments),
+        Command::ConditionSweep(Passed { arguments }) => bench::run(&root, "condition-sweep", &arguments, &[]),
+        Command::BenchGpu(Passed { arguments }) => bench::run(&root, "gpu", &arguments, &["cuda"]),
         Command::BuildCuda(args) => cuda::build(&root, &args),
         Command::CudaStandIn => {
             let folder = cuda::stand_in::build(&root)?.context("it takes g++ and x86-64")?;
             println!("export LD_LIBRARY_PATH={}", folder.display());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Comparison { arguments } => bench::run(&root, "comparison", &arguments),
-        Command::Figures { arguments } => bench::run(&root, "figures", &arguments),
+        Command::Comparison(Passed { arguments }) => bench::run(&root, "comparison", &arguments, &[]),
+        Command::Figures(Passed { arguments }) => bench::run(&root, "figures", &arguments, &[]),
         Command::Report(args) => report::run(&root, &args),
         Command::Ci => ci::run(&root),
     }

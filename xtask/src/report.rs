@@ -101,6 +101,6 @@ fn measure(root: &Path, args: &Args, places: &Places) -> Result<()> {
 
 fn step<S: AsRef<str>>(root: &Path, name: &str, arguments: &[S]) -> Result<()> {
     let arguments: Vec<String> = arguments.iter().map(|argument| argument.as_ref().to_string()).collect();
-    ensure!(bench::run(root, name, &arguments)? == ExitCode::SUCCESS, "cvx-bench {name} failed");
+    ensure!(bench::run(root, name, &arguments, &[])? == ExitCode::SUCCESS, "cvx-bench {name} failed");
     Ok(())
 }

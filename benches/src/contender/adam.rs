@@ -66,9 +66,15 @@ impl Adam {
         ensure!(self.width > 0 && self.batch > 0, "Adam needs a neuron and a sample to a step");
         ensure!(self.evaluate_every != Some(0), "Adam is evaluated every step or less often");
         let pool = ThreadPool::new(problem.threads)?;
-        let (outcome, _) = pool.run(|| match problem.double {
-            true => self.train(&Cpu::<f64>::new(), problem),
-            false => self.train(&Cpu::<f32>::new(), problem),
+        let (outcome, _) = pool.run(|| {
+            #[cfg(feature = "cuda")]
+            if let Some(cuda) = problem.place.cuda() {
+                return if problem.double { self.train(&cuda.wide(), problem) } else { self.train(cuda, problem) };
+            }
+            match problem.double {
+                true => self.train(&Cpu::<f64>::new(), problem),
+                false => self.train(&Cpu::<f32>::new(), problem),
+            }
         })?;
         Ok(outcome)
     }

@@ -4,8 +4,7 @@ use super::Problem;
 use crate::row::{Goal, Outcome, Phase, TARGET_ACCURACY, TracePoint, finite, thinned};
 use anyhow::Result;
 use cvx_admm::{
-    Beta, Device, Flow, Iteration, Observer, Precision, Settings, SolverChoice, SolverKind, StopToken, train_with,
-    verify,
+    Beta, Flow, Iteration, Observer, Precision, Settings, SolverChoice, SolverKind, StopToken, train_with, verify,
 };
 
 /// A solver with its settings.
@@ -44,7 +43,7 @@ impl Convex {
             gap: problem.gap,
             solver: SolverChoice::Kind(self.solver),
             original_solvers: self.original,
-            device: Device::Cpu,
+            device: problem.place.device(),
             precision: if problem.double { Precision::F64 } else { Precision::F32 },
             threads: problem.threads,
             time_limit: Some(problem.time_limit),

@@ -10,6 +10,7 @@ pub use adam::{Adam, Initialisation};
 pub use convex::Convex;
 
 use crate::host::Host;
+use crate::place::Place;
 use crate::row::{Goal, Outcome, Row};
 use anyhow::Result;
 use cvx_model::{DataSplit, Dataset};
@@ -37,6 +38,8 @@ pub struct Problem<'a> {
     pub max_iterations: usize,
     /// Store in f64.
     pub double: bool,
+    /// Where it runs.
+    pub place: Place,
     /// Threads; 0 takes one per core.
     pub threads: usize,
     /// Of gates and sketches, or of first weights and batches.
@@ -66,6 +69,7 @@ impl<'a> Problem<'a> {
             time_limit: 185.9,
             max_iterations: 2000,
             double: false,
+            place: Place::processor(),
             threads: 0,
             seed,
         }
@@ -100,7 +104,8 @@ impl Contender {
             n_features: problem.train.n_features() + 1,
             width,
             beta: problem.beta,
-            device: "cpu".to_string(),
+            device: problem.place.name().to_string(),
+            device_name: problem.place.description(),
             precision: if problem.double { "f64" } else { "f32" }.to_string(),
             learning_rate,
             outcome: outcome.unwrap_or_else(failed),

@@ -42,6 +42,11 @@ enum Item {
     Table1,
 }
 
+/// Figures 3 and 4 alone, from rows in `from` into the folder `out`.
+pub fn breakdown_and_objective(from: PathBuf, out: PathBuf) -> Result<()> {
+    run(&Args { from, out, page: None, only: vec![Item::Figure3, Item::Figure4] })
+}
+
 /// Reads, draws, writes.
 pub fn run(args: &Args) -> Result<()> {
     let field = Field::new(row::read(&args.from)?);

@@ -49,6 +49,9 @@ impl Device {
             let detail = format!("{name} has compute capability {major}.{minor}, and {least}.0 is needed");
             return Err(not_started(ordinal, detail));
         }
+        let mut version = 0;
+        // SAFETY: the version is written before the call returns.
+        unsafe { driver::sys::cuDriverGetVersion(&mut version) }.result().map_err(failed)?;
         // SAFETY: everything runs on one stream, in order, so nothing is waited for by events.
         unsafe { context.disable_event_tracking() };
         keep_freed_memory(&context).map_err(failed)?;
@@ -64,7 +67,7 @@ impl Device {
                 .map(|name| function(&name))
                 .collect::<Result<_, _>>()?,
             stream,
-            description: format!("cuda:{ordinal} ({name})"),
+            description: format!("cuda:{ordinal} ({name}, driver for CUDA {}.{})", version / 1000, version % 1000 / 10),
         })
     }
 
