@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Everything that only a GPU can confirm, in one call.
+#
+#   scripts/measure-gpu.sh build KIT         here: builds the programs and puts them into the folder KIT
+#   scripts/measure-gpu.sh run KIT DATA OUT  on the machine with the GPU, which needs neither cargo nor a toolkit: the tests of the
+#                                            back end, compute-sanitizer where there is one, then the measurements on DATA;
+#                                            logs, JSON lines and figures go to the folder OUT
+#
+# The CUDA 13 libraries have to be on the loader's path; those of the Python wheels are found by themselves.
+set -euo pipefail
+
+build() {
+    local kit=$1 root test
+    root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+    mkdir -p "$kit"
+    kit=$(cd "$kit" && pwd)
+    cd "$root"
+    cargo build --release --locked -p cvx-cli -p cvx-bench --features cvx-cli/cuda,cvx-bench/cuda
+    cp target/release/cvx target/release/cvx-bench "$kit"
+    for test in cvx-linalg cvx-admm; do
+        # cargo says where it put the test on a line of its own.
+        cp "$(cargo test --no-run --locked -p "$test" --features cuda --test cuda 2>&1 |
+            sed -n 's/.*Executable.*(\(.*\)).*/\1/p')" "$kit/test-$test"
+    done
+    cp "${BASH_SOURCE[0]}" "$kit/measure-gpu.sh"
+    git rev-parse HEAD >"$kit/revision"
+    echo "$kit: $(du -sh "$kit" | cut -f1)"
+}
+
+run() {
+    local kit data=$2 out=$3 failed=0 wheels test
+    kit=$(cd "$1" && pwd)
+    mkdir -p "$out"
+    wheels=$(python3 -c 'import glob, site; print(":".join(glob.glob(site.getsitepackages()[0] + "/nvidia/*/lib")))' 2>/dev/null || true)
+    export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:-}:$wheels" CVX_REQUIRE_CUDA=1
+    nvidia-smi >"$out/nvidia-smi.txt" 2>&1 || true
+    cp "$kit/revision" "$out"
+
+    for test in cvx-linalg cvx-admm; do
+        step "$out" "$test" "$kit/test-$test" || failed=1
+    done
+    if command -v compute-sanitizer >/dev/null; then
+        for tool in memcheck racecheck initcheck; do
+            step "$out" "sanitizer-$tool" compute-sanitizer --tool "$tool" --error-exitcode 1 "$kit/test-cvx-linalg" cuda_f32 || failed=1
+        done
+    else
+        echo "compute-sanitizer is not here: not run" | tee "$out/sanitizer.log"
+    fi
+    step "$out" train "$kit/cvx" train --data "$data" --patterns 50 --beta 10 --gap 1e-3 --device cuda --json "$out/train.json" || failed=1
+    step "$out" bench-gpu "$kit/cvx-bench" gpu --require --data "$data" --repeats 3 --contenders "$CONTENDERS" \
+        --sizes "$SIZES" --json "$out/gpu.jsonl" --out "$out/figures" || failed=1
+    return "$failed"
+}
+
+# The quick ones: the others take minutes on the processor. `cvx-bench gpu` without --contenders runs all.
+CONTENDERS=${CONTENDERS:-cholesky,gram-pcg,gram-nystrom-pcg,rbcd (original),Adam 0.0001}
+SIZES=${SIZES:-2000x300x50,10000x300x50,2000x3000x50,2000x300x500}
+
+# Runs a command with its output in a file of its own.
+step() {
+    local out=$1 name=$2
+    shift 2
+    echo "==> $name"
+    if "$@" >"$out/$name.log" 2>&1; then
+        tail -n 3 "$out/$name.log"
+    else
+        echo "FAILED: $name, see $out/$name.log"
+        tail -n 20 "$out/$name.log"
+        return 1
+    fi
+}
+
+case ${1:-} in
+build) build "${2:?the folder of the kit}" ;;
+run) run "${2:?the folder of the kit}" "${3:?the data}" "${4:?the folder for what comes out}" ;;
+*) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" && exit 2 ;;
+esac
