@@ -6,7 +6,7 @@ use crate::observer::Observer;
 use crate::settings::{Device, Precision, ValidSettings};
 use crate::train::{Host, Problem, Solution, WarmStart, run};
 #[cfg(feature = "cuda")]
-use cvx_linalg::{Backend, Cuda};
+use cvx_linalg::{Backend, Cuda, LinalgError};
 use cvx_linalg::{Cpu, StopToken, ThreadPool};
 
 /// Trains on the chosen device.
@@ -34,11 +34,10 @@ pub(crate) fn dispatch(
         #[cfg(feature = "cuda")]
         Device::Auto => {
             // The first GPU, if there is one that works; why one that is there does not is said.
-            if Cuda::<f32>::count().is_ok_and(|count| count > 0) {
-                match Cuda::<f32>::with_stop(0, stop.clone()) {
-                    Ok(cuda) => return pool.run(|| on_cuda(cuda, host, problem, settings, warm, clock, observer)),
-                    Err(error) => host.passed_over = Some(error.to_string()),
-                }
+            match Cuda::<f32>::with_stop(0, stop.clone()) {
+                Ok(cuda) => return pool.run(|| on_cuda(cuda, host, problem, settings, warm, clock, observer)),
+                Err(LinalgError::NoDriver | LinalgError::NoSuchDevice { .. }) => {}
+                Err(error) => host.passed_over = Some(error.to_string()),
             }
         }
         #[cfg(not(feature = "cuda"))]
