@@ -15,10 +15,23 @@ const PACKING: usize = 64 << 20;
 
 /// Bytes that `work` takes at its peak.
 fn peak(work: impl FnOnce()) -> usize {
-    let before = ALLOCATOR.current_usage();
+    let before = settled();
     ALLOCATOR.reset_peak_usage();
     work();
     ALLOCATOR.peak_usage() - before
+}
+
+/// What is in use once the threads of the run before have given back theirs, which they do after it has returned.
+fn settled() -> usize {
+    let mut usage = ALLOCATOR.current_usage();
+    let mut unchanged = 0;
+    while unchanged < 3 {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        let now = ALLOCATOR.current_usage();
+        unchanged = if now == usage { unchanged + 1 } else { 0 };
+        usage = now;
+    }
+    usage
 }
 
 /// One test: the allocator counts for the whole process.
