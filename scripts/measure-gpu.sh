@@ -18,11 +18,12 @@ build() {
     cargo build --release --locked -p cvx-cli -p cvx-bench --features cvx-cli/cuda,cvx-bench/cuda
     cp target/release/cvx target/release/cvx-bench "$kit"
     for test in cvx-linalg cvx-admm; do
-        # cargo says where it put the test on a line of its own.
+        cargo test --no-run --locked -p "$test" --features cuda --test cuda
+        # Asked again, cargo says on a line of its own where the test is.
         cp "$(cargo test --no-run --locked -p "$test" --features cuda --test cuda 2>&1 |
             sed -n 's/.*Executable.*(\(.*\)).*/\1/p')" "$kit/test-$test"
     done
-    cp "${BASH_SOURCE[0]}" "$kit/measure-gpu.sh"
+    cp scripts/measure-gpu.sh "$kit"
     git rev-parse HEAD >"$kit/revision"
     echo "$kit: $(du -sh "$kit" | cut -f1)"
 }
@@ -31,8 +32,8 @@ run() {
     local kit data=$2 out=$3 failed=0 wheels test
     kit=$(cd "$1" && pwd)
     mkdir -p "$out"
-    wheels=$(python3 -c 'import glob, site; print(":".join(glob.glob(site.getsitepackages()[0] + "/nvidia/*/lib")))' 2>/dev/null || true)
-    export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:-}:$wheels" CVX_REQUIRE_CUDA=1
+    wheels=$(python3 -c 'import glob, site; print(":".join(lib for folder in [*site.getsitepackages(), site.getusersitepackages()] for lib in glob.glob(folder + "/nvidia/*/lib")))' 2>/dev/null || true)
+    export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$wheels" CVX_REQUIRE_CUDA=1
     nvidia-smi >"$out/nvidia-smi.txt" 2>&1 || true
     cp "$kit/revision" "$out"
 
@@ -47,13 +48,17 @@ run() {
         echo "compute-sanitizer is not here: not run" | tee "$out/sanitizer.log"
     fi
     step "$out" train "$kit/cvx" train --data "$data" --patterns 50 --beta 10 --gap 1e-3 --device cuda --json "$out/train.json" || failed=1
-    step "$out" bench-gpu "$kit/cvx-bench" gpu --require --data "$data" --repeats 3 --contenders "$CONTENDERS" \
+    step "$out" bench-gpu "$kit/cvx-bench" gpu --require --data "$data" --repeats "$REPEATS" --time-limit "$TIME_LIMIT" \
+        --contenders "$CONTENDERS" \
         --sizes "$SIZES" --json "$out/gpu.jsonl" --out "$out/figures" || failed=1
     return "$failed"
 }
 
 # The quick ones: the others take minutes on the processor. `cvx-bench gpu` without --contenders runs all.
-CONTENDERS=${CONTENDERS:-cholesky,gram-pcg,gram-nystrom-pcg,rbcd (original),Adam 0.0001}
+CONTENDERS=${CONTENDERS:-cholesky,gram-pcg,Adam 0.0001}
+# Each runs for two goals, on the GPU and on the processor: with these limits, a quarter of an hour at most.
+REPEATS=${REPEATS:-2}
+TIME_LIMIT=${TIME_LIMIT:-60}
 SIZES=${SIZES:-2000x300x50,10000x300x50,2000x3000x50,2000x300x500}
 
 # Runs a command with its output in a file of its own.

@@ -131,7 +131,7 @@ pub fn run(args: &Args) -> Result<()> {
                     ..Problem::new(&args.data, &split, seed)
                 };
                 if index == 0 {
-                    contender.warm_up(&problem)?;
+                    contender.warm_up(&problem, 128)?;
                 }
                 let row = contender.run(&problem, threads);
                 append(&args.json, &row)?;

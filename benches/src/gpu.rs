@@ -173,7 +173,7 @@ fn compared(
         for (place, best) in places.iter().zip(&mut quickest) {
             let problem = Problem { place: place.clone(), ..problem.clone() };
             if repeat == 0 {
-                contender.warm_up(&problem)?;
+                contender.warm_up(&problem, if place.name() == "cpu" { 128 } else { usize::MAX })?;
             }
             let mut row = contender.run(&problem, threads);
             row.bench = "gpu".to_string();

@@ -12,10 +12,10 @@ impl Stopwatch {
     /// Runs `f` with the watch running, until the device is done.
     pub fn run<B: Backend, R>(&mut self, backend: &B, f: impl FnOnce() -> Result<R>) -> Result<R> {
         let begin = Instant::now();
-        let result = f();
+        let value = f()?;
         backend.synchronize()?;
         self.0 += begin.elapsed();
-        result
+        Ok(value)
     }
 
     /// Seconds so far.

@@ -35,7 +35,12 @@ pub(crate) fn dispatch(
         Device::Auto => {
             // The first GPU, if there is one that works; why one that is there does not is said.
             match Cuda::<f32>::with_stop(0, stop.clone()) {
-                Ok(cuda) => return pool.run(|| on_cuda(cuda, host, problem, settings, warm, clock, observer)),
+                Ok(cuda) => {
+                    match pool.run(|| on_cuda(cuda, host.clone(), problem, settings, warm, clock, &mut *observer)) {
+                        Err(error @ TrainError::Memory { .. }) => host.passed_over = Some(error.to_string()),
+                        ended => return ended,
+                    }
+                }
                 Err(LinalgError::NoDriver | LinalgError::NoSuchDevice { .. }) => {}
                 Err(error) => host.passed_over = Some(error.to_string()),
             }

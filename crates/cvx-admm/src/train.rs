@@ -18,7 +18,7 @@ use cvx_model::{
     Certificate, ConvexProgram, Dataset, FeatureKind, HeldOut, ModelError, Normalisation, PatternSet, ProgramError,
     ReluNetwork, RowScale, SystemOperator, Targets, Transform, accuracy, squared_loss,
 };
-use cvx_solvers::ProblemShape;
+use cvx_solvers::{ProblemShape, SolverKind};
 
 /// Iterates that a later run on the same samples and gates can begin with.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +95,7 @@ pub fn train_with(
 }
 
 /// What a run is to say of the machine around its device.
+#[derive(Clone)]
 pub(crate) struct Host {
     /// Threads of the CPU.
     pub threads: usize,
@@ -221,6 +222,10 @@ pub(crate) fn run<B: Backend>(
     };
     run.info.seconds.setup = run.clock.seconds();
     let status = run.solve(observer);
+    if status == Status::DeviceError {
+        // Closing takes memory too, and the factors are of no more use.
+        run.linear = SolverKind::Cg.build(&settings.solver_settings());
+    }
     // Where the device answers no more, what it said first is what counts.
     let failure = run.info.failure.clone();
     finish(run, status, summary, sigma, problem, precision.name()).map_err(|error| failure.map_or(error, Into::into))

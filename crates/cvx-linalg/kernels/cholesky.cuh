@@ -12,6 +12,18 @@ __device__ void copy_lower(u64 order, const T *source, u64 source_stride, T *out
     }
 }
 
+// Puts the number of the first diagonal entry that no factor has (counted from 1; NaN or not positive) into info, unless something
+// stands there: a factorisation may pass over NaN. One block.
+template <typename T> __device__ void check_pivots(u64 order, const T *factor, int *info) {
+    double from_end = 0.0;
+    for (u64 i = threadIdx.x; i < order; i += THREADS) {
+        double pivot = factor[i * order + i];
+        if (!(pivot > 0.0)) from_end = fmax(from_end, (double)(order - i));
+    }
+    from_end = block_max(from_end);
+    if (threadIdx.x == 0 && from_end > 0.0 && *info == 0) *info = (int)(order - (u64)from_end) + 1;
+}
+
 template <typename T> __device__ void identity(u64 order, T *out) {
     for (u64 k = first_index(); k < order * order; k += index_step()) out[k] = (T)(k % order == k / order ? 1 : 0);
 }
@@ -39,6 +51,7 @@ template <typename T> __device__ void shifted_lower(u64 order, double factor, co
     KERNEL(copy_lower_##suffix, u64 order, const T *source, u64 source_stride, T *out, u64 out_stride) {               \
         copy_lower(order, source, source_stride, out, out_stride);                                                     \
     }                                                                                                                  \
+    KERNEL(check_pivots_##suffix, u64 order, const T *factor, int *info) { check_pivots(order, factor, info); }        \
     KERNEL(identity_##suffix, u64 order, T *out) { identity(order, out); }                                             \
     KERNEL(shifted_lower_##suffix, u64 order, double factor, const T *diagonal, T *matrix) {                           \
         shifted_lower(order, factor, diagonal, matrix);                                                                \

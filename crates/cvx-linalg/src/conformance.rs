@@ -271,6 +271,16 @@ pub fn cholesky<B: Backend>(backend: &B) {
         let mut factor = upload(backend, &matrix);
         assert_eq!(backend.cholesky(&mut factor), Err(LinalgError::NotPositiveDefinite { pivot }));
     }
+    // NaN (inf - inf) is no pivot either.
+    for order in [1, 40, 700] {
+        let mut undefined = upload(backend, &HostMatrix::from_fn(order, order, |i, j| if i == j { 1e30 } else { 0.0 }));
+        (0..2).for_each(|_| backend.scale(1e300, &mut undefined).expect("scale"));
+        let mut copy = backend.zeros(order, order).expect("zeros");
+        backend.copy(&undefined, &mut copy).expect("copy");
+        backend.axpby(-1.0, &copy, 1.0, &mut undefined).expect("axpby");
+        let undefined = backend.cholesky(&mut undefined);
+        assert!(matches!(undefined, Err(LinalgError::NotPositiveDefinite { .. })), "{undefined:?}");
+    }
 }
 
 /// `solve` with each half, for few and for many right-hand sides.

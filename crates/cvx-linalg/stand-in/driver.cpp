@@ -357,6 +357,11 @@ STAND_IN_EXPORT Result cuDeviceGetDefaultMemPool(Opaque* pool, int) {
     return obstacle();
 }
 STAND_IN_EXPORT Result cuMemPoolSetAttribute(Opaque, int, void*) { return obstacle(); }
+STAND_IN_EXPORT Result cuMemPoolGetAttribute(Opaque, int, void* value) {
+    *static_cast<unsigned long long*>(value) = 0;
+    return obstacle();
+}
+STAND_IN_EXPORT Result cuMemPoolTrimTo(Opaque, std::size_t) { return obstacle(); }
 STAND_IN_EXPORT Result cuMemFree_v2(Address address) { return release(address); }
 STAND_IN_EXPORT Result cuMemFreeAsync(Address address, Opaque stream) {
     if (!valid_stream(stream)) return kInvalidHandle;

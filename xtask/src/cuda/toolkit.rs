@@ -15,6 +15,9 @@ const WHEELS: [&str; 6] = [
     "nvidia-cuda-cccl==13.0.85",
 ];
 
+/// The version of PTX that they write.
+const PTX_VERSION: f64 = 9.0;
+
 /// Where [`install`] puts them.
 const FOLDER: &str = "target/cuda-toolkit";
 
@@ -36,13 +39,13 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// nvcc in CUDA_HOME, on the path, or installed by us; else NVRTC, if its library can be loaded.
+    /// nvcc installed by us, in CUDA_HOME, or on the path; else NVRTC, if its library can be loaded.
     pub fn find(root: &Path) -> Option<Self> {
         let wheels = wheels(root);
         let candidates = [
+            wheels.as_ref().map(|wheels| wheels.join("bin/nvcc")),
             env::var_os("CUDA_HOME").map(|home| PathBuf::from(home).join("bin/nvcc")),
             Some(PathBuf::from("nvcc")),
-            wheels.as_ref().map(|wheels| wheels.join("bin/nvcc")),
         ];
         let nvcc = candidates.into_iter().flatten().find_map(|nvcc| {
             let output = Command::new(&nvcc).arg("--version").output().ok().filter(|output| output.status.success())?;
@@ -58,8 +61,16 @@ impl Compiler {
         })
     }
 
-    /// The PTX of one source.
+    /// The PTX of one source, in a version that a driver for CUDA 13.0 reads.
     pub fn ptx(&self, folder: &Path, source: &str) -> Result<String> {
+        let ptx = self.compiled(folder, source)?;
+        let version = ptx.lines().find_map(|line| line.strip_prefix(".version ")?.trim().parse::<f64>().ok());
+        let read = version.is_some_and(|version| version <= PTX_VERSION);
+        ensure!(read, "{} writes PTX {version:?}, newer than {PTX_VERSION}: use --install", self.version);
+        Ok(ptx)
+    }
+
+    fn compiled(&self, folder: &Path, source: &str) -> Result<String> {
         match &self.kind {
             Kind::Nvcc(nvcc) => {
                 run(Command::new(nvcc).args(OPTIONS).args(["-ptx", "-o", "-"]).arg(folder.join(source)))

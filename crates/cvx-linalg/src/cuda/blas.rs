@@ -73,6 +73,9 @@ pub(super) fn weighted_gram<T: CudaScalar>(
     expect_shape("weighted_gram", "weights", weights, (n, 1))?;
     expect_shape("weighted_gram", "out", out, (d, d))?;
     let mut scaled = cuda.device.uninitialised::<T>(d * n.min(WEIGHTED_RUN))?;
+    if n == 0 {
+        scale(cuda, 0.0, out)?;
+    }
     let gram = out.whole();
     for first in (0..n).step_by(WEIGHTED_RUN) {
         cuda.stop.check()?;

@@ -8,7 +8,7 @@
 use super::Cuda;
 use super::blas::product;
 use super::device::failure;
-use super::kernels::{Kernel, launch, over_entries, over_tiles};
+use super::kernels::{Kernel, launch, over_columns, over_entries, over_tiles};
 use super::matrix::{CudaMatrix, Part, expect_shape};
 use super::scalar::{CUBLAS_OP_N, CUBLAS_OP_T, CudaScalar, cublasOperation_t, cublasSideMode_t};
 use crate::backend::{Half, Shape};
@@ -23,7 +23,7 @@ pub(super) fn factor<T: CudaScalar>(cuda: &Cuda<T>, a: &mut CudaMatrix<T>) -> Re
     expect_shape("cholesky", "a", a, (order, order))?;
     a.values_mut();
     let whole = a.whole();
-    let mut block = DiagonalBlock::new(cuda)?;
+    let mut block = DiagonalBlock::new(cuda, order)?;
     let inverses = cuda.device.zeroed(PANEL * order)?;
     for first in (0..order).step_by(PANEL) {
         cuda.stop.check()?;
@@ -59,17 +59,23 @@ struct DiagonalBlock<T> {
 }
 
 impl<T: CudaScalar> DiagonalBlock<T> {
-    fn new(cuda: &Cuda<T>) -> Result<Self, LinalgError> {
+    /// For the blocks of a matrix of that order.
+    fn new(cuda: &Cuda<T>, order: usize) -> Result<Self, LinalgError> {
         let square = cuda.device.zeroed(PANEL * PANEL)?;
-        let mut count = 0;
-        // SAFETY: only the shape is looked at.
-        unsafe { T::potrf_workspace(cuda.device.solver()?, Part::of(&square, PANEL, PANEL), &mut count) }
-            .result()
-            .map_err(|error| failure("cholesky", error))?;
+        let mut most = 0;
+        // Nothing says that a smaller block, the last one, takes less.
+        for width in [PANEL.min(order), order % PANEL].into_iter().filter(|&width| width > 0) {
+            let mut count = 0;
+            // SAFETY: only the shape is looked at.
+            unsafe { T::potrf_workspace(cuda.device.solver()?, Part::of(&square, width, width), &mut count) }
+                .result()
+                .map_err(|error| failure("cholesky", error))?;
+            most = most.max(count);
+        }
         Ok(DiagonalBlock {
             square,
             identity: cuda.device.uninitialised(PANEL * PANEL)?,
-            workspace: cuda.device.uninitialised(count.max(0) as usize)?,
+            workspace: cuda.device.uninitialised(most.max(0) as usize)?,
             info: cuda.device.zeroed(1)?,
         })
     }
@@ -86,6 +92,8 @@ impl<T: CudaScalar> DiagonalBlock<T> {
         unsafe { T::potrf(device.solver()?, square, workspace, Part::of(&self.info, 1, 1)) }
             .result()
             .map_err(|error| failure("cholesky", error))?;
+        let order = width as u64;
+        launch!(device, Kernel::CheckPivots, T, over_columns(1), &order, &square.pointer, &mut self.info)?;
         copy_lower(cuda, square, head)?;
         let mut info = [0];
         device.stream.memcpy_dtoh(&self.info, &mut info).map_err(|error| failure("cholesky", error))?;
@@ -95,7 +103,7 @@ impl<T: CudaScalar> DiagonalBlock<T> {
             pivot @ 1.. => return Err(LinalgError::NotPositiveDefinite { pivot: pivot as usize - 1 }),
             argument => return Err(failure("cholesky", format!("potrf refuses its argument {}", -argument))),
         }
-        let (order, grid) = (width as u64, over_entries(width * width));
+        let grid = over_entries(width * width);
         launch!(device, Kernel::Identity, T, grid, &order, &mut self.identity)?;
         let identity = Part::of(&self.identity, width, width);
         solve_with(cuda, cublasSideMode_t::CUBLAS_SIDE_LEFT, square, CUBLAS_OP_N, identity)?;

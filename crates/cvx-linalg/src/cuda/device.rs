@@ -6,15 +6,25 @@ use crate::backend::MemoryInfo;
 use crate::error::LinalgError;
 use cudarc::cublas::{self, sys::cublasHandle_t};
 use cudarc::cusolver::{self, sys::cusolverDnHandle_t};
-use cudarc::driver::sys::{CUmemPool_attribute, CUresult, cuDeviceGetDefaultMemPool, cuMemPoolSetAttribute};
+use cudarc::driver::sys::{
+    CUmemPool_attribute, CUmemoryPool, CUresult, cuDeviceGetDefaultMemPool, cuMemPoolGetAttribute,
+    cuMemPoolSetAttribute, cuMemPoolTrimTo,
+};
 use cudarc::driver::{
     self, CudaContext, CudaFunction, CudaSlice, CudaStream, DeviceRepr, DriverError, ValidAsZeroBits,
 };
 use cudarc::nvrtc::Ptx;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// The oldest compute capability whose machines the PTX runs on.
 const CAPABILITY: (i32, i32) = (8, 0);
+
+/// The oldest driver that reads the PTX, and the oldest cuBLAS with 64-bit sizes.
+const DRIVER: i32 = 13_000;
+const CUBLAS: i32 = 120_000;
+
+/// The GPUs that are open: all that work on one share its stream, so whatever they hand each other comes in order.
+static OPEN: Mutex<Vec<(usize, Weak<Device>)>> = Mutex::new(Vec::new());
 
 /// One GPU. All work goes to one stream: what is asked for first is done first.
 pub(super) struct Device {
@@ -27,8 +37,20 @@ pub(super) struct Device {
 }
 
 impl Device {
-    /// Opens the GPU with this ordinal.
-    pub(super) fn open(ordinal: usize) -> Result<Self, LinalgError> {
+    /// The GPU with this ordinal, opened if nobody has it open.
+    pub(super) fn shared(ordinal: usize) -> Result<Arc<Self>, LinalgError> {
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|(_, device)| device.strong_count() > 0);
+        if let Some(device) = open.iter().find(|(other, _)| *other == ordinal).and_then(|(_, device)| device.upgrade())
+        {
+            return Ok(device);
+        }
+        let device = Arc::new(Self::open(ordinal)?);
+        open.push((ordinal, Arc::downgrade(&device)));
+        Ok(device)
+    }
+
+    fn open(ordinal: usize) -> Result<Self, LinalgError> {
         let count = count()?;
         if ordinal >= count {
             return Err(LinalgError::NoSuchDevice { ordinal, count });
@@ -52,14 +74,27 @@ impl Device {
         let mut version = 0;
         // SAFETY: the version is written before the call returns.
         unsafe { driver::sys::cuDriverGetVersion(&mut version) }.result().map_err(failed)?;
+        if version < DRIVER {
+            let detail =
+                format!("the driver is for CUDA {}, and 13.0 is needed (driver 580 or newer)", dotted(version));
+            return Err(not_started(ordinal, detail));
+        }
         // SAFETY: everything runs on one stream, in order, so nothing is waited for by events.
         unsafe { context.disable_event_tracking() };
         keep_freed_memory(&context).map_err(failed)?;
         let stream = context.new_stream().map_err(failed)?;
         let module = context.load_module(Ptx::from_src(PTX)).map_err(failed)?;
         let function = |name: &String| module.load_function(name).map_err(failed);
+        let blas = Blas::new(&stream).map_err(|error| not_started(ordinal, error.to_string()))?;
+        let mut found = 0;
+        // SAFETY: the handle is valid, and the version is written before the call returns.
+        let asked = unsafe { cublas::sys::cublasGetVersion_v2(blas.0, &mut found) }.result();
+        asked.map_err(|error| not_started(ordinal, error.to_string()))?;
+        if found < CUBLAS {
+            return Err(LinalgError::NoLibrary { library: "cuBLAS 12 or newer" });
+        }
         Ok(Device {
-            blas: Blas::new(&stream).map_err(|error| not_started(ordinal, error.to_string()))?,
+            blas,
             solver: Solver::new(&stream).map_err(|error| not_started(ordinal, error.to_string()))?,
             functions: KERNELS
                 .iter()
@@ -67,7 +102,7 @@ impl Device {
                 .map(|name| function(&name))
                 .collect::<Result<_, _>>()?,
             stream,
-            description: format!("cuda:{ordinal} ({name}, driver for CUDA {}.{})", version / 1000, version % 1000 / 10),
+            description: format!("cuda:{ordinal} ({name}, driver for CUDA {})", dotted(version)),
         })
     }
 
@@ -111,6 +146,9 @@ impl Device {
     /// Memory with a copy of `values`.
     pub(super) fn filled<N: DeviceRepr>(&self, values: &[N]) -> Result<CudaSlice<N>, LinalgError> {
         let mut out = self.uninitialised(values.len())?;
+        if values.is_empty() {
+            return Ok(out);
+        }
         self.stream.memcpy_htod(values, &mut out).map_err(|error| failure("upload", error))?;
         Ok(out)
     }
@@ -122,10 +160,13 @@ impl Device {
         failure("allocation", error)
     }
 
-    /// Total and free memory; nothing where the device no longer answers.
+    /// Total and free memory, what was freed and kept for the next allocation among the latter; nothing where the device
+    /// no longer answers.
     pub(super) fn memory(&self) -> MemoryInfo {
-        let (free, total) = self.stream.context().mem_get_info().unwrap_or((0, 0));
-        MemoryInfo { total: total as u64, free: free as u64 }
+        let context = self.stream.context();
+        let (free, total) = context.mem_get_info().unwrap_or((0, 0));
+        let kept = if context.has_async_alloc() { kept_memory(context).unwrap_or(0) } else { 0 };
+        MemoryInfo { total: total as u64, free: free as u64 + kept }
     }
 
     /// Waits until the stream is empty; errors of kernels come out here.
@@ -159,17 +200,52 @@ pub(super) fn failure(step: &'static str, error: impl std::fmt::Display) -> Lina
     LinalgError::DeviceFailure { step, detail: error.to_string() }
 }
 
+/// A version as the driver tells it: 13000 for 13.0.
+fn dotted(version: i32) -> String {
+    format!("{}.{}", version / 1000, version % 1000 / 10)
+}
+
 /// Memory that was freed stays with the process: the next allocation of the same size then costs nothing.
 fn keep_freed_memory(context: &CudaContext) -> Result<(), DriverError> {
     if !context.has_async_alloc() {
         return Ok(());
     }
-    let (mut pool, mut threshold) = (std::ptr::null_mut(), u64::MAX);
-    // SAFETY: the device is open, and the attribute is a u64 that is copied before the call returns.
-    unsafe {
-        cuDeviceGetDefaultMemPool(&mut pool, context.cu_device()).result()?;
-        let attribute = CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
-        cuMemPoolSetAttribute(pool, attribute, (&raw mut threshold).cast()).result()
+    let (pool, mut threshold) = (pool(context)?, u64::MAX);
+    let attribute = CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+    // SAFETY: the pool is the device's, and the attribute is a u64 that is copied before the call returns.
+    unsafe { cuMemPoolSetAttribute(pool, attribute, (&raw mut threshold).cast()) }.result()
+}
+
+/// Bytes that are kept and not in use.
+fn kept_memory(context: &CudaContext) -> Result<u64, DriverError> {
+    let pool = pool(context)?;
+    let attribute = |attribute: CUmemPool_attribute| {
+        let mut bytes = 0_u64;
+        // SAFETY: the pool is the device's, and both attributes are a u64 that is written before the call returns.
+        unsafe { cuMemPoolGetAttribute(pool, attribute, (&raw mut bytes).cast()) }.result().map(|()| bytes)
+    };
+    let reserved = attribute(CUmemPool_attribute::CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT)?;
+    Ok(reserved.saturating_sub(attribute(CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_CURRENT)?))
+}
+
+fn pool(context: &CudaContext) -> Result<CUmemoryPool, DriverError> {
+    let mut pool = std::ptr::null_mut();
+    // SAFETY: the device is open, and the pool is written before the call returns.
+    unsafe { cuDeviceGetDefaultMemPool(&mut pool, context.cu_device()) }.result()?;
+    Ok(pool)
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        let context = self.stream.context();
+        // The last owner may be on a thread that never worked on the device. An error of earlier is given back first.
+        if context.bind_to_thread().or_else(|_| context.bind_to_thread()).is_ok()
+            && context.has_async_alloc()
+            && let Ok(pool) = pool(context)
+        {
+            // SAFETY: the pool is the device's; what is in use stays.
+            let _ = unsafe { cuMemPoolTrimTo(pool, 0) };
+        }
     }
 }
 
@@ -213,5 +289,6 @@ impl Drop for Solver {
 // SAFETY: the driver's and the libraries' handles may be used from any thread that the context is bound to, which
 // `blas`, `solver` and cudarc's own calls see to.
 unsafe impl Send for Device {}
-// SAFETY: as above; the libraries lock their handles.
+// SAFETY: as above; the verbs of one device are called by one thread at a time, and both libraries document their handles as
+// safe to share.
 unsafe impl Sync for Device {}

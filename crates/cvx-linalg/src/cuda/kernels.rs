@@ -36,7 +36,7 @@ kernels! {
     Widen "widen", Narrow "narrow",
     Scale "scale", Axpby "axpby", Hadamard "hadamard", DotPartials "dot_partials", SumPartials "sum_partials",
     ColumnNorms "column_norms", ScaleColumns "scale_columns", ShiftDiagonal "shift_diagonal",
-    CopyLower "copy_lower", Identity "identity", ShiftedLower "shifted_lower",
+    CopyLower "copy_lower", CheckPivots "check_pivots", Identity "identity", ShiftedLower "shifted_lower",
     GatherColumns "gather_columns", Gate "gate", AdamStep "adam_step",
     MaskedRowSum "masked_row_sum", MaskedBroadcast "masked_broadcast", SignFlip "sign_flip", AddPairs "add_pairs",
     Coactivate "coactivate",

@@ -24,6 +24,13 @@ pub struct CudaMask {
     row_words: u64,
 }
 
+impl Drop for CudaMask {
+    fn drop(&mut self) {
+        // See the matrix.
+        let _ = self.by_column.context().bind_to_thread();
+    }
+}
+
 impl CudaMask {
     pub(super) fn from_host<T>(cuda: &Cuda<T>, mask: &BitMask) -> Result<Self, LinalgError> {
         let (rows, cols) = (mask.rows(), mask.cols());

@@ -22,6 +22,13 @@ pub struct CudaMatrix<T> {
     inverses: Option<CudaSlice<T>>,
 }
 
+impl<T> Drop for CudaMatrix<T> {
+    fn drop(&mut self) {
+        // Whoever drops it may be on a thread that never worked on the device; should that fail, memory is lost, not more.
+        let _ = self.values.context().bind_to_thread();
+    }
+}
+
 impl<T> Shape for CudaMatrix<T> {
     fn rows(&self) -> usize {
         self.rows

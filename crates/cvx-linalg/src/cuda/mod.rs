@@ -28,7 +28,7 @@ use scalar::CudaScalar;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// An NVIDIA GPU with matrices stored as `T` (`f32` or `f64`). Clones share the device.
+/// An NVIDIA GPU with matrices stored as `T` (`f32` or `f64`). All that work on one GPU share it, with one stream.
 pub struct Cuda<T> {
     device: Arc<Device>,
     stop: StopToken,
@@ -55,7 +55,7 @@ impl<T: CudaScalar> Cuda<T> {
     /// # Errors
     /// Those of [`new`](Cuda::new).
     pub fn with_stop(ordinal: usize, stop: StopToken) -> Result<Self, LinalgError> {
-        Ok(Cuda { device: Arc::new(Device::open(ordinal)?), stop, storage: PhantomData })
+        Ok(Cuda { device: Device::shared(ordinal)?, stop, storage: PhantomData })
     }
 
     /// Number of GPUs that the driver sees.
