@@ -6,6 +6,7 @@ mod exact_iteration;
 mod figure;
 mod host;
 mod penalty_sweep;
+mod verb_table;
 
 use clap::{Parser, Subcommand};
 
@@ -26,6 +27,8 @@ enum Bench {
     ExactIteration(exact_iteration::Args),
     /// Iterations to a certified gap for multiples of the starting rho: is the default near the best?
     PenaltySweep(penalty_sweep::Args),
+    /// Each verb of an iteration and of its set-up, against the roof of the machine.
+    Verbs(verb_table::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -37,5 +40,6 @@ fn main() -> anyhow::Result<()> {
         Bench::ConditionSweep(args) => condition_sweep::run(&args),
         Bench::ExactIteration(args) => exact_iteration::run(&args),
         Bench::PenaltySweep(args) => penalty_sweep::run(&args),
+        Bench::Verbs(args) => verb_table::run(&args),
     }
 }

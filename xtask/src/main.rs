@@ -1,6 +1,7 @@
 //! Chores of the workspace: `cargo xtask tidy`, `cargo xtask ci`, `cargo xtask condition-sweep`.
 
 mod bench;
+mod bench_check;
 mod ci;
 mod cuda;
 mod rust;
@@ -32,6 +33,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Whether verbs have become slower between two revisions, both measured in one run.
+    BenchCheck(bench_check::Args),
     /// Compile the CUDA kernels to the PTX that the program carries, or check it.
     BuildCuda(cuda::Args),
     /// Build the libraries that stand in for a GPU in the tests, and say how to use them.
@@ -55,6 +58,7 @@ fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Tidy => tidy::run(&root),
         Command::ConditionSweep { arguments } => bench::run(&root, "condition-sweep", &arguments),
+        Command::BenchCheck(args) => bench_check::run(&root, &args),
         Command::BuildCuda(args) => cuda::build(&root, &args),
         Command::CudaStandIn => {
             let folder = cuda::stand_in::build(&root)?.context("it takes g++ and x86-64")?;
