@@ -6,6 +6,7 @@ mod exact_iteration;
 mod figure;
 mod host;
 mod penalty_sweep;
+mod scaling;
 mod verb_table;
 
 use clap::{Parser, Subcommand};
@@ -27,6 +28,8 @@ enum Bench {
     ExactIteration(exact_iteration::Args),
     /// Iterations to a certified gap for multiples of the starting rho: is the default near the best?
     PenaltySweep(penalty_sweep::Args),
+    /// Set-up, iteration and memory over n, d, P and the number of classes, with fitted exponents.
+    Scaling(scaling::Args),
     /// Each verb of an iteration and of its set-up, against the roof of the machine.
     Verbs(verb_table::Args),
 }
@@ -40,6 +43,7 @@ fn main() -> anyhow::Result<()> {
         Bench::ConditionSweep(args) => condition_sweep::run(&args),
         Bench::ExactIteration(args) => exact_iteration::run(&args),
         Bench::PenaltySweep(args) => penalty_sweep::run(&args),
+        Bench::Scaling(args) => scaling::run(&args),
         Bench::Verbs(args) => verb_table::run(&args),
     }
 }

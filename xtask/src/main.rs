@@ -33,6 +33,14 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Set-up, iteration and memory over n, d, P and the number of classes. Takes the arguments of `cvx-bench scaling`; see
+    /// its --help.
+    #[command(disable_help_flag = true)]
+    Scaling {
+        /// Passed on.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Whether verbs have become slower between two revisions, both measured in one run.
     BenchCheck(bench_check::Args),
     /// Compile the CUDA kernels to the PTX that the program carries, or check it.
@@ -58,6 +66,7 @@ fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Tidy => tidy::run(&root),
         Command::ConditionSweep { arguments } => bench::run(&root, "condition-sweep", &arguments),
+        Command::Scaling { arguments } => bench::run(&root, "scaling", &arguments),
         Command::BenchCheck(args) => bench_check::run(&root, &args),
         Command::BuildCuda(args) => cuda::build(&root, &args),
         Command::CudaStandIn => {
