@@ -1,6 +1,6 @@
 //! One training run from data in memory to a certified network, as a row.
 
-use crate::host::Host;
+use crate::host::{Host, peak_memory_bytes};
 use anyhow::{Context, Result};
 use cvx_admm::{
     Beta, Device, Flow, Iteration, Observer, Precision, Settings, SolverChoice, SolverKind, StopToken, train_with,
@@ -190,11 +190,4 @@ impl Observer for Until {
             _ => Flow::Continue,
         }
     }
-}
-
-/// Largest resident size of this process so far.
-fn peak_memory_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }

@@ -4,6 +4,7 @@
 use crate::host::Host;
 use anyhow::Result;
 use comfy_table::{Table, presets};
+use cvx_bench::verbs::filled;
 use cvx_linalg::{
     Accuracy, Backend, BitMask, Cpu, Half, HostMatrix, LinalgError, LinearSolver, MaskedSystem, SystemRhs,
     SystemSolution, ThreadPool, Transpose,
@@ -87,17 +88,6 @@ fn quietest(repeats: usize, mut f: impl FnMut() -> Result<(), LinalgError>) -> R
         best = best.min(begin.elapsed().as_secs_f64());
     }
     Ok(best)
-}
-
-/// Reproducible entries in [-1, 1).
-fn filled(rows: usize, cols: usize, seed: u64) -> HostMatrix {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    HostMatrix::from_fn(rows, cols, |_, _| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
-    })
 }
 
 /// GFLOP/s of a plain 2048 x 2048 x 2048 product.

@@ -40,3 +40,10 @@ impl Host {
         format!("{} threads of {}, revision {}", self.threads, self.cpu, self.revision)
     }
 }
+
+/// Largest resident size of this process so far.
+pub fn peak_memory_bytes() -> Option<u64> {
+    let status = read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}

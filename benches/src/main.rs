@@ -12,6 +12,8 @@ mod penalty_sweep;
 mod place;
 mod report;
 mod row;
+mod scaling;
+mod verb_table;
 
 use clap::{Parser, Subcommand};
 
@@ -38,6 +40,10 @@ enum Bench {
     Gpu(gpu::Args),
     /// Iterations to a certified gap for multiples of the starting rho: is the default near the best?
     PenaltySweep(penalty_sweep::Args),
+    /// Set-up, iteration and memory over n, d, P and the number of classes, with fitted exponents.
+    Scaling(scaling::Args),
+    /// Each verb of an iteration and of its set-up, against the roof of the machine.
+    Verbs(verb_table::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -52,5 +58,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Figures(args) => report::run(&args),
         Bench::Gpu(args) => gpu::run(&args),
         Bench::PenaltySweep(args) => penalty_sweep::run(&args),
+        Bench::Scaling(args) => scaling::run(&args),
+        Bench::Verbs(args) => verb_table::run(&args),
     }
 }

@@ -1,6 +1,7 @@
 //! Chores of the workspace: `cargo xtask tidy`, `cargo xtask ci`, `cargo xtask report`, and benchmarks by their names.
 
 mod bench;
+mod bench_check;
 mod ci;
 mod cuda;
 mod report;
@@ -33,6 +34,12 @@ enum Command {
     /// the arguments of `cvx-bench gpu`; see its --help.
     #[command(disable_help_flag = true)]
     BenchGpu(Passed),
+    /// Set-up, iteration and memory over n, d, P and the number of classes. Takes the arguments of `cvx-bench scaling`; see
+    /// its --help.
+    #[command(disable_help_flag = true)]
+    Scaling(Passed),
+    /// Whether verbs have become slower between two revisions, both measured in one run.
+    BenchCheck(bench_check::Args),
     /// Compile the CUDA kernels to the PTX that the program carries, or check it.
     BuildCuda(cuda::Args),
     /// Build the libraries that stand in for a GPU in the tests, and say how to use them.
@@ -74,6 +81,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Tidy => tidy::run(&root),
         Command::ConditionSweep(Passed { arguments }) => bench::run(&root, "condition-sweep", &arguments, &[]),
         Command::BenchGpu(Passed { arguments }) => bench::run(&root, "gpu", &arguments, &["cuda"]),
+        Command::Scaling(Passed { arguments }) => bench::run(&root, "scaling", &arguments, &[]),
+        Command::BenchCheck(args) => bench_check::run(&root, &args),
         Command::BuildCuda(args) => cuda::build(&root, &args),
         Command::CudaStandIn => {
             let folder = cuda::stand_in::build(&root)?.context("it takes g++ and x86-64")?;

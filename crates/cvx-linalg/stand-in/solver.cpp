@@ -93,7 +93,8 @@ Size factor_lower(const Matrix<T>& a) {
             const T by = earlier[j];
             for (Size i = j; i < n; ++i) column[i] -= earlier[i] * by;
         }
-        if (!(column[j] > T(0))) return j + 1;
+        // Not told of NaN, which no routine promises to notice.
+        if (column[j] <= T(0)) return j + 1;
         const T pivot = std::sqrt(column[j]);
         column[j] = pivot;
         for (Size i = j + 1; i < n; ++i) column[i] /= pivot;

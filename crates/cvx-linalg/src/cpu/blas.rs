@@ -3,9 +3,11 @@
 use super::kernel::CpuScalar;
 use super::matrix::{CpuMatrix, expect_shape};
 use super::tiles::{self, GEMM_ROWS};
+use super::vector::vectorised;
 use crate::backend::{Shape, Transpose};
 use crate::error::LinalgError;
 use crate::stop::StopToken;
+use faer::prelude::ReborrowMut;
 use faer::{MatMut, MatRef};
 use rayon::prelude::*;
 
@@ -104,7 +106,11 @@ pub(super) fn weighted_gram<T: CpuScalar>(
     for_each_lower_block(d, out, |first, width, block| {
         stop.check()?;
         let right = scaled.subrows(first, width).transpose();
-        product(stop, block, false, a.subrows(first, d - first), right, 1.0)
+        let (mut square, below) = block.split_at_row_mut(width);
+        // Of the square on the diagonal one half is enough; the other stays as it was.
+        (0..width).for_each(|j| square.rb_mut().col_mut(j).subrows_mut(j, width - j).fill(T::ZERO));
+        T::gemm_lower(square, a.subrows(first, width), right, 1.0);
+        product(stop, below, false, a.subrows(first + width, d - first - width), right, 1.0)
     })?;
     for i in 0..d {
         let diagonal = &mut out.values_mut()[i * d + i];
@@ -180,10 +186,11 @@ pub(super) fn dot<T: CpuScalar>(x: &CpuMatrix<T>, y: &CpuMatrix<T>) -> Result<f6
     Ok(total)
 }
 
-/// Eight running sums, for the compiler to keep in registers.
+/// Sixteen running sums, for the compiler to keep in four registers: one alone would wait for each addition.
+#[inline(always)]
 fn dot_slice<T: CpuScalar>(x: &[T], y: &[T]) -> f64 {
-    let mut sums = [0.0; 8];
-    let (x_chunks, y_chunks) = (x.chunks_exact(8), y.chunks_exact(8));
+    let mut sums = [0.0; 16];
+    let (x_chunks, y_chunks) = (x.chunks_exact(16), y.chunks_exact(16));
     let rest: f64 = (x_chunks.remainder().iter().zip(y_chunks.remainder())).map(|(x, y)| x.to_f64() * y.to_f64()).sum();
     for (x, y) in x_chunks.zip(y_chunks) {
         for (sum, (x, y)) in sums.iter_mut().zip(x.iter().zip(y)) {
@@ -194,6 +201,7 @@ fn dot_slice<T: CpuScalar>(x: &[T], y: &[T]) -> f64 {
 }
 
 /// Euclidean norm in f64, scaled only where the plain sum of squares would over- or underflow.
+#[inline(always)]
 pub(super) fn norm_slice<T: CpuScalar>(x: &[T]) -> f64 {
     let square = dot_slice(x, x);
     // NaN is to be seen, and the maximum below would pass it over.
@@ -209,6 +217,6 @@ pub(super) fn norm_slice<T: CpuScalar>(x: &[T]) -> f64 {
 
 pub(super) fn column_norms<T: CpuScalar>(x: &CpuMatrix<T>) -> Vec<f64> {
     let mut norms = vec![0.0; x.cols()];
-    norms.par_iter_mut().enumerate().with_min_len(4).for_each(|(j, norm)| *norm = norm_slice(x.col(j)));
+    norms.par_iter_mut().enumerate().with_min_len(4).for_each(|(j, norm)| *norm = vectorised(|| norm_slice(x.col(j))));
     norms
 }

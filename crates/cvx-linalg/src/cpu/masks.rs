@@ -3,6 +3,7 @@
 use super::kernel::CpuScalar;
 use super::matrix::{CpuMatrix, expect_shape};
 use super::tiles;
+use super::vector::vectorised;
 use crate::backend::Shape;
 use crate::error::LinalgError;
 use crate::mask::BitMask;
@@ -10,22 +11,37 @@ use crate::stop::StopToken;
 use faer::MatMut;
 use faer::prelude::ReborrowMut;
 use rayon::prelude::*;
+use std::ops::Range;
 
-const WORD: usize = u64::BITS as usize;
+/// Rows of a word.
+pub(super) const WORD: usize = u64::BITS as usize;
 
 /// Rows of a band that stays in cache while all blocks are summed over it.
 const BAND: usize = 1024;
 
+/// The bits of a band that no mask cuts.
+const ALL: [u64; BAND / WORD] = [u64::MAX; BAND / WORD];
+
 /// Side of a tile of the n x n kernel.
 const TILE: usize = 512;
 
-/// Calls `f(bit, index)` down one packed column.
+/// `value` where the bit is set, else 0. Without a branch, so that whole words go through vector registers.
 #[inline(always)]
-pub(super) fn for_each_bit(words: &[u64], rows: usize, mut f: impl FnMut(bool, usize)) {
+fn kept(word: u64, bit: usize, value: f64) -> f64 {
+    f64::from_bits(value.to_bits() & (word >> bit & 1).wrapping_neg())
+}
+
+/// `value` where the bit is set, else `-value`.
+#[inline(always)]
+pub(super) fn signed(word: u64, bit: usize, value: f64) -> f64 {
+    f64::from_bits(value.to_bits() ^ (!word >> bit & 1) << 63)
+}
+
+/// Calls `f(word, rows)` for each word of a packed column, with the rows that its bits are of.
+#[inline(always)]
+pub(super) fn for_each_word(words: &[u64], rows: usize, mut f: impl FnMut(u64, Range<usize>)) {
     for (w, &word) in words.iter().enumerate() {
-        for bit in 0..WORD.min(rows - w * WORD) {
-            f(word >> bit & 1 == 1, w * WORD + bit);
-        }
+        f(word, w * WORD..((w + 1) * WORD).min(rows));
     }
 }
 
@@ -52,17 +68,16 @@ pub(super) fn masked_row_sum<T: CpuScalar>(
             let mut sums = [0.0; BAND];
             for i in 0..n_patterns {
                 let column = |sign: usize| &t.col((signs * target + sign) * n_patterns + i)[first..first + out.len()];
-                let (plus, minus) = (column(0), column(signs - 1));
-                let difference = |at: usize| plus[at].to_f64() - if signs == 2 { minus[at].to_f64() } else { 0.0 };
-                match mask {
-                    None => (0..out.len()).for_each(|at| sums[at] += difference(at)),
-                    Some(mask) => {
-                        let words = &mask.column(i)[first / WORD..(first + out.len()).div_ceil(WORD)];
-                        for_each_bit(words, out.len(), |bit, at| {
-                            sums[at] += if bit { difference(at) } else { 0.0 };
-                        });
-                    }
-                }
+                let words = mask.map(|mask| &mask.column(i)[first / WORD..(first + out.len()).div_ceil(WORD)]);
+                let words = words.unwrap_or(&ALL[..out.len().div_ceil(WORD)]);
+                let sums = &mut sums[..out.len()];
+                vectorised(
+                    #[inline(always)]
+                    || match signs {
+                        1 => add_kept(words, column(0), sums),
+                        _ => add_kept_differences(words, column(0), column(1), sums),
+                    },
+                );
             }
             out.iter_mut().zip(sums).for_each(|(out, sum)| *out = T::from_f64(sum));
         };
@@ -75,6 +90,27 @@ pub(super) fn masked_row_sum<T: CpuScalar>(
     Ok(())
 }
 
+/// `sums += d o t`.
+#[inline(always)]
+fn add_kept<T: CpuScalar>(words: &[u64], t: &[T], sums: &mut [f64]) {
+    for_each_word(words, t.len(), |word, rows| {
+        for (bit, (sum, t)) in sums[rows.clone()].iter_mut().zip(&t[rows]).enumerate() {
+            *sum += kept(word, bit, t.to_f64());
+        }
+    });
+}
+
+/// `sums += d o (plus - minus)`.
+#[inline(always)]
+fn add_kept_differences<T: CpuScalar>(words: &[u64], plus: &[T], minus: &[T], sums: &mut [f64]) {
+    for_each_word(words, plus.len(), |word, rows| {
+        let pairs = plus[rows.clone()].iter().zip(&minus[rows.clone()]);
+        for (bit, (sum, (plus, minus))) in sums[rows].iter_mut().zip(pairs).enumerate() {
+            *sum += kept(word, bit, plus.to_f64() - minus.to_f64());
+        }
+    });
+}
+
 pub(super) fn masked_broadcast<T: CpuScalar>(
     mask: &BitMask,
     alpha: f64,
@@ -84,13 +120,26 @@ pub(super) fn masked_broadcast<T: CpuScalar>(
     let (rows, n_patterns) = (mask.rows(), mask.cols());
     expect_shape("masked_broadcast", "r", r, (rows, r.cols()))?;
     expect_shape("masked_broadcast", "out", out, (rows, n_patterns * r.cols()))?;
-    tiles::for_each_column(rows, out.values_mut(), |j, column| {
-        let r = r.col(j / n_patterns);
-        for_each_bit(mask.column(j % n_patterns), rows, |bit, at| {
-            column[at] = if bit { T::from_f64(alpha * r[at].to_f64()) } else { T::ZERO };
-        });
-    });
+    tiles::for_each_column(
+        rows,
+        out.values_mut(),
+        #[inline(always)]
+        |j, column| {
+            let r = r.col(j / n_patterns);
+            broadcast_column(mask.column(j % n_patterns), alpha, r, column);
+        },
+    );
     Ok(())
+}
+
+/// `out = alpha d o r`.
+#[inline(always)]
+fn broadcast_column<T: CpuScalar>(words: &[u64], alpha: f64, r: &[T], out: &mut [T]) {
+    for_each_word(words, out.len(), |word, rows| {
+        for (bit, (out, r)) in out[rows.clone()].iter_mut().zip(&r[rows]).enumerate() {
+            *out = T::from_f64(kept(word, bit, alpha * r.to_f64()));
+        }
+    });
 }
 
 pub(super) fn sign_flip<T: CpuScalar>(
@@ -103,14 +152,26 @@ pub(super) fn sign_flip<T: CpuScalar>(
     expect_shape("sign_flip", "scale", scale, (rows, 1))?;
     expect_shape("sign_flip", "x", x, (rows, x.cols()))?;
     expect_shape("sign_flip", "out", out, (rows, x.cols()))?;
-    tiles::for_each_column(rows, out.values_mut(), |j, column| {
-        let (scale, x) = (scale.values(), x.col(j));
-        for_each_bit(mask.column(j % mask.cols()), rows, |bit, at| {
-            let value = scale[at].to_f64() * x[at].to_f64();
-            column[at] = T::from_f64(if bit { value } else { -value });
-        });
-    });
+    tiles::for_each_column(
+        rows,
+        out.values_mut(),
+        #[inline(always)]
+        |j, column| {
+            flip_column(mask.column(j % mask.cols()), scale.values(), x.col(j), column);
+        },
+    );
     Ok(())
+}
+
+/// `out = scale (2 d - 1) o x`.
+#[inline(always)]
+fn flip_column<T: CpuScalar>(words: &[u64], scale: &[T], x: &[T], out: &mut [T]) {
+    for_each_word(words, out.len(), |word, rows| {
+        let entries = scale[rows.clone()].iter().zip(&x[rows.clone()]);
+        for (bit, (out, (scale, x))) in out[rows].iter_mut().zip(entries).enumerate() {
+            *out = T::from_f64(signed(word, bit, scale.to_f64() * x.to_f64()));
+        }
+    });
 }
 
 pub(super) fn add_pairs<T: CpuScalar>(

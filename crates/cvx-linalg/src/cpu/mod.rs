@@ -13,6 +13,7 @@ mod matrix;
 mod pool;
 mod prox;
 mod tiles;
+mod vector;
 
 pub use eigen::{SymmetricEigen, symmetric_eigen};
 pub use kernel::CpuScalar;

@@ -2,12 +2,15 @@
 
 use super::blas::norm_slice;
 use super::kernel::CpuScalar;
-use super::masks::for_each_bit;
+use super::masks::{WORD, for_each_word, signed};
 use super::matrix::{CpuMatrix, expect_shape};
 use super::tiles;
 use crate::backend::{Shape, SlackNorms};
 use crate::error::LinalgError;
 use crate::mask::BitMask;
+
+/// Running sums of one norm; a divisor of [`WORD`].
+const LANES: usize = 8;
 
 pub(super) fn positive_part<T: CpuScalar>(scale: f64, x: &mut CpuMatrix<T>) {
     tiles::for_each_column(x.rows(), x.values_mut(), |_, column| {
@@ -50,23 +53,49 @@ pub(super) fn slack_step<T: CpuScalar>(
     expect_shape("slack_step", "s", s, shape)?;
     expect_shape("slack_step", "nu", nu, shape)?;
     let scale = scale.values();
-    let [residual, change, image, dual] = tiles::sum_over_columns(rows, s.values_mut(), nu.values_mut(), |j, s, nu| {
-        let xu = xu.col(j);
-        let mut sums = [0.0; 4];
-        for_each_bit(mask.column(j % mask.cols()), rows, |bit, at| {
-            let image = scale[at].to_f64() * xu[at].to_f64();
-            let gu = if bit { image } else { -image };
-            let old = s[at].to_f64();
-            let gh = relaxation * gu + (1.0 - relaxation) * old;
-            let new = (gh + nu[at].to_f64()).max(0.0);
-            let dual = nu[at].to_f64() + dual_step * (gh - new);
-            (s[at], nu[at]) = (T::from_f64(new), T::from_f64(dual));
-            sums[0] += (gu - new).powi(2);
-            sums[1] += (new - old).powi(2);
-            sums[2] += gu * gu;
-            sums[3] += dual * dual;
-        });
-        sums
-    });
+    let [residual, change, image, dual] = tiles::sum_over_columns(
+        rows,
+        s.values_mut(),
+        nu.values_mut(),
+        #[inline(always)]
+        |j, s, nu| slack_column(mask.column(j % mask.cols()), scale, xu.col(j), [relaxation, dual_step], s, nu),
+    );
     Ok(SlackNorms { residual, change, image, dual })
+}
+
+/// One column of the step, with its share of the four sums of squares.
+#[inline(always)]
+fn slack_column<T: CpuScalar>(
+    words: &[u64],
+    scale: &[T],
+    xu: &[T],
+    [relaxation, dual_step]: [f64; 2],
+    s: &mut [T],
+    nu: &mut [T],
+) -> [f64; 4] {
+    let mut sums = [[0.0; LANES]; 4];
+    for_each_word(words, s.len(), |word, rows| {
+        let (scale, xu) = (&scale[rows.clone()], &xu[rows.clone()]);
+        let (s, nu) = (&mut s[rows.clone()], &mut nu[rows]);
+        // What is summed goes through memory: loops without sums, and sums without the rest, become vectors.
+        let mut terms = [[0.0; WORD]; 4];
+        let [residual, change, image, dual] = &mut terms;
+        let outputs = residual.iter_mut().zip(change).zip(image.iter_mut().zip(dual));
+        let entries = scale.iter().zip(xu).zip(s.iter_mut().zip(nu)).zip(outputs).enumerate();
+        for (bit, (((scale, xu), (s, nu)), ((residual, change), (image, dual)))) in entries {
+            let gu = signed(word, bit, scale.to_f64() * xu.to_f64());
+            let old = s.to_f64();
+            let gh = relaxation * gu + (1.0 - relaxation) * old;
+            let new = (gh + nu.to_f64()).max(0.0);
+            let multiplier = nu.to_f64() + dual_step * (gh - new);
+            (*s, *nu) = (T::from_f64(new), T::from_f64(multiplier));
+            (*residual, *change, *image, *dual) = (gu - new, new - old, gu, multiplier);
+        }
+        for (sums, terms) in sums.iter_mut().zip(&terms) {
+            for terms in terms.chunks_exact(LANES) {
+                sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term * term);
+            }
+        }
+    });
+    sums.map(|sums| sums.iter().sum())
 }

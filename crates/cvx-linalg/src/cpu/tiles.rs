@@ -1,5 +1,6 @@
 //! How work is cut: by shape alone, so that no sum depends on the number of threads.
 
+use super::vector::vectorised;
 use rayon::prelude::*;
 
 /// Entries below which a pass over memory is not worth a second thread.
@@ -17,10 +18,16 @@ pub(super) fn for_each_column<T: Send>(rows: usize, values: &mut [T], f: impl Fn
     if rows == 0 {
         return;
     }
+    let f = |(j, column): (usize, &mut [T])| {
+        vectorised(
+            #[inline(always)]
+            || f(j, column),
+        )
+    };
     if values.len() <= SEQUENTIAL {
-        values.chunks_exact_mut(rows).enumerate().for_each(|(j, column)| f(j, column));
+        values.chunks_exact_mut(rows).enumerate().for_each(f);
     } else {
-        values.par_chunks_exact_mut(rows).enumerate().for_each(|(j, column)| f(j, column));
+        values.par_chunks_exact_mut(rows).enumerate().for_each(f);
     }
 }
 
@@ -48,7 +55,13 @@ pub(super) fn sum<const K: usize>(count: usize, work: usize, f: impl Fn(usize) -
     let run = count.div_ceil(PARTIALS).max(1);
     let fill = |(part, partial): (usize, &mut [f64; K])| {
         for j in (part * run).min(count)..((part + 1) * run).min(count) {
-            add(partial, f(j));
+            add(
+                partial,
+                vectorised(
+                    #[inline(always)]
+                    || f(j),
+                ),
+            );
         }
     };
     if work <= SEQUENTIAL {
@@ -77,7 +90,13 @@ pub(super) fn sum_over_columns<T: Send, const K: usize>(
     let fill = |(part, ((partial, a), b)): (usize, Run<'_, T, K>)| {
         let columns = a.chunks_exact_mut(rows).zip(b.chunks_exact_mut(rows));
         for (j, (a, b)) in columns.enumerate() {
-            add(partial, f(part * run + j, a, b));
+            add(
+                partial,
+                vectorised(
+                    #[inline(always)]
+                    || f(part * run + j, a, b),
+                ),
+            );
         }
     };
     if a.len() <= SEQUENTIAL {

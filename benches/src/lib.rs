@@ -1,0 +1,4 @@
+//! What several of the benchmarks share.
+
+pub mod roof;
+pub mod verbs;

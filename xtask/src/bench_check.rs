@@ -1,0 +1,184 @@
+//! `cargo xtask bench-check BASE [HEAD]`: whether the verbs have become slower between two revisions.
+//!
+//! Both are built, and their measurements take turns in one run: what a busy machine does to one it does to the other. Of each
+//! the quietest round counts.
+
+use anyhow::{Context, Result, ensure};
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+/// What to compare, and how patiently.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Revision to compare with.
+    base: String,
+    /// Revision to judge.
+    #[arg(default_value = "HEAD")]
+    head: String,
+    /// Fail when a measurement takes more than this many times what it took.
+    #[arg(long, default_value_t = 1.10)]
+    fail_above: f64,
+    /// Rounds; each measures both revisions.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Keep the two working trees for the next comparison.
+    #[arg(long)]
+    keep: bool,
+    /// Passed on to `cvx-bench verbs`; by default `--small`.
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+/// The quietest seconds of each measurement.
+type Seconds = BTreeMap<String, f64>;
+
+/// Builds, measures, prints; fails above the threshold.
+pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
+    ensure!(args.fail_above > 0.0, "--fail-above is {}, but it must be positive", args.fail_above);
+    let folder = root.join("target/bench-check");
+    fs::create_dir_all(&folder)?;
+    let mut programs = Vec::new();
+    for (name, revision) in [("base", &args.base), ("head", &args.head)] {
+        programs.push(build(root, &folder, name, revision)?);
+    }
+    let mut seconds = [Seconds::new(), Seconds::new()];
+    for round in 1..=args.rounds.max(1) {
+        eprintln!("round {round} of {}", args.rounds.max(1));
+        for (program, seconds) in programs.iter().zip(&mut seconds) {
+            keep_quietest(seconds, &measure(program, &args.arguments)?);
+        }
+    }
+    if !args.keep {
+        for name in ["base", "head"] {
+            git(root, &["worktree", "remove", "--force", path_text(&folder.join(name))?])?;
+        }
+    }
+    let [base, head] = &seconds;
+    ensure!(!head.is_empty(), "{} has no measurements that `cvx-bench verbs --plain` prints", args.head);
+    let (lines, slower) = report(base, head, args.fail_above);
+    println!("{lines}");
+    if slower == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{slower} measurements above {:.2} times {}", args.fail_above, args.base);
+    Ok(ExitCode::FAILURE)
+}
+
+/// The benchmarks of one revision, in a working tree of its own. Both share the built libraries.
+fn build(root: &Path, folder: &Path, name: &str, revision: &str) -> Result<PathBuf> {
+    let tree = folder.join(name);
+    let commit = git(root, &["rev-parse", "--verify", "--end-of-options", &format!("{revision}^{{commit}}")])?;
+    if tree.join(".git").exists() {
+        git(&tree, &["checkout", "--quiet", "--force", "--detach", commit.trim()])?;
+    } else {
+        // A folder that was deleted by hand is still on git's list.
+        git(root, &["worktree", "prune"])?;
+        git(root, &["worktree", "add", "--quiet", "--detach", path_text(&tree)?, commit.trim()])?;
+    }
+    eprintln!("building {name}: {revision}");
+    let built = folder.join("built");
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--release", "--locked", "--quiet", "--package", "cvx-bench", "--bin", "cvx-bench"])
+        .arg("--target-dir")
+        .arg(&built)
+        .current_dir(&tree)
+        .status()
+        .context("cargo cannot be started")?;
+    ensure!(status.success(), "{revision} cannot be built: {status}");
+    // The next build puts its own program there.
+    let program = folder.join(format!("cvx-bench-{name}"));
+    let made = built.join("release/cvx-bench");
+    fs::copy(&made, &program).with_context(|| format!("{} cannot be copied", made.display()))?;
+    Ok(program)
+}
+
+/// What one revision prints; nothing where it is too old to have the benchmark.
+fn measure(program: &Path, arguments: &[String]) -> Result<Seconds> {
+    let mut command = Command::new(program);
+    command.args(["verbs", "--plain"]);
+    if arguments.is_empty() {
+        command.args(["--small", "--repeats", "3", "--seconds", "0.05"]);
+    }
+    let output =
+        command.args(arguments).output().with_context(|| format!("{} cannot be started", program.display()))?;
+    if !output.status.success() {
+        eprintln!("{}: {}", program.display(), String::from_utf8_lossy(&output.stderr).trim());
+        return Ok(Seconds::new());
+    }
+    Ok(parse(&String::from_utf8_lossy(&output.stdout)))
+}
+
+/// Lines of seconds and name; others are no measurements.
+fn parse(text: &str) -> Seconds {
+    let lines = text.lines().filter_map(|line| {
+        let (seconds, name) = line.split_once('\t')?;
+        let seconds = seconds.parse().ok().filter(|seconds: &f64| seconds.is_finite() && *seconds > 0.0)?;
+        Some((name.to_string(), seconds))
+    });
+    lines.collect()
+}
+
+fn keep_quietest(seconds: &mut Seconds, round: &Seconds) {
+    for (name, &found) in round {
+        let quietest = seconds.entry(name.clone()).or_insert(found);
+        *quietest = quietest.min(found);
+    }
+}
+
+/// One line for each measurement, and how many are above the threshold.
+fn report(base: &Seconds, head: &Seconds, fail_above: f64) -> (String, usize) {
+    let mut lines = vec![format!("{:<32} {:>12} {:>12} {:>8}", "measurement", "base, ms", "head, ms", "ratio")];
+    let mut slower = 0;
+    for (name, &after) in head {
+        let Some(&before) = base.get(name) else {
+            lines.push(format!("{name:<32} {:>12} {:>12.4} {:>8}  base lacks it", "", 1e3 * after, ""));
+            continue;
+        };
+        let ratio = after / before;
+        let flag = if ratio > fail_above { "  SLOWER" } else { "" };
+        slower += usize::from(ratio > fail_above);
+        lines.push(format!("{name:<32} {:>12.4} {:>12.4} {ratio:>8.3}{flag}", 1e3 * before, 1e3 * after));
+    }
+    for (name, &before) in base.iter().filter(|(name, _)| !head.contains_key(*name)) {
+        lines.push(format!("{name:<32} {:>12.4} {:>12} {:>8}  head lacks it", 1e3 * before, "", ""));
+    }
+    (lines.join("\n"), slower)
+}
+
+fn path_text(path: &Path) -> Result<&str> {
+    path.to_str().with_context(|| format!("{}: not a name in Unicode", path.display()))
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
+    let output = Command::new("git").args(arguments).current_dir(folder).output().context("git cannot be started")?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "git {}: {}", arguments.join(" "), error.trim());
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quietest_round_counts_and_noise_is_no_measurement() {
+        let mut seconds = parse("2e-3\taxpby\nwarning: old\n1\tdot\nNaN\tbad\n-1\tbad\n");
+        keep_quietest(&mut seconds, &parse("1e-3\taxpby\n2\tdot\n3\tnew\n"));
+        let found: Vec<_> = seconds.iter().map(|(name, &seconds)| (name.as_str(), seconds)).collect();
+        assert_eq!(found, [("axpby", 1e-3), ("dot", 1.0), ("new", 3.0)]);
+    }
+
+    #[test]
+    fn what_is_slower_or_missing_is_said() {
+        let (base, head) = (parse("1\ta\n1\tb\n1\told\n"), parse("1.05\ta\n1.2\tb\n1\tnew\n"));
+        let (lines, slower) = report(&base, &head, 1.10);
+        assert_eq!(slower, 1);
+        let with = |text: &str| lines.lines().filter(|line| line.ends_with(text)).count();
+        assert_eq!([with("SLOWER"), with("base lacks it"), with("head lacks it")], [1, 1, 1]);
+        assert!(report(&Seconds::new(), &head, 1.10).1 == 0);
+    }
+}
