@@ -48,6 +48,7 @@ run() {
         echo "compute-sanitizer is not here: not run" | tee "$out/sanitizer.log"
     fi
     step "$out" train "$kit/cvx" train --data "$data" --patterns 50 --beta 10 --gap 1e-3 --device cuda --json "$out/train.json" || failed=1
+    step "$out" verbs "$kit/cvx-bench" verbs --device cuda --json "$out/verbs.jsonl" || failed=1
     step "$out" bench-gpu "$kit/cvx-bench" gpu --require --data "$data" --repeats "$REPEATS" --time-limit "$TIME_LIMIT" \
         --contenders "$CONTENDERS" \
         --sizes "$SIZES" --json "$out/gpu.jsonl" --out "$out/figures" || failed=1

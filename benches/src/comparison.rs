@@ -1,10 +1,10 @@
 //! All contenders on one problem, from several seeds: a row for each run, with its whole trace.
 
 use crate::contender::{Adam, Contender, Convex, Initialisation, Problem};
-use crate::place::Place;
 use crate::row::{Goal, Row, append};
 use anyhow::{Result, ensure};
 use comfy_table::{Table, presets};
+use cvx_bench::place::Place;
 use cvx_data::{Request, open};
 use cvx_linalg::ThreadPool;
 use std::path::PathBuf;

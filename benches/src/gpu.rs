@@ -2,12 +2,12 @@
 //! sizes. Without a GPU it says so and measures the processor's half.
 
 use crate::contender::{Adam, Contender, Convex, Initialisation, Problem};
-use crate::place::Place;
 use crate::report;
 use crate::row::{Goal, Row, append};
 use anyhow::{Context, Result, ensure};
 use comfy_table::{Table, presets};
 use cvx_admm::SolverKind;
+use cvx_bench::place::Place;
 use cvx_data::{Request, open};
 use cvx_linalg::ThreadPool;
 use cvx_model::DataSplit;

@@ -1,4 +1,5 @@
 //! What several of the benchmarks share.
 
+pub mod place;
 pub mod roof;
 pub mod verbs;

@@ -9,7 +9,6 @@ mod figure;
 mod gpu;
 mod host;
 mod penalty_sweep;
-mod place;
 mod report;
 mod row;
 mod scaling;

@@ -1,5 +1,6 @@
-//! What the machine can do at best, measured in the run that it is compared with: a plain product and a plain copy.
+//! What a device can do at best, measured in the run that it is compared with: a plain product and a plain copy.
 
+use crate::place::Place;
 use crate::verbs::filled;
 use anyhow::Result;
 use cvx_linalg::{Backend, Cpu, Transpose};
@@ -29,9 +30,17 @@ impl ProductRoof {
     ///
     /// # Errors
     /// When the device has no memory.
-    pub fn measure(rounds: usize) -> Result<Self> {
-        let cpu = Cpu::<f32>::new();
-        Ok(ProductRoof { f32: product_rate(&cpu, rounds)?, f64: product_rate(&cpu.wide(), rounds)? })
+    pub fn measure(place: &Place, rounds: usize) -> Result<Self> {
+        #[cfg(feature = "cuda")]
+        if let Some(cuda) = place.cuda() {
+            return Self::of(cuda, rounds);
+        }
+        let _ = place;
+        Self::of(&Cpu::<f32>::new(), rounds)
+    }
+
+    fn of<B: Backend>(backend: &B, rounds: usize) -> Result<Self> {
+        Ok(ProductRoof { f32: product_rate(backend, rounds)?, f64: product_rate(&backend.wide(), rounds)? })
     }
 
     /// The rate of numbers of this many bytes.
@@ -46,16 +55,15 @@ fn product_rate<B: Backend>(backend: &B, rounds: usize) -> Result<f64> {
     let mut c = backend.zeros(SIDE, SIDE)?;
     let seconds = quietest(rounds, 0.0, || {
         backend.gemm(1.0, &a, Transpose::No, &b, Transpose::No, 0.0, &mut c)?;
-        Ok(())
+        Ok(backend.synchronize()?)
     })?;
     Ok(2.0 * (SIDE as f64).powi(3) / seconds)
 }
 
-/// A copy on all threads that reads and writes `bytes` together: the roof of a pass over as much memory, which lies in
-/// the same caches.
+/// A copy that reads and writes `bytes` together: the roof of a pass over as much memory, which lies in the same caches.
 pub struct CopyRoof {
-    from: Vec<u64>,
-    to: Vec<u64>,
+    bytes: f64,
+    copy: Box<dyn FnMut() -> Result<()>>,
 }
 
 impl CopyRoof {
@@ -65,18 +73,40 @@ impl CopyRoof {
     const RUN: usize = 1 << 15;
 
     /// The buffers.
-    pub fn new(bytes: f64) -> Self {
+    ///
+    /// # Errors
+    /// When the device has no memory.
+    pub fn new(place: &Place, bytes: f64) -> Result<Self> {
         let words = (bytes.min(Self::LARGEST) / 16.0).max(1.0) as usize;
-        CopyRoof { from: vec![1; words], to: vec![0; words] }
+        let bytes = 16.0 * words as f64;
+        #[cfg(feature = "cuda")]
+        if let Some(cuda) = place.cuda() {
+            let cuda = cuda.wide();
+            let (from, mut to) = (cuda.zeros(words, 1)?, cuda.zeros(words, 1)?);
+            let copy = move || {
+                cuda.copy(&from, &mut to)?;
+                Ok(cuda.synchronize()?)
+            };
+            return Ok(CopyRoof { bytes, copy: Box::new(copy) });
+        }
+        let _ = place;
+        let (from, mut to) = (vec![1_u64; words], vec![0_u64; words]);
+        let copy = move || {
+            let runs = to.par_chunks_mut(Self::RUN).zip(from.par_chunks(Self::RUN));
+            runs.for_each(|(to, from)| to.copy_from_slice(from));
+            std::hint::black_box(&to);
+            Ok(())
+        };
+        Ok(CopyRoof { bytes, copy: Box::new(copy) })
     }
 
     /// Bytes per second of one copy.
-    pub fn rate(&mut self) -> f64 {
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn rate(&mut self) -> Result<f64> {
         let begin = Instant::now();
-        let runs = self.to.par_chunks_mut(Self::RUN).zip(self.from.par_chunks(Self::RUN));
-        runs.for_each(|(to, from)| to.copy_from_slice(from));
-        let seconds = begin.elapsed().as_secs_f64();
-        std::hint::black_box(&self.to);
-        16.0 * self.to.len() as f64 / seconds
+        (self.copy)()?;
+        Ok(self.bytes / begin.elapsed().as_secs_f64())
     }
 }

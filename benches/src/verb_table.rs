@@ -3,6 +3,7 @@
 use crate::host::Host;
 use anyhow::Result;
 use comfy_table::{Table, presets};
+use cvx_bench::place::Place;
 use cvx_bench::roof::{CopyRoof, ProductRoof, quietest};
 use cvx_bench::verbs::{Sizes, VERBS, Verb};
 use cvx_linalg::ThreadPool;
@@ -20,6 +21,9 @@ pub struct Args {
     /// Small sizes, for a look in passing.
     #[arg(long)]
     small: bool,
+    /// Where: cpu, cuda or cuda:I.
+    #[arg(long, default_value = "cpu")]
+    device: String,
     /// Threads; 0 takes one per core.
     #[arg(long, default_value_t = 0)]
     threads: usize,
@@ -41,6 +45,7 @@ pub struct Args {
 struct Row<'a> {
     bench: &'static str,
     host: &'a Host,
+    device: String,
     verb: &'static str,
     n_samples: usize,
     n_features: usize,
@@ -58,20 +63,21 @@ struct Row<'a> {
 pub fn run(args: &Args) -> Result<()> {
     let sizes = if args.small { Sizes::SMALL } else { Sizes::POSTER };
     let wanted = |verb: &&Verb| args.only.is_empty() || args.only.iter().any(|part| verb.name.contains(part.as_str()));
+    let place = Place::named(&args.device)?;
     let pool = ThreadPool::new(args.threads)?;
     if args.plain {
         for verb in VERBS.iter().filter(wanted) {
-            println!("{:e}\t{}", pool.run(|| seconds(args, verb, &sizes))?, verb.name);
+            println!("{:e}\t{}", pool.run(|| seconds(args, verb, &place, &sizes))?, verb.name);
         }
         return Ok(());
     }
     let host = Host::new(pool.threads());
-    let products = pool.run(|| ProductRoof::measure(args.repeats))?;
+    let products = pool.run(|| ProductRoof::measure(&place, args.repeats))?;
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header(["verb", "ms", "GFLOP/s", "GB/s", "roof", "share of it"]);
     for verb in VERBS.iter().filter(wanted) {
-        let row = pool.run(|| measure(args, verb, &sizes, &products, &host))?;
+        let row = pool.run(|| measure(args, verb, &place, &sizes, &products, &host))?;
         let rate = |rate: f64| if rate > 0.0 { format!("{rate:.1}") } else { String::new() };
         table.add_row([
             verb.name.to_string(),
@@ -87,7 +93,8 @@ pub fn run(args: &Args) -> Result<()> {
         }
     }
     println!(
-        "{table}\nn = {}, d = {}, P = {}, factors of order {}; {} threads; plain product: {:.0} GFLOP/s in f32, {:.0} in f64",
+        "{table}\n{}: n = {}, d = {}, P = {}, factors of order {}; {} threads; plain product: {:.0} GFLOP/s in f32, {:.0} in f64",
+        place.description(),
         sizes.samples,
         sizes.features,
         sizes.patterns,
@@ -99,24 +106,31 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn seconds(args: &Args, verb: &Verb, sizes: &Sizes) -> Result<f64> {
-    let mut work = verb.build(sizes)?;
+fn seconds(args: &Args, verb: &Verb, place: &Place, sizes: &Sizes) -> Result<f64> {
+    let mut work = verb.build(place, sizes)?;
     // The first run meets cold caches and pages that nobody has touched.
     work.run()?;
     quietest(args.repeats, args.seconds, || work.run())
 }
 
-fn measure<'a>(args: &Args, verb: &Verb, sizes: &Sizes, products: &ProductRoof, host: &'a Host) -> Result<Row<'a>> {
-    let mut work = verb.build(sizes)?;
+fn measure<'a>(
+    args: &Args,
+    verb: &Verb,
+    place: &Place,
+    sizes: &Sizes,
+    products: &ProductRoof,
+    host: &'a Host,
+) -> Result<Row<'a>> {
+    let mut work = verb.build(place, sizes)?;
     work.run()?;
-    let mut copy = CopyRoof::new(work.bytes);
+    let mut copy = CopyRoof::new(place, work.bytes)?;
     let mut copy_rate: f64 = 0.0;
     let mut seconds = f64::INFINITY;
     // Roof and verb take turns, so that a busy neighbour slows both.
     const TURNS: usize = 3;
     for _ in 0..TURNS {
         for _ in 0..args.repeats {
-            copy_rate = copy_rate.max(copy.rate());
+            copy_rate = copy_rate.max(copy.rate()?);
         }
         let (repeats, share) = (args.repeats.div_ceil(TURNS), args.seconds / TURNS as f64);
         seconds = seconds.min(quietest(repeats, share, || work.run())?);
@@ -126,6 +140,7 @@ fn measure<'a>(args: &Args, verb: &Verb, sizes: &Sizes, products: &ProductRoof, 
     Ok(Row {
         bench: "verbs",
         host,
+        device: place.description(),
         verb: verb.name,
         n_samples: sizes.samples,
         n_features: sizes.features,

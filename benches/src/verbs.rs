@@ -1,9 +1,12 @@
 //! The verbs of an iteration and of its set-up, each with its operations and its bytes: what the micro benchmarks, the
 //! table of roofs and the regression guard measure.
 
+use crate::place::Place;
 use anyhow::Result;
 use cvx_admm::{Beta, Device, Settings, SolverChoice, SolverKind, train};
 use cvx_data::Planted;
+#[cfg(feature = "cuda")]
+use cvx_linalg::Cuda;
 use cvx_linalg::{
     Accuracy, Backend, BitMask, Cpu, Half, HostMatrix, LinearOperator, SystemRhs, SystemSolution, Transpose,
 };
@@ -40,16 +43,29 @@ pub struct Verb {
     pub name: &'static str,
     /// Bytes of one stored number.
     pub scalar_bytes: usize,
-    build: fn(&Sizes) -> Result<Work>,
+    processor: fn(&Sizes) -> Result<Work>,
+    #[cfg(feature = "cuda")]
+    gpu: fn(&Cuda<f32>, &Sizes) -> Result<Work>,
 }
 
 impl Verb {
-    /// The verb on data of these sizes.
+    /// The verb on data of these sizes, at that place.
     ///
     /// # Errors
     /// When memory is short.
-    pub fn build(&self, sizes: &Sizes) -> Result<Work> {
-        (self.build)(sizes)
+    pub fn build(&self, place: &Place, sizes: &Sizes) -> Result<Work> {
+        #[cfg(feature = "cuda")]
+        if let Some(cuda) = place.cuda() {
+            let mut work = (self.gpu)(cuda, sizes)?;
+            let cuda = cuda.clone();
+            // A GPU has only been told of it.
+            return Work::new(work.flops, work.bytes, move || {
+                work.run()?;
+                Ok(cuda.synchronize()?)
+            });
+        }
+        let _ = place;
+        (self.processor)(sizes)
     }
 }
 
@@ -76,57 +92,59 @@ impl Work {
     }
 }
 
-/// Shorthand of the list below.
-const fn f32(name: &'static str, build: fn(&Sizes) -> Result<Work>) -> Verb {
-    Verb { name, scalar_bytes: 4, build }
-}
-
-const fn f64(name: &'static str, build: fn(&Sizes) -> Result<Work>) -> Verb {
-    Verb { name, scalar_bytes: 8, build }
+/// A verb by the generic function that builds it.
+macro_rules! verb {
+    (f32 $name:literal, $build:ident $(, $argument:expr)*) => {
+        verb!(@ $name, 4, Cpu::<f32>::new(), Cuda::clone, $build $(, $argument)*)
+    };
+    (f64 $name:literal, $build:ident $(, $argument:expr)*) => {
+        verb!(@ $name, 8, Cpu::<f64>::new(), Backend::wide, $build $(, $argument)*)
+    };
+    (@ $name:literal, $bytes:literal, $cpu:expr, $cuda:expr, $build:ident $(, $argument:expr)*) => {
+        Verb {
+            name: $name,
+            scalar_bytes: $bytes,
+            processor: |sizes| $build($cpu, sizes $(, $argument)*),
+            #[cfg(feature = "cuda")]
+            gpu: |cuda, sizes| $build($cuda(cuda), sizes $(, $argument)*),
+        }
+    };
 }
 
 /// All of them.
 pub const VERBS: &[Verb] = &[
-    f32("X u", |sizes| product(single(), sizes, false)),
-    f64("X u, f64", |sizes| product(double(), sizes, false)),
-    f32("X u and masked sum", |sizes| product(single(), sizes, true)),
-    f32("application of A", |sizes| system(single(), sizes)),
-    f64("application of A, f64", |sizes| system(double(), sizes)),
-    f32("masked row sum", |sizes| masked_row_sum(single(), sizes)),
-    f32("masked broadcast", |sizes| masked_broadcast(single(), sizes)),
-    f32("sign flip", |sizes| sign_flip(single(), sizes)),
-    f32("add pairs", |sizes| add_pairs(single(), sizes)),
-    f32("slack step", |sizes| slack_step(single(), sizes)),
-    f64("slack step, f64", |sizes| slack_step(double(), sizes)),
-    f32("group soft-threshold", |sizes| group_soft_threshold(single(), sizes)),
-    f32("column norms", |sizes| column_norms(single(), sizes)),
-    f32("positive part", |sizes| positive_part(single(), sizes)),
-    f32("Hadamard", |sizes| hadamard(single(), sizes)),
-    f64("Hadamard, f64", |sizes| hadamard(double(), sizes)),
-    f32("axpby", |sizes| axpby(single(), sizes)),
-    f32("copy", |sizes| copy(single(), sizes)),
-    f32("dot", |sizes| dot(single(), sizes)),
-    f64("dot, f64", |sizes| dot(double(), sizes)),
-    f64("weighted Gram, f64", |sizes| weighted_gram(double(), sizes)),
-    f32("masked Gram", |sizes| masked_gram(single(), sizes)),
-    f32("shifted lower", |sizes| shifted_lower(single(), sizes)),
-    f32("Cholesky", |sizes| cholesky(single(), sizes)),
-    f64("Cholesky, f64", |sizes| cholesky(double(), sizes)),
-    f32("solve, one column", |sizes| solve(single(), sizes, 1)),
-    f64("solve, 512 columns, f64", |sizes| solve(double(), sizes, 512)),
-    f32("set-up, cholesky", set_up),
-    f32("u-update, cholesky", |sizes| u_update(sizes, SolverKind::Cholesky)),
-    f32("u-update, gram-pcg, 5 steps", |sizes| u_update(sizes, SolverKind::GramPcg)),
-    f32("training run, 30 iterations", training_run),
+    verb!(f32 "X u", product, false),
+    verb!(f64 "X u, f64", product, false),
+    verb!(f32 "X u and masked sum", product, true),
+    verb!(f32 "application of A", system),
+    verb!(f64 "application of A, f64", system),
+    verb!(f32 "masked row sum", masked_row_sum),
+    verb!(f32 "masked broadcast", masked_broadcast),
+    verb!(f32 "sign flip", sign_flip),
+    verb!(f32 "add pairs", add_pairs),
+    verb!(f32 "slack step", slack_step),
+    verb!(f64 "slack step, f64", slack_step),
+    verb!(f32 "group soft-threshold", group_soft_threshold),
+    verb!(f32 "column norms", column_norms),
+    verb!(f32 "positive part", positive_part),
+    verb!(f32 "Hadamard", hadamard),
+    verb!(f64 "Hadamard, f64", hadamard),
+    verb!(f32 "axpby", axpby),
+    verb!(f32 "copy", copy),
+    verb!(f32 "dot", dot),
+    verb!(f64 "dot, f64", dot),
+    verb!(f64 "weighted Gram, f64", weighted_gram),
+    verb!(f32 "masked Gram", masked_gram),
+    verb!(f32 "shifted lower", shifted_lower),
+    verb!(f32 "Cholesky", cholesky),
+    verb!(f64 "Cholesky, f64", cholesky),
+    verb!(f32 "solve, one column", solve, 1),
+    verb!(f64 "solve, 512 columns, f64", solve, 512),
+    verb!(f32 "set-up, cholesky", set_up),
+    verb!(f32 "u-update, cholesky", u_update, SolverKind::Cholesky),
+    verb!(f32 "u-update, gram-pcg, 5 steps", u_update, SolverKind::GramPcg),
+    verb!(f32 "training run, 30 iterations", training_run),
 ];
-
-fn single() -> Cpu<f32> {
-    Cpu::new()
-}
-
-fn double() -> Cpu<f64> {
-    Cpu::new()
-}
 
 /// Reproducible entries in [-1, 1).
 pub fn filled(rows: usize, cols: usize, seed: u64) -> HostMatrix {
@@ -344,9 +362,9 @@ fn squared(sizes: &Sizes) -> Sizes {
     Sizes { samples: sizes.order, ..*sizes }
 }
 
-fn set_up(sizes: &Sizes) -> Result<Work> {
+fn set_up<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {
     let sizes = squared(sizes);
-    let program = program(single(), &sizes)?;
+    let program = program(backend, &sizes)?;
     // In both precisions: exact-iteration has its stages, each against its own roof.
     Work::new(0.0, 0.0, move || {
         let mut system = SystemOperator::new(&program, ROW_SCALE, 100.0)?;
@@ -354,14 +372,14 @@ fn set_up(sizes: &Sizes) -> Result<Work> {
     })
 }
 
-fn u_update(sizes: &Sizes, kind: SolverKind) -> Result<Work> {
+fn u_update<B: Backend>(backend: B, sizes: &Sizes, kind: SolverKind) -> Result<Work> {
     const STEPS: usize = 5;
     let sizes = squared(sizes);
-    let program = program(single(), &sizes)?;
+    let program = program(backend, &sizes)?;
     let backend = program.backend().clone();
     let (n, d, columns) = (program.n_samples(), program.n_features(), program.n_blocks());
     let (blocks, rows) = (backend.upload(&filled(d, columns, 5))?, backend.upload(&filled(n, columns, 6))?);
-    let mut solver = kind.build::<Cpu<f32>>(&SolverSettings { steps: STEPS, ..SolverSettings::default() });
+    let mut solver = kind.build::<B>(&SolverSettings { steps: STEPS, ..SolverSettings::default() });
     solver.prepare(&mut SystemOperator::new(&program, ROW_SCALE, 100.0)?)?;
     let flops = match kind {
         SolverKind::Cholesky => 12.0,
@@ -382,14 +400,14 @@ fn u_update(sizes: &Sizes, kind: SolverKind) -> Result<Work> {
 }
 
 /// Everything that a user's run does, certificate included, up to an iteration limit.
-fn training_run(sizes: &Sizes) -> Result<Work> {
+fn training_run<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {
     let planted = Planted { n_train: sizes.order, n_test: 0, n_features: sizes.features, ..Planted::default() };
     let data = planted.generate()?.train;
     let settings = Settings {
         patterns: sizes.patterns,
         beta: Beta::Fraction(1e-3),
         solver: SolverChoice::Kind(SolverKind::Cholesky),
-        device: Device::Cpu,
+        device: if backend.device() == "cpu" { Device::Cpu } else { Device::Cuda(0) },
         max_iterations: 30,
         gap: 1e-9,
         ..Settings::default()

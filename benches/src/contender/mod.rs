@@ -10,9 +10,9 @@ pub use adam::{Adam, Initialisation};
 pub use convex::Convex;
 
 use crate::host::Host;
-use crate::place::Place;
 use crate::row::{Goal, Outcome, Row};
 use anyhow::Result;
+use cvx_bench::place::Place;
 use cvx_model::{DataSplit, Dataset};
 
 /// What every contender is given.
