@@ -350,7 +350,9 @@ fn cholesky<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {
 }
 
 fn solve<B: Backend>(backend: B, sizes: &Sizes, columns: usize) -> Result<Work> {
-    let (l, mut b) = (backend.upload(&near_identity(sizes.order))?, backend.upload(&filled(sizes.order, columns, 5))?);
+    let (mut l, mut b) =
+        (backend.upload(&near_identity(sizes.order))?, backend.upload(&filled(sizes.order, columns, 5))?);
+    backend.cholesky(&mut l)?;
     let (n, c) = (sizes.order as f64, columns as f64);
     // Both halves read the triangle.
     let bytes = (n * n + 4.0 * n * c) * backend.scalar_bytes() as f64;
