@@ -67,7 +67,8 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// The benchmarks of one revision, in a working tree of its own. Both share the built libraries.
+/// The benchmarks of one revision, in a working tree of its own. What is built is not shared: cargo names a package by its
+/// path in the workspace, and would take the other tree's for this one's.
 fn build(root: &Path, folder: &Path, name: &str, revision: &str) -> Result<PathBuf> {
     let tree = folder.join(name);
     let commit = git(root, &["rev-parse", "--verify", "--end-of-options", &format!("{revision}^{{commit}}")])?;
@@ -79,7 +80,7 @@ fn build(root: &Path, folder: &Path, name: &str, revision: &str) -> Result<PathB
         git(root, &["worktree", "add", "--quiet", "--detach", path_text(&tree)?, commit.trim()])?;
     }
     eprintln!("building {name}: {revision}");
-    let built = folder.join("built");
+    let built = folder.join(format!("built-{name}"));
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .args(["build", "--release", "--locked", "--quiet", "--package", "cvx-bench", "--bin", "cvx-bench"])
@@ -89,11 +90,7 @@ fn build(root: &Path, folder: &Path, name: &str, revision: &str) -> Result<PathB
         .status()
         .context("cargo cannot be started")?;
     ensure!(status.success(), "{revision} cannot be built: {status}");
-    // The next build puts its own program there.
-    let program = folder.join(format!("cvx-bench-{name}"));
-    let made = built.join("release/cvx-bench");
-    fs::copy(&made, &program).with_context(|| format!("{} cannot be copied", made.display()))?;
-    Ok(program)
+    Ok(built.join("release/cvx-bench"))
 }
 
 /// What one revision prints; nothing where it is too old to have the benchmark.
@@ -106,7 +103,8 @@ fn measure(program: &Path, arguments: &[String]) -> Result<Seconds> {
     let output =
         command.args(arguments).output().with_context(|| format!("{} cannot be started", program.display()))?;
     if !output.status.success() {
-        eprintln!("{}: {}", program.display(), String::from_utf8_lossy(&output.stderr).trim());
+        let error = String::from_utf8_lossy(&output.stderr);
+        eprintln!("{}: {}: {}", program.display(), output.status, error.trim());
         return Ok(Seconds::new());
     }
     Ok(parse(&String::from_utf8_lossy(&output.stdout)))
