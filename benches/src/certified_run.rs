@@ -1,12 +1,12 @@
 //! One training run from data in memory to a certified network, as a row.
 
 use crate::host::{Host, peak_memory_bytes};
+use crate::source::Source;
 use anyhow::{Context, Result};
 use cvx_admm::{
     Beta, Device, Flow, Iteration, Observer, Precision, Settings, SolverChoice, SolverKind, StopToken, train_with,
     verify,
 };
-use cvx_data::{Request, open};
 use serde::Serialize;
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -15,12 +15,8 @@ use std::path::PathBuf;
 /// The problem and the settings that matter.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Data source.
-    #[arg(long, default_value = "planted")]
-    data: String,
-    /// Use the first N training samples.
-    #[arg(long)]
-    limit: Option<usize>,
+    #[command(flatten)]
+    source: Source,
     /// Number of patterns.
     #[arg(long, default_value_t = 50)]
     patterns: usize,
@@ -104,10 +100,7 @@ struct Row {
 
 /// Trains, verifies, prints, records.
 pub fn run(args: &Args) -> Result<()> {
-    let mut split = open(&args.data, &Request::default())?;
-    if let Some(limit) = args.limit {
-        split.train = split.train.limit(limit)?;
-    }
+    let split = args.source.open()?;
     let solver = SolverKind::ALL.into_iter().find(|kind| kind.name() == args.solver);
     let solver = solver.with_context(|| format!("--solver {} is none of cvx's", args.solver))?;
     let base = if args.poster_exact { Settings::poster_exact() } else { Settings::default() };
@@ -138,8 +131,7 @@ pub fn run(args: &Args) -> Result<()> {
             bench: "certified-run",
             host: Host::new(summary.threads),
             seed: settings.seed,
-            // The last component says which data; where they lie is the machine's business.
-            data: args.data.rsplit('/').next().unwrap_or_default().to_string(),
+            data: args.source.name(),
             n_samples: summary.shape.n_samples,
             n_features: summary.shape.n_features,
             n_patterns: summary.shape.n_patterns,

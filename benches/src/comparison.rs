@@ -2,22 +2,18 @@
 
 use crate::contender::{Adam, Contender, Convex, Initialisation, Problem};
 use crate::row::{Goal, Row, append};
+use crate::source::Source;
 use anyhow::{Result, ensure};
 use comfy_table::{Table, presets};
 use cvx_bench::place::Place;
-use cvx_data::{Request, open};
 use cvx_linalg::ThreadPool;
 use std::path::PathBuf;
 
 /// Who runs, on what, for how long.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Data source.
-    #[arg(long, default_value = "planted")]
-    data: String,
-    /// Use the first N training samples.
-    #[arg(long)]
-    limit: Option<usize>,
+    #[command(flatten)]
+    source: Source,
     /// Number of patterns; Adam's network has twice as many neurons.
     #[arg(long, default_value_t = 50)]
     patterns: usize,
@@ -107,10 +103,7 @@ impl Args {
 
 /// Runs all, prints and records each.
 pub fn run(args: &Args) -> Result<()> {
-    let mut split = open(&args.data, &Request::default())?;
-    if let Some(limit) = args.limit {
-        split.train = split.train.limit(limit)?;
-    }
+    let split = args.source.open()?;
     let contenders = args.contenders()?;
     let place = Place::named(&args.device)?;
     let threads = ThreadPool::new(args.threads)?.threads();
@@ -128,7 +121,7 @@ pub fn run(args: &Args) -> Result<()> {
                     double: args.f64,
                     place: place.clone(),
                     threads: args.threads,
-                    ..Problem::new(&args.data, &split, seed)
+                    ..Problem::new(&args.source.data, &split, seed)
                 };
                 if index == 0 {
                     contender.warm_up(&problem, 128)?;

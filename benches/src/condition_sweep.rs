@@ -3,9 +3,9 @@
 
 use crate::figure::{Panel, Point, Scale, Series, write};
 use crate::host::Host;
+use crate::source::Source;
 use anyhow::{Context, Result, ensure};
 use comfy_table::{Table, presets};
-use cvx_data::{Request, open};
 use cvx_linalg::{Accuracy, Backend, Cpu, LinearStatus, MaskedSystem, SystemRhs, SystemSolution, ThreadPool};
 use cvx_model::{
     ConvexProgram, Dataset, FeatureKind, Normalisation, PatternSet, RowScale, SystemOperator, Targets, TaskChoice,
@@ -21,12 +21,8 @@ use std::time::Instant;
 /// The system and the preconditioners to look at.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Data source.
-    #[arg(long, default_value = "planted")]
-    data: String,
-    /// Use the first N training samples.
-    #[arg(long)]
-    limit: Option<usize>,
+    #[command(flatten)]
+    source: Source,
     /// Of images, keep every K-th pixel of every K-th line.
     #[arg(long, value_name = "K", default_value_t = 1)]
     stride: usize,
@@ -109,10 +105,7 @@ pub fn run(args: &Args) -> Result<()> {
     ensure!(args.rho > 0.0 && args.rho.is_finite(), "--rho is {}, but it must be a positive number", args.rho);
     ensure!(args.patterns > 0, "--patterns must be 1 or more");
     fs::create_dir_all(&args.out).with_context(|| format!("{}: cannot be made", args.out.display()))?;
-    let mut data = open(&args.data, &Request::default())?.train;
-    if let Some(limit) = args.limit {
-        data = data.limit(limit)?;
-    }
+    let data = args.source.open()?.train;
     let data = strided(&data, args.stride)?;
     let pool = ThreadPool::new(0)?;
     let threads = pool.threads();
@@ -149,7 +142,7 @@ fn sweep(args: &Args, data: &Dataset, threads: usize) -> Result<Vec<Row>> {
     let order = program.n_features() * program.n_blocks() / program.n_targets();
     println!(
         "{}: n = {}, d = {}, P = {}, A of order {order}, rho = {}",
-        args.data,
+        args.source.data,
         program.n_samples(),
         program.n_features(),
         program.n_patterns(),
@@ -237,7 +230,7 @@ fn measure(
         bench: "condition-sweep",
         host: Host::new(threads),
         seed: args.seed,
-        data: args.data.rsplit('/').next().unwrap_or_default().to_string(),
+        data: args.source.name(),
         n_samples: n,
         n_features: d,
         n_patterns: program.n_patterns(),

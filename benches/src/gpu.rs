@@ -4,6 +4,7 @@
 use crate::contender::{Adam, Contender, Convex, Initialisation, Problem};
 use crate::report;
 use crate::row::{Goal, Row, append};
+use crate::source::Source;
 use anyhow::{Context, Result, ensure};
 use comfy_table::{Table, presets};
 use cvx_admm::SolverKind;
@@ -20,12 +21,8 @@ const SWEEP_ITERATIONS: usize = 30;
 /// What to run.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Data source of the original's task.
-    #[arg(long, default_value = "planted")]
-    data: String,
-    /// Use the first N training samples.
-    #[arg(long)]
-    limit: Option<usize>,
+    #[command(flatten)]
+    source: Source,
     /// Number of patterns of the original's task.
     #[arg(long, default_value_t = 50)]
     patterns: usize,
@@ -108,13 +105,12 @@ pub fn run(args: &Args) -> Result<()> {
             lines.push(compared(args, &places, threads, &contender, &problem, format!("{data}, P = {patterns}"))?.0);
         }
     }
-    let split = limited(open(&args.data, &Request::default())?, args.limit)?;
+    let split = args.source.open()?;
     for goal in [Goal::Accuracy, Goal::Objective] {
         for contender in contenders(args)? {
             let beta = if goal == Goal::Accuracy { 1e-3 } else { args.beta };
-            let problem = Problem { goal, beta, patterns: args.patterns, ..base(args, &args.data, &split) };
-            let name = args.data.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_string();
-            let (line, rows) = compared(args, &places, threads, &contender, &problem, name)?;
+            let problem = Problem { goal, beta, patterns: args.patterns, ..base(args, &args.source.data, &split) };
+            let (line, rows) = compared(args, &places, threads, &contender, &problem, args.source.name())?;
             rows.iter().try_for_each(|row| append(&drawn, row))?;
             lines.push(line);
         }
@@ -125,13 +121,6 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn base<'a>(args: &Args, data: &'a str, split: &'a DataSplit) -> Problem<'a> {
     Problem { time_limit: args.time_limit, threads: args.threads, ..Problem::new(data, split, 0) }
-}
-
-fn limited(mut split: DataSplit, limit: Option<usize>) -> Result<DataSplit> {
-    if let Some(limit) = limit {
-        split.train = split.train.limit(limit)?;
-    }
-    Ok(split)
 }
 
 /// `2000x300x50` as planted data and a number of patterns.

@@ -12,6 +12,7 @@ mod penalty_sweep;
 mod report;
 mod row;
 mod scaling;
+mod source;
 mod verb_table;
 
 use clap::{Parser, Subcommand};

@@ -11,6 +11,7 @@ pub use convex::Convex;
 
 use crate::host::Host;
 use crate::row::{Goal, Outcome, Row};
+use crate::source;
 use anyhow::Result;
 use cvx_bench::place::Place;
 use cvx_model::{DataSplit, Dataset};
@@ -97,8 +98,7 @@ impl Contender {
             contender: self.name(),
             goal: problem.goal,
             seed: problem.seed,
-            // The last component says which data; where they lie is the machine's business.
-            data: problem.data.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_string(),
+            data: source::name(problem.data),
             n_samples: problem.train.n_samples(),
             n_test: problem.test.map_or(0, Dataset::n_samples),
             n_features: problem.train.n_features() + 1,
