@@ -35,10 +35,10 @@ fn accuracy(groups: &[Group], out: &mut String) {
     let beta = groups[0].rows[0].beta;
     *out +=
         &format!("### Table 1: seconds to 97 % training accuracy\n\nbeta = {beta}; mean (range) over the seeds.\n\n");
-    *out += "| | hardware | precompute | u | v | duals | certificate | steps | total to 97 % | iterations | test accuracy |\n";
-    *out += "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n";
+    *out += "| | hardware | precompute | u | v | duals | certificate | steps | total to 97 % | iterations or epochs | seeds | test accuracy |\n";
+    *out += "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n";
     for (method, hardware, seconds) in ORIGINAL {
-        *out += &format!("| {method}, as printed by the original | {hardware} | | | | | | | {seconds} | | |\n");
+        *out += &format!("| {method}, as printed by the original | {hardware} | | | | | | | {seconds} | | | |\n");
     }
     for group in groups {
         let phase = |name: &str| {
@@ -57,12 +57,14 @@ fn accuracy(groups: &[Group], out: &mut String) {
             phase("steps"),
             reached(group, |_, outcome| outcome.seconds_to_train_accuracy_97),
             number(group.spread(|outcome| ran(outcome, outcome.iterations)), 0),
+            group.rows.len().to_string(),
             number(group.spread(|outcome| outcome.test_accuracy), 3),
         ];
         *out += &format!("| {} |\n", cells.join(" | "));
     }
     *out += &first(groups, "First at 97 %", 2, |outcome| outcome.seconds_to_train_accuracy_97, f64::min);
-    *out += &first(groups, "Best test accuracy there", 3, |outcome| outcome.test_accuracy, f64::max);
+    let there = |outcome: &Outcome| outcome.seconds_to_train_accuracy_97.and(outcome.test_accuracy);
+    *out += &first(groups, "Best test accuracy there", 3, there, f64::max);
 }
 
 fn objective(field: &Field, groups: &[Group], out: &mut String) {
@@ -72,12 +74,13 @@ fn objective(field: &Field, groups: &[Group], out: &mut String) {
         "### Table 1, continued: seconds to the regularised objective\n\nbeta = {beta}; mean (range) over the seeds. The last column \
          of times is to an objective that the best bound of the same seed certifies to {percent} %.\n\n"
     );
-    *out += "| | hardware | ended | iterations | seconds | objective | lower bound | to certified | test accuracy | best on the way |\n";
-    *out += "|---|---|---|---:|---:|---:|---:|---:|---:|---:|\n";
+    *out += "| | hardware | seeds | ended | iterations or epochs | seconds | objective | lower bound | to certified | test accuracy | best on the way |\n";
+    *out += "|---|---|---:|---|---:|---:|---:|---:|---:|---:|---:|\n";
     for group in groups {
         let cells = [
             group.label.clone(),
             group.rows[0].device.clone(),
+            group.rows.len().to_string(),
             statuses(group),
             number(group.spread(|outcome| ran(outcome, outcome.iterations)), 0),
             number(group.spread(|outcome| ran(outcome, outcome.seconds)), 1),
@@ -136,8 +139,11 @@ fn first(
     value: impl Fn(&Outcome) -> Option<f64>,
     better: fn(f64, f64) -> f64,
 ) -> String {
+    // A mean over three seeds is not to be beaten by one lucky run.
+    let seeds = groups.iter().map(|group| group.rows.len()).max().unwrap_or(0);
+    let counts = |group: &&Group| group.verified() && group.rows.len() == seeds;
     let best = |adam: bool| {
-        let of_kind = groups.iter().filter(|group| group.rows[0].learning_rate.is_some() == adam && group.verified());
+        let of_kind = groups.iter().filter(|group| group.rows[0].learning_rate.is_some() == adam).filter(counts);
         let values = of_kind.filter_map(|group| Some((group.label.as_str(), group.spread_of_all(&value)?.mean)));
         values.reduce(|a, b| if better(a.1, b.1) == a.1 { a } else { b })
     };
@@ -165,7 +171,10 @@ fn provenance(groups: &[Group]) -> String {
     }
     let (row, seeds) = (groups[0].rows[0], groups.iter().map(|group| group.rows.len()).max().unwrap_or(0));
     let Row { data, n_samples, n_features, precision, .. } = row;
-    format!("\n{data}, n = {n_samples}, d = {n_features}, {precision}, {seeds} seeds; {}.\n\n", places.join("; "))
+    format!(
+        "\n{data}, n = {n_samples}, d = {n_features}, {precision}, at most {seeds} seeds; {}.\n\n",
+        places.join("; ")
+    )
 }
 
 /// What could not be run, each reason once.
@@ -192,7 +201,11 @@ mod tests {
             example("cg", Goal::Accuracy, 0, 1.0),
             failed,
             example("cholesky", Goal::Accuracy, 0, 4.0),
+            example("cholesky", Goal::Accuracy, 1, 4.0),
+            // One seed alone is not compared with two.
+            example("gram-pcg", Goal::Accuracy, 0, 1.0),
             example("Adam 0.1", Goal::Accuracy, 0, 2.0),
+            example("Adam 0.1", Goal::Accuracy, 1, 2.0),
             example("cholesky", Goal::Objective, 0, 4.0),
         ];
         let text = tables(&Field::new(rows));
