@@ -1,4 +1,4 @@
-// libcublas: the level-3 routines, and a few others, in single and double
+// libcublas: the level-3 routines that the back end calls, in single and double
 // precision on the host.
 //
 // Sums run in the storage type, in ascending order of the summation index.
@@ -20,13 +20,8 @@ enum Status : int {
     kExecutionFailed = 13,
 };
 
-enum PointerMode : int { kHost = 0, kDevice = 1 };
-
 struct Library {
     Opaque stream = nullptr;
-    PointerMode scalars = kHost;
-    int math = 0;
-    int atomics = 0;
 };
 
 inline Handles<Library>& libraries() {
@@ -40,14 +35,12 @@ inline Status obstacle(Opaque handle) {
     return stand_in_failed() ? kExecutionFailed : kSuccess;
 }
 
-// Reads a scalar argument, after making sure that it is where the pointer mode
-// says: a GPU could not follow the wrong kind of pointer.
+// Reads a scalar argument, after making sure that it is in host memory, where
+// it is looked for unless the pointer mode says otherwise.
 template <typename T>
-T scalar(Opaque handle, const char* routine, const T* value) {
-    const bool device = libraries().find(handle)->scalars == kDevice;
-    if (stand_in_holds(value, sizeof(T)) != device)
-        fatal("%s: a scalar is not in %s memory, as the pointer mode says", routine,
-              device ? "device" : "host");
+T scalar(const char* routine, const T* value) {
+    if (stand_in_holds(value, sizeof(T)))
+        fatal("%s: a scalar is in device memory, not in the host's", routine);
     return *value;
 }
 
@@ -127,7 +120,7 @@ void update(const Matrix<T>& c, Triangle triangle, T alpha, const std::vector<T>
 // C := alpha left right + beta C in a triangle, with everything checked but
 // the sizes.
 template <typename T>
-Status multiply_into(Opaque handle, const char* routine, Triangle triangle, Size k, const T* alpha,
+Status multiply_into(const char* routine, Triangle triangle, Size k, const T* alpha,
                      const Operand<T>& left, const Operand<T>& right, const T* beta,
                      const Matrix<T>& c) {
     if (!left.stored.valid_leading() || !right.stored.valid_leading() || !c.valid_leading())
@@ -136,7 +129,7 @@ Status multiply_into(Opaque handle, const char* routine, Triangle triangle, Size
     if (c.empty()) return kSuccess;
     if (!c.data) return kInvalidValue;
     c.require(routine, "C");
-    const T by = scalar(handle, routine, alpha), keep = scalar(handle, routine, beta);
+    const T by = scalar(routine, alpha), keep = scalar(routine, beta);
     std::vector<T> product;
     if (k > 0 && by != T(0)) {
         if (!left.stored.data || !right.stored.data) return kInvalidValue;
@@ -155,21 +148,8 @@ Status gemm(Opaque handle, Transpose op_a, Transpose op_b, Size m, Size n, Size 
             const T* a, Size lda, const T* b, Size ldb, const T* beta, T* c, Size ldc) {
     if (const Status error = obstacle(handle)) return error;
     if (!valid(op_a) || !valid(op_b) || m < 0 || n < 0 || k < 0) return kInvalidValue;
-    return multiply_into(handle, "gemm", kFull, k, alpha, Operand<T>(op_a, a, m, k, lda),
+    return multiply_into("gemm", kFull, k, alpha, Operand<T>(op_a, a, m, k, lda),
                          Operand<T>(op_b, b, k, n, ldb), beta, Matrix<T>{c, m, n, ldc});
-}
-
-template <typename T>
-Status gemm_batched(Opaque handle, Transpose op_a, Transpose op_b, Size m, Size n, Size k,
-                    const T* alpha, const T* a, Size lda, long long step_a, const T* b, Size ldb,
-                    long long step_b, const T* beta, T* c, Size ldc, long long step_c, Size count) {
-    if (const Status error = obstacle(handle)) return error;
-    if (count < 0) return kInvalidValue;
-    for (Size i = 0; i < count; ++i)
-        if (const Status error = gemm(handle, op_a, op_b, m, n, k, alpha, a + i * step_a, lda,
-                                      b + i * step_b, ldb, beta, c + i * step_c, ldc))
-            return error;
-    return kSuccess;
 }
 
 // C := alpha op(A) op(B)^T + beta C, which the caller promises to be symmetric.
@@ -179,50 +159,8 @@ Status syrkx(Opaque handle, Triangle triangle, Transpose op, Size n, Size k, con
     if (const Status error = obstacle(handle)) return error;
     if (!valid(triangle) || !valid(op) || n < 0 || k < 0) return kInvalidValue;
     const Transpose opposite = op == kPlain ? kTransposed : kPlain;
-    return multiply_into(handle, "syrk", triangle, k, alpha, Operand<T>(op, a, n, k, lda),
+    return multiply_into("syrk", triangle, k, alpha, Operand<T>(op, a, n, k, lda),
                          Operand<T>(opposite, b, k, n, ldb), beta, Matrix<T>{c, n, n, ldc});
-}
-
-template <typename T>
-Status syrk(Opaque handle, Triangle triangle, Transpose op, Size n, Size k, const T* alpha,
-            const T* a, Size lda, const T* beta, T* c, Size ldc) {
-    return syrkx(handle, triangle, op, n, k, alpha, a, lda, a, lda, beta, c, ldc);
-}
-
-// C := alpha A B + beta C or, on the right, alpha B A + beta C.
-template <typename T>
-Status symm(Opaque handle, Side side, Triangle triangle, Size m, Size n, const T* alpha, const T* a,
-            Size lda, const T* b, Size ldb, const T* beta, T* c, Size ldc) {
-    if (const Status error = obstacle(handle)) return error;
-    if (!valid(side) || !valid(triangle) || m < 0 || n < 0) return kInvalidValue;
-    const Size order = side == kLeft ? m : n;
-    const Matrix<const T> stored{a, order, order, lda}, other{b, m, n, ldb};
-    const Matrix<T> output{c, m, n, ldc};
-    if (!stored.valid_leading() || !other.valid_leading() || !output.valid_leading())
-        return kInvalidValue;
-    if (!alpha || !beta) return kInvalidValue;
-    if (output.empty()) return kSuccess;
-    if (!a || !b || !c) return kInvalidValue;
-    stored.require("symm", "A");
-    other.require("symm", "B");
-    output.require("symm", "C");
-    forbid_overlap("symm", stored, output);
-    forbid_overlap("symm", other, output);
-    const T by = scalar(handle, "symm", alpha), keep = scalar(handle, "symm", beta);
-    std::vector<T> product;
-    if (by != T(0)) {
-        std::vector<T> whole(static_cast<std::size_t>(order * order));
-        for (Size j = 0; j < order; ++j)
-            for (Size i = 0; i < order; ++i)
-                whole[static_cast<std::size_t>(j * order + i)] =
-                    within(triangle, i, j) ? stored(i, j) : stored(j, i);
-        const Operand<T> symmetric(kPlain, whole.data(), order, order, order);
-        const Operand<T> plain(kPlain, b, m, n, ldb);
-        product = side == kLeft ? multiply(m, n, order, symmetric, plain, kFull)
-                                : multiply(m, n, order, plain, symmetric, kFull);
-    }
-    update(output, kFull, by, product, keep);
-    return kSuccess;
 }
 
 // Solves X against a packed triangular matrix on the left of it. The columns
@@ -272,7 +210,7 @@ Status trsm(Opaque handle, Side side, Triangle triangle, Transpose op, Diagonal 
     if (x.empty()) return kSuccess;
     if (!a || !b) return kInvalidValue;
     x.require("trsm", "B");
-    const T by = scalar(handle, "trsm", alpha);
+    const T by = scalar("trsm", alpha);
     for (Size j = 0; j < n; ++j)
         for (Size i = 0; i < m; ++i) x(i, j) = by == T(0) ? T(0) : by * x(i, j);
     if (by == T(0)) return kSuccess;
@@ -289,123 +227,6 @@ Status trsm(Opaque handle, Side side, Triangle triangle, Transpose op, Diagonal 
         solve_left(triangular, lower, x);
     else
         solve_right(triangular, lower, x);
-    return kSuccess;
-}
-
-// C := alpha op(A) + beta op(B); C may be A or B itself where that one is not
-// transposed.
-template <typename T>
-Status geam(Opaque handle, Transpose op_a, Transpose op_b, Size m, Size n, const T* alpha,
-            const T* a, Size lda, const T* beta, const T* b, Size ldb, T* c, Size ldc) {
-    if (const Status error = obstacle(handle)) return error;
-    if (!valid(op_a) || !valid(op_b) || m < 0 || n < 0) return kInvalidValue;
-    const Operand<T> left(op_a, a, m, n, lda), right(op_b, b, m, n, ldb);
-    const Matrix<T> output{c, m, n, ldc};
-    if (!left.stored.valid_leading() || !right.stored.valid_leading() || !output.valid_leading())
-        return kInvalidValue;
-    if (!alpha || !beta) return kInvalidValue;
-    if (output.empty()) return kSuccess;
-    const T by_a = scalar(handle, "geam", alpha), by_b = scalar(handle, "geam", beta);
-    if (!c) return kInvalidValue;
-    output.require("geam", "C");
-    for (const auto& [operand, by] : {std::pair(&left, by_a), std::pair(&right, by_b)}) {
-        if (by == T(0)) continue;
-        if (!operand->stored.data) return kInvalidValue;
-        operand->stored.require("geam", "an input");
-        if (operand->stored.data == c) {
-            if (operand->transposed || operand->stored.leading != ldc) return kInvalidValue;
-        } else {
-            forbid_overlap("geam", operand->stored, output);
-        }
-    }
-    for (Size j = 0; j < n; ++j)
-        for (Size i = 0; i < m; ++i) {
-            T value = by_a == T(0) ? T(0) : by_a * left(i, j);
-            if (by_b != T(0)) value += by_b * right(i, j);
-            output(i, j) = value;
-        }
-    return kSuccess;
-}
-
-// A vector with a stride; with a negative one it runs backwards from its end.
-template <typename T>
-struct Strided {
-    T* data;
-    Size count, step;
-
-    T& operator()(Size i) const { return data[step < 0 ? (i + 1 - count) * step : i * step]; }
-    void require(const char* routine, const char* name) const {
-        const Size extent = count == 0 ? 0 : (count - 1) * (step < 0 ? -step : step) + 1;
-        Matrix<T>{data, extent, 1, extent}.require(routine, name);
-    }
-};
-
-// C := A diag(x) or, on the left, diag(x) A; C may be A itself.
-template <typename T>
-Status dgmm(Opaque handle, Side side, Size m, Size n, const T* a, Size lda, const T* x, Size step,
-            T* c, Size ldc) {
-    if (const Status error = obstacle(handle)) return error;
-    const Matrix<const T> input{a, m, n, lda};
-    const Matrix<T> output{c, m, n, ldc};
-    if (!valid(side) || m < 0 || n < 0 || !input.valid_leading() || !output.valid_leading())
-        return kInvalidValue;
-    if (output.empty()) return kSuccess;
-    if (!a || !x || !c) return kInvalidValue;
-    const Strided<const T> diagonal{x, side == kLeft ? m : n, step};
-    input.require("dgmm", "A");
-    diagonal.require("dgmm", "x");
-    output.require("dgmm", "C");
-    if (a == c ? lda != ldc : output.overlaps(input)) fatal("dgmm: C overlaps A");
-    for (Size j = 0; j < n; ++j)
-        for (Size i = 0; i < m; ++i) output(i, j) = input(i, j) * diagonal(side == kLeft ? i : j);
-    return kSuccess;
-}
-
-template <typename T>
-Status gemv(Opaque handle, Transpose op, Size m, Size n, const T* alpha, const T* a, Size lda,
-            const T* x, Size step_x, const T* beta, T* y, Size step_y) {
-    if (const Status error = obstacle(handle)) return error;
-    const Matrix<const T> stored{a, m, n, lda};
-    if (!valid(op) || m < 0 || n < 0 || !stored.valid_leading() || step_x == 0 || step_y == 0 ||
-        !alpha || !beta)
-        return kInvalidValue;
-    if (stored.empty()) return kSuccess;
-    if (!a || !x || !y) return kInvalidValue;
-    const Strided<const T> input{x, op == kPlain ? n : m, step_x};
-    const Strided<T> output{y, op == kPlain ? m : n, step_y};
-    stored.require("gemv", "A");
-    input.require("gemv", "x");
-    output.require("gemv", "y");
-    const T by = scalar(handle, "gemv", alpha), keep = scalar(handle, "gemv", beta);
-    std::vector<T> product(static_cast<std::size_t>(output.count), T(0));
-    for (Size j = 0; j < n; ++j)
-        for (Size i = 0; i < m; ++i)
-            if (op == kPlain)
-                product[static_cast<std::size_t>(i)] += stored(i, j) * input(j);
-            else
-                product[static_cast<std::size_t>(j)] += stored(i, j) * input(i);
-    for (Size i = 0; i < output.count; ++i) {
-        T value = by == T(0) ? T(0) : by * product[static_cast<std::size_t>(i)];
-        if (keep != T(0)) value += keep * output(i);
-        output(i) = value;
-    }
-    return kSuccess;
-}
-
-template <typename T>
-Status dot(Opaque handle, Size n, const T* x, Size step_x, const T* y, Size step_y, T* result) {
-    if (const Status error = obstacle(handle)) return error;
-    if (!result) return kInvalidValue;
-    scalar(handle, "dot", result);
-    T sum = 0;
-    if (n > 0) {
-        if (!x || !y) return kInvalidValue;
-        const Strided<const T> left{x, n, step_x}, right{y, n, step_y};
-        left.require("dot", "x");
-        right.require("dot", "y");
-        for (Size i = 0; i < n; ++i) sum += left(i) * right(i);
-    }
-    *result = sum;
     return kSuccess;
 }
 
@@ -431,87 +252,29 @@ STAND_IN_EXPORT Status cublasGetVersion_v2(Opaque, int* version) {
     *version = 130000;
     return blas::kSuccess;
 }
-STAND_IN_EXPORT Status cublasSetWorkspace_v2(Opaque handle, void* workspace, std::size_t bytes) {
-    if (!blas::libraries().find(handle)) return blas::kNotInitialized;
-    if (workspace && !stand_in_holds(workspace, bytes))
-        fatal("cublasSetWorkspace: the workspace is not within one live device allocation");
+STAND_IN_EXPORT Status cublasSetStream_v2(Opaque handle, Opaque stream) {
+    blas::Library* library = blas::libraries().find(handle);
+    if (!library) return blas::kNotInitialized;
+    library->stream = stream;
     return blas::kSuccess;
 }
 
-// Properties of the handle that a caller sets and reads back.
-#define PROPERTY(name, suffix, type, member)                                      \
-    STAND_IN_EXPORT Status cublasSet##name##suffix(Opaque handle, type value) {   \
-        blas::Library* library = blas::libraries().find(handle);                  \
-        if (!library) return blas::kNotInitialized;                               \
-        library->member = value;                                                  \
-        return blas::kSuccess;                                                    \
-    }                                                                             \
-    STAND_IN_EXPORT Status cublasGet##name##suffix(Opaque handle, type* value) {  \
-        const blas::Library* library = blas::libraries().find(handle);            \
-        if (!library) return blas::kNotInitialized;                               \
-        if (!value) return blas::kInvalidValue;                                   \
-        *value = library->member;                                                 \
-        return blas::kSuccess;                                                    \
-    }
-PROPERTY(Stream, _v2, Opaque, stream)
-PROPERTY(PointerMode, _v2, blas::PointerMode, scalars)
-PROPERTY(MathMode, , int, math)
-PROPERTY(AtomicsMode, , int, atomics)
-
-// The routines, each in both precisions and with indices of 32 and 64 bits.
-#define ROUTINES(letter, T, v2, plain, I)                                                          \
-    STAND_IN_EXPORT Status cublas##letter##gemm##v2(                                               \
-        Opaque h, Transpose ta, Transpose tb, I m, I n, I k, const T* alpha, const T* a, I lda,    \
-        const T* b, I ldb, const T* beta, T* c, I ldc) {                                           \
+// The routines that the back end calls, in both precisions, with indices of 64 bits.
+#define ROUTINES(letter, T)                                                                        \
+    STAND_IN_EXPORT Status cublas##letter##gemm_v2_64(                                             \
+        Opaque h, Transpose ta, Transpose tb, Size m, Size n, Size k, const T* alpha, const T* a,  \
+        Size lda, const T* b, Size ldb, const T* beta, T* c, Size ldc) {                           \
         return blas::gemm<T>(h, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);             \
     }                                                                                              \
-    STAND_IN_EXPORT Status cublas##letter##gemmStridedBatched##plain(                              \
-        Opaque h, Transpose ta, Transpose tb, I m, I n, I k, const T* alpha, const T* a, I lda,    \
-        long long sa, const T* b, I ldb, long long sb, const T* beta, T* c, I ldc, long long sc,   \
-        I count) {                                                                                 \
-        return blas::gemm_batched<T>(h, ta, tb, m, n, k, alpha, a, lda, sa, b, ldb, sb, beta, c,   \
-                                     ldc, sc, count);                                              \
-    }                                                                                              \
-    STAND_IN_EXPORT Status cublas##letter##syrk##v2(Opaque h, Triangle uplo, Transpose t, I n,     \
-                                                    I k, const T* alpha, const T* a, I lda,        \
-                                                    const T* beta, T* c, I ldc) {                  \
-        return blas::syrk<T>(h, uplo, t, n, k, alpha, a, lda, beta, c, ldc);                       \
-    }                                                                                              \
-    STAND_IN_EXPORT Status cublas##letter##syrkx##plain(                                           \
-        Opaque h, Triangle uplo, Transpose t, I n, I k, const T* alpha, const T* a, I lda,         \
-        const T* b, I ldb, const T* beta, T* c, I ldc) {                                           \
+    STAND_IN_EXPORT Status cublas##letter##syrkx_64(                                               \
+        Opaque h, Triangle uplo, Transpose t, Size n, Size k, const T* alpha, const T* a,          \
+        Size lda, const T* b, Size ldb, const T* beta, T* c, Size ldc) {                           \
         return blas::syrkx<T>(h, uplo, t, n, k, alpha, a, lda, b, ldb, beta, c, ldc);              \
     }                                                                                              \
-    STAND_IN_EXPORT Status cublas##letter##symm##v2(                                               \
-        Opaque h, Side side, Triangle uplo, I m, I n, const T* alpha, const T* a, I lda,           \
-        const T* b, I ldb, const T* beta, T* c, I ldc) {                                           \
-        return blas::symm<T>(h, side, uplo, m, n, alpha, a, lda, b, ldb, beta, c, ldc);            \
-    }                                                                                              \
-    STAND_IN_EXPORT Status cublas##letter##trsm##v2(Opaque h, Side side, Triangle uplo,            \
-                                                    Transpose t, Diagonal diag, I m, I n,          \
-                                                    const T* alpha, const T* a, I lda, T* b,       \
-                                                    I ldb) {                                       \
+    STAND_IN_EXPORT Status cublas##letter##trsm_v2_64(                                             \
+        Opaque h, Side side, Triangle uplo, Transpose t, Diagonal diag, Size m, Size n,            \
+        const T* alpha, const T* a, Size lda, T* b, Size ldb) {                                    \
         return blas::trsm<T>(h, side, uplo, t, diag, m, n, alpha, a, lda, b, ldb);                 \
-    }                                                                                              \
-    STAND_IN_EXPORT Status cublas##letter##geam##plain(                                            \
-        Opaque h, Transpose ta, Transpose tb, I m, I n, const T* alpha, const T* a, I lda,         \
-        const T* beta, const T* b, I ldb, T* c, I ldc) {                                           \
-        return blas::geam<T>(h, ta, tb, m, n, alpha, a, lda, beta, b, ldb, c, ldc);                \
-    }                                                                                              \
-    STAND_IN_EXPORT Status cublas##letter##dgmm##plain(Opaque h, Side side, I m, I n, const T* a,  \
-                                                       I lda, const T* x, I step, T* c, I ldc) {   \
-        return blas::dgmm<T>(h, side, m, n, a, lda, x, step, c, ldc);                              \
-    }                                                                                              \
-    STAND_IN_EXPORT Status cublas##letter##gemv##v2(                                               \
-        Opaque h, Transpose t, I m, I n, const T* alpha, const T* a, I lda, const T* x, I sx,      \
-        const T* beta, T* y, I sy) {                                                               \
-        return blas::gemv<T>(h, t, m, n, alpha, a, lda, x, sx, beta, y, sy);                       \
-    }                                                                                              \
-    STAND_IN_EXPORT Status cublas##letter##dot##v2(Opaque h, I n, const T* x, I sx, const T* y,    \
-                                                   I sy, T* result) {                              \
-        return blas::dot<T>(h, n, x, sx, y, sy, result);                                           \
     }
-ROUTINES(S, float, _v2, , int)
-ROUTINES(S, float, _v2_64, _64, std::int64_t)
-ROUTINES(D, double, _v2, , int)
-ROUTINES(D, double, _v2_64, _64, std::int64_t)
+ROUTINES(S, float)
+ROUTINES(D, double)

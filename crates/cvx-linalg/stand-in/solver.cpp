@@ -1,4 +1,4 @@
-// libcusolver: the dense Cholesky routines in single and double precision on
+// libcusolver: the dense Cholesky factorisation in single and double precision on
 // the host.
 //
 // A routine reads and writes the named triangle only. With
@@ -23,12 +23,8 @@ enum Status : int {
     kExecutionFailed = 6,
 };
 
-// cudaDataType.
-enum DataType : int { kSingle = 0, kDouble = 1 };
-
 struct Library {
     Opaque stream = nullptr;
-    int mode = 1;  // CUSOLVER_DETERMINISTIC_RESULTS
 };
 
 inline Handles<Library>& libraries() {
@@ -63,24 +59,6 @@ void scribble(Triangle triangle, const Matrix<T>& a) {
             if (!within(triangle, i, j)) a(i, j) = kNothing<T>;
 }
 
-// What the routines' arguments have in common; `go` tells whether there is
-// anything to do.
-template <typename T>
-Status check(Opaque handle, const char* routine, Triangle triangle, const Matrix<T>& a,
-             T* workspace, Size entries, int* info, bool& go) {
-    go = false;
-    if (const Status error = obstacle(handle)) return error;
-    if (!valid(triangle) || a.rows < 0 || !a.valid_leading() || !info) return kInvalidValue;
-    Matrix<int>{info, 1, 1, 1}.require(routine, "devInfo");
-    *info = 0;
-    if (a.empty()) return kSuccess;
-    if (!a.data || !workspace || entries < workspace_entries(a.rows)) return kInvalidValue;
-    a.require(routine, "A");
-    spoil_workspace(routine, workspace, a.rows);
-    go = true;
-    return kSuccess;
-}
-
 // A = L L^T by columns from the left; the order of the leading minor that is
 // not positive definite, or 0.
 template <typename T>
@@ -102,98 +80,20 @@ Size factor_lower(const Matrix<T>& a) {
     return 0;
 }
 
-// A = U^T U, likewise.
-template <typename T>
-Size factor_upper(const Matrix<T>& a) {
-    for (Size j = 0; j < a.rows; ++j)
-        for (Size i = 0; i <= j; ++i) {
-            T rest = a(i, j);
-            for (Size p = 0; p < i; ++p) rest -= a(p, i) * a(p, j);
-            if (i == j && !(rest > T(0))) return j + 1;
-            a(i, j) = i == j ? std::sqrt(rest) : rest / a(i, i);
-        }
-    return 0;
-}
-
-// The inverse of a triangular matrix in its place, column by column so that
-// the columns still needed are the ones not yet replaced.
-template <typename T>
-Size invert_triangle(Triangle triangle, Diagonal diagonal, const Matrix<T>& a) {
-    const Size n = a.rows;
-    const bool lower = triangle == kLower;
-    if (diagonal == kStored)
-        for (Size j = 0; j < n; ++j)
-            if (a(j, j) == T(0)) return j + 1;
-    std::vector<T> x(static_cast<std::size_t>(n));
-    for (Size step = 0; step < n; ++step) {
-        // Columns whose inverse depends on the rest of the triangle go first:
-        // lower from the left, upper from the right.
-        const Size j = lower ? step : n - 1 - step;
-        std::fill(x.begin(), x.end(), T(0));
-        x[static_cast<std::size_t>(j)] = T(1);
-        for (Size p = j; lower ? p < n : p >= 0; p += lower ? 1 : -1) {
-            T& pivot = x[static_cast<std::size_t>(p)];
-            if (diagonal == kStored) pivot /= a(p, p);
-            for (Size i = lower ? p + 1 : 0; i < (lower ? n : p); ++i)
-                x[static_cast<std::size_t>(i)] -= a(i, p) * pivot;
-        }
-        for (Size i = lower ? j : 0; i < (lower ? n : j + 1); ++i)
-            if (i != j || diagonal == kStored) a(i, j) = x[static_cast<std::size_t>(i)];
-    }
-    return 0;
-}
-
 template <typename T>
 Status potrf(Opaque handle, Triangle triangle, Size n, T* data, Size leading, T* workspace,
              Size entries, int* info) {
+    if (const Status error = obstacle(handle)) return error;
     const Matrix<T> a{data, n, n, leading};
-    bool go;
-    if (const Status error = check(handle, "potrf", triangle, a, workspace, entries, info, go))
-        return error;
-    if (!go) return kSuccess;
-    *info = static_cast<int>(triangle == kLower ? factor_lower(a) : factor_upper(a));
-    scribble(triangle, a);
-    return kSuccess;
-}
-
-// The inverse of A from its factor: V^T V with V the inverse of L, or V V^T
-// with V the inverse of U.
-template <typename T>
-Status potri(Opaque handle, Triangle triangle, Size n, T* data, Size leading, T* workspace,
-             Size entries, int* info) {
-    const Matrix<T> a{data, n, n, leading};
-    bool go;
-    if (const Status error = check(handle, "potri", triangle, a, workspace, entries, info, go))
-        return error;
-    if (!go) return kSuccess;
-    *info = static_cast<int>(invert_triangle(triangle, kStored, a));
-    if (*info == 0) {
-        // Ascending in both indices, each entry is read for the last time
-        // when it is replaced.
-        for (Size j = 0; j < n; ++j)
-            for (Size i = 0; i <= j; ++i) {
-                T sum = 0;
-                for (Size p = j; p < n; ++p)
-                    sum += triangle == kLower ? a(p, i) * a(p, j) : a(i, p) * a(j, p);
-                (triangle == kLower ? a(j, i) : a(i, j)) = sum;
-            }
-    }
-    scribble(triangle, a);
-    return kSuccess;
-}
-
-inline bool valid(DataType type) { return type == kSingle || type == kDouble; }
-
-template <typename T>
-Status trtri(Opaque handle, Triangle triangle, Diagonal diagonal, Size n, void* data, Size leading,
-             void* workspace, std::size_t bytes, int* info) {
-    const Matrix<T> a{static_cast<T*>(data), n, n, leading};
-    bool go;
-    if (const Status error = check(handle, "trtri", triangle, a, static_cast<T*>(workspace),
-                                   static_cast<Size>(bytes / sizeof(T)), info, go))
-        return error;
-    if (!go) return kSuccess;
-    *info = static_cast<int>(invert_triangle(triangle, diagonal, a));
+    if (!valid(triangle) || n < 0 || !a.valid_leading() || !info) return kInvalidValue;
+    if (triangle != kLower) fatal("potrf: only lower triangles stand in");
+    Matrix<int>{info, 1, 1, 1}.require("potrf", "devInfo");
+    *info = 0;
+    if (a.empty()) return kSuccess;
+    if (!data || !workspace || entries < workspace_entries(n)) return kInvalidValue;
+    a.require("potrf", "A");
+    spoil_workspace("potrf", workspace, n);
+    *info = static_cast<int>(factor_lower(a));
     scribble(triangle, a);
     return kSuccess;
 }
@@ -221,21 +121,8 @@ STAND_IN_EXPORT Status cusolverDnSetStream(Opaque handle, Opaque stream) {
     library->stream = stream;
     return solver::kSuccess;
 }
-STAND_IN_EXPORT Status cusolverDnSetDeterministicMode(Opaque handle, int mode) {
-    solver::Library* library = solver::libraries().find(handle);
-    if (!library) return solver::kNotInitialized;
-    library->mode = mode;
-    return solver::kSuccess;
-}
-STAND_IN_EXPORT Status cusolverDnGetDeterministicMode(Opaque handle, int* mode) {
-    const solver::Library* library = solver::libraries().find(handle);
-    if (!library) return solver::kNotInitialized;
-    *mode = library->mode;
-    return solver::kSuccess;
-}
 
-// The routines.
-
+// The routine, in both precisions.
 #define ROUTINE(letter, T, name)                                                                 \
     STAND_IN_EXPORT Status cusolverDn##letter##name##_bufferSize(Opaque handle, Triangle uplo,   \
                                                                  int n, T* a, int lda,           \
@@ -253,28 +140,3 @@ STAND_IN_EXPORT Status cusolverDnGetDeterministicMode(Opaque handle, int* mode) 
     }
 ROUTINE(S, float, potrf)
 ROUTINE(D, double, potrf)
-ROUTINE(S, float, potri)
-ROUTINE(D, double, potri)
-
-STAND_IN_EXPORT Status cusolverDnXtrtri_bufferSize(Opaque handle, Triangle uplo, Diagonal diagonal,
-                                                   std::int64_t n, solver::DataType type, void*,
-                                                   std::int64_t lda, std::size_t* device_bytes,
-                                                   std::size_t* host_bytes) {
-    if (const Status error = solver::obstacle(handle)) return error;
-    if (!valid(uplo) || !valid(diagonal) || !solver::valid(type) || n < 0 ||
-        lda < std::max<Size>(1, n) || !device_bytes || !host_bytes)
-        return solver::kInvalidValue;
-    const std::size_t entry = type == solver::kSingle ? sizeof(float) : sizeof(double);
-    *device_bytes = static_cast<std::size_t>(solver::workspace_entries(n)) * entry;
-    *host_bytes = 0;
-    return solver::kSuccess;
-}
-STAND_IN_EXPORT Status cusolverDnXtrtri(Opaque handle, Triangle uplo, Diagonal diagonal,
-                                        std::int64_t n, solver::DataType type, void* a,
-                                        std::int64_t lda, void* workspace, std::size_t bytes, void*,
-                                        std::size_t, int* info) {
-    if (!valid(diagonal) || !solver::valid(type)) return solver::kInvalidValue;
-    return type == solver::kSingle
-               ? solver::trtri<float>(handle, uplo, diagonal, n, a, lda, workspace, bytes, info)
-               : solver::trtri<double>(handle, uplo, diagonal, n, a, lda, workspace, bytes, info);
-}

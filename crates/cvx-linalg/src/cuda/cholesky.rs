@@ -157,7 +157,7 @@ pub(super) fn solve<T: CudaScalar>(
     };
     let inverses = Part::of(inverses, PANEL, order);
     // Blocks cannot be multiplied in place: each pass goes from one matrix to the other.
-    let mut other = CudaMatrix::zeros(cuda, order, columns)?;
+    let mut other = CudaMatrix::uninitialised(cuda, order, columns)?;
     let scratch = other.whole();
     match half {
         Half::Lower => forward(cuda, factor, inverses, right, scratch)?,

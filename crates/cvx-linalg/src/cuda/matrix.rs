@@ -97,6 +97,11 @@ impl<T: CudaScalar> CudaMatrix<T> {
         Ok(CudaMatrix { rows, cols, values: cuda.device.zeroed(count)?, inverses: None })
     }
 
+    /// Nothing in it yet; whoever asks writes all of it.
+    pub(super) fn uninitialised(cuda: &Cuda<T>, rows: usize, cols: usize) -> Result<Self, LinalgError> {
+        Ok(CudaMatrix { rows, cols, values: cuda.device.uninitialised(rows * cols)?, inverses: None })
+    }
+
     pub(super) fn from_host(cuda: &Cuda<T>, host: &HostMatrix) -> Result<Self, LinalgError> {
         let stored: Vec<T> = host.values().par_iter().map(|&value| T::from_f64(value)).collect();
         if stored.par_iter().any(|value| !value.to_f64().is_finite()) {
