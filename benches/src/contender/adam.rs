@@ -10,7 +10,7 @@ use super::stopwatch::Stopwatch;
 use crate::row::{Goal, Outcome, Phase, TARGET_ACCURACY, thinned};
 use anyhow::{Result, ensure};
 use cvx_linalg::{AdamStep, Backend, Cpu, HostMatrix, ThreadPool};
-use cvx_model::ReluNetwork;
+use cvx_model::Network;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
@@ -79,7 +79,7 @@ impl Adam {
         Ok(outcome)
     }
 
-    fn train<B: Backend>(&self, backend: &B, problem: &Problem) -> Result<(Outcome, ReluNetwork)> {
+    fn train<B: Backend>(&self, backend: &B, problem: &Problem) -> Result<(Outcome, Network)> {
         let mut clock = Stopwatch::default();
         let samples = clock.run(backend, || Samples::new(problem))?;
         let mut run = clock.run(backend, || Run::new(self, backend, problem, &samples))?;
@@ -205,7 +205,7 @@ mod tests {
 
     const DATA: &str = "planted:400x10";
 
-    fn run(goal: Goal, beta: f64, batch: usize, epochs: usize) -> (Outcome, ReluNetwork) {
+    fn run(goal: Goal, beta: f64, batch: usize, epochs: usize) -> (Outcome, Network) {
         let split = open(DATA, &Request::default()).unwrap();
         let problem = Problem { goal, beta, double: true, ..Problem::new(DATA, &split, 0) };
         let initialisation = Initialisation::Pytorch;
@@ -229,7 +229,7 @@ mod tests {
         let (outcome, network) = run(Goal::Objective, beta, 400, 6000);
         let split = open(DATA, &Request::default()).unwrap();
         let beta = Beta::Value(beta);
-        let settings = Settings { beta, gates: Some(network.w1), precision: Precision::F64, ..Settings::default() };
+        let settings = Settings { beta, gates: Gates::Given(network.w1), precision: Precision::F64, ..Settings::default() };
         let convex = cvx_admm::train(&split.train, None, &settings).unwrap().objective;
         let adam = outcome.objective.unwrap();
         assert!(outcome.verified && convex.dual_bound <= adam, "{adam} below the bound {}", convex.dual_bound);

@@ -71,7 +71,7 @@ impl<B: Backend> Batch<B> {
 mod tests {
     use super::*;
     use cvx_linalg::{Cpu, HostMatrix};
-    use cvx_model::{ReluNetwork, squared_loss};
+    use cvx_model::{Network, squared_loss};
 
     fn entry(seed: usize) -> impl Fn(usize, usize) -> f64 {
         move |i, j| ((i * 7919 + j * 104_729 + seed * 31) % 1013) as f64 / 506.5 - 1.0
@@ -83,11 +83,11 @@ mod tests {
         let (d, n, m, targets) = (5, 12, 4, 2);
         let (xt, yt) = (HostMatrix::from_fn(d, n, entry(1)), HostMatrix::from_fn(targets, n, entry(2)));
         let network =
-            ReluNetwork { w1: HostMatrix::from_fn(d, m, entry(3)), w2: HostMatrix::from_fn(m, targets, entry(4)) };
+            Network { w1: HostMatrix::from_fn(d, m, entry(3)), w2: HostMatrix::from_fn(m, targets, entry(4)) };
         let indices = [3, 11, 0, 7, 2];
         let batch_xt = HostMatrix::from_fn(d, indices.len(), |i, j| xt[(i, indices[j])]);
         let batch_y = HostMatrix::from_fn(indices.len(), targets, |a, c| yt[(c, indices[a])]);
-        let loss = |network: &ReluNetwork| {
+        let loss = |network: &Network| {
             let prediction = network.predict(&cpu, &cpu.upload(&batch_xt).unwrap()).unwrap();
             squared_loss(&prediction, &batch_y) / indices.len() as f64
         };

@@ -5,7 +5,7 @@ use super::back_propagation::Layers;
 use crate::row::{Goal, Outcome, TARGET_ACCURACY, TracePoint, finite};
 use anyhow::{Context, Result};
 use cvx_linalg::{Backend, HostMatrix};
-use cvx_model::{Normalisation, ReluNetwork, Targets, TaskChoice, Transform, accuracy, squared_loss};
+use cvx_model::{Normalisation, Network, Targets, TaskChoice, Transform, accuracy, squared_loss};
 
 /// Relative disagreement of the objective between the storage precision and f64 that rounding explains.
 const OBJECTIVE_TOLERANCE: f64 = 1e-4;
@@ -93,7 +93,7 @@ impl<B: Backend> Judge<B> {
         weights: &Layers<B>,
         last: &TracePoint,
         outcome: &mut Outcome,
-    ) -> Result<ReluNetwork> {
+    ) -> Result<Network> {
         let Targets { task, y } = &self.samples.targets;
         outcome.test_accuracy = last.test_accuracy;
         let (network, wide) = (download(backend, weights)?, backend.wide());
@@ -116,6 +116,6 @@ impl<B: Backend> Judge<B> {
     }
 }
 
-fn download<B: Backend>(backend: &B, weights: &Layers<B>) -> Result<ReluNetwork> {
-    Ok(ReluNetwork { w1: backend.download(&weights.w1)?, w2: backend.download(&weights.w2)? })
+fn download<B: Backend>(backend: &B, weights: &Layers<B>) -> Result<Network> {
+    Ok(Network { w1: backend.download(&weights.w1)?, w2: backend.download(&weights.w2)?, gates: None })
 }

@@ -5,7 +5,7 @@ use crate::clock::{Clock, timed};
 use crate::incumbent::Incumbent;
 use crate::info::{Info, Iteration, Scores};
 use crate::observer::{Flow, Observer};
-use crate::penalty::{Penalty, Residuals};
+use crate::penalty::{Penalty, Preparation, Residuals};
 use crate::settings::ValidSettings;
 use crate::state::State;
 use crate::status::Status;
@@ -33,6 +33,7 @@ pub(crate) struct Run<'a, B: Backend> {
     pub linear: Box<dyn LinearSolver<B>>,
     pub incumbent: Incumbent<'a, B>,
     pub penalty: Penalty,
+    pub preparation: Preparation,
     pub state: State<B>,
     pub held_out: Option<(HeldOut<B>, HostMatrix)>,
     pub clock: Clock,
@@ -65,10 +66,10 @@ impl<B: Backend> Run<'_, B> {
         if self.incumbent.objective().relative_gap <= settings.gap {
             return Ok(Status::Optimal);
         }
-        let Run { state, penalty, linear, system, .. } = self;
+        let Run { state, penalty, preparation, linear, system, .. } = self;
         timed(backend, &mut self.info.seconds.setup, || {
             backend.stop().check()?;
-            penalty.prepare(&mut **linear, system, [&mut state.lambda, &mut state.nu])
+            penalty.prepare(preparation, &mut **linear, system, [&mut state.lambda, &mut state.nu])
         })?;
         // Extrapolation needs v, s to be functions of v + lambda, s + nu, which a dual step of 1 alone gives.
         let memory = if gamma == 1.0 { settings.anderson_memory } else { 0 };

@@ -15,7 +15,7 @@
 use crate::model::{Claim, Model, Provenance, Witness};
 use crate::whole_file::write_whole;
 use cvx_linalg::{BitMask, HostMatrix};
-use cvx_model::{FeatureKind, Normalisation, ReluNetwork, Task, Transform};
+use cvx_model::{Activation, FeatureKind, Normalisation, Network, Task, Transform};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -70,6 +70,7 @@ struct Header {
     normalisation: Normalisation,
     task: Task,
     kind: FeatureKind,
+    activation: Activation,
     claim: Claim,
     provenance: Provenance,
     tensors: Vec<Tensor>,
@@ -125,6 +126,7 @@ impl Model {
 
     fn to_bytes(&self) -> Result<Vec<u8>, String> {
         let mut tensors = vec![&self.network.w1, &self.network.w2];
+        tensors.extend(&self.network.gates);
         if let Some(witness) = &self.witness {
             tensors.extend([&witness.gates, &witness.xi, &witness.multipliers]);
         }
@@ -133,6 +135,7 @@ impl Model {
             normalisation: self.normalisation,
             task: self.task.clone(),
             kind: self.kind,
+            activation: self.network.activation(),
             claim: self.claim.clone(),
             provenance: self.provenance.clone(),
             tensors: tensors.iter().map(|tensor| Tensor::of(tensor)).collect(),
@@ -192,17 +195,24 @@ impl Model {
             (matrix, payload) = read_tensor(*tensor, payload).map_err(damaged)?;
             matrices.push(matrix);
         }
-        let (network, witness) = match <[HostMatrix; 5]>::try_from(matrices) {
-            Ok([w1, w2, gates, xi, multipliers]) => {
+        let count = || damaged("the number of tensors is not that of a network, with its gates and its proof where it has them");
+        let mut matrices = matrices.into_iter();
+        let [w1, w2] = [matrices.next(), matrices.next()];
+        let gates = match header.activation {
+            Activation::Relu => None,
+            Activation::Gated => Some(matrices.next().ok_or_else(count)?),
+        };
+        let network = Network { w1: w1.ok_or_else(count)?, w2: w2.ok_or_else(count)?, gates };
+        let proof: Vec<HostMatrix> = matrices.collect();
+        let witness = match <[HostMatrix; 3]>::try_from(proof) {
+            Ok([gates, xi, multipliers]) => {
                 check_proof(&header, [&gates, &xi, &multipliers]).map_err(damaged)?;
                 let patterns = read_patterns(xi.rows(), gates.cols(), payload).map_err(damaged)?;
                 payload = &[];
-                (ReluNetwork { w1, w2 }, Some(Witness { gates, patterns, xi, multipliers }))
+                Some(Witness { gates, patterns, xi, multipliers })
             }
-            Err(matrices) => match <[HostMatrix; 2]>::try_from(matrices) {
-                Ok([w1, w2]) => (ReluNetwork { w1, w2 }, None),
-                Err(_) => return Err(damaged("a model has two tensors, or five with its proof")),
-            },
+            Err(rest) if rest.is_empty() => None,
+            Err(_) => return Err(count()),
         };
         if !payload.is_empty() {
             return Err(damaged("bytes are left after the last tensor"));
@@ -237,6 +247,9 @@ impl Model {
         if c == 0 || (network.w1.rows(), network.w2.rows(), network.w2.cols()) != (d, m, c) {
             return Err("the layers do not fit together");
         }
+        if network.gates.as_ref().is_some_and(|gates| (gates.rows(), gates.cols()) != (d, m)) {
+            return Err("the gates do not fit the neurons");
+        }
         match task {
             Task::Binary { majority, .. } | Task::Multiclass { majority, .. } if *majority >= task.classes().len() => {
                 Err("the majority class is none of the classes")
@@ -250,7 +263,11 @@ impl Model {
 /// its bound 1/2 ||y||^2 would say nothing of a network.
 fn check_proof(header: &Header, [gates, xi, multipliers]: [&HostMatrix; 3]) -> Result<(), &'static str> {
     let (n, d, c) = (header.claim.n_samples, header.transform.n_outputs(), header.task.n_targets());
-    let columns = gates.cols().checked_mul(c).and_then(|pc| pc.checked_mul(2));
+    let cones = match header.activation {
+        Activation::Relu => 2,
+        Activation::Gated => 0,
+    };
+    let columns = gates.cols().checked_mul(c).and_then(|pc| pc.checked_mul(cones));
     let fits = gates.rows() == d
         && gates.cols() > 0
         && (xi.rows(), xi.cols()) == (n, c)

@@ -21,7 +21,6 @@ pub(crate) struct Incumbent<'a, B: Backend> {
     /// Multipliers under evaluation, before and after signs and weights.
     eta: B::Matrix,
     candidate: B::Matrix,
-    gated_beta_max: f64,
 }
 
 impl<'a, B: Backend> Incumbent<'a, B> {
@@ -29,11 +28,11 @@ impl<'a, B: Backend> Incumbent<'a, B> {
     pub fn new(program: &'a ConvexProgram<B>, certify: Certify) -> Result<Self, LinalgError> {
         let backend = program.backend();
         let (n, blocks, targets) = (program.n_samples(), program.n_blocks(), program.n_targets());
+        let cones = program.n_cones();
         let mut certificate = Certificate::new(program)?;
-        let gated_beta_max = certificate.gated_beta_max()?;
         let mut residual = backend.zeros(n, targets)?;
         backend.axpby(-1.0, program.y(), 0.0, &mut residual)?;
-        let multipliers = backend.zeros(n, blocks)?;
+        let multipliers = backend.zeros(n, cones)?;
         // Zero is a bound too, where this one is not a number.
         let bound = certificate.dual(&residual, &multipliers)?.value.max(0.0);
         Ok(Incumbent {
@@ -51,15 +50,9 @@ impl<'a, B: Backend> Incumbent<'a, B> {
             bound,
             residual,
             multipliers,
-            eta: backend.zeros(n, blocks)?,
-            candidate: backend.zeros(n, blocks)?,
-            gated_beta_max,
+            eta: backend.zeros(n, cones)?,
+            candidate: backend.zeros(n, cones)?,
         })
-    }
-
-    /// max ||X'D_i y||.
-    pub fn gated_beta_max(&self) -> f64 {
-        self.gated_beta_max
     }
 
     /// Judges an iterate: v (d x 2PC) as a network, residual and nu as a dual point. Returns the value of the network.
@@ -76,10 +69,12 @@ impl<'a, B: Backend> Incumbent<'a, B> {
         if self.certify == Certify::Sampled {
             self.judge_sampled(v)?;
         }
-        // eta = max(0, -rho nu) >= 0, signed and weighted as it enters X'(e o g o eta).
-        backend.copy(nu, &mut self.eta)?;
-        backend.positive_part(-rho, &mut self.eta)?;
-        backend.sign_flip(self.program.mask(), row_scale, &self.eta, &mut self.candidate)?;
+        if self.program.n_cones() > 0 {
+            // eta = max(0, -rho nu) >= 0, signed and weighted as it enters X'(e o g o eta).
+            backend.copy(nu, &mut self.eta)?;
+            backend.positive_part(-rho, &mut self.eta)?;
+            backend.sign_flip(self.program.mask(), row_scale, &self.eta, &mut self.candidate)?;
+        }
         let bound = self.certificate.dual(residual, &self.candidate)?.value;
         if bound > self.bound {
             self.bound = bound;
@@ -87,6 +82,11 @@ impl<'a, B: Backend> Incumbent<'a, B> {
             std::mem::swap(&mut self.multipliers, &mut self.candidate);
         }
         Ok(value)
+    }
+
+    /// Values a network that is known before the first iteration.
+    pub fn offer(&mut self, v: &B::Matrix) -> Result<(), LinalgError> {
+        self.judge_network(v).map(|_| ())
     }
 
     /// Values the feasible point near v, on both sides: it is a network too.

@@ -34,7 +34,7 @@ pub(crate) fn base_bytes(shape: &ProblemShape, held_out_samples: usize, anderson
     // In f64, which neither overflows nor needs to be exact here.
     let [n, d, p, c, test] = [shape.n_samples, shape.n_features, shape.n_patterns, shape.n_targets, held_out_samples]
         .map(|size| size as f64);
-    let blocks = 2.0 * p * c;
+    let blocks = shape.signs as f64 * p * c;
     let point = (d + n) * blocks;
     let scalar = shape.scalar_bytes as f64;
     let stored = n * d
@@ -57,7 +57,7 @@ mod tests {
     const BASE: u64 = 1 << 29;
 
     fn shape(n_samples: usize) -> ProblemShape {
-        ProblemShape { n_samples, n_features: 3073, n_patterns: 50, n_targets: 1, scalar_bytes: 4 }
+        ProblemShape { n_samples, n_features: 3073, n_patterns: 50, n_targets: 1, signs: 2, scalar_bytes: 4 }
     }
 
     #[test]
@@ -82,7 +82,7 @@ mod tests {
             (20_000, 201, 200, SolverKind::Cholesky),
             (8_000, 1_001, 50, SolverKind::Cholesky),
         ] {
-            let shape = ProblemShape { n_samples, n_features, n_patterns, n_targets: 1, scalar_bytes: 4 };
+            let shape = ProblemShape { n_samples, n_features, n_patterns, n_targets: 1, signs: 2, scalar_bytes: 4 };
             let chosen = choose_solver(SolverChoice::Auto, &SolverSettings::default(), &shape, BASE, 1 << 40).unwrap();
             assert_eq!(chosen.0, faster, "{shape:?}");
         }
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(base_bytes(&shape(usize::MAX), usize::MAX, usize::MAX), u64::MAX);
         // n P above 2^31.
         let wide =
-            ProblemShape { n_samples: 100_000, n_features: 10, n_patterns: 50_000, n_targets: 1, scalar_bytes: 4 };
+            ProblemShape { n_samples: 100_000, n_features: 10, n_patterns: 50_000, n_targets: 1, signs: 2, scalar_bytes: 4 };
         assert!(base_bytes(&wide, 0, 0) > 11 * 2 * 4 * 100_000 * 50_000);
     }
 

@@ -5,7 +5,7 @@ use crate::info::Objective;
 use crate::settings::Certify;
 use crate::status::Status;
 use cvx_linalg::{Backend, BitMask, Cpu, HostMatrix, ThreadPool};
-use cvx_model::{Dataset, FeatureKind, Normalisation, ReluNetwork, Task, Transform};
+use cvx_model::{Dataset, FeatureKind, Normalisation, Network, Task, Transform};
 use serde::{Deserialize, Serialize};
 
 /// What is claimed of a model, to be re-checked by [`verify`](crate::verify).
@@ -63,7 +63,7 @@ pub struct Witness {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
     /// The network, on transformed features.
-    pub network: ReluNetwork,
+    pub network: Network,
     /// From features to transformed features.
     pub transform: Transform,
     /// How the transform was fitted.

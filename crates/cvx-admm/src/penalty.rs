@@ -3,6 +3,7 @@
 //! Nothing outside this file assigns rho.
 
 use cvx_linalg::{Accuracy, Backend, LinalgError, LinearSolver, MaskedSystem, SolverFlops};
+use cvx_model::{Activation, ConvexProgram};
 use cvx_solvers::SolverKind;
 
 /// Weight of the cone constraint against u = v, with rows scaled to one norm. See `docs/math.md`, section 2.
@@ -32,16 +33,26 @@ const LARGEST_CHANGE: f64 = 10.0;
 const RESCUE: f64 = 10.0;
 const RESCUES: usize = 24;
 
-/// rho for a programme with this beta and this sigma.
+/// rho for a programme with this beta and, for ReLU neurons, this sigma.
 ///
-/// What matters most is rho sigma, the weight of the cone constraint in units of ||x||^2; measured optima over CIFAR
+/// With cones, what matters most is rho sigma, the weight of the cone constraint in units of ||x||^2; measured optima over CIFAR
 /// and planted problems (n 500 to 10,000, d 21 to 3,073, P 10 to 200, beta over two decades) follow
-/// rho sigma = mean ||x||^2 sqrt(beta / beta_max) / 2 within a factor of 3. It scales with x and y as the problem does.
-pub(crate) fn initial_rho(beta: f64, gated_beta_max: f64, row_norms: &[f64], sigma: f64) -> f64 {
+/// rho sigma = mean ||x||^2 sqrt(beta / beta_max) / 2 within a factor of 3. Without cones it is the size of F F' that matters, whose
+/// mean diagonal entry is about P mean ||x||^2 / 2: half of it takes the place of mean ||x||^2 / sigma there (measured at n = 10,000,
+/// d = 3,073). Both scale with x and y as the problem does.
+pub(crate) fn initial_rho<B: Backend>(program: &ConvexProgram<B>, gated_beta_max: f64, sigma: f64) -> f64 {
+    let weight = match program.activation() {
+        Activation::Relu => 1.0 / sigma,
+        Activation::Gated => 0.5 * program.n_patterns() as f64,
+    };
+    scaled_rho(program.beta(), gated_beta_max, program.row_norms(), weight)
+}
+
+fn scaled_rho(beta: f64, gated_beta_max: f64, row_norms: &[f64], weight: f64) -> f64 {
     let mean_square = row_norms.iter().map(|norm| norm * norm).sum::<f64>() / row_norms.len().max(1) as f64;
     // beta = 0, y = 0 and X = 0 still need a positive penalty.
     let fraction = if gated_beta_max > 0.0 { (beta / gated_beta_max).clamp(1e-8, 1.0) } else { 1.0 };
-    let rho = 0.5 / sigma * mean_square * fraction.sqrt();
+    let rho = 0.5 * weight * mean_square * fraction.sqrt();
     if rho > 0.0 && rho.is_finite() { rho } else { 1.0 }
 }
 
@@ -83,9 +94,22 @@ impl Residuals {
     }
 }
 
+/// What a solver has to do before its next solve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Preparation {
+    /// All of it.
+    Everything,
+    /// What depends on the patterns, and on rho.
+    Patterns,
+    /// Nothing, unless rho changes.
+    Nothing,
+}
+
 /// rho and the plan of its changes.
 pub(crate) struct Penalty {
     rho: f64,
+    /// Factor by which rho should change, of betas that have changed since it did.
+    due: f64,
     adapt: bool,
     next_check: usize,
     work_since_change: f64,
@@ -94,7 +118,7 @@ pub(crate) struct Penalty {
 
 impl Penalty {
     pub fn new(rho: f64, adapt: bool) -> Self {
-        Penalty { rho, adapt, next_check: FIRST_CHECK, work_since_change: 0.0, changes: 0 }
+        Penalty { rho, due: 1.0, adapt, next_check: FIRST_CHECK, work_since_change: 0.0, changes: 0 }
     }
 
     pub fn rho(&self) -> f64 {
@@ -106,17 +130,37 @@ impl Penalty {
         self.changes
     }
 
-    /// Prepares the solver at the present rho; where its factor does not exist in the storage precision (a tiny rho
+    /// beta has changed by `ratio`, and the best rho goes with its root, see [`initial_rho`]. rho itself moves when it has become
+    /// worth a factorisation, in the next [`prepare`](Penalty::prepare).
+    pub fn follow(&mut self, ratio: f64) {
+        if self.adapt && ratio > 0.0 && ratio.is_finite() {
+            self.due *= ratio.sqrt();
+        }
+        self.next_check = FIRST_CHECK;
+    }
+
+    /// Prepares the solver at the present rho, as far as it is not; where its factor does not exist in the storage precision (a tiny rho
     /// drowns the identity in rounding), rho rises until it does, and the duals of a warm start fall.
     pub fn prepare<B: Backend>(
         &mut self,
+        preparation: &mut Preparation,
         linear: &mut dyn LinearSolver<B>,
         system: &mut dyn MaskedSystem<B>,
         duals: [&mut B::Matrix; 2],
     ) -> Result<(), LinalgError> {
         let first = self.rho;
+        let follows = !(1.0 / THRESHOLD..=THRESHOLD).contains(&self.due);
+        if follows {
+            self.rho *= self.due;
+            self.due = 1.0;
+        }
         system.set_penalty(self.rho);
-        let mut result = linear.prepare(system);
+        let mut result = match preparation {
+            Preparation::Everything => linear.prepare(system),
+            Preparation::Patterns => linear.update_patterns(system),
+            Preparation::Nothing if follows => linear.update_penalty(system, self.rho),
+            Preparation::Nothing => Ok(()),
+        };
         for _ in 0..RESCUES {
             let Err(LinalgError::NotPositiveDefinite { .. }) = result else {
                 break;
@@ -125,6 +169,7 @@ impl Penalty {
             result = linear.update_penalty(system, self.rho);
         }
         result?;
+        *preparation = Preparation::Nothing;
         if self.rho != first {
             rescale(system.blocks().backend, duals, first / self.rho)?;
         }
@@ -180,16 +225,16 @@ mod tests {
     #[test]
     fn r10_the_first_rho_scales_with_x_squared_and_not_with_y() {
         let norms = [1.0, 2.0, 3.0];
-        let rho = initial_rho(0.1, 10.0, &norms, 0.25);
+        let rho = scaled_rho(0.1, 10.0, &norms, 4.0);
         // x -> 1000 x and y -> 5 y: beta and beta_max both grow by 5000.
-        let scaled = initial_rho(500.0, 50_000.0, &norms.map(|norm| 1000.0 * norm), 0.25);
+        let scaled = scaled_rho(500.0, 50_000.0, &norms.map(|norm| 1000.0 * norm), 4.0);
         assert!((scaled / rho - 1e6).abs() < 1e-6);
     }
 
     #[test]
     fn a_penalty_exists_even_without_data_or_beta() {
         for (beta, gated, norm) in [(0.0, 0.0, 0.0), (0.0, 5.0, 1.0), (1.0, 0.0, 1.0), (1.0, 1.0, 0.0)] {
-            let rho = initial_rho(beta, gated, &[norm], 0.25);
+            let rho = scaled_rho(beta, gated, &[norm], 4.0);
             assert!(rho > 0.0 && rho.is_finite());
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::error::TrainError;
 use cvx_linalg::HostMatrix;
-use cvx_model::{ModelError, Normalisation, TaskChoice};
+use cvx_model::{Activation, GateKind, ModelError, Normalisation, TaskChoice};
 use cvx_solvers::{SolverKind, SolverSettings};
 use serde::{Deserialize, Serialize};
 
@@ -57,13 +57,27 @@ pub enum SolverChoice {
     Kind(SolverKind),
 }
 
+/// Where the gates come from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Gates {
+    /// [`GateKind::Local`] for gated neurons on images, else [`GateKind::Gaussian`].
+    #[default]
+    Auto,
+    /// Drawn in this way.
+    Kind(GateKind),
+    /// The user's own (d x P, the bias row included).
+    Given(HostMatrix),
+}
+
 /// Everything that can be chosen. `Settings::default()` is a good start for any data set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
+    /// ReLU or gated neurons.
+    pub activation: Activation,
     /// Number of gates to sample; duplicate patterns are merged. Default 50.
     pub patterns: usize,
-    /// Gates of the user's own (d x P, the bias row included) instead of sampled ones.
-    pub gates: Option<HostMatrix>,
+    /// Where the gates come from.
+    pub gates: Gates,
     /// Weight of the group norm. Default: 1e-3 of the gated beta_max.
     pub beta: Beta,
     /// Solver of the u-update.
@@ -118,8 +132,9 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Settings {
+            activation: Activation::Relu,
             patterns: 50,
-            gates: None,
+            gates: Gates::Auto,
             beta: Beta::Fraction(1e-3),
             solver: SolverChoice::Auto,
             rank: None,
@@ -176,7 +191,7 @@ impl Settings {
             Some(value) if !(value > 0.0 && value.is_finite()) => Err(out_of_range(name, value, "a positive number")),
             _ => Ok(()),
         };
-        if self.patterns == 0 && self.gates.is_none() {
+        if self.patterns == 0 && !matches!(self.gates, Gates::Given(_)) {
             return Err(out_of_range("patterns", 0, "1 or more"));
         }
         if self.max_iterations == 0 {
@@ -215,7 +230,12 @@ impl Settings {
         if !(self.dual_step > 0.0 && self.dual_step <= 1.618) {
             return Err(out_of_range("dual-step", self.dual_step, "between 0 and 1.618"));
         }
-        if let Some(gates) = &self.gates {
+        if let (Activation::Gated, SolverChoice::Kind(kind)) = (self.activation, self.solver)
+            && kind.needs_cones()
+        {
+            return Err(out_of_range("solver", kind, "cholesky or cg for gated neurons, which have no cones"));
+        }
+        if let Gates::Given(gates) = &self.gates {
             if gates.cols() == 0 {
                 return Err(ModelError::Empty { what: "gates" }.into());
             }

@@ -29,17 +29,18 @@ pub(crate) struct State<B: Backend> {
 impl<B: Backend> State<B> {
     pub fn new(program: &ConvexProgram<B>, warm: Option<&WarmStart>) -> Result<Self, LinalgError> {
         let backend = program.backend();
-        let (d, n, columns) = (program.n_features(), program.n_samples(), program.n_blocks());
-        let start = |given: Option<&HostMatrix>, rows| {
+        let (d, n) = (program.n_features(), program.n_samples());
+        let (columns, cones) = (program.n_blocks(), program.n_cones());
+        let start = |given: Option<&HostMatrix>, rows, columns| {
             given.map_or_else(|| backend.zeros(rows, columns), |m| backend.upload(m))
         };
-        let v = start(warm.map(|warm| &warm.v), d)?;
-        let s = start(warm.map(|warm| &warm.s), n)?;
+        let v = start(warm.map(|warm| &warm.v), d, columns)?;
+        let s = start(warm.map(|warm| &warm.s), n, cones)?;
         Ok(State {
-            lambda: start(warm.map(|warm| &warm.lambda), d)?,
-            nu: start(warm.map(|warm| &warm.nu), n)?,
+            lambda: start(warm.map(|warm| &warm.lambda), d, columns)?,
+            nu: start(warm.map(|warm| &warm.nu), n, cones)?,
             solution: SystemSolution {
-                u: start(warm.map(|warm| &warm.v), d)?,
+                u: start(warm.map(|warm| &warm.v), d, columns)?,
                 xu: backend.zeros(n, columns)?,
                 residual: backend.zeros(n, program.n_targets())?,
             },
@@ -47,7 +48,7 @@ impl<B: Backend> State<B> {
             image: Point::zeros_like(backend, &v, &s)?,
             previous: backend.zeros(d, columns)?,
             blocks: backend.zeros(d, columns)?,
-            rows: backend.zeros(n, columns)?,
+            rows: backend.zeros(n, cones)?,
             v,
             s,
             backend: backend.clone(),
@@ -86,7 +87,7 @@ impl<B: Backend> State<B> {
         backend.group_soft_threshold(&self.image.blocks, threshold, &mut self.v)
     }
 
-    /// (4b, 4c) s = max(gh + nu, 0) and nu += gamma (gh - s), with gh = alpha Gt u + (1 - alpha) s.
+    /// Without cones there is nothing to do. (4b, 4c) s = max(gh + nu, 0) and nu += gamma (gh - s), with gh = alpha Gt u + (1 - alpha) s.
     pub fn slack_update(
         &mut self,
         program: &ConvexProgram<B>,
@@ -94,6 +95,9 @@ impl<B: Backend> State<B> {
         alpha: f64,
         gamma: f64,
     ) -> Result<SlackNorms, LinalgError> {
+        if program.n_cones() == 0 {
+            return Ok(SlackNorms::default());
+        }
         let (xu, s, nu) = (&self.solution.xu, &mut self.s, &mut self.nu);
         self.backend.slack_step(program.mask(), row_scale, xu, alpha, gamma, s, nu)
     }

@@ -109,7 +109,12 @@ fn forward(model: &Model, xt: &HostMatrix) -> HostMatrix {
     let rows = in_parallel(xt.cols(), |a| {
         let mut out = vec![0.0; w2.cols()];
         for neuron in 0..w1.cols() {
-            let hidden = dot(w1.col(neuron), xt.col(a)).max(0.0);
+            let z = dot(w1.col(neuron), xt.col(a));
+            let hidden = match &model.network.gates {
+                None => z.max(0.0),
+                Some(gates) if dot(gates.col(neuron), xt.col(a)) >= 0.0 => z,
+                Some(_) => 0.0,
+            };
             out.iter_mut().enumerate().for_each(|(c, out)| *out += hidden * w2[(neuron, c)]);
         }
         out
@@ -139,14 +144,17 @@ fn dual_bound(model: &Model, xt: &HostMatrix, y: &HostMatrix) -> Option<f64> {
     let mut bound = 0.0;
     for c in 0..y.cols() {
         let (xi, y) = (witness.xi.col(c), y.col(c));
-        let norms = in_parallel(2 * p, |block| {
+        // Without cones a block and its negative are one.
+        let cones = model.network.gates.is_none();
+        let norms = in_parallel(if cones { 2 * p } else { p }, |block| {
             let sign = if block < p { 1.0 } else { -1.0 };
-            let multipliers = witness.multipliers.col(2 * p * c + block);
+            let multipliers = cones.then(|| witness.multipliers.col(2 * p * c + block));
             let mut gradient = vec![0.0; xt.rows()];
             for a in 0..n {
                 let active = patterns.get(a, block % p);
-                let right_sign = (multipliers[a] >= 0.0) == active;
-                let mut weight = if right_sign { multipliers[a] } else { 0.0 };
+                let multiplier = multipliers.map_or(0.0, |multipliers| multipliers[a]);
+                let right_sign = (multiplier >= 0.0) == active;
+                let mut weight = if right_sign { multiplier } else { 0.0 };
                 if active {
                     weight += sign * xi[a];
                 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Random, assert_sane, exact, planted, table};
-use cvx_admm::{Beta, Device, Precision, Settings, Status, TrainError, train};
+use cvx_admm::{Beta, Gates, Device, Precision, Settings, Status, TrainError, train};
 use cvx_linalg::{HostMatrix, LinalgError};
 use cvx_model::{Dataset, FeatureKind, Labels, ModelError, Normalisation, TaskChoice};
 
@@ -133,8 +133,8 @@ fn r2_every_setting_out_of_range_is_named() {
         ("rho", with(&|s| s.rho = Some(0.0))),
         ("sigma", with(&|s| s.sigma = Some(0.0))),
         ("time-limit", with(&|s| s.time_limit = Some(1e300))),
-        ("gates", with(&|s| s.gates = Some(HostMatrix::zeros(4, 0)))),
-        ("gates", with(&|s| s.gates = Some(HostMatrix::zeros(0, 0)))),
+        ("gates", with(&|s| s.gates = Gates::Given(HostMatrix::zeros(4, 0)))),
+        ("gates", with(&|s| s.gates = Gates::Given(HostMatrix::zeros(0, 0)))),
     ];
     for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0] {
         bad.extend([
@@ -148,7 +148,7 @@ fn r2_every_setting_out_of_range_is_named() {
             ("dual-step", with(&|s| s.dual_step = value)),
         ]);
         if !value.is_finite() {
-            bad.push(("gates", with(&|s| s.gates = Some(HostMatrix::from_vec(4, 1, vec![1.0, 0.0, value, 1.0])))));
+            bad.push(("gates", with(&|s| s.gates = Gates::Given(HostMatrix::from_vec(4, 1, vec![1.0, 0.0, value, 1.0])))));
         }
     }
     for (name, settings) in bad {
@@ -228,7 +228,7 @@ fn r3_what_cannot_be_trained_is_refused() {
     for (rows, bias, fits) in
         [(3, false, true), (4, true, true), (3, true, false), (4, false, false), (1, false, false)]
     {
-        let gates = Some(HostMatrix::from_fn(rows, 2, |k, i| (k + i) as f64 - 0.5));
+        let gates = Gates::Given(HostMatrix::from_fn(rows, 2, |k, i| (k + i) as f64 - 0.5));
         let found = status(&data, &Settings { gates, bias, ..exact() });
         match found {
             Err(TrainError::Model(ModelError::Shape { what: "gates", .. })) => assert!(!fits),

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{PRECISIONS, Random, assert_sane, gates, near, optimum, planted, sharp, smooth, table};
-use cvx_admm::{Beta, Certify, Precision, Settings, Status, train, verify};
+use cvx_admm::{Beta, Gates, Certify, Precision, Settings, Status, train, verify};
 use cvx_linalg::HostMatrix;
 use cvx_model::{Dataset, FeatureKind, Labels, Normalisation, Task, TaskChoice};
 
@@ -66,7 +66,7 @@ fn r5_duplicate_rows_are_a_weight() {
     let Some(Labels::Numbers { values: y, .. }) = data.labels() else { panic!() };
     let twice = |values: &[f64]| [values, values].concat();
     let scaled = |values: &[f64]| values.iter().map(|value| root * value).collect::<Vec<_>>();
-    let settings = Settings { gates: Some(gates(d, 6, 3)), beta: Beta::Value(0.1), ..sharp(1e-8) };
+    let settings = Settings { gates: Gates::Given(gates(d, 6, 3)), beta: Beta::Value(0.1), ..sharp(1e-8) };
     let run = |data: &Dataset| optimum(&train(data, None, &settings).unwrap());
     let (doubled, weighted) =
         (run(&table(d, twice(data.values()), twice(y))), run(&table(d, scaled(data.values()), scaled(y))));
@@ -87,7 +87,7 @@ fn r5_duplicate_columns_are_one_longer_column() {
         if k == 0 { (wide_gates[(0, i)] + wide_gates[(3, i)]) / root } else { wide_gates[(k, i)] }
     });
     let run = |data: &Dataset, gates| {
-        let settings = Settings { gates: Some(gates), beta: Beta::Value(0.05), ..sharp(1e-8) };
+        let settings = Settings { gates: Gates::Given(gates), beta: Beta::Value(0.05), ..sharp(1e-8) };
         optimum(&train(data, None, &settings).unwrap())
     };
     let (twice, once) = (run(&table(4, wide, y.clone()), wide_gates), run(&table(3, long, y.clone()), joined));
@@ -199,7 +199,7 @@ fn r7_merged_patterns_are_counted_and_change_nothing() {
     // Each gate twice, the second time longer, and one that leaves nothing active but ties.
     let repeated = HostMatrix::from_fn(2, 10, |k, i| distinct[(k, i / 2)] * if i % 2 == 0 { 1.0 } else { 2.5 });
     let run = |gates: HostMatrix| {
-        train(&data, None, &Settings { gates: Some(gates), beta: Beta::Value(0.05), ..sharp(1e-8) }).unwrap()
+        train(&data, None, &Settings { gates: Gates::Given(gates), beta: Beta::Value(0.05), ..sharp(1e-8) }).unwrap()
     };
     let (once, twice) = (run(distinct), run(repeated));
     let kept = once.summary.shape.n_patterns;
@@ -233,7 +233,7 @@ fn r8_zero_samples_and_ties_follow_one_convention() {
     let mut bounds = Vec::new();
     for precision in PRECISIONS {
         let gap = if precision == Precision::F64 { 1e-7 } else { 1e-4 };
-        let settings = Settings { gates: Some(gates.clone()), beta: Beta::Value(0.05), precision, ..sharp(gap) };
+        let settings = Settings { gates: Gates::Given(gates.clone()), beta: Beta::Value(0.05), precision, ..sharp(gap) };
         let solution = train(&data, None, &settings).unwrap();
         assert_eq!(solution.status, Status::Optimal, "{:?}", solution.objective);
         let found = verify(&solution.model, &data).unwrap();
@@ -264,7 +264,7 @@ fn r8_ties_that_rounding_decides_are_decided_once() {
     let gates = HostMatrix::from_vec(3, 4, vec![0.3, 0.3, 0.0, 0.7, 0.7, 0.0, -0.9, -0.9, 0.0, 0.1, -0.4, 0.6]);
     // A tied gate is no interior point of its cone: the sampled certificate could not use it.
     let certify = Certify::Network;
-    let settings = Settings { gates: Some(gates), beta: Beta::Value(0.1), certify, max_iterations: 500, ..sharp(1e-6) };
+    let settings = Settings { gates: Gates::Given(gates), beta: Beta::Value(0.1), certify, max_iterations: 500, ..sharp(1e-6) };
     let solution = train(&data, None, &settings).unwrap();
     let found = verify(&solution.model, &data).unwrap();
     assert!(found.holds(), "{found:?}, claimed {:?}", solution.objective);

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Plain, Random, assert_sane, dot, gates, near, norm, optimum, planted, sharp, smooth, table};
-use cvx_admm::{Beta, Certify, Precision, Settings, Solution, SolverChoice, SolverKind, Status, StopToken};
+use cvx_admm::{Beta, Certify, Gates, Precision, Settings, Solution, SolverChoice, SolverKind, Status, StopToken};
 use cvx_admm::{WarmStart, train, train_with};
 use cvx_linalg::HostMatrix;
 use cvx_model::{Dataset, Labels, TaskChoice};
@@ -177,7 +177,7 @@ fn m2_one_group_enters_just_below_beta_max() {
         let second = (0..norms.len()).filter(|&i| i != first).map(|i| norms[i]).fold(0.0, f64::max);
         let run = |factor: f64| {
             let beta = Beta::Value(factor * beta_max);
-            train(&data, None, &Settings { gates: Some(gates.clone()), beta, ..sharp(1e-9) }).unwrap()
+            train(&data, None, &Settings { gates: Gates::Given(gates.clone()), beta, ..sharp(1e-9) }).unwrap()
         };
 
         let above = run(1.001);
@@ -351,7 +351,7 @@ fn m13_permutations_keep_the_optimum() {
     let data = smooth(n, d, 9);
     let gates = gates(d, 7, 9);
     let run = |data: &Dataset, gates: &HostMatrix| {
-        let settings = Settings { gates: Some(gates.clone()), beta: Beta::Value(0.05), ..sharp(1e-8) };
+        let settings = Settings { gates: Gates::Given(gates.clone()), beta: Beta::Value(0.05), ..sharp(1e-8) };
         optimum(&train(data, None, &settings).unwrap())
     };
     let expected = run(&data, &gates);
@@ -377,7 +377,7 @@ fn targets_are_independent_problems() {
     let mut random = Random(12);
     let (x, y) = (random.vector(n * d), random.vector(3 * n));
     let gates = gates(d, 6, 12);
-    let settings = Settings { gates: Some(gates), beta: Beta::Value(0.1), ..sharp(1e-8) };
+    let settings = Settings { gates: Gates::Given(gates), beta: Beta::Value(0.1), ..sharp(1e-8) };
     let labels = Labels::Numbers { columns: 3, values: y.clone() };
     let whole = Dataset::new(d, x.clone(), Some(labels), cvx_model::FeatureKind::Table).unwrap();
     let together = optimum(&train(&whole, None, &settings).unwrap());

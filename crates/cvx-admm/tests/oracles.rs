@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Plain, exact, near};
-use cvx_admm::{Beta, Certify, Settings, SolverChoice, SolverKind, Status, train};
+use cvx_admm::{Beta, Gates, Certify, Settings, SolverChoice, SolverKind, Status, train};
 use cvx_data::{Request, open, read_matrix};
 use cvx_linalg::HostMatrix;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ fn check_with(kind: SolverKind, wanted: impl Fn(&str) -> bool) {
         let optimum = Plain::new(&data, &gates, beta).objective(&v);
 
         let settings = Settings {
-            gates: Some(gates),
+            gates: Gates::Given(gates),
             beta: Beta::Value(beta),
             certify: Certify::Sampled,
             gap: 1e-6,

@@ -86,9 +86,14 @@ pub struct TrainArgs {
     /// Number of activation patterns to sample.
     #[arg(long, value_name = "P", default_value_t = Settings::default().patterns)]
     pub patterns: usize,
-    /// Use these gates (d x P) instead of sampled ones: a .npy file, or the key `gates` of an .npz.
-    #[arg(long, value_name = "FILE", conflicts_with = "patterns")]
+    /// Where gates come from: gaussian, whitened (in the range of the data), local (patches of images), pairs (between two
+    /// samples), or a file with gates of your own (d x P): .npy, or the key `gates` of an .npz [default: local for gated neurons on
+    /// images, else gaussian].
+    #[arg(long, value_name = "KIND|FILE")]
     pub gates: Option<PathBuf>,
+    /// Neurons that are on where x'w >= 0, or gated ones that are on where x'h >= 0 for a fixed gate h.
+    #[arg(long, value_enum, default_value_t = ActivationArg::Relu)]
+    pub activation: ActivationArg,
     /// Weight of the regulariser beta sum ||u||.
     #[arg(long, allow_negative_numbers = true)]
     pub beta: Option<f64>,
@@ -214,6 +219,14 @@ fn parse_solver() -> impl TypedValueParser<Value = SolverChoice> {
 pub enum PrecisionArg {
     F32,
     F64,
+}
+
+/// `--activation`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum ActivationArg {
+    Relu,
+    Gated,
 }
 
 /// `--certify`.

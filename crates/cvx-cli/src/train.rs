@@ -1,16 +1,16 @@
 //! `cvx train`.
 
 use crate::Exit;
-use crate::args::{CertifyArg, NormalizeArg, PrecisionArg, TaskArg, TrainArgs};
+use crate::args::{ActivationArg, CertifyArg, NormalizeArg, PrecisionArg, TaskArg, TrainArgs};
 use crate::json::Report;
 use crate::output::{check_writable, complain, print, write_whole};
 use crate::progress::Progress;
 use crate::{source, table};
 use anyhow::{Context, Result, bail};
-use cvx_admm::{Beta, Certify, Precision, Settings, Status, StopToken, train_with};
+use cvx_admm::{Beta, Certify, Gates, Precision, Settings, Status, StopToken, train_with};
 use cvx_data::read_matrix;
 use cvx_linalg::HostMatrix;
-use cvx_model::{Normalisation, TaskChoice};
+use cvx_model::{Activation, GateKind, Normalisation, TaskChoice};
 use std::path::Path;
 
 /// Trains, reports, saves.
@@ -62,7 +62,11 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
     let base = if args.poster_exact { Settings::poster_exact() } else { Settings::default() };
     Ok(Settings {
         patterns: args.patterns,
-        gates: args.gates.as_deref().map(read_gates).transpose()?,
+        activation: match args.activation {
+            ActivationArg::Relu => Activation::Relu,
+            ActivationArg::Gated => Activation::Gated,
+        },
+        gates: args.gates.as_deref().map_or(Ok(Gates::Auto), gates)?,
         beta: match (args.beta, args.beta_fraction) {
             (Some(beta), _) => Beta::Value(beta),
             (None, Some(fraction)) => Beta::Fraction(fraction),
@@ -108,6 +112,14 @@ fn budget_bytes(gigabytes: f64) -> Result<u64> {
         return Ok((gigabytes * 1e9) as u64);
     }
     bail!("--memory-budget is {gigabytes}, but it must be a positive number of gigabytes")
+}
+
+/// A kind by its name, or what a file holds.
+fn gates(text: &Path) -> Result<Gates> {
+    match GateKind::ALL.into_iter().find(|kind| text.as_os_str() == kind.name()) {
+        Some(kind) => Ok(Gates::Kind(kind)),
+        None => Ok(Gates::Given(read_gates(text)?)),
+    }
 }
 
 fn read_gates(path: &Path) -> Result<HostMatrix> {

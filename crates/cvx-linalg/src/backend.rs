@@ -241,7 +241,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
         x: &Self::Matrix,
         out: &mut Self::Matrix,
     ) -> Result<(), LinalgError>;
-    /// `x^+ += alpha c`, `x^- -= alpha c` per block (`c`: m x PC, `x`: m x 2PC).
+    /// `x^+ += alpha c`, `x^- -= alpha c` per block (`c`: m x PC, `x`: m x 2PC); where `x` is m x PC too, `x += alpha c`.
     fn add_pairs(&self, targets: usize, alpha: f64, c: &Self::Matrix, x: &mut Self::Matrix) -> Result<(), LinalgError>;
 
     // ---- prox ---------------------------------------------------------------------------------------------------

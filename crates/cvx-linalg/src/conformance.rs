@@ -406,6 +406,12 @@ pub fn add_pairs<B: Backend>(backend: &B) {
             x[(a, j)] + sign * 0.7 * c[(a, target * patterns + j % patterns)]
         });
         assert_close(backend, &out, &expected, 2);
+
+        let x = filled(m, patterns * targets, 3);
+        let mut out = upload(backend, &x);
+        backend.add_pairs(targets, 0.7, &upload(backend, &c), &mut out).expect("add_pairs of one sign");
+        let expected = HostMatrix::from_fn(m, x.cols(), |a, j| x[(a, j)] + 0.7 * c[(a, j)]);
+        assert_close(backend, &out, &expected, 2);
     }
 }
 

@@ -35,6 +35,9 @@ pub struct MaskedBlocks<'a, B: Backend> {
     pub bits: &'a BitMask,
     /// Number of patterns P.
     pub n_patterns: usize,
+    /// Whether there are cones. Without them Gt = 0, M = I, and one block per pattern carries both signs: wherever these pages say
+    /// 2PC columns, there are PC.
+    pub cones: bool,
     /// Row weights g of the cone operator (n x 1).
     pub row_scale: &'a B::Matrix,
     /// g o g (n x 1), in f64.
@@ -132,6 +135,10 @@ pub trait LinearSolver<B: Backend> {
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError>;
     /// Sets the operator's penalty to `rho` and renews only what depends on it.
     fn update_penalty(&mut self, system: &mut dyn MaskedSystem<B>, rho: f64) -> Result<(), LinalgError>;
+    /// Renews what depends on the patterns, for an operator of the same samples and row weights with others.
+    fn update_patterns(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {
+        self.prepare(system)
+    }
     /// Solves A u = b to `accuracy`, warm-started at `solution`.
     fn solve(
         &mut self,

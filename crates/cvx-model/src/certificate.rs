@@ -2,9 +2,11 @@
 //!
 //! Everything here is computed in f64 from the samples, whatever the precision of the iteration.
 
+use crate::activation::Activation;
 use crate::metrics::squared_loss;
 use crate::network::norm;
 use crate::operators::SystemOperator;
+use crate::patterns::PatternSet;
 use crate::program::{ConvexProgram, ProgramError, upload_samples};
 use cvx_linalg::{Backend, BitMask, HostMatrix, LinalgError, MaskedSystem, Transpose};
 
@@ -89,7 +91,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
             program,
             blocks: wide.zeros(program.n_features(), blocks)?,
             rows: wide.zeros(n, blocks)?,
-            masked: wide.zeros(n, blocks / 2)?,
+            masked: wide.zeros(n, program.n_patterns() * targets)?,
             prediction: wide.zeros(n, targets)?,
             margins: None,
             wide,
@@ -103,8 +105,15 @@ impl<'a, B: Backend> Certificate<'a, B> {
     pub fn network(&mut self, v: &B::Matrix) -> Result<NetworkValue, LinalgError> {
         self.project(v)?;
         let norms = self.wide.column_norms(&self.blocks)?;
-        self.wide.positive_part(1.0, &mut self.rows)?;
-        self.wide.masked_row_sum(None, &self.rows, &mut self.prediction)?;
+        match self.program.activation() {
+            Activation::Relu => {
+                self.wide.positive_part(1.0, &mut self.rows)?;
+                self.wide.masked_row_sum(None, &self.rows, &mut self.prediction)?;
+            }
+            Activation::Gated => {
+                self.wide.masked_row_sum(Some(self.program.mask()), &self.rows, &mut self.prediction)?;
+            }
+        }
         let prediction = self.wide.download(&self.prediction)?;
         let loss = squared_loss(&prediction, self.program.y_host());
         Ok(NetworkValue {
@@ -123,14 +132,17 @@ impl<'a, B: Backend> Certificate<'a, B> {
     }
 
     /// The lower bound that xi = -`residual` (n x C) and the cone multipliers give. `multipliers` (n x 2PC) holds
-    /// e_i o g o eta_i with eta_i >= 0; any such eta is allowed, and the sign convention e_i is the pattern's own.
+    /// e_i o g o eta_i with eta_i >= 0 (n x 0 for gated neurons, which have no cones); any such eta is allowed, and the sign convention e_i is the pattern's own.
     ///
     /// # Errors
     /// What the device meets.
     pub fn dual(&mut self, residual: &B::Matrix, multipliers: &B::Matrix) -> Result<DualBound, LinalgError> {
         let (program, backend) = (self.program, self.program.backend());
         backend.widen(residual, &mut self.prediction)?;
-        backend.widen(multipliers, &mut self.rows)?;
+        match program.activation() {
+            Activation::Relu => backend.widen(multipliers, &mut self.rows)?,
+            Activation::Gated => self.wide.scale(0.0, &mut self.rows)?,
+        }
         self.bound_of_scratch(program)
     }
 
@@ -194,6 +206,9 @@ impl<'a, B: Backend> Certificate<'a, B> {
     /// What the device meets.
     pub fn feasible_point(&mut self, v: &B::Matrix) -> Result<FeasiblePoint, LinalgError> {
         let (program, patterns) = (self.program, self.program.patterns());
+        if program.activation() == Activation::Gated {
+            return self.gated_point(v);
+        }
         let (n, p) = (program.n_samples(), program.n_patterns());
         let margins = match self.margins.take() {
             Some(margins) => margins,
@@ -240,6 +255,16 @@ impl<'a, B: Backend> Certificate<'a, B> {
         Ok(point)
     }
 
+    /// Without cones every point is feasible: `v` itself, or zero where that is better.
+    fn gated_point(&mut self, v: &B::Matrix) -> Result<FeasiblePoint, LinalgError> {
+        let (objective, zero) = (self.network(v)?.objective, self.program.zero_objective());
+        let mut blocks = self.wide.download(&self.blocks)?;
+        if objective >= zero {
+            blocks.values_mut().fill(0.0);
+        }
+        Ok(FeasiblePoint { objective: objective.min(zero), blocks })
+    }
+
     /// ||b - A u|| / ||b|| of the u-update (4a), with b = `blocks` + Gt'`rows` + F'y/rho, all in f64.
     ///
     /// # Errors
@@ -255,13 +280,16 @@ impl<'a, B: Backend> Certificate<'a, B> {
         let (n, columns, targets) = (program.n_samples(), program.n_blocks(), program.n_targets());
         let mut g = wide.zeros(n, 1)?;
         program.backend().widen(system.row_scale(), &mut g)?;
-        let (mut wide_rows, mut flipped) = (wide.zeros(n, columns)?, wide.zeros(n, columns)?);
+        let (mut wide_rows, mut flipped) = (wide.zeros(n, program.n_cones())?, wide.zeros(n, columns)?);
         let mut b = wide.zeros(program.n_features(), columns)?;
         let y = wide.upload(program.y_host())?;
+        let cones = program.n_cones() > 0;
 
         // b
-        program.backend().widen(rows, &mut wide_rows)?;
-        wide.sign_flip(program.mask(), &g, &wide_rows, &mut flipped)?;
+        if cones {
+            program.backend().widen(rows, &mut wide_rows)?;
+            wide.sign_flip(program.mask(), &g, &wide_rows, &mut flipped)?;
+        }
         wide.masked_broadcast(program.mask(), 1.0 / system.penalty(), &y, &mut self.masked)?;
         wide.add_pairs(targets, 1.0, &self.masked, &mut flipped)?;
         program.backend().widen(blocks, &mut b)?;
@@ -272,8 +300,12 @@ impl<'a, B: Backend> Certificate<'a, B> {
         self.project(u)?;
         wide.masked_row_sum(Some(program.mask()), &self.rows, &mut self.prediction)?;
         wide.masked_broadcast(program.mask(), 1.0 / system.penalty(), &self.prediction, &mut self.masked)?;
-        wide.sign_flip(program.mask(), &g, &self.rows, &mut flipped)?;
-        wide.sign_flip(program.mask(), &g, &flipped, &mut self.rows)?;
+        if cones {
+            wide.sign_flip(program.mask(), &g, &self.rows, &mut flipped)?;
+            wide.sign_flip(program.mask(), &g, &flipped, &mut self.rows)?;
+        } else {
+            wide.scale(0.0, &mut self.rows)?;
+        }
         wide.add_pairs(targets, 1.0, &self.masked, &mut self.rows)?;
         wide.axpby(-1.0, &self.blocks, 1.0, &mut b)?;
         wide.gemm(-1.0, program.xt_wide(), Transpose::No, &self.rows, Transpose::No, 1.0, &mut b)?;
@@ -281,12 +313,15 @@ impl<'a, B: Backend> Certificate<'a, B> {
         Ok(if size > 0.0 { residual / size } else { residual })
     }
 
-    /// Largest violation of a cone, max over rows and blocks of (-e_ai x_a'v_i)+ / (||x_a|| ||v_i||).
+    /// Largest violation of a cone, max over rows and blocks of (-e_ai x_a'v_i)+ / (||x_a|| ||v_i||); 0 without cones.
     ///
     /// # Errors
     /// What the device meets.
     pub fn cone_violation(&mut self, v: &B::Matrix) -> Result<f64, LinalgError> {
         let program = self.program;
+        if program.n_cones() == 0 {
+            return Ok(0.0);
+        }
         self.project(v)?;
         let (xv, norms) = (self.wide.download(&self.rows)?, self.wide.column_norms(&self.blocks)?);
         let mut worst: f64 = 0.0;
@@ -306,21 +341,32 @@ impl<'a, B: Backend> Certificate<'a, B> {
 /// Predictions of the blocks `v` (d x 2PC) on other samples, for watching a held-out set during training.
 pub struct HeldOut<B: Backend> {
     xt: B::Matrix,
+    /// Which gates switch on for which of these samples; ReLU neurons switch themselves.
+    mask: Option<B::Mask>,
     rows: B::Matrix,
     prediction: B::Matrix,
 }
 
 impl<B: Backend> HeldOut<B> {
-    /// Puts transformed samples (d x n') on the device, for networks of `n_blocks` blocks and `n_targets` targets.
+    /// Puts transformed samples (d x n') on the device, for networks of `program`.
     ///
     /// # Errors
     /// [`ProgramError::Model`] for samples that overflow the storage precision, [`ProgramError::Linalg`] for what else the
     /// device meets.
-    pub fn new(backend: &B, xt: &HostMatrix, n_blocks: usize, n_targets: usize) -> Result<Self, ProgramError> {
+    pub fn new(program: &ConvexProgram<B>, xt: &HostMatrix) -> Result<Self, ProgramError> {
+        let (backend, wide) = (program.backend(), program.backend().wide());
+        let mask = match program.activation() {
+            Activation::Relu => None,
+            Activation::Gated => {
+                let bits = PatternSet::bits_of(&wide, &wide.upload(xt)?, program.patterns().gates())?;
+                Some(backend.upload_mask(&bits)?)
+            }
+        };
         Ok(HeldOut {
             xt: upload_samples(backend, xt)?,
-            rows: backend.zeros(xt.cols(), n_blocks)?,
-            prediction: backend.zeros(xt.cols(), n_targets)?,
+            mask,
+            rows: backend.zeros(xt.cols(), program.n_blocks())?,
+            prediction: backend.zeros(xt.cols(), program.n_targets())?,
         })
     }
 
@@ -330,8 +376,10 @@ impl<B: Backend> HeldOut<B> {
     /// What the device meets.
     pub fn predict(&mut self, backend: &B, v: &B::Matrix) -> Result<HostMatrix, LinalgError> {
         backend.gemm(1.0, &self.xt, Transpose::Yes, v, Transpose::No, 0.0, &mut self.rows)?;
-        backend.positive_part(1.0, &mut self.rows)?;
-        backend.masked_row_sum(None, &self.rows, &mut self.prediction)?;
+        if self.mask.is_none() {
+            backend.positive_part(1.0, &mut self.rows)?;
+        }
+        backend.masked_row_sum(self.mask.as_ref(), &self.rows, &mut self.prediction)?;
         backend.download(&self.prediction)
     }
 }

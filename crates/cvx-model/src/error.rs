@@ -41,6 +41,12 @@ pub enum ModelError {
         /// The numbers that are allowed.
         range: &'static str,
     },
+    /// Gates of image patches for samples that are no images.
+    #[error("the gates '{gates}' are patches of images, and the samples are a table: choose others with --gates")]
+    NotImages {
+        /// The kind of gates.
+        gates: &'static str,
+    },
     /// Labels are needed, and the data have none.
     #[error("the data have no labels: add a label column, or use them for prediction only")]
     NoLabels,

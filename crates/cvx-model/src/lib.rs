@@ -3,15 +3,18 @@
 //! * [`Dataset`], [`Transform`], [`Targets`]: samples as they come, scaled columns, labels as numbers.
 //! * [`PatternSet`]: gates h_i and their activation patterns D_i.
 //! * [`ConvexProgram`] with [`PredictionOperator`] (F), [`ConeOperator`] (G) and [`SystemOperator`] (A), matrix-free.
-//! * [`ReluNetwork`]: the network that a point of the programme stands for.
+//! * [`Network`]: the network that a point of the programme stands for.
 //! * [`Certificate`]: network objective, cone-feasible objective and dual bound, in f64.
 //!
 //! Equation numbers are those of `docs/math.md`.
 
+mod activation;
 mod certificate;
 mod cone;
 mod dataset;
+mod decompose;
 mod error;
+mod gates;
 mod metrics;
 mod network;
 mod operators;
@@ -21,12 +24,14 @@ pub mod reference;
 mod targets;
 mod transform;
 
+pub use activation::Activation;
 pub use certificate::{Certificate, DualBound, FeasiblePoint, HeldOut, NetworkValue, relative_gap};
 pub use cone::{BetaMax, beta_max};
 pub use dataset::{DataSplit, Dataset, FeatureKind, Labels};
 pub use error::ModelError;
+pub use gates::GateKind;
 pub use metrics::{accuracy, squared_loss};
-pub use network::ReluNetwork;
+pub use network::Network;
 pub use operators::{ConeOperator, PredictionOperator, SystemOperator};
 pub use patterns::PatternSet;
 pub use program::{ConvexProgram, ProgramError, RowScale};

@@ -1,36 +1,53 @@
 //! The two-layer network that a point of the programme stands for.
 
+use crate::activation::Activation;
+use crate::patterns::PatternSet;
 use cvx_linalg::{Backend, HostMatrix, LinalgError, Shape, Transpose};
 
-/// f(x) = sum_j (x'w1_j)_+ w2_j, on transformed features.
+/// f(x) = sum_j (x'w1_j)_+ w2_j, or sum_j 1\[x'h_j >= 0\] x'w1_j w2_j where neurons are gated, on transformed features.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ReluNetwork {
+pub struct Network {
     /// First layer, one column per neuron (d x m).
     pub w1: HostMatrix,
     /// Second layer, one row per neuron (m x C).
     pub w2: HostMatrix,
+    /// Gates h of gated neurons (d x m); `None` for ReLU.
+    pub gates: Option<HostMatrix>,
 }
 
-impl ReluNetwork {
+impl Network {
     /// The network of `v` (d x 2PC): a block with ||v_i|| > 0 becomes a neuron w1 = v_i / sqrt(||v_i||) with
     /// w2 = +-sqrt(||v_i||) for its target, + for the first P blocks of a target and - for the others
-    /// (Pilanci & Ergen 2020, theorem 1).
-    pub fn from_blocks(v: &HostMatrix, n_patterns: usize, n_targets: usize) -> Self {
+    /// (Pilanci & Ergen 2020, theorem 1). Gated neurons (`v`: d x PC) keep their `gates` (d x P).
+    pub fn from_blocks(v: &HostMatrix, activation: Activation, gates: &HostMatrix, n_targets: usize) -> Self {
+        let n_patterns = gates.cols();
         let norms: Vec<f64> = (0..v.cols()).map(|j| norm(v.col(j))).collect();
         let active: Vec<usize> = (0..v.cols()).filter(|&j| norms[j] > 0.0).collect();
-        let mut network = ReluNetwork {
+        let mut network = Network {
             w1: HostMatrix::zeros(v.rows(), active.len()),
             w2: HostMatrix::zeros(active.len(), n_targets),
+            gates: match activation {
+                Activation::Relu => None,
+                Activation::Gated => Some(HostMatrix::from_fn(v.rows(), active.len(), |row, neuron| {
+                    gates[(row, active[neuron] % n_patterns)]
+                })),
+            },
         };
         for (neuron, &j) in active.iter().enumerate() {
             let root = norms[j].sqrt();
             for (weight, value) in network.w1.col_mut(neuron).iter_mut().zip(v.col(j)) {
                 *weight = value / root;
             }
-            let (target, negative) = (j / (2 * n_patterns), j / n_patterns % 2 == 1);
+            let signs = activation.signs();
+            let (target, negative) = (j / (signs * n_patterns), j / n_patterns % signs == 1);
             network.w2[(neuron, target)] = if negative { -root } else { root };
         }
         network
+    }
+
+    /// What switches its neurons on.
+    pub fn activation(&self) -> Activation {
+        self.gates.as_ref().map_or(Activation::Relu, |_| Activation::Gated)
     }
 
     /// Number of neurons m.
@@ -51,7 +68,20 @@ impl ReluNetwork {
         let mut hidden = backend.zeros(n, self.n_neurons())?;
         let mut out = backend.zeros(n, self.w2.cols())?;
         backend.gemm(1.0, xt, Transpose::Yes, &w1, Transpose::No, 0.0, &mut hidden)?;
-        backend.positive_part(1.0, &mut hidden)?;
+        match &self.gates {
+            None => backend.positive_part(1.0, &mut hidden)?,
+            Some(gates) => {
+                let mut wide = backend.wide().zeros(xt.rows(), n)?;
+                backend.widen(xt, &mut wide)?;
+                let bits = PatternSet::bits_of(&backend.wide(), &wide, gates)?;
+                let mut z = backend.download(&hidden)?;
+                for neuron in 0..z.cols() {
+                    let column = z.col_mut(neuron).iter_mut().enumerate();
+                    column.filter(|(a, _)| !bits.get(*a, neuron)).for_each(|(_, z)| *z = 0.0);
+                }
+                hidden = backend.upload(&z)?;
+            }
+        }
         backend.gemm(1.0, &hidden, Transpose::No, &w2, Transpose::No, 0.0, &mut out)?;
         backend.download(&out)
     }
@@ -82,7 +112,7 @@ mod tests {
     #[test]
     fn balanced_weight_decay_is_the_least_over_rescaled_neurons() {
         let v = HostMatrix::from_vec(2, 4, vec![3.0, 4.0, 0.0, 0.0, -1.0, 0.5, 0.2, 0.1]);
-        let network = ReluNetwork::from_blocks(&v, 2, 1);
+        let network = Network::from_blocks(&v, Activation::Relu, &HostMatrix::zeros(2, 2), 1);
         let least = network.balanced_weight_decay(0.7);
         assert_relative_eq!(least, network.weight_decay(0.7), max_relative = 1e-14);
         for factor in [0.5, 2.0] {

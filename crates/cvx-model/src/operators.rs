@@ -23,7 +23,7 @@ impl<'a, B: Backend> PredictionOperator<'a, B> {
         Ok(PredictionOperator {
             program,
             xu: backend.zeros(n, program.n_blocks())?,
-            masked: backend.zeros(n, program.n_blocks() / 2)?,
+            masked: backend.zeros(n, program.n_patterns() * program.n_targets())?,
         })
     }
 }
@@ -99,6 +99,7 @@ pub struct SystemOperator<'a, B: Backend> {
     row_scale: B::Matrix,
     row_scale_squared: <B::Wide as Backend>::Matrix,
     xu: B::Matrix,
+    /// Scratch (n x 2PC), and n x PC; the first not without cones.
     flipped: B::Matrix,
     masked: B::Matrix,
     prediction: B::Matrix,
@@ -119,8 +120,8 @@ impl<'a, B: Backend> SystemOperator<'a, B> {
             row_scale: backend.upload(&weights)?,
             row_scale_squared: backend.wide().upload(&squared)?,
             xu: backend.zeros(n, program.n_blocks())?,
-            flipped: backend.zeros(n, program.n_blocks())?,
-            masked: backend.zeros(n, program.n_blocks() / 2)?,
+            flipped: backend.zeros(n, program.n_cones())?,
+            masked: backend.zeros(n, program.n_patterns() * program.n_targets())?,
             prediction: backend.zeros(n, program.n_targets())?,
         })
     }
@@ -142,9 +143,13 @@ impl<B: Backend> LinearOperator<B> for SystemOperator<'_, B> {
         let (program, backend) = (self.program, self.program.backend());
         backend.gemm(1.0, program.xt(), Transpose::Yes, u, Transpose::No, 0.0, &mut self.xu)?;
         backend.masked_row_sum(Some(program.mask()), &self.xu, &mut self.prediction)?;
-        // Gt'Gt: the signs cancel and g comes twice, so X u only gains the weight g^2.
-        backend.sign_flip(program.mask(), &self.row_scale, &self.xu, &mut self.flipped)?;
-        backend.sign_flip(program.mask(), &self.row_scale, &self.flipped, &mut self.xu)?;
+        if program.n_cones() > 0 {
+            // Gt'Gt: the signs cancel and g comes twice, so X u only gains the weight g^2.
+            backend.sign_flip(program.mask(), &self.row_scale, &self.xu, &mut self.flipped)?;
+            backend.sign_flip(program.mask(), &self.row_scale, &self.flipped, &mut self.xu)?;
+        } else {
+            backend.scale(0.0, &mut self.xu)?;
+        }
         backend.masked_broadcast(program.mask(), 1.0 / self.rho, &self.prediction, &mut self.masked)?;
         backend.add_pairs(program.n_targets(), 1.0, &self.masked, &mut self.xu)?;
         backend.copy(u, out)?;
@@ -170,6 +175,7 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
             mask: self.program.mask(),
             bits: self.program.patterns().bits(),
             n_patterns: self.program.n_patterns(),
+            cones: self.program.n_cones() > 0,
             row_scale: &self.row_scale,
             row_scale_squared: &self.row_scale_squared,
             y: self.program.y(),
@@ -177,7 +183,11 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
     }
     fn assemble(&mut self, out: &mut B::Matrix, rhs: &SystemRhs<'_, B>) -> Result<(), LinalgError> {
         let (program, backend) = (self.program, self.program.backend());
-        backend.sign_flip(program.mask(), &self.row_scale, rhs.rows, &mut self.xu)?;
+        if program.n_cones() > 0 {
+            backend.sign_flip(program.mask(), &self.row_scale, rhs.rows, &mut self.xu)?;
+        } else {
+            backend.scale(0.0, &mut self.xu)?;
+        }
         backend.masked_broadcast(program.mask(), 1.0 / self.rho, program.y(), &mut self.masked)?;
         backend.add_pairs(program.n_targets(), 1.0, &self.masked, &mut self.xu)?;
         backend.copy(rhs.blocks, out)?;

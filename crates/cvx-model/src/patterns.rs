@@ -1,7 +1,7 @@
 //! Activation patterns d_i = 1\[X h_i >= 0\] of sampled or given gates.
 
 use crate::error::ModelError;
-use cvx_linalg::{Backend, BitMask, HostMatrix, LinalgError, Transpose};
+use cvx_linalg::{Backend, BitMask, HostMatrix, LinalgError, Shape, Transpose};
 use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use std::collections::HashSet;
@@ -37,13 +37,20 @@ impl PatternSet {
         Self::distinct(backend, xt_wide, &turned)
     }
 
-    fn distinct<B: Backend>(backend: &B, xt_wide: &B::Matrix, gates: &HostMatrix) -> Result<Self, LinalgError> {
-        use cvx_linalg::Shape;
+    /// 1\[X H >= 0\] (n x P), for any samples `xt_wide` (d x n) and gates H (d x P).
+    ///
+    /// # Errors
+    /// Whatever the product meets on the device.
+    pub fn bits_of<B: Backend>(backend: &B, xt_wide: &B::Matrix, gates: &HostMatrix) -> Result<BitMask, LinalgError> {
         let mut product = backend.zeros(xt_wide.cols(), gates.cols())?;
         let device_gates = backend.upload(gates)?;
         backend.gemm(1.0, xt_wide, Transpose::Yes, &device_gates, Transpose::No, 0.0, &mut product)?;
         let product = backend.download(&product)?;
-        let all = BitMask::from_fn(product.rows(), product.cols(), |a, i| product[(a, i)] >= 0.0);
+        Ok(BitMask::from_fn(product.rows(), product.cols(), |a, i| product[(a, i)] >= 0.0))
+    }
+
+    fn distinct<B: Backend>(backend: &B, xt_wide: &B::Matrix, gates: &HostMatrix) -> Result<Self, LinalgError> {
+        let all = Self::bits_of(backend, xt_wide, gates)?;
         let mut seen = HashSet::new();
         let kept: Vec<usize> = (0..all.cols()).filter(|&i| all.count(i) > 0 && seen.insert(all.column(i))).collect();
         Ok(PatternSet {

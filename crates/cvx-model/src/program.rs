@@ -1,5 +1,6 @@
 //! The programme (P) on a device: samples, patterns, targets and beta.
 
+use crate::activation::Activation;
 use crate::error::ModelError;
 use crate::patterns::{PatternSet, check_gates};
 use cvx_linalg::{Backend, HostMatrix, LinalgError, Shape};
@@ -11,6 +12,7 @@ pub struct ConvexProgram<B: Backend> {
     xt_wide: <B::Wide as Backend>::Matrix,
     y: B::Matrix,
     y_host: HostMatrix,
+    activation: Activation,
     patterns: PatternSet,
     mask: B::Mask,
     beta: f64,
@@ -65,10 +67,28 @@ impl<B: Backend> ConvexProgram<B> {
             mask: backend.upload_mask(patterns.bits())?,
             row_norms: (0..xt.cols()).map(|a| xt.col(a).iter().map(|x| x * x).sum::<f64>().sqrt()).collect(),
             y_host: y,
+            activation: Activation::Relu,
             patterns,
             beta,
             backend,
         })
+    }
+
+    /// The same samples, targets and patterns with another activation; [`new`](Self::new) takes ReLU.
+    pub fn with_activation(self, activation: Activation) -> Self {
+        ConvexProgram { activation, ..self }
+    }
+
+    /// Takes the patterns of other gates (d x P); samples and targets stay.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new); the old patterns then stay.
+    pub fn set_gates(&mut self, gates: &HostMatrix) -> Result<(), ProgramError> {
+        check_gates(gates, self.n_features())?;
+        let patterns = PatternSet::from_gates(&self.backend.wide(), &self.xt_wide, gates)?;
+        self.mask = self.backend.upload_mask(patterns.bits())?;
+        self.patterns = patterns;
+        Ok(())
     }
 
     /// The device.
@@ -132,9 +152,20 @@ impl<B: Backend> ConvexProgram<B> {
     pub fn n_targets(&self) -> usize {
         self.y_host.cols()
     }
-    /// 2 P C, the number of blocks.
+    /// What switches a neuron on.
+    pub fn activation(&self) -> Activation {
+        self.activation
+    }
+    /// 2 P C, the number of blocks; P C for gated neurons.
     pub fn n_blocks(&self) -> usize {
-        2 * self.n_patterns() * self.n_targets()
+        self.activation.signs() * self.n_patterns() * self.n_targets()
+    }
+    /// Columns of s, nu and the cone multipliers: one per block, none for gated neurons.
+    pub fn n_cones(&self) -> usize {
+        match self.activation {
+            Activation::Relu => self.n_blocks(),
+            Activation::Gated => 0,
+        }
     }
     /// 1/2 ||y||^2, the objective of the zero network.
     pub fn zero_objective(&self) -> f64 {
@@ -191,12 +222,15 @@ pub enum RowScale {
     },
     /// g = 1: the original's G.
     Unscaled,
+    /// g = 0: there are no cones.
+    None,
 }
 
 impl RowScale {
     /// g for samples with these norms.
     pub fn weights(self, row_norms: &[f64]) -> HostMatrix {
         HostMatrix::from_fn(row_norms.len(), 1, |a, _| match self {
+            RowScale::None => 0.0,
             RowScale::Unscaled => 1.0,
             RowScale::Normalised { .. } if row_norms[a] == 0.0 => 0.0,
             RowScale::Normalised { sigma } => sigma.sqrt() / row_norms[a],

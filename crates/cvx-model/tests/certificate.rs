@@ -5,7 +5,9 @@ mod common;
 use common::{Case, Random, case, distance, dot, loss, norm};
 use cvx_linalg::{Backend, Cpu, HostMatrix, LinearOperator};
 use cvx_model::reference::{dense_a, dense_f, dense_g, multiply};
-use cvx_model::{Certificate, HeldOut, PredictionOperator, ReluNetwork, RowScale, SystemOperator, relative_gap};
+use cvx_model::{
+    Activation, Certificate, HeldOut, Network, PredictionOperator, RowScale, SystemOperator, relative_gap,
+};
 
 const SHAPES: [[usize; 4]; 4] = [[15, 4, 6, 1], [20, 3, 9, 2], [1, 1, 1, 1], [7, 6, 3, 3]];
 
@@ -272,7 +274,7 @@ fn m8_the_recovered_network_repeats_the_convex_prediction() {
         let expected = cpu.download(&expected).unwrap();
         assert!(distance(expected.values(), case.prediction(&v).values()) < 1e-12);
 
-        let network = ReluNetwork::from_blocks(&v, case.patterns().len(), case.y.cols());
+        let network = Network::from_blocks(&v, Activation::Relu, case.patterns().gates(), case.y.cols());
         let active = (0..v.cols()).filter(|&j| norm(v.col(j)) > 0.0).count();
         assert_eq!((network.n_neurons(), network.w2.rows()), (active, active));
         let predicted = network.predict(&cpu, case.program.xt()).unwrap();
@@ -293,9 +295,9 @@ fn held_out_samples_are_predicted_as_by_the_network() {
         let other = random.matrix(case.xt.rows(), 11, 2.0);
         let mut v = random.matrix(case.xt.rows(), case.program.n_blocks(), 1.0);
         v.col_mut(0).fill(0.0);
-        let mut held_out = HeldOut::new(&cpu, &other, case.program.n_blocks(), targets).unwrap();
+        let mut held_out = HeldOut::new(&case.program, &other).unwrap();
         let found = held_out.predict(&cpu, &cpu.upload(&v).unwrap()).unwrap();
-        let network = ReluNetwork::from_blocks(&v, p, targets);
+        let network = Network::from_blocks(&v, Activation::Relu, case.patterns().gates(), targets);
         let expected = network.predict(&cpu, &cpu.upload(&other).unwrap()).unwrap();
         assert!(distance(found.values(), expected.values()) < 1e-12);
     }

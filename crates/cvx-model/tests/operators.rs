@@ -29,6 +29,7 @@ fn row_scales() -> [RowScale; 2] {
 /// g by its definition.
 fn weights<B: Backend>(case: &Case<B>, row_scale: RowScale) -> HostMatrix {
     HostMatrix::from_fn(case.xt.cols(), 1, |a, _| match row_scale {
+        RowScale::None => 0.0,
         RowScale::Unscaled => 1.0,
         RowScale::Normalised { sigma } => sigma.sqrt() / norm(case.xt.col(a)),
     })

@@ -2,8 +2,8 @@
 
 use crate::gram::GramFactor;
 use cvx_linalg::{
-    Accuracy, Backend, Half, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedSystem, Shape, SolverFlops,
-    SystemRhs, SystemSolution, Transpose,
+    Accuracy, Backend, Half, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem, Shape,
+    SolverFlops, SystemRhs, SystemSolution, Transpose,
 };
 
 /// Direct solver by the reduced n x n kernel.
@@ -17,27 +17,39 @@ use cvx_linalg::{
 /// u_i^+ = uhat_i^+ - W (d_i o r) / rho,  u_i^- = uhat_i^- + ..  (3.4)
 /// ```
 ///
-/// and r = F u - y comes out as the training residual. M, its factor and W are made in f64 and stored rounded: with
+/// and r = F u - y comes out as the training residual. Without cones M = I, W = X', and there is one block per pattern, so the
+/// kernel's factor is 1/rho. M, its factor and W are made in f64 and stored rounded: with
 /// raw pixels M has eigenvalues of 1e7, and in f32 its identity would drown.
 pub struct Cholesky<B: Backend> {
     factors: Option<Factors<B>>,
 }
 
 struct Factors<B: Backend> {
-    /// M^-1 (d x d).
-    m_inverse: B::Matrix,
-    /// W = M^-1 X' (d x n).
-    w: B::Matrix,
+    /// What the cones bring in; `None` without them.
+    cones: Option<ConeFactors<B>>,
     /// K o S above the diagonal, the factor of I + (2/rho) K o S on and below it (n x n).
     kernel: B::Matrix,
     /// Diagonal of K o S (n x 1).
     diagonal: B::Matrix,
     /// The rho that the factor is of; `None` where it could not be made.
     factored_at: Option<f64>,
+    /// d, and blocks per pattern and target.
+    d: f64,
+    signs: f64,
+    /// Scratch: d_i o r / rho (n x PC).
+    masked: B::Matrix,
+}
+
+struct ConeFactors<B: Backend> {
+    /// M^-1 (d x d).
+    m_inverse: B::Matrix,
+    /// W = M^-1 X' (d x n).
+    w: B::Matrix,
+    /// V = L^-1 X' (d x n), kept for the kernel of other patterns.
+    v: B::Matrix,
     /// Scratch: g o e o (s - nu) (n x 2PC).
     rows: B::Matrix,
-    /// Scratch: d_i o r / rho (n x PC), W times it (d x PC), X times that (n x PC).
-    masked: B::Matrix,
+    /// Scratch: W (d_i o r) / rho (d x PC), X times that (n x PC).
     correction: B::Matrix,
     x_correction: B::Matrix,
 }
@@ -58,44 +70,74 @@ impl<B: Backend> Default for Cholesky<B> {
 impl<B: Backend> Factors<B> {
     fn new(system: &dyn MaskedSystem<B>) -> Result<Self, LinalgError> {
         let blocks = system.blocks();
-        let backend = blocks.backend;
-        let (d, n) = (blocks.xt.rows(), blocks.xt.cols());
-        let gram = GramFactor::new(&blocks)?;
-        let wide = &gram.wide;
-
-        // V = L^-1 X' gives K = V'V, symmetric by construction; L^-T V is W.
-        let mut v_wide = gram.half_samples(&blocks)?;
-        let mut v = backend.zeros(d, n)?;
-        backend.narrow(&v_wide, &mut v)?;
-        let (mut kernel, mut diagonal) = (backend.zeros(n, n)?, backend.zeros(n, 1)?);
-        backend.masked_gram(&v, blocks.mask, &mut kernel, &mut diagonal)?;
-        wide.solve(&gram.l, Half::Upper, &mut v_wide)?;
-        let mut w = v;
-        backend.narrow(&v_wide, &mut w)?;
-        drop(v_wide);
-        let m_inverse = gram.inverse(backend, Half::Both)?;
-
-        let (_, columns) = system.input_shape();
-        Ok(Factors {
-            m_inverse,
-            w,
-            kernel,
-            diagonal,
+        let (backend, n) = (blocks.backend, blocks.xt.cols());
+        let cones = if blocks.cones { Some(ConeFactors::new(&blocks)?) } else { None };
+        let mut factors = Factors {
+            cones,
+            kernel: backend.zeros(n, n)?,
+            diagonal: backend.zeros(n, 1)?,
             factored_at: None,
-            rows: backend.zeros(n, columns)?,
-            masked: backend.zeros(n, columns / 2)?,
-            correction: backend.zeros(d, columns / 2)?,
-            x_correction: backend.zeros(n, columns / 2)?,
-        })
+            d: blocks.xt.rows() as f64,
+            signs: if blocks.cones { 2.0 } else { 1.0 },
+            masked: backend.zeros(0, 0)?,
+        };
+        factors.take_patterns(system)?;
+        Ok(factors)
+    }
+
+    /// K o S and the scratch: all that depends on the patterns.
+    fn take_patterns(&mut self, system: &dyn MaskedSystem<B>) -> Result<(), LinalgError> {
+        let blocks = system.blocks();
+        let (backend, d, n) = (blocks.backend, blocks.xt.rows(), blocks.xt.cols());
+        let (_, columns) = system.input_shape();
+        self.factored_at = None;
+        // K = V'V is symmetric by construction.
+        let v = self.cones.as_ref().map_or(blocks.xt, |cones| &cones.v);
+        backend.masked_gram(v, blocks.mask, &mut self.kernel, &mut self.diagonal)?;
+        let halves = columns / self.signs as usize;
+        if self.masked.cols() != halves {
+            self.masked = backend.zeros(n, halves)?;
+            if let Some(cones) = &mut self.cones {
+                cones.rows = backend.zeros(n, columns)?;
+                cones.correction = backend.zeros(d, halves)?;
+                cones.x_correction = backend.zeros(n, halves)?;
+            }
+        }
+        Ok(())
     }
 
     /// The factor of I + (2/rho) K o S: all that depends on rho.
     fn factor_kernel(&mut self, backend: &B, rho: f64) -> Result<(), LinalgError> {
         self.factored_at = None;
-        backend.shifted_lower(2.0 / rho, &self.diagonal, &mut self.kernel)?;
+        backend.shifted_lower(self.signs / rho, &self.diagonal, &mut self.kernel)?;
         backend.cholesky(&mut self.kernel)?;
         self.factored_at = Some(rho);
         Ok(())
+    }
+}
+
+impl<B: Backend> ConeFactors<B> {
+    /// M, its factor, V and W are made in f64 and rounded once. The scratch has no columns yet.
+    fn new(blocks: &MaskedBlocks<'_, B>) -> Result<Self, LinalgError> {
+        let backend = blocks.backend;
+        let (d, n) = (blocks.xt.rows(), blocks.xt.cols());
+        let gram = GramFactor::new(blocks)?;
+        let mut v_wide = gram.half_samples(blocks)?;
+        let mut v = backend.zeros(d, n)?;
+        backend.narrow(&v_wide, &mut v)?;
+        // W = L^-T V.
+        gram.wide.solve(&gram.l, Half::Upper, &mut v_wide)?;
+        let mut w = backend.zeros(d, n)?;
+        backend.narrow(&v_wide, &mut w)?;
+        drop(v_wide);
+        Ok(ConeFactors {
+            m_inverse: gram.inverse(backend, Half::Both)?,
+            w,
+            v,
+            rows: backend.zeros(0, 0)?,
+            correction: backend.zeros(0, 0)?,
+            x_correction: backend.zeros(0, 0)?,
+        })
     }
 }
 
@@ -119,6 +161,16 @@ impl<B: Backend> LinearSolver<B> for Cholesky<B> {
         }
     }
 
+    fn update_patterns(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {
+        match &mut self.factors {
+            Some(factors) => {
+                factors.take_patterns(system)?;
+                factors.factor_kernel(system.blocks().backend, system.penalty())
+            }
+            None => self.prepare(system),
+        }
+    }
+
     fn solve(
         &mut self,
         system: &mut dyn MaskedSystem<B>,
@@ -138,35 +190,47 @@ impl<B: Backend> LinearSolver<B> for Cholesky<B> {
             }
             let SystemSolution { u, xu, residual } = solution;
             let targets = residual.cols();
+            let (no, yes) = (Transpose::No, Transpose::Yes);
             // (3.1)
-            backend.sign_flip(blocks.mask, blocks.row_scale, rhs.rows, &mut factors.rows)?;
-            backend.gemm(1.0, &factors.m_inverse, Transpose::No, rhs.blocks, Transpose::No, 0.0, u)?;
-            backend.gemm(1.0, &factors.w, Transpose::No, &factors.rows, Transpose::No, 1.0, u)?;
+            match &mut factors.cones {
+                None => backend.copy(rhs.blocks, u)?,
+                Some(ConeFactors { m_inverse, w, rows, .. }) => {
+                    backend.sign_flip(blocks.mask, blocks.row_scale, rhs.rows, rows)?;
+                    backend.gemm(1.0, m_inverse, no, rhs.blocks, no, 0.0, u)?;
+                    backend.gemm(1.0, w, no, rows, no, 1.0, u)?;
+                }
+            }
             // (3.2)
-            backend.gemm(1.0, blocks.xt, Transpose::Yes, u, Transpose::No, 0.0, xu)?;
+            backend.gemm(1.0, blocks.xt, yes, u, no, 0.0, xu)?;
             backend.masked_row_sum(Some(blocks.mask), xu, residual)?;
             // (3.3)
             backend.axpby(-1.0, blocks.y, 1.0, residual)?;
             backend.solve(&factors.kernel, Half::Both, residual)?;
-            // (3.4), and X u by the same correction
-            backend.masked_broadcast(blocks.mask, 1.0 / rho, residual, &mut factors.masked)?;
-            let (no, yes) = (Transpose::No, Transpose::Yes);
-            backend.gemm(1.0, &factors.w, no, &factors.masked, no, 0.0, &mut factors.correction)?;
-            backend.gemm(1.0, blocks.xt, yes, &factors.correction, no, 0.0, &mut factors.x_correction)?;
-            backend.add_pairs(targets, -1.0, &factors.correction, u)?;
-            backend.add_pairs(targets, -1.0, &factors.x_correction, xu)?;
+            // (3.4), and, where the cones will ask for it, X u by the same correction
+            let masked = &mut factors.masked;
+            backend.masked_broadcast(blocks.mask, 1.0 / rho, residual, masked)?;
+            match &mut factors.cones {
+                None => backend.gemm(-1.0, blocks.xt, no, masked, no, 1.0, u)?,
+                Some(ConeFactors { w, correction, x_correction, .. }) => {
+                    backend.gemm(1.0, w, no, masked, no, 0.0, correction)?;
+                    backend.gemm(1.0, blocks.xt, yes, correction, no, 0.0, x_correction)?;
+                    backend.add_pairs(targets, -1.0, correction, u)?;
+                    backend.add_pairs(targets, -1.0, x_correction, xu)?;
+                }
+            }
         }
         Ok(LinearInfo { status: LinearStatus::Converged, iterations: 0, relative_residual: None })
     }
 
     fn flops(&self) -> SolverFlops {
         self.factors.as_ref().map_or_else(SolverFlops::default, |factors| {
-            let [d, n, columns] = [factors.w.rows(), factors.w.cols(), factors.rows.cols()].map(|size| size as f64);
-            SolverFlops {
-                update: n.powi(3) / 3.0,
-                // 6P columns with X or W, 2P with M^-1, a pair of triangular solves.
-                solve: 6.0 * n * d * columns + 2.0 * d * d * columns + 2.0 * n * n,
-            }
+            let (n, patterns) = (factors.kernel.rows() as f64, factors.masked.cols() as f64);
+            // Columns with X or W: 6P, without cones 2P; with M^-1: 2P. And a pair of triangular solves.
+            let products = match &factors.cones {
+                None => 4.0 * n * factors.d * patterns,
+                Some(_) => 12.0 * n * factors.d * patterns + 4.0 * factors.d * factors.d * patterns,
+            };
+            SolverFlops { update: n.powi(3) / 3.0, solve: products + 2.0 * n * n }
         })
     }
 }

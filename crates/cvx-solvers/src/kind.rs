@@ -15,6 +15,8 @@ pub struct ProblemShape {
     pub n_patterns: usize,
     /// C.
     pub n_targets: usize,
+    /// Blocks per pattern and target: 2, and 1 where there are no cones.
+    pub signs: usize,
     /// Bytes of one stored number.
     pub scalar_bytes: usize,
 }
@@ -144,13 +146,21 @@ impl SolverKind {
         }
     }
 
+    /// Whether it stands on the factor of M = I + Gt_i'Gt_i, or on blocks in pairs of two signs: without cones there is neither.
+    pub fn needs_cones(self) -> bool {
+        !matches!(self, SolverKind::Cholesky | SolverKind::Cg)
+    }
+
     /// Whether its solution is as good as its factors, with no inner tolerance.
     pub fn is_direct(self) -> bool {
         matches!(self, SolverKind::Cholesky | SolverKind::CholeskyDense)
     }
 
     /// The kinds that a run may take by itself, the one with the least work to a certificate first.
-    pub fn by_work(shape: &ProblemShape) -> [SolverKind; 4] {
+    pub fn by_work(shape: &ProblemShape) -> Vec<SolverKind> {
+        if shape.signs == 1 {
+            return Self::ALL.into_iter().filter(|kind| !kind.needs_cones()).collect();
+        }
         let [n, d, p, c] = shape.dims().map(|size| size as f64);
         let columns = p * c;
         // Set-up beyond what both have, and a run's iterations (docs/math.md, sections 3 and 4).
@@ -161,14 +171,14 @@ impl SolverKind {
         } else {
             [SolverKind::GramPcg, SolverKind::Cholesky]
         };
-        [first, second, SolverKind::JacobiPcg, SolverKind::Cg]
+        vec![first, second, SolverKind::JacobiPcg, SolverKind::Cg]
     }
 
     /// Bytes at the peak of its set-up, beyond what every run takes.
     pub fn memory_bytes(self, shape: &ProblemShape, settings: &SolverSettings) -> u64 {
         let [n, d, p, c] = shape.dims();
         let entries = |rows: u64, cols: u64| rows.saturating_mul(cols);
-        let blocks = p.saturating_mul(c).saturating_mul(2);
+        let blocks = p.saturating_mul(c).saturating_mul(shape.signs as u64);
         // b, residual, preconditioned residual, direction and image.
         let iterates = shape.stored(entries(d, blocks).saturating_mul(5));
         let sketch_rank = settings.rank.unwrap_or(self.largest_rank(settings)) as u64;

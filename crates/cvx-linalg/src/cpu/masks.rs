@@ -1,5 +1,6 @@
 //! Passes over block columns under a bit mask.
 
+use super::blas::axpby;
 use super::kernel::CpuScalar;
 use super::matrix::{CpuMatrix, expect_shape};
 use super::tiles;
@@ -182,6 +183,9 @@ pub(super) fn add_pairs<T: CpuScalar>(
 ) -> Result<(), LinalgError> {
     let (rows, n_patterns) = (c.rows(), c.cols() / targets.max(1));
     expect_shape("add_pairs", "c", c, (rows, n_patterns * targets))?;
+    if x.cols() == c.cols() {
+        return axpby(alpha, c, 1.0, x);
+    }
     expect_shape("add_pairs", "x", x, (rows, 2 * c.cols()))?;
     tiles::for_each_column(rows, x.values_mut(), |j, column| {
         let (target, sign) = (j / (2 * n_patterns), j / n_patterns % 2);

@@ -1,7 +1,7 @@
 //! Passes over block columns under a bit mask.
 
 use super::Cuda;
-use super::blas::product;
+use super::blas::{axpby, product};
 use super::kernels::{Kernel, launch, over_blocks, over_row_tiles, over_tiles};
 use super::matrix::{CudaMatrix, Part, expect_shape};
 use super::scalar::{CUBLAS_OP_N, CUBLAS_OP_T, CudaScalar};
@@ -152,6 +152,9 @@ pub(super) fn add_pairs<T: CudaScalar>(
 ) -> Result<(), LinalgError> {
     let (rows, n_patterns) = (c.rows(), c.cols() / targets.max(1));
     expect_shape("add_pairs", "c", c, (rows, n_patterns * targets))?;
+    if x.cols() == c.cols() {
+        return axpby(cuda, alpha, c, 1.0, x);
+    }
     expect_shape("add_pairs", "x", x, (rows, 2 * c.cols()))?;
     let grid = over_blocks(rows, n_patterns, targets);
     let [rows, n_patterns, targets] = [rows, n_patterns, targets].map(|count| count as u64);

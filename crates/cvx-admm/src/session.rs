@@ -1,0 +1,353 @@
+//! A problem on its device, with what one run leaves to the next: samples, factors, penalty and iterates.
+
+use crate::admm::Run;
+use crate::clock::Clock;
+use crate::error::TrainError;
+use crate::incumbent::Incumbent;
+use crate::info::{Info, Scores};
+use crate::memory::{base_bytes, choose_solver};
+use crate::model::{Claim, Model, Provenance, Witness};
+use crate::observer::{Observer, Summary};
+use crate::penalty::{Penalty, Preparation, default_sigma, initial_rho};
+use crate::settings::{Beta, Gates, ValidSettings};
+use crate::state::State;
+use crate::status::Status;
+use crate::train::{Host, Problem, Solution, WarmStart};
+use cvx_linalg::{Backend, HostMatrix, LinearSolver, SystemSolution};
+use cvx_model::{
+    Activation, Certificate, ConvexProgram, GateKind, HeldOut, Network, ProgramError, RowScale, SystemOperator,
+    accuracy, squared_loss,
+};
+use cvx_solvers::{ProblemShape, SolverKind};
+
+/// One problem on one device.
+pub(crate) struct Session<'p, B: Backend> {
+    problem: &'p Problem,
+    settings: &'p ValidSettings,
+    program: ConvexProgram<B>,
+    held_out: Option<(HeldOut<B>, HostMatrix)>,
+    summary: Summary,
+    row_scale: RowScale,
+    sigma: f64,
+    gated_beta_max: f64,
+    clock: Clock,
+    engine: Option<Engine<B>>,
+}
+
+/// What moves from run to run.
+struct Engine<B: Backend> {
+    linear: Box<dyn LinearSolver<B>>,
+    penalty: Penalty,
+    state: State<B>,
+    preparation: Preparation,
+}
+
+impl<'p, B: Backend> Session<'p, B> {
+    /// Chooses a solver that fits the memory, draws the gates, and puts the problem on the device.
+    pub fn open(
+        backend: B,
+        host: Host,
+        problem: &'p Problem,
+        settings: &'p ValidSettings,
+        clock: Clock,
+    ) -> Result<Self, TrainError> {
+        let Problem { xt, targets, .. } = problem;
+        let shape = ProblemShape {
+            n_samples: xt.cols(),
+            n_features: xt.rows(),
+            n_patterns: match &settings.gates {
+                Gates::Given(gates) => gates.cols(),
+                Gates::Auto | Gates::Kind(_) => settings.patterns,
+            },
+            n_targets: targets.y.cols(),
+            signs: settings.activation.signs(),
+            scalar_bytes: backend.scalar_bytes(),
+        };
+        let base = base_bytes(&shape, problem.test.as_ref().map_or(0, |(xt, _)| xt.cols()), settings.anderson_memory);
+        let budget = settings.memory_budget.unwrap_or_else(|| backend.memory_info().free / 10 * 9);
+        let (solver, memory_bytes) = choose_solver(settings.solver, &settings.solver_settings(), &shape, base, budget)?;
+        let (device, device_name) = (backend.device(), backend.describe());
+
+        let gates = match &settings.gates {
+            Gates::Given(gates) => gates,
+            _ => &problem.sample_gates(&backend, settings, shape.n_patterns, settings.seed)?,
+        };
+        let program = ConvexProgram::new(backend, xt, targets.y.clone(), gates, 0.0)?;
+        let mut program = program.with_activation(settings.activation);
+        let gated_beta_max = Certificate::new(&program)?.gated_beta_max()?;
+        let beta = match settings.beta {
+            Beta::Value(beta) => beta,
+            Beta::Fraction(fraction) => fraction * gated_beta_max,
+        };
+        program.set_beta(beta)?;
+        let sigma = settings.sigma.unwrap_or_else(|| default_sigma(solver));
+        let summary = Summary {
+            task: targets.task.name(),
+            shape: ProblemShape { n_patterns: program.n_patterns(), ..shape },
+            solver,
+            device,
+            device_name,
+            passed_over: host.passed_over,
+            threads: host.threads,
+            beta,
+            gap: settings.gap,
+            max_iterations: settings.max_iterations,
+            merged_patterns: program.patterns().merged(),
+            memory_bytes,
+        };
+        Ok(Session {
+            row_scale: row_scale(settings, sigma),
+            held_out: problem.held_out(&program)?,
+            problem,
+            settings,
+            program,
+            summary,
+            sigma,
+            gated_beta_max,
+            clock,
+            engine: None,
+        })
+    }
+
+    /// max ||X'D_i y||: from this beta on, the zero network is optimal.
+    pub fn gated_beta_max(&self) -> f64 {
+        self.gated_beta_max
+    }
+
+    /// The problem and its sizes, as observers are told.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// Begins with these iterates instead of zeros.
+    pub fn take_warm_start(&mut self, warm: &WarmStart) -> Result<(), TrainError> {
+        check_warm_start(warm, &self.program)?;
+        self.sigma = warm.sigma;
+        self.row_scale = row_scale(self.settings, warm.sigma);
+        self.engine = Some(Engine {
+            linear: self.summary.solver.build(&self.settings.solver_settings()),
+            penalty: Penalty::new(warm.rho, self.settings.adapt_rho),
+            state: State::new(&self.program, Some(warm))?,
+            preparation: Preparation::Everything,
+        });
+        Ok(())
+    }
+
+    /// Moves on to another beta; factors and iterates stay, and the penalty follows when it has to.
+    pub fn set_beta(&mut self, beta: f64) -> Result<(), TrainError> {
+        let ratio = beta / self.program.beta();
+        self.program.set_beta(beta)?;
+        self.summary.beta = beta;
+        if let Some(engine) = &mut self.engine {
+            engine.penalty.follow(ratio);
+        }
+        Ok(())
+    }
+
+    /// Solves the programme from where the last run ended, and gives `close` the finished run.
+    fn run<R>(
+        &mut self,
+        observer: &mut dyn Observer,
+        close: impl FnOnce(&mut Run<'_, B>, Status) -> Result<R, TrainError>,
+    ) -> Result<R, TrainError> {
+        let Session { program, settings, .. } = self;
+        let program = &*program;
+        let solver_settings = settings.solver_settings();
+        let mut incumbent = Incumbent::new(program, settings.certify)?;
+        let engine = match self.engine.take() {
+            Some(engine) => {
+                incumbent.offer(&engine.state.v)?;
+                engine
+            }
+            None => {
+                let start = initial_rho(program, self.gated_beta_max, self.sigma);
+                Engine {
+                    linear: self.summary.solver.build(&solver_settings),
+                    penalty: Penalty::new(settings.rho.unwrap_or(start), settings.adapt_rho),
+                    state: State::new(program, None)?,
+                    preparation: Preparation::Everything,
+                }
+            }
+        };
+        let mut run = Run {
+            program,
+            settings,
+            task: &self.problem.targets.task,
+            system: SystemOperator::new(program, self.row_scale, engine.penalty.rho())?,
+            linear: engine.linear,
+            incumbent,
+            penalty: engine.penalty,
+            preparation: engine.preparation,
+            state: engine.state,
+            held_out: self.held_out.take(),
+            clock: self.clock,
+            info: Info::default(),
+        };
+        run.info.seconds.setup = run.clock.seconds();
+        let status = run.solve(observer);
+        if status == Status::DeviceError {
+            // Closing takes memory too, and the factors are of no more use.
+            run.linear = SolverKind::Cg.build(&solver_settings);
+        }
+        // Where the device answers no more, what it said first is what counts.
+        let failure = run.info.failure.clone();
+        let closed = close(&mut run, status).map_err(|error| failure.map_or(error, Into::into));
+        let Run { linear, penalty, preparation, state, held_out, clock, .. } = run;
+        self.engine = Some(Engine { linear, penalty, state, preparation });
+        (self.held_out, self.clock) = (held_out, clock);
+        closed
+    }
+
+    /// Solves, and returns the model with its proof.
+    pub fn solve(&mut self, observer: &mut dyn Observer) -> Result<Solution, TrainError> {
+        let (problem, summary, sigma) = (self.problem, self.summary.clone(), self.sigma);
+        self.run(observer, |run, status| finish(run, status, summary, sigma, problem))
+    }
+}
+
+impl Problem {
+    /// `count` gates of the kind that the settings ask for.
+    pub(crate) fn sample_gates<B: Backend>(
+        &self,
+        backend: &B,
+        settings: &ValidSettings,
+        count: usize,
+        seed: u64,
+    ) -> Result<HostMatrix, ProgramError> {
+        let kind = match (&settings.gates, settings.activation, self.kind) {
+            (Gates::Kind(kind), ..) => *kind,
+            (_, Activation::Gated, cvx_model::FeatureKind::Image { .. }) => GateKind::Local,
+            _ => GateKind::Gaussian,
+        };
+        kind.sample(backend, &self.xt, self.kind, settings.bias, count, seed)
+    }
+
+    fn held_out<B: Backend>(
+        &self,
+        program: &ConvexProgram<B>,
+    ) -> Result<Option<(HeldOut<B>, HostMatrix)>, TrainError> {
+        let Some((xt, y)) = &self.test else { return Ok(None) };
+        match HeldOut::new(program, xt) {
+            Ok(held_out) => Ok(Some((held_out, y.clone()))),
+            Err(ProgramError::Model(error)) => Err(TrainError::Test(error)),
+            Err(ProgramError::Linalg(error)) => Err(error.into()),
+        }
+    }
+}
+
+fn row_scale(settings: &ValidSettings, sigma: f64) -> RowScale {
+    match settings.activation {
+        Activation::Gated => RowScale::None,
+        Activation::Relu if settings.scale_rows => RowScale::Normalised { sigma },
+        Activation::Relu => RowScale::Unscaled,
+    }
+}
+
+/// Closes a run: the network, its last metrics, and the witness that proves its bound.
+fn finish<B: Backend>(
+    run: &mut Run<'_, B>,
+    status: Status,
+    summary: Summary,
+    sigma: f64,
+    problem: &Problem,
+) -> Result<Solution, TrainError> {
+    let (program, task) = (run.program, &problem.targets.task);
+    let cone_violation = run.incumbent.close(&run.state.v)?;
+    let v = program.backend().download(run.incumbent.v())?;
+    let network = Network::from_blocks(&v, program.activation(), program.patterns().gates(), program.n_targets());
+    let (xi, multipliers) = run.incumbent.witness()?;
+    let objective = run.incumbent.objective();
+    let ended_early = matches!(status, Status::IterationLimit | Status::TimeLimit | Status::InsufficientProgress);
+    // The closing evaluation may find what the last one of the loop just missed.
+    let status = if ended_early && objective.relative_gap <= run.settings.gap { Status::Optimal } else { status };
+    let value = run.incumbent.network();
+    let train = Scores { loss: value.loss, accuracy: accuracy(task, &value.prediction, program.y_host()) };
+    let convex_accuracy = match status {
+        // The u-update may have been left half done.
+        Status::Interrupted | Status::TimeLimit | Status::NumericalError | Status::DeviceError => None,
+        // u = 0 and the zero network predict the same.
+        _ if run.info.history.is_empty() => train.accuracy,
+        _ => {
+            // F u itself: an inexact u-update's residual may stand for something else.
+            let SystemSolution { xu, residual, .. } = &mut run.state.solution;
+            program.backend().masked_row_sum(Some(program.mask()), xu, residual)?;
+            let convex = program.backend().download(residual)?;
+            accuracy(task, &convex, program.y_host())
+        }
+    };
+    run.info.seconds.total = run.clock.seconds();
+    let test = match &mut run.held_out {
+        None => None,
+        Some((held_out, y)) => {
+            let prediction = held_out.predict(program.backend(), run.incumbent.v())?;
+            Some(Scores { loss: squared_loss(&prediction, y), accuracy: accuracy(task, &prediction, y) })
+        }
+    };
+    let model = Model {
+        network,
+        transform: problem.transform.clone(),
+        normalisation: problem.normalisation,
+        task: task.clone(),
+        kind: problem.kind,
+        claim: Claim {
+            objective,
+            certify: run.settings.certify,
+            beta: program.beta(),
+            train_loss: train.loss,
+            train_accuracy: train.accuracy,
+            n_samples: program.n_samples(),
+            fingerprint: problem.fingerprint,
+            status,
+        },
+        provenance: Provenance {
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            solver: summary.solver.name().to_string(),
+            device: summary.device.to_string(),
+            precision: run.settings.precision.name().to_string(),
+            seed: run.settings.seed,
+            iterations: run.info.history.len() as u64,
+        },
+        witness: Some(Witness {
+            gates: program.patterns().gates().clone(),
+            patterns: program.patterns().bits().clone(),
+            xi,
+            multipliers,
+        }),
+    };
+    Ok(Solution {
+        status,
+        model,
+        objective,
+        train,
+        convex_accuracy,
+        test,
+        cone_violation,
+        beta: program.beta(),
+        rho: run.penalty.rho(),
+        sigma,
+        summary,
+        warm_start: run.state.warm_start(run.penalty.rho(), sigma)?,
+        info: std::mem::take(&mut run.info),
+    })
+}
+
+fn check_warm_start<B: Backend>(warm: &WarmStart, program: &ConvexProgram<B>) -> Result<(), TrainError> {
+    let (d, n, blocks, cones) = (program.n_features(), program.n_samples(), program.n_blocks(), program.n_cones());
+    let parts = [
+        ("v", &warm.v, d, blocks),
+        ("lambda", &warm.lambda, d, blocks),
+        ("s", &warm.s, n, cones),
+        ("nu", &warm.nu, n, cones),
+    ];
+    for (name, matrix, rows, columns) in parts {
+        if (matrix.rows(), matrix.cols()) != (rows, columns) {
+            return Err(TrainError::WarmStart {
+                detail: format!("{name} is {} x {}, expected {rows} x {columns}", matrix.rows(), matrix.cols()),
+            });
+        }
+    }
+    if warm.rho > 0.0 && warm.rho.is_finite() && warm.sigma > 0.0 && warm.sigma.is_finite() {
+        return Ok(());
+    }
+    Err(TrainError::WarmStart { detail: format!("rho = {} and sigma = {} must be positive", warm.rho, warm.sigma) })
+}

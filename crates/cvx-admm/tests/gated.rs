@@ -1,0 +1,148 @@
+//! Gated neurons: their optimum by its own conditions, their solvers against each other, their model file.
+
+mod common;
+
+use common::{dot, exact, near, norm, planted, smooth};
+use cvx_admm::{Beta, Certify, Gates, Model, Precision, Settings, SolverChoice, SolverKind, Status, TrainError};
+use cvx_admm::{StopToken, train, train_with, verify};
+use cvx_data::Planted;
+use cvx_linalg::HostMatrix;
+use cvx_model::{Activation, Dataset, GateKind, Labels, ModelError, TaskChoice};
+
+fn gated(gap: f64) -> Settings {
+    Settings { activation: Activation::Gated, patterns: 12, beta: Beta::Value(0.2), gap, ..exact() }
+}
+
+/// Rows and targets of a data set with one number to learn.
+fn parts(data: &Dataset) -> (Vec<Vec<f64>>, Vec<f64>) {
+    let Some(Labels::Numbers { values, .. }) = data.labels() else { panic!("numbers") };
+    ((0..data.n_samples()).map(|a| data.row(a).to_vec()).collect(), values.clone())
+}
+
+#[test]
+fn m4_the_optimum_of_gated_neurons_satisfies_kkt() {
+    for (seed, beta) in [(1, 0.02), (2, 0.2), (3, 1.5)] {
+        let data = smooth(50, 4, seed);
+        let settings = Settings { beta: Beta::Value(beta), task: TaskChoice::Regression, ..gated(1e-10) };
+        let solution = train(&data, None, &settings).unwrap();
+        assert_eq!(solution.status, Status::Optimal, "{:?}", solution.objective);
+        assert_eq!(solution.cone_violation, 0.0);
+        let ((x, y), v) = (parts(&data), &solution.warm_start.v);
+        let gates = &solution.model.witness.as_ref().unwrap().gates;
+        assert_eq!(v.cols(), gates.cols(), "one block per pattern");
+        let active = |a: usize, i: usize| dot(&x[a], gates.col(i)) >= 0.0;
+        let fitted = |a: usize| (0..v.cols()).filter(|&i| active(a, i)).map(|i| dot(&x[a], v.col(i))).sum::<f64>();
+        let xi: Vec<f64> = (0..x.len()).map(|a| y[a] - fitted(a)).collect();
+        for i in 0..v.cols() {
+            let mut gradient = vec![0.0; 4];
+            for a in (0..x.len()).filter(|&a| active(a, i)) {
+                gradient.iter_mut().zip(&x[a]).for_each(|(g, x)| *g += xi[a] * x);
+            }
+            match norm(v.col(i)) {
+                0.0 => assert!(norm(&gradient) <= beta * (1.0 + 1e-4)),
+                size => {
+                    gradient.iter_mut().zip(v.col(i)).for_each(|(g, v)| *g -= beta * v / size);
+                    assert!(norm(&gradient) <= 1e-3 * beta, "block {i}: {} of {beta}", norm(&gradient));
+                }
+            }
+        }
+        let norms: f64 = (0..v.cols()).map(|i| norm(v.col(i))).sum();
+        assert!(near(solution.objective.network, 0.5 * dot(&xi, &xi) + beta * norms, 1e-8));
+    }
+}
+
+#[test]
+fn both_solvers_and_both_certificates_reach_one_optimum() {
+    let data = planted(60, 5, 4);
+    let mut optima = Vec::new();
+    for solver in [SolverKind::Cholesky, SolverKind::Cg] {
+        for certify in [Certify::Network, Certify::Sampled] {
+            let settings = Settings { solver: SolverChoice::Kind(solver), certify, ..gated(1e-8) };
+            let solution = train(&data, None, &settings).unwrap();
+            assert_eq!(solution.status, Status::Optimal, "{solver}: {:?}", solution.objective);
+            // Every point is feasible: the network is one, and the best multiple of none is better.
+            assert!(solution.objective.sampled_primal.unwrap() >= solution.objective.dual_bound);
+            optima.push(solution.objective.network);
+        }
+    }
+    assert!(optima.iter().all(|&value| near(value, optima[0], 1e-7)), "{optima:?}");
+}
+
+#[test]
+fn a_gated_model_is_saved_verified_and_predicts_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    for precision in [Precision::F32, Precision::F64] {
+        let planted = Planted { n_train: 150, n_test: 40, n_features: 6, n_neurons: 3, noise: 0.05, seed: 2 };
+        let split = planted.generate().unwrap();
+        let settings = Settings { precision, bias: true, ..gated(1e-3) };
+        let solution = train(&split.train, split.test.as_ref(), &settings).unwrap();
+        assert_eq!(solution.status, Status::Optimal);
+        let path = folder.path().join("gated.cvx");
+        solution.model.save(&path).unwrap();
+        let model = Model::load(&path).unwrap();
+        assert_eq!(model, solution.model);
+        assert_eq!(model.network.activation(), Activation::Gated);
+        let verification = verify(&model, &split.train).unwrap();
+        assert!(verification.holds(), "{verification:?} of {:?}", model.claim);
+        // What the run said of the test samples is what the loaded model says.
+        let test = split.test.unwrap();
+        let classes = model.predict(&test).unwrap();
+        let y = model.task.encode(test.labels().unwrap()).unwrap();
+        assert_eq!(cvx_model::accuracy(&model.task, &classes, &y), solution.test.unwrap().accuracy);
+        // A better bound than the truth is not proved.
+        let mut liar = model.clone();
+        liar.claim.objective.dual_bound *= 1.01;
+        assert!(!verify(&liar, &split.train).unwrap().holds());
+        let mut liar = model.clone();
+        if let Some(gates) = &mut liar.network.gates {
+            gates.values_mut().iter_mut().for_each(|h| *h = -*h);
+        }
+        assert!(!verify(&liar, &split.train).unwrap().holds());
+    }
+}
+
+#[test]
+fn several_classes_and_a_warm_start() {
+    let planted = planted(90, 4, 8);
+    let values = (0..90).map(|a| f64::from(u8::from(planted.row(a)[0] > 0.3)) + f64::from(u8::from(planted.row(a)[1] > 0.0)));
+    let data = Dataset::new(4, planted.values().to_vec(), Some(Labels::numbers(values.collect())), planted.kind()).unwrap();
+    let settings = gated(1e-6);
+    let solution = train(&data, None, &settings).unwrap();
+    assert_eq!((solution.status, solution.summary.shape.n_targets), (Status::Optimal, 3));
+    assert!(verify(&solution.model, &data).unwrap().holds());
+    let again = train_with(&data, None, &settings, Some(&solution.warm_start), &StopToken::new(), &mut ()).unwrap();
+    assert!(again.info.history.len() <= 5, "{} iterations from the optimum", again.info.history.len());
+    assert!(near(again.objective.network, solution.objective.network, 1e-5));
+}
+
+#[test]
+fn what_needs_cones_is_refused() {
+    let data = planted(30, 3, 1);
+    for kind in SolverKind::ALL.into_iter().filter(|kind| kind.needs_cones()) {
+        let error = train(&data, None, &Settings { solver: SolverChoice::Kind(kind), ..gated(1e-3) }).unwrap_err();
+        assert!(matches!(error, TrainError::Setting { name: "solver", .. }), "{error}");
+    }
+    let local = Settings { gates: Gates::Kind(GateKind::Local), ..gated(1e-3) };
+    assert_eq!(train(&data, None, &local).unwrap_err(), ModelError::NotImages { gates: "local" }.into());
+}
+
+#[test]
+fn every_kind_of_gates_trains() {
+    let data = planted(80, 5, 3);
+    for kind in [GateKind::Gaussian, GateKind::Whitened, GateKind::Pairs] {
+        for activation in [Activation::Relu, Activation::Gated] {
+            let settings = Settings { gates: Gates::Kind(kind), activation, bias: true, ..gated(1e-3) };
+            let solution = train(&data, None, &settings).unwrap();
+            assert_eq!(solution.status, Status::Optimal, "{} {}", kind.name(), activation.name());
+            assert!(verify(&solution.model, &data).unwrap().holds());
+        }
+    }
+}
+
+#[test]
+fn a_network_of_more_weights_than_it_may_have_is_zero() {
+    let data = planted(40, 3, 5);
+    let solution = train(&data, None, &Settings { beta: Beta::Fraction(1.0), ..gated(1e-3) }).unwrap();
+    assert_eq!((solution.status, solution.model.network.n_neurons()), (Status::Optimal, 0));
+    assert_eq!(solution.model.network.gates, Some(HostMatrix::zeros(3, 0)));
+}

@@ -1,0 +1,216 @@
+//! Where the gates come from.
+
+use crate::dataset::FeatureKind;
+use crate::error::ModelError;
+use crate::patterns::PatternSet;
+use crate::program::ProgramError;
+use cvx_linalg::{Backend, Half, HostMatrix, LinalgError};
+use rand::{RngExt, SeedableRng};
+use rand_distr::{Distribution, StandardNormal};
+use rand_pcg::Pcg64;
+
+/// A way of drawing gates. All are made for the transformed samples, bias row included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GateKind {
+    /// Standard normal in every feature: the original's.
+    Gaussian,
+    /// Normal with the inverse covariance of the samples: every direction of the data decides as often as any other.
+    Whitened,
+    /// Images: standard normal on a square patch of all channels, with mean 0, so that brightness does not matter.
+    Local,
+    /// The difference of two samples: the plane half way between them.
+    Pairs,
+}
+
+/// Share of the mean eigenvalue that regularises the covariance of [`GateKind::Whitened`].
+const WHITENING_SHIFT: f64 = 1e-3;
+
+/// Sides of a [`GateKind::Local`] patch, as parts of the image's shorter side.
+const PATCH_PARTS: [usize; 2] = [4, 6];
+
+impl GateKind {
+    /// All of them.
+    pub const ALL: [GateKind; 4] = [GateKind::Gaussian, GateKind::Whitened, GateKind::Local, GateKind::Pairs];
+
+    /// The name that users choose it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            GateKind::Gaussian => "gaussian",
+            GateKind::Whitened => "whitened",
+            GateKind::Local => "local",
+            GateKind::Pairs => "pairs",
+        }
+    }
+
+    /// `count` gates (d x `count`) for the samples `xt` (d x n), whose last row is a bias where `bias` says so. A longer draw
+    /// begins with the shorter one.
+    ///
+    /// Gates of patches put their threshold into the bias row, half way between two samples, so that a patch splits the samples
+    /// somewhere in the middle of what they show there; without a bias all planes go through the origin.
+    ///
+    /// # Errors
+    /// [`ModelError::NotImages`] for [`GateKind::Local`] on a table; what the device meets.
+    pub fn sample<B: Backend>(
+        self,
+        backend: &B,
+        xt: &HostMatrix,
+        kind: FeatureKind,
+        bias: bool,
+        count: usize,
+        seed: u64,
+    ) -> Result<HostMatrix, ProgramError> {
+        let mut rng = Pcg64::seed_from_u64(seed);
+        let (d, normal) = (xt.rows(), || PatternSet::sample_gates(xt.rows(), count, seed));
+        match self {
+            GateKind::Gaussian => Ok(normal()),
+            GateKind::Whitened => Ok(whitened(&backend.wide(), xt, &normal())?),
+            GateKind::Pairs => Ok(columns(d, count, |gate| {
+                let [a, b] = two_samples(&mut rng, xt);
+                gate.iter_mut().zip(a.iter().zip(b)).for_each(|(h, (a, b))| *h = a - b);
+                set_threshold(gate, bias, [a, b]);
+            })),
+            GateKind::Local => match kind {
+                FeatureKind::Table => Err(ModelError::NotImages { gates: self.name() }.into()),
+                FeatureKind::Image { channels, height, width } => Ok(columns(d, count, |gate| {
+                    patch(&mut rng, gate, [channels, height, width]);
+                    set_threshold(gate, bias, two_samples(&mut rng, xt));
+                })),
+            },
+        }
+    }
+}
+
+/// A matrix whose columns `fill` writes, one after the other, into zeros.
+fn columns(d: usize, count: usize, mut fill: impl FnMut(&mut [f64])) -> HostMatrix {
+    let mut gates = HostMatrix::zeros(d, count);
+    (0..count).for_each(|j| fill(gates.col_mut(j)));
+    gates
+}
+
+fn two_samples<'a>(rng: &mut Pcg64, xt: &'a HostMatrix) -> [&'a [f64]; 2] {
+    [(); 2].map(|()| xt.col(rng.random_range(0..xt.cols())))
+}
+
+/// With a bias row, moves the plane half way between the two samples.
+fn set_threshold(gate: &mut [f64], bias: bool, [a, b]: [&[f64]; 2]) {
+    if let Some((threshold, weights)) = gate.split_last_mut().filter(|_| bias) {
+        *threshold = -0.5 * weights.iter().zip(a.iter().zip(b)).map(|(h, (a, b))| h * (a + b)).sum::<f64>();
+    }
+}
+
+/// Fills a random square of the image, in all channels, with normal numbers of mean 0.
+fn patch(rng: &mut Pcg64, gate: &mut [f64], [channels, height, width]: [usize; 3]) {
+    let parts = PATCH_PARTS[rng.random_range(0..PATCH_PARTS.len())];
+    let side = height.min(width).div_ceil(parts);
+    let (top, left) = (rng.random_range(0..=height - side), rng.random_range(0..=width - side));
+    let inside: Vec<usize> = (0..channels * side * side)
+        .map(|at| {
+            let (channel, row, column) = (at / (side * side), at / side % side, at % side);
+            (channel * height + top + row) * width + left + column
+        })
+        .collect();
+    inside.iter().for_each(|&at| gate[at] = StandardNormal.sample(rng));
+    // A single pixel would be left with nothing.
+    if inside.len() > 1 {
+        let mean = inside.iter().map(|&at| gate[at]).sum::<f64>() / inside.len() as f64;
+        inside.iter().for_each(|&at| gate[at] -= mean);
+    }
+}
+
+/// L^-T z with L L' = X'X/n + shift I, for standard normal z.
+fn whitened<B: Backend>(backend: &B, xt: &HostMatrix, z: &HostMatrix) -> Result<HostMatrix, LinalgError> {
+    let (d, n) = (xt.rows(), xt.cols());
+    let mean_square = xt.values().iter().map(|x| x * x).sum::<f64>() / (n * d) as f64;
+    // Without samples of any size there is nothing to whiten.
+    let shift = if mean_square > 0.0 { WHITENING_SHIFT * mean_square } else { 1.0 };
+    let weights = backend.upload(&HostMatrix::from_fn(n, 1, |_, _| 1.0 / n as f64))?;
+    let mut factor = backend.zeros(d, d)?;
+    backend.weighted_gram(&backend.upload(xt)?, &weights, shift, &mut factor)?;
+    backend.cholesky(&mut factor)?;
+    let mut gates = backend.upload(z)?;
+    backend.solve(&factor, Half::Upper, &mut gates)?;
+    backend.download(&gates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ModelError;
+    use cvx_linalg::Cpu;
+
+    const IMAGE: FeatureKind = FeatureKind::Image { channels: 2, height: 9, width: 12 };
+
+    /// 40 samples of 2 x 9 x 12 pixels and a bias.
+    fn samples() -> HostMatrix {
+        let pixels = PatternSet::sample_gates(2 * 9 * 12, 40, 1);
+        HostMatrix::from_fn(2 * 9 * 12 + 1, 40, |row, a| if row < 216 { pixels[(row, a)] + 0.3 } else { 1.0 })
+    }
+
+    fn sample(kind: GateKind, count: usize, seed: u64) -> HostMatrix {
+        kind.sample(&Cpu::<f64>::new(), &samples(), IMAGE, true, count, seed).unwrap()
+    }
+
+    fn dot(a: &[f64], b: &[f64]) -> f64 {
+        a.iter().zip(b).map(|(a, b)| a * b).sum()
+    }
+
+    #[test]
+    fn a_longer_draw_begins_with_the_shorter_one_and_seeds_differ() {
+        for kind in GateKind::ALL {
+            let (short, long) = (sample(kind, 3, 7), sample(kind, 8, 7));
+            let scale = short.values().iter().fold(0.0, |largest: f64, h| largest.max(h.abs()));
+            let same = short.values().iter().zip(long.values()).all(|(a, b)| (a - b).abs() <= 1e-12 * scale);
+            assert!(same, "{}", kind.name());
+            assert_ne!(short.values(), sample(kind, 3, 8).values(), "{}", kind.name());
+        }
+    }
+
+    #[test]
+    fn local_gates_are_squares_of_mean_zero_that_split_the_samples() {
+        let (xt, gates) = (samples(), sample(GateKind::Local, 200, 3));
+        let mut sides = std::collections::HashSet::new();
+        for j in 0..gates.cols() {
+            let (bias, weights) = gates.col(j).split_last().unwrap();
+            let used: Vec<usize> = (0..216).filter(|&at| weights[at] != 0.0).collect();
+            let rows: std::collections::BTreeSet<usize> = used.iter().map(|at| at / 12 % 9).collect();
+            let columns: std::collections::BTreeSet<usize> = used.iter().map(|at| at % 12).collect();
+            assert_eq!((rows.len(), used.len()), (columns.len(), 2 * rows.len() * columns.len()));
+            assert_eq!(rows.last().unwrap() - rows.first().unwrap() + 1, rows.len(), "without holes");
+            sides.insert(rows.len());
+            assert!(weights.iter().sum::<f64>().abs() < 1e-12);
+            let active = (0..xt.cols()).filter(|&a| dot(weights, &xt.col(a)[..216]) + bias >= 0.0).count();
+            assert!((0..40).contains(&active) || dot(weights, weights) == 0.0);
+        }
+        assert_eq!(sides, [2, 3].into());
+    }
+
+    #[test]
+    fn pairs_lie_half_way_between_two_samples() {
+        let (xt, gates) = (samples(), sample(GateKind::Pairs, 20, 3));
+        for j in 0..20 {
+            let products: Vec<f64> = (0..40).map(|a| dot(gates.col(j), xt.col(a))).collect();
+            let half = 0.5 * dot(&gates.col(j)[..216], &gates.col(j)[..216]);
+            for side in [half, -half] {
+                assert!(products.iter().any(|product| (product - side).abs() <= 1e-9 * (1.0 + half)), "gate {j}");
+            }
+        }
+    }
+
+    #[test]
+    fn whitened_gates_have_the_inverse_covariance() {
+        // Two features, one ten times as large: its weights come out ten times as small.
+        let base = PatternSet::sample_gates(2, 2000, 5);
+        let xt = HostMatrix::from_fn(2, 2000, |row, a| base[(row, a)] * [10.0, 1.0][row]);
+        let gates = GateKind::Whitened.sample(&Cpu::<f64>::new(), &xt, FeatureKind::Table, false, 4000, 1).unwrap();
+        let size = |row: usize| ((0..4000).map(|j| gates[(row, j)].powi(2)).sum::<f64>() / 4000.0).sqrt();
+        assert!((size(1) / size(0) - 10.0).abs() < 0.6, "{} and {}", size(0), size(1));
+        let zero = GateKind::Whitened.sample(&Cpu::<f64>::new(), &HostMatrix::zeros(2, 3), FeatureKind::Table, false, 2, 1);
+        assert!(zero.unwrap().values().iter().all(|h| h.is_finite()));
+    }
+
+    #[test]
+    fn patches_need_an_image() {
+        let error = GateKind::Local.sample(&Cpu::<f64>::new(), &samples(), FeatureKind::Table, true, 2, 1).unwrap_err();
+        assert_eq!(error, ModelError::NotImages { gates: "local" }.into());
+    }
+}
