@@ -1,11 +1,11 @@
 //! How conditioning decides what an inner solve costs: condition numbers of the u-update under every preconditioner, and the steps and
 //! the time that conjugate gradients then take.
 
-use crate::figure::{Panel, Point, Scale, Series, write};
 use crate::host::Host;
 use crate::source::Source;
 use anyhow::{Context, Result, ensure};
 use comfy_table::{Table, presets};
+use cvx_figures::{Panel, Point, Scale, Series, write};
 use cvx_linalg::{Accuracy, Backend, Cpu, LinearStatus, MaskedSystem, SystemRhs, SystemSolution, ThreadPool};
 use cvx_model::{
     ConvexProgram, Dataset, FeatureKind, Normalisation, PatternSet, RowScale, SystemOperator, Targets, TaskChoice,

@@ -5,7 +5,6 @@ mod comparison;
 mod condition_sweep;
 mod contender;
 mod exact_iteration;
-mod figure;
 mod gpu;
 mod host;
 mod penalty_sweep;

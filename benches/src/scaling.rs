@@ -3,12 +3,12 @@
 //!
 //! Each point is a process of its own, so that its peak memory is its own.
 
-use crate::figure::{Panel, Point, Scale, Series, write};
 use crate::host::Host;
 use anyhow::{Context, Result, ensure};
 use comfy_table::{Table, presets};
 use cvx_admm::{Device, Settings, SolverChoice, SolverKind, train};
 use cvx_data::Planted;
+use cvx_figures::{Panel, Point, Scale, Series, write};
 use cvx_model::{Dataset, FeatureKind, Labels, TaskChoice};
 use serde::{Deserialize, Serialize};
 use std::fs::OpenOptions;

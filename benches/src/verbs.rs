@@ -103,7 +103,6 @@ macro_rules! verb {
     (@ $name:literal, $bytes:literal, $cpu:expr, $cuda:expr, $build:ident $(, $argument:expr)*) => {
         Verb {
             name: $name,
-            signs: 2,
             scalar_bytes: $bytes,
             processor: |sizes| $build($cpu, sizes $(, $argument)*),
             #[cfg(feature = "cuda")]

@@ -229,7 +229,8 @@ mod tests {
         let (outcome, network) = run(Goal::Objective, beta, 400, 6000);
         let split = open(DATA, &Request::default()).unwrap();
         let beta = Beta::Value(beta);
-        let settings = Settings { beta, gates: Gates::Given(network.w1), precision: Precision::F64, ..Settings::default() };
+        let settings =
+            Settings { beta, gates: Gates::Given(network.w1), precision: Precision::F64, ..Settings::default() };
         let convex = cvx_admm::train(&split.train, None, &settings).unwrap().objective;
         let adam = outcome.objective.unwrap();
         assert!(outcome.verified && convex.dual_bound <= adam, "{adam} below the bound {}", convex.dual_bound);

@@ -5,7 +5,7 @@ use super::back_propagation::Layers;
 use crate::row::{Goal, Outcome, TARGET_ACCURACY, TracePoint, finite};
 use anyhow::{Context, Result};
 use cvx_linalg::{Backend, HostMatrix};
-use cvx_model::{Normalisation, Network, Targets, TaskChoice, Transform, accuracy, squared_loss};
+use cvx_model::{Network, Normalisation, Targets, TaskChoice, Transform, accuracy, squared_loss};
 
 /// Relative disagreement of the objective between the storage precision and f64 that rounding explains.
 const OBJECTIVE_TOLERANCE: f64 = 1e-4;
@@ -87,13 +87,7 @@ impl<B: Backend> Judge<B> {
 
     /// Finds objective and accuracy of the closing network again, from its weights in f64, beside the `last` point. A time to the
     /// accuracy that ended the run counts only if the accuracy is found again.
-    pub fn close(
-        &self,
-        backend: &B,
-        weights: &Layers<B>,
-        last: &TracePoint,
-        outcome: &mut Outcome,
-    ) -> Result<Network> {
+    pub fn close(&self, backend: &B, weights: &Layers<B>, last: &TracePoint, outcome: &mut Outcome) -> Result<Network> {
         let Targets { task, y } = &self.samples.targets;
         outcome.test_accuracy = last.test_accuracy;
         let (network, wide) = (download(backend, weights)?, backend.wide());

@@ -3,9 +3,9 @@
 use super::Picture;
 use super::curves::{problem, title};
 use super::group::{Field, Group};
-use crate::figure::{Panel, Scale, Series, write};
 use crate::row::Goal;
 use anyhow::Result;
+use cvx_figures::{Panel, Scale, Series, write};
 use std::path::Path;
 
 /// A panel for each goal, a bar for each contender that reached it.

@@ -2,9 +2,9 @@
 
 use super::Picture;
 use super::group::{Field, Group};
-use crate::figure::{Panel, Scale, Series, write};
 use crate::row::{Goal, Row, TracePoint};
 use anyhow::Result;
+use cvx_figures::{Panel, Scale, Series, write};
 use std::path::Path;
 
 /// A quantity of Figure 1.

@@ -1,7 +1,7 @@
 //! Runs of one contender from several seeds, and what they have in common.
 
-use crate::figure::Point;
 use crate::row::{Goal, Outcome, Row, TracePoint};
+use cvx_figures::Point;
 
 /// Every run of one problem, each as it was made last.
 pub struct Field {

@@ -6,6 +6,7 @@ use crate::incumbent::Incumbent;
 use crate::info::{Info, Iteration, Scores};
 use crate::observer::{Flow, Observer};
 use crate::penalty::{Penalty, Preparation, Residuals};
+use crate::schedule::Schedule;
 use crate::settings::ValidSettings;
 use crate::state::State;
 use crate::status::Status;
@@ -17,9 +18,6 @@ const TARGET_ACCURACY: f64 = 0.97;
 
 /// Of the first u-update, when no outer residual is known yet.
 const FIRST_ACCURACY: Accuracy = Accuracy::Relative(0.1);
-
-/// The first iterations are all judged: most progress is there.
-const JUDGED_FIRST: usize = 5;
 
 /// Over a doubling of the iterations from here on, the gap has to fall by 1 %.
 const STALL_FROM: usize = 5000;
@@ -34,6 +32,7 @@ pub(crate) struct Run<'a, B: Backend> {
     pub incumbent: Incumbent<'a, B>,
     pub penalty: Penalty,
     pub preparation: Preparation,
+    pub schedule: Schedule,
     pub state: State<B>,
     pub held_out: Option<(HeldOut<B>, HostMatrix)>,
     pub clock: Clock,
@@ -148,13 +147,13 @@ impl<B: Backend> Run<'_, B> {
             rho,
             inner_iterations: inner.iterations,
         };
-        let due = iteration <= JUDGED_FIRST || iteration.is_multiple_of(settings.judge_every);
-        if due || iteration == settings.max_iterations {
+        if self.schedule.is_due(iteration, residuals) || iteration == settings.max_iterations {
             let Run { incumbent, state, system, .. } = self;
             let value = timed(backend, &mut self.info.seconds.certificate, || {
                 incumbent.judge(&state.v, &state.solution.residual, &state.nu, rho, system.row_scale())
             })?;
             let objective = incumbent.objective();
+            self.schedule.learn(objective.relative_gap, residuals);
             record.network = Some(value.objective);
             record.dual_bound = Some(objective.dual_bound);
             record.relative_gap = Some(objective.relative_gap);

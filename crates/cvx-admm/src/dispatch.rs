@@ -2,22 +2,27 @@
 
 use crate::clock::Clock;
 use crate::error::TrainError;
-use crate::observer::Observer;
 use crate::settings::{Device, Precision, ValidSettings};
-use crate::train::{Host, Problem, Solution, WarmStart, run};
+use crate::train::Host;
+use cvx_linalg::{Backend, Cpu, StopToken, ThreadPool};
 #[cfg(feature = "cuda")]
-use cvx_linalg::{Backend, Cuda, LinalgError};
-use cvx_linalg::{Cpu, StopToken, ThreadPool};
+use cvx_linalg::{Cuda, LinalgError};
 
-/// Trains on the chosen device.
-pub(crate) fn dispatch(
-    problem: &Problem,
+/// Work that can be done on any device.
+pub(crate) trait Job: Send {
+    /// What it comes to.
+    type Output: Send;
+    /// Does it. It is called again on the CPU where [`Device::Auto`] finds that a GPU has too little memory.
+    fn run<B: Backend>(&mut self, backend: B, host: Host) -> Result<Self::Output, TrainError>;
+}
+
+/// Does `job` on the chosen device.
+pub(crate) fn dispatch<J: Job>(
+    mut job: J,
     settings: &ValidSettings,
-    warm: Option<&WarmStart>,
     stop: &StopToken,
     clock: Clock,
-    observer: &mut dyn Observer,
-) -> Result<Solution, TrainError> {
+) -> Result<J::Output, TrainError> {
     let stop = stop.for_run(settings.time_limit.map(|limit| clock.deadline(limit)));
     let pool = ThreadPool::new(settings.threads)?;
     #[cfg_attr(not(feature = "cuda"), expect(unused_mut))]
@@ -27,7 +32,7 @@ pub(crate) fn dispatch(
         #[cfg(feature = "cuda")]
         Device::Cuda(ordinal) => {
             let cuda = Cuda::<f32>::with_stop(ordinal, stop)?;
-            return pool.run(|| on_cuda(cuda, host, problem, settings, warm, clock, observer));
+            return pool.run(|| on_cuda(cuda, host, settings, &mut job));
         }
         #[cfg(not(feature = "cuda"))]
         Device::Cuda(ordinal) => return Err(TrainError::NotCompiledIn { device: format!("cuda:{ordinal}") }),
@@ -35,12 +40,10 @@ pub(crate) fn dispatch(
         Device::Auto => {
             // The first GPU, if there is one that works; why one that is there does not is said.
             match Cuda::<f32>::with_stop(0, stop.clone()) {
-                Ok(cuda) => {
-                    match pool.run(|| on_cuda(cuda, host.clone(), problem, settings, warm, clock, &mut *observer)) {
-                        Err(error @ TrainError::Memory { .. }) => host.passed_over = Some(error.to_string()),
-                        ended => return ended,
-                    }
-                }
+                Ok(cuda) => match pool.run(|| on_cuda(cuda, host.clone(), settings, &mut job)) {
+                    Err(error @ TrainError::Memory { .. }) => host.passed_over = Some(error.to_string()),
+                    ended => return ended,
+                },
                 Err(LinalgError::NoDriver | LinalgError::NoSuchDevice { .. }) => {}
                 Err(error) => host.passed_over = Some(error.to_string()),
             }
@@ -49,23 +52,20 @@ pub(crate) fn dispatch(
         Device::Auto => {}
     }
     pool.run(|| match settings.precision {
-        Precision::F32 => run(Cpu::<f32>::with_stop(stop), host, problem, settings, warm, clock, observer),
-        Precision::F64 => run(Cpu::<f64>::with_stop(stop), host, problem, settings, warm, clock, observer),
+        Precision::F32 => job.run(Cpu::<f32>::with_stop(stop), host),
+        Precision::F64 => job.run(Cpu::<f64>::with_stop(stop), host),
     })
 }
 
 #[cfg(feature = "cuda")]
-fn on_cuda(
+fn on_cuda<J: Job>(
     cuda: Cuda<f32>,
     host: Host,
-    problem: &Problem,
     settings: &ValidSettings,
-    warm: Option<&WarmStart>,
-    clock: Clock,
-    observer: &mut dyn Observer,
-) -> Result<Solution, TrainError> {
+    job: &mut J,
+) -> Result<J::Output, TrainError> {
     match settings.precision {
-        Precision::F32 => run(cuda, host, problem, settings, warm, clock, observer),
-        Precision::F64 => run(cuda.wide(), host, problem, settings, warm, clock, observer),
+        Precision::F32 => job.run(cuda, host),
+        Precision::F64 => job.run(cuda.wide(), host),
     }
 }

@@ -15,7 +15,7 @@
 use crate::model::{Claim, Model, Provenance, Witness};
 use crate::whole_file::write_whole;
 use cvx_linalg::{BitMask, HostMatrix};
-use cvx_model::{Activation, FeatureKind, Normalisation, Network, Task, Transform};
+use cvx_model::{Activation, FeatureKind, Network, Normalisation, Task, Transform};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -195,7 +195,9 @@ impl Model {
             (matrix, payload) = read_tensor(*tensor, payload).map_err(damaged)?;
             matrices.push(matrix);
         }
-        let count = || damaged("the number of tensors is not that of a network, with its gates and its proof where it has them");
+        let count = || {
+            damaged("the number of tensors is not that of a network, with its gates and its proof where it has them")
+        };
         let mut matrices = matrices.into_iter();
         let [w1, w2] = [matrices.next(), matrices.next()];
         let gates = match header.activation {

@@ -24,20 +24,16 @@ pub(crate) struct Incumbent<'a, B: Backend> {
 }
 
 impl<'a, B: Backend> Incumbent<'a, B> {
-    /// Begins with the zero network and the bound at xi = y, eta = 0.
-    pub fn new(program: &'a ConvexProgram<B>, certify: Certify) -> Result<Self, LinalgError> {
+    /// Begins with the zero network and the bound at xi = y, eta = 0, which `gated_maxima` prove.
+    pub fn new(program: &'a ConvexProgram<B>, certify: Certify, gated_maxima: &[f64]) -> Result<Self, LinalgError> {
         let backend = program.backend();
         let (n, blocks, targets) = (program.n_samples(), program.n_blocks(), program.n_targets());
         let cones = program.n_cones();
-        let mut certificate = Certificate::new(program)?;
         let mut residual = backend.zeros(n, targets)?;
         backend.axpby(-1.0, program.y(), 0.0, &mut residual)?;
-        let multipliers = backend.zeros(n, cones)?;
-        // Zero is a bound too, where this one is not a number.
-        let bound = certificate.dual(&residual, &multipliers)?.value.max(0.0);
         Ok(Incumbent {
             program,
-            certificate,
+            certificate: Certificate::new(program)?,
             certify,
             v: backend.zeros(program.n_features(), blocks)?,
             network: NetworkValue {
@@ -47,9 +43,9 @@ impl<'a, B: Backend> Incumbent<'a, B> {
                 prediction: HostMatrix::zeros(n, targets),
             },
             sampled_primal: None,
-            bound,
+            bound: program.bound_at_zero(gated_maxima),
             residual,
-            multipliers,
+            multipliers: backend.zeros(n, cones)?,
             eta: backend.zeros(n, cones)?,
             candidate: backend.zeros(n, cones)?,
         })
@@ -84,9 +80,15 @@ impl<'a, B: Backend> Incumbent<'a, B> {
         Ok(value)
     }
 
-    /// Values a network that is known before the first iteration.
-    pub fn offer(&mut self, v: &B::Matrix) -> Result<(), LinalgError> {
-        self.judge_network(v).map(|_| ())
+    /// Values a network that is known before the first iteration; without a product, where it was valued at another beta.
+    pub fn offer(&mut self, v: &B::Matrix, value: Option<NetworkValue>) -> Result<(), LinalgError> {
+        let value = value.map_or_else(|| self.certificate.network(v), Ok)?;
+        self.keep(v, &value)
+    }
+
+    /// The best network and its value.
+    pub fn into_best(self) -> (B::Matrix, NetworkValue) {
+        (self.v, self.network)
     }
 
     /// Values the feasible point near v, on both sides: it is a network too.
@@ -105,11 +107,16 @@ impl<'a, B: Backend> Incumbent<'a, B> {
     /// Values v as a network, and keeps it if it is the best.
     fn judge_network(&mut self, v: &B::Matrix) -> Result<NetworkValue, LinalgError> {
         let value = self.certificate.network(v)?;
+        self.keep(v, &value)?;
+        Ok(value)
+    }
+
+    fn keep(&mut self, v: &B::Matrix, value: &NetworkValue) -> Result<(), LinalgError> {
         if value.objective < self.network.objective {
             self.program.backend().copy(v, &mut self.v)?;
             self.network = value.clone();
         }
-        Ok(value)
+        Ok(())
     }
 
     /// The evaluator, for other f64 checks.

@@ -92,8 +92,14 @@ mod tests {
     fn e8_sizes_beyond_all_bounds_are_numbers_too() {
         assert_eq!(base_bytes(&shape(usize::MAX), usize::MAX, usize::MAX), u64::MAX);
         // n P above 2^31.
-        let wide =
-            ProblemShape { n_samples: 100_000, n_features: 10, n_patterns: 50_000, n_targets: 1, signs: 2, scalar_bytes: 4 };
+        let wide = ProblemShape {
+            n_samples: 100_000,
+            n_features: 10,
+            n_patterns: 50_000,
+            n_targets: 1,
+            signs: 2,
+            scalar_bytes: 4,
+        };
         assert!(base_bytes(&wide, 0, 0) > 11 * 2 * 4 * 100_000 * 50_000);
     }
 

@@ -5,7 +5,7 @@ use crate::info::Objective;
 use crate::settings::Certify;
 use crate::status::Status;
 use cvx_linalg::{Backend, BitMask, Cpu, HostMatrix, ThreadPool};
-use cvx_model::{Dataset, FeatureKind, Normalisation, Network, Task, Transform};
+use cvx_model::{Dataset, FeatureKind, Network, Normalisation, Task, Transform};
 use serde::{Deserialize, Serialize};
 
 /// What is claimed of a model, to be re-checked by [`verify`](crate::verify).

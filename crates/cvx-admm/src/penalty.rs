@@ -80,6 +80,12 @@ impl Residuals {
         (over(self.primal, self.primal_scale), over(self.change, self.dual_scale))
     }
 
+    /// The larger of the two relative residuals.
+    pub fn largest(&self) -> f64 {
+        let (primal, dual) = self.relative();
+        primal.max(dual)
+    }
+
     /// Accuracy that the u-update after `iteration` deserves: an error no larger than the outer residuals are anyway,
     /// and smaller than them by a growing factor once the iteration settles.
     pub fn inner_accuracy(&self, iteration: usize) -> Accuracy {

@@ -1,6 +1,7 @@
 //! A problem on its device, with what one run leaves to the next: samples, factors, penalty and iterates.
 
 use crate::admm::Run;
+use crate::anderson::Point;
 use crate::clock::Clock;
 use crate::error::TrainError;
 use crate::incumbent::Incumbent;
@@ -8,15 +9,17 @@ use crate::info::{Info, Scores};
 use crate::memory::{base_bytes, choose_solver};
 use crate::model::{Claim, Model, Provenance, Witness};
 use crate::observer::{Observer, Summary};
+use crate::path::FoldPoint;
 use crate::penalty::{Penalty, Preparation, default_sigma, initial_rho};
+use crate::schedule::Schedule;
 use crate::settings::{Beta, Gates, ValidSettings};
 use crate::state::State;
 use crate::status::Status;
 use crate::train::{Host, Problem, Solution, WarmStart};
 use cvx_linalg::{Backend, HostMatrix, LinearSolver, SystemSolution};
 use cvx_model::{
-    Activation, Certificate, ConvexProgram, GateKind, HeldOut, Network, ProgramError, RowScale, SystemOperator,
-    accuracy, squared_loss,
+    Activation, Certificate, ConvexProgram, GateKind, HeldOut, Network, NetworkValue, ProgramError, RowScale,
+    SystemOperator, accuracy, sample_errors, squared_loss,
 };
 use cvx_solvers::{ProblemShape, SolverKind};
 
@@ -29,7 +32,9 @@ pub(crate) struct Session<'p, B: Backend> {
     summary: Summary,
     row_scale: RowScale,
     sigma: f64,
-    gated_beta_max: f64,
+    /// max ||X'D_i y|| of each target.
+    gated_maxima: Vec<f64>,
+    schedule: Schedule,
     clock: Clock,
     engine: Option<Engine<B>>,
 }
@@ -40,6 +45,10 @@ struct Engine<B: Backend> {
     penalty: Penalty,
     state: State<B>,
     preparation: Preparation,
+    /// The best network and its value, at the beta before.
+    best: Option<(B::Matrix, NetworkValue)>,
+    /// Where a run ended, with its beta and rho.
+    last: Option<(Point<B>, f64, f64)>,
 }
 
 impl<'p, B: Backend> Session<'p, B> {
@@ -74,10 +83,10 @@ impl<'p, B: Backend> Session<'p, B> {
         };
         let program = ConvexProgram::new(backend, xt, targets.y.clone(), gates, 0.0)?;
         let mut program = program.with_activation(settings.activation);
-        let gated_beta_max = Certificate::new(&program)?.gated_beta_max()?;
+        let gated_maxima = Certificate::new(&program)?.gated_maxima()?;
         let beta = match settings.beta {
             Beta::Value(beta) => beta,
-            Beta::Fraction(fraction) => fraction * gated_beta_max,
+            Beta::Fraction(fraction) => fraction * largest(&gated_maxima),
         };
         program.set_beta(beta)?;
         let sigma = settings.sigma.unwrap_or_else(|| default_sigma(solver));
@@ -103,7 +112,8 @@ impl<'p, B: Backend> Session<'p, B> {
             program,
             summary,
             sigma,
-            gated_beta_max,
+            gated_maxima,
+            schedule: Schedule::Regular { every: settings.judge_every },
             clock,
             engine: None,
         })
@@ -111,7 +121,7 @@ impl<'p, B: Backend> Session<'p, B> {
 
     /// max ||X'D_i y||: from this beta on, the zero network is optimal.
     pub fn gated_beta_max(&self) -> f64 {
-        self.gated_beta_max
+        largest(&self.gated_maxima)
     }
 
     /// The problem and its sizes, as observers are told.
@@ -129,17 +139,37 @@ impl<'p, B: Backend> Session<'p, B> {
             penalty: Penalty::new(warm.rho, self.settings.adapt_rho),
             state: State::new(&self.program, Some(warm))?,
             preparation: Preparation::Everything,
+            best: None,
+            last: None,
         });
         Ok(())
     }
 
-    /// Moves on to another beta; factors and iterates stay, and the penalty follows when it has to.
+    /// Judges when the gap may have been reached, instead of keeping a record.
+    pub fn judge_sparingly(&mut self) {
+        self.schedule = Schedule::until(self.settings.gap);
+    }
+
+    /// Moves on to another beta; factors stay, the penalty follows when it has to, and the iterates go on as they went from the
+    /// beta before.
     pub fn set_beta(&mut self, beta: f64) -> Result<(), TrainError> {
-        let ratio = beta / self.program.beta();
+        let from = self.program.beta();
         self.program.set_beta(beta)?;
         self.summary.beta = beta;
-        if let Some(engine) = &mut self.engine {
-            engine.penalty.follow(ratio);
+        let Some(engine) = &mut self.engine else { return Ok(()) };
+        let point = engine.state.point()?;
+        let rho = engine.penalty.rho();
+        if let Some((last, last_beta, last_rho)) = engine.last.take()
+            && rho == last_rho
+        {
+            let step = (beta - from) / (from - last_beta);
+            engine.state.predict(&last, step, beta / rho)?;
+        }
+        engine.last = Some((point, from, rho));
+        engine.penalty.follow(beta / from);
+        if let Some((_, value)) = &mut engine.best {
+            // The same network: its norms count for more or less.
+            value.objective = value.loss + (value.objective - value.loss) * beta / from;
         }
         Ok(())
     }
@@ -153,22 +183,28 @@ impl<'p, B: Backend> Session<'p, B> {
         let Session { program, settings, .. } = self;
         let program = &*program;
         let solver_settings = settings.solver_settings();
-        let mut incumbent = Incumbent::new(program, settings.certify)?;
+        let mut incumbent = Incumbent::new(program, settings.certify, &self.gated_maxima)?;
         let engine = match self.engine.take() {
-            Some(engine) => {
-                incumbent.offer(&engine.state.v)?;
+            Some(mut engine) => {
+                match engine.best.take() {
+                    Some((v, value)) => incumbent.offer(&v, Some(value))?,
+                    None => incumbent.offer(&engine.state.v, None)?,
+                }
                 engine
             }
             None => {
-                let start = initial_rho(program, self.gated_beta_max, self.sigma);
+                let start = initial_rho(program, largest(&self.gated_maxima), self.sigma);
                 Engine {
                     linear: self.summary.solver.build(&solver_settings),
                     penalty: Penalty::new(settings.rho.unwrap_or(start), settings.adapt_rho),
                     state: State::new(program, None)?,
                     preparation: Preparation::Everything,
+                    best: None,
+                    last: None,
                 }
             }
         };
+        let last = engine.last;
         let mut run = Run {
             program,
             settings,
@@ -178,6 +214,7 @@ impl<'p, B: Backend> Session<'p, B> {
             incumbent,
             penalty: engine.penalty,
             preparation: engine.preparation,
+            schedule: self.schedule.clone(),
             state: engine.state,
             held_out: self.held_out.take(),
             clock: self.clock,
@@ -192,10 +229,38 @@ impl<'p, B: Backend> Session<'p, B> {
         // Where the device answers no more, what it said first is what counts.
         let failure = run.info.failure.clone();
         let closed = close(&mut run, status).map_err(|error| failure.map_or(error, Into::into));
-        let Run { linear, penalty, preparation, state, held_out, clock, .. } = run;
-        self.engine = Some(Engine { linear, penalty, state, preparation });
-        (self.held_out, self.clock) = (held_out, clock);
+        let Run { linear, penalty, preparation, state, held_out, clock, incumbent, mut schedule, .. } = run;
+        let best = program.beta() > 0.0;
+        let best = best.then(|| incumbent.into_best());
+        self.engine = Some(Engine { linear, penalty, state, preparation, best, last });
+        schedule.restart();
+        (self.held_out, self.clock, self.schedule) = (held_out, clock, schedule);
         closed
+    }
+
+    /// Solves at the present beta, and says how good the best network is, on the held-out samples too.
+    pub fn fold_point(&mut self, observer: &mut dyn Observer) -> Result<FoldPoint, TrainError> {
+        let (begin, task) = (self.clock.seconds(), &self.problem.targets.task);
+        self.run(observer, |run, status| {
+            let mut validation = (Scores { loss: 0.0, accuracy: None }, Vec::new());
+            if let Some((held_out, y)) = &mut run.held_out {
+                let prediction = held_out.predict(run.program.backend(), run.incumbent.v())?;
+                let scores = Scores { loss: squared_loss(&prediction, y), accuracy: accuracy(task, &prediction, y) };
+                validation = (scores, sample_errors(task, &prediction, y));
+            }
+            let value = run.incumbent.network();
+            Ok(FoldPoint {
+                beta: run.program.beta(),
+                status,
+                objective: run.incumbent.objective(),
+                iterations: run.info.history.len(),
+                seconds: run.clock.seconds() - begin,
+                neurons: value.neurons,
+                train: Scores { loss: value.loss, accuracy: accuracy(task, &value.prediction, run.program.y_host()) },
+                validation: validation.0,
+                errors: validation.1,
+            })
+        })
     }
 
     /// Solves, and returns the model with its proof.
@@ -222,10 +287,7 @@ impl Problem {
         kind.sample(backend, &self.xt, self.kind, settings.bias, count, seed)
     }
 
-    fn held_out<B: Backend>(
-        &self,
-        program: &ConvexProgram<B>,
-    ) -> Result<Option<(HeldOut<B>, HostMatrix)>, TrainError> {
+    fn held_out<B: Backend>(&self, program: &ConvexProgram<B>) -> Result<Option<(HeldOut<B>, HostMatrix)>, TrainError> {
         let Some((xt, y)) = &self.test else { return Ok(None) };
         match HeldOut::new(program, xt) {
             Ok(held_out) => Ok(Some((held_out, y.clone()))),
@@ -233,6 +295,10 @@ impl Problem {
             Err(ProgramError::Linalg(error)) => Err(error.into()),
         }
     }
+}
+
+fn largest(maxima: &[f64]) -> f64 {
+    maxima.iter().copied().fold(0.0, f64::max)
 }
 
 fn row_scale(settings: &ValidSettings, sigma: f64) -> RowScale {

@@ -128,14 +128,39 @@ impl<B: Backend> State<B> {
         combine(&self.backend, &self.s, 1.0, &self.nu, &mut self.z.rows)
     }
 
-    /// Moves on to the extrapolated point, and splits it: v and s are its proximal points, lambda and nu the rest.
+    /// Moves on to the extrapolated point.
     pub fn accelerate(&mut self, anderson: &mut Anderson<B>, threshold: f64) -> Result<(), LinalgError> {
         let (backend, image) = (&self.backend, &mut self.image);
         combine(backend, &self.v, 1.0, &self.lambda, &mut image.blocks)?;
         combine(backend, &self.s, 1.0, &self.nu, &mut image.rows)?;
-        if !anderson.extrapolate(&self.z, image)? {
-            return Ok(());
+        if anderson.extrapolate(&self.z, image)? { self.split(threshold) } else { Ok(()) }
+    }
+
+    /// (v + lambda, s + nu), for [`predict`](State::predict).
+    pub fn point(&self) -> Result<Point<B>, LinalgError> {
+        let mut point = Point::zeros_like(&self.backend, &self.v, &self.s)?;
+        combine(&self.backend, &self.v, 1.0, &self.lambda, &mut point.blocks)?;
+        combine(&self.backend, &self.s, 1.0, &self.nu, &mut point.rows)?;
+        Ok(point)
+    }
+
+    /// Goes on from `last` through the present point, `step` times as far: optima at neighbouring betas lie nearly on a line, as long
+    /// as no neuron comes or goes.
+    pub fn predict(&mut self, last: &Point<B>, step: f64, threshold: f64) -> Result<(), LinalgError> {
+        let point = self.point()?;
+        let backend = self.backend.clone();
+        for (out, now, last) in
+            [(&mut self.image.blocks, &point.blocks, &last.blocks), (&mut self.image.rows, &point.rows, &last.rows)]
+        {
+            backend.copy(now, out)?;
+            backend.axpby(-step, last, 1.0 + step, out)?;
         }
+        self.split(threshold)
+    }
+
+    /// Splits the image: v and s are its proximal points, lambda and nu the rest.
+    fn split(&mut self, threshold: f64) -> Result<(), LinalgError> {
+        let (backend, image) = (&self.backend, &self.image);
         backend.group_soft_threshold(&image.blocks, threshold, &mut self.v)?;
         combine(backend, &image.blocks, -1.0, &self.v, &mut self.lambda)?;
         backend.copy(&image.rows, &mut self.s)?;

@@ -1,7 +1,7 @@
 //! From a data set to a trained model with its certificate.
 
 use crate::clock::Clock;
-use crate::dispatch::dispatch;
+use crate::dispatch::{Job, dispatch};
 use crate::error::TrainError;
 use crate::info::{Info, Objective, Scores};
 use crate::model::{Model, fingerprint};
@@ -83,7 +83,8 @@ pub fn train_with(
     let clock = Clock::start();
     let settings = settings.validate()?;
     let problem = Problem::new(data, test, &settings)?;
-    dispatch(&problem, &settings, warm, stop, clock, observer)
+    let job = TrainJob { problem: &problem, settings: &settings, warm, clock, observer };
+    dispatch(job, &settings, stop, clock)
 }
 
 /// What a run is to say of the machine around its device.
@@ -107,7 +108,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    fn new(data: &Dataset, test: Option<&Dataset>, settings: &ValidSettings) -> Result<Self, TrainError> {
+    pub fn new(data: &Dataset, test: Option<&Dataset>, settings: &ValidSettings) -> Result<Self, TrainError> {
         let labels = data.labels().ok_or(ModelError::NoLabels)?;
         let targets = Targets::new(labels, settings.task)?;
         let normalisation = settings.normalisation.unwrap_or(Normalisation::default_for(data.kind()));
@@ -133,20 +134,24 @@ impl Problem {
     }
 }
 
-/// Trains on one back end.
-pub(crate) fn run<B: Backend>(
-    backend: B,
-    host: Host,
-    problem: &Problem,
-    settings: &ValidSettings,
-    warm: Option<&WarmStart>,
+/// One run on one device.
+struct TrainJob<'a> {
+    problem: &'a Problem,
+    settings: &'a ValidSettings,
+    warm: Option<&'a WarmStart>,
     clock: Clock,
-    observer: &mut dyn Observer,
-) -> Result<Solution, TrainError> {
-    let mut session = Session::open(backend, host, problem, settings, clock)?;
-    if let Some(warm) = warm {
-        session.take_warm_start(warm)?;
+    observer: &'a mut dyn Observer,
+}
+
+impl Job for TrainJob<'_> {
+    type Output = Solution;
+
+    fn run<B: Backend>(&mut self, backend: B, host: Host) -> Result<Solution, TrainError> {
+        let mut session = Session::open(backend, host, self.problem, self.settings, self.clock)?;
+        if let Some(warm) = self.warm {
+            session.take_warm_start(warm)?;
+        }
+        self.observer.begin(session.summary());
+        session.solve(self.observer)
     }
-    observer.begin(session.summary());
-    session.solve(observer)
 }

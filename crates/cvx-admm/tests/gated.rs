@@ -104,8 +104,10 @@ fn a_gated_model_is_saved_verified_and_predicts_the_same() {
 #[test]
 fn several_classes_and_a_warm_start() {
     let planted = planted(90, 4, 8);
-    let values = (0..90).map(|a| f64::from(u8::from(planted.row(a)[0] > 0.3)) + f64::from(u8::from(planted.row(a)[1] > 0.0)));
-    let data = Dataset::new(4, planted.values().to_vec(), Some(Labels::numbers(values.collect())), planted.kind()).unwrap();
+    let values =
+        (0..90).map(|a| f64::from(u8::from(planted.row(a)[0] > 0.3)) + f64::from(u8::from(planted.row(a)[1] > 0.0)));
+    let data =
+        Dataset::new(4, planted.values().to_vec(), Some(Labels::numbers(values.collect())), planted.kind()).unwrap();
     let settings = gated(1e-6);
     let solution = train(&data, None, &settings).unwrap();
     assert_eq!((solution.status, solution.summary.shape.n_targets), (Status::Optimal, 3));

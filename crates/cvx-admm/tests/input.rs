@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Random, assert_sane, exact, planted, table};
-use cvx_admm::{Beta, Gates, Device, Precision, Settings, Status, TrainError, train};
+use cvx_admm::{Beta, Device, Gates, Precision, Settings, Status, TrainError, train};
 use cvx_linalg::{HostMatrix, LinalgError};
 use cvx_model::{Dataset, FeatureKind, Labels, ModelError, Normalisation, TaskChoice};
 
@@ -148,7 +148,10 @@ fn r2_every_setting_out_of_range_is_named() {
             ("dual-step", with(&|s| s.dual_step = value)),
         ]);
         if !value.is_finite() {
-            bad.push(("gates", with(&|s| s.gates = Gates::Given(HostMatrix::from_vec(4, 1, vec![1.0, 0.0, value, 1.0])))));
+            bad.push((
+                "gates",
+                with(&|s| s.gates = Gates::Given(HostMatrix::from_vec(4, 1, vec![1.0, 0.0, value, 1.0]))),
+            ));
         }
     }
     for (name, settings) in bad {

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{PRECISIONS, Random, assert_sane, gates, near, optimum, planted, sharp, smooth, table};
-use cvx_admm::{Beta, Gates, Certify, Precision, Settings, Status, train, verify};
+use cvx_admm::{Beta, Certify, Gates, Precision, Settings, Status, train, verify};
 use cvx_linalg::HostMatrix;
 use cvx_model::{Dataset, FeatureKind, Labels, Normalisation, Task, TaskChoice};
 
@@ -233,7 +233,8 @@ fn r8_zero_samples_and_ties_follow_one_convention() {
     let mut bounds = Vec::new();
     for precision in PRECISIONS {
         let gap = if precision == Precision::F64 { 1e-7 } else { 1e-4 };
-        let settings = Settings { gates: Gates::Given(gates.clone()), beta: Beta::Value(0.05), precision, ..sharp(gap) };
+        let settings =
+            Settings { gates: Gates::Given(gates.clone()), beta: Beta::Value(0.05), precision, ..sharp(gap) };
         let solution = train(&data, None, &settings).unwrap();
         assert_eq!(solution.status, Status::Optimal, "{:?}", solution.objective);
         let found = verify(&solution.model, &data).unwrap();
@@ -264,7 +265,8 @@ fn r8_ties_that_rounding_decides_are_decided_once() {
     let gates = HostMatrix::from_vec(3, 4, vec![0.3, 0.3, 0.0, 0.7, 0.7, 0.0, -0.9, -0.9, 0.0, 0.1, -0.4, 0.6]);
     // A tied gate is no interior point of its cone: the sampled certificate could not use it.
     let certify = Certify::Network;
-    let settings = Settings { gates: Gates::Given(gates), beta: Beta::Value(0.1), certify, max_iterations: 500, ..sharp(1e-6) };
+    let settings =
+        Settings { gates: Gates::Given(gates), beta: Beta::Value(0.1), certify, max_iterations: 500, ..sharp(1e-6) };
     let solution = train(&data, None, &settings).unwrap();
     let found = verify(&solution.model, &data).unwrap();
     assert!(found.holds(), "{found:?}, claimed {:?}", solution.objective);

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Plain, exact, near};
-use cvx_admm::{Beta, Gates, Certify, Settings, SolverChoice, SolverKind, Status, train};
+use cvx_admm::{Beta, Certify, Gates, Settings, SolverChoice, SolverKind, Status, train};
 use cvx_data::{Request, open, read_matrix};
 use cvx_linalg::HostMatrix;
 use std::path::{Path, PathBuf};

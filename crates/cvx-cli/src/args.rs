@@ -2,7 +2,7 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use cvx_admm::{Settings, SolverChoice, SolverKind};
+use cvx_admm::{PathSettings, Settings, SolverChoice, SolverKind};
 use std::path::PathBuf;
 
 const SOURCES: &str = "\
@@ -21,6 +21,12 @@ Examples:
   cvx train --data problem.npz --gates problem.npz --beta 0.1 --no-bias \\
       --normalize none --precision f64 --certify sampled --gap 1e-6";
 
+const PATH_EXAMPLES: &str = "\
+Examples:
+  cvx path --data table.csv --folds 5 --choose sparsest --model model.cvx
+  cvx path --data cifar-10-batches-bin --classes airplane,automobile \\
+      --activation gated --patterns 1000 --plot path";
+
 /// Train two-layer ReLU networks by convex optimisation: no learning rate, and a certificate with every model.
 #[derive(Parser)]
 #[command(name = "cvx", version, max_term_width = 110, after_help = SOURCES)]
@@ -35,6 +41,8 @@ pub struct Cli {
 pub enum Command {
     /// Train a network and report how good it is.
     Train(Box<TrainArgs>),
+    /// Train along a path of betas, choose one on held-out samples, and train on all samples there.
+    Path(Box<PathArgs>),
     /// Predict with a trained model.
     Predict(PredictArgs),
     /// Recompute a model's objective and certificate from its training data.
@@ -64,6 +72,51 @@ pub struct SourceArgs {
 #[derive(Args)]
 #[command(after_help = SOURCES, after_long_help = format!("{TRAIN_EXAMPLES}\n\n{SOURCES}"))]
 pub struct TrainArgs {
+    /// How to train.
+    #[command(flatten)]
+    pub fit: FitArgs,
+    /// Weight of the regulariser beta sum ||u||.
+    #[arg(long, allow_negative_numbers = true)]
+    pub beta: Option<f64>,
+    /// beta as a fraction of the value at which the zero network becomes optimal [default: 0.001].
+    #[arg(long, value_name = "R", conflicts_with = "beta", allow_negative_numbers = true)]
+    pub beta_fraction: Option<f64>,
+    /// The original's iteration: no relaxation, scaling, acceleration or adaptation; rho 0.01, beta 0.001, and its
+    /// line search in rbcd.
+    #[arg(long, conflicts_with = "sigma")]
+    pub poster_exact: bool,
+}
+
+/// `cvx path`.
+#[derive(Args)]
+#[command(after_help = SOURCES, after_long_help = format!("{PATH_EXAMPLES}\n\n{SOURCES}"))]
+pub struct PathArgs {
+    /// How to train.
+    #[command(flatten)]
+    pub fit: FitArgs,
+    /// Number of betas, in equal ratios downwards from the value at which the zero network becomes optimal.
+    #[arg(long, value_name = "K", default_value_t = PathSettings::default().betas)]
+    pub betas: usize,
+    /// The smallest beta over that value.
+    #[arg(long, value_name = "R", default_value_t = PathSettings::default().ratio, allow_negative_numbers = true)]
+    pub beta_ratio: f64,
+    /// Share of the training samples that is held out to choose beta.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2, allow_negative_numbers = true)]
+    pub validation: f64,
+    /// Hold out each of K parts of the training samples instead, from a path on the others.
+    #[arg(long, value_name = "K", conflicts_with = "validation")]
+    pub folds: Option<usize>,
+    /// Take the beta with the smallest error, or the largest within one standard error of it.
+    #[arg(long, value_enum, default_value_t = ChoiceArg::Best)]
+    pub choose: ChoiceArg,
+    /// Draw accuracy, objective and number of neurons against beta, as STEM.svg and STEM.png.
+    #[arg(long, value_name = "STEM")]
+    pub plot: Option<PathBuf>,
+}
+
+/// What `cvx train` and `cvx path` share.
+#[derive(Args)]
+pub struct FitArgs {
     /// The samples.
     #[command(flatten)]
     pub source: SourceArgs,
@@ -94,12 +147,6 @@ pub struct TrainArgs {
     /// Neurons that are on where x'w >= 0, or gated ones that are on where x'h >= 0 for a fixed gate h.
     #[arg(long, value_enum, default_value_t = ActivationArg::Relu)]
     pub activation: ActivationArg,
-    /// Weight of the regulariser beta sum ||u||.
-    #[arg(long, allow_negative_numbers = true)]
-    pub beta: Option<f64>,
-    /// beta as a fraction of the value at which the zero network becomes optimal [default: 0.001].
-    #[arg(long, value_name = "R", conflicts_with = "beta", allow_negative_numbers = true)]
-    pub beta_fraction: Option<f64>,
     /// Seed of the sampled patterns.
     #[arg(long, default_value_t = Settings::default().seed)]
     pub seed: u64,
@@ -139,12 +186,8 @@ pub struct TrainArgs {
     #[arg(long, allow_negative_numbers = true)]
     pub rho: Option<f64>,
     /// Weight of the cone constraints [default: 1/4, for iterative solvers 1/16].
-    #[arg(long, conflicts_with = "poster_exact", allow_negative_numbers = true)]
+    #[arg(long, allow_negative_numbers = true)]
     pub sigma: Option<f64>,
-    /// The original's iteration: no relaxation, scaling, acceleration or adaptation; rho 0.01, beta 0.001, and its
-    /// line search in rbcd.
-    #[arg(long)]
-    pub poster_exact: bool,
 
     /// Save the trained model here.
     #[arg(long, value_name = "FILE")]
@@ -227,6 +270,14 @@ pub enum PrecisionArg {
 pub enum ActivationArg {
     Relu,
     Gated,
+}
+
+/// `--choose`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum ChoiceArg {
+    Best,
+    Sparsest,
 }
 
 /// `--certify`.

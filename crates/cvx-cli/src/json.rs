@@ -1,7 +1,7 @@
 //! What `--json` writes. The names are stable; keys may be added.
 
 use anyhow::Result;
-use cvx_admm::{Iteration, Precision, Scores, Solution};
+use cvx_admm::{Iteration, PathPoint, PathSolution, Precision, Scores, Solution};
 use serde::Serialize;
 
 /// One run.
@@ -56,6 +56,12 @@ struct TrainReport {
 struct ScoresReport {
     loss: f64,
     accuracy: Option<f64>,
+}
+
+impl ScoresReport {
+    fn new(scores: Scores) -> Self {
+        ScoresReport { loss: scores.loss, accuracy: scores.accuracy }
+    }
 }
 
 #[derive(Serialize)]
@@ -116,7 +122,6 @@ impl Report {
     /// The report of a finished run.
     pub fn new(solution: &Solution, precision: Precision, seed: u64) -> Self {
         let (summary, seconds) = (&solution.summary, &solution.info.seconds);
-        let scores = |scores: Scores| ScoresReport { loss: scores.loss, accuracy: scores.accuracy };
         Report {
             status: solution.status.to_string(),
             solver: summary.solver.name(),
@@ -149,7 +154,7 @@ impl Report {
                 accuracy: solution.train.accuracy,
                 convex_accuracy: solution.convex_accuracy,
             },
-            test: solution.test.map(scores),
+            test: solution.test.map(ScoresReport::new),
             network: NetworkReport {
                 neurons: solution.model.network.n_neurons(),
                 cone_violation: solution.cone_violation,
@@ -168,13 +173,73 @@ impl Report {
             history: solution.info.history.iter().map(IterationReport::new).collect(),
         }
     }
+}
 
-    /// The report as indented JSON.
-    pub fn to_json(&self) -> Result<Vec<u8>> {
-        let mut bytes = serde_json::to_vec_pretty(self)?;
-        bytes.push(b'\n');
-        Ok(bytes)
+/// A path.
+#[derive(Serialize)]
+pub struct PathReport {
+    gated_beta_max: f64,
+    chosen: usize,
+    seconds: f64,
+    points: Vec<PointReport>,
+    solution: Option<Report>,
+}
+
+#[derive(Serialize)]
+struct PointReport {
+    fraction: f64,
+    beta: f64,
+    status: String,
+    network: f64,
+    dual_bound: f64,
+    relative_gap: f64,
+    iterations: usize,
+    seconds: f64,
+    neurons: f64,
+    train: ScoresReport,
+    validation: ScoresReport,
+    error: f64,
+    standard_error: f64,
+}
+
+impl PathReport {
+    /// The report of a finished path.
+    pub fn new(path: &PathSolution, precision: Precision, seed: u64) -> Self {
+        PathReport {
+            gated_beta_max: path.gated_beta_max,
+            chosen: path.chosen,
+            seconds: path.seconds,
+            points: path.points.iter().map(PointReport::new).collect(),
+            solution: path.solution.as_ref().map(|solution| Report::new(solution, precision, seed)),
+        }
     }
+}
+
+impl PointReport {
+    fn new(point: &PathPoint) -> Self {
+        PointReport {
+            fraction: point.fraction,
+            beta: point.beta,
+            status: point.status.to_string(),
+            network: point.objective.network,
+            dual_bound: point.objective.dual_bound,
+            relative_gap: point.objective.relative_gap,
+            iterations: point.iterations,
+            seconds: point.seconds,
+            neurons: point.neurons,
+            train: ScoresReport::new(point.train),
+            validation: ScoresReport::new(point.validation),
+            error: point.error,
+            standard_error: point.standard_error,
+        }
+    }
+}
+
+/// Indented JSON.
+pub fn to_json(report: &impl Serialize) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(report)?;
+    bytes.push(b'\n');
+    Ok(bytes)
 }
 
 /// Largest resident size of this process so far; `None` where the system does not tell.

@@ -4,6 +4,7 @@ mod args;
 mod info;
 mod json;
 mod output;
+mod path;
 mod predict;
 mod progress;
 mod source;
@@ -25,6 +26,7 @@ enum Exit {
 fn main() -> ExitCode {
     let result = match args::Cli::parse().command {
         args::Command::Train(args) => train::run(&args),
+        args::Command::Path(args) => path::run(&args),
         args::Command::Predict(args) => predict::run(&args),
         args::Command::Verify(args) => verify::run(&args),
         args::Command::Info(args) => info::run(&args),

@@ -1,7 +1,8 @@
 //! What is shown while a run goes on: a bar on a terminal, a line now and then elsewhere.
 
 use crate::output::note;
-use cvx_admm::{Flow, Iteration, Observer, Summary};
+use crate::table::percent;
+use cvx_admm::{Flow, Iteration, Observer, Scores, Summary};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::VecDeque;
 use std::io::IsTerminal;
@@ -137,5 +138,15 @@ impl Observer for Progress {
         }
         self.bar.set_message(line);
         Flow::Continue
+    }
+
+    fn point(&mut self, fraction: f64, relative_gap: f64, validation: &Scores) {
+        self.trend.clear();
+        let held_out = match validation.accuracy {
+            Some(accuracy) => format!("accuracy {}", percent(accuracy)),
+            None => format!("loss {}", short(validation.loss)),
+        };
+        let fraction = format!("beta at {fraction:.2e} of its largest value");
+        self.say(&format!("{fraction}: gap {relative_gap:.1e}, {held_out} on the held-out samples"));
     }
 }

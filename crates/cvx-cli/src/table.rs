@@ -1,7 +1,7 @@
 //! Tables on stdout.
 
 use comfy_table::{Table, presets};
-use cvx_admm::{Certify, Scores, Settings, Solution, Status};
+use cvx_admm::{Certify, PathSolution, Scores, Settings, Solution, Status};
 
 /// Relative difference that rounding explains: what is closer than this is equal.
 const ROUNDING: f64 = 1e-12;
@@ -85,6 +85,46 @@ pub fn closing(solution: &Solution, settings: &Settings) -> String {
         text.push_str(&format!("\n{}: {}.", solution.status, solution.status.advice()));
     }
     text
+}
+
+/// A row for each beta of a path, and which was chosen.
+pub fn path(path: &PathSolution) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    table.set_header([
+        "",
+        "beta",
+        "fraction",
+        "objective",
+        "gap",
+        "neurons",
+        "training",
+        "held out",
+        "iterations",
+        "seconds",
+    ]);
+    for (k, point) in path.points.iter().enumerate() {
+        let score = |scores: &Scores| scores.accuracy.map_or(format!("{:.4}", scores.loss), percent);
+        table.add_row([
+            if k == path.chosen { "*" } else { "" }.to_string(),
+            format!("{:.4}", point.beta),
+            format!("{:.2e}", point.fraction),
+            format!("{:.4}", point.objective.network),
+            format!("{:.1e}", point.objective.relative_gap),
+            format!("{:.0}", point.neurons),
+            score(&point.train),
+            score(&point.validation),
+            point.iterations.to_string(),
+            format!("{:.1}", point.seconds),
+        ]);
+    }
+    let Some(chosen) = path.points.get(path.chosen) else {
+        return "The path ended before its first beta.".to_string();
+    };
+    format!(
+        "{table}\nChosen: beta at {:.2e} of its largest value, error {:.4} +- {:.4} on the held-out samples; {:.1} s for the path.",
+        chosen.fraction, chosen.error, chosen.standard_error, path.seconds
+    )
 }
 
 /// What the certificate says, in words; it speaks of the sampled programme, never of all networks.

@@ -1,13 +1,13 @@
 //! `cvx train`.
 
 use crate::Exit;
-use crate::args::{ActivationArg, CertifyArg, NormalizeArg, PrecisionArg, TaskArg, TrainArgs};
-use crate::json::Report;
+use crate::args::{ActivationArg, CertifyArg, FitArgs, NormalizeArg, PrecisionArg, TaskArg, TrainArgs};
+use crate::json::{Report, to_json};
 use crate::output::{check_writable, complain, print, write_whole};
 use crate::progress::Progress;
 use crate::{source, table};
 use anyhow::{Context, Result, bail};
-use cvx_admm::{Beta, Certify, Gates, Precision, Settings, Status, StopToken, train_with};
+use cvx_admm::{Beta, Certify, Gates, Precision, Settings, Solution, Status, StopToken, train_with};
 use cvx_data::read_matrix;
 use cvx_linalg::HostMatrix;
 use cvx_model::{Activation, GateKind, Normalisation, TaskChoice};
@@ -15,13 +15,16 @@ use std::path::Path;
 
 /// Trains, reports, saves.
 pub fn run(args: &TrainArgs) -> Result<Exit> {
-    let settings = settings(args)?;
+    let base = if args.poster_exact { Settings::poster_exact() } else { Settings::default() };
+    let beta = match (args.beta, args.beta_fraction) {
+        (Some(beta), _) => Beta::Value(beta),
+        (None, Some(fraction)) => Beta::Fraction(fraction),
+        (None, None) => base.beta,
+    };
+    let args = &args.fit;
+    let settings = settings(args, Settings { beta, ..base })?;
     settings.validate()?;
-    for (option, path) in [("--model", &args.model), ("--json", &args.json)] {
-        if let Some(path) = path {
-            check_writable(option, path)?;
-        }
-    }
+    check_outputs(args)?;
     let split = source::load(&args.source, args.test.as_deref(), true, None)?;
     let stop = StopToken::new();
     stop_on_interrupt(&stop)?;
@@ -32,22 +35,42 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
 
     // First what cannot be had again, then what is nice to see; none of them is lost with another.
     let saved = args.model.as_deref().map(|path| Ok(solution.model.save(path)?));
-    let report = || Report::new(&solution, settings.precision, settings.seed).to_json();
+    let report = || to_json(&Report::new(&solution, settings.precision, settings.seed));
     let reported = args.json.as_deref().map(|path| write_whole(path, &report()?));
     if !args.quiet {
         print(table::closing(&solution, &settings));
-        if let (Some(path), Some(Ok(()))) = (&args.model, &saved) {
-            print(format!("The model is in {}; `cvx verify` checks it against the data.", path.display()));
+        say_saved(args, &saved);
+    }
+    Ok(exit(&solution, [saved, reported]))
+}
+
+/// Whether everything that is to be written can be.
+pub fn check_outputs(args: &FitArgs) -> Result<()> {
+    for (option, path) in [("--model", &args.model), ("--json", &args.json)] {
+        if let Some(path) = path {
+            check_writable(option, path)?;
         }
     }
-    let failures: Vec<anyhow::Error> = [saved, reported].into_iter().flatten().filter_map(Result::err).collect();
+    Ok(())
+}
+
+/// Where the model is, if it is anywhere.
+pub fn say_saved(args: &FitArgs, saved: &Option<Result<()>>) {
+    if let (Some(path), Some(Ok(()))) = (&args.model, saved) {
+        print(format!("The model is in {}; `cvx verify` checks it against the data.", path.display()));
+    }
+}
+
+/// Complains of what could not be written, and says how the program ends.
+pub fn exit<const N: usize>(solution: &Solution, written: [Option<Result<()>>; N]) -> Exit {
+    let failures: Vec<anyhow::Error> = written.into_iter().flatten().filter_map(Result::err).collect();
     failures.iter().for_each(complain);
     let failed = !failures.is_empty() || matches!(solution.status, Status::NumericalError | Status::DeviceError);
-    Ok(if failed { Exit::Failed } else { Exit::Done })
+    if failed { Exit::Failed } else { Exit::Done }
 }
 
 /// The first interrupt ends the run with its best network, the second ends the program.
-fn stop_on_interrupt(stop: &StopToken) -> Result<()> {
+pub fn stop_on_interrupt(stop: &StopToken) -> Result<()> {
     let stop = stop.clone();
     ctrlc::set_handler(move || {
         if stop.is_raised() {
@@ -58,8 +81,8 @@ fn stop_on_interrupt(stop: &StopToken) -> Result<()> {
     .context("the interrupt handler cannot be set")
 }
 
-fn settings(args: &TrainArgs) -> Result<Settings> {
-    let base = if args.poster_exact { Settings::poster_exact() } else { Settings::default() };
+/// The settings that the arguments ask for, and for the rest those of `base`.
+pub fn settings(args: &FitArgs, base: Settings) -> Result<Settings> {
     Ok(Settings {
         patterns: args.patterns,
         activation: match args.activation {
@@ -67,11 +90,6 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
             ActivationArg::Gated => Activation::Gated,
         },
         gates: args.gates.as_deref().map_or(Ok(Gates::Auto), gates)?,
-        beta: match (args.beta, args.beta_fraction) {
-            (Some(beta), _) => Beta::Value(beta),
-            (None, Some(fraction)) => Beta::Fraction(fraction),
-            (None, None) => base.beta,
-        },
         solver: args.solver,
         rank: args.rank,
         device: args.device,

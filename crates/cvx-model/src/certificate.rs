@@ -159,15 +159,27 @@ impl<'a, B: Backend> Certificate<'a, B> {
         self.bound_of_scratch(self.program)
     }
 
-    /// max over blocks of ||X'D_i y||: at this beta and above, the zero network is optimal. It is a closed-form upper
-    /// bound of beta_max.
+    /// max over the blocks of each target of ||X'D_i y||: at their largest and above, the zero network is optimal. It is a closed-form
+    /// upper bound of beta_max.
+    ///
+    /// # Errors
+    /// What the device meets.
+    pub fn gated_maxima(&mut self) -> Result<Vec<f64>, LinalgError> {
+        self.dual_at_zero()?;
+        // dual_at_zero leaves the block gradients in the scratch.
+        let norms = self.wide.column_norms(&self.blocks)?;
+        let largest = |norms: &[f64]| {
+            norms.iter().map(|&norm| if norm.is_nan() { f64::INFINITY } else { norm }).fold(0.0, f64::max)
+        };
+        Ok(norms.chunks_exact(norms.len() / self.program.n_targets()).map(largest).collect())
+    }
+
+    /// The largest of [`gated_maxima`](Self::gated_maxima).
     ///
     /// # Errors
     /// What the device meets.
     pub fn gated_beta_max(&mut self) -> Result<f64, LinalgError> {
-        self.dual_at_zero()?;
-        // dual_at_zero leaves the block gradients in the scratch.
-        Ok(self.wide.column_norms(&self.blocks)?.into_iter().fold(0.0, f64::max))
+        Ok(self.gated_maxima()?.into_iter().fold(0.0, f64::max))
     }
 
     /// With the residual in `prediction` and the signed multipliers in `rows`.

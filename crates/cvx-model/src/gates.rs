@@ -204,7 +204,8 @@ mod tests {
         let gates = GateKind::Whitened.sample(&Cpu::<f64>::new(), &xt, FeatureKind::Table, false, 4000, 1).unwrap();
         let size = |row: usize| ((0..4000).map(|j| gates[(row, j)].powi(2)).sum::<f64>() / 4000.0).sqrt();
         assert!((size(1) / size(0) - 10.0).abs() < 0.6, "{} and {}", size(0), size(1));
-        let zero = GateKind::Whitened.sample(&Cpu::<f64>::new(), &HostMatrix::zeros(2, 3), FeatureKind::Table, false, 2, 1);
+        let zero =
+            GateKind::Whitened.sample(&Cpu::<f64>::new(), &HostMatrix::zeros(2, 3), FeatureKind::Table, false, 2, 1);
         assert!(zero.unwrap().values().iter().all(|h| h.is_finite()));
     }
 

@@ -21,6 +21,7 @@ mod operators;
 mod patterns;
 mod program;
 pub mod reference;
+pub mod split;
 mod targets;
 mod transform;
 
@@ -30,7 +31,7 @@ pub use cone::{BetaMax, beta_max};
 pub use dataset::{DataSplit, Dataset, FeatureKind, Labels};
 pub use error::ModelError;
 pub use gates::GateKind;
-pub use metrics::{accuracy, squared_loss};
+pub use metrics::{accuracy, sample_errors, squared_loss};
 pub use network::Network;
 pub use operators::{ConeOperator, PredictionOperator, SystemOperator};
 pub use patterns::PatternSet;

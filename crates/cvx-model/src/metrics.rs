@@ -9,6 +9,19 @@ pub fn squared_loss(prediction: &HostMatrix, y: &HostMatrix) -> f64 {
     0.5 * squares.sum::<f64>()
 }
 
+/// Error of each sample: 0 or 1 for a right or wrong class, 1/2 ||f - y||^2 for a regression.
+pub fn sample_errors(task: &Task, prediction: &HostMatrix, y: &HostMatrix) -> Vec<f64> {
+    let row = |matrix: &HostMatrix, a: usize| (0..matrix.cols()).map(|c| matrix[(a, c)]).collect::<Vec<_>>();
+    let error = |a: usize| {
+        let (prediction, y) = (row(prediction, a), row(y, a));
+        match (task.class_of(&prediction), task.class_of(&y)) {
+            (Some(found), Some(expected)) => f64::from(u8::from(found != expected)),
+            _ => 0.5 * prediction.iter().zip(&y).map(|(f, y)| (f - y).powi(2)).sum::<f64>(),
+        }
+    };
+    (0..y.rows()).map(error).collect()
+}
+
 /// Share of samples whose predicted class is the one that `y` encodes; `None` for a regression.
 pub fn accuracy(task: &Task, prediction: &HostMatrix, y: &HostMatrix) -> Option<f64> {
     let row = |matrix: &HostMatrix, a: usize| (0..matrix.cols()).map(|c| matrix[(a, c)]).collect::<Vec<_>>();

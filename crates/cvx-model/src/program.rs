@@ -167,6 +167,18 @@ impl<B: Backend> ConvexProgram<B> {
             Activation::Gated => 0,
         }
     }
+    /// The lower bound at xi = y, eta = 0, from the [`gated_maxima`](crate::Certificate::gated_maxima) of these patterns: t y'y - t^2
+    /// y'y / 2 at t = min(1, beta / maximum), summed over the targets.
+    pub fn bound_at_zero(&self, gated_maxima: &[f64]) -> f64 {
+        let bound = |(c, maximum): (usize, &f64)| {
+            let t = if *maximum > self.beta { self.beta / maximum } else { 1.0 };
+            let y_y: f64 = self.y_host.col(c).iter().map(|y| y * y).sum();
+            let value = t * y_y - 0.5 * t * t * y_y;
+            // A maximum that overflowed proves nothing.
+            if value.is_finite() { value } else { 0.0 }
+        };
+        gated_maxima.iter().enumerate().map(bound).sum()
+    }
     /// 1/2 ||y||^2, the objective of the zero network.
     pub fn zero_objective(&self) -> f64 {
         0.5 * squares(&self.y_host)

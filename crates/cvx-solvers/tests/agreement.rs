@@ -319,6 +319,13 @@ fn e8_memory_estimates_do_not_overflow() {
         assert_eq!(kind.memory_bytes(&shape(1 << 62), &SolverSettings::default()), u64::MAX, "{kind}");
     }
     // n P above 2^31: the kernel alone is n^2 numbers.
-    let wide = ProblemShape { n_samples: 100_000, n_features: 10, n_patterns: 50_000, n_targets: 1, signs: 2, scalar_bytes: 4 };
+    let wide = ProblemShape {
+        n_samples: 100_000,
+        n_features: 10,
+        n_patterns: 50_000,
+        n_targets: 1,
+        signs: 2,
+        scalar_bytes: 4,
+    };
     assert!(SolverKind::Cholesky.memory_bytes(&wide, &SolverSettings::default()) > 4 * 100_000 * 100_000);
 }

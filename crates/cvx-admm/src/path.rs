@@ -1,0 +1,307 @@
+//! The regularisation path: one factorisation, many betas, and the beta that held-out samples choose.
+
+use crate::clock::Clock;
+use crate::dispatch::{Job, dispatch};
+use crate::error::TrainError;
+use crate::info::{Objective, Scores};
+use crate::observer::Observer;
+use crate::session::Session;
+use crate::settings::{Beta, Settings, ValidSettings};
+use crate::status::Status;
+use crate::train::{Host, Problem, Solution, train_with};
+use cvx_linalg::{Backend, StopToken};
+use cvx_model::{DataSplit, Dataset, ModelError, split};
+use std::ops::ControlFlow;
+
+/// Which samples judge the betas.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Validation {
+    /// This share of the training samples, held out once.
+    Share(f64),
+    /// As many parts as this, each held out from a path on the others.
+    Folds(usize),
+}
+
+/// Which beta is taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// The one with the smallest error on the held-out samples.
+    #[default]
+    Best,
+    /// The largest whose error is within one standard error of the smallest (Hastie, Tibshirani & Friedman 2009, section 7.10): fewer
+    /// neurons for an error that cannot be told apart.
+    Sparsest,
+}
+
+/// What a path is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PathSettings {
+    /// Number of betas, in equal ratios from the gated beta_max down. Default 50.
+    pub betas: usize,
+    /// The smallest beta over the largest. Default 1e-3.
+    pub ratio: f64,
+    /// Which samples judge. Default: a fifth, held out once.
+    pub validation: Validation,
+    /// Which beta is taken.
+    pub choice: Choice,
+}
+
+impl Default for PathSettings {
+    fn default() -> Self {
+        PathSettings { betas: 50, ratio: 1e-3, validation: Validation::Share(0.2), choice: Choice::Best }
+    }
+}
+
+/// The network at one beta of a path.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PathPoint {
+    /// beta over the gated beta_max: what carries over from a part of the samples to all of them.
+    pub fraction: f64,
+    /// Weight of the group norm, of the first path where there are several.
+    pub beta: f64,
+    /// How the run at this beta ended; of several paths the first that did not reach its gap.
+    pub status: Status,
+    /// The certificate; of several paths the one with the largest gap.
+    pub objective: Objective,
+    /// ADMM iterations, of all paths together.
+    pub iterations: usize,
+    /// Seconds, of all paths together.
+    pub seconds: f64,
+    /// Number of neurons, the mean over the paths.
+    pub neurons: f64,
+    /// On the samples that were trained on, the mean over the paths.
+    pub train: Scores,
+    /// On the held-out samples, all of them: the loss is the sum over them.
+    pub validation: Scores,
+    /// Mean error of a held-out sample: 1 for a wrong class, 1/2 (f - y)^2 for a number.
+    pub error: f64,
+    /// Standard error of that mean.
+    pub standard_error: f64,
+}
+
+/// A path, and the network on all samples at the beta that it chose.
+#[derive(Clone, Debug)]
+pub struct PathSolution {
+    /// Every beta, the largest first.
+    pub points: Vec<PathPoint>,
+    /// max ||X'D_i y|| of the first path.
+    pub gated_beta_max: f64,
+    /// Index of the point whose fraction was chosen.
+    pub chosen: usize,
+    /// Seconds of the path; the run on all samples has its own.
+    pub seconds: f64,
+    /// The network on all samples; `None` when a limit or an interrupt ended the path before it.
+    pub solution: Option<Solution>,
+}
+
+/// What one fold says of one beta.
+pub(crate) struct FoldPoint {
+    pub beta: f64,
+    pub status: Status,
+    pub objective: Objective,
+    pub iterations: usize,
+    pub seconds: f64,
+    pub neurons: usize,
+    pub train: Scores,
+    pub validation: Scores,
+    /// Error of each held-out sample.
+    pub errors: Vec<f64>,
+}
+
+/// Trains along a path of betas on a part of `data`, chooses one by the rest, and trains on all of `data` there, watching `test`
+/// where given. `settings.beta` is not used; a time limit is for path and final run together.
+///
+/// # Errors
+/// [`TrainError`] for bad input, before any work.
+pub fn path(
+    data: &Dataset,
+    test: Option<&Dataset>,
+    settings: &Settings,
+    path: &PathSettings,
+    stop: &StopToken,
+    observer: &mut dyn Observer,
+) -> Result<PathSolution, TrainError> {
+    let mut clock = Clock::start();
+    let valid = settings.validate()?;
+    let fractions = path.fractions()?;
+    let folds = path.folds(data, settings.seed)?;
+    let mut merged = Merged::default();
+    for fold in &folds {
+        let problem = Problem::new(&fold.train, fold.test.as_ref(), &valid)?;
+        let job =
+            PathJob { problem: &problem, settings: &valid, fractions: &fractions, clock, observer: &mut *observer };
+        let (gated_beta_max, points) = dispatch(job, &valid, stop, clock)?;
+        if merged.add(gated_beta_max, points, fractions.len()).is_break() {
+            break;
+        }
+    }
+    let points = merged.finish(&fractions);
+    let chosen = choose(&points, path.choice);
+    let whole = points.len() == fractions.len() && merged.folds == folds.len();
+    let seconds = clock.seconds();
+    let solution = if whole {
+        let left = settings.time_limit.map(|limit| (limit - seconds).max(0.0));
+        let final_settings =
+            Settings { beta: Beta::Fraction(points[chosen].fraction), time_limit: left, ..settings.clone() };
+        Some(clock.excluding(|| train_with(data, test, &final_settings, None, stop, observer))?)
+    } else {
+        None
+    };
+    Ok(PathSolution { points, gated_beta_max: merged.gated_beta_max, chosen, seconds, solution })
+}
+
+impl PathSettings {
+    /// beta over the gated beta_max, the largest first.
+    fn fractions(&self) -> Result<Vec<f64>, TrainError> {
+        let wrong = |name, value: String, range| Err(TrainError::Setting { name, value, range });
+        if self.betas == 0 || self.betas > 10_000 {
+            return wrong("betas", self.betas.to_string(), "from 1 to 10,000");
+        }
+        if !(self.ratio > 0.0 && self.ratio < 1.0) {
+            return wrong("beta-ratio", self.ratio.to_string(), "between 0 and 1");
+        }
+        let steps = (self.betas - 1).max(1) as f64;
+        // At the gated beta_max itself the network is known to be zero.
+        Ok((0..self.betas).map(|k| self.ratio.powf((k as f64 + 1.0) / (steps + 1.0))).collect())
+    }
+
+    /// The parts of the samples: trained on, and held out.
+    fn folds(&self, data: &Dataset, seed: u64) -> Result<Vec<DataSplit>, TrainError> {
+        let labels = data.labels().ok_or(ModelError::NoLabels)?;
+        let parts = match self.validation {
+            Validation::Share(share) if !(share > 0.0 && share < 1.0) => {
+                let range = "between 0 and 1";
+                return Err(TrainError::Setting { name: "validation", value: share.to_string(), range });
+            }
+            Validation::Share(share) => vec![split::share(labels, share, seed)],
+            Validation::Folds(folds) if folds < 2 || folds > data.n_samples() => {
+                let range = "2 or more, and not more than there are samples";
+                return Err(TrainError::Setting { name: "folds", value: folds.to_string(), range });
+            }
+            Validation::Folds(folds) => split::folds(labels, folds, seed),
+        };
+        let mut folds = Vec::new();
+        for held_out in parts {
+            let is_out: Vec<bool> = held_out.iter().fold(vec![false; data.n_samples()], |mut out, &row| {
+                out[row] = true;
+                out
+            });
+            let kept: Vec<usize> = (0..data.n_samples()).filter(|&row| !is_out[row]).collect();
+            folds.push(DataSplit { train: data.select(&kept)?, test: Some(data.select(&held_out)?) });
+        }
+        Ok(folds)
+    }
+}
+
+/// A path on one device.
+struct PathJob<'a> {
+    problem: &'a Problem,
+    settings: &'a ValidSettings,
+    fractions: &'a [f64],
+    clock: Clock,
+    observer: &'a mut dyn Observer,
+}
+
+impl Job for PathJob<'_> {
+    type Output = (f64, Vec<FoldPoint>);
+
+    fn run<B: Backend>(&mut self, backend: B, host: Host) -> Result<Self::Output, TrainError> {
+        let mut session = Session::open(backend, host, self.problem, self.settings, self.clock)?;
+        self.observer.begin(session.summary());
+        session.judge_sparingly();
+        let gated_beta_max = session.gated_beta_max();
+        let mut points = Vec::new();
+        for fraction in self.fractions {
+            session.set_beta(fraction * gated_beta_max)?;
+            let point = session.fold_point(self.observer)?;
+            let ended = matches!(point.status, Status::Interrupted | Status::TimeLimit | Status::DeviceError);
+            if ended {
+                break;
+            }
+            self.observer.point(*fraction, point.objective.relative_gap, &point.validation);
+            points.push(point);
+        }
+        Ok((gated_beta_max, points))
+    }
+}
+
+/// The folds' points so far, beta by beta.
+#[derive(Default)]
+struct Merged {
+    gated_beta_max: f64,
+    folds: usize,
+    points: Vec<Vec<FoldPoint>>,
+}
+
+impl Merged {
+    /// Takes one more fold; breaks where it ended early.
+    fn add(&mut self, gated_beta_max: f64, points: Vec<FoldPoint>, expected: usize) -> ControlFlow<()> {
+        if self.folds == 0 {
+            self.gated_beta_max = gated_beta_max;
+            self.points = points.into_iter().map(|point| vec![point]).collect();
+        } else {
+            // A fold that ended early says nothing of the betas that it did not reach.
+            self.points.iter_mut().zip(points).for_each(|(all, point)| all.push(point));
+        }
+        self.folds += 1;
+        if self.points.len() == expected && self.points.iter().all(|all| all.len() == self.folds) {
+            ControlFlow::Continue(())
+        } else {
+            self.folds -= 1;
+            ControlFlow::Break(())
+        }
+    }
+
+    fn finish(&self, fractions: &[f64]) -> Vec<PathPoint> {
+        self.points.iter().zip(fractions).map(|(folds, &fraction)| PathPoint::mean(folds, fraction)).collect()
+    }
+}
+
+impl PathPoint {
+    fn mean(folds: &[FoldPoint], fraction: f64) -> Self {
+        let count = folds.len() as f64;
+        let mean = |f: &dyn Fn(&FoldPoint) -> f64| folds.iter().map(f).sum::<f64>() / count;
+        let worst = folds.iter().fold(&folds[0], |worst, fold| {
+            if fold.objective.relative_gap > worst.objective.relative_gap { fold } else { worst }
+        });
+        let errors: Vec<f64> = folds.iter().flat_map(|fold| &fold.errors).copied().collect();
+        let n = errors.len() as f64;
+        let error = errors.iter().sum::<f64>() / n;
+        let variance = errors.iter().map(|e| (e - error).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+        let accurate = folds[0].validation.accuracy.is_some();
+        PathPoint {
+            fraction,
+            beta: folds[0].beta,
+            status: folds.iter().map(|fold| fold.status).find(|&s| s != Status::Optimal).unwrap_or(Status::Optimal),
+            objective: worst.objective,
+            iterations: folds.iter().map(|fold| fold.iterations).sum(),
+            seconds: folds.iter().map(|fold| fold.seconds).sum(),
+            neurons: mean(&|fold| fold.neurons as f64),
+            train: Scores {
+                loss: mean(&|fold| fold.train.loss),
+                accuracy: accurate.then(|| mean(&|fold| fold.train.accuracy.unwrap_or_default())),
+            },
+            validation: Scores {
+                loss: folds.iter().map(|fold| fold.validation.loss).sum(),
+                accuracy: accurate.then_some(1.0 - error),
+            },
+            error,
+            standard_error: (variance / n).sqrt(),
+        }
+    }
+}
+
+/// The index of the beta that is taken. Errors that are equal are told apart by the loss, then by the larger beta.
+fn choose(points: &[PathPoint], choice: Choice) -> usize {
+    let best = (0..points.len()).fold(0, |best, k| {
+        let key = |k: usize| (points[k].error, points[k].validation.loss);
+        if key(k) < key(best) { k } else { best }
+    });
+    match choice {
+        Choice::Best => best,
+        Choice::Sparsest => {
+            let enough = |point: &PathPoint| point.error <= points[best].error + points[best].standard_error;
+            points.iter().position(enough).unwrap_or(best)
+        }
+    }
+}

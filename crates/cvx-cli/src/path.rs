@@ -1,0 +1,125 @@
+//! `cvx path`.
+
+use crate::Exit;
+use crate::args::{ChoiceArg, PathArgs};
+use crate::json::{PathReport, to_json};
+use crate::output::{check_writable, complain, note, print, write_whole};
+use crate::progress::Progress;
+use crate::{source, table, train};
+use anyhow::Result;
+use cvx_admm::{Choice, PathPoint, PathSettings, PathSolution, Settings, StopToken, Validation, path};
+use cvx_figures::{Panel, Point, Scale, Series, write};
+use std::path::Path;
+
+/// Trains along the path, reports, saves.
+pub fn run(args: &PathArgs) -> Result<Exit> {
+    let settings = train::settings(&args.fit, Settings::default())?;
+    settings.validate()?;
+    let path_settings = PathSettings {
+        betas: args.betas,
+        ratio: args.beta_ratio,
+        validation: args.folds.map_or(Validation::Share(args.validation), Validation::Folds),
+        choice: match args.choose {
+            ChoiceArg::Best => Choice::Best,
+            ChoiceArg::Sparsest => Choice::Sparsest,
+        },
+    };
+    train::check_outputs(&args.fit)?;
+    if let Some(stem) = &args.plot {
+        let mut svg = stem.as_os_str().to_owned();
+        svg.push(".svg");
+        check_writable("--plot", svg.as_ref())?;
+    }
+    let split = source::load(&args.fit.source, args.fit.test.as_deref(), true, None)?;
+    let stop = StopToken::new();
+    train::stop_on_interrupt(&stop)?;
+
+    let mut progress = Progress::new(args.fit.quiet, settings.gap, settings.max_iterations, settings.time_limit);
+    let found = path(&split.train, split.test.as_ref(), &settings, &path_settings, &stop, &mut progress)?;
+    progress.finish();
+
+    let saved = match (&args.fit.model, &found.solution) {
+        (Some(path), Some(solution)) => Some(solution.model.save(path).map_err(Into::into)),
+        _ => None,
+    };
+    let report = || to_json(&PathReport::new(&found, settings.precision, settings.seed));
+    let reported = args.fit.json.as_deref().map(|path| write_whole(path, &report()?));
+    let drawn = args.plot.as_deref().map(|stem| draw(&found, stem));
+    if !args.fit.quiet {
+        print(table::path(&found));
+    }
+    let Some(solution) = &found.solution else {
+        note("The path was cut short, so there is no model: the betas so far are above, and in --json.");
+        [reported, drawn].into_iter().flatten().filter_map(Result::err).for_each(|error| complain(&error));
+        return Ok(Exit::Failed);
+    };
+    if !args.fit.quiet {
+        print(table::closing(solution, &settings));
+        train::say_saved(&args.fit, &saved);
+    }
+    Ok(train::exit(solution, [saved, reported, drawn]))
+}
+
+/// Accuracy (or loss), objective and number of neurons against beta.
+fn draw(path: &PathSolution, stem: &Path) -> Result<()> {
+    let curve = |label: &str, y: &dyn Fn(&PathPoint) -> f64, error: &dyn Fn(&PathPoint) -> f64| Series::Curve {
+        label: label.to_string(),
+        points: (path.points.iter())
+            .map(|point| {
+                let (y, error) = (y(point), error(point));
+                Point { x: point.fraction, y, error: (error > 0.0).then_some((y - error, y + error)) }
+            })
+            .collect(),
+    };
+    let chosen = |y: f64| Series::Curve {
+        label: "chosen".to_string(),
+        points: path
+            .points
+            .get(path.chosen)
+            .map(|point| Point { x: point.fraction, y, error: None })
+            .into_iter()
+            .collect(),
+    };
+    let at = |y: &dyn Fn(&PathPoint) -> f64| chosen(path.points.get(path.chosen).map_or(0.0, y));
+    let none = |_: &PathPoint| 0.0;
+    let panel = |title: &str, y_label: &str, y_scale: Scale, series: Vec<Series>| Panel {
+        title: title.to_string(),
+        x_label: "beta over its largest value".to_string(),
+        y_label: y_label.to_string(),
+        x_scale: Scale::Log,
+        y_scale,
+        bars: Vec::new(),
+        series,
+    };
+    let right = |point: &PathPoint| 1.0 - point.error;
+    let train_right = |point: &PathPoint| point.train.accuracy.unwrap_or_default();
+    let scores = if path.points.iter().any(|point| point.validation.accuracy.is_some()) {
+        vec![
+            curve("training", &train_right, &none),
+            curve("held out", &right, &|point| point.standard_error),
+            at(&right),
+        ]
+    } else {
+        vec![curve("held out", &|point| point.error, &|point| point.standard_error), at(&|point| point.error)]
+    };
+    let panels = [
+        panel("Samples", if scores.len() == 3 { "accuracy" } else { "mean loss" }, Scale::Linear, scores),
+        panel(
+            "Objective",
+            "network and lower bound",
+            Scale::Log,
+            vec![
+                curve("network", &|point| point.objective.network, &none),
+                curve("bound", &|point| point.objective.dual_bound, &none),
+                at(&|point| point.objective.network),
+            ],
+        ),
+        panel(
+            "Neurons",
+            "number",
+            Scale::Linear,
+            vec![curve("neurons", &|point| point.neurons, &none), at(&|point| point.neurons)],
+        ),
+    ];
+    write("Regularisation path", &panels, panels.len(), stem)
+}
