@@ -10,6 +10,7 @@
 
 mod certificate;
 mod cone;
+mod confusion;
 mod dataset;
 mod error;
 mod metrics;
@@ -17,12 +18,14 @@ mod network;
 mod operators;
 mod patterns;
 mod program;
+mod prune;
 pub mod reference;
 mod targets;
 mod transform;
 
 pub use certificate::{Certificate, DualBound, FeasiblePoint, HeldOut, NetworkValue, relative_gap};
 pub use cone::{BetaMax, beta_max};
+pub use confusion::{ClassScores, Confusion};
 pub use dataset::{DataSplit, Dataset, FeatureKind, Labels};
 pub use error::ModelError;
 pub use metrics::{accuracy, squared_loss};
@@ -30,5 +33,6 @@ pub use network::ReluNetwork;
 pub use operators::{ConeOperator, PredictionOperator, SystemOperator};
 pub use patterns::PatternSet;
 pub use program::{ConvexProgram, ProgramError, RowScale};
+pub use prune::Pruned;
 pub use targets::{Targets, Task, TaskChoice};
 pub use transform::{Normalisation, Transform};
