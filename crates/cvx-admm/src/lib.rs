@@ -29,6 +29,7 @@ mod memory;
 mod model;
 mod observer;
 mod penalty;
+mod prune;
 mod settings;
 mod state;
 mod status;

@@ -10,13 +10,14 @@ use crate::memory::{base_bytes, choose_solver};
 use crate::model::{Claim, Model, Provenance, Witness, fingerprint};
 use crate::observer::{Observer, Summary};
 use crate::penalty::{Penalty, default_sigma, initial_rho};
+use crate::prune::prune;
 use crate::settings::{Beta, Settings, ValidSettings};
 use crate::state::State;
 use crate::status::Status;
 use cvx_linalg::{Backend, HostMatrix, StopToken, SystemSolution};
 use cvx_model::{
-    Certificate, ConvexProgram, Dataset, FeatureKind, HeldOut, ModelError, Normalisation, PatternSet, ProgramError,
-    ReluNetwork, RowScale, SystemOperator, Targets, Transform, accuracy, squared_loss,
+    Certificate, Confusion, ConvexProgram, Dataset, FeatureKind, HeldOut, ModelError, Normalisation, PatternSet,
+    ProgramError, ReluNetwork, RowScale, SystemOperator, Targets, Transform, accuracy, squared_loss,
 };
 use cvx_solvers::{ProblemShape, SolverKind};
 
@@ -48,11 +49,17 @@ pub struct Solution {
     pub objective: Objective,
     /// On the training samples, of the recovered network.
     pub train: Scores,
+    /// The same by class; `None` for a regression.
+    pub train_confusion: Option<Confusion>,
     /// Training accuracy of the convex model F u of the last iterate; `None` for a run that was stopped.
     pub convex_accuracy: Option<f64>,
     /// On the test samples, where there are any.
     pub test: Option<Scores>,
-    /// Largest relative violation of a cone by the returned network.
+    /// The same by class; `None` for a regression.
+    pub test_confusion: Option<Confusion>,
+    /// Number of neurons that were taken out in the end, because the network can do without them.
+    pub pruned: usize,
+    /// Largest relative violation of a cone by the returned network, before it was pruned.
     pub cone_violation: f64,
     /// Weight of the group norm.
     pub beta: f64,
@@ -244,6 +251,7 @@ fn finish<B: Backend>(
     let cone_violation = run.incumbent.close(&run.state.v)?;
     let v = program.backend().download(run.incumbent.v())?;
     let network = ReluNetwork::from_blocks(&v, program.n_patterns(), program.n_targets());
+    let (network, pruned) = if run.settings.prune { prune(program, &mut run.incumbent, network) } else { (network, 0) };
     let (xi, multipliers) = run.incumbent.witness()?;
     let objective = run.incumbent.objective();
     let ended_early = matches!(status, Status::IterationLimit | Status::TimeLimit | Status::InsufficientProgress);
@@ -251,6 +259,7 @@ fn finish<B: Backend>(
     let status = if ended_early && objective.relative_gap <= run.settings.gap { Status::Optimal } else { status };
     let value = run.incumbent.network();
     let train = Scores { loss: value.loss, accuracy: accuracy(task, &value.prediction, program.y_host()) };
+    let train_confusion = Confusion::new(task, &value.prediction, program.y_host());
     let convex_accuracy = match status {
         // The u-update may have been left half done.
         Status::Interrupted | Status::TimeLimit | Status::NumericalError | Status::DeviceError => None,
@@ -265,11 +274,12 @@ fn finish<B: Backend>(
         }
     };
     run.info.seconds.total = run.clock.seconds();
-    let test = match &mut run.held_out {
-        None => None,
+    let (test, test_confusion) = match &run.held_out {
+        None => (None, None),
         Some((held_out, y)) => {
-            let prediction = held_out.predict(program.backend(), run.incumbent.v())?;
-            Some(Scores { loss: squared_loss(&prediction, y), accuracy: accuracy(task, &prediction, y) })
+            let prediction = network.predict(program.backend(), held_out.samples())?;
+            let scores = Scores { loss: squared_loss(&prediction, y), accuracy: accuracy(task, &prediction, y) };
+            (Some(scores), Confusion::new(task, &prediction, y))
         }
     };
     let model = Model {
@@ -308,8 +318,11 @@ fn finish<B: Backend>(
         model,
         objective,
         train,
+        train_confusion,
         convex_accuracy,
         test,
+        test_confusion,
+        pruned,
         cone_violation,
         beta: program.beta(),
         rho: run.penalty.rho(),
