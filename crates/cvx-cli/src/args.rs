@@ -141,6 +141,10 @@ pub struct TrainArgs {
     #[arg(long)]
     pub poster_exact: bool,
 
+    /// Keep the neurons that the network can do without on the training samples.
+    #[arg(long)]
+    pub no_prune: bool,
+
     /// Save the trained model here.
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
@@ -169,6 +173,9 @@ pub struct PredictArgs {
     /// Write the predictions here as CSV instead of printing them.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Write loss, accuracy and confusions here, as JSON; null where there are no labels.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
     /// Print nothing but predictions and errors.
     #[arg(long)]
     pub quiet: bool,

@@ -1,7 +1,9 @@
 //! What `--json` writes. The names are stable; keys may be added.
 
+use crate::by_class::ConfusionReport;
 use anyhow::Result;
 use cvx_admm::{Iteration, Precision, Scores, Solution};
+use cvx_model::{Confusion, Task};
 use serde::Serialize;
 
 /// One run.
@@ -50,17 +52,27 @@ struct TrainReport {
     loss: f64,
     accuracy: Option<f64>,
     convex_accuracy: Option<f64>,
+    confusion: Option<ConfusionReport>,
 }
 
 #[derive(Serialize)]
 struct ScoresReport {
     loss: f64,
     accuracy: Option<f64>,
+    confusion: Option<ConfusionReport>,
+}
+
+impl ScoresReport {
+    fn new(scores: Scores, confusion: Option<&Confusion>) -> Self {
+        let confusion = confusion.map(ConfusionReport::new);
+        ScoresReport { loss: scores.loss, accuracy: scores.accuracy, confusion }
+    }
 }
 
 #[derive(Serialize)]
 struct NetworkReport {
     neurons: usize,
+    pruned: usize,
     cone_violation: f64,
 }
 
@@ -116,7 +128,6 @@ impl Report {
     /// The report of a finished run.
     pub fn new(solution: &Solution, precision: Precision, seed: u64) -> Self {
         let (summary, seconds) = (&solution.summary, &solution.info.seconds);
-        let scores = |scores: Scores| ScoresReport { loss: scores.loss, accuracy: scores.accuracy };
         Report {
             status: solution.status.to_string(),
             solver: summary.solver.name(),
@@ -148,10 +159,12 @@ impl Report {
                 loss: solution.train.loss,
                 accuracy: solution.train.accuracy,
                 convex_accuracy: solution.convex_accuracy,
+                confusion: solution.train_confusion.as_ref().map(ConfusionReport::new),
             },
-            test: solution.test.map(scores),
+            test: solution.test.map(|scores| ScoresReport::new(scores, solution.test_confusion.as_ref())),
             network: NetworkReport {
                 neurons: solution.model.network.n_neurons(),
+                pruned: solution.pruned,
                 cone_violation: solution.cone_violation,
             },
             seconds: SecondsReport {
@@ -171,9 +184,41 @@ impl Report {
 
     /// The report as indented JSON.
     pub fn to_json(&self) -> Result<Vec<u8>> {
-        let mut bytes = serde_json::to_vec_pretty(self)?;
-        bytes.push(b'\n');
-        Ok(bytes)
+        indented(self)
+    }
+}
+
+fn indented(report: &impl Serialize) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(report)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// How good predictions are; nothing is known of that where there are no labels.
+#[derive(Serialize)]
+pub struct PredictionReport {
+    task: &'static str,
+    n_samples: usize,
+    loss: Option<f64>,
+    accuracy: Option<f64>,
+    confusion: Option<ConfusionReport>,
+}
+
+impl PredictionReport {
+    /// The report of predictions on `n_samples` samples.
+    pub fn new(task: &Task, n_samples: usize, scores: Option<Scores>, confusion: Option<&Confusion>) -> Self {
+        PredictionReport {
+            task: task.name(),
+            n_samples,
+            loss: scores.map(|scores| scores.loss),
+            accuracy: scores.and_then(|scores| scores.accuracy),
+            confusion: confusion.map(ConfusionReport::new),
+        }
+    }
+
+    /// The report as indented JSON.
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        indented(self)
     }
 }
 

@@ -86,6 +86,7 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
         time_limit: args.time_limit,
         rho: args.rho.or(base.rho),
         sigma: args.sigma,
+        prune: !args.no_prune,
         bias: !args.no_bias,
         normalisation: args.normalize.map(|choice| match choice {
             NormalizeArg::None => Normalisation::None,
