@@ -8,7 +8,7 @@ use cvx_model::{ConvexProgram, NetworkValue, ReluNetwork, squared_loss};
 /// are left as they are.
 const MOST_FLOPS: f64 = 1e11;
 
-/// Most that the objective may rise, relative to it: rounding, a thousandth of what a run can be asked to prove.
+/// Most that the objective may rise, relative to it: as much as `verify` grants to rounding.
 const ROUNDING: f64 = 1e-9;
 
 /// The incumbent's network with what it can do without taken out, and how many neurons that are. The incumbent then
