@@ -145,6 +145,11 @@ impl<'a, B: Backend> Incumbent<'a, B> {
         &self.network
     }
 
+    /// Puts the value of a network that is returned in place of the best one.
+    pub fn replace_value(&mut self, value: NetworkValue) {
+        self.network = value;
+    }
+
     /// The best network's blocks (d x 2PC).
     pub fn v(&self) -> &B::Matrix {
         &self.v

@@ -30,6 +30,7 @@ mod model;
 mod observer;
 mod path;
 mod penalty;
+mod prune;
 mod schedule;
 mod session;
 mod settings;

@@ -11,6 +11,7 @@ use crate::model::{Claim, Model, Provenance, Witness};
 use crate::observer::{Observer, Summary};
 use crate::path::FoldPoint;
 use crate::penalty::{Penalty, Preparation, default_sigma, initial_rho};
+use crate::prune::prune;
 use crate::schedule::Schedule;
 use crate::settings::{Beta, Gates, ValidSettings};
 use crate::state::State;
@@ -18,7 +19,7 @@ use crate::status::Status;
 use crate::train::{Host, Problem, Solution, WarmStart};
 use cvx_linalg::{Backend, HostMatrix, LinearSolver, SystemSolution};
 use cvx_model::{
-    Activation, Certificate, ConvexProgram, GateKind, HeldOut, Network, NetworkValue, ProgramError, RowScale,
+    Activation, Certificate, Confusion, ConvexProgram, GateKind, HeldOut, Network, NetworkValue, ProgramError, RowScale,
     SystemOperator, accuracy, sample_errors, squared_loss,
 };
 use cvx_solvers::{ProblemShape, SolverKind};
@@ -321,6 +322,7 @@ fn finish<B: Backend>(
     let cone_violation = run.incumbent.close(&run.state.v)?;
     let v = program.backend().download(run.incumbent.v())?;
     let network = Network::from_blocks(&v, program.activation(), program.patterns().gates(), program.n_targets());
+    let (network, pruned) = if run.settings.prune { prune(program, &mut run.incumbent, network) } else { (network, 0) };
     let (xi, multipliers) = run.incumbent.witness()?;
     let objective = run.incumbent.objective();
     let ended_early = matches!(status, Status::IterationLimit | Status::TimeLimit | Status::InsufficientProgress);
@@ -328,6 +330,7 @@ fn finish<B: Backend>(
     let status = if ended_early && objective.relative_gap <= run.settings.gap { Status::Optimal } else { status };
     let value = run.incumbent.network();
     let train = Scores { loss: value.loss, accuracy: accuracy(task, &value.prediction, program.y_host()) };
+    let train_confusion = Confusion::new(task, &value.prediction, program.y_host());
     let convex_accuracy = match status {
         // The u-update may have been left half done.
         Status::Interrupted | Status::TimeLimit | Status::NumericalError | Status::DeviceError => None,
@@ -342,11 +345,12 @@ fn finish<B: Backend>(
         }
     };
     run.info.seconds.total = run.clock.seconds();
-    let test = match &mut run.held_out {
-        None => None,
+    let (test, test_confusion) = match &run.held_out {
+        None => (None, None),
         Some((held_out, y)) => {
-            let prediction = held_out.predict(program.backend(), run.incumbent.v())?;
-            Some(Scores { loss: squared_loss(&prediction, y), accuracy: accuracy(task, &prediction, y) })
+            let prediction = network.predict(program.backend(), held_out.samples())?;
+            let scores = Scores { loss: squared_loss(&prediction, y), accuracy: accuracy(task, &prediction, y) };
+            (Some(scores), Confusion::new(task, &prediction, y))
         }
     };
     let model = Model {
@@ -385,8 +389,11 @@ fn finish<B: Backend>(
         model,
         objective,
         train,
+        train_confusion,
         convex_accuracy,
         test,
+        test_confusion,
+        pruned,
         cone_violation,
         beta: program.beta(),
         rho: run.penalty.rho(),

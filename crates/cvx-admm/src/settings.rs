@@ -119,6 +119,8 @@ pub struct Settings {
     pub judge_every: usize,
     /// Whether the rows of the cone operator are scaled to one norm. Default true.
     pub scale_rows: bool,
+    /// Whether neurons that the returned network can do without are taken out (docs/math.md, section 6). Default true.
+    pub prune: bool,
     /// Whether a bias column is added. Default true.
     pub bias: bool,
     /// How features are scaled. Default: one scale for pixels, one per column for tables.
@@ -155,6 +157,7 @@ impl Default for Settings {
             anderson_memory: 10,
             judge_every: 5,
             scale_rows: true,
+            prune: true,
             bias: true,
             normalisation: None,
             task: TaskChoice::Auto,

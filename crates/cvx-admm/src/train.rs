@@ -10,7 +10,7 @@ use crate::session::Session;
 use crate::settings::{Settings, ValidSettings};
 use crate::status::Status;
 use cvx_linalg::{Backend, HostMatrix, StopToken};
-use cvx_model::{Dataset, FeatureKind, ModelError, Normalisation, Targets, Transform};
+use cvx_model::{Confusion, Dataset, FeatureKind, ModelError, Normalisation, Targets, Transform};
 
 /// Iterates that a later run on the same samples and gates can begin with.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,11 +40,17 @@ pub struct Solution {
     pub objective: Objective,
     /// On the training samples, of the recovered network.
     pub train: Scores,
+    /// The same by class; `None` for a regression.
+    pub train_confusion: Option<Confusion>,
     /// Training accuracy of the convex model F u of the last iterate; `None` for a run that was stopped.
     pub convex_accuracy: Option<f64>,
     /// On the test samples, where there are any.
     pub test: Option<Scores>,
-    /// Largest relative violation of a cone by the returned network.
+    /// The same by class; `None` for a regression.
+    pub test_confusion: Option<Confusion>,
+    /// Number of neurons that were taken out in the end, because the network can do without them.
+    pub pruned: usize,
+    /// Largest relative violation of a cone by the returned network, before it was pruned.
     pub cone_violation: f64,
     /// Weight of the group norm.
     pub beta: f64,

@@ -189,6 +189,10 @@ pub struct FitArgs {
     #[arg(long, allow_negative_numbers = true)]
     pub sigma: Option<f64>,
 
+    /// Keep the neurons that the network can do without on the training samples.
+    #[arg(long)]
+    pub no_prune: bool,
+
     /// Save the trained model here.
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
@@ -217,6 +221,9 @@ pub struct PredictArgs {
     /// Write the predictions here as CSV instead of printing them.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Write loss, accuracy and confusions here, as JSON; null where there are no labels.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
     /// Print nothing but predictions and errors.
     #[arg(long)]
     pub quiet: bool,

@@ -1,7 +1,9 @@
 //! What `--json` writes. The names are stable; keys may be added.
 
+use crate::by_class::ConfusionReport;
 use anyhow::Result;
 use cvx_admm::{Iteration, PathPoint, PathSolution, Precision, Scores, Solution};
+use cvx_model::{Confusion, Task};
 use serde::Serialize;
 
 /// One run.
@@ -50,23 +52,27 @@ struct TrainReport {
     loss: f64,
     accuracy: Option<f64>,
     convex_accuracy: Option<f64>,
+    confusion: Option<ConfusionReport>,
 }
 
 #[derive(Serialize)]
 struct ScoresReport {
     loss: f64,
     accuracy: Option<f64>,
+    confusion: Option<ConfusionReport>,
 }
 
 impl ScoresReport {
-    fn new(scores: Scores) -> Self {
-        ScoresReport { loss: scores.loss, accuracy: scores.accuracy }
+    fn new(scores: Scores, confusion: Option<&Confusion>) -> Self {
+        let confusion = confusion.map(ConfusionReport::new);
+        ScoresReport { loss: scores.loss, accuracy: scores.accuracy, confusion }
     }
 }
 
 #[derive(Serialize)]
 struct NetworkReport {
     neurons: usize,
+    pruned: usize,
     cone_violation: f64,
 }
 
@@ -153,10 +159,12 @@ impl Report {
                 loss: solution.train.loss,
                 accuracy: solution.train.accuracy,
                 convex_accuracy: solution.convex_accuracy,
+                confusion: solution.train_confusion.as_ref().map(ConfusionReport::new),
             },
-            test: solution.test.map(ScoresReport::new),
+            test: solution.test.map(|scores| ScoresReport::new(scores, solution.test_confusion.as_ref())),
             network: NetworkReport {
                 neurons: solution.model.network.n_neurons(),
+                pruned: solution.pruned,
                 cone_violation: solution.cone_violation,
             },
             seconds: SecondsReport {
@@ -171,6 +179,36 @@ impl Report {
             seconds_to_train_accuracy_97: solution.info.seconds_to_train_accuracy_97,
             peak_memory_bytes: peak_memory_bytes(),
             history: solution.info.history.iter().map(IterationReport::new).collect(),
+        }
+    }
+}
+
+/// Indented JSON.
+pub fn to_json(report: &impl Serialize) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(report)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// How good predictions are; nothing is known of that where there are no labels.
+#[derive(Serialize)]
+pub struct PredictionReport {
+    task: &'static str,
+    n_samples: usize,
+    loss: Option<f64>,
+    accuracy: Option<f64>,
+    confusion: Option<ConfusionReport>,
+}
+
+impl PredictionReport {
+    /// The report of predictions on `n_samples` samples.
+    pub fn new(task: &Task, n_samples: usize, scores: Option<Scores>, confusion: Option<&Confusion>) -> Self {
+        PredictionReport {
+            task: task.name(),
+            n_samples,
+            loss: scores.map(|scores| scores.loss),
+            accuracy: scores.and_then(|scores| scores.accuracy),
+            confusion: confusion.map(ConfusionReport::new),
         }
     }
 }
@@ -227,20 +265,14 @@ impl PointReport {
             iterations: point.iterations,
             seconds: point.seconds,
             neurons: point.neurons,
-            train: ScoresReport::new(point.train),
-            validation: ScoresReport::new(point.validation),
+            train: ScoresReport::new(point.train, None),
+            validation: ScoresReport::new(point.validation, None),
             error: point.error,
             standard_error: point.standard_error,
         }
     }
 }
 
-/// Indented JSON.
-pub fn to_json(report: &impl Serialize) -> Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec_pretty(report)?;
-    bytes.push(b'\n');
-    Ok(bytes)
-}
 
 /// Largest resident size of this process so far; `None` where the system does not tell.
 pub fn peak_memory_bytes() -> Option<u64> {

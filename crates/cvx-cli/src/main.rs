@@ -1,6 +1,7 @@
 //! `cvx`: trains two-layer ReLU networks by convex ADMM, and says how good they are.
 
 mod args;
+mod by_class;
 mod info;
 mod json;
 mod output;

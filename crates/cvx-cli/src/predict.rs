@@ -1,19 +1,23 @@
 //! `cvx predict`.
 
 use crate::args::PredictArgs;
+use crate::by_class::by_class;
+use crate::json::{PredictionReport, to_json};
 use crate::output::{self, note};
 use crate::table::percent;
 use crate::{Exit, source};
 use anyhow::{Context, Result};
-use cvx_admm::Model;
-use cvx_model::{accuracy, squared_loss};
+use cvx_admm::{Model, Scores};
+use cvx_model::{Confusion, accuracy, squared_loss};
 use std::io::Write;
 
 /// Predicts, prints or writes CSV, and scores where there are labels.
 pub fn run(args: &PredictArgs) -> Result<Exit> {
     let model = Model::load(&args.model)?;
-    if let Some(out) = &args.out {
-        output::check_writable("--out", out)?;
+    for (option, path) in [("--out", &args.out), ("--json", &args.json)] {
+        if let Some(path) = path {
+            output::check_writable(option, path)?;
+        }
     }
     let split = source::load(&args.source, None, !args.unlabelled, Some(model.transform.n_inputs()))?;
     let data = split.test.unwrap_or(split.train);
@@ -53,20 +57,20 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
             Ok(())
         }
     };
-    if let Some(y) = y.filter(|_| !args.quiet) {
-        let loss = squared_loss(&prediction, &y);
-        match accuracy(&model.task, &prediction, &y) {
-            Some(accuracy) => {
-                note(format_args!("{} samples: accuracy {}, loss {loss:.6}", y.rows(), percent(accuracy)))
-            }
-            None => note(format_args!("{} samples: loss {loss:.6}", y.rows())),
+    let task = &model.task;
+    let scores =
+        y.as_ref().map(|y| Scores { loss: squared_loss(&prediction, y), accuracy: accuracy(task, &prediction, y) });
+    let confusion = y.as_ref().and_then(|y| Confusion::new(task, &prediction, y));
+    let report = || to_json(&PredictionReport::new(task, prediction.rows(), scores, confusion.as_ref()));
+    let reported = args.json.as_deref().map_or(Ok(()), |path| output::write_whole(path, &report()?));
+    if let Some(Scores { loss, accuracy }) = scores.filter(|_| !args.quiet) {
+        let accuracy = accuracy.map_or(String::new(), |accuracy| format!("accuracy {}, ", percent(accuracy)));
+        note(format_args!("{} samples: {accuracy}loss {loss:.6}", prediction.rows()));
+        if let Some(confusion) = &confusion {
+            note(by_class("samples", confusion));
         }
     }
-    Ok(match written {
-        Ok(()) => Exit::Done,
-        Err(error) => {
-            output::complain(&error);
-            Exit::Failed
-        }
-    })
+    let failures: Vec<anyhow::Error> = [written, reported].into_iter().filter_map(Result::err).collect();
+    failures.iter().for_each(output::complain);
+    Ok(if failures.is_empty() { Exit::Done } else { Exit::Failed })
 }

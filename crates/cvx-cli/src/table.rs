@@ -1,5 +1,6 @@
 //! Tables on stdout.
 
+use crate::by_class::by_class;
 use comfy_table::{Table, presets};
 use cvx_admm::{Certify, PathSolution, Scores, Settings, Solution, Status};
 
@@ -63,8 +64,9 @@ pub fn closing(solution: &Solution, settings: &Settings) -> String {
     rows.push((
         "network",
         format!(
-            "{}, cones violated by at most {:.1e}",
+            "{}{}, cones violated by at most {:.1e}",
             counted(solution.model.network.n_neurons(), "neuron"),
+            if solution.pruned > 0 { format!(", {} pruned", solution.pruned) } else { String::new() },
             solution.cone_violation
         ),
     ));
@@ -77,6 +79,13 @@ pub fn closing(solution: &Solution, settings: &Settings) -> String {
     rows.push(("seconds", phases));
     let mut text = facts(&rows);
     text.push('\n');
+    let judged = match &solution.test_confusion {
+        Some(confusion) => Some(("test samples", confusion)),
+        None => solution.train_confusion.as_ref().map(|confusion| ("training samples", confusion)),
+    };
+    if let Some((samples, confusion)) = judged {
+        text.push_str(&format!("{}\n", by_class(samples, confusion)));
+    }
     text.push_str(&meaning(solution, settings));
     if let Some(failure) = &solution.info.failure {
         text.push_str(&format!("\nThe run was cut short: {failure}."));

@@ -108,6 +108,7 @@ pub fn settings(args: &FitArgs, base: Settings) -> Result<Settings> {
         time_limit: args.time_limit,
         rho: args.rho.or(base.rho),
         sigma: args.sigma,
+        prune: !args.no_prune,
         bias: !args.no_bias,
         normalisation: args.normalize.map(|choice| match choice {
             NormalizeArg::None => Normalisation::None,

@@ -382,6 +382,11 @@ impl<B: Backend> HeldOut<B> {
         })
     }
 
+    /// The samples (d x n').
+    pub fn samples(&self) -> &B::Matrix {
+        &self.xt
+    }
+
     /// Predictions (n' x C).
     ///
     /// # Errors

@@ -64,26 +64,41 @@ impl Network {
         if self.n_neurons() == 0 {
             return Ok(HostMatrix::zeros(n, self.w2.cols()));
         }
-        let (w1, w2) = (backend.upload(&self.w1)?, backend.upload(&self.w2)?);
-        let mut hidden = backend.zeros(n, self.n_neurons())?;
+        let (hidden, w2) = (self.hidden(backend, xt)?, backend.upload(&self.w2)?);
         let mut out = backend.zeros(n, self.w2.cols())?;
-        backend.gemm(1.0, xt, Transpose::Yes, &w1, Transpose::No, 0.0, &mut hidden)?;
-        match &self.gates {
-            None => backend.positive_part(1.0, &mut hidden)?,
-            Some(gates) => {
-                let mut wide = backend.wide().zeros(xt.rows(), n)?;
-                backend.widen(xt, &mut wide)?;
-                let bits = PatternSet::bits_of(&backend.wide(), &wide, gates)?;
-                let mut z = backend.download(&hidden)?;
-                for neuron in 0..z.cols() {
-                    let column = z.col_mut(neuron).iter_mut().enumerate();
-                    column.filter(|(a, _)| !bits.get(*a, neuron)).for_each(|(_, z)| *z = 0.0);
-                }
-                hidden = backend.upload(&z)?;
-            }
-        }
         backend.gemm(1.0, &hidden, Transpose::No, &w2, Transpose::No, 0.0, &mut out)?;
         backend.download(&out)
+    }
+
+    /// What the first layer passes on (n x m).
+    pub(crate) fn hidden<B: Backend>(&self, backend: &B, xt: &B::Matrix) -> Result<B::Matrix, LinalgError> {
+        let n = xt.cols();
+        let mut hidden = backend.zeros(n, self.n_neurons())?;
+        backend.gemm(1.0, xt, Transpose::Yes, &backend.upload(&self.w1)?, Transpose::No, 0.0, &mut hidden)?;
+        let Some(gates) = &self.gates else {
+            backend.positive_part(1.0, &mut hidden)?;
+            return Ok(hidden);
+        };
+        // Once a run, and no verb: on the host.
+        let mut wide = backend.wide().zeros(xt.rows(), n)?;
+        backend.widen(xt, &mut wide)?;
+        let bits = PatternSet::bits_of(&backend.wide(), &wide, gates)?;
+        let mut z = backend.download(&hidden)?;
+        for neuron in 0..z.cols() {
+            let column = z.col_mut(neuron).iter_mut().enumerate();
+            column.filter(|(a, _)| !bits.get(*a, neuron)).for_each(|(_, z)| *z = 0.0);
+        }
+        backend.upload(&z)
+    }
+
+    /// These neurons alone, in this order.
+    pub(crate) fn select(&self, neurons: &[usize]) -> Self {
+        let columns = |matrix: &HostMatrix| HostMatrix::from_fn(matrix.rows(), neurons.len(), |i, j| matrix[(i, neurons[j])]);
+        Network {
+            w1: columns(&self.w1),
+            w2: HostMatrix::from_fn(neurons.len(), self.w2.cols(), |j, c| self.w2[(neurons[j], c)]),
+            gates: self.gates.as_ref().map(columns),
+        }
     }
 
     /// beta/2 sum_j (||w1_j||^2 + ||w2_j||^2), the weight decay.

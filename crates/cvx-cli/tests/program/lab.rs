@@ -151,3 +151,11 @@ pub fn npy(rows: usize, columns: usize, values: &[f64]) -> Vec<u8> {
     bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
     bytes
 }
+
+/// An IDX file of bytes, as MNIST has them.
+pub fn idx(shape: &[u32], items: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, u8::try_from(shape.len()).unwrap()];
+    bytes.extend(shape.iter().flat_map(|length| length.to_be_bytes()));
+    bytes.extend(items);
+    bytes
+}

@@ -1,6 +1,7 @@
 //! The program from the outside: what it prints, what it writes, how it exits.
 
 mod bad_input;
+mod by_class;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod lab;

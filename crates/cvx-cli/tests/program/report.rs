@@ -23,6 +23,7 @@ fn values<'a>(report: &'a Value, key: &str) -> Vec<&'a Value> {
 fn is_of(value: &Value, kind: &str) -> bool {
     match kind {
         "text" => value.is_string(),
+        "list" => value.is_array(),
         "count" => value.is_u64(),
         "number" => value.is_f64() || value.is_u64(),
         _ => value.is_null() || kind.strip_suffix('?').is_some_and(|kind| is_of(value, kind)),
