@@ -1,6 +1,7 @@
-//! The convex programme of a two-layer ReLU network with squared loss: what is solved, not how.
+//! The convex programme of a two-layer ReLU network: what is solved, not how.
 //!
 //! * [`Dataset`], [`Transform`], [`Targets`]: samples as they come, scaled columns, labels as numbers.
+//! * [`Loss`], [`WeightedLoss`]: what a prediction costs, and how much each sample counts.
 //! * [`PatternSet`]: gates h_i and their activation patterns D_i.
 //! * [`ConvexProgram`] with [`PredictionOperator`] (F), [`ConeOperator`] (G) and [`SystemOperator`] (A), matrix-free.
 //! * [`ReluNetwork`]: the network that a point of the programme stands for.
@@ -12,6 +13,7 @@ mod certificate;
 mod cone;
 mod dataset;
 mod error;
+mod loss;
 mod metrics;
 mod network;
 mod operators;
@@ -20,11 +22,13 @@ mod program;
 pub mod reference;
 mod targets;
 mod transform;
+mod weighted;
 
 pub use certificate::{Certificate, DualBound, FeasiblePoint, HeldOut, NetworkValue, relative_gap};
 pub use cone::{BetaMax, beta_max};
 pub use dataset::{DataSplit, Dataset, FeatureKind, Labels};
 pub use error::ModelError;
+pub use loss::Loss;
 pub use metrics::{accuracy, squared_loss};
 pub use network::ReluNetwork;
 pub use operators::{ConeOperator, PredictionOperator, SystemOperator};
@@ -32,3 +36,4 @@ pub use patterns::PatternSet;
 pub use program::{ConvexProgram, ProgramError, RowScale};
 pub use targets::{Targets, Task, TaskChoice};
 pub use transform::{Normalisation, Transform};
+pub use weighted::WeightedLoss;

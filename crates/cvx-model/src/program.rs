@@ -2,9 +2,10 @@
 
 use crate::error::ModelError;
 use crate::patterns::{PatternSet, check_gates};
+use crate::weighted::WeightedLoss;
 use cvx_linalg::{Backend, HostMatrix, LinalgError, Shape};
 
-/// min 1/2 ||F u - y||^2 + beta sum ||u_block||, (2 D_i - I) X u_block >= 0: equation (P).
+/// min 1/2 ||F u - y||^2 + beta sum ||u_block||, (2 D_i - I) X u_block >= 0: equation (P), or (P) with another loss.
 pub struct ConvexProgram<B: Backend> {
     backend: B,
     xt: B::Matrix,
@@ -14,6 +15,7 @@ pub struct ConvexProgram<B: Backend> {
     patterns: PatternSet,
     mask: B::Mask,
     beta: f64,
+    loss: WeightedLoss,
     /// ||x_a|| for each sample.
     row_norms: Vec<f64>,
 }
@@ -67,6 +69,7 @@ impl<B: Backend> ConvexProgram<B> {
             y_host: y,
             patterns,
             beta,
+            loss: WeightedLoss::default(),
             backend,
         })
     }
@@ -112,6 +115,23 @@ impl<B: Backend> ConvexProgram<B> {
         self.beta = beta;
         Ok(())
     }
+    /// What predictions cost; the squared loss without weights unless it was set.
+    pub fn loss(&self) -> &WeightedLoss {
+        &self.loss
+    }
+    /// Sets what predictions cost.
+    ///
+    /// # Errors
+    /// [`ModelError`] where loss and weights do not fit the targets.
+    pub fn set_loss(&mut self, loss: WeightedLoss) -> Result<(), ModelError> {
+        loss.check(&self.y_host)?;
+        self.loss = loss;
+        Ok(())
+    }
+    /// The dual point xi of the zero network (n x C): y for the squared loss.
+    pub fn xi_at_zero(&self) -> HostMatrix {
+        self.loss.xi_at_zero(&self.y_host)
+    }
     /// ||x_a|| for each sample.
     pub fn row_norms(&self) -> &[f64] {
         &self.row_norms
@@ -136,9 +156,9 @@ impl<B: Backend> ConvexProgram<B> {
     pub fn n_blocks(&self) -> usize {
         2 * self.n_patterns() * self.n_targets()
     }
-    /// 1/2 ||y||^2, the objective of the zero network.
+    /// The objective of the zero network: 1/2 ||y||^2 for the squared loss.
     pub fn zero_objective(&self) -> f64 {
-        0.5 * squares(&self.y_host)
+        self.loss.at_zero(&self.y_host)
     }
 }
 
