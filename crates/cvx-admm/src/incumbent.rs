@@ -25,14 +25,14 @@ pub(crate) struct Incumbent<'a, B: Backend> {
 }
 
 impl<'a, B: Backend> Incumbent<'a, B> {
-    /// Begins with the zero network and the bound at xi = y, eta = 0.
+    /// Begins with the zero network and the bound at the xi of zero and eta = 0.
     pub fn new(program: &'a ConvexProgram<B>, certify: Certify) -> Result<Self, LinalgError> {
         let backend = program.backend();
         let (n, blocks, targets) = (program.n_samples(), program.n_blocks(), program.n_targets());
         let mut certificate = Certificate::new(program)?;
         let gated_beta_max = certificate.gated_beta_max()?;
-        let mut residual = backend.zeros(n, targets)?;
-        backend.axpby(-1.0, program.y(), 0.0, &mut residual)?;
+        let mut residual = backend.upload(&program.xi_at_zero())?;
+        backend.scale(-1.0, &mut residual)?;
         let multipliers = backend.zeros(n, blocks)?;
         // Zero is a bound too, where this one is not a number.
         let bound = certificate.dual(&residual, &multipliers)?.value.max(0.0);
@@ -57,7 +57,7 @@ impl<'a, B: Backend> Incumbent<'a, B> {
         })
     }
 
-    /// max ||X'D_i y||.
+    /// max ||X'D_i y||, or what stands in its place for another loss.
     pub fn gated_beta_max(&self) -> f64 {
         self.gated_beta_max
     }
@@ -120,7 +120,7 @@ impl<'a, B: Backend> Incumbent<'a, B> {
     /// The certificate as it stands.
     pub fn objective(&self) -> Objective {
         let zero = self.program.zero_objective();
-        // Zero is feasible, so 1/2 ||y||^2 bounds the sampled optimum from above where nothing better is known.
+        // Zero is feasible, so its objective bounds the sampled optimum from above where nothing better is known.
         let upper = match self.certify {
             Certify::Network => self.network.objective,
             Certify::Sampled => self.sampled_primal.unwrap_or(zero).min(zero),

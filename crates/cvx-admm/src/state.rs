@@ -2,6 +2,7 @@
 
 use crate::anderson::{Anderson, Point};
 use crate::penalty::Residuals;
+use crate::prediction::Prediction;
 use crate::train::WarmStart;
 use cvx_linalg::{
     Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearSolver, SlackNorms, SystemRhs, SystemSolution,
@@ -15,6 +16,7 @@ pub(crate) struct State<B: Backend> {
     pub lambda: B::Matrix,
     pub s: B::Matrix,
     pub nu: B::Matrix,
+    pub prediction: Prediction,
     pub solution: SystemSolution<B>,
     /// The fixed-point variable at the beginning of the iteration, and its image.
     z: Point<B>,
@@ -35,6 +37,7 @@ impl<B: Backend> State<B> {
         };
         let v = start(warm.map(|warm| &warm.v), d)?;
         let s = start(warm.map(|warm| &warm.s), n)?;
+        let prediction = Prediction::new(program, warm.and_then(|warm| warm.prediction.as_ref()));
         Ok(State {
             lambda: start(warm.map(|warm| &warm.lambda), d)?,
             nu: start(warm.map(|warm| &warm.nu), n)?,
@@ -43,8 +46,9 @@ impl<B: Backend> State<B> {
                 xu: backend.zeros(n, columns)?,
                 residual: backend.zeros(n, program.n_targets())?,
             },
-            z: Point::zeros_like(backend, &v, &s)?,
-            image: Point::zeros_like(backend, &v, &s)?,
+            z: Point::zeros_like(backend, &v, &s, &prediction.zeros())?,
+            image: Point::zeros_like(backend, &v, &s, &prediction.zeros())?,
+            prediction,
             previous: backend.zeros(d, columns)?,
             blocks: backend.zeros(d, columns)?,
             rows: backend.zeros(n, columns)?,
@@ -54,13 +58,14 @@ impl<B: Backend> State<B> {
         })
     }
 
-    /// (4a) u = argmin 1/2 ||F u - y||^2 + rho/2 ||u - v + lambda||^2 + rho/2 ||Gt u - s + nu||^2.
+    /// (4a) u = argmin 1/2 ||F u - y||^2 + rho/2 ||u - v + lambda||^2 + rho/2 ||Gt u - s + nu||^2; (6.2) for other losses.
     pub fn u_update(
         &mut self,
         linear: &mut dyn LinearSolver<B>,
         system: &mut SystemOperator<'_, B>,
         accuracy: Accuracy,
     ) -> Result<LinearInfo, LinalgError> {
+        self.prediction.aim(system)?;
         combine(&self.backend, &self.v, -1.0, &self.lambda, &mut self.blocks)?;
         combine(&self.backend, &self.s, -1.0, &self.nu, &mut self.rows)?;
         let rhs = SystemRhs { blocks: &self.blocks, rows: &self.rows };
@@ -98,6 +103,16 @@ impl<B: Backend> State<B> {
         self.backend.slack_step(program.mask(), row_scale, xu, alpha, gamma, s, nu)
     }
 
+    /// (6.3) q and mu, from the F u of the last u-update.
+    pub fn prediction_update(&mut self, alpha: f64, gamma: f64) -> Result<(), LinalgError> {
+        self.prediction.update(&self.backend, &self.solution.residual, alpha, gamma)
+    }
+
+    /// -xi, the dual point of this iterate, where it is not the residual F u - y of the u-update.
+    pub fn multiplier(&self) -> Result<Option<B::Matrix>, LinalgError> {
+        self.prediction.multiplier().map(|multiplier| self.backend.upload(&multiplier)).transpose()
+    }
+
     /// (4c) lambda += gamma (uh - v).
     pub fn dual_update(&mut self, gamma: f64) -> Result<(), LinalgError> {
         self.backend.axpby(gamma, &self.blocks, 1.0, &mut self.lambda)?;
@@ -118,21 +133,24 @@ impl<B: Backend> State<B> {
         })
     }
 
-    /// z = (v + lambda, s + nu), of which the next iteration is a function.
-    pub fn mark(&mut self) -> Result<(), LinalgError> {
+    /// z = (v + lambda, s + nu), and q + mu where there are such, of which the next iteration is a function.
+    pub fn mark(&mut self, rho: f64) -> Result<(), LinalgError> {
+        self.prediction.mark(rho, &mut self.z.prediction);
         combine(&self.backend, &self.v, 1.0, &self.lambda, &mut self.z.blocks)?;
         combine(&self.backend, &self.s, 1.0, &self.nu, &mut self.z.rows)
     }
 
-    /// Moves on to the extrapolated point, and splits it: v and s are its proximal points, lambda and nu the rest.
-    pub fn accelerate(&mut self, anderson: &mut Anderson<B>, threshold: f64) -> Result<(), LinalgError> {
+    /// Moves on to the extrapolated point, and splits it: v, s and q are its proximal points, lambda, nu and mu the rest.
+    pub fn accelerate(&mut self, anderson: &mut Anderson<B>, beta: f64, rho: f64) -> Result<(), LinalgError> {
         let (backend, image) = (&self.backend, &mut self.image);
+        self.prediction.mark(rho, &mut image.prediction);
         combine(backend, &self.v, 1.0, &self.lambda, &mut image.blocks)?;
         combine(backend, &self.s, 1.0, &self.nu, &mut image.rows)?;
         if !anderson.extrapolate(&self.z, image)? {
             return Ok(());
         }
-        backend.group_soft_threshold(&image.blocks, threshold, &mut self.v)?;
+        self.prediction.split(rho, &image.prediction);
+        backend.group_soft_threshold(&image.blocks, beta / rho, &mut self.v)?;
         combine(backend, &image.blocks, -1.0, &self.v, &mut self.lambda)?;
         backend.copy(&image.rows, &mut self.s)?;
         backend.positive_part(1.0, &mut self.s)?;
@@ -147,6 +165,7 @@ impl<B: Backend> State<B> {
             lambda: backend.download(&self.lambda)?,
             s: backend.download(&self.s)?,
             nu: backend.download(&self.nu)?,
+            prediction: self.prediction.start(),
             rho,
             sigma,
         })

@@ -10,13 +10,15 @@ use crate::memory::{base_bytes, choose_solver};
 use crate::model::{Claim, Model, Provenance, Witness, fingerprint};
 use crate::observer::{Observer, Summary};
 use crate::penalty::{Penalty, default_sigma, initial_rho};
+use crate::prediction;
 use crate::settings::{Beta, Settings, ValidSettings};
 use crate::state::State;
 use crate::status::Status;
+use crate::weights::sample_weights;
 use cvx_linalg::{Backend, HostMatrix, StopToken, SystemSolution};
 use cvx_model::{
     Certificate, ConvexProgram, Dataset, FeatureKind, HeldOut, ModelError, Normalisation, PatternSet, ProgramError,
-    ReluNetwork, RowScale, SystemOperator, Targets, Transform, accuracy, squared_loss,
+    ReluNetwork, RowScale, SystemOperator, Targets, Transform, WeightedLoss, accuracy,
 };
 use cvx_solvers::{ProblemShape, SolverKind};
 
@@ -31,10 +33,21 @@ pub struct WarmStart {
     pub s: HostMatrix,
     /// Scaled dual of Gt u = s (n x 2PC).
     pub nu: HostMatrix,
+    /// q and mu, where the loss is split off; without them a run begins at the prediction 0.
+    pub prediction: Option<PredictionStart>,
     /// The penalty that the duals are scaled by.
     pub rho: f64,
     /// The weight that s and nu are scaled by.
     pub sigma: f64,
+}
+
+/// Predictions that a later run can begin with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PredictionStart {
+    /// q (n x C).
+    pub q: HostMatrix,
+    /// Scaled dual of F u = q (n x C).
+    pub mu: HostMatrix,
 }
 
 /// What a run returns, however it ended.
@@ -111,6 +124,7 @@ pub(crate) struct Problem {
     normalisation: Normalisation,
     kind: FeatureKind,
     fingerprint: u32,
+    loss: WeightedLoss,
     test: Option<(HostMatrix, HostMatrix)>,
 }
 
@@ -118,6 +132,11 @@ impl Problem {
     fn new(data: &Dataset, test: Option<&Dataset>, settings: &ValidSettings) -> Result<Self, TrainError> {
         let labels = data.labels().ok_or(ModelError::NoLabels)?;
         let targets = Targets::new(labels, settings.task)?;
+        if settings.loss.needs_classes() && targets.task.classes().is_empty() {
+            return Err(ModelError::NeedsClasses { what: format!("the {} loss", settings.loss.name()) }.into());
+        }
+        let weights = sample_weights(data, &targets.task, &targets.y, &settings.class_weights)?;
+        let loss = WeightedLoss::new(settings.loss, weights)?;
         let normalisation = settings.normalisation.unwrap_or(Normalisation::default_for(data.kind()));
         let transform = Transform::fit(data, normalisation, settings.bias)?;
         let test = match test {
@@ -136,6 +155,7 @@ impl Problem {
             transform,
             normalisation,
             kind: data.kind(),
+            loss,
             test,
         })
     }
@@ -160,6 +180,12 @@ pub(crate) fn run<B: Backend>(
         scalar_bytes: backend.scalar_bytes(),
     };
     let base = base_bytes(&shape, problem.test.as_ref().map_or(0, |(xt, _)| xt.cols()), settings.anderson_memory);
+    let base = base.saturating_add(prediction::bytes(
+        &problem.loss,
+        shape.n_samples,
+        shape.n_targets,
+        settings.anderson_memory,
+    ));
     let budget = settings.memory_budget.unwrap_or_else(|| backend.memory_info().free / 10 * 9);
     let (solver, memory_bytes) = choose_solver(settings.solver, &settings.solver_settings(), &shape, base, budget)?;
     let (device, device_name, precision) = (backend.device(), backend.describe(), settings.precision);
@@ -169,6 +195,7 @@ pub(crate) fn run<B: Backend>(
         None => &PatternSet::sample_gates(shape.n_features, shape.n_patterns, settings.seed),
     };
     let mut program = ConvexProgram::new(backend, xt, targets.y.clone(), gates, 0.0)?;
+    program.set_loss(problem.loss.clone())?;
     let beta = match settings.beta {
         Beta::Value(beta) => beta,
         Beta::Fraction(fraction) => fraction * Certificate::new(&program)?.gated_beta_max()?,
@@ -205,16 +232,17 @@ pub(crate) fn run<B: Backend>(
 
     let sigma = warm.map(|warm| warm.sigma).or(settings.sigma).unwrap_or_else(|| default_sigma(solver));
     let row_scale = if settings.scale_rows { RowScale::Normalised { sigma } } else { RowScale::Unscaled };
+    let kappa = program.loss().curvature();
     let rho = (warm.map(|warm| warm.rho).or(settings.rho))
-        .unwrap_or_else(|| initial_rho(beta, incumbent.gated_beta_max(), program.row_norms(), sigma));
+        .unwrap_or_else(|| kappa * initial_rho(beta, incumbent.gated_beta_max(), program.row_norms(), sigma));
     let mut run = Run {
         program,
         settings,
         task: &targets.task,
-        system: SystemOperator::new(program, row_scale, rho)?,
+        system: SystemOperator::new(program, row_scale, rho / kappa)?,
         linear: solver.build(&settings.solver_settings()),
         incumbent,
-        penalty: Penalty::new(rho, settings.adapt_rho),
+        penalty: Penalty::new(rho, kappa, settings.adapt_rho),
         state: State::new(program, warm)?,
         held_out,
         clock,
@@ -269,7 +297,8 @@ fn finish<B: Backend>(
         None => None,
         Some((held_out, y)) => {
             let prediction = held_out.predict(program.backend(), run.incumbent.v())?;
-            Some(Scores { loss: squared_loss(&prediction, y), accuracy: accuracy(task, &prediction, y) })
+            let loss = program.loss().loss().total(&prediction, y);
+            Some(Scores { loss, accuracy: accuracy(task, &prediction, y) })
         }
     };
     let model = Model {
@@ -282,6 +311,8 @@ fn finish<B: Backend>(
             objective,
             certify: run.settings.certify,
             beta: program.beta(),
+            loss: program.loss().loss(),
+            weights: program.loss().weights().map(<[f64]>::to_vec),
             train_loss: train.loss,
             train_accuracy: train.accuracy,
             n_samples: program.n_samples(),
@@ -323,11 +354,19 @@ fn finish<B: Backend>(
 fn check_warm_start<B: Backend>(warm: Option<&WarmStart>, program: &ConvexProgram<B>) -> Result<(), TrainError> {
     let Some(warm) = warm else { return Ok(()) };
     let (d, n, columns) = (program.n_features(), program.n_samples(), program.n_blocks());
-    for (name, matrix, rows) in [("v", &warm.v, d), ("lambda", &warm.lambda, d), ("s", &warm.s, n), ("nu", &warm.nu, n)]
-    {
-        if (matrix.rows(), matrix.cols()) != (rows, columns) {
+    let mut parts = vec![
+        ("v", &warm.v, d, columns),
+        ("lambda", &warm.lambda, d, columns),
+        ("s", &warm.s, n, columns),
+        ("nu", &warm.nu, n, columns),
+    ];
+    if let Some(PredictionStart { q, mu }) = &warm.prediction {
+        parts.extend([("q", q, n, program.n_targets()), ("mu", mu, n, program.n_targets())]);
+    }
+    for (name, matrix, rows, cols) in parts {
+        if (matrix.rows(), matrix.cols()) != (rows, cols) {
             return Err(TrainError::WarmStart {
-                detail: format!("{name} is {} x {}, expected {rows} x {columns}", matrix.rows(), matrix.cols()),
+                detail: format!("{name} is {} x {}, expected {rows} x {cols}", matrix.rows(), matrix.cols()),
             });
         }
     }
