@@ -72,7 +72,8 @@ impl<B: Backend> Run<'_, B> {
         })?;
         // Extrapolation needs v, s to be functions of v + lambda, s + nu, which a dual step of 1 alone gives.
         let memory = if gamma == 1.0 { settings.anderson_memory } else { 0 };
-        let mut anderson = Anderson::new(backend, memory, &self.state.v, &self.state.s, &self.state.prediction.zeros())?;
+        let mut anderson =
+            Anderson::new(backend, memory, &self.state.v, &self.state.s, &self.state.prediction.zeros())?;
         let mut accuracy = FIRST_ACCURACY;
         let mut stall = Stall::new();
 
@@ -152,8 +153,8 @@ impl<B: Backend> Run<'_, B> {
         if due || iteration == settings.max_iterations {
             let Run { incumbent, state, system, .. } = self;
             let value = timed(backend, &mut self.info.seconds.certificate, || {
-                let multiplier = state.multiplier()?;
-                let residual = multiplier.as_ref().unwrap_or(&state.solution.residual);
+                let scaled = state.scaled_residual()?;
+                let residual = scaled.as_ref().unwrap_or(&state.solution.residual);
                 incumbent.judge(&state.v, residual, &state.nu, rho, system.row_scale())
             })?;
             let objective = incumbent.objective();

@@ -32,7 +32,7 @@ pub(crate) fn bytes(loss: &WeightedLoss, n: usize, targets: usize, anderson_memo
 impl Prediction {
     /// Begins at `start`; else at q = 0 with the multiplier of the zero network.
     pub fn new<B: Backend>(program: &ConvexProgram<B>, start: Option<&PredictionStart>) -> Self {
-        let (loss, kappa) = (program.loss().clone(), program.loss().curvature());
+        let (loss, kappa) = (program.loss().clone(), program.loss().kappa(program.y_host()));
         let none = HostMatrix::zeros(0, 0);
         if loss.is_plain() {
             return Prediction { loss, y: none.clone(), kappa, q: none.clone(), mu: none.clone(), target: none };
@@ -46,8 +46,13 @@ impl Prediction {
     }
 
     /// Whether there is such a block.
-    pub fn is_split(&self) -> bool {
+    fn is_split(&self) -> bool {
         !self.loss.is_plain()
+    }
+
+    /// The weight of F u = q, where there is such a block.
+    pub fn kappa(&self) -> Option<f64> {
+        self.is_split().then_some(self.kappa)
     }
 
     /// Draws F u to q - mu.
@@ -80,12 +85,6 @@ impl Prediction {
         let entries = self.mu.values_mut().iter_mut().zip(fh.values()).zip(self.q.values());
         entries.for_each(|((mu, fh), q)| *mu += gamma * (fh - q));
         Ok(())
-    }
-
-    /// kappa mu, the multiplier of F u = q: with gamma = 1 it is omega l'(q), and so within the domain of the conjugate.
-    pub fn multiplier(&self) -> Option<HostMatrix> {
-        let (n, targets) = (self.mu.rows(), self.mu.cols());
-        self.is_split().then(|| HostMatrix::from_fn(n, targets, |a, c| self.kappa * self.mu[(a, c)]))
     }
 
     /// out = sqrt(kappa/rho) (q + mu): the third part of the fixed-point variable, in the units of the other two.

@@ -5,7 +5,7 @@ use crate::penalty::Residuals;
 use crate::prediction::Prediction;
 use crate::train::WarmStart;
 use cvx_linalg::{
-    Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearSolver, SlackNorms, SystemRhs, SystemSolution,
+    Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearSolver, Shape, SlackNorms, SystemRhs, SystemSolution,
 };
 use cvx_model::{Certificate, ConvexProgram, SystemOperator};
 
@@ -108,9 +108,14 @@ impl<B: Backend> State<B> {
         self.prediction.update(&self.backend, &self.solution.residual, alpha, gamma)
     }
 
-    /// -xi, the dual point of this iterate, where it is not the residual F u - y of the u-update.
-    pub fn multiplier(&self) -> Result<Option<B::Matrix>, LinalgError> {
-        self.prediction.multiplier().map(|multiplier| self.backend.upload(&multiplier)).transpose()
+    /// -xi of this iterate, where it is not the residual r = F u - y itself: kappa r, with which the equation of every
+    /// block of u holds. kappa mu is nearer to the domain of the conjugate, but further from dual feasible.
+    pub fn scaled_residual(&self) -> Result<Option<B::Matrix>, LinalgError> {
+        let Some(kappa) = self.prediction.kappa() else { return Ok(None) };
+        let residual = &self.solution.residual;
+        let mut scaled = self.backend.zeros(residual.rows(), residual.cols())?;
+        self.backend.axpby(kappa, residual, 0.0, &mut scaled)?;
+        Ok(Some(scaled))
     }
 
     /// (4c) lambda += gamma (uh - v).

@@ -232,7 +232,7 @@ pub(crate) fn run<B: Backend>(
 
     let sigma = warm.map(|warm| warm.sigma).or(settings.sigma).unwrap_or_else(|| default_sigma(solver));
     let row_scale = if settings.scale_rows { RowScale::Normalised { sigma } } else { RowScale::Unscaled };
-    let kappa = program.loss().curvature();
+    let kappa = program.loss().kappa(program.y_host());
     let rho = (warm.map(|warm| warm.rho).or(settings.rho))
         .unwrap_or_else(|| kappa * initial_rho(beta, incumbent.gated_beta_max(), program.row_norms(), sigma));
     let mut run = Run {

@@ -52,24 +52,25 @@ pub(crate) fn sample_weights(
         let row: Vec<f64> = (0..y.cols()).map(|c| y[(a, c)]).collect();
         task.class_of(&row).unwrap_or_default()
     };
-    let factors = match classes {
-        ClassWeights::Named(named) => {
-            let mut factors = vec![1.0; task.classes().len()];
-            for (class, weight) in named {
-                let at = task.classes().iter().position(|known| known == class).ok_or_else(|| {
-                    ModelError::UnknownClass { class: class.clone(), known: task.classes().to_vec() }
-                })?;
-                factors[at] = *weight;
+    let factors =
+        match classes {
+            ClassWeights::Named(named) => {
+                let mut factors = vec![1.0; task.classes().len()];
+                for (class, weight) in named {
+                    let at = task.classes().iter().position(|known| known == class).ok_or_else(|| {
+                        ModelError::UnknownClass { class: class.clone(), known: task.classes().to_vec() }
+                    })?;
+                    factors[at] = *weight;
+                }
+                factors
             }
-            factors
-        }
-        _ => {
-            let mut totals = vec![0.0; task.classes().len()];
-            weights.iter().enumerate().for_each(|(a, weight)| totals[class_of(a)] += weight);
-            let share = totals.iter().sum::<f64>() / totals.len() as f64;
-            totals.into_iter().map(|total| share / total).collect()
-        }
-    };
+            _ => {
+                let mut totals = vec![0.0; task.classes().len()];
+                weights.iter().enumerate().for_each(|(a, weight)| totals[class_of(a)] += weight);
+                let share = totals.iter().sum::<f64>() / totals.len() as f64;
+                totals.into_iter().map(|total| share / total).collect()
+            }
+        };
     weights.iter_mut().enumerate().for_each(|(a, weight)| *weight *= factors[class_of(a)]);
     Ok(Some(weights))
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use cvx_admm::{Iteration, Precision, Scores, Solution};
+use cvx_model::Loss;
 use serde::Serialize;
 
 /// One run.
@@ -15,6 +16,8 @@ pub struct Report {
     threads: usize,
     seed: u64,
     task: &'static str,
+    loss: &'static str,
+    huber_delta: Option<f64>,
     certify: &'static str,
     n_samples: usize,
     n_features: usize,
@@ -126,6 +129,11 @@ impl Report {
             threads: summary.threads,
             seed,
             task: solution.model.task.name(),
+            loss: solution.model.claim.loss.name(),
+            huber_delta: match solution.model.claim.loss {
+                Loss::Huber { delta } => Some(delta),
+                _ => None,
+            },
             certify: solution.model.claim.certify.name(),
             n_samples: summary.shape.n_samples,
             n_features: summary.shape.n_features,

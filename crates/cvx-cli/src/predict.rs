@@ -6,7 +6,7 @@ use crate::table::percent;
 use crate::{Exit, source};
 use anyhow::{Context, Result};
 use cvx_admm::Model;
-use cvx_model::{accuracy, squared_loss};
+use cvx_model::accuracy;
 use std::io::Write;
 
 /// Predicts, prints or writes CSV, and scores where there are labels.
@@ -54,7 +54,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
         }
     };
     if let Some(y) = y.filter(|_| !args.quiet) {
-        let loss = squared_loss(&prediction, &y);
+        let loss = model.claim.loss.total(&prediction, &y);
         match accuracy(&model.task, &prediction, &y) {
             Some(accuracy) => {
                 note(format_args!("{} samples: accuracy {}, loss {loss:.6}", y.rows(), percent(accuracy)))

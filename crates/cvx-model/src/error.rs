@@ -86,7 +86,9 @@ pub enum ModelError {
         row: usize,
     },
     /// Something that speaks of classes, where numbers are learnt.
-    #[error("{what} needs classes, but the task is a regression: choose another, or train with --task binary or multiclass")]
+    #[error(
+        "{what} needs classes, but the task is a regression: choose another, or train with --task binary or multiclass"
+    )]
     NeedsClasses {
         /// The loss or the weights.
         what: String,

@@ -157,7 +157,11 @@ fn logistic_prox(z: f64, tau: f64) -> f64 {
     for _ in 0..NEWTON_STEPS {
         let share = sigmoid(-m);
         let excess = m - z - tau * share;
-        if excess > 0.0 { high = m } else { low = m }
+        if excess > 0.0 {
+            high = m
+        } else {
+            low = m
+        }
         let newton = m - excess / (1.0 + tau * share * (1.0 - share));
         let next = if (low..=high).contains(&newton) { newton } else { 0.5 * (low + high) };
         if (next - m).abs() <= 2.0 * f64::EPSILON * m.abs().max(f64::MIN_POSITIVE) {

@@ -12,6 +12,9 @@ const MULTIPLE_TOLERANCE: f64 = 1e-12;
 /// Doublings after which a multiple is large enough: some losses have their minimum at infinity.
 const DOUBLINGS: usize = 60;
 
+/// kappa of a Huber loss that is nowhere square to speak of.
+const LEAST_KAPPA: f64 = 1e-6;
+
 /// A loss and a positive weight per sample, the same for all targets.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WeightedLoss {
@@ -75,10 +78,14 @@ impl WeightedLoss {
         Err(ModelError::OutOfRange { name: "the loss", value: zero, range })
     }
 
-    /// kappa, the weight of F u = q: the curvature of the loss at the mean weight.
-    pub fn curvature(&self) -> f64 {
-        let mean = |weights: &Vec<f64>| weights.iter().sum::<f64>() / weights.len().max(1) as f64;
-        self.loss.curvature() * self.weights.as_ref().map_or(1.0, mean)
+    /// kappa, the weight of F u = q in ADMM: the curvature of the loss at the mean weight, as seen over the spread of y.
+    pub fn kappa(&self, y: &HostMatrix) -> f64 {
+        let curvature = match self.loss {
+            // Most residuals may lie on the straight part, whose curvature seen from afar is delta over the distance.
+            Loss::Huber { delta } => (delta / spread(y).max(delta)).max(LEAST_KAPPA),
+            loss => loss.curvature(),
+        };
+        curvature * self.weights.as_deref().map_or(1.0, mean)
     }
 
     /// sum_a omega_a l(q_a; y_a).
@@ -171,6 +178,19 @@ impl WeightedLoss {
         let t = concave_maximum(slope, f64::INFINITY);
         (t, self.sum(f, y, t))
     }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+/// Mean distance of y from the mean of its column.
+fn spread(y: &HostMatrix) -> f64 {
+    let distance = |c: usize| {
+        let centre = mean(y.col(c));
+        y.col(c).iter().map(|y| (y - centre).abs()).sum::<f64>()
+    };
+    (0..y.cols()).map(distance).sum::<f64>() / y.values().len().max(1) as f64
 }
 
 /// t xi'y - t^2 ||xi||^2 / 2 at its best t in [0, `limit`]: the squared loss, in closed form.

@@ -104,9 +104,8 @@ impl Conic<'_> {
                 Loss::Logistic => {
                     // exp(-l) + exp(-y q - l) <= 1.
                     let (l, one, two) = (variable(omega, 0.0), variable(0.0, 0.0), variable(0.0, 0.0));
-                    let below = |first: Terms, bound: usize| {
-                        vec![(first, 0.0), (vec![], 1.0), (vec![(bound, 1.0)], 0.0)]
-                    };
+                    let below =
+                        |first: Terms, bound: usize| vec![(first, 0.0), (vec![], 1.0), (vec![(bound, 1.0)], 0.0)];
                     rows.add(SupportedConeT::ExponentialConeT(), below(vec![(l, -1.0)], one));
                     rows.add(SupportedConeT::ExponentialConeT(), below(with(-y, vec![(l, -1.0)]), two));
                     rows.at_least_zero(vec![(one, -1.0), (two, -1.0)], 1.0);

@@ -4,6 +4,7 @@ mod bad_input;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod lab;
+mod losses;
 mod report;
 mod signals;
 mod usage;
