@@ -123,7 +123,9 @@ fn solve(variables: usize, quadratic: &[(usize, f64)], linear: &[f64], rows: &Ro
     let (mut i, mut j, mut values) = (Vec::new(), Vec::new(), Vec::new());
     for (row, terms) in rows.terms.iter().enumerate() {
         for &(variable, value) in terms {
-            (i.push(row), j.push(variable), values.push(-value));
+            i.push(row);
+            j.push(variable);
+            values.push(-value);
         }
     }
     let a = CscMatrix::new_from_triplets(rows.terms.len(), variables, i, j, values);

@@ -122,7 +122,7 @@ fn whole_weights_are_repeated_samples() {
 /// Balanced weights are the mean over the share of the class, whether a sample comes twice or counts twice.
 #[test]
 fn class_weights_are_sample_weights() {
-    let label = |a: usize| if a % 4 == 0 { "rare" } else { "usual" };
+    let label = |a: usize| if a.is_multiple_of(4) { "rare" } else { "usual" };
     let names = Labels::Names {
         index: (0..40).map(|a| u32::from(label(a) == "usual")).collect(),
         names: ["rare", "usual"].map(String::from).into(),
