@@ -122,9 +122,11 @@ impl<B: Backend> ConvexProgram<B> {
     /// Sets what predictions cost.
     ///
     /// # Errors
-    /// [`ModelError`] where loss and weights do not fit the targets.
-    pub fn set_loss(&mut self, loss: WeightedLoss) -> Result<(), ModelError> {
+    /// [`ProgramError::Model`] where loss and weights do not fit the targets or overflow the storage precision.
+    pub fn set_loss(&mut self, loss: WeightedLoss) -> Result<(), ProgramError> {
         loss.check(&self.y_host)?;
+        let name = |error| name_non_finite(error, "the weighted pull of y (in the chosen precision)", false);
+        self.backend.upload(&loss.xi_at_zero(&self.y_host)).map_err(name)?;
         self.loss = loss;
         Ok(())
     }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Random, case, dot};
 use cvx_linalg::{Backend, Cpu, HostMatrix};
-use cvx_model::{Certificate, Loss, ModelError, WeightedLoss, beta_max};
+use cvx_model::{Certificate, Loss, ModelError, ProgramError, WeightedLoss, beta_max};
 use proptest::prelude::*;
 
 fn losses() -> impl Strategy<Value = Loss> {
@@ -139,11 +139,14 @@ fn what_does_not_fit_the_targets_is_refused() {
     let mut random = Random(1);
     let mut program = case(Cpu::<f64>::new(), [6, 2, 3, 1], [1.0, 100.0], 1.0, &mut random).program;
     let classes = program.set_loss(WeightedLoss::new(Loss::Logistic, None).unwrap());
-    assert!(matches!(classes, Err(ModelError::NeedsClasses { .. })), "y is no sign");
+    assert!(matches!(classes, Err(ProgramError::Model(ModelError::NeedsClasses { .. }))), "y is no sign");
     let short = program.set_loss(WeightedLoss::new(Loss::Squared, Some(vec![1.0; 5])).unwrap());
-    assert!(matches!(short, Err(ModelError::Shape { .. })));
+    assert!(matches!(short, Err(ProgramError::Model(ModelError::Shape { .. }))));
     let heavy = program.set_loss(WeightedLoss::new(Loss::Squared, Some(vec![1e308; 6])).unwrap());
-    assert!(matches!(heavy, Err(ModelError::OutOfRange { .. })));
+    assert!(matches!(heavy, Err(ProgramError::Model(ModelError::OutOfRange { .. }))));
+    let mut narrow = case(Cpu::<f32>::new(), [6, 2, 3, 1], [1.0, 100.0], 1.0, &mut random).program;
+    let heavy = narrow.set_loss(WeightedLoss::new(Loss::Squared, Some(vec![1e38; 6])).unwrap());
+    assert!(matches!(heavy, Err(ProgramError::Model(ModelError::NonFinite { .. }))), "more than f32 holds");
     assert!(matches!(WeightedLoss::new(Loss::Squared, Some(vec![1.0, 0.0])), Err(ModelError::Weight { row: 1, .. })));
     let delta = WeightedLoss::new(Loss::Huber { delta: f64::NAN }, None);
     assert!(matches!(delta, Err(ModelError::OutOfRange { .. })));

@@ -222,6 +222,19 @@ fn without_a_penalty_every_loss_runs() {
         let solution = train(&planted(40, 4, 3), None, &settings).unwrap();
         common::assert_sane(&solution, loss.name());
         assert!(solution.train.accuracy.unwrap() > 0.7, "{loss:?}");
+        assert!(verify(&solution.model, &planted(40, 4, 3)).unwrap().holds(), "{loss:?}");
+    }
+}
+
+#[test]
+fn a_warm_start_at_the_optimum_takes_one_iteration() {
+    let data = planted(40, 4, 6);
+    for loss in LOSSES {
+        let first = train(&data, None, &sharp(loss, 1e-6)).unwrap();
+        assert!(first.status == Status::Optimal && first.info.history.len() > 10, "{loss:?}");
+        let again = train_with(&data, None, &sharp(loss, 1e-5), Some(&first.warm_start), &StopToken::new(), &mut ());
+        let again = again.unwrap();
+        assert_eq!((again.status, again.info.history.len()), (Status::Optimal, 1), "{loss:?}: {:?}", again.objective);
     }
 }
 
