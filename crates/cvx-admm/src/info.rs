@@ -63,7 +63,7 @@ pub struct PhaseSeconds {
     pub v: f64,
     /// The fused slack step and its dual (4b, 4c).
     pub s: f64,
-    /// The dual of u = v (4c) and the acceleration.
+    /// The dual of u = v (4c), the split prediction (6.3) and the acceleration.
     pub dual: f64,
     /// Network objective and dual bound.
     pub certificate: f64,

@@ -120,9 +120,10 @@ fn forward(model: &Model, xt: &HostMatrix) -> HostMatrix {
     HostMatrix::from_fn(xt.cols(), w2.cols(), |a, c| rows[a][c])
 }
 
-/// omega_a of the claim.
+/// omega_a of the claim; no number where that is no weight, and then nothing holds.
 fn weight(model: &Model, a: usize) -> f64 {
-    model.claim.weights.as_ref().map_or(1.0, |weights| weights[a])
+    let positive = |weights: &Vec<f64>| weights.get(a).copied().filter(|weight| *weight > 0.0).unwrap_or(f64::NAN);
+    model.claim.weights.as_ref().map_or(1.0, positive)
 }
 
 /// sum omega_a l(f_a; y_a), by the definition of each loss.

@@ -11,7 +11,7 @@ pub enum ClassWeights {
     /// Every class counts as much as its samples do.
     #[default]
     None,
-    /// Every class counts the same: the weights of a class are divided by its share of the samples, and are 1 on the mean.
+    /// Every class counts the same: the mean total weight of a class over that of this one.
     Balanced,
     /// These classes have these weights, the others 1.
     Named(Vec<(String, f64)>),
@@ -40,37 +40,28 @@ pub(crate) fn sample_weights(
     y: &HostMatrix,
     classes: &ClassWeights,
 ) -> Result<Option<Vec<f64>>, TrainError> {
-    let own = data.weights();
-    if *classes == ClassWeights::None {
-        return Ok(own.map(<[f64]>::to_vec));
-    }
-    if task.classes().is_empty() {
-        return Err(ModelError::NeedsClasses { what: "class-weight".to_string() }.into());
-    }
-    let mut weights = own.map_or_else(|| vec![1.0; y.rows()], <[f64]>::to_vec);
+    let own = || data.weights().map_or_else(|| vec![1.0; y.rows()], <[f64]>::to_vec);
     let class_of = |a: usize| {
         let row: Vec<f64> = (0..y.cols()).map(|c| y[(a, c)]).collect();
         task.class_of(&row).unwrap_or_default()
     };
-    let factors =
-        match classes {
-            ClassWeights::Named(named) => {
-                let mut factors = vec![1.0; task.classes().len()];
-                for (class, weight) in named {
-                    let at = task.classes().iter().position(|known| known == class).ok_or_else(|| {
-                        ModelError::UnknownClass { class: class.clone(), known: task.classes().to_vec() }
-                    })?;
-                    factors[at] = *weight;
-                }
-                factors
+    let mut factors = vec![1.0; task.classes().len()];
+    match classes {
+        ClassWeights::None => return Ok(data.weights().map(<[f64]>::to_vec)),
+        _ if factors.is_empty() => return Err(ModelError::NeedsClasses { what: "class-weight".to_string() }.into()),
+        ClassWeights::Named(named) => {
+            for (class, weight) in named {
+                let at = task.classes().iter().position(|known| known == class);
+                let known = || task.classes().to_vec();
+                factors[at.ok_or_else(|| ModelError::UnknownClass { class: class.clone(), known: known() })?] = *weight;
             }
-            _ => {
-                let mut totals = vec![0.0; task.classes().len()];
-                weights.iter().enumerate().for_each(|(a, weight)| totals[class_of(a)] += weight);
-                let share = totals.iter().sum::<f64>() / totals.len() as f64;
-                totals.into_iter().map(|total| share / total).collect()
-            }
-        };
-    weights.iter_mut().enumerate().for_each(|(a, weight)| *weight *= factors[class_of(a)]);
-    Ok(Some(weights))
+        }
+        ClassWeights::Balanced => {
+            let mut totals = vec![0.0; factors.len()];
+            own().iter().enumerate().for_each(|(a, weight)| totals[class_of(a)] += weight);
+            let mean = totals.iter().sum::<f64>() / totals.len() as f64;
+            factors = totals.into_iter().map(|total| mean / total).collect();
+        }
+    }
+    Ok(Some(own().into_iter().enumerate().map(|(a, weight)| weight * factors[class_of(a)]).collect()))
 }

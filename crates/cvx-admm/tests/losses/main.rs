@@ -308,6 +308,9 @@ fn verify_refuses_a_loss_or_weights_that_were_tampered_with() {
             let mut heavier = own.clone().unwrap();
             heavier[pulling] *= 1.01;
             assert!(!verify(&change(&model, loss, Some(heavier)), &data).unwrap().holds(), "{loss:?}, a weight");
+            for wrong in [vec![1.0; 59], vec![-1.0; 60], vec![0.0; 60]] {
+                assert!(!verify(&change(&model, loss, Some(wrong)), &data).unwrap().holds(), "{loss:?}: no weights");
+            }
             let mut wilder = model.clone();
             wilder.witness.as_mut().unwrap().xi.values_mut().iter_mut().for_each(|xi| *xi *= 1.5);
             let bound = verify(&wilder, &data).unwrap().dual_bound.unwrap();
