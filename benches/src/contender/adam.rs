@@ -200,7 +200,7 @@ impl<B: Backend> Run<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cvx_admm::{Beta, Precision, Settings};
+    use cvx_admm::{Beta, Gates, Precision, Settings};
     use cvx_data::{Request, open};
 
     const DATA: &str = "planted:400x10";

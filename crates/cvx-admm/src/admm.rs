@@ -11,7 +11,7 @@ use crate::settings::ValidSettings;
 use crate::state::State;
 use crate::status::Status;
 use cvx_linalg::{Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, StopReason};
-use cvx_model::{ConvexProgram, HeldOut, SystemOperator, Task, accuracy, squared_loss};
+use cvx_model::{ConvexProgram, HeldOut, SystemOperator, Task, accuracy};
 
 /// Accuracy whose time is recorded: the original's yardstick.
 const TARGET_ACCURACY: f64 = 0.97;
@@ -72,7 +72,8 @@ impl<B: Backend> Run<'_, B> {
         })?;
         // Extrapolation needs v, s to be functions of v + lambda, s + nu, which a dual step of 1 alone gives.
         let memory = if gamma == 1.0 { settings.anderson_memory } else { 0 };
-        let mut anderson = Anderson::new(backend, memory, &self.state.v, &self.state.s)?;
+        let mut anderson =
+            Anderson::new(backend, memory, &self.state.v, &self.state.s, &self.state.prediction.zeros())?;
         let mut accuracy = FIRST_ACCURACY;
         let mut stall = Stall::new();
 
@@ -80,7 +81,7 @@ impl<B: Backend> Run<'_, B> {
             backend.stop().check()?;
             let Run { state, linear, system, penalty, .. } = self;
             let (seconds, rho) = (&mut self.info.seconds, penalty.rho());
-            state.mark()?;
+            state.mark(rho)?;
             let inner = timed(backend, &mut seconds.u, || state.u_update(&mut **linear, system, accuracy))?; // (4a)
             match inner.status {
                 LinearStatus::Converged => {}
@@ -99,6 +100,7 @@ impl<B: Backend> Run<'_, B> {
                 state.slack_update(program, system.row_scale(), alpha, gamma) // (4b), (4c)
             })?;
             timed(backend, &mut seconds.dual, || state.dual_update(gamma))?; // (4c)
+            timed(backend, &mut seconds.dual, || state.prediction_update(alpha, gamma))?; // (6.3)
 
             let residuals = state.residuals(&slack)?;
             if !residuals.finite() {
@@ -124,7 +126,7 @@ impl<B: Backend> Run<'_, B> {
                     anderson.restart();
                     penalty.change(factor, &mut **linear, system, [&mut state.lambda, &mut state.nu])
                 })?,
-                None => timed(backend, &mut seconds.dual, || state.accelerate(&mut anderson, beta / rho))?,
+                None => timed(backend, &mut seconds.dual, || state.accelerate(&mut anderson, beta, rho))?,
             }
         }
         Ok(Status::IterationLimit)
@@ -150,7 +152,9 @@ impl<B: Backend> Run<'_, B> {
         if self.schedule.is_due(iteration, residuals) || iteration == settings.max_iterations {
             let Run { incumbent, state, system, .. } = self;
             let value = timed(backend, &mut self.info.seconds.certificate, || {
-                incumbent.judge(&state.v, &state.solution.residual, &state.nu, rho, system.row_scale())
+                let scaled = state.scaled_residual()?;
+                let residual = scaled.as_ref().unwrap_or(&state.solution.residual);
+                incumbent.judge(&state.v, residual, &state.nu, rho, system.row_scale())
             })?;
             let objective = incumbent.objective();
             self.schedule.learn(objective.relative_gap, residuals);
@@ -169,8 +173,8 @@ impl<B: Backend> Run<'_, B> {
             && let Some((held_out, y)) = &mut self.held_out
         {
             let prediction = self.clock.excluding(|| held_out.predict(backend, &self.state.v))?;
-            record.test =
-                Some(Scores { loss: squared_loss(&prediction, y), accuracy: accuracy(self.task, &prediction, y) });
+            let loss = program.loss().loss().total(&prediction, y);
+            record.test = Some(Scores { loss, accuracy: accuracy(self.task, &prediction, y) });
         }
         self.info.history.push(record);
         Ok(record)

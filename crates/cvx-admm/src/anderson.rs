@@ -1,7 +1,7 @@
-//! Anderson acceleration of the fixed-point variable z = (v + lambda, s + nu), of which v, lambda, s and nu are
-//! functions (type II, safeguarded; Walker & Ni 2011).
+//! Anderson acceleration of the fixed-point variable z = (v + lambda, s + nu), and q + mu where the loss is split off, of
+//! which v, lambda, s, nu, q and mu are functions (type II, safeguarded; Walker & Ni 2011).
 
-use cvx_linalg::{Backend, LinalgError, Shape};
+use cvx_linalg::{Backend, HostMatrix, LinalgError, Shape};
 use std::collections::VecDeque;
 
 /// Share of the trace that regularises the normal equations of the mixing weights.
@@ -16,32 +16,46 @@ const LARGEST_GROWTH: f64 = 2.0;
 /// Bytes that the remembered differences may take together.
 pub(crate) const MEMORY_BYTES: usize = 512 << 20;
 
-/// The two parts of the fixed-point variable: d x 2PC and n x 2PC.
+/// The parts of the fixed-point variable: d x 2PC, n x 2PC, and on the host n x C or nothing.
 pub(crate) struct Point<B: Backend> {
     pub blocks: B::Matrix,
     pub rows: B::Matrix,
+    pub prediction: HostMatrix,
 }
 
 impl<B: Backend> Point<B> {
-    pub fn zeros_like(backend: &B, blocks: &B::Matrix, rows: &B::Matrix) -> Result<Self, LinalgError> {
+    /// Zeros of these shapes.
+    pub fn zeros_like(
+        backend: &B,
+        blocks: &B::Matrix,
+        rows: &B::Matrix,
+        prediction: &HostMatrix,
+    ) -> Result<Self, LinalgError> {
         Ok(Point {
             blocks: backend.zeros(blocks.rows(), blocks.cols())?,
             rows: backend.zeros(rows.rows(), rows.cols())?,
+            prediction: HostMatrix::zeros(prediction.rows(), prediction.cols()),
         })
     }
 
     fn copy_from(&mut self, backend: &B, other: &Self) -> Result<(), LinalgError> {
         backend.copy(&other.blocks, &mut self.blocks)?;
+        self.prediction.values_mut().copy_from_slice(other.prediction.values());
         backend.copy(&other.rows, &mut self.rows)
     }
 
-    fn add(&mut self, backend: &B, alpha: f64, other: &Self, beta: f64) -> Result<(), LinalgError> {
+    /// self = alpha other + beta self.
+    pub fn add(&mut self, backend: &B, alpha: f64, other: &Self, beta: f64) -> Result<(), LinalgError> {
+        let entries = self.prediction.values_mut().iter_mut().zip(other.prediction.values());
+        entries.for_each(|(own, other)| *own = alpha * other + beta * *own);
         backend.axpby(alpha, &other.blocks, beta, &mut self.blocks)?;
         backend.axpby(alpha, &other.rows, beta, &mut self.rows)
     }
 
     fn dot(&self, backend: &B, other: &Self) -> Result<f64, LinalgError> {
-        Ok(backend.dot(&self.blocks, &other.blocks)? + backend.dot(&self.rows, &other.rows)?)
+        let entries = self.prediction.values().iter().zip(other.prediction.values());
+        let prediction = entries.map(|(own, other)| own * other).sum::<f64>();
+        Ok(backend.dot(&self.blocks, &other.blocks)? + backend.dot(&self.rows, &other.rows)? + prediction)
     }
 }
 
@@ -65,7 +79,13 @@ pub(crate) struct Anderson<B: Backend> {
 
 impl<B: Backend> Anderson<B> {
     /// Acceleration over `memory` differences, fewer where they would take more than half a gigabyte.
-    pub fn new(backend: &B, memory: usize, blocks: &B::Matrix, rows: &B::Matrix) -> Result<Self, LinalgError> {
+    pub fn new(
+        backend: &B,
+        memory: usize,
+        blocks: &B::Matrix,
+        rows: &B::Matrix,
+        prediction: &HostMatrix,
+    ) -> Result<Self, LinalgError> {
         let point = (blocks.rows() * blocks.cols() + rows.rows() * rows.cols()) * backend.scalar_bytes();
         Ok(Anderson {
             backend: backend.clone(),
@@ -73,7 +93,7 @@ impl<B: Backend> Anderson<B> {
             differences: VecDeque::new(),
             gram: VecDeque::new(),
             last: None,
-            residual: Point::zeros_like(backend, blocks, rows)?,
+            residual: Point::zeros_like(backend, blocks, rows, prediction)?,
         })
     }
 
@@ -94,10 +114,9 @@ impl<B: Backend> Anderson<B> {
         self.residual.copy_from(&backend, g)?;
         self.residual.add(&backend, -1.0, z, 1.0)?;
         let norm = self.residual.dot(&backend, &self.residual)?.sqrt();
+        let zeros = |like: &Point<B>| Point::zeros_like(&backend, &like.blocks, &like.rows, &like.prediction);
         let (mut spare_residual, mut spare_image) = match self.last.take() {
-            None => {
-                (Point::zeros_like(&backend, &g.blocks, &g.rows)?, Point::zeros_like(&backend, &g.blocks, &g.rows)?)
-            }
+            None => (zeros(g)?, zeros(g)?),
             Some((_, last_image, last_norm)) if norm > LARGEST_GROWTH * last_norm => {
                 // The last extrapolation went astray: back to the plain image before it, with nothing remembered.
                 g.copy_from(&backend, &last_image)?;
@@ -147,7 +166,8 @@ impl<B: Backend> Anderson<B> {
         match spare {
             Some(spare) => Ok((spare.residual, spare.image)),
             None => {
-                Ok((Point::zeros_like(backend, &g.blocks, &g.rows)?, Point::zeros_like(backend, &g.blocks, &g.rows)?))
+                let zeros = || Point::zeros_like(backend, &g.blocks, &g.rows, &g.prediction);
+                Ok((zeros()?, zeros()?))
             }
         }
     }
@@ -205,13 +225,15 @@ mod tests {
         let (rates, shift) = ([0.99, 0.9, 0.5, -0.7], [1.0, 2.0, 3.0, 4.0]);
         let point = |values: &[f64]| Point::<Cpu<f64>> {
             blocks: cpu.upload(&HostMatrix::from_vec(1, 2, values[..2].to_vec())).unwrap(),
-            rows: cpu.upload(&HostMatrix::from_vec(2, 1, values[2..].to_vec())).unwrap(),
+            rows: cpu.upload(&HostMatrix::from_vec(1, 1, values[2..3].to_vec())).unwrap(),
+            prediction: HostMatrix::from_vec(1, 1, values[3..].to_vec()),
         };
         let values = |p: &Point<Cpu<f64>>| {
-            [cpu.download(&p.blocks).unwrap().values(), cpu.download(&p.rows).unwrap().values()].concat()
+            let (blocks, rows) = (cpu.download(&p.blocks).unwrap(), cpu.download(&p.rows).unwrap());
+            [blocks.values(), rows.values(), p.prediction.values()].concat()
         };
         let mut z = point(&[0.0; 4]);
-        let mut anderson = Anderson::new(&cpu, 10, &z.blocks, &z.rows).unwrap();
+        let mut anderson = Anderson::new(&cpu, 10, &z.blocks, &z.rows, &z.prediction).unwrap();
         for _ in 0..8 {
             let image: Vec<f64> = values(&z).iter().zip(rates).zip(shift).map(|((z, a), b)| a * z + b).collect();
             let mut g = point(&image);

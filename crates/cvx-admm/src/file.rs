@@ -15,14 +15,14 @@
 use crate::model::{Claim, Model, Provenance, Witness};
 use crate::whole_file::write_whole;
 use cvx_linalg::{BitMask, HostMatrix};
-use cvx_model::{Activation, FeatureKind, Network, Normalisation, Task, Transform};
+use cvx_model::{Activation, FeatureKind, Network, Normalisation, Task, Transform, WeightedLoss};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 const MAGIC: [u8; 8] = *b"\x89CVX\r\n\x1a\n";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Largest header that is read, and the limit inside bincode.
 const LARGEST_HEADER: usize = 64 << 20;
@@ -46,8 +46,9 @@ pub enum FileError {
         /// The file.
         path: PathBuf,
     },
-    /// A newer format.
-    #[error("{}: a model of format {found}, but this program reads up to {VERSION}: use a newer program", path.display())]
+    /// A newer or an older format.
+    #[error("{}: a model of format {found}, but this program reads format {VERSION}: {}", path.display(),
+        if *found > VERSION { "use a newer program" } else { "train it again, or use an older program" })]
     Version {
         /// The file.
         path: PathBuf,
@@ -251,6 +252,11 @@ impl Model {
         }
         if network.gates.as_ref().is_some_and(|gates| (gates.rows(), gates.cols()) != (d, m)) {
             return Err("the gates do not fit the neurons");
+        }
+        let (loss, weights) = (self.claim.loss, self.claim.weights.clone());
+        let counted = weights.as_ref().is_none_or(|weights| weights.len() == self.claim.n_samples);
+        if WeightedLoss::new(loss, weights).is_err() || !counted || loss.needs_classes() && task.classes().is_empty() {
+            return Err("the loss or its weights do not fit the model");
         }
         match task {
             Task::Binary { majority, .. } | Task::Multiclass { majority, .. } if *majority >= task.classes().len() => {

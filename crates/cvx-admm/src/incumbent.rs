@@ -24,13 +24,13 @@ pub(crate) struct Incumbent<'a, B: Backend> {
 }
 
 impl<'a, B: Backend> Incumbent<'a, B> {
-    /// Begins with the zero network and the bound at xi = y, eta = 0, which `gated_maxima` prove.
+    /// Begins with the zero network and the bound at its xi (y for the squared loss) and eta = 0, which `gated_maxima` prove.
     pub fn new(program: &'a ConvexProgram<B>, certify: Certify, gated_maxima: &[f64]) -> Result<Self, LinalgError> {
         let backend = program.backend();
         let (n, blocks, targets) = (program.n_samples(), program.n_blocks(), program.n_targets());
         let cones = program.n_cones();
-        let mut residual = backend.zeros(n, targets)?;
-        backend.axpby(-1.0, program.y(), 0.0, &mut residual)?;
+        let mut residual = backend.upload(&program.xi_at_zero())?;
+        backend.scale(-1.0, &mut residual)?;
         Ok(Incumbent {
             program,
             certificate: Certificate::new(program)?,
@@ -127,7 +127,7 @@ impl<'a, B: Backend> Incumbent<'a, B> {
     /// The certificate as it stands.
     pub fn objective(&self) -> Objective {
         let zero = self.program.zero_objective();
-        // Zero is feasible, so 1/2 ||y||^2 bounds the sampled optimum from above where nothing better is known.
+        // Zero is feasible, so its objective bounds the sampled optimum from above where nothing better is known.
         let upper = match self.certify {
             Certify::Network => self.network.objective,
             Certify::Sampled => self.sampled_primal.unwrap_or(zero).min(zero),

@@ -16,10 +16,10 @@ pub struct Objective {
     pub relative_gap: f64,
 }
 
-/// Loss 1/2 ||f - y||^2 and accuracy on one set of samples.
+/// Loss and accuracy on one set of samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scores {
-    /// 1/2 ||f - y||^2, not divided by n.
+    /// The chosen loss, not divided by n; weighted as in training on the training samples, unweighted on others.
     pub loss: f64,
     /// Share of samples in the right class; `None` for a regression.
     pub accuracy: Option<f64>,
@@ -63,7 +63,7 @@ pub struct PhaseSeconds {
     pub v: f64,
     /// The fused slack step and its dual (4b, 4c).
     pub s: f64,
-    /// The dual of u = v (4c) and the acceleration.
+    /// The dual of u = v (4c), the split prediction (6.3) and the acceleration.
     pub dual: f64,
     /// Network objective and dual bound.
     pub certificate: f64,

@@ -5,7 +5,7 @@ use crate::info::Objective;
 use crate::settings::Certify;
 use crate::status::Status;
 use cvx_linalg::{Backend, BitMask, Cpu, HostMatrix, ThreadPool};
-use cvx_model::{Dataset, FeatureKind, Network, Normalisation, Task, Transform};
+use cvx_model::{Dataset, FeatureKind, Loss, Network, Normalisation, Task, Transform};
 use serde::{Deserialize, Serialize};
 
 /// What is claimed of a model, to be re-checked by [`verify`](crate::verify).
@@ -17,7 +17,11 @@ pub struct Claim {
     pub certify: Certify,
     /// Weight of the group norm.
     pub beta: f64,
-    /// 1/2 ||f - y||^2 on the training samples.
+    /// What was minimised over the training samples.
+    pub loss: Loss,
+    /// A weight for each training sample; `None` where all are 1.
+    pub weights: Option<Vec<f64>>,
+    /// The weighted loss on the training samples.
     pub train_loss: f64,
     /// On the training samples; `None` for a regression.
     pub train_accuracy: Option<f64>,

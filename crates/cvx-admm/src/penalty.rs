@@ -116,6 +116,8 @@ pub(crate) struct Penalty {
     rho: f64,
     /// Factor by which rho should change, of betas that have changed since it did.
     due: f64,
+    /// The weight of the prediction against u = v is kappa/rho: 1/rho for the squared loss.
+    kappa: f64,
     adapt: bool,
     next_check: usize,
     work_since_change: f64,
@@ -123,12 +125,17 @@ pub(crate) struct Penalty {
 }
 
 impl Penalty {
-    pub fn new(rho: f64, adapt: bool) -> Self {
-        Penalty { rho, due: 1.0, adapt, next_check: FIRST_CHECK, work_since_change: 0.0, changes: 0 }
+    pub fn new(rho: f64, kappa: f64, adapt: bool) -> Self {
+        Penalty { rho, due: 1.0, kappa, adapt, next_check: FIRST_CHECK, work_since_change: 0.0, changes: 0 }
     }
 
     pub fn rho(&self) -> f64 {
         self.rho
+    }
+
+    /// The penalty of the system (4a): rho over kappa.
+    pub fn system(&self) -> f64 {
+        self.rho / self.kappa
     }
 
     /// Number of changes so far.
@@ -160,11 +167,11 @@ impl Penalty {
             self.rho *= self.due;
             self.due = 1.0;
         }
-        system.set_penalty(self.rho);
+        system.set_penalty(self.rho / self.kappa);
         let mut result = match preparation {
             Preparation::Everything => linear.prepare(system),
             Preparation::Patterns => linear.update_patterns(system),
-            Preparation::Nothing if follows => linear.update_penalty(system, self.rho),
+            Preparation::Nothing if follows => linear.update_penalty(system, self.rho / self.kappa),
             Preparation::Nothing => Ok(()),
         };
         for _ in 0..RESCUES {
@@ -172,7 +179,7 @@ impl Penalty {
                 break;
             };
             self.rho *= RESCUE;
-            result = linear.update_penalty(system, self.rho);
+            result = linear.update_penalty(system, self.rho / self.kappa);
         }
         result?;
         *preparation = Preparation::Nothing;
@@ -203,11 +210,11 @@ impl Penalty {
         system: &mut dyn MaskedSystem<B>,
         duals: [&mut B::Matrix; 2],
     ) -> Result<(), LinalgError> {
-        match linear.update_penalty(system, self.rho * factor) {
+        match linear.update_penalty(system, self.rho * factor / self.kappa) {
             Err(LinalgError::NotPositiveDefinite { .. }) => {
                 // Not at this precision: stay where the factor exists, and stop asking.
                 self.adapt = false;
-                return linear.update_penalty(system, self.rho);
+                return linear.update_penalty(system, self.rho / self.kappa);
             }
             other => other?,
         }
@@ -255,7 +262,7 @@ mod tests {
 
     #[test]
     fn changes_have_to_be_earned_by_iterating() {
-        let mut penalty = Penalty::new(1.0, true);
+        let mut penalty = Penalty::new(1.0, 1.0, true);
         let residuals = Residuals { primal: 1.0, change: 1e-4, primal_scale: 1.0, dual_scale: 1.0 };
         let dear = SolverFlops { update: 30.0, solve: 1.0 };
         let proposals: Vec<usize> = (1..200).filter(|&k| penalty.proposal(k, &residuals, dear).is_some()).collect();

@@ -2,7 +2,7 @@
 
 use crate::incumbent::Incumbent;
 use cvx_linalg::{Backend, LinalgError};
-use cvx_model::{ConvexProgram, NetworkValue, Network, squared_loss};
+use cvx_model::{ConvexProgram, Network, NetworkValue};
 
 /// Most operations that pruning may take: some tenths of a second. Larger networks
 /// are left as they are.
@@ -44,7 +44,7 @@ fn pruned<B: Backend>(
         return Ok(None);
     }
     let prediction = pruned.network.predict(&wide, program.xt_wide())?;
-    let loss = squared_loss(&prediction, program.y_host());
+    let loss = program.loss().total(&prediction, program.y_host());
     let value = NetworkValue {
         objective: loss + pruned.network.weight_decay(program.beta()),
         loss,

@@ -11,16 +11,17 @@ use crate::model::{Claim, Model, Provenance, Witness};
 use crate::observer::{Observer, Summary};
 use crate::path::FoldPoint;
 use crate::penalty::{Penalty, Preparation, default_sigma, initial_rho};
+use crate::prediction;
 use crate::prune::prune;
 use crate::schedule::Schedule;
 use crate::settings::{Beta, Gates, ValidSettings};
 use crate::state::State;
 use crate::status::Status;
-use crate::train::{Host, Problem, Solution, WarmStart};
+use crate::train::{Host, PredictionStart, Problem, Solution, WarmStart};
 use cvx_linalg::{Backend, HostMatrix, LinearSolver, SystemSolution};
 use cvx_model::{
-    Activation, Certificate, Confusion, ConvexProgram, GateKind, HeldOut, Network, NetworkValue, ProgramError, RowScale,
-    SystemOperator, accuracy, sample_errors, squared_loss,
+    Activation, Certificate, Confusion, ConvexProgram, GateKind, HeldOut, Network, NetworkValue, ProgramError,
+    RowScale, SystemOperator, accuracy, sample_errors,
 };
 use cvx_solvers::{ProblemShape, SolverKind};
 
@@ -74,6 +75,12 @@ impl<'p, B: Backend> Session<'p, B> {
             scalar_bytes: backend.scalar_bytes(),
         };
         let base = base_bytes(&shape, problem.test.as_ref().map_or(0, |(xt, _)| xt.cols()), settings.anderson_memory);
+        let base = base.saturating_add(prediction::bytes(
+            &problem.loss,
+            shape.n_samples,
+            shape.n_targets,
+            settings.anderson_memory,
+        ));
         let budget = settings.memory_budget.unwrap_or_else(|| backend.memory_info().free / 10 * 9);
         let (solver, memory_bytes) = choose_solver(settings.solver, &settings.solver_settings(), &shape, base, budget)?;
         let (device, device_name) = (backend.device(), backend.describe());
@@ -84,6 +91,7 @@ impl<'p, B: Backend> Session<'p, B> {
         };
         let program = ConvexProgram::new(backend, xt, targets.y.clone(), gates, 0.0)?;
         let mut program = program.with_activation(settings.activation);
+        program.set_loss(problem.loss.clone())?;
         let gated_maxima = Certificate::new(&program)?.gated_maxima()?;
         let beta = match settings.beta {
             Beta::Value(beta) => beta,
@@ -125,6 +133,11 @@ impl<'p, B: Backend> Session<'p, B> {
         largest(&self.gated_maxima)
     }
 
+    /// The weight of F u = q: 1 for the squared loss.
+    fn kappa(&self) -> f64 {
+        self.program.loss().kappa(self.program.y_host())
+    }
+
     /// The problem and its sizes, as observers are told.
     pub fn summary(&self) -> &Summary {
         &self.summary
@@ -137,7 +150,7 @@ impl<'p, B: Backend> Session<'p, B> {
         self.row_scale = row_scale(self.settings, warm.sigma);
         self.engine = Some(Engine {
             linear: self.summary.solver.build(&self.settings.solver_settings()),
-            penalty: Penalty::new(warm.rho, self.settings.adapt_rho),
+            penalty: Penalty::new(warm.rho, self.kappa(), self.settings.adapt_rho),
             state: State::new(&self.program, Some(warm))?,
             preparation: Preparation::Everything,
             best: None,
@@ -158,13 +171,13 @@ impl<'p, B: Backend> Session<'p, B> {
         self.program.set_beta(beta)?;
         self.summary.beta = beta;
         let Some(engine) = &mut self.engine else { return Ok(()) };
-        let point = engine.state.point()?;
         let rho = engine.penalty.rho();
+        let point = engine.state.point(rho)?;
         if let Some((last, last_beta, last_rho)) = engine.last.take()
             && rho == last_rho
         {
             let step = (beta - from) / (from - last_beta);
-            engine.state.predict(&last, step, beta / rho)?;
+            engine.state.predict(&last, step, beta, rho)?;
         }
         engine.last = Some((point, from, rho));
         engine.penalty.follow(beta / from);
@@ -194,10 +207,11 @@ impl<'p, B: Backend> Session<'p, B> {
                 engine
             }
             None => {
-                let start = initial_rho(program, largest(&self.gated_maxima), self.sigma);
+                let kappa = program.loss().kappa(program.y_host());
+                let start = kappa * initial_rho(program, largest(&self.gated_maxima), self.sigma);
                 Engine {
                     linear: self.summary.solver.build(&solver_settings),
-                    penalty: Penalty::new(settings.rho.unwrap_or(start), settings.adapt_rho),
+                    penalty: Penalty::new(settings.rho.unwrap_or(start), kappa, settings.adapt_rho),
                     state: State::new(program, None)?,
                     preparation: Preparation::Everything,
                     best: None,
@@ -210,7 +224,7 @@ impl<'p, B: Backend> Session<'p, B> {
             program,
             settings,
             task: &self.problem.targets.task,
-            system: SystemOperator::new(program, self.row_scale, engine.penalty.rho())?,
+            system: SystemOperator::new(program, self.row_scale, engine.penalty.system())?,
             linear: engine.linear,
             incumbent,
             penalty: engine.penalty,
@@ -246,7 +260,10 @@ impl<'p, B: Backend> Session<'p, B> {
             let mut validation = (Scores { loss: 0.0, accuracy: None }, Vec::new());
             if let Some((held_out, y)) = &mut run.held_out {
                 let prediction = held_out.predict(run.program.backend(), run.incumbent.v())?;
-                let scores = Scores { loss: squared_loss(&prediction, y), accuracy: accuracy(task, &prediction, y) };
+                let scores = Scores {
+                    loss: run.program.loss().loss().total(&prediction, y),
+                    accuracy: accuracy(task, &prediction, y),
+                };
                 validation = (scores, sample_errors(task, &prediction, y));
             }
             let value = run.incumbent.network();
@@ -349,7 +366,8 @@ fn finish<B: Backend>(
         None => (None, None),
         Some((held_out, y)) => {
             let prediction = network.predict(program.backend(), held_out.samples())?;
-            let scores = Scores { loss: squared_loss(&prediction, y), accuracy: accuracy(task, &prediction, y) };
+            let loss = program.loss().loss().total(&prediction, y);
+            let scores = Scores { loss, accuracy: accuracy(task, &prediction, y) };
             (Some(scores), Confusion::new(task, &prediction, y))
         }
     };
@@ -363,6 +381,8 @@ fn finish<B: Backend>(
             objective,
             certify: run.settings.certify,
             beta: program.beta(),
+            loss: program.loss().loss(),
+            weights: program.loss().weights().map(<[f64]>::to_vec),
             train_loss: train.loss,
             train_accuracy: train.accuracy,
             n_samples: program.n_samples(),
@@ -406,12 +426,15 @@ fn finish<B: Backend>(
 
 fn check_warm_start<B: Backend>(warm: &WarmStart, program: &ConvexProgram<B>) -> Result<(), TrainError> {
     let (d, n, blocks, cones) = (program.n_features(), program.n_samples(), program.n_blocks(), program.n_cones());
-    let parts = [
+    let mut parts = vec![
         ("v", &warm.v, d, blocks),
         ("lambda", &warm.lambda, d, blocks),
         ("s", &warm.s, n, cones),
         ("nu", &warm.nu, n, cones),
     ];
+    if let Some(PredictionStart { q, mu }) = &warm.prediction {
+        parts.extend([("q", q, n, program.n_targets()), ("mu", mu, n, program.n_targets())]);
+    }
     for (name, matrix, rows, columns) in parts {
         if (matrix.rows(), matrix.cols()) != (rows, columns) {
             return Err(TrainError::WarmStart {

@@ -1,8 +1,9 @@
 //! Everything that can be chosen, with defaults that need no choice.
 
 use crate::error::TrainError;
+use crate::weights::ClassWeights;
 use cvx_linalg::HostMatrix;
-use cvx_model::{Activation, GateKind, ModelError, Normalisation, TaskChoice};
+use cvx_model::{Activation, GateKind, Loss, ModelError, Normalisation, TaskChoice};
 use cvx_solvers::{SolverKind, SolverSettings};
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +34,7 @@ pub enum Precision {
 pub enum Beta {
     /// beta itself.
     Value(f64),
-    /// A fraction of max ||X'D_i y||, from which on the zero network is optimal.
+    /// A fraction of max ||X'D_i y||, from which on the zero network is optimal (-l'(0) in the place of y for other losses).
     Fraction(f64),
 }
 
@@ -119,7 +120,7 @@ pub struct Settings {
     pub judge_every: usize,
     /// Whether the rows of the cone operator are scaled to one norm. Default true.
     pub scale_rows: bool,
-    /// Whether neurons that the returned network can do without are taken out (docs/math.md, section 6). Default true.
+    /// Whether neurons that the returned network can do without are taken out (docs/math.md, section 7). Default true.
     pub prune: bool,
     /// Whether a bias column is added. Default true.
     pub bias: bool,
@@ -127,6 +128,10 @@ pub struct Settings {
     pub normalisation: Option<Normalisation>,
     /// Classes or numbers. Default: by the labels.
     pub task: TaskChoice,
+    /// What a prediction costs. Default: the squared loss.
+    pub loss: Loss,
+    /// How much each class counts, beside the weights that the data may have.
+    pub class_weights: ClassWeights,
     /// Bytes that the run may use; by default nine tenths of what is free.
     pub memory_budget: Option<u64>,
 }
@@ -161,6 +166,8 @@ impl Default for Settings {
             bias: true,
             normalisation: None,
             task: TaskChoice::Auto,
+            loss: Loss::Squared,
+            class_weights: ClassWeights::None,
             memory_budget: None,
         }
     }
@@ -233,6 +240,10 @@ impl Settings {
         if !(self.dual_step > 0.0 && self.dual_step <= 1.618) {
             return Err(out_of_range("dual-step", self.dual_step, "between 0 and 1.618"));
         }
+        if let Loss::Huber { delta } = self.loss {
+            positive("huber-delta", Some(delta))?;
+        }
+        self.class_weights.check()?;
         if let (Activation::Gated, SolverChoice::Kind(kind)) = (self.activation, self.solver)
             && kind.needs_cones()
         {
@@ -252,7 +263,7 @@ impl Settings {
     }
 }
 
-fn out_of_range(name: &'static str, value: impl ToString, range: &'static str) -> TrainError {
+pub(crate) fn out_of_range(name: &'static str, value: impl ToString, range: &'static str) -> TrainError {
     TrainError::Setting { name, value: value.to_string(), range }
 }
 

@@ -2,9 +2,10 @@
 
 use crate::anderson::{Anderson, Point};
 use crate::penalty::Residuals;
+use crate::prediction::Prediction;
 use crate::train::WarmStart;
 use cvx_linalg::{
-    Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearSolver, SlackNorms, SystemRhs, SystemSolution,
+    Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearSolver, Shape, SlackNorms, SystemRhs, SystemSolution,
 };
 use cvx_model::{Certificate, ConvexProgram, SystemOperator};
 
@@ -15,6 +16,7 @@ pub(crate) struct State<B: Backend> {
     pub lambda: B::Matrix,
     pub s: B::Matrix,
     pub nu: B::Matrix,
+    pub prediction: Prediction,
     pub solution: SystemSolution<B>,
     /// The fixed-point variable at the beginning of the iteration, and its image.
     z: Point<B>,
@@ -36,6 +38,7 @@ impl<B: Backend> State<B> {
         };
         let v = start(warm.map(|warm| &warm.v), d, columns)?;
         let s = start(warm.map(|warm| &warm.s), n, cones)?;
+        let prediction = Prediction::new(program, warm.and_then(|warm| warm.prediction.as_ref()));
         Ok(State {
             lambda: start(warm.map(|warm| &warm.lambda), d, columns)?,
             nu: start(warm.map(|warm| &warm.nu), n, cones)?,
@@ -44,8 +47,9 @@ impl<B: Backend> State<B> {
                 xu: backend.zeros(n, columns)?,
                 residual: backend.zeros(n, program.n_targets())?,
             },
-            z: Point::zeros_like(backend, &v, &s)?,
-            image: Point::zeros_like(backend, &v, &s)?,
+            z: Point::zeros_like(backend, &v, &s, &prediction.zeros())?,
+            image: Point::zeros_like(backend, &v, &s, &prediction.zeros())?,
+            prediction,
             previous: backend.zeros(d, columns)?,
             blocks: backend.zeros(d, columns)?,
             rows: backend.zeros(n, cones)?,
@@ -55,13 +59,14 @@ impl<B: Backend> State<B> {
         })
     }
 
-    /// (4a) u = argmin 1/2 ||F u - y||^2 + rho/2 ||u - v + lambda||^2 + rho/2 ||Gt u - s + nu||^2.
+    /// (4a) u = argmin 1/2 ||F u - y||^2 + rho/2 ||u - v + lambda||^2 + rho/2 ||Gt u - s + nu||^2; (6.2) for other losses.
     pub fn u_update(
         &mut self,
         linear: &mut dyn LinearSolver<B>,
         system: &mut SystemOperator<'_, B>,
         accuracy: Accuracy,
     ) -> Result<LinearInfo, LinalgError> {
+        self.prediction.aim(system)?;
         combine(&self.backend, &self.v, -1.0, &self.lambda, &mut self.blocks)?;
         combine(&self.backend, &self.s, -1.0, &self.nu, &mut self.rows)?;
         let rhs = SystemRhs { blocks: &self.blocks, rows: &self.rows };
@@ -102,6 +107,21 @@ impl<B: Backend> State<B> {
         self.backend.slack_step(program.mask(), row_scale, xu, alpha, gamma, s, nu)
     }
 
+    /// (6.3) q and mu, from the F u of the last u-update.
+    pub fn prediction_update(&mut self, alpha: f64, gamma: f64) -> Result<(), LinalgError> {
+        self.prediction.update(&self.backend, &self.solution.residual, alpha, gamma)
+    }
+
+    /// -xi of this iterate, where it is not the residual r = F u - y itself: kappa r, with which the equation of every
+    /// block of u holds. kappa mu is nearer to the domain of the conjugate, but further from dual feasible.
+    pub fn scaled_residual(&self) -> Result<Option<B::Matrix>, LinalgError> {
+        let Some(kappa) = self.prediction.kappa() else { return Ok(None) };
+        let residual = &self.solution.residual;
+        let mut scaled = self.backend.zeros(residual.rows(), residual.cols())?;
+        self.backend.axpby(kappa, residual, 0.0, &mut scaled)?;
+        Ok(Some(scaled))
+    }
+
     /// (4c) lambda += gamma (uh - v).
     pub fn dual_update(&mut self, gamma: f64) -> Result<(), LinalgError> {
         self.backend.axpby(gamma, &self.blocks, 1.0, &mut self.lambda)?;
@@ -122,23 +142,26 @@ impl<B: Backend> State<B> {
         })
     }
 
-    /// z = (v + lambda, s + nu), of which the next iteration is a function.
-    pub fn mark(&mut self) -> Result<(), LinalgError> {
+    /// z = (v + lambda, s + nu), and q + mu where there are such, of which the next iteration is a function.
+    pub fn mark(&mut self, rho: f64) -> Result<(), LinalgError> {
+        self.prediction.mark(rho, &mut self.z.prediction);
         combine(&self.backend, &self.v, 1.0, &self.lambda, &mut self.z.blocks)?;
         combine(&self.backend, &self.s, 1.0, &self.nu, &mut self.z.rows)
     }
 
     /// Moves on to the extrapolated point.
-    pub fn accelerate(&mut self, anderson: &mut Anderson<B>, threshold: f64) -> Result<(), LinalgError> {
+    pub fn accelerate(&mut self, anderson: &mut Anderson<B>, beta: f64, rho: f64) -> Result<(), LinalgError> {
         let (backend, image) = (&self.backend, &mut self.image);
+        self.prediction.mark(rho, &mut image.prediction);
         combine(backend, &self.v, 1.0, &self.lambda, &mut image.blocks)?;
         combine(backend, &self.s, 1.0, &self.nu, &mut image.rows)?;
-        if anderson.extrapolate(&self.z, image)? { self.split(threshold) } else { Ok(()) }
+        if anderson.extrapolate(&self.z, image)? { self.split(beta, rho) } else { Ok(()) }
     }
 
-    /// (v + lambda, s + nu), for [`predict`](State::predict).
-    pub fn point(&self) -> Result<Point<B>, LinalgError> {
-        let mut point = Point::zeros_like(&self.backend, &self.v, &self.s)?;
+    /// z, for [`predict`](State::predict).
+    pub fn point(&self, rho: f64) -> Result<Point<B>, LinalgError> {
+        let mut point = Point::zeros_like(&self.backend, &self.v, &self.s, &self.prediction.zeros())?;
+        self.prediction.mark(rho, &mut point.prediction);
         combine(&self.backend, &self.v, 1.0, &self.lambda, &mut point.blocks)?;
         combine(&self.backend, &self.s, 1.0, &self.nu, &mut point.rows)?;
         Ok(point)
@@ -146,22 +169,17 @@ impl<B: Backend> State<B> {
 
     /// Goes on from `last` through the present point, `step` times as far: optima at neighbouring betas lie nearly on a line, as long
     /// as no neuron comes or goes.
-    pub fn predict(&mut self, last: &Point<B>, step: f64, threshold: f64) -> Result<(), LinalgError> {
-        let point = self.point()?;
-        let backend = self.backend.clone();
-        for (out, now, last) in
-            [(&mut self.image.blocks, &point.blocks, &last.blocks), (&mut self.image.rows, &point.rows, &last.rows)]
-        {
-            backend.copy(now, out)?;
-            backend.axpby(-step, last, 1.0 + step, out)?;
-        }
-        self.split(threshold)
+    pub fn predict(&mut self, last: &Point<B>, step: f64, beta: f64, rho: f64) -> Result<(), LinalgError> {
+        self.image = self.point(rho)?;
+        self.image.add(&self.backend, -step, last, 1.0 + step)?;
+        self.split(beta, rho)
     }
 
-    /// Splits the image: v and s are its proximal points, lambda and nu the rest.
-    fn split(&mut self, threshold: f64) -> Result<(), LinalgError> {
+    /// Splits the image: v, s and q are its proximal points, lambda, nu and mu the rest.
+    fn split(&mut self, beta: f64, rho: f64) -> Result<(), LinalgError> {
         let (backend, image) = (&self.backend, &self.image);
-        backend.group_soft_threshold(&image.blocks, threshold, &mut self.v)?;
+        self.prediction.split(rho, &image.prediction);
+        backend.group_soft_threshold(&image.blocks, beta / rho, &mut self.v)?;
         combine(backend, &image.blocks, -1.0, &self.v, &mut self.lambda)?;
         backend.copy(&image.rows, &mut self.s)?;
         backend.positive_part(1.0, &mut self.s)?;
@@ -176,6 +194,7 @@ impl<B: Backend> State<B> {
             lambda: backend.download(&self.lambda)?,
             s: backend.download(&self.s)?,
             nu: backend.download(&self.nu)?,
+            prediction: self.prediction.start(),
             rho,
             sigma,
         })

@@ -9,8 +9,9 @@ use crate::observer::{Observer, Summary};
 use crate::session::Session;
 use crate::settings::{Settings, ValidSettings};
 use crate::status::Status;
+use crate::weights::sample_weights;
 use cvx_linalg::{Backend, HostMatrix, StopToken};
-use cvx_model::{Confusion, Dataset, FeatureKind, ModelError, Normalisation, Targets, Transform};
+use cvx_model::{Confusion, Dataset, FeatureKind, ModelError, Normalisation, Targets, Transform, WeightedLoss};
 
 /// Iterates that a later run on the same samples and gates can begin with.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,10 +24,21 @@ pub struct WarmStart {
     pub s: HostMatrix,
     /// Scaled dual of Gt u = s (n x 2PC).
     pub nu: HostMatrix,
+    /// q and mu, where the loss is split off; without them a run begins at the prediction 0.
+    pub prediction: Option<PredictionStart>,
     /// The penalty that the duals are scaled by.
     pub rho: f64,
     /// The weight that s and nu are scaled by.
     pub sigma: f64,
+}
+
+/// Predictions that a later run can begin with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PredictionStart {
+    /// q (n x C).
+    pub q: HostMatrix,
+    /// Scaled dual of F u = q (n x C).
+    pub mu: HostMatrix,
 }
 
 /// What a run returns, however it ended.
@@ -110,6 +122,7 @@ pub(crate) struct Problem {
     pub normalisation: Normalisation,
     pub kind: FeatureKind,
     pub fingerprint: u32,
+    pub loss: WeightedLoss,
     pub test: Option<(HostMatrix, HostMatrix)>,
 }
 
@@ -117,6 +130,11 @@ impl Problem {
     pub fn new(data: &Dataset, test: Option<&Dataset>, settings: &ValidSettings) -> Result<Self, TrainError> {
         let labels = data.labels().ok_or(ModelError::NoLabels)?;
         let targets = Targets::new(labels, settings.task)?;
+        if settings.loss.needs_classes() && targets.task.classes().is_empty() {
+            return Err(ModelError::NeedsClasses { what: format!("the {} loss", settings.loss.name()) }.into());
+        }
+        let weights = sample_weights(data, &targets.task, &targets.y, &settings.class_weights)?;
+        let loss = WeightedLoss::new(settings.loss, weights)?;
         let normalisation = settings.normalisation.unwrap_or(Normalisation::default_for(data.kind()));
         let transform = Transform::fit(data, normalisation, settings.bias)?;
         let test = match test {
@@ -135,6 +153,7 @@ impl Problem {
             transform,
             normalisation,
             kind: data.kind(),
+            loss,
             test,
         })
     }

@@ -4,9 +4,12 @@ use crate::error::TrainError;
 use crate::model::{Model, fingerprint};
 use crate::settings::Certify;
 use cvx_linalg::HostMatrix;
-use cvx_model::{Dataset, ModelError};
+use cvx_model::{Dataset, Loss, ModelError};
 use std::num::NonZero;
 use std::thread;
+
+/// Times that the interval of the best multiple is cut by a third.
+const THIRDS: usize = 100;
 
 /// Relative disagreement that rounding explains.
 const TOLERANCE: f64 = 1e-9;
@@ -16,7 +19,7 @@ const TOLERANCE: f64 = 1e-9;
 pub struct Verification {
     /// Objective of the saved network on these data.
     pub network: f64,
-    /// 1/2 ||f - y||^2.
+    /// The loss of the claim: 1/2 ||f - y||^2, or another.
     pub loss: f64,
     /// Share of samples in the right class.
     pub accuracy: Option<f64>,
@@ -52,7 +55,7 @@ pub fn verify(model: &Model, data: &Dataset) -> Result<Verification, TrainError>
         return Err(TrainError::OtherData { expected: claim.n_samples, found: xt.cols() });
     }
     let prediction = forward(model, &xt);
-    let loss = 0.5 * prediction.values().iter().zip(y.values()).map(|(f, y)| (f - y).powi(2)).sum::<f64>();
+    let loss = total_loss(model, &prediction, &y);
     let weights = model.network.w1.values().iter().chain(model.network.w2.values());
     let network = loss + 0.5 * claim.beta * weights.map(|w| w * w).sum::<f64>();
     let (accuracy, tied) = accuracy(model, &prediction, &y);
@@ -61,7 +64,7 @@ pub fn verify(model: &Model, data: &Dataset) -> Result<Verification, TrainError>
         (found, claimed) => found == claimed,
     };
     let dual_bound = dual_bound(model, &xt, &y);
-    let zero = 0.5 * y.values().iter().map(|y| y * y).sum::<f64>();
+    let zero = total_loss(model, &HostMatrix::zeros(y.rows(), y.cols()), &y);
     let agrees = |found: f64, claimed: f64| (found - claimed).abs() <= TOLERANCE * claimed.abs().max(1e-9 * zero);
     let gap = |upper: f64, bound: f64| (upper - bound).max(0.0) / upper.max(1e-9 * zero).max(f64::MIN_POSITIVE);
     let upper = match claim.certify {
@@ -122,8 +125,80 @@ fn forward(model: &Model, xt: &HostMatrix) -> HostMatrix {
     HostMatrix::from_fn(xt.cols(), w2.cols(), |a, c| rows[a][c])
 }
 
-/// t xi'y - t^2 ||xi||^2 / 2 with t = min(1/c, xi'y / ||xi||^2), c the largest norm of a block of
-/// +-X'D_i xi + X'(multipliers) over beta. Multipliers of the wrong sign prove nothing and count as 0.
+/// omega_a of the claim; no number where that is no weight, and then nothing holds.
+fn weight(model: &Model, a: usize) -> f64 {
+    let positive = |weights: &Vec<f64>| weights.get(a).copied().filter(|weight| *weight > 0.0).unwrap_or(f64::NAN);
+    model.claim.weights.as_ref().map_or(1.0, positive)
+}
+
+/// sum omega_a l(f_a; y_a), by the definition of each loss.
+fn total_loss(model: &Model, prediction: &HostMatrix, y: &HostMatrix) -> f64 {
+    let value = |f: f64, y: f64| match model.claim.loss {
+        Loss::Squared => 0.5 * (f - y).powi(2),
+        // The larger exponential is taken out of the sum, so that neither overflows.
+        Loss::Logistic if y * f > 0.0 => (-y * f).exp().ln_1p(),
+        Loss::Logistic => -y * f + (y * f).exp().ln_1p(),
+        Loss::SquaredHinge if y * f < 1.0 => 0.5 * (1.0 - y * f).powi(2),
+        Loss::SquaredHinge => 0.0,
+        Loss::Huber { delta } if (f - y).abs() > delta => delta * (f - y).abs() - 0.5 * delta.powi(2),
+        Loss::Huber { .. } => 0.5 * (f - y).powi(2),
+    };
+    let of_target = |c| (0..y.rows()).map(|a| weight(model, a) * value(prediction[(a, c)], y[(a, c)])).sum::<f64>();
+    (0..y.cols()).map(of_target).sum()
+}
+
+/// xi of the claim for one target, each entry moved to where the conjugate is finite.
+fn clipped_xi(model: &Model, xi: &[f64], y: &[f64]) -> Vec<f64> {
+    let entries = xi.iter().zip(y).enumerate();
+    let clip = |(a, (&xi, &y)): (usize, (&f64, &f64))| match model.claim.loss {
+        Loss::Squared => xi,
+        // xi pulls the prediction towards y, and the logistic loss pulls no harder than its weight.
+        Loss::Logistic => y * (y * xi).max(0.0).min(weight(model, a)),
+        Loss::SquaredHinge => y * (y * xi).max(0.0),
+        Loss::Huber { delta } => xi.signum() * xi.abs().min(delta * weight(model, a)),
+    };
+    entries.map(clip).collect()
+}
+
+/// -omega l*(-t xi / omega; y) summed over the samples of one target, for a clipped xi and a t within its reach.
+fn dual_value(model: &Model, xi: &[f64], y: &[f64], t: f64) -> f64 {
+    let entropy = |p: f64| if p > 0.0 { -p * p.ln() } else { 0.0 };
+    let term = |a: usize| {
+        let p = t * xi[a] / weight(model, a);
+        let value = match model.claim.loss {
+            Loss::Squared | Loss::Huber { .. } | Loss::SquaredHinge => p * y[a] - 0.5 * p * p,
+            Loss::Logistic => entropy(p.abs()) + entropy(1.0 - p.abs()),
+        };
+        weight(model, a) * value
+    };
+    (0..y.len()).map(term).sum()
+}
+
+/// The largest [`dual_value`] over t in [0, `limit`]: it is concave in t, so thirds of an interval tell where to look.
+fn best_dual_value(model: &Model, xi: &[f64], y: &[f64], limit: f64) -> f64 {
+    // Beyond 1 only where the domain allows it.
+    let reach = xi.iter().enumerate().fold(limit, |reach: f64, (a, xi)| match model.claim.loss {
+        Loss::Logistic => reach.min(weight(model, a) / xi.abs()),
+        Loss::Huber { delta } => reach.min(delta * weight(model, a) / xi.abs()),
+        Loss::Squared | Loss::SquaredHinge => reach,
+    });
+    let value = |t: f64| dual_value(model, xi, y, t);
+    let (mut low, mut high) = (0.0, reach.min(1.0));
+    while high < reach && value(high) > value(0.5 * high) {
+        high = reach.min(2.0 * high);
+    }
+    let mut best = value(high);
+    for _ in 0..THIRDS {
+        let (left, right) = (low + (high - low) / 3.0, high - (high - low) / 3.0);
+        let (at_left, at_right) = (value(left), value(right));
+        best = best.max(at_left).max(at_right);
+        if at_left < at_right { low = left } else { high = right }
+    }
+    best
+}
+
+/// The lower bound that the saved multipliers prove: the largest [`dual_value`] with t <= 1/c, c the largest norm of a block
+/// of +-X'D_i xi + X'(multipliers) over beta. Multipliers of the wrong sign prove nothing and count as 0.
 fn dual_bound(model: &Model, xt: &HostMatrix, y: &HostMatrix) -> Option<f64> {
     let witness = model.witness.as_ref()?;
     let (n, p) = (xt.cols(), witness.gates.cols());
@@ -143,7 +218,7 @@ fn dual_bound(model: &Model, xt: &HostMatrix, y: &HostMatrix) -> Option<f64> {
     }
     let mut bound = 0.0;
     for c in 0..y.cols() {
-        let (xi, y) = (witness.xi.col(c), y.col(c));
+        let (xi, y) = (&clipped_xi(model, witness.xi.col(c), y.col(c)), y.col(c));
         // Without cones a block and its negative are one.
         let cones = model.network.gates.is_none();
         let norms = in_parallel(if cones { 2 * p } else { p }, |block| {
@@ -170,11 +245,16 @@ fn dual_bound(model: &Model, xt: &HostMatrix, y: &HostMatrix) -> Option<f64> {
         // Zero blocks are dual feasible even at beta = 0.
         let scale = if largest == 0.0 { f64::INFINITY } else { model.claim.beta / largest };
         let (xi_y, xi_xi) = (dot(xi, y), dot(xi, xi));
-        if xi_xi > 0.0 {
+        let value = if xi_xi == 0.0 {
+            0.0
+        } else if model.claim.loss == Loss::Squared && model.claim.weights.is_none() {
+            // t xi'y - t^2 ||xi||^2 / 2 has its largest value in closed form.
             let t = (xi_y / xi_xi).min(scale).max(0.0);
-            let value = t * xi_y - 0.5 * t * t * xi_xi;
-            bound += if value.is_finite() { value } else { 0.0 };
-        }
+            t * xi_y - 0.5 * t * t * xi_xi
+        } else {
+            best_dual_value(model, xi, y, scale)
+        };
+        bound += if value.is_finite() { value.max(0.0) } else { 0.0 };
     }
     Some(bound)
 }

@@ -9,7 +9,7 @@ mod common;
 use common::{Random, assert_sane, exact, near, planted, sharp, table};
 use cvx_admm::{Beta, Certify, Device, Precision, Settings, Solution, SolverChoice, SolverKind, Status, train, verify};
 use cvx_linalg::Cuda;
-use cvx_model::{Dataset, TaskChoice};
+use cvx_model::{Dataset, Loss, TaskChoice};
 use std::io::Write;
 use std::sync::Once;
 
@@ -71,6 +71,23 @@ fn e3_direct_solvers_walk_the_processors_way() {
                 let [a, b] = [a, b].map(|record| record.network.unwrap_or_default());
                 assert!(near(a, b, tolerance), "{kind}: {a} on the processor, {b} on the GPU");
             }
+        }
+    }
+}
+
+/// E3: so they do with a loss whose proximal points are computed on the host.
+#[test]
+fn e3_every_loss_walks_the_processors_way() {
+    if !is_there() {
+        return;
+    }
+    for loss in [Loss::Logistic, Loss::SquaredHinge, Loss::Huber { delta: 0.5 }] {
+        let settings =
+            Settings { patterns: 20, beta: Beta::Value(0.3), loss, max_iterations: 6, gap: 1e-12, ..exact() };
+        let [cpu, cuda] = both(&planted(80, 5, 1), &settings);
+        for (a, b) in cpu.info.history.iter().zip(&cuda.info.history) {
+            let [a, b] = [a, b].map(|record| record.network.unwrap_or_default());
+            assert!(near(a, b, 1e-10), "{loss:?}: {a} on the processor, {b} on the GPU");
         }
     }
 }

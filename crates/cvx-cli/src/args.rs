@@ -2,7 +2,7 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use cvx_admm::{PathSettings, Settings, SolverChoice, SolverKind};
+use cvx_admm::{ClassWeights, PathSettings, Settings, SolverChoice, SolverKind};
 use std::path::PathBuf;
 
 const SOURCES: &str = "\
@@ -15,7 +15,8 @@ Data sources:
 const TRAIN_EXAMPLES: &str = "\
 Examples:
   cvx train
-  cvx train --data table.csv --test held-out.csv --task regression --json run.json
+  cvx train --data table.csv --test held-out.csv --task regression --loss huber --json run.json
+  cvx train --data rare.csv --loss logistic --class-weight balanced
   cvx train --data cifar-10-batches-bin --classes airplane,automobile \\
       --patterns 50 --beta 10 --model planes.cvx
   cvx train --data problem.npz --gates problem.npz --beta 0.1 --no-bias \\
@@ -126,6 +127,15 @@ pub struct FitArgs {
     /// What to learn; by default names and whole numbers are classes, other numbers a regression.
     #[arg(long, value_enum, default_value_t = TaskArg::Auto)]
     pub task: TaskArg,
+    /// What a prediction costs; logistic and squared-hinge are for classes.
+    #[arg(long, value_enum, default_value_t = LossArg::Squared)]
+    pub loss: LossArg,
+    /// Distance from the target beyond which the Huber loss grows no faster [default: 1].
+    #[arg(long, value_name = "DELTA", allow_negative_numbers = true)]
+    pub huber_delta: Option<f64>,
+    /// How much each class counts: balanced, or a weight for each class named (the others have 1).
+    #[arg(long, value_name = "balanced|A=W,..", value_parser = parse_class_weight)]
+    pub class_weight: Option<ClassWeights>,
     /// How features are scaled; by default global for images, column for tables.
     #[arg(long, value_enum)]
     pub normalize: Option<NormalizeArg>,
@@ -305,6 +315,16 @@ pub enum TaskArg {
     Regression,
 }
 
+/// `--loss`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum LossArg {
+    Squared,
+    Logistic,
+    SquaredHinge,
+    Huber,
+}
+
 /// `--normalize`.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[allow(missing_docs)]
@@ -312,6 +332,19 @@ pub enum NormalizeArg {
     None,
     Global,
     Column,
+}
+
+/// `--class-weight`; what the weights may be is for the settings to check.
+fn parse_class_weight(text: &str) -> Result<ClassWeights, String> {
+    if text == "balanced" {
+        return Ok(ClassWeights::Balanced);
+    }
+    let named = text.split(',').map(|part| {
+        let (class, weight) = part.rsplit_once('=')?;
+        Some((class.to_string(), weight.parse().ok()?))
+    });
+    (named.collect::<Option<Vec<(String, f64)>>>().map(ClassWeights::Named))
+        .ok_or_else(|| "expected balanced, or CLASS=WEIGHT for one class or more, with commas between".to_string())
 }
 
 fn parse_device(text: &str) -> Result<cvx_admm::Device, String> {

@@ -3,7 +3,7 @@
 use crate::Exit;
 use crate::args::InfoArgs;
 use crate::output::print;
-use crate::table::{facts, percent};
+use crate::table::{facts, loss, percent};
 use anyhow::Result;
 use cvx_admm::{FileError, Model};
 use cvx_data::{LabelColumn, Request, open};
@@ -66,6 +66,7 @@ fn describe_model(model: &Model) -> Vec<(&'static str, String)> {
             ),
         ),
         ("neurons", model.network.n_neurons().to_string()),
+        ("loss", loss(claim)),
         ("beta", claim.beta.to_string()),
         ("training samples", claim.n_samples.to_string()),
         ("status", format!("{} after {} iterations", claim.status, provenance.iterations)),

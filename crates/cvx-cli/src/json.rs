@@ -3,7 +3,7 @@
 use crate::by_class::ConfusionReport;
 use anyhow::Result;
 use cvx_admm::{Iteration, PathPoint, PathSolution, Precision, Scores, Solution};
-use cvx_model::{Confusion, Task};
+use cvx_model::{Confusion, Loss, Task};
 use serde::Serialize;
 
 /// One run.
@@ -17,6 +17,8 @@ pub struct Report {
     threads: usize,
     seed: u64,
     task: &'static str,
+    loss: &'static str,
+    huber_delta: Option<f64>,
     certify: &'static str,
     n_samples: usize,
     n_features: usize,
@@ -137,6 +139,11 @@ impl Report {
             threads: summary.threads,
             seed,
             task: solution.model.task.name(),
+            loss: solution.model.claim.loss.name(),
+            huber_delta: match solution.model.claim.loss {
+                Loss::Huber { delta } => Some(delta),
+                _ => None,
+            },
             certify: solution.model.claim.certify.name(),
             n_samples: summary.shape.n_samples,
             n_features: summary.shape.n_features,
@@ -272,7 +279,6 @@ impl PointReport {
         }
     }
 }
-
 
 /// Largest resident size of this process so far; `None` where the system does not tell.
 pub fn peak_memory_bytes() -> Option<u64> {

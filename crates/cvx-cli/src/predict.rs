@@ -8,7 +8,7 @@ use crate::table::percent;
 use crate::{Exit, source};
 use anyhow::{Context, Result};
 use cvx_admm::{Model, Scores};
-use cvx_model::{Confusion, accuracy, squared_loss};
+use cvx_model::{Confusion, accuracy};
 use std::io::Write;
 
 /// Predicts, prints or writes CSV, and scores where there are labels.
@@ -58,8 +58,9 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
         }
     };
     let task = &model.task;
-    let scores =
-        y.as_ref().map(|y| Scores { loss: squared_loss(&prediction, y), accuracy: accuracy(task, &prediction, y) });
+    let scores = y
+        .as_ref()
+        .map(|y| Scores { loss: model.claim.loss.total(&prediction, y), accuracy: accuracy(task, &prediction, y) });
     let confusion = y.as_ref().and_then(|y| Confusion::new(task, &prediction, y));
     let report = || to_json(&PredictionReport::new(task, prediction.rows(), scores, confusion.as_ref()));
     let reported = args.json.as_deref().map_or(Ok(()), |path| output::write_whole(path, &report()?));

@@ -2,7 +2,8 @@
 
 use crate::by_class::by_class;
 use comfy_table::{Table, presets};
-use cvx_admm::{Certify, PathSolution, Scores, Settings, Solution, Status};
+use cvx_admm::{Certify, Claim, PathSolution, Scores, Settings, Solution, Status};
+use cvx_model::Loss;
 
 /// Relative difference that rounding explains: what is closer than this is equal.
 const ROUNDING: f64 = 1e-12;
@@ -37,6 +38,15 @@ fn scores(scores: &Scores) -> String {
     }
 }
 
+/// What was minimised, as huber with delta 1, weighted.
+pub fn loss(claim: &Claim) -> String {
+    let weighted = if claim.weights.is_some() { ", weighted" } else { "" };
+    match claim.loss {
+        Loss::Huber { delta } => format!("huber with delta {delta}{weighted}"),
+        loss => format!("{}{weighted}", loss.name()),
+    }
+}
+
 /// The closing report of a training run.
 pub fn closing(solution: &Solution, settings: &Settings) -> String {
     let (objective, seconds) = (&solution.objective, &solution.info.seconds);
@@ -46,6 +56,7 @@ pub fn closing(solution: &Solution, settings: &Settings) -> String {
     );
     let mut rows = vec![
         ("status", format!("{} after {}", solution.status, counted(solution.info.history.len(), "iteration"))),
+        ("loss", loss(&solution.model.claim)),
         ("network objective", format!("{:.6}", objective.network)),
         ("dual bound", format!("{:.6}", objective.dual_bound)),
     ];

@@ -1,7 +1,7 @@
 //! `cvx train`.
 
 use crate::Exit;
-use crate::args::{ActivationArg, CertifyArg, FitArgs, NormalizeArg, PrecisionArg, TaskArg, TrainArgs};
+use crate::args::{ActivationArg, CertifyArg, FitArgs, LossArg, NormalizeArg, PrecisionArg, TaskArg, TrainArgs};
 use crate::json::{Report, to_json};
 use crate::output::{check_writable, complain, print, write_whole};
 use crate::progress::Progress;
@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use cvx_admm::{Beta, Certify, Gates, Precision, Settings, Solution, Status, StopToken, train_with};
 use cvx_data::read_matrix;
 use cvx_linalg::HostMatrix;
-use cvx_model::{Activation, GateKind, Normalisation, TaskChoice};
+use cvx_model::{Activation, GateKind, Loss, Normalisation, TaskChoice};
 use std::path::Path;
 
 /// Trains, reports, saves.
@@ -121,8 +121,20 @@ pub fn settings(args: &FitArgs, base: Settings) -> Result<Settings> {
             TaskArg::Multiclass => TaskChoice::Multiclass,
             TaskArg::Regression => TaskChoice::Regression,
         },
+        loss: loss(args)?,
+        class_weights: args.class_weight.clone().unwrap_or_default(),
         memory_budget: args.memory_budget.map(budget_bytes).transpose()?,
         ..base
+    })
+}
+
+fn loss(args: &FitArgs) -> Result<Loss> {
+    Ok(match (args.loss, args.huber_delta) {
+        (LossArg::Huber, delta) => Loss::Huber { delta: delta.unwrap_or(1.0) },
+        (_, Some(_)) => bail!("--huber-delta is for --loss huber alone: give both or neither"),
+        (LossArg::Squared, None) => Loss::Squared,
+        (LossArg::Logistic, None) => Loss::Logistic,
+        (LossArg::SquaredHinge, None) => Loss::SquaredHinge,
     })
 }
 

@@ -3,7 +3,6 @@
 //! Everything here is computed in f64 from the samples, whatever the precision of the iteration.
 
 use crate::activation::Activation;
-use crate::metrics::squared_loss;
 use crate::network::norm;
 use crate::operators::SystemOperator;
 use crate::patterns::PatternSet;
@@ -17,7 +16,7 @@ type WideMatrix<B> = <<B as Backend>::Wide as Backend>::Matrix;
 pub struct NetworkValue {
     /// loss + beta sum of block norms.
     pub objective: f64,
-    /// 1/2 ||f - y||^2.
+    /// The loss term: 1/2 ||f - y||^2 for the squared loss.
     pub loss: f64,
     /// Number of blocks that are not zero.
     pub neurons: usize,
@@ -28,7 +27,7 @@ pub struct NetworkValue {
 /// A lower bound of the optimum of (P), and how far the multipliers were from dual feasible.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DualBound {
-    /// t xi'y - t^2 ||xi||^2 / 2, summed over the targets.
+    /// The largest -sum omega l*(-t xi / omega; y) over t in [0, 1/c], summed over the targets.
     pub value: f64,
     /// c, the largest block norm over beta; the bound is tight when it is 1.
     pub ratio: f64,
@@ -37,7 +36,7 @@ pub struct DualBound {
 /// A point that satisfies every cone of (P).
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeasiblePoint {
-    /// Its objective, at most 1/2 ||y||^2.
+    /// Its objective, at most that of the zero network.
     pub objective: f64,
     /// Its blocks (d x 2PC).
     pub blocks: HostMatrix,
@@ -49,6 +48,11 @@ fn steps_to_cone(bits: &BitMask, pattern: usize, xv: &[f64], xh: &[f64]) -> f64 
         let violation = if bits.get(a, pattern) { -xv } else { *xv };
         if violation > 0.0 { tau.max(violation / xh.abs()) } else { tau }
     })
+}
+
+fn negated(mut matrix: HostMatrix) -> HostMatrix {
+    matrix.values_mut().iter_mut().for_each(|value| *value = -*value);
+    matrix
 }
 
 /// (upper - bound)+ over `upper`, which is floored at 1e-9 of the zero network's objective so that rescaling y
@@ -115,7 +119,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
             }
         }
         let prediction = self.wide.download(&self.prediction)?;
-        let loss = squared_loss(&prediction, self.program.y_host());
+        let loss = self.program.loss().total(&prediction, self.program.y_host());
         Ok(NetworkValue {
             objective: loss + self.program.beta() * norms.iter().sum::<f64>(),
             loss,
@@ -139,6 +143,12 @@ impl<'a, B: Backend> Certificate<'a, B> {
     pub fn dual(&mut self, residual: &B::Matrix, multipliers: &B::Matrix) -> Result<DualBound, LinalgError> {
         let (program, backend) = (self.program, self.program.backend());
         backend.widen(residual, &mut self.prediction)?;
+        if !program.loss().is_plain() {
+            // Into the domain of the conjugate, before anything is computed from xi.
+            let mut xi = negated(self.wide.download(&self.prediction)?);
+            program.loss().clip(&mut xi, program.y_host());
+            self.prediction = self.wide.upload(&negated(xi))?;
+        }
         match program.activation() {
             Activation::Relu => backend.widen(multipliers, &mut self.rows)?,
             Activation::Gated => self.wide.scale(0.0, &mut self.rows)?,
@@ -146,20 +156,18 @@ impl<'a, B: Backend> Certificate<'a, B> {
         self.bound_of_scratch(program)
     }
 
-    /// The bound at xi = y, eta = 0: it proves a zero network optimal where beta is at least the gated beta_max,
-    /// which is its [`ratio`](DualBound::ratio) times beta.
+    /// The bound at the xi of the zero network (y for the squared loss) and eta = 0: it proves a zero network optimal
+    /// where beta is at least the gated beta_max, which is its [`ratio`](DualBound::ratio) times beta.
     ///
     /// # Errors
     /// What the device meets.
     pub fn dual_at_zero(&mut self) -> Result<DualBound, LinalgError> {
-        let mut residual = self.program.y_host().clone();
-        residual.values_mut().iter_mut().for_each(|y| *y = -*y);
-        self.prediction = self.wide.upload(&residual)?;
+        self.prediction = self.wide.upload(&negated(self.program.xi_at_zero()))?;
         self.wide.scale(0.0, &mut self.rows)?;
         self.bound_of_scratch(self.program)
     }
 
-    /// max over the blocks of each target of ||X'D_i y||: at their largest and above, the zero network is optimal. It is a closed-form
+    /// max over the blocks of each target of ||X'D_i xi|| at the xi of the zero network: at their largest and above, the zero network is optimal. It is a closed-form
     /// upper bound of beta_max.
     ///
     /// # Errors
@@ -198,15 +206,9 @@ impl<'a, B: Backend> Certificate<'a, B> {
                 norms.iter().map(|&norm| if norm.is_nan() { f64::INFINITY } else { norm }).fold(0.0, f64::max);
             // beta = 0 admits no multiplier but one with zero blocks.
             let ratio = if largest == 0.0 { 0.0 } else { largest / program.beta() };
-            let (xi_y, xi_xi) = (residual.col(c).iter().zip(program.y_host().col(c)))
-                .fold((0.0, 0.0), |(xi_y, xi_xi), (r, y)| (xi_y - r * y, xi_xi + r * r));
-            if xi_xi > 0.0 {
-                let t = (xi_y / xi_xi).min(1.0 / ratio).max(0.0);
-                let value = t * xi_y - 0.5 * t * t * xi_xi;
-                // Multipliers that overflow prove nothing.
-                bound.value += if value.is_finite() { value } else { 0.0 };
-            }
             bound.ratio = bound.ratio.max(ratio);
+            let xi: Vec<f64> = residual.col(c).iter().map(|r| -r).collect();
+            bound.value += program.loss().bound(&xi, program.y_host().col(c), 1.0 / ratio);
         }
         Ok(bound)
     }
@@ -256,11 +258,9 @@ impl<'a, B: Backend> Certificate<'a, B> {
                     prediction[a] += side * (xv[a] + tau * xh[a]);
                 }
             }
-            let (f_y, f_f) = (prediction.iter().zip(y)).fold((0.0, 0.0), |(fy, ff), (f, y)| (fy + f * y, ff + f * f));
             let decay = program.beta() * norms;
-            let t = if f_f > 0.0 { ((f_y - decay) / f_f).max(0.0) } else { 0.0 };
-            let loss: f64 = prediction.iter().zip(y).map(|(f, y)| (t * f - y) * (t * f - y)).sum();
-            point.objective += 0.5 * loss + t * decay;
+            let (t, loss) = program.loss().best_multiple(&prediction, y, decay);
+            point.objective += loss + t * decay;
             columns.for_each(|j| point.blocks.col_mut(j).iter_mut().for_each(|value| *value *= t));
         }
         self.margins = Some(margins);
@@ -277,7 +277,8 @@ impl<'a, B: Backend> Certificate<'a, B> {
         Ok(FeasiblePoint { objective: objective.min(zero), blocks })
     }
 
-    /// ||b - A u|| / ||b|| of the u-update (4a), with b = `blocks` + Gt'`rows` + F'y/rho, all in f64.
+    /// ||b - A u|| / ||b|| of the u-update (4a), with b = `blocks` + Gt'`rows` + F'y/rho (or the system's target in the
+    /// place of y), all in f64.
     ///
     /// # Errors
     /// What the device meets.
@@ -294,7 +295,10 @@ impl<'a, B: Backend> Certificate<'a, B> {
         program.backend().widen(system.row_scale(), &mut g)?;
         let (mut wide_rows, mut flipped) = (wide.zeros(n, program.n_cones())?, wide.zeros(n, columns)?);
         let mut b = wide.zeros(program.n_features(), columns)?;
-        let y = wide.upload(program.y_host())?;
+        let mut y = wide.upload(program.y_host())?;
+        if !program.loss().is_plain() {
+            program.backend().widen(system.target(), &mut y)?;
+        }
         let cones = program.n_cones() > 0;
 
         // b

@@ -33,9 +33,9 @@ pub fn beta_max<B: Backend>(program: &ConvexProgram<B>, tolerance: f64) -> Resul
     wide.weighted_gram(program.xt_wide(), &squared, 1.0, &mut factor)?;
     wide.cholesky(&mut factor)?;
 
-    // gradients = +-X'D_i y.
+    // gradients = +-X'D_i y, or the xi of another loss at zero in the place of y.
     let (mut rows, mut masked) = (wide.zeros(n, blocks)?, wide.zeros(n, blocks / 2)?);
-    let y = wide.upload(program.y_host())?;
+    let y = wide.upload(&program.xi_at_zero())?;
     wide.masked_broadcast(program.mask(), 1.0, &y, &mut masked)?;
     wide.add_pairs(program.n_targets(), 1.0, &masked, &mut rows)?;
     let mut gradients = wide.zeros(d, blocks)?;

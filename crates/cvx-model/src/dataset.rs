@@ -1,6 +1,7 @@
 //! Samples and labels as a reader hands them over, before any of the numerics.
 
 use crate::error::ModelError;
+use crate::weighted::check_weights;
 use serde::{Deserialize, Serialize};
 
 /// What the columns of a data set are; it picks the default normalisation.
@@ -104,6 +105,7 @@ pub struct Dataset {
     labels: Option<Labels>,
     kind: FeatureKind,
     feature_names: Option<Vec<String>>,
+    weights: Option<Vec<f64>>,
 }
 
 impl Dataset {
@@ -159,7 +161,7 @@ impl Dataset {
                 found: format!("{channels} x {height} x {width}"),
             });
         }
-        Ok(Dataset { n_features, values, labels, kind, feature_names: None })
+        Ok(Dataset { n_features, values, labels, kind, feature_names: None, weights: None })
     }
 
     /// The same samples with names for the features.
@@ -175,6 +177,27 @@ impl Dataset {
             });
         }
         Ok(Dataset { feature_names: Some(names), ..self })
+    }
+
+    /// The same samples, each counted with a weight: a weight of 2 is as good as the sample twice.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`] for another number of weights, [`ModelError::Weight`] for one that is not a positive number.
+    pub fn with_weights(self, weights: Vec<f64>) -> Result<Self, ModelError> {
+        if weights.len() != self.n_samples() {
+            return Err(ModelError::Shape {
+                what: "the weights",
+                expected: format!("{} of them, one per sample", self.n_samples()),
+                found: weights.len().to_string(),
+            });
+        }
+        check_weights(&weights)?;
+        Ok(Dataset { weights: Some(weights), ..self })
+    }
+
+    /// The weights of the samples, where they were given any.
+    pub fn weights(&self) -> Option<&[f64]> {
+        self.weights.as_deref()
     }
 
     /// The names of the features, where the source had any.
@@ -233,6 +256,7 @@ impl Dataset {
             labels: self.labels.as_ref().map(|labels| labels.select(rows)),
             kind: self.kind,
             feature_names: self.feature_names.clone(),
+            weights: self.weights.as_ref().map(|weights| rows.iter().map(|&row| weights[row]).collect()),
         })
     }
 

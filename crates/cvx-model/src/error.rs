@@ -91,4 +91,20 @@ pub enum ModelError {
         /// Row, from 0.
         row: usize,
     },
+    /// Something that speaks of classes, where numbers are learnt.
+    #[error(
+        "{what} needs classes, but the task is a regression: choose another, or train with --task binary or multiclass"
+    )]
+    NeedsClasses {
+        /// The loss or the weights.
+        what: String,
+    },
+    /// A sample that counts nothing, or less.
+    #[error("the weight of the sample at row {row} (counted from 0) is {value}, but it must be a positive number")]
+    Weight {
+        /// Row, from 0.
+        row: usize,
+        /// Its weight.
+        value: f64,
+    },
 }

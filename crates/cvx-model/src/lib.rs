@@ -1,6 +1,7 @@
-//! The convex programme of a two-layer ReLU network with squared loss: what is solved, not how.
+//! The convex programme of a two-layer ReLU network: what is solved, not how.
 //!
 //! * [`Dataset`], [`Transform`], [`Targets`]: samples as they come, scaled columns, labels as numbers.
+//! * [`Loss`], [`WeightedLoss`]: what a prediction costs, and how much each sample counts.
 //! * [`PatternSet`]: gates h_i and their activation patterns D_i.
 //! * [`ConvexProgram`] with [`PredictionOperator`] (F), [`ConeOperator`] (G) and [`SystemOperator`] (A), matrix-free.
 //! * [`Network`]: the network that a point of the programme stands for.
@@ -16,6 +17,7 @@ mod dataset;
 mod decompose;
 mod error;
 mod gates;
+mod loss;
 mod metrics;
 mod network;
 mod operators;
@@ -26,6 +28,7 @@ pub mod reference;
 pub mod split;
 mod targets;
 mod transform;
+mod weighted;
 
 pub use activation::Activation;
 pub use certificate::{Certificate, DualBound, FeasiblePoint, HeldOut, NetworkValue, relative_gap};
@@ -34,6 +37,7 @@ pub use confusion::{ClassScores, Confusion};
 pub use dataset::{DataSplit, Dataset, FeatureKind, Labels};
 pub use error::ModelError;
 pub use gates::GateKind;
+pub use loss::Loss;
 pub use metrics::{accuracy, sample_errors, squared_loss};
 pub use network::Network;
 pub use operators::{ConeOperator, PredictionOperator, SystemOperator};
@@ -42,3 +46,4 @@ pub use program::{ConvexProgram, ProgramError, RowScale};
 pub use prune::Pruned;
 pub use targets::{Targets, Task, TaskChoice};
 pub use transform::{Normalisation, Transform};
+pub use weighted::WeightedLoss;

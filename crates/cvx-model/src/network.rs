@@ -93,7 +93,8 @@ impl Network {
 
     /// These neurons alone, in this order.
     pub(crate) fn select(&self, neurons: &[usize]) -> Self {
-        let columns = |matrix: &HostMatrix| HostMatrix::from_fn(matrix.rows(), neurons.len(), |i, j| matrix[(i, neurons[j])]);
+        let columns =
+            |matrix: &HostMatrix| HostMatrix::from_fn(matrix.rows(), neurons.len(), |i, j| matrix[(i, neurons[j])]);
         Network {
             w1: columns(&self.w1),
             w2: HostMatrix::from_fn(neurons.len(), self.w2.cols(), |j, c| self.w2[(neurons[j], c)]),

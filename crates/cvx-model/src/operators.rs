@@ -95,6 +95,8 @@ impl<B: Backend> LinearOperator<B> for ConeOperator<'_, B> {
 #[doc(alias = "A")]
 pub struct SystemOperator<'a, B: Backend> {
     program: &'a ConvexProgram<B>,
+    /// What F u is drawn to where it is not y (math.md section 6).
+    target: Option<B::Matrix>,
     rho: f64,
     row_scale: B::Matrix,
     row_scale_squared: <B::Wide as Backend>::Matrix,
@@ -116,6 +118,7 @@ impl<'a, B: Backend> SystemOperator<'a, B> {
         let squared = HostMatrix::from_fn(n, 1, |a, _| weights[(a, 0)].powi(2));
         Ok(SystemOperator {
             program,
+            target: None,
             rho,
             row_scale: backend.upload(&weights)?,
             row_scale_squared: backend.wide().upload(&squared)?,
@@ -129,6 +132,20 @@ impl<'a, B: Backend> SystemOperator<'a, B> {
     /// The row weights g (n x 1).
     pub fn row_scale(&self) -> &B::Matrix {
         &self.row_scale
+    }
+
+    /// What F u is drawn to (n x C): y, unless another target was set.
+    pub fn target(&self) -> &B::Matrix {
+        self.target.as_ref().unwrap_or(self.program.y())
+    }
+
+    /// Draws F u to `target` (n x C) from now on.
+    ///
+    /// # Errors
+    /// When an entry is not a number in the storage precision, or the device has no memory for it.
+    pub fn set_target(&mut self, target: &HostMatrix) -> Result<(), LinalgError> {
+        self.target = Some(self.program.backend().upload(target)?);
+        Ok(())
     }
 }
 
@@ -178,7 +195,7 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
             cones: self.program.n_cones() > 0,
             row_scale: &self.row_scale,
             row_scale_squared: &self.row_scale_squared,
-            y: self.program.y(),
+            y: self.target(),
         }
     }
     fn assemble(&mut self, out: &mut B::Matrix, rhs: &SystemRhs<'_, B>) -> Result<(), LinalgError> {
@@ -188,7 +205,8 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
         } else {
             backend.scale(0.0, &mut self.xu)?;
         }
-        backend.masked_broadcast(program.mask(), 1.0 / self.rho, program.y(), &mut self.masked)?;
+        let target = self.target.as_ref().unwrap_or(program.y());
+        backend.masked_broadcast(program.mask(), 1.0 / self.rho, target, &mut self.masked)?;
         backend.add_pairs(program.n_targets(), 1.0, &self.masked, &mut self.xu)?;
         backend.copy(rhs.blocks, out)?;
         backend.gemm(1.0, program.xt(), Transpose::No, &self.xu, Transpose::No, 1.0, out)
@@ -197,6 +215,6 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
         let (program, backend) = (self.program, self.program.backend());
         backend.gemm(1.0, program.xt(), Transpose::Yes, &solution.u, Transpose::No, 0.0, &mut solution.xu)?;
         backend.masked_row_sum(Some(program.mask()), &solution.xu, &mut solution.residual)?;
-        backend.axpby(-1.0, program.y(), 1.0, &mut solution.residual)
+        backend.axpby(-1.0, self.target(), 1.0, &mut solution.residual)
     }
 }

@@ -3,9 +3,10 @@
 use crate::activation::Activation;
 use crate::error::ModelError;
 use crate::patterns::{PatternSet, check_gates};
+use crate::weighted::WeightedLoss;
 use cvx_linalg::{Backend, HostMatrix, LinalgError, Shape};
 
-/// min 1/2 ||F u - y||^2 + beta sum ||u_block||, (2 D_i - I) X u_block >= 0: equation (P).
+/// min 1/2 ||F u - y||^2 + beta sum ||u_block||, (2 D_i - I) X u_block >= 0: equation (P), or (P) with another loss.
 pub struct ConvexProgram<B: Backend> {
     backend: B,
     xt: B::Matrix,
@@ -16,6 +17,7 @@ pub struct ConvexProgram<B: Backend> {
     patterns: PatternSet,
     mask: B::Mask,
     beta: f64,
+    loss: WeightedLoss,
     /// ||x_a|| for each sample.
     row_norms: Vec<f64>,
 }
@@ -70,6 +72,7 @@ impl<B: Backend> ConvexProgram<B> {
             activation: Activation::Relu,
             patterns,
             beta,
+            loss: WeightedLoss::default(),
             backend,
         })
     }
@@ -132,6 +135,25 @@ impl<B: Backend> ConvexProgram<B> {
         self.beta = beta;
         Ok(())
     }
+    /// What predictions cost; the squared loss without weights unless it was set.
+    pub fn loss(&self) -> &WeightedLoss {
+        &self.loss
+    }
+    /// Sets what predictions cost.
+    ///
+    /// # Errors
+    /// [`ProgramError::Model`] where loss and weights do not fit the targets or overflow the storage precision.
+    pub fn set_loss(&mut self, loss: WeightedLoss) -> Result<(), ProgramError> {
+        loss.check(&self.y_host)?;
+        let name = |error| name_non_finite(error, "the weighted pull of y (in the chosen precision)", false);
+        self.backend.upload(&loss.xi_at_zero(&self.y_host)).map_err(name)?;
+        self.loss = loss;
+        Ok(())
+    }
+    /// The dual point xi of the zero network (n x C): y for the squared loss.
+    pub fn xi_at_zero(&self) -> HostMatrix {
+        self.loss.xi_at_zero(&self.y_host)
+    }
     /// ||x_a|| for each sample.
     pub fn row_norms(&self) -> &[f64] {
         &self.row_norms
@@ -167,21 +189,17 @@ impl<B: Backend> ConvexProgram<B> {
             Activation::Gated => 0,
         }
     }
-    /// The lower bound at xi = y, eta = 0, from the [`gated_maxima`](crate::Certificate::gated_maxima) of these patterns: t y'y - t^2
-    /// y'y / 2 at t = min(1, beta / maximum), summed over the targets.
+    /// The lower bound at the xi of the zero network and eta = 0, from the [`gated_maxima`](crate::Certificate::gated_maxima) of these
+    /// patterns.
     pub fn bound_at_zero(&self, gated_maxima: &[f64]) -> f64 {
-        let bound = |(c, maximum): (usize, &f64)| {
-            let t = if *maximum > self.beta { self.beta / maximum } else { 1.0 };
-            let y_y: f64 = self.y_host.col(c).iter().map(|y| y * y).sum();
-            let value = t * y_y - 0.5 * t * t * y_y;
-            // A maximum that overflowed proves nothing.
-            if value.is_finite() { value } else { 0.0 }
-        };
+        let xi = self.xi_at_zero();
+        let limit = |maximum: f64| if maximum > 0.0 { self.beta / maximum } else { f64::INFINITY };
+        let bound = |(c, maximum): (usize, &f64)| self.loss.bound(xi.col(c), self.y_host.col(c), limit(*maximum));
         gated_maxima.iter().enumerate().map(bound).sum()
     }
-    /// 1/2 ||y||^2, the objective of the zero network.
+    /// The objective of the zero network: 1/2 ||y||^2 for the squared loss.
     pub fn zero_objective(&self) -> f64 {
-        0.5 * squares(&self.y_host)
+        self.loss.at_zero(&self.y_host)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Fewer neurons with the same predictions on the training samples (docs/math.md, section 6).
+//! Fewer neurons with the same predictions on the training samples (docs/math.md, section 7).
 
 use crate::network::{Network, norm};
 use cvx_linalg::{Backend, HostMatrix, LinalgError, Shape, Transpose, symmetric_eigen};
@@ -290,7 +290,7 @@ mod tests {
             let columns = [[1.0, 0.0, 0.0, 2.0, 0.0], [0.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 3.0, -1.0, 0.0]];
             columns.concat()
         });
-        let network = Network { w1: HostMatrix::zeros(2, 5), w2 };
+        let network = Network { w1: HostMatrix::zeros(2, 5), w2, gates: None };
         assert_eq!(network.groups(), [vec![0, 2, 3], vec![1]], "0 and 2 meet in 3, and 4 has no output");
     }
 

@@ -1,10 +1,10 @@
-//! Fewer neurons, the same predictions: math.md section 6.
+//! Fewer neurons, the same predictions: math.md section 7.
 
 mod common;
 
 use common::{Random, distance, norm};
 use cvx_linalg::{Backend, Cpu, HostMatrix};
-use cvx_model::{Pruned, Network};
+use cvx_model::{Network, Pruned};
 use proptest::prelude::*;
 
 fn prune(network: &Network, xt: &HostMatrix) -> Pruned {
@@ -23,7 +23,7 @@ fn random_network([d, m, outputs]: [usize; 3], one_output: bool, scale: f64, ran
     let w2 = random.matrix(m, outputs, scale);
     let keeps = |j: usize, c: usize| !one_output || j % outputs == c;
     let w2 = HostMatrix::from_fn(m, outputs, |j, c| if keeps(j, c) { w2[(j, c)] } else { 0.0 });
-    Network { w1, w2 }
+    Network { w1, w2, gates: None }
 }
 
 /// sum_j ||q_j||, what predictions are exact in relation to.
@@ -32,7 +32,7 @@ fn size(network: &Network, xt: &HostMatrix) -> f64 {
         .map(|j| {
             let w1 = HostMatrix::from_vec(xt.rows(), 1, network.w1.col(j).to_vec());
             let w2 = HostMatrix::from_fn(1, network.w2.cols(), |_, c| network.w2[(j, c)]);
-            norm(predict(&Network { w1, w2 }, xt).values())
+            norm(predict(&Network { w1, w2, gates: None }, xt).values())
         })
         .sum()
 }
@@ -62,6 +62,7 @@ fn split(network: &Network, copies: usize, random: &mut Random) -> Network {
     Network {
         w1: HostMatrix::from_fn(network.w1.rows(), parts.len(), |i, k| parts[k].1 * network.w1[(i, parts[k].0)]),
         w2: HostMatrix::from_fn(parts.len(), network.w2.cols(), |k, c| parts[k].1 * network.w2[(parts[k].0, c)]),
+        gates: None,
     }
 }
 
@@ -94,6 +95,7 @@ fn a_neuron_and_its_half_make_one_of_five_quarters() {
     let both = Network {
         w1: HostMatrix::from_fn(4, 2, |i, j| one.w1[(i, 0)] / (1 + j) as f64),
         w2: HostMatrix::from_fn(2, 1, |j, _| one.w2[(0, 0)] / (1 + j) as f64),
+        gates: None,
     };
     let pruned = prune(&both, &xt).network;
     assert_eq!(pruned.n_neurons(), 1);
@@ -168,7 +170,7 @@ fn a_neuron_and_its_opposite_both_go() {
 fn the_smallest_networks_and_samples() {
     let mut random = Random(7);
     let xt = random.matrix(4, 10, 1.0);
-    let none = Network { w1: HostMatrix::zeros(4, 0), w2: HostMatrix::zeros(0, 3) };
+    let none = Network { w1: HostMatrix::zeros(4, 0), w2: HostMatrix::zeros(0, 3), gates: None };
     assert_eq!(prune(&none, &xt), Pruned { network: none, removed: 0 });
     let one = random_network([4, 1, 1], true, 1.0, &mut random);
     assert_eq!(prune(&one, &xt), Pruned { network: one, removed: 0 });

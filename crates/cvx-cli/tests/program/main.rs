@@ -5,6 +5,7 @@ mod by_class;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod lab;
+mod losses;
 mod report;
 mod signals;
 mod usage;

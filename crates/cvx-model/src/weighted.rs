@@ -1,0 +1,245 @@
+//! sum_a omega_a l(q_a; y_a): a loss over all samples, with a weight for each (docs/math.md, section 6).
+
+use crate::error::ModelError;
+use crate::loss::Loss;
+use crate::metrics::squared_loss;
+use cvx_linalg::HostMatrix;
+
+/// Width of the bracket of a multiple t at which its search ends, relative to t: the value is flat there, to twice as
+/// many digits.
+const MULTIPLE_TOLERANCE: f64 = 1e-12;
+
+/// Doublings after which a multiple is large enough: some losses have their minimum at infinity.
+const DOUBLINGS: usize = 60;
+
+/// kappa of a Huber loss that is nowhere square to speak of.
+const LEAST_KAPPA: f64 = 1e-6;
+
+/// A loss and a positive weight per sample, the same for all targets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WeightedLoss {
+    loss: Loss,
+    weights: Option<Vec<f64>>,
+}
+
+impl WeightedLoss {
+    /// The loss with one weight per sample, or with weight 1 everywhere.
+    ///
+    /// # Errors
+    /// [`ModelError::Weight`] for a weight that is not a positive number, [`ModelError::OutOfRange`] for such a delta.
+    pub fn new(loss: Loss, weights: Option<Vec<f64>>) -> Result<Self, ModelError> {
+        if let Loss::Huber { delta } = loss
+            && !(delta > 0.0 && delta.is_finite())
+        {
+            return Err(ModelError::OutOfRange { name: "huber-delta", value: delta, range: "a positive number" });
+        }
+        check_weights(weights.as_deref().unwrap_or_default())?;
+        Ok(WeightedLoss { loss, weights })
+    }
+
+    /// The loss without its weights.
+    pub fn loss(&self) -> Loss {
+        self.loss
+    }
+
+    /// The weights; `None` where all are 1.
+    pub fn weights(&self) -> Option<&[f64]> {
+        self.weights.as_deref()
+    }
+
+    /// Whether this is 1/2 ||q - y||^2, whose formulas are closed and whose u-update needs no q.
+    pub fn is_plain(&self) -> bool {
+        self.loss == Loss::Squared && self.weights.is_none()
+    }
+
+    fn weight(&self, a: usize) -> f64 {
+        self.weights.as_ref().map_or(1.0, |weights| weights[a])
+    }
+
+    /// Whether loss and weights can be had with these targets.
+    pub(crate) fn check(&self, y: &HostMatrix) -> Result<(), ModelError> {
+        if let Some(weights) = &self.weights
+            && weights.len() != y.rows()
+        {
+            return Err(ModelError::Shape {
+                what: "the weights",
+                expected: format!("{} of them, one per sample", y.rows()),
+                found: weights.len().to_string(),
+            });
+        }
+        if self.loss.needs_classes() && y.values().iter().any(|y| y.abs() != 1.0) {
+            return Err(ModelError::NeedsClasses { what: format!("the {} loss", self.loss.name()) });
+        }
+        let zero = self.at_zero(y);
+        if zero.is_finite() {
+            return Ok(());
+        }
+        let range = "small enough for the loss of the zero network to be a number: rescale y or the weights";
+        Err(ModelError::OutOfRange { name: "the loss", value: zero, range })
+    }
+
+    /// kappa, the weight of F u = q in ADMM: the curvature of the loss at the mean weight, as seen over the spread of y.
+    pub fn kappa(&self, y: &HostMatrix) -> f64 {
+        let curvature = match self.loss {
+            // Most residuals may lie on the straight part, whose curvature seen from afar is delta over the distance.
+            Loss::Huber { delta } => (delta / spread(y).max(delta)).max(LEAST_KAPPA),
+            loss => loss.curvature(),
+        };
+        curvature * self.weights.as_deref().map_or(1.0, mean)
+    }
+
+    /// sum_a omega_a l(q_a; y_a).
+    pub fn total(&self, q: &HostMatrix, y: &HostMatrix) -> f64 {
+        if self.is_plain() {
+            return squared_loss(q, y);
+        }
+        (0..y.cols()).map(|c| self.sum(q.col(c), y.col(c), 1.0)).sum()
+    }
+
+    /// sum_a omega_a l(t q_a; y_a) of one target.
+    fn sum(&self, q: &[f64], y: &[f64], t: f64) -> f64 {
+        q.iter().zip(y).enumerate().map(|(a, (q, &y))| self.weight(a) * self.loss.value(t * q, y)).sum()
+    }
+
+    /// The loss of the zero network.
+    pub fn at_zero(&self, y: &HostMatrix) -> f64 {
+        if self.is_plain() {
+            return 0.5 * y.values().iter().map(|y| y * y).sum::<f64>();
+        }
+        self.total(&HostMatrix::zeros(y.rows(), y.cols()), y)
+    }
+
+    /// -omega l'(0; y): the dual point of the zero network, y itself for the squared loss.
+    pub fn xi_at_zero(&self, y: &HostMatrix) -> HostMatrix {
+        if self.is_plain() {
+            return y.clone();
+        }
+        HostMatrix::from_fn(y.rows(), y.cols(), |a, c| -self.weight(a) * self.loss.derivative(0.0, y[(a, c)]))
+    }
+
+    /// q = argmin of sum omega l(q; y) + kappa/2 ||q - z||^2, in the place of z.
+    pub fn prox(&self, z: &mut HostMatrix, y: &HostMatrix, kappa: f64) {
+        for c in 0..y.cols() {
+            for (a, (z, &y)) in z.col_mut(c).iter_mut().zip(y.col(c)).enumerate() {
+                *z = self.loss.prox(*z, y, self.weight(a) / kappa);
+            }
+        }
+    }
+
+    /// Moves each -xi_a to the nearest number that omega_a l' can have.
+    pub fn clip(&self, xi: &mut HostMatrix, y: &HostMatrix) {
+        for c in 0..y.cols() {
+            for (a, (xi, &y)) in xi.col_mut(c).iter_mut().zip(y.col(c)).enumerate() {
+                let (low, high) = self.loss.domain(y);
+                *xi = -(-*xi).clamp(self.weight(a) * low, self.weight(a) * high);
+            }
+        }
+    }
+
+    /// max over t in [0, `limit`] of -sum_a omega_a l*(-t xi_a / omega_a; y_a), for one target. Every t gives a lower
+    /// bound, t = 0 the bound 0.
+    pub fn bound(&self, xi: &[f64], y: &[f64], limit: f64) -> f64 {
+        let value = if self.is_plain() { squared_bound(xi, y, limit) } else { self.searched_bound(xi, y, limit) };
+        // Multipliers that overflow prove nothing.
+        if value.is_finite() { value } else { 0.0 }
+    }
+
+    fn searched_bound(&self, xi: &[f64], y: &[f64], limit: f64) -> f64 {
+        // (omega, z, y) with z = -xi / omega, where it is not 0: such an entry adds nothing.
+        let terms: Vec<(f64, f64, f64)> = (xi.iter().zip(y).enumerate())
+            .filter(|(_, (xi, _))| **xi != 0.0)
+            .map(|(a, (xi, &y))| (self.weight(a), -xi / self.weight(a), y))
+            .collect();
+        let within = |t: f64, z: f64, y: f64| {
+            let (low, high) = self.loss.domain(y);
+            (t * z).clamp(low, high)
+        };
+        // The domain is an interval around 0, so that it limits t from above alone.
+        let limit = terms.iter().fold(limit, |limit: f64, &(_, z, y)| {
+            let (low, high) = self.loss.domain(y);
+            limit.min(if z > 0.0 { high / z } else { low / z })
+        });
+        let slope = |t: f64| -> f64 {
+            terms.iter().map(|&(weight, z, y)| -weight * z * self.loss.attained_at(within(t, z, y), y)).sum()
+        };
+        let t = concave_maximum(slope, limit);
+        terms.iter().map(|&(weight, z, y)| -weight * self.loss.conjugate(within(t, z, y), y)).sum()
+    }
+
+    /// The t >= 0 at which sum_a omega_a l(t f_a; y_a) + t `decay` is smallest, and the loss there, for one target.
+    pub fn best_multiple(&self, f: &[f64], y: &[f64], decay: f64) -> (f64, f64) {
+        if self.is_plain() {
+            return squared_multiple(f, y, decay);
+        }
+        let slope = |t: f64| -> f64 {
+            let terms = f.iter().zip(y).enumerate();
+            -decay - terms.map(|(a, (f, &y))| self.weight(a) * f * self.loss.derivative(t * f, y)).sum::<f64>()
+        };
+        let t = concave_maximum(slope, f64::INFINITY);
+        (t, self.sum(f, y, t))
+    }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+/// Mean distance of y from the mean of its column.
+fn spread(y: &HostMatrix) -> f64 {
+    let distance = |c: usize| {
+        let centre = mean(y.col(c));
+        y.col(c).iter().map(|y| (y - centre).abs()).sum::<f64>()
+    };
+    (0..y.cols()).map(distance).sum::<f64>() / y.values().len().max(1) as f64
+}
+
+/// t xi'y - t^2 ||xi||^2 / 2 at its best t in [0, `limit`]: the squared loss, in closed form.
+fn squared_bound(xi: &[f64], y: &[f64], limit: f64) -> f64 {
+    let (xi_y, xi_xi) = (xi.iter().zip(y)).fold((0.0, 0.0), |(xi_y, xi_xi), (xi, y)| (xi_y + xi * y, xi_xi + xi * xi));
+    if xi_xi > 0.0 {
+        let t = (xi_y / xi_xi).min(limit).max(0.0);
+        t * xi_y - 0.5 * t * t * xi_xi
+    } else {
+        0.0
+    }
+}
+
+/// The best t >= 0 of 1/2 ||t f - y||^2 + t `decay` and the loss there: the squared loss, in closed form.
+fn squared_multiple(f: &[f64], y: &[f64], decay: f64) -> (f64, f64) {
+    let (f_y, f_f) = (f.iter().zip(y)).fold((0.0, 0.0), |(fy, ff), (f, y)| (fy + f * y, ff + f * f));
+    let t = if f_f > 0.0 { ((f_y - decay) / f_f).max(0.0) } else { 0.0 };
+    let loss: f64 = f.iter().zip(y).map(|(f, y)| (t * f - y) * (t * f - y)).sum();
+    (t, 0.5 * loss)
+}
+
+/// Every weight has to be a positive number.
+pub(crate) fn check_weights(weights: &[f64]) -> Result<(), ModelError> {
+    match weights.iter().position(|&weight| !(weight > 0.0 && weight.is_finite())) {
+        Some(row) => Err(ModelError::Weight { row, value: weights[row] }),
+        None => Ok(()),
+    }
+}
+
+/// Where a concave function on [0, limit] is largest, from its derivative: by bisection, unless it rises to the end.
+fn concave_maximum(slope: impl Fn(f64) -> f64, limit: f64) -> f64 {
+    // A slope that is not a number does not rise.
+    let rises = |t: f64| slope(t) >= 0.0;
+    if !(limit > 0.0 && rises(0.0)) {
+        return 0.0;
+    }
+    let (mut low, mut high) = (0.0, limit.min(1.0));
+    for _ in 0..DOUBLINGS {
+        if !rises(high) {
+            break;
+        }
+        if high == limit {
+            return limit;
+        }
+        (low, high) = (high, limit.min(2.0 * high));
+    }
+    while high - low > MULTIPLE_TOLERANCE * high {
+        let middle = 0.5 * (low + high);
+        if rises(middle) { low = middle } else { high = middle }
+    }
+    low
+}

@@ -1,0 +1,153 @@
+//! Losses over all samples: weak duality, closed forms against searches, the zero network.
+
+mod common;
+
+use common::{Random, case, dot};
+use cvx_linalg::{Backend, Cpu, HostMatrix};
+use cvx_model::{Certificate, Loss, ModelError, ProgramError, WeightedLoss, beta_max};
+use proptest::prelude::*;
+
+fn losses() -> impl Strategy<Value = Loss> {
+    prop_oneof![
+        Just(Loss::Squared),
+        Just(Loss::Logistic),
+        Just(Loss::SquaredHinge),
+        (0.05..3.0).prop_map(|delta| Loss::Huber { delta }),
+    ]
+}
+
+/// Between 1/4 and 4.
+fn weights(n: usize, random: &mut Random) -> Vec<f64> {
+    (0..n).map(|_| 4f64.powf(random.signed())).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// The bound of any xi and any eta >= 0 lies below the objective of any feasible point.
+    #[test]
+    fn no_bound_exceeds_a_feasible_objective(
+        loss in losses(), weighted: bool, seed in 0u64..1000, exponent in -3.0..2.0, near in 0.0..1.0
+    ) {
+        let mut random = Random(seed);
+        let mut case = case(Cpu::<f64>::new(), [12, 3, 5, 2], [2.0, 1.5], 10f64.powf(exponent), &mut random);
+        if loss.needs_classes() {
+            let y = HostMatrix::from_fn(12, 2, |a, c| case.y[(a, c)].signum());
+            let gates = case.patterns().gates().clone();
+            case.program =
+                cvx_model::ConvexProgram::new(Cpu::new(), &case.xt, y.clone(), &gates, case.program.beta()).unwrap();
+            case.y = y;
+        }
+        let weights = weighted.then(|| weights(12, &mut random));
+        case.program.set_loss(WeightedLoss::new(loss, weights).unwrap()).unwrap();
+        let (cpu, program) = (Cpu::<f64>::new(), &case.program);
+        let mut certificate = Certificate::new(program).unwrap();
+        let mut lowest = program.zero_objective();
+        for scale in [0.01, 0.1, 1.0] {
+            let v = case.feasible(scale, &mut random);
+            let norms: f64 = (0..v.cols()).map(|block| dot(v.col(block), v.col(block)).sqrt()).sum();
+            let value = program.loss().total(&case.prediction(&v), &case.y) + program.beta() * norms;
+            let best = certificate.feasible_point(&cpu.upload(&v).unwrap()).unwrap().objective;
+            prop_assert!(best <= value * (1.0 + 1e-9) && best <= program.zero_objective() * (1.0 + 1e-9));
+            lowest = lowest.min(best);
+        }
+        let xi_at_zero = program.xi_at_zero();
+        for scale in [0.0, 0.1, 1.0, 10.0] {
+            // Random, or a little off the xi of the zero network.
+            let xi = HostMatrix::from_fn(12, 2, |a, c| near * xi_at_zero[(a, c)] + scale * random.signed());
+            let multipliers = HostMatrix::from_fn(12, program.n_blocks(), |a, block| {
+                case.sign(a, block) * (0.3 * scale * random.signed()).max(0.0)
+            });
+            let residual = HostMatrix::from_fn(12, 2, |a, c| -xi[(a, c)]);
+            let (residual, multipliers) = (cpu.upload(&residual).unwrap(), cpu.upload(&multipliers).unwrap());
+            let bound = certificate.dual(&residual, &multipliers).unwrap().value;
+            prop_assert!((0.0..=lowest * (1.0 + 1e-12)).contains(&bound), "{} above {}", bound, lowest);
+        }
+    }
+
+    /// The search finds what the closed forms of the squared loss say, which unit weights keep from being used.
+    #[test]
+    fn searches_find_the_closed_forms(seed in 0u64..1000, limit in 0.0..3.0, decay in 0.0..5.0) {
+        let mut random = Random(seed);
+        let (xi, y) = (random.matrix(9, 1, 1.0), random.matrix(9, 1, 2.0));
+        let closed = WeightedLoss::default();
+        let searched = WeightedLoss::new(Loss::Squared, Some(vec![1.0; 9])).unwrap();
+        prop_assert!(closed.is_plain() && !searched.is_plain());
+        for limit in [limit, f64::INFINITY] {
+            let [a, b] = [&closed, &searched].map(|loss| loss.bound(xi.values(), y.values(), limit));
+            prop_assert!((a - b).abs() <= 1e-12 * (1.0 + a), "{} {}", a, b);
+        }
+        let value = |loss: &WeightedLoss| {
+            let (t, value) = loss.best_multiple(xi.values(), y.values(), decay);
+            value + t * decay
+        };
+        prop_assert!((value(&closed) - value(&searched)).abs() <= 1e-12 * (1.0 + value(&closed)));
+    }
+
+    /// No t of a fine grid gives a higher bound or a lower objective.
+    #[test]
+    fn no_multiple_is_better(loss in losses(), seed in 0u64..1000, limit in 0.1..3.0, decay in 0.01..3.0) {
+        let mut random = Random(seed);
+        let (n, y) = (7, random.matrix(7, 1, 2.0));
+        let y = HostMatrix::from_fn(n, 1, |a, _| if loss.needs_classes() { y[(a, 0)].signum() } else { y[(a, 0)] });
+        let omega = weights(n, &mut random);
+        let weighted = WeightedLoss::new(loss, Some(omega.clone())).unwrap();
+        let mut xi = random.matrix(n, 1, 3.0);
+        weighted.clip(&mut xi, &y);
+        let bound = weighted.bound(xi.values(), y.values(), limit);
+        let f = random.matrix(n, 1, 2.0);
+        let (t, loss_there) = weighted.best_multiple(f.values(), y.values(), decay);
+        for step in 0..=300 {
+            let t = limit * f64::from(step) / 300.0;
+            let value: f64 =
+                (0..n).map(|a| -omega[a] * loss.conjugate(-t * xi[(a, 0)] / omega[a], y[(a, 0)])).sum();
+            prop_assert!(value <= bound + 1e-10 * (1.0 + bound), "{} above {}", value, bound);
+        }
+        for step in 0..=300 {
+            let other = 3.0 * f64::from(step) / 300.0;
+            let value: f64 = (0..n).map(|a| omega[a] * loss.value(other * f[(a, 0)], y[(a, 0)])).sum();
+            prop_assert!(loss_there + t * decay <= (value + other * decay) * (1.0 + 1e-10));
+        }
+    }
+}
+
+/// From the gated beta_max on, which bounds the exact one, zero is optimal: the bound is its objective.
+#[test]
+fn the_bound_of_the_zero_network_is_its_objective() {
+    for loss in [Loss::Squared, Loss::Logistic, Loss::SquaredHinge, Loss::Huber { delta: 0.4 }] {
+        let mut random = Random(3);
+        let mut case = case(Cpu::<f64>::new(), [15, 3, 6, 2], [2.0, 1.5], 1.0, &mut random);
+        if loss.needs_classes() {
+            let y = HostMatrix::from_fn(15, 2, |a, c| case.y[(a, c)].signum());
+            let gates = case.patterns().gates().clone();
+            case.program = cvx_model::ConvexProgram::new(Cpu::new(), &case.xt, y, &gates, 1.0).unwrap();
+        }
+        let weights = weights(15, &mut random);
+        case.program.set_loss(WeightedLoss::new(loss, Some(weights)).unwrap()).unwrap();
+        let gated = Certificate::new(&case.program).unwrap().gated_beta_max().unwrap();
+        let exact = beta_max(&case.program, 1e-4).unwrap();
+        assert!((exact.gated - gated).abs() <= 1e-12 * gated && exact.upper <= gated);
+        case.program.set_beta(gated * (1.0 + 1e-12)).unwrap();
+        let bound = Certificate::new(&case.program).unwrap().dual_at_zero().unwrap();
+        let zero = case.program.zero_objective();
+        assert!((bound.value - zero).abs() <= 1e-12 * zero && bound.value <= zero * (1.0 + 1e-15), "{loss:?}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_the_targets_is_refused() {
+    let mut random = Random(1);
+    let mut program = case(Cpu::<f64>::new(), [6, 2, 3, 1], [1.0, 100.0], 1.0, &mut random).program;
+    let classes = program.set_loss(WeightedLoss::new(Loss::Logistic, None).unwrap());
+    assert!(matches!(classes, Err(ProgramError::Model(ModelError::NeedsClasses { .. }))), "y is no sign");
+    let short = program.set_loss(WeightedLoss::new(Loss::Squared, Some(vec![1.0; 5])).unwrap());
+    assert!(matches!(short, Err(ProgramError::Model(ModelError::Shape { .. }))));
+    let heavy = program.set_loss(WeightedLoss::new(Loss::Squared, Some(vec![1e308; 6])).unwrap());
+    assert!(matches!(heavy, Err(ProgramError::Model(ModelError::OutOfRange { .. }))));
+    let mut narrow = case(Cpu::<f32>::new(), [6, 2, 3, 1], [1.0, 100.0], 1.0, &mut random).program;
+    let heavy = narrow.set_loss(WeightedLoss::new(Loss::Squared, Some(vec![1e38; 6])).unwrap());
+    assert!(matches!(heavy, Err(ProgramError::Model(ModelError::NonFinite { .. }))), "more than f32 holds");
+    assert!(matches!(WeightedLoss::new(Loss::Squared, Some(vec![1.0, 0.0])), Err(ModelError::Weight { row: 1, .. })));
+    let delta = WeightedLoss::new(Loss::Huber { delta: f64::NAN }, None);
+    assert!(matches!(delta, Err(ModelError::OutOfRange { .. })));
+}
