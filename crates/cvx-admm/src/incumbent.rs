@@ -15,6 +15,8 @@ pub(crate) struct Incumbent<'a, B: Backend> {
     network: NetworkValue,
     sampled_primal: Option<f64>,
     bound: f64,
+    /// Whether that bound is still the one at the xi of the zero network.
+    at_zero: bool,
     /// -xi (n x C) and e o g o eta (n x 2PC) of the best bound.
     residual: B::Matrix,
     multipliers: B::Matrix,
@@ -29,8 +31,6 @@ impl<'a, B: Backend> Incumbent<'a, B> {
         let backend = program.backend();
         let (n, blocks, targets) = (program.n_samples(), program.n_blocks(), program.n_targets());
         let cones = program.n_cones();
-        let mut residual = backend.upload(&program.xi_at_zero())?;
-        backend.scale(-1.0, &mut residual)?;
         Ok(Incumbent {
             program,
             certificate: Certificate::new(program)?,
@@ -44,7 +44,8 @@ impl<'a, B: Backend> Incumbent<'a, B> {
             },
             sampled_primal: None,
             bound: program.bound_at_zero(gated_maxima),
-            residual,
+            at_zero: true,
+            residual: backend.zeros(n, targets)?,
             multipliers: backend.zeros(n, cones)?,
             eta: backend.zeros(n, cones)?,
             candidate: backend.zeros(n, cones)?,
@@ -74,6 +75,7 @@ impl<'a, B: Backend> Incumbent<'a, B> {
         let bound = self.certificate.dual(residual, &self.candidate)?.value;
         if bound > self.bound {
             self.bound = bound;
+            self.at_zero = false;
             backend.copy(residual, &mut self.residual)?;
             std::mem::swap(&mut self.multipliers, &mut self.candidate);
         }
@@ -165,8 +167,13 @@ impl<'a, B: Backend> Incumbent<'a, B> {
     /// xi (n x C) and the signed multipliers (n x 2PC) that prove the bound.
     pub fn witness(&self) -> Result<(HostMatrix, HostMatrix), LinalgError> {
         let backend = self.program.backend();
+        let multipliers = backend.download(&self.multipliers)?;
+        if self.at_zero {
+            // Not by way of the device, which would round it.
+            return Ok((self.program.xi_at_zero(), multipliers));
+        }
         let mut xi = backend.download(&self.residual)?;
         xi.values_mut().iter_mut().for_each(|value| *value = -*value);
-        Ok((xi, backend.download(&self.multipliers)?))
+        Ok((xi, multipliers))
     }
 }
