@@ -22,6 +22,10 @@ const FIRST_ACCURACY: Accuracy = Accuracy::Relative(0.1);
 /// Over a doubling of the iterations from here on, the gap has to fall by 1 %.
 const STALL_FROM: usize = 5000;
 
+/// A run that passes its network on ends when the objective falls by less than this share over so many iterations.
+const SLOW_FALL: f64 = 0.05;
+const SLOW_OVER: usize = 10;
+
 /// One training run on one device.
 pub(crate) struct Run<'a, B: Backend> {
     pub program: &'a ConvexProgram<B>,
@@ -33,6 +37,8 @@ pub(crate) struct Run<'a, B: Backend> {
     pub penalty: Penalty,
     pub preparation: Preparation,
     pub schedule: Schedule,
+    /// Whether the run ends as soon as the network hardly gets better: other patterns will follow.
+    pub passes_on: bool,
     pub state: State<B>,
     pub held_out: Option<(HeldOut<B>, HostMatrix)>,
     pub clock: Clock,
@@ -76,6 +82,7 @@ impl<B: Backend> Run<'_, B> {
             Anderson::new(backend, memory, &self.state.v, &self.state.s, &self.state.prediction.zeros())?;
         let mut accuracy = FIRST_ACCURACY;
         let mut stall = Stall::new();
+        let mut slowness = Slowness::default();
 
         for iteration in 1..=settings.max_iterations {
             backend.stop().check()?;
@@ -115,7 +122,8 @@ impl<B: Backend> Run<'_, B> {
             if observer.iteration(&record) == Flow::Stop {
                 return Ok(Status::Interrupted);
             }
-            if stall.reached(&record) {
+            let slow = self.passes_on && slowness.reached(&record, self.incumbent.network().objective);
+            if slow || stall.reached(&record) {
                 return Ok(Status::InsufficientProgress);
             }
 
@@ -178,6 +186,25 @@ impl<B: Backend> Run<'_, B> {
         }
         self.info.history.push(record);
         Ok(record)
+    }
+}
+
+/// Whether the network has come near the best one and slowed down.
+#[derive(Default)]
+struct Slowness {
+    /// Iteration and objective of the last comparison.
+    last: Option<(usize, f64)>,
+}
+
+impl Slowness {
+    fn reached(&mut self, record: &Iteration, best: f64) -> bool {
+        let Some(network) = record.network else { return false };
+        let (iteration, last) = *self.last.get_or_insert((record.iteration, network));
+        if record.iteration < iteration + SLOW_OVER {
+            return false;
+        }
+        self.last = Some((record.iteration, network));
+        network <= best * (1.0 + SLOW_FALL) && network > last * (1.0 - SLOW_FALL)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a run records on its way.
 
+use crate::refine::Round;
 use cvx_linalg::LinalgError;
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +87,8 @@ pub struct Info {
     pub unconverged_solves: usize,
     /// Relative residual of (4a), recomputed in f64 after the first u-update.
     pub linear_residual: Option<f64>,
+    /// The programmes that were solved one after the other: one, and one for each refinement.
+    pub rounds: Vec<Round>,
     /// What the device said, of a run that ended with [`Status::DeviceError`](crate::Status::DeviceError).
     pub failure: Option<LinalgError>,
 }

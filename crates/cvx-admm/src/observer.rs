@@ -1,6 +1,7 @@
 //! Somebody who watches a run, and may end it.
 
 use crate::info::{Iteration, Scores};
+use crate::refine::Round;
 use cvx_solvers::{ProblemShape, SolverKind};
 
 /// What is known before the first iteration.
@@ -49,6 +50,8 @@ pub trait Observer: Send {
     fn iteration(&mut self, _iteration: &Iteration) -> Flow {
         Flow::Continue
     }
+    /// A programme is solved, of a run that refines its patterns.
+    fn round(&mut self, _round: &Round) {}
     /// A beta of a path is done, on one part of the samples: its fraction, its gap, and its scores on the held-out samples.
     fn point(&mut self, _fraction: f64, _relative_gap: f64, _validation: &Scores) {}
 }

@@ -3,8 +3,8 @@
 //! The unweighted squared loss has no such block: its u-update is exact, and this is then empty.
 
 use crate::train::PredictionStart;
-use cvx_linalg::{Backend, HostMatrix, LinalgError};
-use cvx_model::{ConvexProgram, SystemOperator, WeightedLoss};
+use cvx_linalg::{Backend, HostMatrix, LinalgError, LinearOperator};
+use cvx_model::{ConvexProgram, PredictionOperator, SystemOperator, WeightedLoss};
 
 /// q and mu, on the host and in f64: n x C numbers beside the n x 2PC that an iteration sweeps over several times, so that
 /// the way to a GPU and back costs less than any verb, and the loss needs no kernel there.
@@ -43,6 +43,20 @@ impl Prediction {
             PredictionStart { q: HostMatrix::zeros(mu.rows(), mu.cols()), mu }
         });
         Prediction { loss, y: program.y_host().clone(), kappa, target: q.clone(), q, mu }
+    }
+
+    /// Begins at the predictions F `v` of a network, with the multiplier that the loss has there.
+    pub fn at<B: Backend>(program: &ConvexProgram<B>, v: &B::Matrix) -> Result<Self, LinalgError> {
+        if program.loss().is_plain() {
+            return Ok(Prediction::new(program, None));
+        }
+        let backend = program.backend();
+        let mut prediction = backend.zeros(program.n_samples(), program.n_targets())?;
+        PredictionOperator::new(program)?.apply(&mut prediction, v)?;
+        let q = backend.download(&prediction)?;
+        let (mut mu, kappa) = (program.loss().xi_at(&q, program.y_host()), program.loss().kappa(program.y_host()));
+        mu.values_mut().iter_mut().for_each(|value| *value /= -kappa);
+        Ok(Prediction::new(program, Some(&PredictionStart { q, mu })))
     }
 
     /// Whether there is such a block.

@@ -3,25 +3,25 @@
 use crate::admm::Run;
 use crate::anderson::Point;
 use crate::clock::Clock;
+use crate::closing::finish;
 use crate::error::TrainError;
 use crate::incumbent::Incumbent;
 use crate::info::{Info, Scores};
 use crate::memory::{base_bytes, choose_solver};
-use crate::model::{Claim, Model, Provenance, Witness};
 use crate::observer::{Observer, Summary};
 use crate::path::FoldPoint;
 use crate::penalty::{Penalty, Preparation, default_sigma, initial_rho};
 use crate::prediction;
-use crate::prune::prune;
+use crate::refine::{LEAST_PROGRESS, Round, fresh_gates, moved_blocks, next_gates};
 use crate::schedule::Schedule;
 use crate::settings::{Beta, Gates, ValidSettings};
 use crate::state::State;
 use crate::status::Status;
 use crate::train::{Host, PredictionStart, Problem, Solution, WarmStart};
-use cvx_linalg::{Backend, HostMatrix, LinearSolver, SystemSolution};
+use cvx_linalg::{Backend, HostMatrix, LinearSolver};
 use cvx_model::{
-    Activation, Certificate, Confusion, ConvexProgram, GateKind, HeldOut, Network, NetworkValue, ProgramError,
-    RowScale, SystemOperator, accuracy, sample_errors,
+    Activation, Certificate, ConvexProgram, GateKind, HeldOut, NetworkValue, ProgramError, RowScale, SystemOperator,
+    accuracy, sample_errors,
 };
 use cvx_solvers::{ProblemShape, SolverKind};
 
@@ -32,12 +32,18 @@ pub(crate) struct Session<'p, B: Backend> {
     program: ConvexProgram<B>,
     held_out: Option<(HeldOut<B>, HostMatrix)>,
     summary: Summary,
+    /// Bytes that may be used.
+    budget: u64,
     row_scale: RowScale,
     sigma: f64,
     /// max ||X'D_i y|| of each target.
     gated_maxima: Vec<f64>,
     schedule: Schedule,
+    /// Whether a run is to end when its network hardly gets better.
+    passes_on: bool,
     clock: Clock,
+    /// When the last run ended, by that clock.
+    ended: f64,
     engine: Option<Engine<B>>,
 }
 
@@ -74,14 +80,8 @@ impl<'p, B: Backend> Session<'p, B> {
             signs: settings.activation.signs(),
             scalar_bytes: backend.scalar_bytes(),
         };
-        let base = base_bytes(&shape, problem.test.as_ref().map_or(0, |(xt, _)| xt.cols()), settings.anderson_memory);
-        let base = base.saturating_add(prediction::bytes(
-            &problem.loss,
-            shape.n_samples,
-            shape.n_targets,
-            settings.anderson_memory,
-        ));
         let budget = settings.memory_budget.unwrap_or_else(|| backend.memory_info().free / 10 * 9);
+        let base = problem.base_bytes(&shape, settings);
         let (solver, memory_bytes) = choose_solver(settings.solver, &settings.solver_settings(), &shape, base, budget)?;
         let (device, device_name) = (backend.device(), backend.describe());
 
@@ -120,10 +120,13 @@ impl<'p, B: Backend> Session<'p, B> {
             settings,
             program,
             summary,
+            budget,
             sigma,
             gated_maxima,
             schedule: Schedule::Regular { every: settings.judge_every },
+            passes_on: false,
             clock,
+            ended: 0.0,
             engine: None,
         })
     }
@@ -230,12 +233,13 @@ impl<'p, B: Backend> Session<'p, B> {
             penalty: engine.penalty,
             preparation: engine.preparation,
             schedule: self.schedule.clone(),
+            passes_on: self.passes_on,
             state: engine.state,
             held_out: self.held_out.take(),
             clock: self.clock,
             info: Info::default(),
         };
-        run.info.seconds.setup = run.clock.seconds();
+        run.info.seconds.setup = run.clock.seconds() - self.ended;
         let status = run.solve(observer);
         if status == Status::DeviceError {
             // Closing takes memory too, and the factors are of no more use.
@@ -249,7 +253,7 @@ impl<'p, B: Backend> Session<'p, B> {
         let best = best.then(|| incumbent.into_best());
         self.engine = Some(Engine { linear, penalty, state, preparation, best, last });
         schedule.restart();
-        (self.held_out, self.clock, self.schedule) = (held_out, clock, schedule);
+        (self.held_out, self.clock, self.schedule, self.ended) = (held_out, clock, schedule, clock.seconds());
         closed
     }
 
@@ -281,6 +285,74 @@ impl<'p, B: Backend> Session<'p, B> {
         })
     }
 
+    /// Solves; then, as often as the settings say and as long as it helps, refines the patterns and solves again. All but the last
+    /// programme are left when their network hardly gets better; the last is solved to the gap.
+    pub fn solve_and_refine(&mut self, observer: &mut dyn Observer) -> Result<Solution, TrainError> {
+        let rounds = self.settings.refine;
+        self.passes_on = rounds > 0;
+        let mut solution = self.solve(observer)?;
+        solution.info.rounds.push(Round::new(&solution));
+        if rounds > 0 {
+            observer.round(&Round::new(&solution));
+        }
+        for round in 1..=rounds {
+            if !solution.status.can_go_on() || solution.model.network.n_neurons() == 0 {
+                break;
+            }
+            let before = solution.objective.network;
+            if !self.refine(round)? {
+                break;
+            }
+            self.passes_on = round < rounds;
+            solution = self.solve(observer)?.after(solution);
+            solution.info.rounds.push(Round::new(&solution));
+            observer.round(&Round::new(&solution));
+            let fell = solution.objective.network < before * (1.0 - LEAST_PROGRESS);
+            if !fell {
+                break;
+            }
+        }
+        if self.passes_on && solution.status.can_go_on() && solution.objective.relative_gap > self.settings.gap {
+            self.passes_on = false;
+            solution = self.solve(observer)?.after(solution);
+            solution.info.rounds.pop();
+            solution.info.rounds.push(Round::new(&solution));
+        }
+        Ok(solution)
+    }
+
+    /// Makes the neurons of the best network gates, with fresh ones beside them, and begins there. Says whether there is the memory.
+    fn refine(&mut self, round: usize) -> Result<bool, TrainError> {
+        let (settings, program) = (self.settings, &mut self.program);
+        let Some(engine) = &self.engine else { return Ok(false) };
+        let backend = program.backend().clone();
+        let v = match &engine.best {
+            Some((v, _)) => backend.download(v)?,
+            None => backend.download(&engine.state.v)?,
+        };
+        let seed = settings.seed.wrapping_add(round as u64);
+        let fresh = self.problem.sample_gates(&backend, settings, fresh_gates(settings.patterns), seed)?;
+        let (before, activation, targets) = (program.n_patterns(), program.activation(), program.n_targets());
+        let gates = next_gates(&v, program.patterns(), activation, &fresh);
+        let shape = ProblemShape { n_patterns: gates.cols(), ..self.summary.shape };
+        let needed = self.summary.solver.memory_bytes(&shape, &settings.solver_settings());
+        if self.problem.base_bytes(&shape, settings).saturating_add(needed) > self.budget {
+            return Ok(false);
+        }
+        // The old state goes before the new one comes: both together may be too large.
+        let Some(Engine { linear, penalty, .. }) = self.engine.take() else { return Ok(false) };
+        self.held_out = None;
+        program.set_gates(&gates)?;
+        let v = moved_blocks(&v, before, activation, targets, program.patterns());
+        self.gated_maxima = Certificate::new(program)?.gated_maxima()?;
+        self.held_out = self.problem.held_out(program)?;
+        self.summary.shape.n_patterns = program.n_patterns();
+        let state = State::at(program, &v, self.row_scale, penalty.rho())?;
+        self.engine =
+            Some(Engine { linear, penalty, state, preparation: Preparation::Patterns, best: None, last: None });
+        Ok(true)
+    }
+
     /// Solves, and returns the model with its proof.
     pub fn solve(&mut self, observer: &mut dyn Observer) -> Result<Solution, TrainError> {
         let (problem, summary, sigma) = (self.problem, self.summary.clone(), self.sigma);
@@ -289,6 +361,13 @@ impl<'p, B: Backend> Session<'p, B> {
 }
 
 impl Problem {
+    /// Bytes that a run takes whatever its solver.
+    fn base_bytes(&self, shape: &ProblemShape, settings: &ValidSettings) -> u64 {
+        let held_out = self.test.as_ref().map_or(0, |(xt, _)| xt.cols());
+        let prediction = prediction::bytes(&self.loss, shape.n_samples, shape.n_targets, settings.anderson_memory);
+        base_bytes(shape, held_out, settings.anderson_memory).saturating_add(prediction)
+    }
+
     /// `count` gates of the kind that the settings ask for.
     pub(crate) fn sample_gates<B: Backend>(
         &self,
@@ -325,103 +404,6 @@ fn row_scale(settings: &ValidSettings, sigma: f64) -> RowScale {
         Activation::Relu if settings.scale_rows => RowScale::Normalised { sigma },
         Activation::Relu => RowScale::Unscaled,
     }
-}
-
-/// Closes a run: the network, its last metrics, and the witness that proves its bound.
-fn finish<B: Backend>(
-    run: &mut Run<'_, B>,
-    status: Status,
-    summary: Summary,
-    sigma: f64,
-    problem: &Problem,
-) -> Result<Solution, TrainError> {
-    let (program, task) = (run.program, &problem.targets.task);
-    let cone_violation = run.incumbent.close(&run.state.v)?;
-    let v = program.backend().download(run.incumbent.v())?;
-    let network = Network::from_blocks(&v, program.activation(), program.patterns().gates(), program.n_targets());
-    let (network, pruned) = if run.settings.prune { prune(program, &mut run.incumbent, network) } else { (network, 0) };
-    let (xi, multipliers) = run.incumbent.witness()?;
-    let objective = run.incumbent.objective();
-    let ended_early = matches!(status, Status::IterationLimit | Status::TimeLimit | Status::InsufficientProgress);
-    // The closing evaluation may find what the last one of the loop just missed.
-    let status = if ended_early && objective.relative_gap <= run.settings.gap { Status::Optimal } else { status };
-    let value = run.incumbent.network();
-    let train = Scores { loss: value.loss, accuracy: accuracy(task, &value.prediction, program.y_host()) };
-    let train_confusion = Confusion::new(task, &value.prediction, program.y_host());
-    let convex_accuracy = match status {
-        // The u-update may have been left half done.
-        Status::Interrupted | Status::TimeLimit | Status::NumericalError | Status::DeviceError => None,
-        // u = 0 and the zero network predict the same.
-        _ if run.info.history.is_empty() => train.accuracy,
-        _ => {
-            // F u itself: an inexact u-update's residual may stand for something else.
-            let SystemSolution { xu, residual, .. } = &mut run.state.solution;
-            program.backend().masked_row_sum(Some(program.mask()), xu, residual)?;
-            let convex = program.backend().download(residual)?;
-            accuracy(task, &convex, program.y_host())
-        }
-    };
-    run.info.seconds.total = run.clock.seconds();
-    let (test, test_confusion) = match &run.held_out {
-        None => (None, None),
-        Some((held_out, y)) => {
-            let prediction = network.predict(program.backend(), held_out.samples())?;
-            let loss = program.loss().loss().total(&prediction, y);
-            let scores = Scores { loss, accuracy: accuracy(task, &prediction, y) };
-            (Some(scores), Confusion::new(task, &prediction, y))
-        }
-    };
-    let model = Model {
-        network,
-        transform: problem.transform.clone(),
-        normalisation: problem.normalisation,
-        task: task.clone(),
-        kind: problem.kind,
-        claim: Claim {
-            objective,
-            certify: run.settings.certify,
-            beta: program.beta(),
-            loss: program.loss().loss(),
-            weights: program.loss().weights().map(<[f64]>::to_vec),
-            train_loss: train.loss,
-            train_accuracy: train.accuracy,
-            n_samples: program.n_samples(),
-            fingerprint: problem.fingerprint,
-            status,
-        },
-        provenance: Provenance {
-            version: env!("CARGO_PKG_VERSION").to_string(),
-            solver: summary.solver.name().to_string(),
-            device: summary.device.to_string(),
-            precision: run.settings.precision.name().to_string(),
-            seed: run.settings.seed,
-            iterations: run.info.history.len() as u64,
-        },
-        witness: Some(Witness {
-            gates: program.patterns().gates().clone(),
-            patterns: program.patterns().bits().clone(),
-            xi,
-            multipliers,
-        }),
-    };
-    Ok(Solution {
-        status,
-        model,
-        objective,
-        train,
-        train_confusion,
-        convex_accuracy,
-        test,
-        test_confusion,
-        pruned,
-        cone_violation,
-        beta: program.beta(),
-        rho: run.penalty.rho(),
-        sigma,
-        summary,
-        warm_start: run.state.warm_start(run.penalty.rho(), sigma)?,
-        info: std::mem::take(&mut run.info),
-    })
 }
 
 fn check_warm_start<B: Backend>(warm: &WarmStart, program: &ConvexProgram<B>) -> Result<(), TrainError> {

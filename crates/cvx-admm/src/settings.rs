@@ -96,7 +96,10 @@ pub struct Settings {
     pub threads: usize,
     /// Seed of the gates.
     pub seed: u64,
-    /// Most ADMM iterations. Default 20,000.
+    /// Most rounds of refinement: neurons become gates, fresh ones join, and the programme is solved again, until the objective no
+    /// longer falls. Default 0.
+    pub refine: usize,
+    /// Most ADMM iterations, in each round. Default 20,000.
     pub max_iterations: usize,
     /// Certified relative gap to stop at. Default 1e-3.
     pub gap: f64,
@@ -150,6 +153,7 @@ impl Default for Settings {
             precision: Precision::F32,
             threads: 0,
             seed: 0,
+            refine: 0,
             max_iterations: 20_000,
             gap: 1e-3,
             certify: Certify::Network,

@@ -5,9 +5,10 @@ use crate::penalty::Residuals;
 use crate::prediction::Prediction;
 use crate::train::WarmStart;
 use cvx_linalg::{
-    Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearSolver, Shape, SlackNorms, SystemRhs, SystemSolution,
+    Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearOperator, LinearSolver, Shape, SlackNorms, SystemRhs,
+    SystemSolution,
 };
-use cvx_model::{Certificate, ConvexProgram, SystemOperator};
+use cvx_model::{Certificate, ConeOperator, ConvexProgram, RowScale, SystemOperator};
 
 /// Iterates on the device, by the names of the algorithm box.
 pub(crate) struct State<B: Backend> {
@@ -57,6 +58,30 @@ impl<B: Backend> State<B> {
             s,
             backend: backend.clone(),
         })
+    }
+
+    /// Begins at the network `v` (d x 2PC), which lies in its cones: s = Gt v, and lambda is beta v/||v|| over rho, the multiplier that an
+    /// optimum would have. (F'xi is much larger, the part of it being nu's that keeps blocks in their cones: with lambda = F'xi/rho, nu = 0
+    /// the first iterates explode.)
+    pub fn at(program: &ConvexProgram<B>, v: &HostMatrix, row_scale: RowScale, rho: f64) -> Result<Self, LinalgError> {
+        let backend = program.backend();
+        let mut state = State::new(program, None)?;
+        state.v = backend.upload(v)?;
+        backend.copy(&state.v, &mut state.solution.u)?;
+        let mut multipliers = v.clone();
+        for j in 0..v.cols() {
+            let norm = v.col(j).iter().map(|v| v * v).sum::<f64>().sqrt();
+            let scale = if norm > 0.0 { program.beta() / (rho * norm) } else { 0.0 };
+            multipliers.col_mut(j).iter_mut().for_each(|value| *value *= scale);
+        }
+        state.lambda = backend.upload(&multipliers)?;
+        state.prediction = Prediction::at(program, &state.v)?;
+        if program.n_cones() > 0 {
+            ConeOperator::new(program, row_scale)?.apply(&mut state.s, &state.v)?;
+            // Rounding alone.
+            backend.positive_part(1.0, &mut state.s)?;
+        }
+        Ok(state)
     }
 
     /// (4a) u = argmin 1/2 ||F u - y||^2 + rho/2 ||u - v + lambda||^2 + rho/2 ||Gt u - s + nu||^2; (6.2) for other losses.

@@ -23,6 +23,11 @@ pub enum Status {
 }
 
 impl Status {
+    /// Whether a run that ended like this could be gone on with.
+    pub(crate) fn can_go_on(self) -> bool {
+        matches!(self, Status::Optimal | Status::IterationLimit | Status::InsufficientProgress)
+    }
+
     /// What a user can do about it; empty where there is nothing to do.
     pub fn advice(self) -> &'static str {
         match self {

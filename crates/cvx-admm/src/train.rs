@@ -177,6 +177,6 @@ impl Job for TrainJob<'_> {
             session.take_warm_start(warm)?;
         }
         self.observer.begin(session.summary());
-        session.solve(self.observer)
+        session.solve_and_refine(self.observer)
     }
 }

@@ -82,6 +82,9 @@ pub struct TrainArgs {
     /// beta as a fraction of the value at which the zero network becomes optimal [default: 0.001].
     #[arg(long, value_name = "R", conflicts_with = "beta", allow_negative_numbers = true)]
     pub beta_fraction: Option<f64>,
+    /// Most rounds of refinement: neurons become gates, fresh ones join, solve again, until the objective no longer falls.
+    #[arg(long, value_name = "K", default_value_t = Settings::default().refine, conflicts_with = "poster_exact")]
+    pub refine: usize,
     /// The original's iteration: no relaxation, scaling, acceleration or adaptation; rho 0.01, beta 0.001, and its
     /// line search in rbcd.
     #[arg(long, conflicts_with = "sigma")]

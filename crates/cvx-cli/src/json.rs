@@ -2,7 +2,7 @@
 
 use crate::by_class::ConfusionReport;
 use anyhow::Result;
-use cvx_admm::{Iteration, PathPoint, PathSolution, Precision, Scores, Solution};
+use cvx_admm::{Iteration, PathPoint, PathSolution, Precision, Round, Scores, Solution};
 use cvx_model::{Confusion, Loss, Task};
 use serde::Serialize;
 
@@ -38,6 +38,7 @@ pub struct Report {
     seconds: SecondsReport,
     seconds_to_train_accuracy_97: Option<f64>,
     peak_memory_bytes: Option<u64>,
+    rounds: Vec<RoundReport>,
     history: Vec<IterationReport>,
 }
 
@@ -87,6 +88,23 @@ struct SecondsReport {
     dual: f64,
     certificate: f64,
     total: f64,
+}
+
+#[derive(Serialize)]
+struct RoundReport {
+    patterns: usize,
+    neurons: usize,
+    network: f64,
+    dual_bound: f64,
+    iterations: usize,
+    seconds: f64,
+}
+
+impl RoundReport {
+    fn new(round: &Round) -> Self {
+        let Round { patterns, neurons, network, dual_bound, iterations, seconds } = *round;
+        RoundReport { patterns, neurons, network, dual_bound, iterations, seconds }
+    }
 }
 
 #[derive(Serialize)]
@@ -185,6 +203,7 @@ impl Report {
             },
             seconds_to_train_accuracy_97: solution.info.seconds_to_train_accuracy_97,
             peak_memory_bytes: peak_memory_bytes(),
+            rounds: solution.info.rounds.iter().map(RoundReport::new).collect(),
             history: solution.info.history.iter().map(IterationReport::new).collect(),
         }
     }

@@ -1,8 +1,8 @@
 //! What is shown while a run goes on: a bar on a terminal, a line now and then elsewhere.
 
 use crate::output::note;
-use crate::table::percent;
-use cvx_admm::{Flow, Iteration, Observer, Scores, Summary};
+use crate::table::{counted, percent};
+use cvx_admm::{Flow, Iteration, Observer, Round, Scores, Summary};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::VecDeque;
 use std::io::IsTerminal;
@@ -138,6 +138,13 @@ impl Observer for Progress {
         }
         self.bar.set_message(line);
         Flow::Continue
+    }
+
+    fn round(&mut self, round: &Round) {
+        self.trend.clear();
+        let Round { patterns, neurons, network, dual_bound, seconds, .. } = round;
+        let (patterns, neurons) = (counted(*patterns, "pattern"), counted(*neurons, "neuron"));
+        self.say(&format!("{patterns}, {seconds:.1} s: objective {network:.5}, bound {dual_bound:.5}, {neurons}"));
     }
 
     fn point(&mut self, fraction: f64, relative_gap: f64, validation: &Scores) {

@@ -63,6 +63,17 @@ pub fn closing(solution: &Solution, settings: &Settings) -> String {
     if let (Certify::Sampled, Some(primal)) = (settings.certify, objective.sampled_primal) {
         rows.push(("sampled primal", format!("{primal:.6}")));
     }
+    if let [first, .., last] = &solution.info.rounds[..] {
+        let text = format!(
+            "objective {:.6} with {} sampled patterns, {:.6} with {} after {}",
+            first.network,
+            first.patterns,
+            last.network,
+            last.patterns,
+            counted(solution.info.rounds.len() - 1, "round")
+        );
+        rows.push(("refinement", text));
+    }
     let gap = match objective.relative_gap {
         0.0 => "0".to_string(),
         gap => format!("{gap:.2e}"),

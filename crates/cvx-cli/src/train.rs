@@ -21,8 +21,8 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
         (None, Some(fraction)) => Beta::Fraction(fraction),
         (None, None) => base.beta,
     };
+    let settings = settings(&args.fit, Settings { beta, refine: args.refine, ..base })?;
     let args = &args.fit;
-    let settings = settings(args, Settings { beta, ..base })?;
     settings.validate()?;
     check_outputs(args)?;
     let split = source::load(&args.source, args.test.as_deref(), true, None)?;

@@ -4,14 +4,15 @@ use crate::error::ModelError;
 use cvx_linalg::{Backend, BitMask, HostMatrix, LinalgError, Shape, Transpose};
 use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// Gates and their distinct patterns, in the order of the gates.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PatternSet {
     gates: HostMatrix,
     bits: BitMask,
-    merged: usize,
+    /// For each gate that was given, the pattern it has; `None` for one that was dropped.
+    pattern_of: Vec<Option<usize>>,
 }
 
 impl PatternSet {
@@ -51,12 +52,21 @@ impl PatternSet {
 
     fn distinct<B: Backend>(backend: &B, xt_wide: &B::Matrix, gates: &HostMatrix) -> Result<Self, LinalgError> {
         let all = Self::bits_of(backend, xt_wide, gates)?;
-        let mut seen = HashSet::new();
-        let kept: Vec<usize> = (0..all.cols()).filter(|&i| all.count(i) > 0 && seen.insert(all.column(i))).collect();
+        let (mut seen, mut kept) = (HashMap::new(), Vec::new());
+        let pattern_of: Vec<Option<usize>> = (0..all.cols())
+            .map(|i| {
+                (all.count(i) > 0).then(|| {
+                    *seen.entry(all.column(i)).or_insert_with(|| {
+                        kept.push(i);
+                        kept.len() - 1
+                    })
+                })
+            })
+            .collect();
         Ok(PatternSet {
             gates: HostMatrix::from_fn(gates.rows(), kept.len(), |row, i| gates[(row, kept[i])]),
             bits: BitMask::from_fn(all.rows(), kept.len(), |a, i| all.get(a, kept[i])),
-            merged: all.cols() - kept.len(),
+            pattern_of,
         })
     }
 
@@ -82,7 +92,12 @@ impl PatternSet {
 
     /// Number of gates that were merged or dropped.
     pub fn merged(&self) -> usize {
-        self.merged
+        self.pattern_of.len() - self.len()
+    }
+
+    /// The pattern of the given gate of this number; `None` for one that leaves every sample inactive.
+    pub fn pattern_of(&self, gate: usize) -> Option<usize> {
+        self.pattern_of[gate]
     }
 }
 

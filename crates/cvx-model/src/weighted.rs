@@ -114,7 +114,13 @@ impl WeightedLoss {
         if self.is_plain() {
             return y.clone();
         }
-        HostMatrix::from_fn(y.rows(), y.cols(), |a, c| -self.weight(a) * self.loss.derivative(0.0, y[(a, c)]))
+        self.xi_at(&HostMatrix::zeros(y.rows(), y.cols()), y)
+    }
+
+    /// -omega l'(q; y): the dual point of the predictions q (n x C).
+    pub fn xi_at(&self, q: &HostMatrix, y: &HostMatrix) -> HostMatrix {
+        let pull = |a, c| -self.weight(a) * self.loss.derivative(q[(a, c)], y[(a, c)]);
+        HostMatrix::from_fn(y.rows(), y.cols(), pull)
     }
 
     /// q = argmin of sum omega l(q; y) + kappa/2 ||q - z||^2, in the place of z.

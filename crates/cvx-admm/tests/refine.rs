@@ -1,0 +1,114 @@
+//! Pattern refinement: the objective never rises, every round has its bound, and the last one its certificate.
+
+mod common;
+
+use common::{exact, planted, smooth};
+use cvx_admm::{Beta, Flow, Iteration, Precision, Settings, Solution, Status, StopToken, train, train_with, verify};
+use cvx_model::{Activation, Dataset, Labels, Loss, TaskChoice};
+
+fn refined(data: &Dataset, settings: &Settings) -> Solution {
+    let solution = train(data, None, settings).unwrap();
+    let rounds = &solution.info.rounds;
+    assert!(!rounds.is_empty() && rounds.len() <= settings.refine + 1);
+    for pair in rounds.windows(2) {
+        assert!(pair[1].network <= pair[0].network * (1.0 + 1e-9), "the objective rose: {rounds:?}");
+        // A network is a point of the next programme, to rounding of its cones.
+        assert!(pair[1].dual_bound <= pair[0].network * (1.0 + 1e-5), "{rounds:?}");
+        assert!(pair[1].iterations > pair[0].iterations && pair[1].seconds >= pair[0].seconds);
+    }
+    let last = rounds.last().unwrap();
+    assert_eq!((last.network, last.dual_bound), (solution.objective.network, solution.objective.dual_bound));
+    let iterations: Vec<usize> = solution.info.history.iter().map(|record| record.iteration).collect();
+    assert_eq!(iterations, (1..=iterations.len()).collect::<Vec<_>>(), "one record of all rounds");
+    assert_eq!(last.iterations, iterations.len());
+    assert!(verify(&solution.model, data).unwrap().holds());
+    solution
+}
+
+#[test]
+fn refinement_lowers_the_objective_and_is_certified() {
+    for seed in 1..4 {
+        let data = planted(120, 6, seed);
+        for precision in [Precision::F32, Precision::F64] {
+            let settings = Settings { patterns: 8, beta: Beta::Value(0.05), refine: 4, precision, ..exact() };
+            let first = train(&data, None, &Settings { refine: 0, ..settings.clone() }).unwrap();
+            let solution = refined(&data, &settings);
+            assert_eq!(solution.status, Status::Optimal, "{:?}", solution.objective);
+            assert!(solution.info.rounds.len() > 2, "{:?}", solution.info.rounds);
+            let fell = solution.objective.network / first.objective.network;
+            assert!(fell < 0.9, "only to {fell} of the sampled programme's");
+        }
+    }
+}
+
+#[test]
+fn every_model_can_be_refined() {
+    let classes = {
+        let data = planted(90, 4, 8);
+        let class = |a: usize| f64::from(u8::from(data.row(a)[0] > 0.3)) + f64::from(u8::from(data.row(a)[1] > 0.0));
+        let labels = Labels::numbers((0..90).map(class).collect());
+        Dataset::new(4, data.values().to_vec(), Some(labels), data.kind()).unwrap()
+    };
+    let numbers = smooth(70, 3, 2);
+    let base = Settings { patterns: 4, beta: Beta::Fraction(2e-2), refine: 2, ..exact() };
+    for (data, settings) in [
+        (&classes, base.clone()),
+        (&classes, Settings { activation: Activation::Gated, ..base.clone() }),
+        (&classes, Settings { loss: Loss::Logistic, ..base.clone() }),
+        (&numbers, Settings { loss: Loss::Huber { delta: 0.3 }, task: TaskChoice::Regression, ..base.clone() }),
+    ] {
+        let solution = refined(data, &settings);
+        assert_eq!(solution.status, Status::Optimal, "{:?} {:?}", settings.activation, settings.loss);
+    }
+}
+
+/// A gated network keeps its gates, and fresh ones can only help.
+#[test]
+fn a_refined_gated_network_keeps_its_gates() {
+    let data = planted(80, 5, 3);
+    let settings = Settings { activation: Activation::Gated, patterns: 10, beta: Beta::Value(0.1), ..exact() };
+    let first = train(&data, None, &settings).unwrap();
+    let solution = refined(&data, &Settings { refine: 1, ..settings });
+    let gates = |solution: &Solution| {
+        let gates = solution.model.witness.as_ref().unwrap().gates.clone();
+        (0..gates.cols()).map(|i| gates.col(i).to_vec()).collect::<Vec<_>>()
+    };
+    let (before, after) = (first.model.network.gates.unwrap(), gates(&solution));
+    assert!((0..before.cols()).all(|i| after.contains(&before.col(i).to_vec())));
+}
+
+#[test]
+fn a_zero_network_is_not_refined() {
+    let solution = refined(&planted(40, 3, 1), &Settings { beta: Beta::Fraction(1.0), refine: 3, ..exact() });
+    assert_eq!((solution.info.rounds.len(), solution.model.network.n_neurons()), (1, 0));
+}
+
+#[test]
+fn e5_the_same_bits_on_any_number_of_threads() {
+    let data = planted(100, 5, 6);
+    let run = |threads| {
+        let settings = Settings { patterns: 7, refine: 2, threads, beta: Beta::Value(0.05), ..Settings::default() };
+        let solution = train(&data, None, &settings).unwrap();
+        (common::timeless(&solution), solution.model.network)
+    };
+    let one = run(1);
+    assert!([2, 7].into_iter().all(|threads| run(threads) == one));
+}
+
+#[test]
+fn a_stop_in_a_later_round_keeps_the_best_network() {
+    let data = planted(120, 6, 2);
+    let settings = Settings { patterns: 8, beta: Beta::Value(0.05), refine: 3, ..exact() };
+    let first = train(&data, None, &Settings { refine: 0, ..settings.clone() }).unwrap();
+    // Iterations of each round count from 1: the second 1 is the next round's.
+    let mut rounds = 0;
+    let mut stop = |record: &Iteration| {
+        rounds += usize::from(record.iteration == 1);
+        if rounds == 2 && record.iteration == 3 { Flow::Stop } else { Flow::Continue }
+    };
+    let solution = train_with(&data, None, &settings, None, &StopToken::new(), &mut stop).unwrap();
+    assert_eq!(solution.status, Status::Interrupted);
+    assert_eq!(solution.info.rounds.len(), 2);
+    assert!(solution.objective.network <= 1.05 * first.objective.network);
+    assert!(verify(&solution.model, &data).unwrap().holds());
+}
