@@ -40,6 +40,8 @@ pub struct PathSettings {
     pub betas: usize,
     /// The smallest beta over the largest. Default 1e-3.
     pub ratio: f64,
+    /// Certified relative gap at every beta; the final run has that of the settings. Default 1e-2.
+    pub gap: f64,
     /// Which samples judge. Default: a fifth, held out once.
     pub validation: Validation,
     /// Which beta is taken.
@@ -48,7 +50,7 @@ pub struct PathSettings {
 
 impl Default for PathSettings {
     fn default() -> Self {
-        PathSettings { betas: 50, ratio: 1e-3, validation: Validation::Share(0.2), choice: Choice::Best }
+        PathSettings { betas: 50, ratio: 1e-3, gap: 1e-2, validation: Validation::Share(0.2), choice: Choice::Best }
     }
 }
 
@@ -122,7 +124,8 @@ pub fn path(
     observer: &mut dyn Observer,
 ) -> Result<PathSolution, TrainError> {
     let mut clock = Clock::start();
-    let valid = settings.validate()?;
+    settings.validate()?;
+    let valid = Settings { gap: path.gap, ..settings.clone() }.validate()?;
     let fractions = path.fractions()?;
     let folds = path.folds(data, settings.seed)?;
     let mut merged = Merged::default();

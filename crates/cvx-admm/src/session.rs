@@ -25,6 +25,9 @@ use cvx_model::{
 };
 use cvx_solvers::{ProblemShape, SolverKind};
 
+/// From this share of the gated beta_max on, a run begins with the multipliers of the zero network.
+const NEAR_ZERO: f64 = 0.3;
+
 /// One problem on one device.
 pub(crate) struct Session<'p, B: Backend> {
     problem: &'p Problem,
@@ -211,11 +214,13 @@ impl<'p, B: Backend> Session<'p, B> {
             }
             None => {
                 let kappa = program.loss().kappa(program.y_host());
-                let start = kappa * initial_rho(program, largest(&self.gated_maxima), self.sigma);
+                let beta_max = largest(&self.gated_maxima);
+                let rho = settings.rho.unwrap_or_else(|| kappa * initial_rho(program, beta_max, self.sigma));
+                let near_zero = program.n_cones() == 0 && program.beta() >= NEAR_ZERO * beta_max;
                 Engine {
                     linear: self.summary.solver.build(&solver_settings),
-                    penalty: Penalty::new(settings.rho.unwrap_or(start), kappa, settings.adapt_rho),
-                    state: State::new(program, None)?,
+                    penalty: Penalty::new(rho, kappa, settings.adapt_rho),
+                    state: if near_zero { State::at_zero(program, rho)? } else { State::new(program, None)? },
                     preparation: Preparation::Everything,
                     best: None,
                     last: None,

@@ -8,7 +8,7 @@ use cvx_linalg::{
     Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearOperator, LinearSolver, Shape, SlackNorms, SystemRhs,
     SystemSolution,
 };
-use cvx_model::{Certificate, ConeOperator, ConvexProgram, RowScale, SystemOperator};
+use cvx_model::{Certificate, ConeOperator, ConvexProgram, PredictionOperator, RowScale, SystemOperator};
 
 /// Iterates on the device, by the names of the algorithm box.
 pub(crate) struct State<B: Backend> {
@@ -58,6 +58,16 @@ impl<B: Backend> State<B> {
             s,
             backend: backend.clone(),
         })
+    }
+
+    /// Begins at the optimum of the largest betas: zero, with its multiplier lambda = F'xi/rho. Without cones alone: with them, part of
+    /// F'xi is nu's.
+    pub fn at_zero(program: &ConvexProgram<B>, rho: f64) -> Result<Self, LinalgError> {
+        let mut state = State::new(program, None)?;
+        let xi = program.backend().upload(&program.xi_at_zero())?;
+        PredictionOperator::new(program)?.apply_adjoint(&mut state.lambda, &xi)?;
+        program.backend().scale(1.0 / rho, &mut state.lambda)?;
+        Ok(state)
     }
 
     /// Begins at the network `v` (d x 2PC), which lies in its cones: s = Gt v, and lambda is beta v/||v|| over rho, the multiplier that an

@@ -54,6 +54,14 @@ impl BitMask {
         BitMask::from_fn(self.rows, count, |i, j| self.get(i, first + j))
     }
 
+    /// The columns of these numbers, in this order, as a mask of their own.
+    ///
+    /// # Panics
+    /// When there is no such column.
+    pub fn select(&self, columns: &[usize]) -> Self {
+        BitMask::from_fn(self.rows, columns.len(), |i, j| self.get(i, columns[j]))
+    }
+
     /// Number of rows n.
     pub fn rows(&self) -> usize {
         self.rows
@@ -120,6 +128,8 @@ mod tests {
             prop_assert_eq!(again.as_ref(), Some(&mask));
             prop_assert_eq!(BitMask::from_columns(rows, cols + 1, &words), None);
             let (first, count) = (cols / 3, cols - cols / 3);
+            let reversed: Vec<usize> = (0..cols).rev().collect();
+            prop_assert_eq!(mask.select(&reversed), BitMask::from_fn(rows, cols, |i, j| bit(i, cols - 1 - j)));
             prop_assert_eq!(mask.columns(first, count), BitMask::from_fn(rows, count, |i, j| bit(i, first + j)));
             for j in 0..cols {
                 prop_assert_eq!(mask.count(j), (0..rows).filter(|&i| bit(i, j)).count());

@@ -102,21 +102,19 @@ impl<'a, B: Backend> Certificate<'a, B> {
         })
     }
 
-    /// The objective of the network recovered from `v` (d x 2PC).
+    /// The objective of the network recovered from `v` (d x 2PC), at the cost of its neurons: zero blocks are left out where they are
+    /// the most.
     ///
     /// # Errors
     /// What the device meets.
     pub fn network(&mut self, v: &B::Matrix) -> Result<NetworkValue, LinalgError> {
-        self.project(v)?;
+        self.program.backend().widen(v, &mut self.blocks)?;
         let norms = self.wide.column_norms(&self.blocks)?;
-        match self.program.activation() {
-            Activation::Relu => {
-                self.wide.positive_part(1.0, &mut self.rows)?;
-                self.wide.masked_row_sum(None, &self.rows, &mut self.prediction)?;
-            }
-            Activation::Gated => {
-                self.wide.masked_row_sum(Some(self.program.mask()), &self.rows, &mut self.prediction)?;
-            }
+        let neurons: Vec<usize> = (0..norms.len()).filter(|&j| norms[j] > 0.0 || norms[j].is_nan()).collect();
+        if 2 * neurons.len() <= norms.len() {
+            self.predict_sparse(&neurons)?;
+        } else {
+            self.predict_all()?;
         }
         let prediction = self.wide.download(&self.prediction)?;
         let loss = self.program.loss().total(&prediction, self.program.y_host());
@@ -126,6 +124,53 @@ impl<'a, B: Backend> Certificate<'a, B> {
             neurons: norms.iter().filter(|&&norm| norm > 0.0).count(),
             prediction,
         })
+    }
+
+    /// The network's predictions from all of `blocks`.
+    fn predict_all(&mut self) -> Result<(), LinalgError> {
+        let (xt, rows) = (self.program.xt_wide(), &mut self.rows);
+        self.wide.gemm(1.0, xt, Transpose::Yes, &self.blocks, Transpose::No, 0.0, rows)?;
+        match self.program.activation() {
+            Activation::Relu => {
+                self.wide.positive_part(1.0, &mut self.rows)?;
+                self.wide.masked_row_sum(None, &self.rows, &mut self.prediction)
+            }
+            Activation::Gated => {
+                self.wide.masked_row_sum(Some(self.program.mask()), &self.rows, &mut self.prediction)
+            }
+        }
+    }
+
+    /// The network's predictions from these columns of `blocks`, target by target.
+    fn predict_sparse(&mut self, neurons: &[usize]) -> Result<(), LinalgError> {
+        let (program, wide) = (self.program, &self.wide);
+        let (n, p, per_target) = (program.n_samples(), program.n_patterns(), program.n_blocks() / program.n_targets());
+        wide.scale(0.0, &mut self.prediction)?;
+        for target in 0..program.n_targets() {
+            let own: Vec<usize> = neurons.iter().copied().filter(|j| j / per_target == target).collect();
+            if own.is_empty() {
+                continue;
+            }
+            let mut columns = wide.zeros(program.n_features(), own.len())?;
+            wide.gather_columns(&self.blocks, &own, &mut columns)?;
+            let (mut rows, mut out) = (wide.zeros(n, own.len())?, wide.zeros(n, 1)?);
+            wide.gemm(1.0, program.xt_wide(), Transpose::Yes, &columns, Transpose::No, 0.0, &mut rows)?;
+            match program.activation() {
+                Activation::Relu => {
+                    wide.positive_part(1.0, &mut rows)?;
+                    let sign = |j: usize| if own[j] / p % 2 == 0 { 1.0 } else { -1.0 };
+                    let signs = wide.upload(&HostMatrix::from_fn(own.len(), 1, |j, _| sign(j)))?;
+                    wide.gemm(1.0, &rows, Transpose::No, &signs, Transpose::No, 0.0, &mut out)?;
+                }
+                Activation::Gated => {
+                    let patterns: Vec<usize> = own.iter().map(|j| j % p).collect();
+                    let mask = wide.upload_mask(&program.patterns().bits().select(&patterns))?;
+                    wide.masked_row_sum(Some(&mask), &rows, &mut out)?;
+                }
+            }
+            wide.write_part(&out, &mut self.prediction, target * n)?;
+        }
+        Ok(())
     }
 
     /// rows = X v, with v widened into blocks.
