@@ -1,6 +1,6 @@
 //! The kinds of gates against each other: for each, the network that a path chooses on held-out samples.
 
-use crate::held_out::{self, Chooser, ChosenPath};
+use crate::held_out::{Chooser, ChosenPath, Common, print};
 use anyhow::Result;
 use cvx_model::{Activation, FeatureKind, GateKind};
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    common: held_out::Args,
+    common: Common,
     /// Kinds of gates [default: all that fit the data].
     #[arg(long, value_name = "KIND,..", value_delimiter = ',', value_parser = kind)]
     kinds: Vec<GateKind>,
@@ -46,7 +46,7 @@ pub fn run(args: &Args) -> Result<()> {
             }
         }
     }
-    held_out::print(&ground.run("gates", &choosers, &args.json)?);
+    print(&ground.run("gates", &choosers, &args.json)?);
     Ok(())
 }
 

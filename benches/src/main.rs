@@ -70,3 +70,14 @@ fn main() -> anyhow::Result<()> {
         Bench::Verbs(args) => verb_table::run(&args),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_of_every_benchmark_hold_together() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,6 +1,6 @@
 //! Which network a user ends up with when held-out samples choose everything: convex paths beside a tuned Adam, on one split.
 
-use crate::held_out::{self, Chooser, ChosenPath, Grid};
+use crate::held_out::{Chooser, ChosenPath, Common, Grid, print};
 use anyhow::Result;
 use cvx_admm::PathSettings;
 use cvx_model::Activation;
@@ -14,7 +14,7 @@ const RELU_PATTERNS: usize = 200;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    common: held_out::Args,
+    common: Common,
     /// Who takes part.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "gated,relu,adam")]
     contenders: Vec<Name>,
@@ -59,7 +59,7 @@ impl Args {
 /// Runs all, prints and records each.
 pub fn run(args: &Args) -> Result<()> {
     let choosers: Vec<_> = args.contenders.iter().map(|&name| args.chooser(name)).collect();
-    held_out::print(&args.common.open()?.run("selection", &choosers, &args.json)?);
+    print(&args.common.open()?.run("selection", &choosers, &args.json)?);
     Ok(())
 }
 
@@ -105,6 +105,7 @@ mod tests {
                 (&row["verified"], &row["error"], row["n_features"].as_u64()),
                 (&true.into(), &Value::Null, Some(7))
             );
+            assert_eq!(row["n_closing"], row["n_samples"]);
             assert!(accuracy(&row["test_accuracy"]) > 0.6 && row["host"]["revision"].is_string());
             let (chosen, tried) = (&row["chosen"], row["tried"].as_array().unwrap());
             assert!(tried.contains(chosen));

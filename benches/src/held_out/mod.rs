@@ -21,7 +21,7 @@ use std::path::Path;
 
 /// Samples, and what all who choose have in common.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct Common {
     #[command(flatten)]
     source: Source,
     /// Use the samples of these classes alone.
@@ -92,7 +92,7 @@ pub trait Chooser {
     fn choose(&self, ground: &Ground, seed: u64) -> Result<Outcome>;
 }
 
-impl Args {
+impl Common {
     /// Reads the samples.
     pub fn open(&self) -> Result<Ground> {
         ensure!(self.validation > 0.0 && self.validation < 1.0, "--validation has to lie between 0 and 1");
@@ -113,10 +113,15 @@ impl Args {
 }
 
 impl Ground {
-    /// The split of this seed: the one that [`cvx_admm::path`] makes of it.
+    /// The rows of the training samples that this seed holds out: those that [`cvx_admm::path`] does.
+    pub fn held_out(&self, seed: u64) -> Result<Vec<usize>> {
+        let labels = self.split.train.labels().context("the data have no labels")?;
+        Ok(split::share(labels, self.validation, seed))
+    }
+
+    /// The training samples in their two parts.
     pub fn fold(&self, seed: u64) -> Result<Fold> {
-        let data = &self.split.train;
-        let held_out = split::share(data.labels().context("the data have no labels")?, self.validation, seed);
+        let (data, held_out) = (&self.split.train, self.held_out(seed)?);
         let mut is_out = vec![false; data.n_samples()];
         held_out.iter().for_each(|&row| is_out[row] = true);
         let kept: Vec<usize> = (0..data.n_samples()).filter(|&row| !is_out[row]).collect();

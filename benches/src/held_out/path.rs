@@ -77,6 +77,7 @@ impl Chooser for ChosenPath {
         Ok(Outcome {
             status: solution.status.to_string(),
             verified: verify(&solution.model, &ground.split.train)?.holds(),
+            n_closing: Some(solution.model.claim.n_samples),
             beta: Some(solution.beta),
             iterations: Some(solution.info.history.len() as f64),
             objective: finite(solution.objective.network),

@@ -65,6 +65,8 @@ pub struct Outcome {
     pub chosen: Option<Candidate>,
     /// All that was tried on a part of the training samples.
     pub tried: Vec<Candidate>,
+    /// Samples of the closing run.
+    pub n_closing: Option<usize>,
     /// Weight of the regulariser in the closing run, on all training samples.
     pub beta: Option<f64>,
     /// ADMM iterations, or epochs, of the closing run.
@@ -171,7 +173,7 @@ impl Row {
             data: ground.data.clone(),
             classes: ground.classes.clone(),
             n_samples: ground.split.train.n_samples(),
-            n_held_out: ground.fold(seed).map_or(0, |fold| fold.held_out.n_samples()),
+            n_held_out: ground.held_out(seed).map_or(0, |rows| rows.len()),
             n_test: ground.split.test.as_ref().map_or(0, Dataset::n_samples),
             n_features: ground.split.train.n_features() + 1,
             loss: Loss::Squared.name(),

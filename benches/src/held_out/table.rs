@@ -50,7 +50,7 @@ pub fn print(rows: &[Row]) {
     }
 }
 
-/// Mean and range over the seeds, of those that came to an end.
+/// Mean and range over the seeds, of those with a closing network.
 fn means(rows: &[Row]) -> Table {
     let mut table =
         new_table(&["contender", "seeds", "held out", "test", "best on the way", "neurons", "s choosing", "s closing"]);

@@ -112,6 +112,7 @@ impl Chooser for Grid {
         Ok(Outcome {
             status: closing.status,
             verified: closing.verified,
+            n_closing: Some(problem.train.n_samples()),
             beta: Some(beta),
             iterations: Some(closing.iterations),
             objective: closing.objective,
@@ -178,22 +179,30 @@ mod tests {
         }
     }
 
-    /// Were a held-out label trained on, turning it round would turn more than the verdict.
+    /// `data` with the labels 0 and 1 of these rows exchanged.
+    fn turned(data: &Dataset, rows: impl IntoIterator<Item = usize>) -> Dataset {
+        let labels = data.labels().unwrap();
+        let mut numbers: Vec<f64> = (0..labels.len()).map(|row| labels.class_name(row).parse().unwrap()).collect();
+        rows.into_iter().for_each(|row| numbers[row] = 1.0 - numbers[row]);
+        let labels = Labels::numbers(numbers);
+        Dataset::new(data.n_features(), data.values().to_vec(), Some(labels), FeatureKind::Table).unwrap()
+    }
+
+    /// Were a held-out label trained on, exchanging it would change more than the verdict.
     #[test]
     fn held_out_labels_say_how_good_a_network_is_and_nothing_else() {
         let ground = Ground::planted("planted:400x6");
-        let fold = ground.fold(3).unwrap();
-        let labels = (0..fold.held_out.n_samples()).map(|row| match fold.held_out.labels() {
-            Some(labels) if labels.class_name(row) == "1" => 0.0,
-            _ => 1.0,
-        });
-        let labels = Labels::numbers(labels.collect());
-        let values = fold.held_out.values().to_vec();
-        let turned = Dataset::new(fold.held_out.n_features(), values, Some(labels), FeatureKind::Table).unwrap();
-        let turned = Fold { kept: fold.kept.clone(), held_out: turned };
-        let accuracy = |fold: &Fold| grid(1).tune(&ground, fold, 3).unwrap().tried[0].held_out.accuracy.unwrap();
-        assert!((accuracy(&fold) + accuracy(&turned) - 1.0).abs() < 1e-12);
-        assert_ne!(accuracy(&fold), accuracy(&turned));
+        let (fold, rows) = (ground.fold(3).unwrap(), ground.held_out(3).unwrap());
+        let held_out = turned(&fold.held_out, 0..rows.len());
+        let turned_fold = Fold { kept: fold.kept.clone(), held_out };
+        let mut turned_ground = Ground::planted("planted:400x6");
+        turned_ground.split.train = turned(&ground.split.train, rows);
+        let accuracy = |ground: &Ground, fold: &Fold| {
+            let tuning = grid(1).tune(ground, fold, 3).unwrap();
+            tuning.tried[0].held_out.accuracy.unwrap()
+        };
+        let (found, opposite) = (accuracy(&ground, &fold), accuracy(&turned_ground, &turned_fold));
+        assert!((found + opposite - 1.0).abs() < 1e-12 && found != opposite, "{found} and {opposite}");
     }
 
     #[test]
