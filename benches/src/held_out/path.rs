@@ -1,6 +1,6 @@
 //! The convex programme with the beta that a path of them chooses, as `cvx path` does it.
 
-use super::row::{Candidate, Choice, Score};
+use super::row::{Candidate, Choice, Score, TIME_LIMIT};
 use super::{Chooser, Ground, Outcome};
 use crate::row::finite;
 use anyhow::Result;
@@ -67,7 +67,7 @@ impl Chooser for ChosenPath {
     fn choose(&self, ground: &Ground, seed: u64) -> Result<Outcome> {
         let PathSolution { points, chosen, seconds, solution, .. } = self.run(ground, seed)?;
         let outcome = Outcome {
-            status: "TimeLimit".to_string(),
+            status: TIME_LIMIT.to_string(),
             chosen: points.get(chosen).map(candidate),
             tried: points.iter().map(candidate).collect(),
             choosing_seconds: seconds,

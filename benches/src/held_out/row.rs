@@ -6,6 +6,9 @@ use cvx_model::{Dataset, Loss, Normalisation};
 use serde::Serialize;
 use std::fmt;
 
+/// The status of a run that the clock ended, of either kind.
+pub const TIME_LIMIT: &str = "TimeLimit";
+
 /// A chosen network, complete with where and how it was made.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
@@ -156,6 +159,13 @@ impl Score {
     }
 }
 
+impl Outcome {
+    /// Whether there is a closing network that no clock cut short: one that says something of the method.
+    pub fn is_whole(&self) -> bool {
+        self.objective.is_some() && self.status != TIME_LIMIT
+    }
+}
+
 impl Row {
     /// Lets somebody choose, and makes a row of it however it ends: what fails is seen.
     pub fn new(bench: &'static str, chooser: &dyn Chooser, ground: &Ground, seed: u64, threads: usize) -> Self {
@@ -203,6 +213,14 @@ impl fmt::Display for Choice {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_that_the_clock_cut_short_does_not_count() {
+        let ended = |status: &str, objective| Outcome { status: status.to_string(), objective, ..Outcome::default() };
+        assert!(ended("Optimal", Some(1.0)).is_whole() && ended("EpochLimit", Some(1.0)).is_whole());
+        assert!(!ended(&cvx_admm::Status::TimeLimit.to_string(), Some(1.0)).is_whole());
+        assert!(!ended("Failed", None).is_whole());
+    }
 
     #[test]
     fn errors_decide_before_losses() {

@@ -50,7 +50,7 @@ pub fn print(rows: &[Row]) {
     }
 }
 
-/// Mean and range over the seeds, of those with a closing network.
+/// Mean and range over the seeds, of the runs that were not cut short.
 fn means(rows: &[Row]) -> Table {
     let mut table =
         new_table(&["contender", "seeds", "held out", "test", "best on the way", "neurons", "s choosing", "s closing"]);
@@ -58,7 +58,7 @@ fn means(rows: &[Row]) -> Table {
     names.dedup();
     for name in names {
         let own: Vec<&Outcome> = rows.iter().filter(|row| row.contender == *name).map(|row| &row.outcome).collect();
-        let ended: Vec<&Outcome> = own.iter().copied().filter(|outcome| outcome.objective.is_some()).collect();
+        let ended: Vec<&Outcome> = own.iter().copied().filter(|outcome| outcome.is_whole()).collect();
         let spread = |digits: usize, value: &dyn Fn(&Outcome) -> Option<f64>| {
             let spread = Spread::of(ended.iter().filter_map(|outcome| value(outcome)));
             spread.map_or("-".to_string(), |spread| spread.text(digits))

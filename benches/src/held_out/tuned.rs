@@ -1,6 +1,6 @@
 //! Adam, tuned: of a grid of settings, and of the epochs on the way of each, the best by the held-out samples.
 
-use super::row::{Candidate, Choice, Score};
+use super::row::{Candidate, Choice, Score, TIME_LIMIT};
 use super::{Chooser, Fold, Ground, Outcome};
 use crate::contender::{Adam, Initialisation, Problem};
 use crate::row::{Goal, TracePoint};
@@ -54,7 +54,7 @@ impl Grid {
                 eprintln!("Adam seed {seed}: {}: held out {:.4}", found.choice, 1.0 - found.held_out.error);
                 tuning.tried.push(found);
             }
-            if outcome.status == "TimeLimit" {
+            if outcome.status == TIME_LIMIT {
                 tuning.complete = false;
                 break;
             }
@@ -93,7 +93,7 @@ impl Chooser for Grid {
         let Tuning { tried, seconds, complete } = self.tune(ground, &fold, seed)?;
         let chosen = best(&tried).context("no setting of Adam led to a network of finite loss")?.clone();
         let outcome = Outcome {
-            status: "TimeLimit".to_string(),
+            status: TIME_LIMIT.to_string(),
             chosen: Some(chosen.clone()),
             tried,
             choosing_seconds: seconds,
