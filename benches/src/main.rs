@@ -5,12 +5,15 @@ mod comparison;
 mod condition_sweep;
 mod contender;
 mod exact_iteration;
+mod gates;
 mod gpu;
+mod held_out;
 mod host;
 mod penalty_sweep;
 mod report;
 mod row;
 mod scaling;
+mod selection;
 mod source;
 mod verb_table;
 
@@ -35,12 +38,16 @@ enum Bench {
     ExactIteration(exact_iteration::Args),
     /// Figures and tables of a comparison, from its rows.
     Figures(report::Args),
+    /// The kinds of gates against each other: for each, the network that a path chooses on held-out samples.
+    Gates(gates::Args),
     /// The processor against a GPU: the original's task, a sweep of sizes, every solver.
     Gpu(gpu::Args),
     /// Iterations to a certified gap for multiples of the starting rho: is the default near the best?
     PenaltySweep(penalty_sweep::Args),
     /// Set-up, iteration and memory over n, d, P and the number of classes, with fitted exponents.
     Scaling(scaling::Args),
+    /// Which network a user ends up with when held-out samples choose everything: convex paths beside a tuned Adam.
+    Selection(selection::Args),
     /// Each verb of an iteration and of its set-up, against the roof of the machine.
     Verbs(verb_table::Args),
 }
@@ -55,9 +62,22 @@ fn main() -> anyhow::Result<()> {
         Bench::ConditionSweep(args) => condition_sweep::run(&args),
         Bench::ExactIteration(args) => exact_iteration::run(&args),
         Bench::Figures(args) => report::run(&args),
+        Bench::Gates(args) => gates::run(&args),
         Bench::Gpu(args) => gpu::run(&args),
         Bench::PenaltySweep(args) => penalty_sweep::run(&args),
         Bench::Scaling(args) => scaling::run(&args),
+        Bench::Selection(args) => selection::run(&args),
         Bench::Verbs(args) => verb_table::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_of_every_benchmark_hold_together() {
+        Cli::command().debug_assert();
     }
 }

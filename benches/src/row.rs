@@ -169,8 +169,8 @@ pub fn thinned(points: Vec<TracePoint>) -> Vec<TracePoint> {
     kept.map(|(_, point)| point.rounded()).collect()
 }
 
-/// Appends rows to a file of JSON lines.
-pub fn append(path: &Path, row: &Row) -> Result<()> {
+/// Appends a row to a file of JSON lines.
+pub fn append(path: &Path, row: &impl Serialize) -> Result<()> {
     let line = serde_json::to_string(row)?;
     let file = OpenOptions::new().create(true).append(true).open(path);
     writeln!(file.with_context(|| format!("{}: cannot be written", path.display()))?, "{line}")?;

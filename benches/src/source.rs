@@ -1,6 +1,6 @@
 //! The data that a benchmark is given.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use cvx_data::{Request, open};
 use cvx_model::DataSplit;
 
@@ -18,7 +18,17 @@ pub struct Source {
 impl Source {
     /// Reads them.
     pub fn open(&self) -> Result<DataSplit> {
+        self.open_classes(&[])
+    }
+
+    /// Reads those of these classes; of all where none is named.
+    pub fn open_classes(&self, classes: &[String]) -> Result<DataSplit> {
         let mut split = open(&self.data, &Request::default())?;
+        if !classes.is_empty() {
+            split.train = split.train.with_classes(classes).context("--classes")?;
+            let test = split.test.map(|test| test.with_classes(classes)).transpose();
+            split.test = test.context("--classes, in the test samples")?;
+        }
         if let Some(limit) = self.limit {
             split.train = split.train.limit(limit)?;
         }

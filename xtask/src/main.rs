@@ -38,6 +38,14 @@ enum Command {
     /// its --help.
     #[command(disable_help_flag = true)]
     Scaling(Passed),
+    /// Which network a user ends up with when held-out samples choose everything: convex paths beside a tuned Adam, as rows. Takes
+    /// the arguments of `cvx-bench selection`; see its --help.
+    #[command(disable_help_flag = true)]
+    Selection(Passed),
+    /// The kinds of gates against each other, each along a path, as rows. Takes the arguments of `cvx-bench gates`; see its
+    /// --help.
+    #[command(disable_help_flag = true)]
+    Gates(Passed),
     /// Whether verbs have become slower between two revisions, both measured in one run.
     BenchCheck(bench_check::Args),
     /// Compile the CUDA kernels to the PTX that the program carries, or check it.
@@ -82,6 +90,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::ConditionSweep(Passed { arguments }) => bench::run(&root, "condition-sweep", &arguments, &[]),
         Command::BenchGpu(Passed { arguments }) => bench::run(&root, "gpu", &arguments, &["cuda"]),
         Command::Scaling(Passed { arguments }) => bench::run(&root, "scaling", &arguments, &[]),
+        Command::Selection(Passed { arguments }) => bench::run(&root, "selection", &arguments, &[]),
+        Command::Gates(Passed { arguments }) => bench::run(&root, "gates", &arguments, &[]),
         Command::BenchCheck(args) => bench_check::run(&root, &args),
         Command::BuildCuda(args) => cuda::build(&root, &args),
         Command::CudaStandIn => {

@@ -7,7 +7,7 @@ use super::Problem;
 use super::back_propagation::{Batch, Layers};
 use super::judge::{Judge, Samples};
 use super::stopwatch::Stopwatch;
-use crate::row::{Goal, Outcome, Phase, TARGET_ACCURACY, thinned};
+use crate::row::{Goal, Outcome, Phase, TARGET_ACCURACY, TracePoint, thinned};
 use anyhow::{Result, ensure};
 use cvx_linalg::{AdamStep, Backend, Cpu, HostMatrix, ThreadPool};
 use cvx_model::Network;
@@ -15,6 +15,7 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 use rand_pcg::Pcg64;
+use serde::Serialize;
 
 /// The method's own constants, which nobody changes.
 const FIRST_DECAY: f64 = 0.9;
@@ -22,7 +23,8 @@ const SECOND_DECAY: f64 = 0.999;
 const EPSILON: f64 = 1e-8;
 
 /// How the first weights are drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum Initialisation {
     /// N(0, 2 / inputs) (He et al. 2015).
     He,
@@ -61,12 +63,18 @@ impl Initialisation {
 impl Adam {
     /// Trains, with the clock stopped at every evaluation.
     pub fn run(&self, problem: &Problem) -> Result<Outcome> {
+        let (outcome, trace) = self.run_with_whole_trace(problem)?;
+        Ok(Outcome { trace: thinned(trace), ..outcome })
+    }
+
+    /// [`run`](Self::run) with every evaluation.
+    pub fn run_with_whole_trace(&self, problem: &Problem) -> Result<(Outcome, Vec<TracePoint>)> {
         let rate = self.learning_rate;
         ensure!(rate > 0.0 && rate.is_finite(), "the learning rate is {rate}, but it must be a positive number");
         ensure!(self.width > 0 && self.batch > 0, "Adam needs a neuron and a sample to a step");
         ensure!(self.evaluate_every != Some(0), "Adam is evaluated every step or less often");
         let pool = ThreadPool::new(problem.threads)?;
-        let (outcome, _) = pool.run(|| {
+        let (mut outcome, _) = pool.run(|| {
             #[cfg(feature = "cuda")]
             if let Some(cuda) = problem.place.cuda() {
                 return if problem.double { self.train(&cuda.wide(), problem) } else { self.train(cuda, problem) };
@@ -76,9 +84,11 @@ impl Adam {
                 false => self.train(&Cpu::<f32>::new(), problem),
             }
         })?;
-        Ok(outcome)
+        let trace = std::mem::take(&mut outcome.trace);
+        Ok((outcome, trace))
     }
 
+    /// Everything of a run, the trace not thinned.
     fn train<B: Backend>(&self, backend: &B, problem: &Problem) -> Result<(Outcome, Network)> {
         let mut clock = Stopwatch::default();
         let samples = clock.run(backend, || Samples::new(problem))?;
@@ -119,7 +129,7 @@ impl Adam {
         outcome.phases = vec![Phase::new("set-up", setup), Phase::new("steps", outcome.seconds - setup)];
         outcome.best_test_accuracy = trace.iter().filter_map(|point| point.test_accuracy).reduce(f64::max);
         let network = judge.close(backend, &run.weights, &last, &mut outcome)?;
-        outcome.trace = thinned(trace);
+        outcome.trace = trace;
         Ok((outcome, network))
     }
 }

@@ -6,6 +6,8 @@ mod group;
 mod page;
 mod table;
 
+pub use group::Spread;
+
 use crate::row;
 use anyhow::{Context, Result, ensure};
 use group::Field;
