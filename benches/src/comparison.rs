@@ -110,6 +110,10 @@ pub fn run(args: &Args) -> Result<()> {
     for &goal in &args.goals {
         let mut rows = Vec::new();
         for contender in &contenders {
+            // To an accuracy, it is the one without.
+            if goal == Goal::Accuracy && matches!(contender, Contender::Convex(convex) if convex.refined) {
+                continue;
+            }
             for (index, &seed) in args.seeds.iter().enumerate() {
                 let problem = Problem {
                     goal,

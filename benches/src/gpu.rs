@@ -92,7 +92,7 @@ pub fn run(args: &Args) -> Result<()> {
     for (data, patterns) in sizes {
         let split = open(&data, &Request::default())?;
         for solver in [SolverKind::Cholesky, SolverKind::GramPcg] {
-            let contender = Contender::Convex(Convex { solver, original: false });
+            let contender = Contender::Convex(Convex::plain(solver));
             let problem = Problem {
                 goal: Goal::Objective,
                 beta: args.beta,

@@ -367,7 +367,7 @@ impl<'p, B: Backend> Session<'p, B> {
 
 impl Problem {
     /// Bytes that a run takes whatever its solver.
-    fn base_bytes(&self, shape: &ProblemShape, settings: &ValidSettings) -> u64 {
+    pub(crate) fn base_bytes(&self, shape: &ProblemShape, settings: &ValidSettings) -> u64 {
         let held_out = self.test.as_ref().map_or(0, |(xt, _)| xt.cols());
         let prediction = prediction::bytes(&self.loss, shape.n_samples, shape.n_targets, settings.anderson_memory);
         base_bytes(shape, held_out, settings.anderson_memory).saturating_add(prediction)

@@ -305,6 +305,14 @@ impl Certify {
 }
 
 impl Precision {
+    /// Bytes of one stored number.
+    pub(crate) fn bytes(self) -> usize {
+        match self {
+            Precision::F32 => 4,
+            Precision::F64 => 8,
+        }
+    }
+
     /// `f32` or `f64`.
     pub fn name(self) -> &'static str {
         match self {

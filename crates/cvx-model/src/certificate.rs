@@ -135,9 +135,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
                 self.wide.positive_part(1.0, &mut self.rows)?;
                 self.wide.masked_row_sum(None, &self.rows, &mut self.prediction)
             }
-            Activation::Gated => {
-                self.wide.masked_row_sum(Some(self.program.mask()), &self.rows, &mut self.prediction)
-            }
+            Activation::Gated => self.wide.masked_row_sum(Some(self.program.mask()), &self.rows, &mut self.prediction),
         }
     }
 

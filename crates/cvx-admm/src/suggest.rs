@@ -1,0 +1,107 @@
+//! How many patterns to take.
+
+use crate::error::TrainError;
+use crate::memory::choose_solver;
+use crate::settings::{Settings, ValidSettings};
+use crate::train::Problem;
+use cvx_linalg::{Backend, Cpu};
+use cvx_model::{Activation, Dataset};
+use cvx_solvers::ProblemShape;
+
+/// Samples to a pattern. Accuracy on unseen images still rises with every doubling up to here, and the work of an iteration with it
+/// (docs/benchmarks.md); a ReLU pattern costs three times the work of a gated one, and two neurons come of it.
+const SAMPLES_PER_GATED: usize = 10;
+const SAMPLES_PER_RELU: usize = 50;
+
+/// Fewest and most patterns that are suggested.
+const FEWEST: usize = 50;
+const MOST: usize = 2000;
+
+/// A number of patterns, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suggestion {
+    /// Number of patterns P.
+    pub patterns: usize,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// A number of patterns for these samples: one to every ten of them for gated neurons, to every fifty for ReLU, between 50 and 2,000, and no
+/// more than the memory has room for.
+///
+/// # Errors
+/// [`TrainError`] for bad input, and where not even one pattern fits the memory.
+pub fn suggest_patterns(data: &Dataset, test: Option<&Dataset>, settings: &Settings) -> Result<Suggestion, TrainError> {
+    let valid = settings.validate()?;
+    let problem = Problem::new(data, test, &valid)?;
+    let budget = settings.memory_budget.unwrap_or_else(|| Cpu::<f32>::new().memory_info().free / 10 * 9);
+    suggest(&problem, &valid, budget)
+}
+
+fn suggest(problem: &Problem, settings: &ValidSettings, budget: u64) -> Result<Suggestion, TrainError> {
+    let n = problem.xt.cols();
+    let (share, name) = match settings.activation {
+        Activation::Relu => (SAMPLES_PER_RELU, "ReLU"),
+        Activation::Gated => (SAMPLES_PER_GATED, "gated"),
+    };
+    let wanted = (n / share).clamp(FEWEST, MOST);
+    let fits = |patterns: usize| {
+        let shape = ProblemShape {
+            n_samples: n,
+            n_features: problem.xt.rows(),
+            n_patterns: patterns,
+            n_targets: problem.targets.y.cols(),
+            signs: settings.activation.signs(),
+            scalar_bytes: settings.precision.bytes(),
+        };
+        let base = problem.base_bytes(&shape, settings);
+        choose_solver(settings.solver, &settings.solver_settings(), &shape, base, budget).map(|_| ())
+    };
+    let by_data = format!("one to every {share} of {n} samples for {name} neurons, between {FEWEST} and {MOST}");
+    if fits(wanted).is_ok() {
+        return Ok(Suggestion { patterns: wanted, reason: by_data });
+    }
+    // What fits is what is below some number.
+    let (mut low, mut high) = (1, wanted);
+    fits(low)?;
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if fits(middle).is_ok() { low = middle } else { high = middle }
+    }
+    let reason = format!("what {:.1} GB have room for; {by_data}, would be {wanted}", budget as f64 / 1e9);
+    Ok(Suggestion { patterns: low, reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cvx_model::{FeatureKind, Labels};
+
+    fn data(n: usize) -> Dataset {
+        let labels = Labels::numbers((0..n).map(|row| (row % 2) as f64).collect());
+        Dataset::new(3, (0..3 * n).map(|k| (k as f64).sin()).collect(), Some(labels), FeatureKind::Table).unwrap()
+    }
+
+    fn patterns(n: usize, settings: &Settings) -> usize {
+        suggest_patterns(&data(n), None, settings).unwrap().patterns
+    }
+
+    #[test]
+    fn patterns_follow_the_samples_between_their_limits() {
+        let gated = Settings { activation: Activation::Gated, ..Settings::default() };
+        assert_eq!([100, 3_000, 40_000].map(|n| patterns(n, &gated)), [50, 300, 2000]);
+        assert_eq!([100, 10_000].map(|n| patterns(n, &Settings::default())), [50, 200]);
+    }
+
+    #[test]
+    fn a_small_memory_takes_fewer_and_says_so() {
+        let settings = Settings { memory_budget: Some(20_000_000), ..Settings::default() };
+        let found = suggest_patterns(&data(5_000), None, &settings).unwrap();
+        assert!((1..100).contains(&found.patterns), "{found:?}");
+        assert!(found.reason.contains("GB"), "{}", found.reason);
+        let trained = Settings { patterns: found.patterns, max_iterations: 1, ..settings.clone() };
+        assert!(crate::train(&data(5_000), None, &trained).is_ok(), "what is suggested is not refused");
+        let none = Settings { memory_budget: Some(1), ..settings };
+        assert!(matches!(suggest_patterns(&data(5_000), None, &none), Err(TrainError::Memory { .. })));
+    }
+}
