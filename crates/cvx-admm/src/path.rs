@@ -6,11 +6,11 @@ use crate::error::TrainError;
 use crate::info::{Objective, Scores};
 use crate::observer::Observer;
 use crate::session::Session;
-use crate::settings::{Beta, Settings, ValidSettings};
+use crate::settings::{Beta, Settings, ValidSettings, out_of_range};
 use crate::status::Status;
 use crate::train::{Host, Problem, Solution, train_with};
 use cvx_linalg::{Backend, StopToken};
-use cvx_model::{DataSplit, Dataset, ModelError, split};
+use cvx_model::{DataSplit, Dataset, ModelError, Task, TaskChoice, split};
 use std::ops::ControlFlow;
 
 /// Which samples judge the betas.
@@ -38,7 +38,7 @@ pub enum Choice {
 pub struct PathSettings {
     /// Number of betas, in equal ratios from the gated beta_max down. Default 50.
     pub betas: usize,
-    /// The smallest beta over the largest. Default 1e-3.
+    /// The smallest beta over the gated beta_max. Default 1e-3.
     pub ratio: f64,
     /// Which samples judge. Default: a fifth, held out once.
     pub validation: Validation,
@@ -73,7 +73,7 @@ pub struct PathPoint {
     pub train: Scores,
     /// On the held-out samples, all of them: the loss is the sum over them.
     pub validation: Scores,
-    /// Mean error of a held-out sample: 1 for a wrong class, 1/2 (f - y)^2 for a number.
+    /// Mean error of a held-out sample: 1 for a wrong class, for numbers the loss, 1/2 (f - y)^2 by default.
     pub error: f64,
     /// Standard error of that mean.
     pub standard_error: f64,
@@ -123,14 +123,18 @@ pub fn path(
 ) -> Result<PathSolution, TrainError> {
     let mut clock = Clock::start();
     let valid = settings.validate()?;
-    let fractions = path.fractions()?;
-    let folds = path.folds(data, settings.seed)?;
+    path.validate()?;
+    let fractions = path.fractions();
+    // What is wrong with the last run's samples is found out now, and what they are is not asked again of a part of them.
+    let task = Problem::new(data, test, &valid)?.targets.task;
+    let part = Settings { task: choice_of(&task), ..settings.clone() }.validate()?;
+    let folds = path.folds(data, &task, settings.seed)?;
     let mut merged = Merged::default();
     for fold in &folds {
-        let problem = Problem::new(&fold.train, fold.test.as_ref(), &valid)?;
+        let problem = Problem::new(&fold.train, fold.test.as_ref(), &part)?;
         let job =
-            PathJob { problem: &problem, settings: &valid, fractions: &fractions, clock, observer: &mut *observer };
-        let (gated_beta_max, points) = dispatch(job, &valid, stop, clock)?;
+            PathJob { problem: &problem, settings: &part, fractions: &fractions, clock, observer: &mut *observer };
+        let (gated_beta_max, points) = dispatch(job, &part, stop, clock)?;
         if merged.add(gated_beta_max, points, fractions.len()).is_break() {
             break;
         }
@@ -150,35 +154,66 @@ pub fn path(
     Ok(PathSolution { points, gated_beta_max: merged.gated_beta_max, chosen, seconds, solution })
 }
 
+/// What was settled, as a choice.
+fn choice_of(task: &Task) -> TaskChoice {
+    match task {
+        Task::Binary { .. } => TaskChoice::Binary,
+        Task::Multiclass { .. } => TaskChoice::Multiclass,
+        Task::Regression { .. } => TaskChoice::Regression,
+    }
+}
+
+/// What is asked of the number of folds.
+const FOLDS: &str = "2 or more, and not more than there are samples";
+
 impl PathSettings {
-    /// beta over the gated beta_max, the largest first.
-    fn fractions(&self) -> Result<Vec<f64>, TrainError> {
-        let wrong = |name, value: String, range| Err(TrainError::Setting { name, value, range });
+    /// Checks every setting against its range; only [`path`] knows the number of samples.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] naming the first that is out of range.
+    pub fn validate(&self) -> Result<(), TrainError> {
         if self.betas == 0 || self.betas > 10_000 {
-            return wrong("betas", self.betas.to_string(), "from 1 to 10,000");
+            return Err(out_of_range("betas", self.betas, "from 1 to 10,000"));
         }
         if !(self.ratio > 0.0 && self.ratio < 1.0) {
-            return wrong("beta-ratio", self.ratio.to_string(), "between 0 and 1");
+            return Err(out_of_range("beta-ratio", self.ratio, "between 0 and 1"));
         }
-        let steps = (self.betas - 1).max(1) as f64;
-        // At the gated beta_max itself the network is known to be zero.
-        Ok((0..self.betas).map(|k| self.ratio.powf((k as f64 + 1.0) / (steps + 1.0))).collect())
+        match self.validation {
+            Validation::Share(share) if !(share > 0.0 && share < 1.0) => {
+                Err(out_of_range("validation", share, "between 0 and 1"))
+            }
+            Validation::Folds(folds) if folds < 2 => Err(out_of_range("folds", folds, FOLDS)),
+            _ => Ok(()),
+        }
+    }
+
+    /// beta over the gated beta_max, the largest first: at the gated beta_max itself the network is known to be zero.
+    fn fractions(&self) -> Vec<f64> {
+        (1..=self.betas).map(|k| self.ratio.powf(k as f64 / self.betas as f64)).collect()
     }
 
     /// The parts of the samples: trained on, and held out.
-    fn folds(&self, data: &Dataset, seed: u64) -> Result<Vec<DataSplit>, TrainError> {
+    fn folds(&self, data: &Dataset, task: &Task, seed: u64) -> Result<Vec<DataSplit>, TrainError> {
         let labels = data.labels().ok_or(ModelError::NoLabels)?;
+        let classes = !task.classes().is_empty();
         let parts = match self.validation {
-            Validation::Share(share) if !(share > 0.0 && share < 1.0) => {
-                let range = "between 0 and 1";
-                return Err(TrainError::Setting { name: "validation", value: share.to_string(), range });
+            Validation::Share(share) => {
+                let held_out = split::share(labels, classes, share, seed);
+                if held_out.is_empty() {
+                    let range = "a share of samples of which at least two are of one class";
+                    return Err(out_of_range("validation", share, range));
+                }
+                vec![held_out]
             }
-            Validation::Share(share) => vec![split::share(labels, share, seed)],
-            Validation::Folds(folds) if folds < 2 || folds > data.n_samples() => {
-                let range = "2 or more, and not more than there are samples";
-                return Err(TrainError::Setting { name: "folds", value: folds.to_string(), range });
+            Validation::Folds(folds) if folds > data.n_samples() => return Err(out_of_range("folds", folds, FOLDS)),
+            Validation::Folds(folds) => {
+                let names: Vec<String> = (0..labels.len()).map(|row| labels.class_name(row)).collect();
+                let count = |class: &String| names.iter().filter(|name| *name == class).count();
+                if let Some(class) = task.classes().iter().find(|class| count(class) == 1) {
+                    return Err(TrainError::SingleSample { class: class.clone() });
+                }
+                split::folds(labels, classes, folds, seed)
             }
-            Validation::Folds(folds) => split::folds(labels, folds, seed),
         };
         let mut folds = Vec::new();
         for held_out in parts {
@@ -207,9 +242,10 @@ impl Job for PathJob<'_> {
 
     fn run<B: Backend>(&mut self, backend: B, host: Host) -> Result<Self::Output, TrainError> {
         let mut session = Session::open(backend, host, self.problem, self.settings, self.clock)?;
-        self.observer.begin(session.summary());
         session.judge_sparingly();
         let gated_beta_max = session.gated_beta_max();
+        session.set_beta(self.fractions[0] * gated_beta_max)?;
+        self.observer.begin(session.summary());
         let mut points = Vec::new();
         for fraction in self.fractions {
             session.set_beta(fraction * gated_beta_max)?;

@@ -247,7 +247,9 @@ impl<'p, B: Backend> Session<'p, B> {
         let Run { linear, penalty, preparation, state, held_out, clock, incumbent, mut schedule, .. } = run;
         let best = program.beta() > 0.0;
         let best = best.then(|| incumbent.into_best());
-        self.engine = Some(Engine { linear, penalty, state, preparation, best, last });
+        // From iterates that are not finite there is no way on.
+        let goes_on = status != Status::NumericalError;
+        self.engine = goes_on.then_some(Engine { linear, penalty, state, preparation, best, last });
         schedule.restart();
         (self.held_out, self.clock, self.schedule) = (held_out, clock, schedule);
         closed
@@ -264,7 +266,7 @@ impl<'p, B: Backend> Session<'p, B> {
                     loss: run.program.loss().loss().total(&prediction, y),
                     accuracy: accuracy(task, &prediction, y),
                 };
-                validation = (scores, sample_errors(task, &prediction, y));
+                validation = (scores, sample_errors(task, run.program.loss().loss(), &prediction, y));
             }
             let value = run.incumbent.network();
             Ok(FoldPoint {

@@ -17,6 +17,7 @@ pub struct Report {
     threads: usize,
     seed: u64,
     task: &'static str,
+    activation: &'static str,
     loss: &'static str,
     huber_delta: Option<f64>,
     certify: &'static str,
@@ -139,6 +140,7 @@ impl Report {
             threads: summary.threads,
             seed,
             task: solution.model.task.name(),
+            activation: solution.model.network.activation().name(),
             loss: solution.model.claim.loss.name(),
             huber_delta: match solution.model.claim.loss {
                 Loss::Huber { delta } => Some(delta),

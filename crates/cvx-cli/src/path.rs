@@ -8,12 +8,15 @@ use crate::progress::Progress;
 use crate::{source, table, train};
 use anyhow::Result;
 use cvx_admm::{Choice, PathPoint, PathSettings, PathSolution, Settings, StopToken, Validation, path};
-use cvx_figures::{Panel, Point, Scale, Series, write};
+use cvx_figures::{ENDINGS, Panel, Point, Scale, Series, render, with_ending};
 use std::path::Path;
+
+/// Certified relative gap of every beta: what tells good betas from bad ones takes no more.
+const GAP: f64 = 1e-2;
 
 /// Trains along the path, reports, saves.
 pub fn run(args: &PathArgs) -> Result<Exit> {
-    let settings = train::settings(&args.fit, Settings::default())?;
+    let settings = train::settings(&args.fit, Settings { gap: GAP, ..Settings::default() })?;
     settings.validate()?;
     let path_settings = PathSettings {
         betas: args.betas,
@@ -24,11 +27,10 @@ pub fn run(args: &PathArgs) -> Result<Exit> {
             ChoiceArg::Sparsest => Choice::Sparsest,
         },
     };
+    path_settings.validate()?;
     train::check_outputs(&args.fit)?;
-    if let Some(stem) = &args.plot {
-        let mut svg = stem.as_os_str().to_owned();
-        svg.push(".svg");
-        check_writable("--plot", svg.as_ref())?;
+    for stem in &args.plot {
+        ENDINGS.iter().try_for_each(|ending| check_writable("--plot", &with_ending(stem, ending)))?;
     }
     let split = source::load(&args.fit.source, args.fit.test.as_deref(), true, None)?;
     let stop = StopToken::new();
@@ -121,5 +123,6 @@ fn draw(path: &PathSolution, stem: &Path) -> Result<()> {
             vec![curve("neurons", &|point| point.neurons, &none), at(&|point| point.neurons)],
         ),
     ];
-    write("Regularisation path", &panels, panels.len(), stem)
+    let files = render("Regularisation path", &panels, panels.len())?;
+    files.iter().try_for_each(|(ending, bytes)| write_whole(&with_ending(stem, ending), bytes))
 }

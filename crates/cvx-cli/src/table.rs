@@ -3,7 +3,7 @@
 use crate::by_class::by_class;
 use comfy_table::{Table, presets};
 use cvx_admm::{Certify, Claim, PathSolution, Scores, Settings, Solution, Status};
-use cvx_model::Loss;
+use cvx_model::{Activation, Loss};
 
 /// Relative difference that rounding explains: what is closer than this is equal.
 const ROUNDING: f64 = 1e-12;
@@ -72,15 +72,15 @@ pub fn closing(solution: &Solution, settings: &Settings) -> String {
     if let Some(test) = &solution.test {
         rows.push(("test samples", scores(test)));
     }
-    rows.push((
-        "network",
-        format!(
-            "{}{}, cones violated by at most {:.1e}",
-            counted(solution.model.network.n_neurons(), "neuron"),
-            if solution.pruned > 0 { format!(", {} pruned", solution.pruned) } else { String::new() },
-            solution.cone_violation
-        ),
-    ));
+    let (neurons, gated) = (solution.model.network.n_neurons(), is_gated(solution));
+    let mut network = counted(neurons, if gated { "gated neuron" } else { "neuron" });
+    if solution.pruned > 0 {
+        network.push_str(&format!(", {} pruned", solution.pruned));
+    }
+    if !gated {
+        network.push_str(&format!(", cones violated by at most {:.1e}", solution.cone_violation));
+    }
+    rows.push(("network", network));
     // An iterative solver is as exact as it was asked to be.
     let exact = solution.summary.solver.is_direct();
     if let Some(residual) = solution.info.linear_residual.filter(|&residual| exact && residual > LOUD_RESIDUAL) {
@@ -147,6 +147,10 @@ pub fn path(path: &PathSolution) -> String {
     )
 }
 
+fn is_gated(solution: &Solution) -> bool {
+    solution.model.network.activation() == Activation::Gated
+}
+
 /// What the certificate says, in words; it speaks of the sampled programme, never of all networks.
 fn meaning(solution: &Solution, settings: &Settings) -> String {
     let objective = &solution.objective;
@@ -165,6 +169,11 @@ fn meaning(solution: &Solution, settings: &Settings) -> String {
         Certify::Network if above <= rounding => {
             "This network attains the optimum of the convex programme over the sampled patterns.".to_string()
         }
+        // A point of the programme itself, where no cone is to be left.
+        Certify::Network if is_gated(solution) => format!(
+            "This network is within {} of the best point of the convex programme over the sampled patterns.",
+            percent(objective.relative_gap)
+        ),
         Certify::Network => format!(
             "This network is within {} of, or better than, the best point of the convex programme over the sampled \
              patterns.",

@@ -84,12 +84,12 @@ pub fn stop_on_interrupt(stop: &StopToken) -> Result<()> {
 /// The settings that the arguments ask for, and for the rest those of `base`.
 pub fn settings(args: &FitArgs, base: Settings) -> Result<Settings> {
     Ok(Settings {
-        patterns: args.patterns,
+        patterns: args.patterns.unwrap_or(base.patterns),
         activation: match args.activation {
             ActivationArg::Relu => Activation::Relu,
             ActivationArg::Gated => Activation::Gated,
         },
-        gates: args.gates.as_deref().map_or(Ok(Gates::Auto), gates)?,
+        gates: args.gates.as_deref().map_or(Ok(Gates::Auto), |given| gates(given, args.patterns))?,
         solver: args.solver,
         rank: args.rank,
         device: args.device,
@@ -100,7 +100,7 @@ pub fn settings(args: &FitArgs, base: Settings) -> Result<Settings> {
         threads: args.threads,
         seed: args.seed,
         max_iterations: args.max_iterations,
-        gap: args.gap,
+        gap: args.gap.unwrap_or(base.gap),
         certify: match args.certify {
             CertifyArg::Network => Certify::Network,
             CertifyArg::Sampled => Certify::Sampled,
@@ -145,15 +145,16 @@ fn budget_bytes(gigabytes: f64) -> Result<u64> {
     bail!("--memory-budget is {gigabytes}, but it must be a positive number of gigabytes")
 }
 
-/// A kind by its name, or what a file holds.
-fn gates(text: &Path) -> Result<Gates> {
-    match GateKind::ALL.into_iter().find(|kind| text.as_os_str() == kind.name()) {
-        Some(kind) => Ok(Gates::Kind(kind)),
-        None => Ok(Gates::Given(read_gates(text)?)),
+/// A kind by its name, or what a file holds, which says by itself how many `patterns` there are.
+fn gates(text: &Path, patterns: Option<usize>) -> Result<Gates> {
+    if let Some(kind) = GateKind::ALL.into_iter().find(|kind| text.as_os_str() == kind.name()) {
+        return Ok(Gates::Kind(kind));
     }
-}
-
-fn read_gates(path: &Path) -> Result<HostMatrix> {
-    let (rows, cols, values) = read_matrix(path, Some("gates")).context("--gates")?;
-    Ok(HostMatrix::from_fn(rows, cols, |i, j| values[i * cols + j]))
+    if patterns.is_some() {
+        bail!("--patterns is for gates that are drawn, and a file has all of its gates: leave --patterns or --gates out");
+    }
+    let names = GateKind::ALL.map(GateKind::name).join(", ");
+    let read = read_matrix(text, Some("gates")).with_context(|| format!("--gates (a file, or one of {names})"));
+    let (rows, cols, values) = read?;
+    Ok(Gates::Given(HostMatrix::from_fn(rows, cols, |i, j| values[i * cols + j])))
 }
