@@ -14,7 +14,7 @@ use crate::penalty::{Penalty, Preparation, default_sigma, initial_rho};
 use crate::prediction;
 use crate::prune::prune;
 use crate::schedule::Schedule;
-use crate::settings::{Beta, Gates, ValidSettings};
+use crate::settings::{Beta, Certify, Gates, ValidSettings};
 use crate::state::State;
 use crate::status::Status;
 use crate::train::{Host, PredictionStart, Problem, Solution, WarmStart};
@@ -159,18 +159,39 @@ impl<'p, B: Backend> Session<'p, B> {
         Ok(())
     }
 
-    /// Judges when the gap may have been reached, instead of keeping a record.
+    /// Judges when the gap may have been reached, instead of keeping a record; unless it is early networks that reach it.
     pub fn judge_sparingly(&mut self) {
-        self.schedule = Schedule::until(self.settings.gap);
+        if !self.starts_anew() {
+            self.schedule = Schedule::until(self.settings.gap);
+        }
     }
 
-    /// Moves on to another beta; factors stay, the penalty follows when it has to, and the iterates go on as they went from the
-    /// beta before.
+    /// Whether every beta begins from zeros. As networks, the early iterates of ReLU neurons are better than the sampled optimum, by
+    /// cones that they have not yet come into (docs/math.md, section 5); to begin at an optimum is to begin where that is lost.
+    fn starts_anew(&self) -> bool {
+        self.settings.activation == Activation::Relu && self.settings.certify == Certify::Network
+    }
+
+    /// The rho that a run from zeros begins with.
+    fn first_rho(&self) -> f64 {
+        let start = || self.kappa() * initial_rho(&self.program, largest(&self.gated_maxima), self.sigma);
+        self.settings.rho.unwrap_or_else(start)
+    }
+
+    /// Moves on to another beta; factors stay, the penalty follows when it has to, and the iterates begin anew or go on as they went
+    /// from the beta before.
     pub fn set_beta(&mut self, beta: f64) -> Result<(), TrainError> {
         let from = self.program.beta();
         self.program.set_beta(beta)?;
         self.summary.beta = beta;
+        let (anew, start) = (self.starts_anew(), self.first_rho());
         let Some(engine) = &mut self.engine else { return Ok(()) };
+        if anew {
+            engine.penalty.aim(start);
+            engine.state = State::new(&self.program, None)?;
+            (engine.best, engine.last) = (None, None);
+            return Ok(());
+        }
         let rho = engine.penalty.rho();
         let point = engine.state.point(rho)?;
         if let Some((last, last_beta, last_rho)) = engine.last.take()
@@ -194,6 +215,7 @@ impl<'p, B: Backend> Session<'p, B> {
         observer: &mut dyn Observer,
         close: impl FnOnce(&mut Run<'_, B>, Status) -> Result<R, TrainError>,
     ) -> Result<R, TrainError> {
+        let (kappa, start) = (self.kappa(), self.first_rho());
         let Session { program, settings, .. } = self;
         let program = &*program;
         let solver_settings = settings.solver_settings();
@@ -206,18 +228,14 @@ impl<'p, B: Backend> Session<'p, B> {
                 }
                 engine
             }
-            None => {
-                let kappa = program.loss().kappa(program.y_host());
-                let start = kappa * initial_rho(program, largest(&self.gated_maxima), self.sigma);
-                Engine {
-                    linear: self.summary.solver.build(&solver_settings),
-                    penalty: Penalty::new(settings.rho.unwrap_or(start), kappa, settings.adapt_rho),
-                    state: State::new(program, None)?,
-                    preparation: Preparation::Everything,
-                    best: None,
-                    last: None,
-                }
-            }
+            None => Engine {
+                linear: self.summary.solver.build(&solver_settings),
+                penalty: Penalty::new(start, kappa, settings.adapt_rho),
+                state: State::new(program, None)?,
+                preparation: Preparation::Everything,
+                best: None,
+                last: None,
+            },
         };
         let last = engine.last;
         let mut run = Run {
