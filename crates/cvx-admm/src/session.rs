@@ -188,7 +188,7 @@ impl<'p, B: Backend> Session<'p, B> {
         let Some(engine) = &mut self.engine else { return Ok(()) };
         if anew {
             engine.penalty.aim(start);
-            engine.state = State::new(&self.program, None)?;
+            engine.state.clear(&self.program)?;
             (engine.best, engine.last) = (None, None);
             return Ok(());
         }
