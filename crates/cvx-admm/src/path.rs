@@ -341,3 +341,104 @@ fn choose(points: &[PathPoint], choice: Choice) -> usize {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A fold with these errors of held-out samples and this loss.
+    fn fold(errors: &[f64], loss: f64, neurons: usize, gap: f64, status: Status) -> FoldPoint {
+        let objective = Objective { network: 1.0, sampled_primal: None, dual_bound: 1.0 - gap, relative_gap: gap };
+        FoldPoint {
+            beta: 0.5,
+            status,
+            objective,
+            iterations: 10,
+            seconds: 0.25,
+            neurons,
+            train: Scores { loss: 2.0 * loss, accuracy: Some(0.5 + gap) },
+            validation: Scores { loss, accuracy: Some(0.0) },
+            errors: errors.to_vec(),
+        }
+    }
+
+    fn points(errors: &[(f64, f64, f64)]) -> Vec<PathPoint> {
+        let point = |&(error, standard_error, loss): &(f64, f64, f64)| {
+            let mut point = PathPoint::mean(&[fold(&[0.0], loss, 1, 0.0, Status::Optimal)], 0.1);
+            (point.error, point.standard_error) = (error, standard_error);
+            point
+        };
+        errors.iter().map(point).collect()
+    }
+
+    #[test]
+    fn the_best_has_the_smallest_error_then_the_smallest_loss_then_the_largest_beta() {
+        for (errors, expected) in [
+            (&[(0.5, 0.1, 9.0), (0.2, 0.1, 5.0), (0.3, 0.1, 1.0)][..], 1),
+            (&[(0.5, 0.1, 9.0), (0.2, 0.1, 5.0), (0.2, 0.1, 4.0)], 2),
+            (&[(0.2, 0.1, 5.0), (0.2, 0.1, 5.0)], 0),
+            (&[(0.2, 0.1, 5.0)], 0),
+        ] {
+            assert_eq!(choose(&points(errors), Choice::Best), expected);
+        }
+        assert_eq!(choose(&[], Choice::Best), 0);
+        assert_eq!(choose(&[], Choice::Sparsest), 0);
+    }
+
+    #[test]
+    fn the_sparsest_is_the_first_within_a_standard_error_of_the_best() {
+        for (errors, expected) in [
+            // 0.26 is within 0.2 + 0.07; the errors of the others do not matter.
+            (&[(0.5, 0.9, 9.0), (0.26, 0.0, 8.0), (0.2, 0.07, 5.0), (0.21, 0.5, 6.0)][..], 1),
+            (&[(0.5, 0.9, 9.0), (0.28, 0.0, 8.0), (0.2, 0.07, 5.0)], 2),
+            // Exactly one, and none at all.
+            (&[(0.75, 0.0, 9.0), (0.5, 0.25, 5.0)], 0),
+            (&[(0.3, 0.0, 9.0), (0.0, 0.0, 5.0)], 1),
+        ] {
+            assert_eq!(choose(&points(errors), Choice::Sparsest), expected);
+        }
+    }
+
+    #[test]
+    fn errors_of_folds_are_pooled_and_the_rest_is_their_mean_or_their_worst() {
+        let folds = [
+            fold(&[1.0, 0.0, 0.0], 3.0, 4, 1e-3, Status::Optimal),
+            fold(&[1.0, 1.0], 2.0, 7, 5e-2, Status::IterationLimit),
+        ];
+        let point = PathPoint::mean(&folds, 0.125);
+        assert_eq!((point.fraction, point.beta, point.status), (0.125, 0.5, Status::IterationLimit));
+        assert_eq!((point.error, point.validation.accuracy), (0.6, Some(0.4)));
+        // Squares of 0.4 thrice and of 0.6 twice over 4, over 5.
+        assert!((point.standard_error - 0.06f64.sqrt()).abs() < 1e-15);
+        assert_eq!((point.neurons, point.validation.loss, point.train.loss), (5.5, 5.0, 5.0));
+        assert_eq!((point.iterations, point.seconds, point.objective.relative_gap), (20, 0.5, 5e-2));
+        let alone = PathPoint::mean(&folds[..1], 0.125);
+        assert_eq!((alone.status, alone.neurons), (Status::Optimal, 4.0));
+        // One sample has no spread.
+        assert_eq!(PathPoint::mean(&[fold(&[1.0], 1.0, 1, 0.0, Status::Optimal)], 0.1).standard_error, 0.0);
+    }
+
+    #[test]
+    fn a_fold_that_ends_early_ends_the_path() {
+        let some = |count: usize| (0..count).map(|_| fold(&[1.0], 1.0, 1, 0.0, Status::Optimal)).collect::<Vec<_>>();
+        let mut merged = Merged::default();
+        assert!(merged.add(8.0, some(3), 3).is_continue());
+        assert!(merged.add(9.0, some(2), 3).is_break());
+        assert_eq!((merged.gated_beta_max, merged.folds), (8.0, 1));
+        let counts: Vec<usize> = merged.points.iter().map(Vec::len).collect();
+        assert_eq!(counts, [2, 2, 1]);
+        let mut merged = Merged::default();
+        assert!(merged.add(8.0, some(0), 3).is_break());
+        assert!(merged.finish(&[0.5, 0.25, 0.125]).is_empty());
+    }
+
+    #[test]
+    fn betas_fall_in_equal_ratios_to_the_smallest() {
+        let fractions = |betas, ratio| PathSettings { betas, ratio, ..PathSettings::default() }.fractions();
+        assert_eq!(fractions(1, 0.25), [0.25]);
+        assert_eq!(fractions(2, 0.25), [0.5, 0.25]);
+        let fifty = fractions(50, 1e-3);
+        assert!(fifty.windows(2).all(|pair| (pair[1] / pair[0] - fifty[0]).abs() < 1e-12));
+        assert!((fifty[49] - 1e-3).abs() < 1e-15);
+    }
+}

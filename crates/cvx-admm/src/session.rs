@@ -467,3 +467,6 @@ fn check_warm_start<B: Backend>(warm: &WarmStart, program: &ConvexProgram<B>) ->
     }
     Err(TrainError::WarmStart { detail: format!("rho = {} and sigma = {} must be positive", warm.rho, warm.sigma) })
 }
+
+#[cfg(test)]
+mod tests;
