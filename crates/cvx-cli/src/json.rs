@@ -226,7 +226,7 @@ impl PredictionReport {
 #[derive(Serialize)]
 pub struct PathReport {
     gated_beta_max: f64,
-    chosen: usize,
+    chosen: Option<usize>,
     seconds: f64,
     points: Vec<PointReport>,
     solution: Option<Report>,
@@ -254,7 +254,8 @@ impl PathReport {
     pub fn new(path: &PathSolution, precision: Precision, seed: u64) -> Self {
         PathReport {
             gated_beta_max: path.gated_beta_max,
-            chosen: path.chosen,
+            // A path that was cut short has not chosen.
+            chosen: path.solution.as_ref().map(|_| path.chosen),
             seconds: path.seconds,
             points: path.points.iter().map(PointReport::new).collect(),
             solution: path.solution.as_ref().map(|solution| Report::new(solution, precision, seed)),

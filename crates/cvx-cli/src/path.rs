@@ -29,7 +29,7 @@ pub fn run(args: &PathArgs) -> Result<Exit> {
     };
     path_settings.validate()?;
     train::check_outputs(&args.fit)?;
-    for stem in &args.plot {
+    if let Some(stem) = &args.plot {
         ENDINGS.iter().try_for_each(|ending| check_writable("--plot", &with_ending(stem, ending)))?;
     }
     let split = source::load(&args.fit.source, args.fit.test.as_deref(), true, None)?;
@@ -73,16 +73,12 @@ fn draw(path: &PathSolution, stem: &Path) -> Result<()> {
             })
             .collect(),
     };
-    let chosen = |y: f64| Series::Curve {
+    // A path that was cut short has not chosen.
+    let chosen = path.points.get(path.chosen).filter(|_| path.solution.is_some());
+    let at = |y: &dyn Fn(&PathPoint) -> f64| Series::Curve {
         label: "chosen".to_string(),
-        points: path
-            .points
-            .get(path.chosen)
-            .map(|point| Point { x: point.fraction, y, error: None })
-            .into_iter()
-            .collect(),
+        points: chosen.iter().map(|point| Point { x: point.fraction, y: y(point), error: None }).collect(),
     };
-    let at = |y: &dyn Fn(&PathPoint) -> f64| chosen(path.points.get(path.chosen).map_or(0.0, y));
     let none = |_: &PathPoint| 0.0;
     let panel = |title: &str, y_label: &str, y_scale: Scale, series: Vec<Series>| Panel {
         title: title.to_string(),

@@ -107,8 +107,12 @@ pub fn closing(solution: &Solution, settings: &Settings) -> String {
     text
 }
 
-/// A row for each beta of a path, and which was chosen.
+/// A row for each beta of a path, and which was chosen, if the path came that far.
 pub fn path(path: &PathSolution) -> String {
+    if path.points.is_empty() {
+        return "The path ended before its first beta.".to_string();
+    }
+    let is_whole = path.solution.is_some();
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header([
@@ -126,7 +130,7 @@ pub fn path(path: &PathSolution) -> String {
     for (k, point) in path.points.iter().enumerate() {
         let score = |scores: &Scores| scores.accuracy.map_or(format!("{:.4}", scores.loss), percent);
         table.add_row([
-            if k == path.chosen { "*" } else { "" }.to_string(),
+            if is_whole && k == path.chosen { "*" } else { "" }.to_string(),
             format!("{:.4}", point.beta),
             format!("{:.2e}", point.fraction),
             format!("{:.4}", point.objective.network),
@@ -138,8 +142,8 @@ pub fn path(path: &PathSolution) -> String {
             format!("{:.1}", point.seconds),
         ]);
     }
-    let Some(chosen) = path.points.get(path.chosen) else {
-        return "The path ended before its first beta.".to_string();
+    let Some(chosen) = path.points.get(path.chosen).filter(|_| is_whole) else {
+        return table.to_string();
     };
     format!(
         "{table}\nChosen: beta at {:.2e} of its largest value, error {:.4} +- {:.4} on the held-out samples; {:.1} s for the path.",

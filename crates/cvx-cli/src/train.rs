@@ -151,7 +151,9 @@ fn gates(text: &Path, patterns: Option<usize>) -> Result<Gates> {
         return Ok(Gates::Kind(kind));
     }
     if patterns.is_some() {
-        bail!("--patterns is for gates that are drawn, and a file has all of its gates: leave --patterns or --gates out");
+        bail!(
+            "--patterns is for gates that are drawn, and a file has all of its gates: leave --patterns or --gates out"
+        );
     }
     let names = GateKind::ALL.map(GateKind::name).join(", ");
     let read = read_matrix(text, Some("gates")).with_context(|| format!("--gates (a file, or one of {names})"));
