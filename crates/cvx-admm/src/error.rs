@@ -24,6 +24,15 @@ pub enum TrainError {
         /// What is allowed.
         range: &'static str,
     },
+    /// A class that a fold would leave nothing of.
+    #[error(
+        "the class '{}' has a single sample, and no network on the other folds would know it: \
+         leave it out with --classes, or hold out a share with --validation", class.escape_debug()
+    )]
+    SingleSample {
+        /// The class.
+        class: String,
+    },
     /// A device that this build does not have.
     #[error(
         "the device '{device}' is not compiled into this program: build it with --features cuda, or use --device cpu"

@@ -6,11 +6,11 @@ use crate::error::TrainError;
 use crate::info::{Objective, Scores};
 use crate::observer::Observer;
 use crate::session::Session;
-use crate::settings::{Beta, Settings, ValidSettings};
+use crate::settings::{Beta, Settings, ValidSettings, out_of_range};
 use crate::status::Status;
 use crate::train::{Host, Problem, Solution, train_with};
 use cvx_linalg::{Backend, StopToken};
-use cvx_model::{DataSplit, Dataset, ModelError, split};
+use cvx_model::{DataSplit, Dataset, ModelError, Task, TaskChoice, split};
 use std::ops::ControlFlow;
 
 /// Which samples judge the betas.
@@ -38,7 +38,7 @@ pub enum Choice {
 pub struct PathSettings {
     /// Number of betas, in equal ratios from the gated beta_max down. Default 50.
     pub betas: usize,
-    /// The smallest beta over the largest. Default 1e-3.
+    /// The smallest beta over the gated beta_max. Default 1e-3.
     pub ratio: f64,
     /// Certified relative gap at every beta; the final run has that of the settings. Default 1e-2.
     pub gap: f64,
@@ -75,7 +75,7 @@ pub struct PathPoint {
     pub train: Scores,
     /// On the held-out samples, all of them: the loss is the sum over them.
     pub validation: Scores,
-    /// Mean error of a held-out sample: 1 for a wrong class, 1/2 (f - y)^2 for a number.
+    /// Mean error of a held-out sample: 1 for a wrong class, for numbers the loss, 1/2 (f - y)^2 by default.
     pub error: f64,
     /// Standard error of that mean.
     pub standard_error: f64,
@@ -124,16 +124,19 @@ pub fn path(
     observer: &mut dyn Observer,
 ) -> Result<PathSolution, TrainError> {
     let mut clock = Clock::start();
-    settings.validate()?;
-    let valid = Settings { gap: path.gap, ..settings.clone() }.validate()?;
-    let fractions = path.fractions()?;
-    let folds = path.folds(data, settings.seed)?;
+    let valid = settings.validate()?;
+    path.validate()?;
+    let fractions = path.fractions();
+    // What is wrong with the last run's samples is found out now, and what they are is not asked again of a part of them.
+    let task = Problem::new(data, test, &valid)?.targets.task;
+    let part = Settings { task: choice_of(&task), gap: path.gap, ..settings.clone() }.validate()?;
+    let folds = path.folds(data, &task, settings.seed)?;
     let mut merged = Merged::default();
     for fold in &folds {
-        let problem = Problem::new(&fold.train, fold.test.as_ref(), &valid)?;
+        let problem = Problem::new(&fold.train, fold.test.as_ref(), &part)?;
         let job =
-            PathJob { problem: &problem, settings: &valid, fractions: &fractions, clock, observer: &mut *observer };
-        let (gated_beta_max, points) = dispatch(job, &valid, stop, clock)?;
+            PathJob { problem: &problem, settings: &part, fractions: &fractions, clock, observer: &mut *observer };
+        let (gated_beta_max, points) = dispatch(job, &part, stop, clock)?;
         if merged.add(gated_beta_max, points, fractions.len()).is_break() {
             break;
         }
@@ -153,35 +156,69 @@ pub fn path(
     Ok(PathSolution { points, gated_beta_max: merged.gated_beta_max, chosen, seconds, solution })
 }
 
+/// What was settled, as a choice.
+fn choice_of(task: &Task) -> TaskChoice {
+    match task {
+        Task::Binary { .. } => TaskChoice::Binary,
+        Task::Multiclass { .. } => TaskChoice::Multiclass,
+        Task::Regression { .. } => TaskChoice::Regression,
+    }
+}
+
+/// What is asked of the number of folds.
+const FOLDS: &str = "2 or more, and not more than there are samples";
+
 impl PathSettings {
-    /// beta over the gated beta_max, the largest first.
-    fn fractions(&self) -> Result<Vec<f64>, TrainError> {
-        let wrong = |name, value: String, range| Err(TrainError::Setting { name, value, range });
+    /// Checks every setting against its range; only [`path`] knows the number of samples.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] naming the first that is out of range.
+    pub fn validate(&self) -> Result<(), TrainError> {
         if self.betas == 0 || self.betas > 10_000 {
-            return wrong("betas", self.betas.to_string(), "from 1 to 10,000");
+            return Err(out_of_range("betas", self.betas, "from 1 to 10,000"));
         }
         if !(self.ratio > 0.0 && self.ratio < 1.0) {
-            return wrong("beta-ratio", self.ratio.to_string(), "between 0 and 1");
+            return Err(out_of_range("beta-ratio", self.ratio, "between 0 and 1"));
         }
-        let steps = (self.betas - 1).max(1) as f64;
-        // At the gated beta_max itself the network is known to be zero.
-        Ok((0..self.betas).map(|k| self.ratio.powf((k as f64 + 1.0) / (steps + 1.0))).collect())
+        if !(self.gap > 0.0 && self.gap.is_finite()) {
+            return Err(out_of_range("path-gap", self.gap, "a positive number"));
+        }
+        match self.validation {
+            Validation::Share(share) if !(share > 0.0 && share < 1.0) => {
+                Err(out_of_range("validation", share, "between 0 and 1"))
+            }
+            Validation::Folds(folds) if folds < 2 => Err(out_of_range("folds", folds, FOLDS)),
+            _ => Ok(()),
+        }
+    }
+
+    /// beta over the gated beta_max, the largest first: at the gated beta_max itself the network is known to be zero.
+    fn fractions(&self) -> Vec<f64> {
+        (1..=self.betas).map(|k| self.ratio.powf(k as f64 / self.betas as f64)).collect()
     }
 
     /// The parts of the samples: trained on, and held out.
-    fn folds(&self, data: &Dataset, seed: u64) -> Result<Vec<DataSplit>, TrainError> {
+    fn folds(&self, data: &Dataset, task: &Task, seed: u64) -> Result<Vec<DataSplit>, TrainError> {
         let labels = data.labels().ok_or(ModelError::NoLabels)?;
+        let classes = !task.classes().is_empty();
         let parts = match self.validation {
-            Validation::Share(share) if !(share > 0.0 && share < 1.0) => {
-                let range = "between 0 and 1";
-                return Err(TrainError::Setting { name: "validation", value: share.to_string(), range });
+            Validation::Share(share) => {
+                let held_out = split::share(labels, classes, share, seed);
+                if held_out.is_empty() {
+                    let range = "a share of samples of which at least two are of one class";
+                    return Err(out_of_range("validation", share, range));
+                }
+                vec![held_out]
             }
-            Validation::Share(share) => vec![split::share(labels, share, seed)],
-            Validation::Folds(folds) if folds < 2 || folds > data.n_samples() => {
-                let range = "2 or more, and not more than there are samples";
-                return Err(TrainError::Setting { name: "folds", value: folds.to_string(), range });
+            Validation::Folds(folds) if folds > data.n_samples() => return Err(out_of_range("folds", folds, FOLDS)),
+            Validation::Folds(folds) => {
+                let names: Vec<String> = (0..labels.len()).map(|row| labels.class_name(row)).collect();
+                let count = |class: &String| names.iter().filter(|name| *name == class).count();
+                if let Some(class) = task.classes().iter().find(|class| count(class) == 1) {
+                    return Err(TrainError::SingleSample { class: class.clone() });
+                }
+                split::folds(labels, classes, folds, seed)
             }
-            Validation::Folds(folds) => split::folds(labels, folds, seed),
         };
         let mut folds = Vec::new();
         for held_out in parts {
@@ -210,9 +247,10 @@ impl Job for PathJob<'_> {
 
     fn run<B: Backend>(&mut self, backend: B, host: Host) -> Result<Self::Output, TrainError> {
         let mut session = Session::open(backend, host, self.problem, self.settings, self.clock)?;
-        self.observer.begin(session.summary());
         session.judge_sparingly();
         let gated_beta_max = session.gated_beta_max();
+        session.set_beta(self.fractions[0] * gated_beta_max)?;
+        self.observer.begin(session.summary());
         let mut points = Vec::new();
         for fraction in self.fractions {
             session.set_beta(fraction * gated_beta_max)?;
@@ -306,5 +344,106 @@ fn choose(points: &[PathPoint], choice: Choice) -> usize {
             let enough = |point: &PathPoint| point.error <= points[best].error + points[best].standard_error;
             points.iter().position(enough).unwrap_or(best)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A fold with these errors of held-out samples and this loss.
+    fn fold(errors: &[f64], loss: f64, neurons: usize, gap: f64, status: Status) -> FoldPoint {
+        let objective = Objective { network: 1.0, sampled_primal: None, dual_bound: 1.0 - gap, relative_gap: gap };
+        FoldPoint {
+            beta: 0.5,
+            status,
+            objective,
+            iterations: 10,
+            seconds: 0.25,
+            neurons,
+            train: Scores { loss: 2.0 * loss, accuracy: Some(0.5 + gap) },
+            validation: Scores { loss, accuracy: Some(0.0) },
+            errors: errors.to_vec(),
+        }
+    }
+
+    fn points(errors: &[(f64, f64, f64)]) -> Vec<PathPoint> {
+        let point = |&(error, standard_error, loss): &(f64, f64, f64)| {
+            let mut point = PathPoint::mean(&[fold(&[0.0], loss, 1, 0.0, Status::Optimal)], 0.1);
+            (point.error, point.standard_error) = (error, standard_error);
+            point
+        };
+        errors.iter().map(point).collect()
+    }
+
+    #[test]
+    fn the_best_has_the_smallest_error_then_the_smallest_loss_then_the_largest_beta() {
+        for (errors, expected) in [
+            (&[(0.5, 0.1, 9.0), (0.2, 0.1, 5.0), (0.3, 0.1, 1.0)][..], 1),
+            (&[(0.5, 0.1, 9.0), (0.2, 0.1, 5.0), (0.2, 0.1, 4.0)], 2),
+            (&[(0.2, 0.1, 5.0), (0.2, 0.1, 5.0)], 0),
+            (&[(0.2, 0.1, 5.0)], 0),
+        ] {
+            assert_eq!(choose(&points(errors), Choice::Best), expected);
+        }
+        assert_eq!(choose(&[], Choice::Best), 0);
+        assert_eq!(choose(&[], Choice::Sparsest), 0);
+    }
+
+    #[test]
+    fn the_sparsest_is_the_first_within_a_standard_error_of_the_best() {
+        for (errors, expected) in [
+            // 0.26 is within 0.2 + 0.07; the errors of the others do not matter.
+            (&[(0.5, 0.9, 9.0), (0.26, 0.0, 8.0), (0.2, 0.07, 5.0), (0.21, 0.5, 6.0)][..], 1),
+            (&[(0.5, 0.9, 9.0), (0.28, 0.0, 8.0), (0.2, 0.07, 5.0)], 2),
+            // Exactly one, and none at all.
+            (&[(0.75, 0.0, 9.0), (0.5, 0.25, 5.0)], 0),
+            (&[(0.3, 0.0, 9.0), (0.0, 0.0, 5.0)], 1),
+        ] {
+            assert_eq!(choose(&points(errors), Choice::Sparsest), expected);
+        }
+    }
+
+    #[test]
+    fn errors_of_folds_are_pooled_and_the_rest_is_their_mean_or_their_worst() {
+        let folds = [
+            fold(&[1.0, 0.0, 0.0], 3.0, 4, 1e-3, Status::Optimal),
+            fold(&[1.0, 1.0], 2.0, 7, 5e-2, Status::IterationLimit),
+        ];
+        let point = PathPoint::mean(&folds, 0.125);
+        assert_eq!((point.fraction, point.beta, point.status), (0.125, 0.5, Status::IterationLimit));
+        assert_eq!((point.error, point.validation.accuracy), (0.6, Some(0.4)));
+        // Squares of 0.4 thrice and of 0.6 twice over 4, over 5.
+        assert!((point.standard_error - 0.06f64.sqrt()).abs() < 1e-15);
+        assert_eq!((point.neurons, point.validation.loss, point.train.loss), (5.5, 5.0, 5.0));
+        assert_eq!((point.iterations, point.seconds, point.objective.relative_gap), (20, 0.5, 5e-2));
+        let alone = PathPoint::mean(&folds[..1], 0.125);
+        assert_eq!((alone.status, alone.neurons), (Status::Optimal, 4.0));
+        // One sample has no spread.
+        assert_eq!(PathPoint::mean(&[fold(&[1.0], 1.0, 1, 0.0, Status::Optimal)], 0.1).standard_error, 0.0);
+    }
+
+    #[test]
+    fn a_fold_that_ends_early_ends_the_path() {
+        let some = |count: usize| (0..count).map(|_| fold(&[1.0], 1.0, 1, 0.0, Status::Optimal)).collect::<Vec<_>>();
+        let mut merged = Merged::default();
+        assert!(merged.add(8.0, some(3), 3).is_continue());
+        assert!(merged.add(9.0, some(2), 3).is_break());
+        assert_eq!((merged.gated_beta_max, merged.folds), (8.0, 1));
+        let counts: Vec<usize> = merged.points.iter().map(Vec::len).collect();
+        assert_eq!(counts, [2, 2, 1]);
+        let mut merged = Merged::default();
+        assert!(merged.add(8.0, some(0), 3).is_break());
+        assert!(merged.finish(&[0.5, 0.25, 0.125]).is_empty());
+    }
+
+    #[test]
+    fn betas_fall_in_equal_ratios_to_the_smallest() {
+        let fractions = |betas, ratio| PathSettings { betas, ratio, ..PathSettings::default() }.fractions();
+        assert_eq!(fractions(1, 0.25), [0.25]);
+        assert_eq!(fractions(2, 0.25), [0.5, 0.25]);
+        let fifty = fractions(50, 1e-3);
+        assert!(fifty.windows(2).all(|pair| (pair[1] / pair[0] - fifty[0]).abs() < 1e-12));
+        assert!((fifty[49] - 1e-3).abs() < 1e-15);
     }
 }

@@ -152,6 +152,14 @@ impl Penalty {
         self.next_check = FIRST_CHECK;
     }
 
+    /// A run from zeros would begin with this `rho`; it moves as in [`follow`](Penalty::follow).
+    pub fn aim(&mut self, rho: f64) {
+        if self.adapt {
+            self.due = rho / self.rho;
+        }
+        self.next_check = FIRST_CHECK;
+    }
+
     /// Prepares the solver at the present rho, as far as it is not; where its factor does not exist in the storage precision (a tiny rho
     /// drowns the identity in rounding), rho rises until it does, and the duals of a warm start fall.
     pub fn prepare<B: Backend>(

@@ -14,7 +14,7 @@ use crate::penalty::{Penalty, Preparation, default_sigma, initial_rho};
 use crate::prediction;
 use crate::refine::{LEAST_PROGRESS, Round, fresh_gates, moved_blocks, next_gates};
 use crate::schedule::Schedule;
-use crate::settings::{Beta, Gates, ValidSettings};
+use crate::settings::{Beta, Certify, Gates, ValidSettings};
 use crate::state::State;
 use crate::status::Status;
 use crate::train::{Host, PredictionStart, Problem, Solution, WarmStart};
@@ -165,18 +165,39 @@ impl<'p, B: Backend> Session<'p, B> {
         Ok(())
     }
 
-    /// Judges when the gap may have been reached, instead of keeping a record.
+    /// Judges when the gap may have been reached, instead of keeping a record; unless it is early networks that reach it.
     pub fn judge_sparingly(&mut self) {
-        self.schedule = Schedule::until(self.settings.gap);
+        if !self.starts_anew() {
+            self.schedule = Schedule::until(self.settings.gap);
+        }
     }
 
-    /// Moves on to another beta; factors stay, the penalty follows when it has to, and the iterates go on as they went from the
-    /// beta before.
+    /// Whether every beta begins from zeros. As networks, the early iterates of ReLU neurons are better than the sampled optimum, by
+    /// cones that they have not yet come into (docs/math.md, section 5); to begin at an optimum is to begin where that is lost.
+    fn starts_anew(&self) -> bool {
+        self.settings.activation == Activation::Relu && self.settings.certify == Certify::Network
+    }
+
+    /// The rho that a run from zeros begins with.
+    fn first_rho(&self) -> f64 {
+        let start = || self.kappa() * initial_rho(&self.program, largest(&self.gated_maxima), self.sigma);
+        self.settings.rho.unwrap_or_else(start)
+    }
+
+    /// Moves on to another beta; factors stay, the penalty follows when it has to, and the iterates begin anew or go on as they went
+    /// from the beta before.
     pub fn set_beta(&mut self, beta: f64) -> Result<(), TrainError> {
         let from = self.program.beta();
         self.program.set_beta(beta)?;
         self.summary.beta = beta;
+        let (anew, start) = (self.starts_anew(), self.first_rho());
         let Some(engine) = &mut self.engine else { return Ok(()) };
+        if anew {
+            engine.penalty.aim(start);
+            engine.state.clear(&self.program)?;
+            (engine.best, engine.last) = (None, None);
+            return Ok(());
+        }
         let rho = engine.penalty.rho();
         let point = engine.state.point(rho)?;
         if let Some((last, last_beta, last_rho)) = engine.last.take()
@@ -200,6 +221,7 @@ impl<'p, B: Backend> Session<'p, B> {
         observer: &mut dyn Observer,
         close: impl FnOnce(&mut Run<'_, B>, Status) -> Result<R, TrainError>,
     ) -> Result<R, TrainError> {
+        let (kappa, start) = (self.kappa(), self.first_rho());
         let Session { program, settings, .. } = self;
         let program = &*program;
         let solver_settings = settings.solver_settings();
@@ -213,14 +235,11 @@ impl<'p, B: Backend> Session<'p, B> {
                 engine
             }
             None => {
-                let kappa = program.loss().kappa(program.y_host());
-                let beta_max = largest(&self.gated_maxima);
-                let rho = settings.rho.unwrap_or_else(|| kappa * initial_rho(program, beta_max, self.sigma));
-                let near_zero = program.n_cones() == 0 && program.beta() >= NEAR_ZERO * beta_max;
+                let near_zero = program.n_cones() == 0 && program.beta() >= NEAR_ZERO * largest(&self.gated_maxima);
                 Engine {
                     linear: self.summary.solver.build(&solver_settings),
-                    penalty: Penalty::new(rho, kappa, settings.adapt_rho),
-                    state: if near_zero { State::at_zero(program, rho)? } else { State::new(program, None)? },
+                    penalty: Penalty::new(start, kappa, settings.adapt_rho),
+                    state: if near_zero { State::at_zero(program, start)? } else { State::new(program, None)? },
                     preparation: Preparation::Everything,
                     best: None,
                     last: None,
@@ -256,7 +275,9 @@ impl<'p, B: Backend> Session<'p, B> {
         let Run { linear, penalty, preparation, state, held_out, clock, incumbent, mut schedule, .. } = run;
         let best = program.beta() > 0.0;
         let best = best.then(|| incumbent.into_best());
-        self.engine = Some(Engine { linear, penalty, state, preparation, best, last });
+        // From iterates that are not finite there is no way on.
+        let goes_on = status != Status::NumericalError;
+        self.engine = goes_on.then_some(Engine { linear, penalty, state, preparation, best, last });
         schedule.restart();
         (self.held_out, self.clock, self.schedule, self.ended) = (held_out, clock, schedule, clock.seconds());
         closed
@@ -273,7 +294,7 @@ impl<'p, B: Backend> Session<'p, B> {
                     loss: run.program.loss().loss().total(&prediction, y),
                     accuracy: accuracy(task, &prediction, y),
                 };
-                validation = (scores, sample_errors(task, &prediction, y));
+                validation = (scores, sample_errors(task, run.program.loss().loss(), &prediction, y));
             }
             let value = run.incumbent.network();
             Ok(FoldPoint {
@@ -434,3 +455,6 @@ fn check_warm_start<B: Backend>(warm: &WarmStart, program: &ConvexProgram<B>) ->
     }
     Err(TrainError::WarmStart { detail: format!("rho = {} and sigma = {} must be positive", warm.rho, warm.sigma) })
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,9 +7,10 @@
 mod common;
 
 use common::{Random, assert_sane, exact, near, planted, sharp, table};
-use cvx_admm::{Beta, Certify, Device, Precision, Settings, Solution, SolverChoice, SolverKind, Status, train, verify};
+use cvx_admm::{Beta, Certify, Device, PathSettings, Precision, Settings, Solution, SolverChoice, SolverKind, Status};
+use cvx_admm::{StopToken, path, train, verify};
 use cvx_linalg::Cuda;
-use cvx_model::{Dataset, Loss, TaskChoice};
+use cvx_model::{Activation, Dataset, Loss, TaskChoice};
 use std::io::Write;
 use std::sync::Once;
 
@@ -146,6 +147,62 @@ fn e3_several_classes_agree() {
     assert_eq!(cpu.summary.shape.n_targets, 3);
     let [a, b] = [cpu, cuda].map(|solution| solution.objective.sampled_primal.unwrap());
     assert!(near(a, b, 1e-9), "{a} on the processor, {b} on the GPU");
+}
+
+/// E3: gated neurons have no cones, so that s, nu and the multipliers are matrices without columns.
+#[test]
+fn e3_gated_neurons_walk_the_processors_way() {
+    if !is_there() {
+        return;
+    }
+    for (precision, tolerance) in [(Precision::F64, 1e-10), (Precision::F32, 1e-4)] {
+        for kind in [SolverKind::Cholesky, SolverKind::Cg] {
+            let settings = Settings {
+                activation: Activation::Gated,
+                patterns: 8,
+                beta: Beta::Value(0.2),
+                solver: SolverChoice::Kind(kind),
+                // The inner iterations of the other turn a rounding into one of their accuracy.
+                max_iterations: if kind.is_direct() { 6 } else { 60 },
+                gap: if kind.is_direct() { 1e-12 } else { 1e-3 },
+                precision,
+                ..exact()
+            };
+            let [cpu, cuda] = both(&three_classes(), &settings);
+            assert_eq!(cuda.status, cpu.status, "{kind}");
+            assert_eq!((cuda.warm_start.s.cols(), cuda.warm_start.nu.cols()), (0, 0));
+            if kind.is_direct() {
+                for (a, b) in cpu.info.history.iter().zip(&cuda.info.history) {
+                    let [a, b] = [a, b].map(|record| record.network.unwrap_or_default());
+                    assert!(near(a, b, tolerance), "{kind}: {a} on the processor, {b} on the GPU");
+                }
+            } else {
+                assert!(near(cpu.objective.network, cuda.objective.network, 2e-3), "{kind}");
+            }
+        }
+    }
+}
+
+/// A path keeps factors and iterates on the card from beta to beta.
+#[test]
+fn e3_a_path_agrees() {
+    if !is_there() {
+        return;
+    }
+    for activation in [Activation::Relu, Activation::Gated] {
+        let along = |device| {
+            let settings = Settings { activation, patterns: 6, gap: 1e-3, device, ..exact() };
+            let path_settings = PathSettings { betas: 4, ratio: 0.1, ..PathSettings::default() };
+            path(&planted(40, 3, 1), None, &settings, &path_settings, &StopToken::new(), &mut ()).unwrap()
+        };
+        let [cpu, cuda] = [Device::Cpu, Device::Cuda(0)].map(along);
+        assert_eq!((cpu.points.len(), cpu.chosen), (4, cuda.chosen));
+        assert_eq!(cuda.solution.unwrap().summary.device, "cuda");
+        for (a, b) in cpu.points.iter().zip(&cuda.points) {
+            assert_eq!((a.status, b.status), (Status::Optimal, Status::Optimal));
+            assert!(near(a.objective.network, b.objective.network, 1e-8), "{a:?} and {b:?}");
+        }
+    }
 }
 
 /// `Device::Auto` takes the GPU where there is one.

@@ -101,9 +101,12 @@ pub struct PathArgs {
     /// Number of betas, in equal ratios downwards from the value at which the zero network becomes optimal.
     #[arg(long, value_name = "K", default_value_t = PathSettings::default().betas)]
     pub betas: usize,
-    /// The smallest beta over that value.
+    /// The smallest beta over that value, which itself is left out.
     #[arg(long, value_name = "R", default_value_t = PathSettings::default().ratio, allow_negative_numbers = true)]
     pub beta_ratio: f64,
+    /// Certified relative gap at every beta; --gap is that of the last run, on all samples.
+    #[arg(long, value_name = "TOL", default_value_t = PathSettings::default().gap, allow_negative_numbers = true)]
+    pub path_gap: f64,
     /// Share of the training samples that is held out to choose beta.
     #[arg(long, value_name = "SHARE", default_value_t = 0.2, allow_negative_numbers = true)]
     pub validation: f64,
@@ -149,10 +152,10 @@ pub struct FitArgs {
     #[arg(long)]
     pub no_bias: bool,
 
-    /// Number of activation patterns to sample.
-    #[arg(long, value_name = "P", default_value_t = Settings::default().patterns)]
-    pub patterns: usize,
-    /// Where gates come from: gaussian, whitened (in the range of the data), local (patches of images), pairs (between two
+    /// Number of activation patterns to sample, or auto: by the number of samples and the memory [default: 50].
+    #[arg(long, value_name = "P|auto", value_parser = parse_patterns)]
+    pub patterns: Option<PatternsArg>,
+    /// Where gates come from: gaussian, whitened (by the covariance of the samples), local (patches of images), pairs (between two
     /// samples), or a file with gates of your own (d x P): .npy, or the key `gates` of an .npz [default: local for gated neurons on
     /// images, else gaussian].
     #[arg(long, value_name = "KIND|FILE")]
@@ -183,9 +186,9 @@ pub struct FitArgs {
     #[arg(long, value_name = "GB", allow_negative_numbers = true)]
     pub memory_budget: Option<f64>,
 
-    /// Certified relative gap to stop at.
-    #[arg(long, value_name = "TOL", default_value_t = Settings::default().gap, allow_negative_numbers = true)]
-    pub gap: f64,
+    /// Certified relative gap to stop at [default: 0.001].
+    #[arg(long, value_name = "TOL", allow_negative_numbers = true)]
+    pub gap: Option<f64>,
     /// Certify the recovered network, or the optimum of the sampled convex programme.
     #[arg(long, value_enum, default_value_t = CertifyArg::Network)]
     pub certify: CertifyArg,
@@ -282,6 +285,22 @@ fn parse_solver() -> impl TypedValueParser<Value = SolverChoice> {
 pub enum PrecisionArg {
     F32,
     F64,
+}
+
+/// `--patterns`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum PatternsArg {
+    /// By samples and memory.
+    Auto,
+    /// So many.
+    Count(usize),
+}
+
+fn parse_patterns(text: &str) -> Result<PatternsArg, String> {
+    match text {
+        "auto" => Ok(PatternsArg::Auto),
+        _ => text.parse().map(PatternsArg::Count).map_err(|_| "expected a whole number, or auto".to_string()),
+    }
 }
 
 /// `--activation`.

@@ -7,7 +7,7 @@ use crate::table::{facts, loss, percent};
 use anyhow::Result;
 use cvx_admm::{FileError, Model};
 use cvx_data::{LabelColumn, Request, open};
-use cvx_model::{Dataset, FeatureKind, Labels};
+use cvx_model::{Activation, Dataset, FeatureKind, Labels};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -66,6 +66,13 @@ fn describe_model(model: &Model) -> Vec<(&'static str, String)> {
             ),
         ),
         ("neurons", model.network.n_neurons().to_string()),
+        (
+            "activation",
+            match model.network.activation() {
+                Activation::Relu => "relu: a neuron is on where x'w >= 0".to_string(),
+                Activation::Gated => "gated: a neuron is on where x'h >= 0 for the gate h that it keeps".to_string(),
+            },
+        ),
         ("loss", loss(claim)),
         ("beta", claim.beta.to_string()),
         ("training samples", claim.n_samples.to_string()),

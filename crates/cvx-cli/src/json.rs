@@ -17,6 +17,7 @@ pub struct Report {
     threads: usize,
     seed: u64,
     task: &'static str,
+    activation: &'static str,
     loss: &'static str,
     huber_delta: Option<f64>,
     certify: &'static str,
@@ -157,6 +158,7 @@ impl Report {
             threads: summary.threads,
             seed,
             task: solution.model.task.name(),
+            activation: solution.model.network.activation().name(),
             loss: solution.model.claim.loss.name(),
             huber_delta: match solution.model.claim.loss {
                 Loss::Huber { delta } => Some(delta),
@@ -243,7 +245,7 @@ impl PredictionReport {
 #[derive(Serialize)]
 pub struct PathReport {
     gated_beta_max: f64,
-    chosen: usize,
+    chosen: Option<usize>,
     seconds: f64,
     points: Vec<PointReport>,
     solution: Option<Report>,
@@ -271,7 +273,8 @@ impl PathReport {
     pub fn new(path: &PathSolution, precision: Precision, seed: u64) -> Self {
         PathReport {
             gated_beta_max: path.gated_beta_max,
-            chosen: path.chosen,
+            // A path that was cut short has not chosen.
+            chosen: path.solution.as_ref().map(|_| path.chosen),
             seconds: path.seconds,
             points: path.points.iter().map(PointReport::new).collect(),
             solution: path.solution.as_ref().map(|solution| Report::new(solution, precision, seed)),

@@ -8,29 +8,30 @@ use crate::progress::Progress;
 use crate::{source, table, train};
 use anyhow::Result;
 use cvx_admm::{Choice, PathPoint, PathSettings, PathSolution, Settings, StopToken, Validation, path};
-use cvx_figures::{Panel, Point, Scale, Series, write};
+use cvx_figures::{ENDINGS, Panel, Point, Scale, Series, render, with_ending};
 use std::path::Path;
 
 /// Trains along the path, reports, saves.
 pub fn run(args: &PathArgs) -> Result<Exit> {
-    let settings = train::settings(&args.fit, Settings::default())?;
+    let mut settings = train::settings(&args.fit, Settings::default())?;
     settings.validate()?;
     let path_settings = PathSettings {
         betas: args.betas,
         ratio: args.beta_ratio,
+        gap: args.path_gap,
         validation: args.folds.map_or(Validation::Share(args.validation), Validation::Folds),
         choice: match args.choose {
             ChoiceArg::Best => Choice::Best,
             ChoiceArg::Sparsest => Choice::Sparsest,
         },
     };
+    path_settings.validate()?;
     train::check_outputs(&args.fit)?;
     if let Some(stem) = &args.plot {
-        let mut svg = stem.as_os_str().to_owned();
-        svg.push(".svg");
-        check_writable("--plot", svg.as_ref())?;
+        ENDINGS.iter().try_for_each(|ending| check_writable("--plot", &with_ending(stem, ending)))?;
     }
     let split = source::load(&args.fit.source, args.fit.test.as_deref(), true, None)?;
+    train::choose_patterns(&args.fit, &split, &mut settings)?;
     let stop = StopToken::new();
     train::stop_on_interrupt(&stop)?;
 
@@ -71,16 +72,12 @@ fn draw(path: &PathSolution, stem: &Path) -> Result<()> {
             })
             .collect(),
     };
-    let chosen = |y: f64| Series::Curve {
+    // A path that was cut short has not chosen.
+    let chosen = path.points.get(path.chosen).filter(|_| path.solution.is_some());
+    let at = |y: &dyn Fn(&PathPoint) -> f64| Series::Curve {
         label: "chosen".to_string(),
-        points: path
-            .points
-            .get(path.chosen)
-            .map(|point| Point { x: point.fraction, y, error: None })
-            .into_iter()
-            .collect(),
+        points: chosen.iter().map(|point| Point { x: point.fraction, y: y(point), error: None }).collect(),
     };
-    let at = |y: &dyn Fn(&PathPoint) -> f64| chosen(path.points.get(path.chosen).map_or(0.0, y));
     let none = |_: &PathPoint| 0.0;
     let panel = |title: &str, y_label: &str, y_scale: Scale, series: Vec<Series>| Panel {
         title: title.to_string(),
@@ -121,5 +118,6 @@ fn draw(path: &PathSolution, stem: &Path) -> Result<()> {
             vec![curve("neurons", &|point| point.neurons, &none), at(&|point| point.neurons)],
         ),
     ];
-    write("Regularisation path", &panels, panels.len(), stem)
+    let files = render("Regularisation path", &panels, panels.len())?;
+    files.iter().try_for_each(|(ending, bytes)| write_whole(&with_ending(stem, ending), bytes))
 }

@@ -24,6 +24,9 @@ pub struct Progress {
     time_limit: Option<f64>,
     /// (seconds, gap) of the last evaluations.
     trend: VecDeque<(f64, f64)>,
+    /// Seconds at the last iteration, and at the beginning of this run; a path has many.
+    seconds: f64,
+    began: f64,
     last: String,
     printed: Instant,
 }
@@ -48,6 +51,8 @@ impl Progress {
             max_iterations,
             time_limit,
             trend: VecDeque::new(),
+            seconds: 0.0,
+            began: 0.0,
             last: String::new(),
             printed: Instant::now(),
         }
@@ -69,7 +74,7 @@ impl Progress {
         let (first, last) = (self.trend.front()?, self.trend.back()?);
         let rate = (first.1 / last.1).ln() / (last.0 - first.0);
         let by_gap = (rate > 0.0 && rate.is_finite()).then(|| (last.1 / self.gap).ln().max(0.0) / rate);
-        let per_iteration = record.seconds / record.iteration as f64;
+        let per_iteration = (record.seconds - self.began) / record.iteration as f64;
         let by_iterations = per_iteration * (self.max_iterations - record.iteration) as f64;
         let by_time = self.time_limit.map(|limit| (limit - record.seconds).max(0.0));
         [by_gap, Some(by_iterations), by_time].into_iter().flatten().reduce(f64::min)
@@ -88,6 +93,9 @@ fn bytes(count: u64) -> String {
 
 impl Observer for Progress {
     fn begin(&mut self, summary: &Summary) {
+        self.trend.clear();
+        // The last run of a path has a clock of its own.
+        (self.seconds, self.began) = (0.0, 0.0);
         let shape = &summary.shape;
         let task = match shape.n_targets {
             1 => summary.task.to_string(),
@@ -120,6 +128,7 @@ impl Observer for Progress {
     }
 
     fn iteration(&mut self, record: &Iteration) -> Flow {
+        self.seconds = record.seconds;
         if let (Some(network), Some(bound), Some(gap)) = (record.network, record.dual_bound, record.relative_gap) {
             self.trend.push_back((record.seconds, gap));
             if self.trend.len() > TREND {
@@ -149,6 +158,7 @@ impl Observer for Progress {
 
     fn point(&mut self, fraction: f64, relative_gap: f64, validation: &Scores) {
         self.trend.clear();
+        self.began = self.seconds;
         let held_out = match validation.accuracy {
             Some(accuracy) => format!("accuracy {}", percent(accuracy)),
             None => format!("loss {}", short(validation.loss)),

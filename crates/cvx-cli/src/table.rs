@@ -3,7 +3,7 @@
 use crate::by_class::by_class;
 use comfy_table::{Table, presets};
 use cvx_admm::{Certify, Claim, PathSolution, Scores, Settings, Solution, Status};
-use cvx_model::Loss;
+use cvx_model::{Activation, Loss};
 
 /// Relative difference that rounding explains: what is closer than this is equal.
 const ROUNDING: f64 = 1e-12;
@@ -83,15 +83,15 @@ pub fn closing(solution: &Solution, settings: &Settings) -> String {
     if let Some(test) = &solution.test {
         rows.push(("test samples", scores(test)));
     }
-    rows.push((
-        "network",
-        format!(
-            "{}{}, cones violated by at most {:.1e}",
-            counted(solution.model.network.n_neurons(), "neuron"),
-            if solution.pruned > 0 { format!(", {} pruned", solution.pruned) } else { String::new() },
-            solution.cone_violation
-        ),
-    ));
+    let (neurons, gated) = (solution.model.network.n_neurons(), is_gated(solution));
+    let mut network = counted(neurons, if gated { "gated neuron" } else { "neuron" });
+    if solution.pruned > 0 {
+        network.push_str(&format!(", {} pruned", solution.pruned));
+    }
+    if !gated {
+        network.push_str(&format!(", cones violated by at most {:.1e}", solution.cone_violation));
+    }
+    rows.push(("network", network));
     // An iterative solver is as exact as it was asked to be.
     let exact = solution.summary.solver.is_direct();
     if let Some(residual) = solution.info.linear_residual.filter(|&residual| exact && residual > LOUD_RESIDUAL) {
@@ -118,8 +118,12 @@ pub fn closing(solution: &Solution, settings: &Settings) -> String {
     text
 }
 
-/// A row for each beta of a path, and which was chosen.
+/// A row for each beta of a path, and which was chosen, if the path came that far.
 pub fn path(path: &PathSolution) -> String {
+    if path.points.is_empty() {
+        return "The path ended before its first beta.".to_string();
+    }
+    let is_whole = path.solution.is_some();
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     table.set_header([
@@ -137,7 +141,7 @@ pub fn path(path: &PathSolution) -> String {
     for (k, point) in path.points.iter().enumerate() {
         let score = |scores: &Scores| scores.accuracy.map_or(format!("{:.4}", scores.loss), percent);
         table.add_row([
-            if k == path.chosen { "*" } else { "" }.to_string(),
+            if is_whole && k == path.chosen { "*" } else { "" }.to_string(),
             format!("{:.4}", point.beta),
             format!("{:.2e}", point.fraction),
             format!("{:.4}", point.objective.network),
@@ -149,13 +153,17 @@ pub fn path(path: &PathSolution) -> String {
             format!("{:.1}", point.seconds),
         ]);
     }
-    let Some(chosen) = path.points.get(path.chosen) else {
-        return "The path ended before its first beta.".to_string();
+    let Some(chosen) = path.points.get(path.chosen).filter(|_| is_whole) else {
+        return table.to_string();
     };
     format!(
         "{table}\nChosen: beta at {:.2e} of its largest value, error {:.4} +- {:.4} on the held-out samples; {:.1} s for the path.",
         chosen.fraction, chosen.error, chosen.standard_error, path.seconds
     )
+}
+
+fn is_gated(solution: &Solution) -> bool {
+    solution.model.network.activation() == Activation::Gated
 }
 
 /// What the certificate says, in words; it speaks of the sampled programme, never of all networks.
@@ -176,6 +184,11 @@ fn meaning(solution: &Solution, settings: &Settings) -> String {
         Certify::Network if above <= rounding => {
             "This network attains the optimum of the convex programme over the sampled patterns.".to_string()
         }
+        // A point of the programme itself, where no cone is to be left.
+        Certify::Network if is_gated(solution) => format!(
+            "This network is within {} of the best point of the convex programme over the sampled patterns.",
+            percent(objective.relative_gap)
+        ),
         Certify::Network => format!(
             "This network is within {} of, or better than, the best point of the convex programme over the sampled \
              patterns.",

@@ -1,16 +1,20 @@
 //! `cvx train`.
 
 use crate::Exit;
-use crate::args::{ActivationArg, CertifyArg, FitArgs, LossArg, NormalizeArg, PrecisionArg, TaskArg, TrainArgs};
+use crate::args::{
+    ActivationArg, CertifyArg, FitArgs, LossArg, NormalizeArg, PatternsArg, PrecisionArg, TaskArg, TrainArgs,
+};
 use crate::json::{Report, to_json};
-use crate::output::{check_writable, complain, print, write_whole};
+use crate::output::{check_writable, complain, note, print, write_whole};
 use crate::progress::Progress;
 use crate::{source, table};
 use anyhow::{Context, Result, bail};
-use cvx_admm::{Beta, Certify, Gates, Precision, Settings, Solution, Status, StopToken, train_with};
+use cvx_admm::{
+    Beta, Certify, Gates, Precision, Settings, Solution, Status, StopToken, Suggestion, suggest_patterns, train_with,
+};
 use cvx_data::read_matrix;
 use cvx_linalg::HostMatrix;
-use cvx_model::{Activation, GateKind, Loss, Normalisation, TaskChoice};
+use cvx_model::{Activation, DataSplit, GateKind, Loss, Normalisation, TaskChoice};
 use std::path::Path;
 
 /// Trains, reports, saves.
@@ -21,11 +25,12 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
         (None, Some(fraction)) => Beta::Fraction(fraction),
         (None, None) => base.beta,
     };
-    let settings = settings(&args.fit, Settings { beta, refine: args.refine, ..base })?;
+    let mut settings = settings(&args.fit, Settings { beta, refine: args.refine, ..base })?;
     let args = &args.fit;
     settings.validate()?;
     check_outputs(args)?;
     let split = source::load(&args.source, args.test.as_deref(), true, None)?;
+    choose_patterns(args, &split, &mut settings)?;
     let stop = StopToken::new();
     stop_on_interrupt(&stop)?;
 
@@ -81,15 +86,30 @@ pub fn stop_on_interrupt(stop: &StopToken) -> Result<()> {
     .context("the interrupt handler cannot be set")
 }
 
+/// `--patterns auto`, once the samples are known; says what was chosen and why.
+pub fn choose_patterns(args: &FitArgs, split: &DataSplit, settings: &mut Settings) -> Result<()> {
+    if args.patterns == Some(PatternsArg::Auto) {
+        let Suggestion { patterns, reason } = suggest_patterns(&split.train, split.test.as_ref(), settings)?;
+        settings.patterns = patterns;
+        if !args.quiet {
+            note(format_args!("{patterns} patterns: {reason}"));
+        }
+    }
+    Ok(())
+}
+
 /// The settings that the arguments ask for, and for the rest those of `base`.
 pub fn settings(args: &FitArgs, base: Settings) -> Result<Settings> {
     Ok(Settings {
-        patterns: args.patterns,
+        patterns: match args.patterns {
+            Some(PatternsArg::Count(patterns)) => patterns,
+            Some(PatternsArg::Auto) | None => base.patterns,
+        },
         activation: match args.activation {
             ActivationArg::Relu => Activation::Relu,
             ActivationArg::Gated => Activation::Gated,
         },
-        gates: args.gates.as_deref().map_or(Ok(Gates::Auto), gates)?,
+        gates: args.gates.as_deref().map_or(Ok(Gates::Auto), |given| gates(given, args.patterns))?,
         solver: args.solver,
         rank: args.rank,
         device: args.device,
@@ -100,7 +120,7 @@ pub fn settings(args: &FitArgs, base: Settings) -> Result<Settings> {
         threads: args.threads,
         seed: args.seed,
         max_iterations: args.max_iterations,
-        gap: args.gap,
+        gap: args.gap.unwrap_or(base.gap),
         certify: match args.certify {
             CertifyArg::Network => Certify::Network,
             CertifyArg::Sampled => Certify::Sampled,
@@ -145,15 +165,18 @@ fn budget_bytes(gigabytes: f64) -> Result<u64> {
     bail!("--memory-budget is {gigabytes}, but it must be a positive number of gigabytes")
 }
 
-/// A kind by its name, or what a file holds.
-fn gates(text: &Path) -> Result<Gates> {
-    match GateKind::ALL.into_iter().find(|kind| text.as_os_str() == kind.name()) {
-        Some(kind) => Ok(Gates::Kind(kind)),
-        None => Ok(Gates::Given(read_gates(text)?)),
+/// A kind by its name, or what a file holds, which says by itself how many `patterns` there are.
+fn gates(text: &Path, patterns: Option<PatternsArg>) -> Result<Gates> {
+    if let Some(kind) = GateKind::ALL.into_iter().find(|kind| text.as_os_str() == kind.name()) {
+        return Ok(Gates::Kind(kind));
     }
-}
-
-fn read_gates(path: &Path) -> Result<HostMatrix> {
-    let (rows, cols, values) = read_matrix(path, Some("gates")).context("--gates")?;
-    Ok(HostMatrix::from_fn(rows, cols, |i, j| values[i * cols + j]))
+    if patterns.is_some() {
+        bail!(
+            "--patterns is for gates that are drawn, and a file has all of its gates: leave --patterns or --gates out"
+        );
+    }
+    let names = GateKind::ALL.map(GateKind::name).join(", ");
+    let read = read_matrix(text, Some("gates")).with_context(|| format!("--gates (a file, or one of {names})"));
+    let (rows, cols, values) = read?;
+    Ok(Gates::Given(HostMatrix::from_fn(rows, cols, |i, j| values[i * cols + j])))
 }

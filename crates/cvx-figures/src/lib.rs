@@ -9,8 +9,11 @@ use kuva::render::layout::{Layout, TickFormat};
 use kuva::render::plots::Plot;
 use kuva::render::render::Primitive;
 use kuva::render::theme::Theme;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// The files of a figure.
+pub const ENDINGS: [&str; 2] = [".svg", ".png"];
 
 /// Wong's palette (Nature Methods 8, 441), safe for the colour-blind, without its yellow, which fades on white.
 const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
@@ -91,9 +94,25 @@ pub struct Panel {
     pub series: Vec<Series>,
 }
 
-/// Writes `stem.svg` and `stem.png`: the panels in rows of `columns` under one title, and to the right of the first row one legend,
-/// in which each label stands once. A label looks the same in every panel.
+/// Writes `stem.svg` and `stem.png`: what [`render`] draws.
 pub fn write(title: &str, panels: &[Panel], columns: usize, stem: &Path) -> Result<()> {
+    for (ending, bytes) in render(title, panels, columns)? {
+        let path = with_ending(stem, ending);
+        std::fs::write(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The file of this ending: what stands after a dot in the stem stays.
+pub fn with_ending(stem: &Path, ending: &str) -> PathBuf {
+    let mut path = stem.as_os_str().to_owned();
+    path.push(ending);
+    path.into()
+}
+
+/// [`ENDINGS`] with the contents of their files: the panels in rows of `columns` under one title, and to the right of the first row one
+/// legend, in which each label stands once. A label looks the same in every panel.
+pub fn render(title: &str, panels: &[Panel], columns: usize) -> Result<[(&'static str, Vec<u8>); 2]> {
     ensure!(!panels.is_empty() && columns > 0, "a figure needs a panel");
     let columns = columns.min(panels.len());
     let styles = styles(panels);
@@ -125,13 +144,9 @@ pub fn write(title: &str, panels: &[Panel], columns: usize, stem: &Path) -> Resu
     // All values lie within their axes: clipping would only halve the markers on the edge.
     scene.elements.retain(|element| !matches!(element, Primitive::ClipStart { .. } | Primitive::ClipEnd));
     scene.defs.clear();
-    let save = |extension: &str, bytes: &[u8]| {
-        let mut path = stem.as_os_str().to_owned();
-        path.push(extension);
-        std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
-    };
-    save(".svg", SvgBackend::new().render_scene(&scene).as_bytes())?;
-    save(".png", &PngBackend::new().with_scale(1.0).render_scene(&scene).map_err(Error::msg)?)
+    let svg = SvgBackend::new().render_scene(&scene).into_bytes();
+    let png = PngBackend::new().with_scale(1.0).render_scene(&scene).map_err(Error::msg)?;
+    Ok([(ENDINGS[0], svg), (ENDINGS[1], png)])
 }
 
 /// How a label is drawn.

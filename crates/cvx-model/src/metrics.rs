@@ -1,5 +1,6 @@
 //! Loss and accuracy of predictions.
 
+use crate::loss::Loss;
 use crate::targets::Task;
 use cvx_linalg::HostMatrix;
 
@@ -9,14 +10,14 @@ pub fn squared_loss(prediction: &HostMatrix, y: &HostMatrix) -> f64 {
     0.5 * squares.sum::<f64>()
 }
 
-/// Error of each sample: 0 or 1 for a right or wrong class, 1/2 ||f - y||^2 for a regression.
-pub fn sample_errors(task: &Task, prediction: &HostMatrix, y: &HostMatrix) -> Vec<f64> {
+/// Error of each sample: 0 or 1 for a right or wrong class, for a regression the loss, the sum over its targets.
+pub fn sample_errors(task: &Task, loss: Loss, prediction: &HostMatrix, y: &HostMatrix) -> Vec<f64> {
     let row = |matrix: &HostMatrix, a: usize| (0..matrix.cols()).map(|c| matrix[(a, c)]).collect::<Vec<_>>();
     let error = |a: usize| {
         let (prediction, y) = (row(prediction, a), row(y, a));
         match (task.class_of(&prediction), task.class_of(&y)) {
             (Some(found), Some(expected)) => f64::from(u8::from(found != expected)),
-            _ => 0.5 * prediction.iter().zip(&y).map(|(f, y)| (f - y).powi(2)).sum::<f64>(),
+            _ => prediction.iter().zip(&y).map(|(&f, &y)| loss.value(f, y)).sum(),
         }
     };
     (0..y.rows()).map(error).collect()
@@ -43,6 +44,13 @@ mod tests {
         let prediction = HostMatrix::from_vec(2, 2, vec![0.5, 0.2, -1.0, 0.1]);
         assert_eq!(squared_loss(&prediction, &y), 0.5 * (0.25 + 1.44 + 0.81));
         assert_eq!(accuracy(&task, &prediction, &y), Some(0.5));
-        assert_eq!(accuracy(&Task::Regression { columns: 2 }, &prediction, &y), None);
+        let regression = Task::Regression { columns: 2 };
+        assert_eq!(accuracy(&regression, &prediction, &y), None);
+        assert_eq!(sample_errors(&task, Loss::Squared, &prediction, &y), [0.0, 1.0]);
+        // Of 1.2 and 0.9 the second loss squares 0.5 alone.
+        for (loss, second) in [(Loss::Squared, 0.5 * (1.44 + 0.81)), (Loss::Huber { delta: 0.5 }, 0.5 * 2.1 - 0.25)] {
+            let errors = sample_errors(&regression, loss, &prediction, &y);
+            assert!((errors[0] - 0.125).abs() < 1e-15 && (errors[1] - second).abs() < 1e-15, "{errors:?}");
+        }
     }
 }

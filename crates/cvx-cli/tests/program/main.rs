@@ -4,8 +4,10 @@ mod bad_input;
 mod by_class;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod gated;
 mod lab;
 mod losses;
+mod path;
 mod report;
 mod signals;
 mod usage;

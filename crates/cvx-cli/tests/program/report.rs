@@ -4,7 +4,7 @@ use crate::lab::Lab;
 use serde_json::Value;
 
 /// The documented keys with their types; `?` marks those that may be null.
-const KEYS: &str = include_str!("../report_keys.txt");
+pub const KEYS: &str = include_str!("../report_keys.txt");
 
 /// A run to a small gap of the sampled programme: the slow certificate needs an easy problem.
 const SAMPLED: &str = "train --data planted:100x4 --patterns 5 --beta-fraction 0.1 --certify sampled";
@@ -46,19 +46,20 @@ fn without_clocks(value: &Value) -> Value {
     }
 }
 
+/// Every line of `keys` has a key of the report and its type.
+pub fn assert_keys(report: &Value, keys: &str) {
+    for line in keys.lines() {
+        let (key, kind) = line.split_once(' ').unwrap();
+        let values = values(report, key);
+        assert!(!values.is_empty() && values.iter().all(|value| is_of(value, kind)), "{key} is no {kind}: {values:?}");
+    }
+}
+
 #[test]
 fn every_documented_key_is_there_with_its_type() {
     let lab = Lab::new();
-    for arguments in ["train", "train --precision f64 --max-iterations 2", SAMPLED] {
-        let report = lab.report(arguments);
-        for line in KEYS.lines() {
-            let (key, kind) = line.split_once(' ').unwrap();
-            let values = values(&report, key);
-            assert!(
-                !values.is_empty() && values.iter().all(|value| is_of(value, kind)),
-                "{key} is no {kind}: {values:?}"
-            );
-        }
+    for arguments in ["train", "train --precision f64 --max-iterations 2", "train --activation gated", SAMPLED] {
+        assert_keys(&lab.report(arguments), KEYS);
     }
 }
 
