@@ -9,13 +9,15 @@ use cvx_linalg::HostMatrix;
 use cvx_model::{Activation, Dataset, FeatureKind, Labels, Loss, ModelError, TaskChoice, split};
 use std::time::{Duration, Instant};
 
+/// A path to the gap of the settings.
 fn along(data: &Dataset, settings: &Settings, path_settings: &PathSettings) -> PathSolution {
-    path(data, None, settings, path_settings, &StopToken::new(), &mut ()).unwrap()
+    let path_settings = PathSettings { gap: settings.gap, ..path_settings.clone() };
+    path(data, None, settings, &path_settings, &StopToken::new(), &mut ()).unwrap()
 }
 
 /// Few betas that small problems are certified at.
 fn short(betas: usize) -> PathSettings {
-    PathSettings { betas, ratio: 0.03, ..PathSettings::default() }
+    PathSettings { betas, ratio: 0.03, gap: 1e-3, ..PathSettings::default() }
 }
 
 fn with(activation: Activation, gap: f64) -> Settings {
