@@ -307,10 +307,7 @@ impl Certify {
 impl Precision {
     /// Bytes of one stored number.
     pub(crate) fn bytes(self) -> usize {
-        match self {
-            Precision::F32 => 4,
-            Precision::F64 => 8,
-        }
+        if self == Precision::F32 { 4 } else { 8 }
     }
 
     /// `f32` or `f64`.
