@@ -69,3 +69,13 @@ fn on_cuda<J: Job>(
         Precision::F64 => job.run(cuda.wide(), host),
     }
 }
+
+impl Precision {
+    /// Bytes of one stored number.
+    pub(crate) fn bytes(self) -> usize {
+        match self {
+            Precision::F32 => 4,
+            Precision::F64 => 8,
+        }
+    }
+}

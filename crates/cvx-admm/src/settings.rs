@@ -305,11 +305,6 @@ impl Certify {
 }
 
 impl Precision {
-    /// Bytes of one stored number.
-    pub(crate) fn bytes(self) -> usize {
-        if self == Precision::F32 { 4 } else { 8 }
-    }
-
     /// `f32` or `f64`.
     pub fn name(self) -> &'static str {
         match self {
