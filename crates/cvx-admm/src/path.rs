@@ -92,7 +92,9 @@ pub struct PathSolution {
     pub chosen: usize,
     /// Seconds of the path; the run on all samples has its own.
     pub seconds: f64,
-    /// The network on all samples; `None` when a limit or an interrupt ended the path before it.
+    /// What ended the path before its last beta: a limit, an interrupt, or the device.
+    pub cut_short: Option<Status>,
+    /// The network on all samples; `None` where the path was cut short.
     pub solution: Option<Solution>,
 }
 
@@ -131,21 +133,21 @@ pub fn path(
     let task = Problem::new(data, test, &valid)?.targets.task;
     let part = Settings { task: choice_of(&task), gap: path.gap, ..settings.clone() }.validate()?;
     let folds = path.folds(data, &task, settings.seed)?;
-    let mut merged = Merged::default();
+    let (mut merged, mut cut_short) = (Merged::default(), None);
     for fold in &folds {
         let problem = Problem::new(&fold.train, fold.test.as_ref(), &part)?;
         let job =
             PathJob { problem: &problem, settings: &part, fractions: &fractions, clock, observer: &mut *observer };
-        let (gated_beta_max, points) = dispatch(job, &part, stop, clock)?;
+        let (gated_beta_max, points, ended) = dispatch(job, &part, stop, clock)?;
+        cut_short = ended;
         if merged.add(gated_beta_max, points, fractions.len()).is_break() {
             break;
         }
     }
     let points = merged.finish(&fractions);
     let chosen = choose(&points, path.choice);
-    let whole = points.len() == fractions.len() && merged.folds == folds.len();
     let seconds = clock.seconds();
-    let solution = if whole {
+    let solution = if cut_short.is_none() {
         let left = settings.time_limit.map(|limit| (limit - seconds).max(0.0));
         let final_settings =
             Settings { beta: Beta::Fraction(points[chosen].fraction), time_limit: left, ..settings.clone() };
@@ -153,7 +155,7 @@ pub fn path(
     } else {
         None
     };
-    Ok(PathSolution { points, gated_beta_max: merged.gated_beta_max, chosen, seconds, solution })
+    Ok(PathSolution { points, gated_beta_max: merged.gated_beta_max, chosen, seconds, cut_short, solution })
 }
 
 /// What was settled, as a choice.
@@ -243,7 +245,8 @@ struct PathJob<'a> {
 }
 
 impl Job for PathJob<'_> {
-    type Output = (f64, Vec<FoldPoint>);
+    /// The gated beta_max, the points, and what ended them early.
+    type Output = (f64, Vec<FoldPoint>, Option<Status>);
 
     fn run<B: Backend>(&mut self, backend: B, host: Host) -> Result<Self::Output, TrainError> {
         let mut session = Session::open(backend, host, self.problem, self.settings, self.clock)?;
@@ -255,14 +258,13 @@ impl Job for PathJob<'_> {
         for fraction in self.fractions {
             session.set_beta(fraction * gated_beta_max)?;
             let point = session.fold_point(self.observer)?;
-            let ended = matches!(point.status, Status::Interrupted | Status::TimeLimit | Status::DeviceError);
-            if ended {
-                break;
+            if matches!(point.status, Status::Interrupted | Status::TimeLimit | Status::DeviceError) {
+                return Ok((gated_beta_max, points, Some(point.status)));
             }
             self.observer.point(*fraction, point.objective.relative_gap, &point.validation);
             points.push(point);
         }
-        Ok((gated_beta_max, points))
+        Ok((gated_beta_max, points, None))
     }
 }
 

@@ -330,7 +330,8 @@ fn ended(validation: Validation, settings: &Settings, stop: &StopToken, observer
     path(&planted(90, 4, 1), None, settings, &path_settings, stop, observer).unwrap()
 }
 
-fn assert_cut_short(found: &PathSolution, points: usize) {
+fn assert_cut_short(found: &PathSolution, points: usize, status: Status) {
+    assert_eq!(found.cut_short, Some(status));
     assert_eq!(found.points.len(), points);
     assert!(found.points.iter().all(|point| point.status == Status::Optimal));
     assert!(found.solution.is_none() && found.chosen <= points);
@@ -341,7 +342,11 @@ fn e7_an_interrupt_leaves_the_finished_points() {
     for activation in [Activation::Relu, Activation::Gated] {
         let settings = with(activation, 1e-3);
         let mut observer = After::new(3, || Flow::Stop);
-        assert_cut_short(&ended(Validation::Share(0.2), &settings, &StopToken::new(), &mut observer), 3);
+        assert_cut_short(
+            &ended(Validation::Share(0.2), &settings, &StopToken::new(), &mut observer),
+            3,
+            Status::Interrupted,
+        );
         // From another thread, as Ctrl-C does it.
         let stop = StopToken::new();
         let raised = stop.clone();
@@ -349,15 +354,23 @@ fn e7_an_interrupt_leaves_the_finished_points() {
             raised.raise();
             Flow::Continue
         });
-        assert_cut_short(&ended(Validation::Share(0.2), &settings, &stop, &mut observer), 2);
+        assert_cut_short(&ended(Validation::Share(0.2), &settings, &stop, &mut observer), 2, Status::Interrupted);
         // In the second of three paths: the first has all the points.
         let mut observer = After::new(9, || Flow::Stop);
-        assert_cut_short(&ended(Validation::Folds(3), &settings, &StopToken::new(), &mut observer), 6);
+        assert_cut_short(
+            &ended(Validation::Folds(3), &settings, &StopToken::new(), &mut observer),
+            6,
+            Status::Interrupted,
+        );
         assert_eq!(observer.begun, 2);
     }
     let stop = StopToken::new();
     stop.raise();
-    assert_cut_short(&ended(Validation::Share(0.2), &with(Activation::Gated, 1e-3), &stop, &mut ()), 0);
+    assert_cut_short(
+        &ended(Validation::Share(0.2), &with(Activation::Gated, 1e-3), &stop, &mut ()),
+        0,
+        Status::Interrupted,
+    );
 }
 
 #[test]
@@ -368,9 +381,9 @@ fn e6_a_time_limit_leaves_the_finished_points() {
         std::thread::sleep(Duration::from_secs(3).saturating_sub(start.elapsed()) + Duration::from_millis(100));
         Flow::Continue
     });
-    assert_cut_short(&ended(Validation::Share(0.2), &settings, &StopToken::new(), &mut observer), 4);
+    assert_cut_short(&ended(Validation::Share(0.2), &settings, &StopToken::new(), &mut observer), 4, Status::TimeLimit);
     let none = Settings { time_limit: Some(0.0), ..settings };
-    assert_cut_short(&ended(Validation::Share(0.2), &none, &StopToken::new(), &mut ()), 0);
+    assert_cut_short(&ended(Validation::Share(0.2), &none, &StopToken::new(), &mut ()), 0, Status::TimeLimit);
 }
 
 /// One beginning for each path, and one for the run on all samples.

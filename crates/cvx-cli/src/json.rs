@@ -246,6 +246,7 @@ impl PredictionReport {
 pub struct PathReport {
     gated_beta_max: f64,
     chosen: Option<usize>,
+    cut_short: Option<String>,
     seconds: f64,
     points: Vec<PointReport>,
     solution: Option<Report>,
@@ -275,6 +276,7 @@ impl PathReport {
             gated_beta_max: path.gated_beta_max,
             // A path that was cut short has not chosen.
             chosen: path.solution.as_ref().map(|_| path.chosen),
+            cut_short: path.cut_short.map(|status| status.to_string()),
             seconds: path.seconds,
             points: path.points.iter().map(PointReport::new).collect(),
             solution: path.solution.as_ref().map(|solution| Report::new(solution, precision, seed)),

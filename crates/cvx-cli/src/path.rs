@@ -50,7 +50,10 @@ pub fn run(args: &PathArgs) -> Result<Exit> {
         print(table::path(&found));
     }
     let Some(solution) = &found.solution else {
-        note("The path was cut short, so there is no model: the betas so far are above, and in --json.");
+        let ended = found.cut_short.map_or(String::new(), |status| format!(" ({status})"));
+        note(format_args!(
+            "The path was cut short{ended}, so there is no model; --json and --plot have the betas so far."
+        ));
         [reported, drawn].into_iter().flatten().filter_map(Result::err).for_each(|error| complain(&error));
         return Ok(Exit::Failed);
     };

@@ -93,9 +93,13 @@ fn a_path_that_is_cut_short_says_so() {
     let lab = Lab::new();
     let run = lab.cvx("path --time-limit 0 --model m.cvx --json r.json --plot f");
     assert_eq!(run.code, Some(1), "{}{}", run.stdout, run.stderr);
-    assert!(run.stderr.contains("cut short, so there is no model") && run.stdout.contains("before its first beta"));
+    assert!(
+        run.stderr.contains("cut short (TimeLimit), so there is no model")
+            && run.stdout.contains("before its first beta")
+    );
     let report = lab.json("r.json");
     assert!(points(&report).is_empty() && report["solution"].is_null() && report["chosen"].is_null());
+    assert_eq!(report["cut_short"], "TimeLimit");
     assert!(!lab.path("m.cvx").exists());
 }
 
@@ -119,6 +123,7 @@ fn e7_an_interrupt_keeps_the_betas_so_far() {
     let count = points(&report).len();
     assert!((5..2000).contains(&count) && rows(&printed).len() == count, "{count} points");
     assert!(rows(&printed).iter().all(|row| row[0].is_empty()) && report["chosen"].is_null());
+    assert_eq!(report["cut_short"], "Interrupted");
     assert!(points(&report).iter().all(|point| point["status"] == "Optimal"));
     assert!(!lab.path("m.cvx").exists());
 }
