@@ -16,7 +16,7 @@ use anyhow::{Context, Result, ensure};
 use cvx_admm::Settings;
 use cvx_bench::place::Place;
 use cvx_linalg::ThreadPool;
-use cvx_model::{DataSplit, Dataset, Normalisation, split};
+use cvx_model::{DataSplit, Dataset, Normalisation, Targets, TaskChoice, split};
 use std::path::Path;
 
 /// Samples, and what all who choose have in common.
@@ -116,7 +116,8 @@ impl Ground {
     /// The rows of the training samples that this seed holds out: those that [`cvx_admm::path`] does.
     pub fn held_out(&self, seed: u64) -> Result<Vec<usize>> {
         let labels = self.split.train.labels().context("the data have no labels")?;
-        Ok(split::share(labels, self.validation, seed))
+        let classes = !Targets::new(labels, TaskChoice::Auto)?.task.classes().is_empty();
+        Ok(split::share(labels, classes, self.validation, seed))
     }
 
     /// The training samples in their two parts.
