@@ -23,6 +23,7 @@ pub(crate) fn finish<B: Backend>(
     let cone_violation = run.incumbent.close(&run.state.v)?;
     let v = program.backend().download(run.incumbent.v())?;
     let network = Network::from_blocks(&v, program.activation(), program.patterns().gates(), program.n_targets());
+    let best = run.incumbent.network().clone();
     let (network, pruned) = if run.settings.prune { prune(program, &mut run.incumbent, network) } else { (network, 0) };
     let (xi, multipliers) = run.incumbent.witness()?;
     let objective = run.incumbent.objective();
@@ -32,6 +33,8 @@ pub(crate) fn finish<B: Backend>(
     let value = run.incumbent.network();
     let train = Scores { loss: value.loss, accuracy: accuracy(task, &value.prediction, program.y_host()) };
     let train_confusion = Confusion::new(task, &value.prediction, program.y_host());
+    // A later run goes on from the blocks, which were not pruned.
+    run.incumbent.replace_value(best);
     let convex_accuracy = match status {
         // The u-update may have been left half done.
         Status::Interrupted | Status::TimeLimit | Status::NumericalError | Status::DeviceError => None,

@@ -79,3 +79,10 @@ impl Precision {
         }
     }
 }
+
+impl Device {
+    /// Whether nothing but a GPU will do.
+    pub(crate) fn is_gpu(self) -> bool {
+        matches!(self, Device::Cuda(_))
+    }
+}

@@ -147,9 +147,9 @@ impl<'a, B: Backend> Incumbent<'a, B> {
         &self.network
     }
 
-    /// Puts the value of a network that is returned in place of the best one.
-    pub fn replace_value(&mut self, value: NetworkValue) {
-        self.network = value;
+    /// Puts the value of a network that is returned in place of the best one's, and gives that back.
+    pub fn replace_value(&mut self, value: NetworkValue) -> NetworkValue {
+        std::mem::replace(&mut self.network, value)
     }
 
     /// The best network's blocks (d x 2PC).

@@ -41,8 +41,8 @@ pub(crate) fn base_bytes(shape: &ProblemShape, held_out_samples: usize, anderson
         // State: v, s, lambda, nu, z, image, scratch; the best v; X u. The system's scratch; the best multipliers, eta.
         + 8.0 * d * blocks
         + 11.5 * n * blocks
-        // The residual of the acceleration and its last two points; its differences are capped.
-        + 3.0 * point
+        // The residual of the acceleration and its last two points; its differences are capped. Where the last beta of a path ended.
+        + 4.0 * point
         + test * (d + blocks);
     let differences = (2.0 * anderson_memory as f64 * point * scalar).min(anderson::MEMORY_BYTES as f64);
     // The caller's samples, the transformed ones on host and device; gates and margins; certificate, witness, warm start.

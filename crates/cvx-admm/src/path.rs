@@ -11,7 +11,6 @@ use crate::status::Status;
 use crate::train::{Host, Problem, Solution, train_with};
 use cvx_linalg::{Backend, StopToken};
 use cvx_model::{DataSplit, Dataset, ModelError, Task, TaskChoice, split};
-use std::ops::ControlFlow;
 
 /// Which samples judge the betas.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -130,25 +129,33 @@ pub fn path(
     path.validate()?;
     let fractions = path.fractions();
     // What is wrong with the last run's samples is found out now, and what they are is not asked again of a part of them.
-    let task = Problem::new(data, test, &valid)?.targets.task;
+    let all = Problem::new(data, test, &valid)?;
+    all.check_memory(&valid)?;
+    let task = all.targets.task.clone();
+    drop(all);
     let part = Settings { task: choice_of(&task), gap: path.gap, ..settings.clone() }.validate()?;
     let folds = path.folds(data, &task, settings.seed)?;
     let (mut merged, mut cut_short) = (Merged::default(), None);
-    for fold in &folds {
+    for held_out in &folds {
+        let fold = parted(data, held_out)?;
         let problem = Problem::new(&fold.train, fold.test.as_ref(), &part)?;
         let job =
             PathJob { problem: &problem, settings: &part, fractions: &fractions, clock, observer: &mut *observer };
         let (gated_beta_max, points, ended) = dispatch(job, &part, stop, clock)?;
+        merged.add(gated_beta_max, points);
         cut_short = ended;
-        if merged.add(gated_beta_max, points, fractions.len()).is_break() {
+        if cut_short.is_some() {
             break;
         }
     }
     let points = merged.finish(&fractions);
     let chosen = choose(&points, path.choice);
     let seconds = clock.seconds();
+    let left = settings.time_limit.map(|limit| (limit - seconds).max(0.0));
+    if left == Some(0.0) {
+        cut_short = cut_short.or(Some(Status::TimeLimit));
+    }
     let solution = if cut_short.is_none() {
-        let left = settings.time_limit.map(|limit| (limit - seconds).max(0.0));
         let final_settings =
             Settings { beta: Beta::Fraction(points[chosen].fraction), time_limit: left, ..settings.clone() };
         Some(clock.excluding(|| train_with(data, test, &final_settings, None, stop, observer))?)
@@ -156,6 +163,14 @@ pub fn path(
         None
     };
     Ok(PathSolution { points, gated_beta_max: merged.gated_beta_max, chosen, seconds, cut_short, solution })
+}
+
+/// The samples that are trained on, and those that are held out.
+fn parted(data: &Dataset, held_out: &[usize]) -> Result<DataSplit, ModelError> {
+    let mut is_out = vec![false; data.n_samples()];
+    held_out.iter().for_each(|&row| is_out[row] = true);
+    let kept: Vec<usize> = (0..data.n_samples()).filter(|&row| !is_out[row]).collect();
+    Ok(DataSplit { train: data.select(&kept)?, test: Some(data.select(held_out)?) })
 }
 
 /// What was settled, as a choice.
@@ -199,8 +214,8 @@ impl PathSettings {
         (1..=self.betas).map(|k| self.ratio.powf(k as f64 / self.betas as f64)).collect()
     }
 
-    /// The parts of the samples: trained on, and held out.
-    fn folds(&self, data: &Dataset, task: &Task, seed: u64) -> Result<Vec<DataSplit>, TrainError> {
+    /// The rows that are held out, from each path its own.
+    fn folds(&self, data: &Dataset, task: &Task, seed: u64) -> Result<Vec<Vec<usize>>, TrainError> {
         let labels = data.labels().ok_or(ModelError::NoLabels)?;
         let classes = !task.classes().is_empty();
         let parts = match self.validation {
@@ -222,16 +237,7 @@ impl PathSettings {
                 split::folds(labels, classes, folds, seed)
             }
         };
-        let mut folds = Vec::new();
-        for held_out in parts {
-            let is_out: Vec<bool> = held_out.iter().fold(vec![false; data.n_samples()], |mut out, &row| {
-                out[row] = true;
-                out
-            });
-            let kept: Vec<usize> = (0..data.n_samples()).filter(|&row| !is_out[row]).collect();
-            folds.push(DataSplit { train: data.select(&kept)?, test: Some(data.select(&held_out)?) });
-        }
-        Ok(folds)
+        Ok(parts)
     }
 }
 
@@ -277,8 +283,8 @@ struct Merged {
 }
 
 impl Merged {
-    /// Takes one more fold; breaks where it ended early.
-    fn add(&mut self, gated_beta_max: f64, points: Vec<FoldPoint>, expected: usize) -> ControlFlow<()> {
+    /// Takes one more fold, whole or as far as it came.
+    fn add(&mut self, gated_beta_max: f64, points: Vec<FoldPoint>) {
         if self.folds == 0 {
             self.gated_beta_max = gated_beta_max;
             self.points = points.into_iter().map(|point| vec![point]).collect();
@@ -287,12 +293,6 @@ impl Merged {
             self.points.iter_mut().zip(points).for_each(|(all, point)| all.push(point));
         }
         self.folds += 1;
-        if self.points.len() == expected && self.points.iter().all(|all| all.len() == self.folds) {
-            ControlFlow::Continue(())
-        } else {
-            self.folds -= 1;
-            ControlFlow::Break(())
-        }
     }
 
     fn finish(&self, fractions: &[f64]) -> Vec<PathPoint> {

@@ -187,6 +187,7 @@ impl Penalty {
                 break;
             };
             self.rho *= RESCUE;
+            self.due = 1.0;
             result = linear.update_penalty(system, self.rho / self.kappa);
         }
         result?;
@@ -228,6 +229,7 @@ impl Penalty {
         }
         // Only now: a run that was stopped in between ends with duals that belong to its rho.
         self.rho *= factor;
+        self.due = 1.0;
         self.changes += 1;
         self.work_since_change = 0.0;
         rescale(system.blocks().backend, duals, 1.0 / factor)

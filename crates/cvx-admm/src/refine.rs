@@ -3,16 +3,21 @@
 //! The neurons of a network lie in the cones of their own patterns, so that it is a point of the new programme: the objective of
 //! the best network cannot rise.
 
+use crate::error::TrainError;
 use crate::info::Info;
+use crate::status::Status;
 use crate::train::Solution;
 use cvx_linalg::HostMatrix;
 use cvx_model::{Activation, PatternSet};
 
-/// Fresh gates of a round, as a share of the patterns that were sampled first.
+/// Fresh gates of a round, as a share of the gates of the first programme.
 const FRESH_SHARE: f64 = 0.2;
 
 /// A round has to lower the objective by this share of it, or it is the last.
 pub(crate) const LEAST_PROGRESS: f64 = 1e-3;
+
+/// Share by which the same network may be valued otherwise after its blocks were added up and rounded.
+const ROUNDING: f64 = 1e-6;
 
 /// One programme of a refined run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,7 +50,7 @@ impl Round {
     }
 }
 
-/// Number of fresh gates in a round of a run that began with so many patterns.
+/// Number of fresh gates in a round of a run that began with so many gates.
 pub(crate) fn fresh_gates(patterns: usize) -> usize {
     (patterns as f64 * FRESH_SHARE).ceil() as usize
 }
@@ -95,10 +100,29 @@ fn neurons(v: &HostMatrix) -> impl Iterator<Item = usize> {
 }
 
 impl Solution {
-    /// This solution with the record of the run before it.
-    pub(crate) fn after(mut self, before: Solution) -> Solution {
-        self.info = joined(before.info, self.info);
-        self
+    /// The better of this solution and the one of the run before it, with the record of both.
+    pub(crate) fn after(self, mut before: Solution) -> Solution {
+        let info = joined(std::mem::take(&mut before.info), self.info.clone());
+        let status = if self.status.can_go_on() { before.status } else { self.status };
+        // A stop before the first iteration may leave a network that had been pruned before.
+        let mut kept = if self.objective.network > before.objective.network * (1.0 + ROUNDING) {
+            before.model.claim.status = status;
+            Solution { status, ..before }
+        } else {
+            self
+        };
+        kept.model.provenance.iterations = info.history.len() as u64;
+        kept.info = info;
+        kept
+    }
+
+    /// This solution, of a run whose next programme met an error of the device; other errors stay errors.
+    pub(crate) fn cut_short_by(mut self, error: TrainError) -> Result<Solution, TrainError> {
+        let TrainError::Linalg(failure) = error else { return Err(error) };
+        self.status = Status::DeviceError;
+        self.model.claim.status = self.status;
+        self.info.failure = Some(failure);
+        Ok(self)
     }
 }
 
@@ -121,7 +145,8 @@ fn joined(first: Info, mut then: Info) -> Info {
     Info {
         history,
         seconds_to_train_accuracy_97: reached,
-        penalty_changes: first.penalty_changes + then.penalty_changes,
+        // The penalty counts on.
+        penalty_changes: then.penalty_changes,
         unconverged_solves: first.unconverged_solves + then.unconverged_solves,
         linear_residual: first.linear_residual,
         rounds: [first.rounds, then.rounds].concat(),

@@ -35,6 +35,8 @@ pub(crate) struct Session<'p, B: Backend> {
     program: ConvexProgram<B>,
     held_out: Option<(HeldOut<B>, HostMatrix)>,
     summary: Summary,
+    /// Number of gates that the first programme had.
+    sampled: usize,
     /// Bytes that may be used.
     budget: u64,
     row_scale: RowScale,
@@ -123,6 +125,7 @@ impl<'p, B: Backend> Session<'p, B> {
             settings,
             program,
             summary,
+            sampled: shape.n_patterns,
             budget,
             sigma,
             gated_maxima,
@@ -208,9 +211,13 @@ impl<'p, B: Backend> Session<'p, B> {
         }
         engine.last = Some((point, from, rho));
         engine.penalty.follow(beta / from);
-        if let Some((_, value)) = &mut engine.best {
+        match &mut engine.best {
             // The same network: its norms count for more or less.
-            value.objective = value.loss + (value.objective - value.loss) * beta / from;
+            Some((_, value)) if from > 0.0 => {
+                value.objective = value.loss + (value.objective - value.loss) * beta / from;
+            }
+            // At beta = 0 the objective does not tell the norms.
+            best => *best = None,
         }
         Ok(())
     }
@@ -273,8 +280,7 @@ impl<'p, B: Backend> Session<'p, B> {
         let failure = run.info.failure.clone();
         let closed = close(&mut run, status).map_err(|error| failure.map_or(error, Into::into));
         let Run { linear, penalty, preparation, state, held_out, clock, incumbent, mut schedule, .. } = run;
-        let best = program.beta() > 0.0;
-        let best = best.then(|| incumbent.into_best());
+        let best = Some(incumbent.into_best());
         // From iterates that are not finite there is no way on.
         let goes_on = status != Status::NumericalError;
         self.engine = goes_on.then_some(Engine { linear, penalty, state, preparation, best, last });
@@ -326,11 +332,17 @@ impl<'p, B: Backend> Session<'p, B> {
                 break;
             }
             let before = solution.objective.network;
-            if !self.refine(round)? {
-                break;
+            // What the device fails at now is no reason to lose the network that is there.
+            match self.refine(round) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => return solution.cut_short_by(error),
             }
             self.passes_on = round < rounds;
-            solution = self.solve(observer)?.after(solution);
+            solution = match self.solve(observer) {
+                Ok(next) => next.after(solution),
+                Err(error) => return solution.cut_short_by(error),
+            };
             solution.info.rounds.push(Round::new(&solution));
             observer.round(&Round::new(&solution));
             let fell = solution.objective.network < before * (1.0 - LEAST_PROGRESS);
@@ -340,7 +352,10 @@ impl<'p, B: Backend> Session<'p, B> {
         }
         if self.passes_on && solution.status.can_go_on() && solution.objective.relative_gap > self.settings.gap {
             self.passes_on = false;
-            solution = self.solve(observer)?.after(solution);
+            solution = match self.solve(observer) {
+                Ok(next) => next.after(solution),
+                Err(error) => return solution.cut_short_by(error),
+            };
             solution.info.rounds.pop();
             solution.info.rounds.push(Round::new(&solution));
         }
@@ -352,12 +367,9 @@ impl<'p, B: Backend> Session<'p, B> {
         let (settings, program) = (self.settings, &mut self.program);
         let Some(engine) = &self.engine else { return Ok(false) };
         let backend = program.backend().clone();
-        let v = match &engine.best {
-            Some((v, _)) => backend.download(v)?,
-            None => backend.download(&engine.state.v)?,
-        };
+        let v = backend.download(engine.best.as_ref().map_or(&engine.state.v, |(v, _)| v))?;
         let seed = settings.seed.wrapping_add(round as u64);
-        let fresh = self.problem.sample_gates(&backend, settings, fresh_gates(settings.patterns), seed)?;
+        let fresh = self.problem.sample_gates(&backend, settings, fresh_gates(self.sampled), seed)?;
         let (before, activation, targets) = (program.n_patterns(), program.activation(), program.n_targets());
         let gates = next_gates(&v, program.patterns(), activation, &fresh);
         let shape = ProblemShape { n_patterns: gates.cols(), ..self.summary.shape };
@@ -391,7 +403,13 @@ impl Problem {
     pub(crate) fn base_bytes(&self, shape: &ProblemShape, settings: &ValidSettings) -> u64 {
         let held_out = self.test.as_ref().map_or(0, |(xt, _)| xt.cols());
         let prediction = prediction::bytes(&self.loss, shape.n_samples, shape.n_targets, settings.anderson_memory);
-        base_bytes(shape, held_out, settings.anderson_memory).saturating_add(prediction)
+        // A covariance and a copy of the samples, in f64.
+        let d = shape.n_features as u64;
+        let whitening = match settings.gates {
+            Gates::Kind(GateKind::Whitened) => d.saturating_mul(d.saturating_add(shape.n_samples as u64)).saturating_mul(8),
+            _ => 0,
+        };
+        base_bytes(shape, held_out, settings.anderson_memory).saturating_add(prediction).saturating_add(whitening)
     }
 
     /// `count` gates of the kind that the settings ask for.

@@ -2,7 +2,7 @@
 
 use crate::error::TrainError;
 use crate::memory::choose_solver;
-use crate::settings::{Settings, ValidSettings};
+use crate::settings::{Gates, Settings, ValidSettings};
 use crate::train::Problem;
 use cvx_linalg::{Backend, Cpu};
 use cvx_model::{Activation, Dataset};
@@ -27,15 +27,45 @@ pub struct Suggestion {
 }
 
 /// A number of patterns for these samples: one to every ten of them for gated neurons, to every fifty for ReLU, between 50 and 2,000, and no
-/// more than the memory has room for.
+/// more than the memory of the processor has room for.
 ///
 /// # Errors
 /// [`TrainError`] for bad input, and where not even one pattern fits the memory.
 pub fn suggest_patterns(data: &Dataset, test: Option<&Dataset>, settings: &Settings) -> Result<Suggestion, TrainError> {
     let valid = settings.validate()?;
     let problem = Problem::new(data, test, &valid)?;
-    let budget = settings.memory_budget.unwrap_or_else(|| Cpu::<f32>::new().memory_info().free / 10 * 9);
-    suggest(&problem, &valid, budget)
+    suggest(&problem, &valid, budget(&valid))
+}
+
+/// Bytes that a run on the processor may use.
+fn budget(settings: &ValidSettings) -> u64 {
+    settings.memory_budget.unwrap_or_else(|| Cpu::<f32>::new().memory_info().free / 10 * 9)
+}
+
+impl Problem {
+    /// Whether a run with so many patterns fits, with a solver that the settings allow.
+    fn fits(&self, settings: &ValidSettings, patterns: usize, budget: u64) -> Result<(), TrainError> {
+        let shape = ProblemShape {
+            n_samples: self.xt.cols(),
+            n_features: self.xt.rows(),
+            n_patterns: patterns,
+            n_targets: self.targets.y.cols(),
+            signs: settings.activation.signs(),
+            scalar_bytes: settings.precision.bytes(),
+        };
+        let base = self.base_bytes(&shape, settings);
+        choose_solver(settings.solver, &settings.solver_settings(), &shape, base, budget).map(|_| ())
+    }
+
+    /// Whether a run on the processor will fit: for those who come to it after hours of other work.
+    pub(crate) fn check_memory(&self, settings: &ValidSettings) -> Result<(), TrainError> {
+        let patterns = match &settings.gates {
+            Gates::Given(gates) => gates.cols(),
+            Gates::Auto | Gates::Kind(_) => settings.patterns,
+        };
+        // A GPU is asked when its turn comes.
+        if settings.device.is_gpu() { Ok(()) } else { self.fits(settings, patterns, budget(settings)) }
+    }
 }
 
 fn suggest(problem: &Problem, settings: &ValidSettings, budget: u64) -> Result<Suggestion, TrainError> {
@@ -45,18 +75,7 @@ fn suggest(problem: &Problem, settings: &ValidSettings, budget: u64) -> Result<S
         Activation::Gated => (SAMPLES_PER_GATED, "gated"),
     };
     let wanted = (n / share).clamp(FEWEST, MOST);
-    let fits = |patterns: usize| {
-        let shape = ProblemShape {
-            n_samples: n,
-            n_features: problem.xt.rows(),
-            n_patterns: patterns,
-            n_targets: problem.targets.y.cols(),
-            signs: settings.activation.signs(),
-            scalar_bytes: settings.precision.bytes(),
-        };
-        let base = problem.base_bytes(&shape, settings);
-        choose_solver(settings.solver, &settings.solver_settings(), &shape, base, budget).map(|_| ())
-    };
+    let fits = |patterns: usize| problem.fits(settings, patterns, budget);
     let by_data = format!("one to every {share} of {n} samples for {name} neurons, between {FEWEST} and {MOST}");
     if fits(wanted).is_ok() {
         return Ok(Suggestion { patterns: wanted, reason: by_data });

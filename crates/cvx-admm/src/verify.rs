@@ -8,6 +8,9 @@ use cvx_model::{Dataset, Loss, ModelError};
 use std::num::NonZero;
 use std::thread;
 
+/// |x'h| over ||x|| ||h|| below which rounding decides on which side of the plane of h a sample lies.
+const TIE: f64 = 1e-12;
+
 /// Times that the interval of the best multiple is cut by a third.
 const THIRDS: usize = 100;
 
@@ -115,7 +118,7 @@ fn forward(model: &Model, xt: &HostMatrix) -> HostMatrix {
             let z = dot(w1.col(neuron), xt.col(a));
             let hidden = match &model.network.gates {
                 None => z.max(0.0),
-                Some(gates) if dot(gates.col(neuron), xt.col(a)) >= 0.0 => z,
+                Some(gates) if is_on(model, gates.col(neuron), xt.col(a), a) => z,
                 Some(_) => 0.0,
             };
             out.iter_mut().enumerate().for_each(|(c, out)| *out += hidden * w2[(neuron, c)]);
@@ -123,6 +126,19 @@ fn forward(model: &Model, xt: &HostMatrix) -> HostMatrix {
         out
     });
     HostMatrix::from_fn(xt.cols(), w2.cols(), |a, c| rows[a][c])
+}
+
+/// Whether the gate h is on for sample a: x'h >= 0, or, where that is zero to rounding, what the witness says of this gate.
+fn is_on(model: &Model, gate: &[f64], sample: &[f64], a: usize) -> bool {
+    let product = dot(gate, sample);
+    if product.abs() > TIE * (dot(gate, gate) * dot(sample, sample)).sqrt() {
+        return product > 0.0;
+    }
+    let witness = model.witness.as_ref();
+    let known = witness.and_then(|witness| {
+        (0..witness.gates.cols()).find(|&i| witness.gates.col(i) == gate).map(|i| witness.patterns.get(a, i))
+    });
+    known.unwrap_or(product >= 0.0)
 }
 
 /// omega_a of the claim; no number where that is no weight, and then nothing holds.
@@ -206,7 +222,7 @@ fn dual_bound(model: &Model, xt: &HostMatrix, y: &HostMatrix) -> Option<f64> {
     // A bit has to be 1[x'h >= 0]; where x'h is zero to rounding, either is the pattern of a gate next to h.
     let honest = in_parallel(p, |i| {
         let gate = witness.gates.col(i);
-        let tie = 1e-12 * dot(gate, gate).sqrt();
+        let tie = TIE * dot(gate, gate).sqrt();
         (0..n).all(|a| {
             let (sample, product) = (xt.col(a), dot(xt.col(a), gate));
             (product >= 0.0) == patterns.get(a, i) || product.abs() <= tie * dot(sample, sample).sqrt()

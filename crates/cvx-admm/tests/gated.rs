@@ -141,6 +141,35 @@ fn every_kind_of_gates_trains() {
     }
 }
 
+/// Borders of images are all alike: a threshold between two equal patches would lie on the samples themselves.
+#[test]
+fn patches_of_images_with_equal_borders_train_and_verify() {
+    let mut random = common::Random(4);
+    let (n, side) = (90, 12);
+    let mut values = vec![0.25; n * side * side];
+    for image in values.chunks_exact_mut(side * side) {
+        (0..side * side).filter(|at| (4..8).contains(&(at / side)) && (4..8).contains(&(at % side))).for_each(|at| {
+            image[at] = random.signed();
+        });
+    }
+    let middle = 6 * side + 6;
+    let classes = values.chunks_exact(side * side).map(|image| f64::from(u8::from(image[middle] > 0.0))).collect();
+    let kind = cvx_model::FeatureKind::Image { channels: 1, height: side, width: side };
+    let data = Dataset::new(side * side, values, Some(Labels::numbers(classes)), kind).unwrap();
+    for precision in [Precision::F32, Precision::F64] {
+        let settings = Settings {
+            activation: Activation::Gated,
+            patterns: 60,
+            beta: Beta::Fraction(0.02),
+            precision,
+            ..Settings::default()
+        };
+        let solution = train(&data, None, &settings).unwrap();
+        assert_eq!(solution.status, Status::Optimal);
+        assert!(verify(&solution.model, &data).unwrap().holds());
+    }
+}
+
 #[test]
 fn a_network_of_more_weights_than_it_may_have_is_zero() {
     let data = planted(40, 3, 5);

@@ -94,6 +94,7 @@ fn bytes(count: u64) -> String {
 impl Observer for Progress {
     fn begin(&mut self, summary: &Summary) {
         self.trend.clear();
+        self.gap = summary.gap;
         // The last run of a path has a clock of its own.
         (self.seconds, self.began) = (0.0, 0.0);
         let shape = &summary.shape;
@@ -151,6 +152,7 @@ impl Observer for Progress {
 
     fn round(&mut self, round: &Round) {
         self.trend.clear();
+        self.began = self.seconds;
         let Round { patterns, neurons, network, dual_bound, seconds, .. } = round;
         let (patterns, neurons) = (counted(*patterns, "pattern"), counted(*neurons, "neuron"));
         self.say(&format!("{patterns}, {seconds:.1} s: objective {network:.5}, bound {dual_bound:.5}, {neurons}"));

@@ -407,6 +407,11 @@ impl Scale {
         let plain = low >= 0.01 && high < 1e4;
         match self {
             Self::Linear => TickFormat::Auto,
+            // Powers of ten say enough, and others would run into them.
+            Self::Log if !plain && high > 100.0 * low => TickFormat::Custom(Arc::new(|value| match log_label(value, false) {
+                label if label.contains('·') => String::new(),
+                label => label,
+            })),
             Self::Log => TickFormat::Custom(Arc::new(move |value| log_label(value, plain))),
         }
     }

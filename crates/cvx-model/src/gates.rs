@@ -28,6 +28,9 @@ const WHITENING_SHIFT: f64 = 1e-3;
 /// Sides of a [`GateKind::Local`] patch, as parts of the image's shorter side.
 const PATCH_PARTS: [usize; 2] = [4, 6];
 
+/// Draws of two samples that a patch is to tell apart.
+const TRIES: usize = 32;
+
 impl GateKind {
     /// All of them.
     pub const ALL: [GateKind; 4] = [GateKind::Gaussian, GateKind::Whitened, GateKind::Local, GateKind::Pairs];
@@ -73,7 +76,8 @@ impl GateKind {
                 FeatureKind::Table => Err(ModelError::NotImages { gates: self.name() }.into()),
                 FeatureKind::Image { channels, height, width } => Ok(columns(d, count, |gate| {
                     patch(&mut rng, gate, [channels, height, width]);
-                    set_threshold(gate, bias, two_samples(&mut rng, xt));
+                    let pair = two_different(&mut rng, xt, gate);
+                    set_threshold(gate, bias, pair);
                 })),
             },
         }
@@ -89,6 +93,21 @@ fn columns(d: usize, count: usize, mut fill: impl FnMut(&mut [f64])) -> HostMatr
 
 fn two_samples<'a>(rng: &mut Pcg64, xt: &'a HostMatrix) -> [&'a [f64]; 2] {
     [(); 2].map(|()| xt.col(rng.random_range(0..xt.cols())))
+}
+
+/// Two samples that the gate tells apart, if some tries find such: on a threshold between equal projections these would lie on the
+/// plane itself, on whichever side rounding puts them.
+fn two_different<'a>(rng: &mut Pcg64, xt: &'a HostMatrix, gate: &[f64]) -> [&'a [f64]; 2] {
+    let project = |sample: &[f64]| gate.iter().zip(sample).map(|(h, x)| h * x).sum::<f64>();
+    let mut pair = two_samples(rng, xt);
+    for _ in 0..TRIES {
+        let [a, b] = pair.map(project);
+        if (a - b).abs() > 1e-6 * (a.abs() + b.abs()) {
+            break;
+        }
+        pair = two_samples(rng, xt);
+    }
+    pair
 }
 
 /// With a bias row, moves the plane half way between the two samples.

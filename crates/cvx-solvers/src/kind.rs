@@ -190,6 +190,10 @@ impl SolverKind {
             wide.saturating_add(shape.stored(entries(n, d).saturating_add(entries(d, d)).saturating_add(scratch)))
         };
         match self {
+            // Without cones M = I: the kernel with its factor, and scratch.
+            SolverKind::Cholesky if shape.signs == 1 => {
+                shape.stored(entries(n, n).saturating_add(entries(n, p.saturating_mul(c))))
+            }
             SolverKind::Cholesky => {
                 // Stored: W, V, M^-1, K o S with its factor.
                 let stored = entries(n, d)
