@@ -429,13 +429,13 @@ mod tests {
     fn a_fold_that_ends_early_ends_the_path() {
         let some = |count: usize| (0..count).map(|_| fold(&[1.0], 1.0, 1, 0.0, Status::Optimal)).collect::<Vec<_>>();
         let mut merged = Merged::default();
-        assert!(merged.add(8.0, some(3), 3).is_continue());
-        assert!(merged.add(9.0, some(2), 3).is_break());
-        assert_eq!((merged.gated_beta_max, merged.folds), (8.0, 1));
+        merged.add(8.0, some(3));
+        merged.add(9.0, some(2));
+        assert_eq!((merged.gated_beta_max, merged.folds), (8.0, 2));
         let counts: Vec<usize> = merged.points.iter().map(Vec::len).collect();
         assert_eq!(counts, [2, 2, 1]);
         let mut merged = Merged::default();
-        assert!(merged.add(8.0, some(0), 3).is_break());
+        merged.add(8.0, some(0));
         assert!(merged.finish(&[0.5, 0.25, 0.125]).is_empty());
     }
 

@@ -406,7 +406,9 @@ impl Problem {
         // A covariance and a copy of the samples, in f64.
         let d = shape.n_features as u64;
         let whitening = match settings.gates {
-            Gates::Kind(GateKind::Whitened) => d.saturating_mul(d.saturating_add(shape.n_samples as u64)).saturating_mul(8),
+            Gates::Kind(GateKind::Whitened) => {
+                d.saturating_mul(d.saturating_add(shape.n_samples as u64)).saturating_mul(8)
+            }
             _ => 0,
         };
         base_bytes(shape, held_out, settings.anderson_memory).saturating_add(prediction).saturating_add(whitening)

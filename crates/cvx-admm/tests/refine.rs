@@ -4,8 +4,8 @@ mod common;
 
 use common::{exact, planted, smooth};
 use cvx_admm::{
-    Beta, Certify, Flow, Gates, Iteration, Precision, Settings, Solution, Status, StopToken, TrainError, train, train_with,
-    verify,
+    Beta, Certify, Flow, Gates, Iteration, Precision, Settings, Solution, Status, StopToken, TrainError, train,
+    train_with, verify,
 };
 use cvx_model::{Activation, Dataset, Labels, Loss, TaskChoice};
 
@@ -157,6 +157,7 @@ fn a_stop_in_a_later_round_keeps_the_best_network() {
     assert_eq!(solution.status, Status::Interrupted);
     assert_eq!(solution.info.rounds.len(), 2);
     let rounds = &solution.info.rounds;
-    assert!(rounds[1].network <= rounds[0].network && solution.objective.network == rounds[1].network);
+    assert!(rounds[1].network <= rounds[0].network * (1.0 + 1e-6));
+    assert_eq!(solution.objective.network, rounds[1].network);
     assert!(verify(&solution.model, &data).unwrap().holds());
 }

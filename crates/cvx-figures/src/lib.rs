@@ -408,10 +408,12 @@ impl Scale {
         match self {
             Self::Linear => TickFormat::Auto,
             // Powers of ten say enough, and others would run into them.
-            Self::Log if !plain && high > 100.0 * low => TickFormat::Custom(Arc::new(|value| match log_label(value, false) {
-                label if label.contains('·') => String::new(),
-                label => label,
-            })),
+            Self::Log if !plain && high > 100.0 * low => {
+                TickFormat::Custom(Arc::new(|value| match log_label(value, false) {
+                    label if label.contains('·') => String::new(),
+                    label => label,
+                }))
+            }
             Self::Log => TickFormat::Custom(Arc::new(move |value| log_label(value, plain))),
         }
     }
