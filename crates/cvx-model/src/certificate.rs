@@ -156,7 +156,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
             match program.activation() {
                 Activation::Relu => {
                     wide.positive_part(1.0, &mut rows)?;
-                    let sign = |j: usize| if own[j] / p % 2 == 0 { 1.0 } else { -1.0 };
+                    let sign = |j: usize| if (own[j] / p).is_multiple_of(2) { 1.0 } else { -1.0 };
                     let signs = wide.upload(&HostMatrix::from_fn(own.len(), 1, |j, _| sign(j)))?;
                     wide.gemm(1.0, &rows, Transpose::No, &signs, Transpose::No, 0.0, &mut out)?;
                 }
