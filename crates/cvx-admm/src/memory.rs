@@ -41,13 +41,15 @@ pub(crate) fn base_bytes(shape: &ProblemShape, held_out_samples: usize, anderson
         // State: v, s, lambda, nu, z, image, scratch; the best v; X u. The system's scratch; the best multipliers, eta.
         + 8.0 * d * blocks
         + 11.5 * n * blocks
-        // The residual of the acceleration and its last two points; its differences are capped. Where the last beta of a path ended.
-        + 4.0 * point
         + test * (d + blocks);
+    // The caller's samples, the transformed ones on host and device; gates and margins; certificate.
+    let wide = 3.0 * (n + test) * d + (2.0 * d + 2.0 * n) * p + 2.0 * d * blocks + 1.5 * n * blocks;
+    // While it runs: the residual of the acceleration and its last two points, where the last beta of a path ended, and differences, which
+    // are capped. When it closes: witness and warm start, in f64.
     let differences = (2.0 * anderson_memory as f64 * point * scalar).min(anderson::MEMORY_BYTES as f64);
-    // The caller's samples, the transformed ones on host and device; gates and margins; certificate, witness, warm start.
-    let wide = 3.0 * (n + test) * d + (2.0 * d + 2.0 * n) * p + 4.0 * d * blocks + 4.5 * n * blocks;
-    (stored * scalar + differences + wide * 8.0) as u64
+    let running = 4.0 * point * scalar + differences;
+    let closing = (2.0 * d * blocks + 3.0 * n * blocks) * 8.0;
+    (stored * scalar + wide * 8.0 + running.max(closing)) as u64
 }
 
 #[cfg(test)]
