@@ -112,6 +112,7 @@ fn gaps_have_a_default_for_each_command() {
     let report = lab.report("train --activation gated");
     assert!(report["objective"]["relative_gap"].as_f64() <= Some(1e-3));
     let help = [lab.done("train --help").stdout, lab.done("path --help").stdout];
-    assert!(help.iter().all(|help| help.contains("[default: 0.001, along a path 0.01]")));
+    assert!(help.iter().all(|help| help.contains("Certified relative gap to stop at [default: 0.001]")));
+    assert!(!help[0].contains("--path-gap") && help[1].contains("[default: 0.01]"));
     assert!(help.iter().all(|help| help.contains("[default: 50]")));
 }
