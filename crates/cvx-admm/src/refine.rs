@@ -13,6 +13,9 @@ use cvx_model::{Activation, PatternSet};
 /// Fresh gates of a round, as a share of the gates of the first programme.
 const FRESH_SHARE: f64 = 0.2;
 
+/// Most patterns of a round over those of the first: several targets may bring a neuron each for every pattern of the last.
+const MOST_GROWTH: usize = 8;
+
 /// A round has to lower the objective by this share of it, or it is the last.
 pub(crate) const LEAST_PROGRESS: f64 = 1e-3;
 
@@ -48,6 +51,11 @@ impl Round {
             seconds: solution.info.seconds.total,
         }
     }
+}
+
+/// Whether a programme of so many patterns is too large a step from one that began with `sampled`.
+pub(crate) fn outgrows(patterns: usize, sampled: usize) -> bool {
+    patterns > MOST_GROWTH * sampled
 }
 
 /// Number of fresh gates in a round of a run that began with so many gates.

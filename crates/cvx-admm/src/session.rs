@@ -12,7 +12,7 @@ use crate::observer::{Observer, Summary};
 use crate::path::FoldPoint;
 use crate::penalty::{Penalty, Preparation, default_sigma, initial_rho};
 use crate::prediction;
-use crate::refine::{LEAST_PROGRESS, Round, fresh_gates, moved_blocks, next_gates};
+use crate::refine::{LEAST_PROGRESS, Round, fresh_gates, moved_blocks, next_gates, outgrows};
 use crate::schedule::Schedule;
 use crate::settings::{Beta, Certify, Gates, ValidSettings};
 use crate::state::State;
@@ -362,7 +362,8 @@ impl<'p, B: Backend> Session<'p, B> {
         Ok(solution)
     }
 
-    /// Makes the neurons of the best network gates, with fresh ones beside them, and begins there. Says whether there is the memory.
+    /// Makes the neurons of the best network gates, with fresh ones beside them, and begins there. Says whether the programme fits the
+    /// memory, and has not outgrown the first.
     fn refine(&mut self, round: usize) -> Result<bool, TrainError> {
         let (settings, program) = (self.settings, &mut self.program);
         let Some(engine) = &self.engine else { return Ok(false) };
@@ -374,7 +375,8 @@ impl<'p, B: Backend> Session<'p, B> {
         let gates = next_gates(&v, program.patterns(), activation, &fresh);
         let shape = ProblemShape { n_patterns: gates.cols(), ..self.summary.shape };
         let needed = self.summary.solver.memory_bytes(&shape, &settings.solver_settings());
-        if self.problem.base_bytes(&shape, settings).saturating_add(needed) > self.budget {
+        let fits = self.problem.base_bytes(&shape, settings).saturating_add(needed) <= self.budget;
+        if !fits || outgrows(gates.cols(), self.sampled) {
             return Ok(false);
         }
         // The old state goes before the new one comes: both together may be too large.

@@ -32,7 +32,9 @@ impl Status {
     pub fn advice(self) -> &'static str {
         match self {
             Status::Optimal => "",
-            Status::IterationLimit => "raise --max-iterations, or accept a larger --gap",
+            Status::IterationLimit => {
+                "raise --max-iterations, take a larger beta (cvx path finds one), or accept a larger --gap"
+            }
             Status::TimeLimit => "raise --time-limit, or accept a larger --gap",
             Status::Interrupted => "the best network so far was kept",
             Status::InsufficientProgress => {

@@ -106,7 +106,7 @@ fn draw(path: &PathSolution, stem: &Path) -> Result<()> {
         panel("Samples", if scores.len() == 3 { "accuracy" } else { "mean loss" }, Scale::Linear, scores),
         panel(
             "Objective",
-            "network and lower bound",
+            "network, and lower bound over sampled patterns",
             Scale::Log,
             vec![
                 curve("network", &|point| point.objective.network, &none),

@@ -65,7 +65,7 @@ pub fn closing(solution: &Solution, settings: &Settings) -> String {
     }
     if let [first, .., last] = &solution.info.rounds[..] {
         let text = format!(
-            "objective {:.6} with {} sampled patterns, {:.6} with {} after {}",
+            "from {:.6}, where the {} sampled patterns were left, to {:.6} with {} after {}",
             first.network,
             first.patterns,
             last.network,
@@ -156,8 +156,14 @@ pub fn path(path: &PathSolution) -> String {
     let Some(chosen) = path.points.get(path.chosen).filter(|_| is_whole) else {
         return table.to_string();
     };
+    let of_all = path.solution.as_ref().map_or(String::new(), |all| format!(" ({:.4} for all samples)", all.beta));
+    let at_the_end = if path.chosen + 1 == path.points.len() && path.points.len() > 1 {
+        "\nThat is the smallest of the path: a smaller --beta-ratio may be better."
+    } else {
+        ""
+    };
     format!(
-        "{table}\nChosen: beta at {:.2e} of its largest value, error {:.4} +- {:.4} on the held-out samples; {:.1} s for the path.",
+        "{table}\nChosen: beta at {:.2e} of its largest value{of_all}, error {:.4} +- {:.4} on the held-out samples; {:.1} s for the path.{at_the_end}",
         chosen.fraction, chosen.error, chosen.standard_error, path.seconds
     )
 }

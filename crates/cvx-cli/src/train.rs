@@ -62,7 +62,11 @@ pub fn check_outputs(args: &FitArgs) -> Result<()> {
 /// Where the model is, if it is anywhere.
 pub fn say_saved(args: &FitArgs, saved: &Option<Result<()>>) {
     if let (Some(path), Some(Ok(()))) = (&args.model, saved) {
-        print(format!("The model is in {}; `cvx verify` checks it against the data.", path.display()));
+        let data = match args.source.data.as_str() {
+            "planted" => String::new(),
+            data => format!(" --data {data}, with the same --classes and --limit"),
+        };
+        print(format!("The model is in {}; check it with: cvx verify {}{data}", path.display(), path.display()));
     }
 }
 
@@ -176,6 +180,9 @@ fn gates(text: &Path, patterns: Option<PatternsArg>) -> Result<Gates> {
         );
     }
     let names = GateKind::ALL.map(GateKind::name).join(", ");
+    if !text.exists() {
+        bail!("--gates is '{}', which is none of {names}, and there is no such file: check the name", text.display());
+    }
     let read = read_matrix(text, Some("gates")).with_context(|| format!("--gates (a file, or one of {names})"));
     let (rows, cols, values) = read?;
     Ok(Gates::Given(HostMatrix::from_fn(rows, cols, |i, j| values[i * cols + j])))
