@@ -123,10 +123,7 @@ impl Ground {
     /// The training samples in their two parts.
     pub fn fold(&self, seed: u64) -> Result<Fold> {
         let (data, held_out) = (&self.split.train, self.held_out(seed)?);
-        let mut is_out = vec![false; data.n_samples()];
-        held_out.iter().for_each(|&row| is_out[row] = true);
-        let kept: Vec<usize> = (0..data.n_samples()).filter(|&row| !is_out[row]).collect();
-        Ok(Fold { kept: data.select(&kept)?, held_out: data.select(&held_out)? })
+        Ok(Fold { kept: data.without(&held_out)?, held_out: data.select(&held_out)? })
     }
 
     /// How features are scaled, for all: by samples that are trained on.

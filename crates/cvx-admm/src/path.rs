@@ -10,7 +10,7 @@ use crate::settings::{Beta, Settings, ValidSettings, out_of_range};
 use crate::status::Status;
 use crate::train::{Host, Problem, Solution, train_with};
 use cvx_linalg::{Backend, StopToken};
-use cvx_model::{DataSplit, Dataset, ModelError, Task, TaskChoice, split};
+use cvx_model::{Dataset, ModelError, Task, TaskChoice, split};
 
 /// Which samples judge the betas.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -137,8 +137,8 @@ pub fn path(
     let folds = path.folds(data, &task, settings.seed)?;
     let (mut merged, mut cut_short) = (Merged::default(), None);
     for held_out in &folds {
-        let fold = parted(data, held_out)?;
-        let problem = Problem::new(&fold.train, fold.test.as_ref(), &part)?;
+        let (kept, held_out) = (data.without(held_out)?, data.select(held_out)?);
+        let problem = Problem::new(&kept, Some(&held_out), &part)?;
         let job =
             PathJob { problem: &problem, settings: &part, fractions: &fractions, clock, observer: &mut *observer };
         let (gated_beta_max, points, ended) = dispatch(job, &part, stop, clock)?;
@@ -163,14 +163,6 @@ pub fn path(
         None
     };
     Ok(PathSolution { points, gated_beta_max: merged.gated_beta_max, chosen, seconds, cut_short, solution })
-}
-
-/// The samples that are trained on, and those that are held out.
-fn parted(data: &Dataset, held_out: &[usize]) -> Result<DataSplit, ModelError> {
-    let mut is_out = vec![false; data.n_samples()];
-    held_out.iter().for_each(|&row| is_out[row] = true);
-    let kept: Vec<usize> = (0..data.n_samples()).filter(|&row| !is_out[row]).collect();
-    Ok(DataSplit { train: data.select(&kept)?, test: Some(data.select(held_out)?) })
 }
 
 /// What was settled, as a choice.

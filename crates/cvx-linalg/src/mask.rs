@@ -51,7 +51,7 @@ impl BitMask {
     /// When there are fewer columns.
     pub fn columns(&self, first: usize, count: usize) -> Self {
         assert!(first + count <= self.cols, "columns {first} to {} of {}", first + count, self.cols);
-        BitMask::from_fn(self.rows, count, |i, j| self.get(i, first + j))
+        self.select(&(first..first + count).collect::<Vec<_>>())
     }
 
     /// The columns of these numbers, in this order, as a mask of their own.

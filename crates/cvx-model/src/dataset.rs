@@ -260,6 +260,22 @@ impl Dataset {
         })
     }
 
+    /// The samples that are not among `rows`.
+    ///
+    /// # Errors
+    /// [`ModelError::Empty`] when none is left, [`ModelError::Shape`] when a row lies outside.
+    pub fn without(&self, rows: &[usize]) -> Result<Self, ModelError> {
+        let mut kept = vec![true; self.n_samples()];
+        for &row in rows {
+            *kept.get_mut(row).ok_or_else(|| ModelError::Shape {
+                what: "rows",
+                expected: format!("numbers below {}", self.n_samples()),
+                found: row.to_string(),
+            })? = false;
+        }
+        self.select(&(0..kept.len()).filter(|&row| kept[row]).collect::<Vec<_>>())
+    }
+
     /// The first `limit` samples (all of them where there are fewer).
     ///
     /// # Errors

@@ -41,6 +41,7 @@ fn shuffled_classes(labels: &Labels, classes: bool, seed: u64) -> Vec<Vec<usize>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::{Dataset, FeatureKind};
 
     #[test]
     fn a_share_is_drawn_from_every_class_and_depends_on_the_seed_alone() {
@@ -84,5 +85,12 @@ mod tests {
         let rows = share(&classes, true, 0.2, 1);
         let found: std::collections::BTreeSet<usize> = rows.iter().map(|row| row % 120).collect();
         assert_eq!((rows.len(), found.len()), (120, 120), "one of two of each class");
+    }
+
+    #[test]
+    fn what_is_not_held_out_is_kept_in_its_order() {
+        let data = Dataset::new(1, vec![0.0, 1.0, 2.0, 3.0], None, FeatureKind::Table).unwrap();
+        assert_eq!(data.without(&[2, 0]).unwrap().values(), [1.0, 3.0]);
+        assert!(data.without(&[4]).is_err() && data.without(&[0, 1, 2, 3]).is_err());
     }
 }
