@@ -20,11 +20,10 @@ const MOST_CLASSES: usize = 20;
 pub fn run(args: &InfoArgs) -> Result<Exit> {
     let path = Path::new(&args.what);
     let is_model = path.extension().is_some_and(|ending| ending == "cvx") || begins_like_a_model(path);
-    let model = if is_model { Model::load(path) } else { Err(FileError::Magic { path: path.into() }) };
-    match model {
-        Ok(model) => print(facts(&describe_model(&model))),
+    match is_model.then(|| Model::load(path)) {
+        Some(Ok(model)) => print(facts(&describe_model(&model))),
         // Not a model at all: then it is data, and the readers say what is wrong with it.
-        Err(FileError::Magic { .. }) => {
+        None | Some(Err(FileError::Magic { .. })) => {
             let label_column = args.label_column.clone().map_or(LabelColumn::Auto, LabelColumn::Column);
             let split = open(&args.what, &Request { label_column, ..Request::default() })?;
             let mut rows = describe_data("training samples", &split.train);
@@ -33,7 +32,7 @@ pub fn run(args: &InfoArgs) -> Result<Exit> {
             }
             print(facts(&rows));
         }
-        Err(error) => return Err(error.into()),
+        Some(Err(error)) => return Err(error.into()),
     }
     Ok(Exit::Done)
 }

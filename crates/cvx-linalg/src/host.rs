@@ -52,6 +52,11 @@ impl HostMatrix {
         &mut self.values
     }
 
+    /// All entries, without the matrix.
+    pub fn into_values(self) -> Vec<f64> {
+        self.values
+    }
+
     /// One column.
     pub fn col(&self, j: usize) -> &[f64] {
         &self.values[j * self.rows..(j + 1) * self.rows]

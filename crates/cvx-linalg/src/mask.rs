@@ -16,33 +16,43 @@ const BITS: usize = u64::BITS as usize;
 impl BitMask {
     /// The mask with bits `f(row, column)`.
     pub fn from_fn(rows: usize, cols: usize, f: impl Fn(usize, usize) -> bool) -> Self {
-        let mut mask = BitMask {
-            rows,
-            cols,
-            by_column: vec![0; rows.div_ceil(BITS) * cols],
-            by_row: vec![0; cols.div_ceil(BITS) * rows],
-        };
-        let (column_words, row_words) = (mask.column_words(), mask.row_words());
+        let column_words = rows.div_ceil(BITS);
+        let mut words = vec![0; column_words * cols];
         for j in 0..cols {
             for i in 0..rows {
                 if f(i, j) {
-                    mask.by_column[j * column_words + i / BITS] |= 1 << (i % BITS);
-                    mask.by_row[i * row_words + j / BITS] |= 1 << (j % BITS);
+                    words[j * column_words + i / BITS] |= 1 << (i % BITS);
                 }
             }
         }
-        mask
+        BitMask::packed(rows, cols, words)
     }
 
     /// The mask whose [`words`](BitMask::words) these are; `None` for another number of
     /// words, or bits beyond the last row.
-    pub fn from_columns(rows: usize, cols: usize, words: &[u64]) -> Option<Self> {
+    pub fn from_columns(rows: usize, cols: usize, words: Vec<u64>) -> Option<Self> {
         let per_column = rows.div_ceil(BITS);
         if words.len() != per_column.checked_mul(cols)? {
             return None;
         }
-        let mask = BitMask::from_fn(rows, cols, |i, j| words[j * per_column + i / BITS] >> (i % BITS) & 1 == 1);
-        (mask.by_column == words).then_some(mask)
+        let is_whole = |word: &u64| rows.is_multiple_of(BITS) || word >> (rows % BITS) == 0;
+        let mut last_words = words.iter().skip(per_column.saturating_sub(1)).step_by(per_column.max(1));
+        last_words.all(is_whole).then(|| BitMask::packed(rows, cols, words))
+    }
+
+    /// The packing by row beside the one by column, whose unused bits are zero.
+    fn packed(rows: usize, cols: usize, by_column: Vec<u64>) -> Self {
+        let (column_words, row_words) = (rows.div_ceil(BITS), cols.div_ceil(BITS));
+        let mut by_row = vec![0; row_words * rows];
+        for (at, &word) in by_column.iter().enumerate() {
+            let (j, first) = (at / column_words, at % column_words * BITS);
+            let mut left = word;
+            while left != 0 {
+                by_row[(first + left.trailing_zeros() as usize) * row_words + j / BITS] |= 1 << (j % BITS);
+                left &= left - 1;
+            }
+        }
+        BitMask { rows, cols, by_column, by_row }
     }
 
     /// Columns `first..first + count` as a mask of their own.
@@ -118,15 +128,27 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// At once: a loop over so many columns would not end.
+    #[test]
+    fn a_mask_without_rows_may_have_any_number_of_columns() {
+        assert!(BitMask::from_columns(0, 1 << 60, Vec::new()).is_some_and(|mask| mask.words_by_row().is_empty()));
+        assert_eq!(BitMask::from_columns(65, 1 << 63, Vec::new()), None);
+    }
+
     proptest! {
         #[test]
         fn both_packings_hold_the_same_bits(rows in 1usize..200, cols in 1usize..150, seed: u64) {
             let bit = |i: usize, j: usize| (i * 31 + j * 17 + seed as usize % 7).is_multiple_of(3);
             let mask = BitMask::from_fn(rows, cols, bit);
             let words = mask.words().to_vec();
-            let again = BitMask::from_columns(rows, cols, &words);
+            let again = BitMask::from_columns(rows, cols, words.clone());
             prop_assert_eq!(again.as_ref(), Some(&mask));
-            prop_assert_eq!(BitMask::from_columns(rows, cols + 1, &words), None);
+            prop_assert_eq!(BitMask::from_columns(rows, cols + 1, words.clone()), None);
+            for j in 0..cols {
+                let mut beyond = words.clone();
+                beyond[(j + 1) * rows.div_ceil(64) - 1] |= 1 << 63;
+                prop_assert_eq!(BitMask::from_columns(rows, cols, beyond).is_some(), rows.is_multiple_of(64) );
+            }
             let (first, count) = (cols / 3, cols - cols / 3);
             let reversed: Vec<usize> = (0..cols).rev().collect();
             prop_assert_eq!(mask.select(&reversed), BitMask::from_fn(rows, cols, |i, j| bit(i, cols - 1 - j)));

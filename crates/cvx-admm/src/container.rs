@@ -1,0 +1,372 @@
+//! The frame of the project's files: named sections, each with a checksum.
+//!
+//! ```text
+//! 8 bytes   magic of the kind of file
+//! u32       version
+//! u32       number of sections
+//! table     for each section its name (16 bytes of ASCII, filled up with zeros), u64 offset, u64 length, u32 CRC-32
+//! u32       CRC-32 of all bytes before it
+//! sections  in the order of the table, without gaps, to the end of the file
+//! ```
+//!
+//! All numbers are little-endian. No byte is outside a checksum, and no length is believed before it was compared with
+//! what is there. What is in a section is one of:
+//!
+//! ```text
+//! matrix    u64 rows, u64 columns, u64 width (4 or 8), then the values, column by column, as f32 or f64
+//! words     u64 each
+//! texts     for each text u64 length and UTF-8
+//! bincode   structs of serde in fixed-width integers: settings and claims, no arrays
+//! ```
+
+use crate::file_error::FileError;
+use crate::whole_file::write_whole;
+use cvx_linalg::HostMatrix;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io;
+use std::path::{Path, PathBuf};
+
+const NAME: usize = 16;
+const ENTRY: usize = NAME + 8 + 8 + 4;
+const FIXED: usize = 8 + 4 + 4;
+
+/// Most sections of a file.
+const MOST_SECTIONS: usize = 64;
+
+/// Bytes before the values of a matrix.
+const MATRIX_HEAD: usize = 24;
+
+/// What a file is.
+pub(crate) struct Kind {
+    /// In messages.
+    pub noun: &'static str,
+    pub magic: [u8; 8],
+    /// The format that is written.
+    pub version: u32,
+}
+
+impl Kind {
+    /// All bytes of a file.
+    pub fn read(&self, path: &Path) -> Result<Vec<u8>, FileError> {
+        std::fs::read(path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => FileError::Missing { path: path.into(), what: self.noun },
+            _ => FileError::Io { path: path.into(), action: "read", source },
+        })
+    }
+
+    /// The version of the format of a file of this kind.
+    pub fn version_of(&self, bytes: &[u8], path: &Path) -> Result<u32, FileError> {
+        let rest = bytes.strip_prefix(&self.magic);
+        let rest = rest.ok_or_else(|| FileError::Magic { path: path.into(), what: self.noun })?;
+        match rest.first_chunk() {
+            Some(version) => Ok(u32::from_le_bytes(*version)),
+            None => Err(self.damaged(path, "the file is cut off")),
+        }
+    }
+
+    pub fn damaged(&self, path: &Path, detail: impl Into<String>) -> FileError {
+        FileError::Damaged { path: path.into(), what: self.noun, detail: detail.into() }
+    }
+
+    pub fn unreadable(&self, path: &Path, version: u32) -> FileError {
+        FileError::Version { path: path.into(), what: self.noun, found: version, newest: self.version }
+    }
+}
+
+fn bincode_config<const LIMIT: usize>() -> impl bincode::config::Config {
+    bincode::config::standard().with_fixed_int_encoding().with_limit::<LIMIT>()
+}
+
+/// A file as it is put together. Names are the caller's constants: at most 16 letters of ASCII, each name once.
+pub(crate) struct Sections {
+    kind: &'static Kind,
+    /// Name and end of each.
+    table: Vec<(&'static str, usize)>,
+    payload: Vec<u8>,
+}
+
+impl Sections {
+    pub fn new(kind: &'static Kind) -> Self {
+        Sections { kind, table: Vec::new(), payload: Vec::new() }
+    }
+
+    /// Ends the section that was written since the last one.
+    fn end(&mut self, name: &'static str) -> &mut Self {
+        assert!(is_name(name.as_bytes()) && name.len() <= NAME, "the name of a section: {name}");
+        assert!(self.table.iter().all(|(other, _)| *other != name), "the section {name} comes twice");
+        self.table.push((name, self.payload.len()));
+        self
+    }
+
+    pub fn words(&mut self, name: &'static str, words: &[u64]) -> &mut Self {
+        self.payload.reserve_exact(8 * words.len());
+        words.iter().for_each(|word| self.payload.extend_from_slice(&word.to_le_bytes()));
+        self.end(name)
+    }
+
+    pub fn texts(&mut self, name: &'static str, texts: &[String]) -> &mut Self {
+        for text in texts {
+            self.payload.extend_from_slice(&(text.len() as u64).to_le_bytes());
+            self.payload.extend_from_slice(text.as_bytes());
+        }
+        self.end(name)
+    }
+
+    /// As f32 where every value comes back the same from it, else as f64.
+    pub fn matrix(&mut self, name: &'static str, matrix: &HostMatrix) -> &mut Self {
+        let narrow = matrix.values().iter().all(|&value| f64::from(value as f32) == value);
+        let width = if narrow { 4 } else { 8 };
+        self.payload.reserve_exact(MATRIX_HEAD + width * matrix.values().len());
+        for number in [matrix.rows(), matrix.cols(), width] {
+            self.payload.extend_from_slice(&(number as u64).to_le_bytes());
+        }
+        for &value in matrix.values() {
+            if narrow {
+                self.payload.extend_from_slice(&(value as f32).to_le_bytes());
+            } else {
+                self.payload.extend_from_slice(&value.to_le_bytes());
+            }
+        }
+        self.end(name)
+    }
+
+    /// A struct of at most `LIMIT` bytes, which is also the most memory that reading it takes on the word of a length.
+    ///
+    /// # Errors
+    /// What bincode says, for one that is larger.
+    pub fn bincode<const LIMIT: usize>(
+        &mut self,
+        name: &'static str,
+        value: &impl Serialize,
+    ) -> Result<&mut Self, String> {
+        let encoded = bincode::serde::encode_to_vec(value, bincode_config::<LIMIT>());
+        let encoded = encoded.map_err(|error| format!("the {name} cannot be stored in {LIMIT} bytes ({error})"))?;
+        if encoded.len() > LIMIT {
+            return Err(format!("the {name} takes {} bytes, at most {LIMIT} can be stored", encoded.len()));
+        }
+        self.payload.extend_from_slice(&encoded);
+        Ok(self.end(name))
+    }
+
+    /// Writes the file, whole or not at all.
+    ///
+    /// # Errors
+    /// [`FileError::Io`]; a previous file is then as it was.
+    pub fn save(self, path: &Path) -> Result<(), FileError> {
+        write_whole(path, &self.seal()).map_err(|source| FileError::Io { path: path.into(), action: "written", source })
+    }
+
+    /// The bytes of the file.
+    pub fn seal(self) -> Vec<u8> {
+        let Sections { kind, table, payload: mut bytes } = self;
+        assert!(table.len() <= MOST_SECTIONS, "{} sections", table.len());
+        let head = FIXED + ENTRY * table.len() + 4;
+        let mut start = Vec::with_capacity(head);
+        start.extend_from_slice(&kind.magic);
+        start.extend_from_slice(&kind.version.to_le_bytes());
+        start.extend_from_slice(&(table.len() as u32).to_le_bytes());
+        let mut from = 0;
+        for (name, to) in table {
+            let mut padded = [0; NAME];
+            padded[..name.len()].copy_from_slice(name.as_bytes());
+            start.extend_from_slice(&padded);
+            start.extend_from_slice(&((head + from) as u64).to_le_bytes());
+            start.extend_from_slice(&((to - from) as u64).to_le_bytes());
+            start.extend_from_slice(&crc32fast::hash(&bytes[from..to]).to_le_bytes());
+            from = to;
+        }
+        start.extend_from_slice(&crc32fast::hash(&start).to_le_bytes());
+        // In place: a second copy would double the memory that a large file takes.
+        bytes.reserve_exact(head);
+        bytes.splice(0..0, start);
+        bytes
+    }
+}
+
+/// Letters, digits, points and hyphens.
+fn is_name(name: &[u8]) -> bool {
+    !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
+}
+
+/// A file whose frame was found whole, its sections not looked into yet.
+pub(crate) struct Parsed<'a> {
+    kind: &'static Kind,
+    path: PathBuf,
+    /// Those that nobody has taken.
+    sections: Vec<(&'a str, &'a [u8])>,
+}
+
+impl<'a> Parsed<'a> {
+    /// Checks magic, version, table and all checksums; `path` is named in errors.
+    ///
+    /// # Errors
+    /// [`FileError`], before anything is allocated beyond the table.
+    pub fn open(bytes: &'a [u8], kind: &'static Kind, path: &Path) -> Result<Self, FileError> {
+        match kind.version_of(bytes, path)? {
+            version if version == kind.version => {}
+            version => return Err(kind.unreadable(path, version)),
+        }
+        let sections = split(bytes).map_err(|detail| kind.damaged(path, detail))?;
+        Ok(Parsed { kind, path: path.into(), sections })
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.sections.iter().any(|(other, _)| *other == name)
+    }
+
+    /// A section; each can be taken once.
+    ///
+    /// # Errors
+    /// [`FileError::Damaged`] when it is not there.
+    pub fn bytes(&mut self, name: &str) -> Result<&'a [u8], FileError> {
+        match self.sections.iter().position(|(other, _)| *other == name) {
+            Some(at) => Ok(self.sections.remove(at).1),
+            None => Err(self.damaged(format!("there is no section {name}"))),
+        }
+    }
+
+    pub fn words(&mut self, name: &str) -> Result<Vec<u64>, FileError> {
+        match self.bytes(name)?.as_chunks() {
+            (words, []) => Ok(words.iter().map(|word| u64::from_le_bytes(*word)).collect()),
+            _ => Err(self.damaged(format!("the section {name} is not made of whole words"))),
+        }
+    }
+
+    /// `count` texts.
+    pub fn texts(&mut self, name: &str, count: usize) -> Result<Vec<String>, FileError> {
+        let bytes = self.bytes(name)?;
+        read_texts(bytes, count).ok_or_else(|| self.damaged(format!("the section {name} does not hold {count} texts")))
+    }
+
+    /// A matrix, bit for bit as it was.
+    pub fn matrix(&mut self, name: &str) -> Result<HostMatrix, FileError> {
+        let bytes = self.bytes(name)?;
+        read_matrix(bytes).ok_or_else(|| self.damaged(format!("the section {name} is not a matrix of its size")))
+    }
+
+    /// A matrix without NaN or infinity.
+    pub fn finite_matrix(&mut self, name: &str) -> Result<HostMatrix, FileError> {
+        let matrix = self.matrix(name)?;
+        if matrix.values().iter().all(|value| value.is_finite()) {
+            return Ok(matrix);
+        }
+        Err(self.damaged(format!("a number in the section {name} is not finite")))
+    }
+
+    /// A struct of at most `LIMIT` bytes.
+    pub fn bincode<T: DeserializeOwned, const LIMIT: usize>(&mut self, name: &str) -> Result<T, FileError> {
+        let bytes = self.bytes(name)?;
+        match bincode::serde::decode_from_slice(bytes, bincode_config::<LIMIT>()) {
+            Ok((value, used)) if used == bytes.len() => Ok(value),
+            Ok(_) => Err(self.damaged(format!("the section {name} has trailing bytes"))),
+            Err(error) => Err(self.damaged(format!("the section {name} cannot be read ({error})"))),
+        }
+    }
+
+    /// Whether every section was taken.
+    ///
+    /// # Errors
+    /// [`FileError::Damaged`] with the name of one that nobody knows.
+    pub fn finish(self) -> Result<(), FileError> {
+        match self.sections.first() {
+            Some((name, _)) => Err(self.damaged(format!("nothing is known of the section {name}"))),
+            None => Ok(()),
+        }
+    }
+
+    pub fn damaged(&self, detail: impl Into<String>) -> FileError {
+        self.kind.damaged(&self.path, detail)
+    }
+}
+
+fn take<'a, const N: usize>(bytes: &mut &'a [u8]) -> Option<&'a [u8; N]> {
+    let (head, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(head)
+}
+
+fn take_u32(bytes: &mut &[u8]) -> Option<u32> {
+    take(bytes).map(|number| u32::from_le_bytes(*number))
+}
+
+/// A u64 that may be the length of something in memory.
+fn take_length(bytes: &mut &[u8]) -> Option<usize> {
+    take(bytes).and_then(|number| usize::try_from(u64::from_le_bytes(*number)).ok())
+}
+
+/// The sections by name, as their table says, once all checksums fit.
+fn split(bytes: &[u8]) -> Result<Vec<(&str, &[u8])>, String> {
+    const CUT: &str = "the file is cut off in its table of sections";
+    let mut table = bytes.get(FIXED - 4..).ok_or(CUT)?;
+    let count = take_u32(&mut table).ok_or(CUT)? as usize;
+    if count > MOST_SECTIONS {
+        return Err(format!("it claims {count} sections, at most {MOST_SECTIONS} are read"));
+    }
+    let mut end = FIXED + ENTRY * count;
+    let (head, mut checksum) = bytes.split_at_checked(end).ok_or(CUT)?;
+    if take_u32(&mut checksum).ok_or(CUT)? != crc32fast::hash(head) {
+        return Err("the checksum of the table of sections does not match".into());
+    }
+    end += 4;
+    let mut sections: Vec<(&str, &[u8])> = Vec::with_capacity(count);
+    for index in 0..count {
+        let name = take::<NAME>(&mut table).ok_or(CUT)?;
+        let name = name.split_at(name.iter().position(|&byte| byte == 0).unwrap_or(NAME));
+        let name = match (str::from_utf8(name.0), name.1.iter().all(|&byte| byte == 0)) {
+            (Ok(text), true) if is_name(name.0) => text,
+            _ => return Err(format!("section {index} has an unusable name")),
+        };
+        if sections.iter().any(|(other, _)| *other == name) {
+            return Err(format!("the section {name} comes twice"));
+        }
+        let (offset, length) = (take_length(&mut table), take_length(&mut table));
+        if offset != Some(end) {
+            return Err(format!("the section {name} does not begin at byte {end}, where the one before ends"));
+        }
+        let to = length.and_then(|length| end.checked_add(length));
+        let section = to.and_then(|to| bytes.get(end..to));
+        let section = section.ok_or_else(|| format!("the section {name} is longer than the file"))?;
+        if take_u32(&mut table).ok_or(CUT)? != crc32fast::hash(section) {
+            return Err(format!("the checksum of the section {name} does not match"));
+        }
+        sections.push((name, section));
+        end += section.len();
+    }
+    if end != bytes.len() {
+        return Err(format!("{} bytes are left after the last section", bytes.len() - end));
+    }
+    Ok(sections)
+}
+
+fn read_texts(mut bytes: &[u8], count: usize) -> Option<Vec<String>> {
+    // Each has a length before it: so many must be there before anything is allocated for them.
+    if bytes.len() / 8 < count {
+        return None;
+    }
+    let mut texts = Vec::with_capacity(count);
+    for _ in 0..count {
+        let length = take_length(&mut bytes)?;
+        let (text, rest) = bytes.split_at_checked(length)?;
+        texts.push(str::from_utf8(text).ok()?.to_owned());
+        bytes = rest;
+    }
+    bytes.is_empty().then_some(texts)
+}
+
+fn read_matrix(mut bytes: &[u8]) -> Option<HostMatrix> {
+    let (rows, cols) = (take_length(&mut bytes)?, take_length(&mut bytes)?);
+    let width = take_length(&mut bytes)?;
+    if rows.checked_mul(cols)?.checked_mul(width)? != bytes.len() {
+        return None;
+    }
+    let values = match width {
+        4 => bytes.as_chunks().0.iter().map(|value| f64::from(f32::from_le_bytes(*value))).collect(),
+        8 => bytes.as_chunks().0.iter().map(|value| f64::from_le_bytes(*value)).collect(),
+        _ => return None,
+    };
+    Some(HostMatrix::from_vec(rows, cols, values))
+}
+
+#[cfg(test)]
+mod tests;
