@@ -1,6 +1,7 @@
 //! The ADMM loop (docs/math.md, section 2), one stage to a line.
 
 use crate::anderson::Anderson;
+use crate::checkpoint::Checkpointer;
 use crate::clock::{Clock, timed};
 use crate::incumbent::Incumbent;
 use crate::info::{Info, Iteration, Scores};
@@ -10,8 +11,11 @@ use crate::schedule::Schedule;
 use crate::settings::ValidSettings;
 use crate::state::State;
 use crate::status::Status;
-use cvx_linalg::{Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, StopReason};
+use cvx_linalg::{
+    Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, SolverMemory, StopReason,
+};
 use cvx_model::{ConvexProgram, HeldOut, SystemOperator, Task, accuracy};
+use serde::{Deserialize, Serialize};
 
 /// Accuracy whose time is recorded: the original's yardstick.
 const TARGET_ACCURACY: f64 = 0.97;
@@ -33,23 +37,47 @@ pub(crate) struct Run<'a, B: Backend> {
     pub task: &'a Task,
     pub system: SystemOperator<'a, B>,
     pub linear: Box<dyn LinearSolver<B>>,
+    /// What a resumed run's solver is to recall once it is prepared.
+    pub solver_memory: Option<SolverMemory>,
     pub incumbent: Incumbent<'a, B>,
     pub penalty: Penalty,
     pub preparation: Preparation,
     pub schedule: Schedule,
+    pub anderson: Anderson<B>,
+    pub progress: Progress,
     /// Whether the run ends as soon as the network hardly gets better: other patterns will follow.
     pub passes_on: bool,
     pub state: State<B>,
     pub held_out: Option<(HeldOut<B>, HostMatrix)>,
+    pub checkpointer: Option<Checkpointer<B>>,
     pub clock: Clock,
     pub info: Info,
+}
+
+/// How far the loop has come.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// Iterations done.
+    pub iteration: usize,
+    /// Iterations of the record that are those of earlier programmes.
+    pub earlier: usize,
+    /// Of the last iteration.
+    residuals: Option<Residuals>,
+    stall: Stall,
+    slowness: Slowness,
+}
+
+impl Progress {
+    /// At the beginning of a programme, after `earlier` iterations on others.
+    pub fn after(earlier: usize) -> Self {
+        Progress { earlier, ..Progress::default() }
+    }
 }
 
 impl<B: Backend> Run<'_, B> {
     /// Sets up and iterates until a status is reached. However it ends, the incumbent stands.
     pub fn solve(&mut self, observer: &mut dyn Observer) -> Status {
-        let stop = self.program.backend().stop();
-        stop.heed();
+        let begun = self.progress.iteration;
         let status = match self.iterate(observer) {
             Ok(status) => status,
             Err(LinalgError::Stopped(StopReason::Interrupted)) => Status::Interrupted,
@@ -60,43 +88,47 @@ impl<B: Backend> Run<'_, B> {
             }
             Err(_) => Status::NumericalError,
         };
-        stop.ignore();
+        self.program.backend().stop().ignore();
         self.info.penalty_changes = self.penalty.changes();
+        let can_resume = matches!(status, Status::IterationLimit | Status::Interrupted | Status::TimeLimit);
+        // The beginning of a refined programme is worth keeping too.
+        if can_resume && (self.progress.iteration > begun || begun == 0 && self.progress.earlier > 0) {
+            self.checkpoint(observer);
+        }
+        // Closing takes memory too.
+        self.anderson.restart();
         status
     }
 
+    /// The token stops set-up and u-updates. What follows a u-update is short, and is done to its end: between two iterations, all
+    /// that the next one depends on fits together and can be kept.
     fn iterate(&mut self, observer: &mut dyn Observer) -> Result<Status, LinalgError> {
         let (program, settings, backend) = (self.program, self.settings, self.program.backend());
         let (alpha, gamma, beta) = (settings.over_relaxation, settings.dual_step, program.beta());
+        let stop = backend.stop();
+        stop.heed();
         if self.incumbent.objective().relative_gap <= settings.gap {
             return Ok(Status::Optimal);
         }
-        let Run { state, penalty, preparation, linear, system, .. } = self;
-        timed(backend, &mut self.info.seconds.setup, || {
-            backend.stop().check()?;
-            penalty.prepare(preparation, &mut **linear, system, [&mut state.lambda, &mut state.nu])
-        })?;
-        // Extrapolation needs v, s to be functions of v + lambda, s + nu, which a dual step of 1 alone gives.
-        let memory = if gamma == 1.0 { settings.anderson_memory } else { 0 };
-        let mut anderson =
-            Anderson::new(backend, memory, &self.state.v, &self.state.s, &self.state.prediction.zeros())?;
-        let mut accuracy = FIRST_ACCURACY;
-        let mut stall = Stall::new();
-        let mut slowness = Slowness::default();
+        self.prepare()?;
 
-        for iteration in 1..=settings.max_iterations {
-            backend.stop().check()?;
-            let Run { state, linear, system, penalty, .. } = self;
-            let (seconds, rho) = (&mut self.info.seconds, penalty.rho());
-            state.mark(rho)?;
-            let inner = timed(backend, &mut seconds.u, || state.u_update(&mut **linear, system, accuracy))?; // (4a)
+        for iteration in self.progress.iteration + 1..=settings.max_iterations {
+            stop.heed();
+            stop.check()?;
+            self.settle_penalty()?;
+            let rho = self.penalty.rho();
+            self.state.mark(rho)?;
+            let inner = self.u_update()?; // (4a)
+            stop.ignore();
             match inner.status {
                 LinearStatus::Converged => {}
                 LinearStatus::NonFinite => return Ok(Status::NumericalError),
                 // An inexact u-update; the outer residuals and the certificate judge what it is worth.
                 LinearStatus::IterationLimit | LinearStatus::Breakdown => self.info.unconverged_solves += 1,
             }
-            if iteration == 1 {
+            let Run { state, system, .. } = self;
+            let seconds = &mut self.info.seconds;
+            if self.info.linear_residual.is_none() {
                 let residual = timed(backend, &mut seconds.certificate, || {
                     state.linear_residual(self.incumbent.certificate(), system)
                 })?;
@@ -113,31 +145,79 @@ impl<B: Backend> Run<'_, B> {
             if !residuals.finite() {
                 return Ok(Status::NumericalError);
             }
-            accuracy = residuals.inner_accuracy(iteration);
             let record = self.judge(iteration, &residuals, &inner)?;
+            let goes_on = observer.iteration(&record) == Flow::Continue;
             if record.relative_gap.is_some_and(|gap| gap <= settings.gap) {
-                observer.iteration(&record);
                 return Ok(Status::Optimal);
             }
-            if observer.iteration(&record) == Flow::Stop {
-                return Ok(Status::Interrupted);
-            }
-            let slow = self.passes_on && slowness.reached(&record, self.incumbent.network().objective);
-            if slow || stall.reached(&record) {
+            let Progress { slowness, stall, .. } = &mut self.progress;
+            let best = self.incumbent.network().objective;
+            let slow = self.passes_on && slowness.reached(iteration, record.network, best);
+            let stalled = stall.reached(iteration, record.relative_gap);
+            if goes_on && (slow || stalled) {
                 return Ok(Status::InsufficientProgress);
             }
 
-            let Run { state, linear, system, penalty, .. } = self;
-            let seconds = &mut self.info.seconds;
-            match penalty.proposal(iteration, &residuals, linear.flops()) {
-                Some(factor) => timed(backend, &mut seconds.setup, || {
-                    anderson.restart();
-                    penalty.change(factor, &mut **linear, system, [&mut state.lambda, &mut state.nu])
-                })?,
-                None => timed(backend, &mut seconds.dual, || state.accelerate(&mut anderson, beta, rho))?,
+            let Run { state, linear, penalty, anderson, .. } = self;
+            if penalty.propose(iteration, &residuals, linear.flops()) {
+                anderson.restart();
+            } else {
+                timed(backend, &mut self.info.seconds.dual, || state.accelerate(anderson, beta, rho))?;
+            }
+            (self.progress.iteration, self.progress.residuals) = (iteration, Some(residuals));
+            if !goes_on {
+                return Ok(Status::Interrupted);
+            }
+            if self.checkpointer.as_ref().is_some_and(Checkpointer::is_due) {
+                self.checkpoint(observer);
             }
         }
         Ok(Status::IterationLimit)
+    }
+
+    /// Does what the solver has to do before its next solve.
+    fn prepare(&mut self) -> Result<(), LinalgError> {
+        let Run { state, penalty, preparation, linear, system, .. } = self;
+        let backend = self.program.backend();
+        timed(backend, &mut self.info.seconds.setup, || {
+            backend.stop().check()?;
+            penalty.prepare(preparation, &mut **linear, system, [&mut state.lambda, &mut state.nu])
+        })?;
+        self.solver_memory.take().map_or(Ok(()), |memory| self.linear.recall(backend, &memory))
+    }
+
+    /// Changes rho where the last iteration asked for it.
+    fn settle_penalty(&mut self) -> Result<(), LinalgError> {
+        let Run { state, penalty, linear, system, .. } = self;
+        timed(self.program.backend(), &mut self.info.seconds.setup, || {
+            penalty.settle(&mut **linear, system, [&mut state.lambda, &mut state.nu])
+        })
+    }
+
+    /// (4a), to the accuracy that the last residuals deserve. One that is stopped leaves no trace, where traces would be kept.
+    fn u_update(&mut self) -> Result<LinearInfo, LinalgError> {
+        let Run { state, linear, system, checkpointer, progress, .. } = self;
+        let backend = self.program.backend();
+        let accuracy =
+            progress.residuals.map_or(FIRST_ACCURACY, |residuals| residuals.inner_accuracy(progress.iteration));
+        if let Some(checkpointer) = checkpointer {
+            checkpointer.keep(backend, &**linear, &state.solution)?;
+        }
+        let solved = timed(backend, &mut self.info.seconds.u, || state.u_update(&mut **linear, system, accuracy));
+        if let (Err(LinalgError::Stopped(_)), Some(checkpointer)) = (&solved, checkpointer) {
+            backend.stop().ignore();
+            checkpointer.put_back(backend, &mut **linear, &mut state.solution)?;
+        }
+        solved
+    }
+
+    /// Writes all that the next iteration depends on to the file that was asked for. A failure is no reason to end the run.
+    fn checkpoint(&mut self, observer: &mut dyn Observer) {
+        let Some(mut checkpointer) = self.checkpointer.take() else { return };
+        let written = checkpointer.write(self);
+        observer.checkpoint(written.as_ref().map(|()| checkpointer.path()));
+        self.info.checkpoint_failure = written.err().map(|error| error.to_string());
+        self.checkpointer = Some(checkpointer);
     }
 
     /// Records the iteration; every few of them (the last always), values the network and the dual point.
@@ -145,7 +225,7 @@ impl<B: Backend> Run<'_, B> {
         let (program, settings, backend) = (self.program, self.settings, self.program.backend());
         let rho = self.penalty.rho();
         let mut record = Iteration {
-            iteration,
+            iteration: self.progress.earlier + iteration,
             seconds: 0.0,
             network: None,
             dual_bound: None,
@@ -190,42 +270,37 @@ impl<B: Backend> Run<'_, B> {
 }
 
 /// Whether the network has come near the best one and slowed down.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Slowness {
     /// Iteration and objective of the last comparison.
     last: Option<(usize, f64)>,
 }
 
 impl Slowness {
-    fn reached(&mut self, record: &Iteration, best: f64) -> bool {
-        let Some(network) = record.network else { return false };
-        let (iteration, last) = *self.last.get_or_insert((record.iteration, network));
-        if record.iteration < iteration + SLOW_OVER {
+    fn reached(&mut self, iteration: usize, network: Option<f64>, best: f64) -> bool {
+        let Some(network) = network else { return false };
+        let (before, last) = *self.last.get_or_insert((iteration, network));
+        if iteration < before + SLOW_OVER {
             return false;
         }
-        self.last = Some((record.iteration, network));
+        self.last = Some((iteration, network));
         network <= best * (1.0 + SLOW_FALL) && network > last * (1.0 - SLOW_FALL)
     }
 }
 
 /// Whether the gap has stopped falling.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Stall {
-    /// The iteration of the next comparison, and the gap at the last one.
-    next: usize,
-    gap: f64,
+    /// The iteration and the gap of the last comparison.
+    last: Option<(usize, f64)>,
 }
 
 impl Stall {
-    fn new() -> Self {
-        Stall { next: STALL_FROM, gap: f64::INFINITY }
-    }
-
-    fn reached(&mut self, record: &Iteration) -> bool {
-        let Some(gap) = record.relative_gap.filter(|_| record.iteration >= self.next) else {
-            return false;
-        };
-        let stalled = gap > 0.99 * self.gap;
-        (self.next, self.gap) = (2 * record.iteration, gap);
+    fn reached(&mut self, iteration: usize, gap: Option<f64>) -> bool {
+        let next = self.last.map_or(STALL_FROM, |(before, _)| 2 * before);
+        let Some(gap) = gap.filter(|_| iteration >= next) else { return false };
+        let stalled = self.last.is_some_and(|(_, last)| gap > 0.99 * last);
+        self.last = Some((iteration, gap));
         stalled
     }
 }

@@ -1,7 +1,9 @@
 //! Anderson acceleration of the fixed-point variable z = (v + lambda, s + nu), and q + mu where the loss is split off, of
 //! which v, lambda, s, nu, q and mu are functions (type II, safeguarded; Walker & Ni 2011).
 
+use crate::checkpoint::{CheckpointError, Recorder, Replay};
 use cvx_linalg::{Backend, HostMatrix, LinalgError, Shape};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Share of the trace that regularises the normal equations of the mixing weights.
@@ -52,6 +54,18 @@ impl<B: Backend> Point<B> {
         backend.axpby(alpha, &other.rows, beta, &mut self.rows)
     }
 
+    fn save(&self, out: &mut Recorder<'_, B>, name: &str) -> Result<(), CheckpointError> {
+        out.matrix(&format!("{name}.blocks"), &self.blocks)?;
+        out.matrix(&format!("{name}.rows"), &self.rows)?;
+        out.host(&format!("{name}.q"), &self.prediction)
+    }
+
+    fn restore(&mut self, saved: &mut Replay<'_, B>, name: &str) -> Result<(), CheckpointError> {
+        saved.matrix(&format!("{name}.blocks"), &mut self.blocks)?;
+        saved.matrix(&format!("{name}.rows"), &mut self.rows)?;
+        saved.host(&format!("{name}.q"), &mut self.prediction)
+    }
+
     fn dot(&self, backend: &B, other: &Self) -> Result<f64, LinalgError> {
         let entries = self.prediction.values().iter().zip(other.prediction.values());
         let prediction = entries.map(|(own, other)| own * other).sum::<f64>();
@@ -63,6 +77,13 @@ impl<B: Backend> Point<B> {
 struct Difference<B: Backend> {
     residual: Point<B>,
     image: Point<B>,
+}
+
+/// What a checkpoint says of the memory, beside the points.
+#[derive(Serialize, Deserialize)]
+struct Memory {
+    gram: VecDeque<VecDeque<f64>>,
+    norm: Option<f64>,
 }
 
 /// The acceleration with what it remembers.
@@ -133,6 +154,45 @@ impl<B: Backend> Anderson<B> {
             g.add(&backend, -weight, &difference.image, 1.0)?;
         }
         Ok(!weights.is_empty())
+    }
+
+    /// Writes everything that is remembered.
+    pub fn save(&self, out: &mut Recorder<'_, B>) -> Result<(), CheckpointError> {
+        let norm = self.last.as_ref().map(|(_, _, norm)| *norm);
+        out.record("anderson", &Memory { gram: self.gram.clone(), norm })?;
+        for (k, Difference { residual, image }) in self.differences.iter().enumerate() {
+            residual.save(out, &format!("df{k}"))?;
+            image.save(out, &format!("dg{k}"))?;
+        }
+        if let Some((residual, image, _)) = &self.last {
+            residual.save(out, "f")?;
+            image.save(out, "g")?;
+        }
+        Ok(())
+    }
+
+    /// Remembers what was written.
+    pub fn restore(&mut self, saved: &mut Replay<'_, B>) -> Result<(), CheckpointError> {
+        let memory: Memory = saved.record("anderson")?;
+        let square = memory.gram.iter().all(|row| row.len() == memory.gram.len());
+        if memory.gram.len() > self.memory || !square {
+            return Err(saved.damaged("the memory of the acceleration has another size"));
+        }
+        let mut point = |name: &str| {
+            let Point { blocks, rows, prediction } = &self.residual;
+            let mut point = Point::zeros_like(&self.backend, blocks, rows, prediction)?;
+            point.restore(saved, name)?;
+            Ok::<_, CheckpointError>(point)
+        };
+        let differences = (0..memory.gram.len())
+            .map(|k| Ok(Difference { residual: point(&format!("df{k}"))?, image: point(&format!("dg{k}"))? }))
+            .collect::<Result<_, CheckpointError>>()?;
+        let last = match memory.norm {
+            Some(norm) => Some((point("f")?, point("g")?, norm)),
+            None => None,
+        };
+        (self.differences, self.gram, self.last) = (differences, memory.gram, last);
+        Ok(())
     }
 
     /// Turns the last residual and image into differences to the present ones; gives back two points to fill.

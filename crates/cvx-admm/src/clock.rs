@@ -8,15 +8,22 @@ use std::time::{Duration, Instant};
 pub(crate) struct Clock {
     start: Instant,
     excluded: Duration,
+    /// Seconds of the run that is resumed.
+    earlier: f64,
 }
 
 impl Clock {
     pub fn start() -> Self {
-        Clock { start: Instant::now(), excluded: Duration::ZERO }
+        Clock { start: Instant::now(), excluded: Duration::ZERO, earlier: 0.0 }
+    }
+
+    /// Begins at the `seconds` of an earlier run; a limit is counted from now.
+    pub fn resume(&mut self, seconds: f64) {
+        self.earlier = seconds;
     }
 
     pub fn seconds(&self) -> f64 {
-        self.start.elapsed().saturating_sub(self.excluded).as_secs_f64()
+        self.earlier + self.start.elapsed().saturating_sub(self.excluded).as_secs_f64()
     }
 
     /// The moment `limit` seconds after the start.

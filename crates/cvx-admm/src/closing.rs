@@ -39,7 +39,7 @@ pub(crate) fn finish<B: Backend>(
         // The u-update may have been left half done.
         Status::Interrupted | Status::TimeLimit | Status::NumericalError | Status::DeviceError => None,
         // u = 0 and the zero network predict the same.
-        _ if run.info.history.is_empty() => train.accuracy,
+        _ if run.progress.iteration == 0 => train.accuracy,
         _ => {
             // F u itself: an inexact u-update's residual may stand for something else.
             let SystemSolution { xu, residual, .. } = &mut run.state.solution;

@@ -32,7 +32,7 @@ const ENTRY: usize = NAME + 8 + 8 + 4;
 const FIXED: usize = 8 + 4 + 4;
 
 /// Most sections of a file.
-const MOST_SECTIONS: usize = 64;
+const MOST_SECTIONS: usize = 4096;
 
 /// Bytes before the values of a matrix.
 const MATRIX_HEAD: usize = 24;
@@ -51,7 +51,7 @@ impl Kind {
     pub fn read(&self, path: &Path) -> Result<Vec<u8>, FileError> {
         std::fs::read(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => FileError::Missing { path: path.into(), what: self.noun },
-            _ => FileError::Io { path: path.into(), action: "read", source },
+            _ => FileError::io(path, "read", source),
         })
     }
 
@@ -78,11 +78,11 @@ fn bincode_config<const LIMIT: usize>() -> impl bincode::config::Config {
     bincode::config::standard().with_fixed_int_encoding().with_limit::<LIMIT>()
 }
 
-/// A file as it is put together. Names are the caller's constants: at most 16 letters of ASCII, each name once.
+/// A file as it is put together. Names are the program's own: at most 16 letters of ASCII, each name once.
 pub(crate) struct Sections {
     kind: &'static Kind,
     /// Name and end of each.
-    table: Vec<(&'static str, usize)>,
+    table: Vec<(String, usize)>,
     payload: Vec<u8>,
 }
 
@@ -92,20 +92,20 @@ impl Sections {
     }
 
     /// Ends the section that was written since the last one.
-    fn end(&mut self, name: &'static str) -> &mut Self {
+    fn end(&mut self, name: &str) -> &mut Self {
         assert!(is_name(name.as_bytes()) && name.len() <= NAME, "the name of a section: {name}");
-        assert!(self.table.iter().all(|(other, _)| *other != name), "the section {name} comes twice");
-        self.table.push((name, self.payload.len()));
+        assert!(self.table.iter().all(|(other, _)| other != name), "the section {name} comes twice");
+        self.table.push((name.to_string(), self.payload.len()));
         self
     }
 
-    pub fn words(&mut self, name: &'static str, words: &[u64]) -> &mut Self {
+    pub fn words(&mut self, name: &str, words: &[u64]) -> &mut Self {
         self.payload.reserve_exact(8 * words.len());
         words.iter().for_each(|word| self.payload.extend_from_slice(&word.to_le_bytes()));
         self.end(name)
     }
 
-    pub fn texts(&mut self, name: &'static str, texts: &[String]) -> &mut Self {
+    pub fn texts(&mut self, name: &str, texts: &[String]) -> &mut Self {
         for text in texts {
             self.payload.extend_from_slice(&(text.len() as u64).to_le_bytes());
             self.payload.extend_from_slice(text.as_bytes());
@@ -114,7 +114,7 @@ impl Sections {
     }
 
     /// As f32 where every value comes back the same from it, else as f64.
-    pub fn matrix(&mut self, name: &'static str, matrix: &HostMatrix) -> &mut Self {
+    pub fn matrix(&mut self, name: &str, matrix: &HostMatrix) -> &mut Self {
         let narrow = matrix.values().iter().all(|&value| f64::from(value as f32) == value);
         let width = if narrow { 4 } else { 8 };
         self.payload.reserve_exact(MATRIX_HEAD + width * matrix.values().len());
@@ -135,11 +135,7 @@ impl Sections {
     ///
     /// # Errors
     /// What bincode says, for one that is larger.
-    pub fn bincode<const LIMIT: usize>(
-        &mut self,
-        name: &'static str,
-        value: &impl Serialize,
-    ) -> Result<&mut Self, String> {
+    pub fn bincode<const LIMIT: usize>(&mut self, name: &str, value: &impl Serialize) -> Result<&mut Self, String> {
         let encoded = bincode::serde::encode_to_vec(value, bincode_config::<LIMIT>());
         let encoded = encoded.map_err(|error| format!("the {name} cannot be stored in {LIMIT} bytes ({error})"))?;
         if encoded.len() > LIMIT {
@@ -154,7 +150,7 @@ impl Sections {
     /// # Errors
     /// [`FileError::Io`]; a previous file is then as it was.
     pub fn save(self, path: &Path) -> Result<(), FileError> {
-        write_whole(path, &self.seal()).map_err(|source| FileError::Io { path: path.into(), action: "written", source })
+        write_whole(path, &self.seal()).map_err(|source| FileError::io(path, "written", source))
     }
 
     /// The bytes of the file.

@@ -1,8 +1,10 @@
 //! Why training could not begin.
 
+use crate::file_error::FileError;
 use cvx_linalg::LinalgError;
 use cvx_model::{ModelError, ProgramError};
 use cvx_solvers::SolverKind;
+use std::path::PathBuf;
 use thiserror::Error;
 
 /// Bad input or a missing resource, said before any work.
@@ -71,12 +73,40 @@ pub enum TrainError {
         /// Samples given.
         found: usize,
     },
+    /// A checkpoint of another run.
+    #[error(
+        "{}: the checkpoint is of a run with {what} {saved}, and this one has {given}: \
+         give the arguments of that run, or begin a new one without --resume", path.display()
+    )]
+    OtherRun {
+        /// The checkpoint.
+        path: PathBuf,
+        /// What differs.
+        what: String,
+        /// As it was.
+        saved: String,
+        /// As it is now.
+        given: String,
+    },
+    /// A checkpoint that cannot be written or used.
+    #[error("{detail}")]
+    Checkpoint {
+        /// The file, and what is wrong with it.
+        detail: String,
+    },
     /// A warm start of another problem.
     #[error("the warm start does not fit: {detail}")]
     WarmStart {
         /// What differs.
         detail: String,
     },
+}
+
+impl From<FileError> for TrainError {
+    fn from(error: FileError) -> Self {
+        let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
+        TrainError::Checkpoint { detail: format!("{error}{cause}") }
+    }
 }
 
 impl From<ProgramError> for TrainError {

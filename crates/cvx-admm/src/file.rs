@@ -47,8 +47,7 @@ impl Model {
     /// # Errors
     /// [`FileError::Io`]; a previous file is then as it was.
     pub fn save(&self, path: &Path) -> Result<(), FileError> {
-        let unwritten =
-            |detail| FileError::Io { path: path.into(), action: "written", source: io::Error::other(detail) };
+        let unwritten = |detail: String| FileError::io(path, "written", io::Error::other(detail));
         self.sections().map_err(unwritten)?.save(path)
     }
 

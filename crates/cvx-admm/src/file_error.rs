@@ -1,7 +1,7 @@
 //! Why a file of this project could not be written or read.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Why a file could not be written or read; `what` is the kind of file, such as `model`.
@@ -56,4 +56,11 @@ pub enum FileError {
         /// What does not fit.
         detail: String,
     },
+}
+
+impl FileError {
+    /// What the operating system said when a file was to be `action`.
+    pub(crate) fn io(path: &Path, action: &'static str, source: io::Error) -> Self {
+        FileError::Io { path: path.into(), action, source }
+    }
 }

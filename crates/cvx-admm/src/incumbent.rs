@@ -1,9 +1,11 @@
 //! The best network and the best bound seen so far: what a run returns, however it ends.
 
+use crate::checkpoint::{CheckpointError, Recorder, Replay};
 use crate::info::Objective;
 use crate::settings::Certify;
 use cvx_linalg::{Backend, HostMatrix, LinalgError};
 use cvx_model::{Certificate, ConvexProgram, NetworkValue, relative_gap};
+use serde::{Deserialize, Serialize};
 
 /// Best network, best bound with its multipliers, and the gap between them.
 pub(crate) struct Incumbent<'a, B: Backend> {
@@ -23,6 +25,17 @@ pub(crate) struct Incumbent<'a, B: Backend> {
     /// Multipliers under evaluation, before and after signs and weights.
     eta: B::Matrix,
     candidate: B::Matrix,
+}
+
+/// The numbers of a checkpoint, beside the matrices.
+#[derive(Serialize, Deserialize)]
+struct Standing {
+    objective: f64,
+    loss: f64,
+    neurons: usize,
+    sampled_primal: Option<f64>,
+    bound: f64,
+    at_zero: bool,
 }
 
 impl<'a, B: Backend> Incumbent<'a, B> {
@@ -91,6 +104,38 @@ impl<'a, B: Backend> Incumbent<'a, B> {
     /// The best network and its value.
     pub fn into_best(self) -> (B::Matrix, NetworkValue) {
         (self.v, self.network)
+    }
+
+    /// Writes all of it.
+    pub fn save(&self, out: &mut Recorder<'_, B>) -> Result<(), CheckpointError> {
+        let NetworkValue { objective, loss, neurons, prediction } = &self.network;
+        out.record(
+            "incumbent",
+            &Standing {
+                objective: *objective,
+                loss: *loss,
+                neurons: *neurons,
+                sampled_primal: self.sampled_primal,
+                bound: self.bound,
+                at_zero: self.at_zero,
+            },
+        )?;
+        out.host("best.f", prediction)?;
+        out.matrix("best.v", &self.v)?;
+        out.matrix("bound.residual", &self.residual)?;
+        out.matrix("bound.eta", &self.multipliers)
+    }
+
+    /// Takes over what was written.
+    pub fn restore(&mut self, saved: &mut Replay<'_, B>) -> Result<(), CheckpointError> {
+        let Standing { objective, loss, neurons, sampled_primal, bound, at_zero } = saved.record("incumbent")?;
+        saved.host("best.f", &mut self.network.prediction)?;
+        saved.matrix("best.v", &mut self.v)?;
+        saved.matrix("bound.residual", &mut self.residual)?;
+        saved.matrix("bound.eta", &mut self.multipliers)?;
+        (self.network.objective, self.network.loss, self.network.neurons) = (objective, loss, neurons);
+        (self.sampled_primal, self.bound, self.at_zero) = (sampled_primal, bound, at_zero);
+        Ok(())
     }
 
     /// Values the feasible point near v, on both sides: it is a network too.

@@ -18,7 +18,7 @@ pub struct Objective {
 }
 
 /// Loss and accuracy on one set of samples.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// The chosen loss, not divided by n; weighted as in training on the training samples, unweighted on others.
     pub loss: f64,
@@ -27,7 +27,7 @@ pub struct Scores {
 }
 
 /// One ADMM iteration. Numbers that were not evaluated at this iteration are `None`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Iteration {
     /// From 1.
     pub iteration: usize,
@@ -54,7 +54,7 @@ pub struct Iteration {
 }
 
 /// Seconds spent in each phase.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PhaseSeconds {
     /// Transform, upload, patterns, factorisations (those after a change of rho too).
     pub setup: f64,
@@ -73,7 +73,7 @@ pub struct PhaseSeconds {
 }
 
 /// The record of a run.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Info {
     /// Every iteration.
     pub history: Vec<Iteration>,
@@ -89,6 +89,10 @@ pub struct Info {
     pub linear_residual: Option<f64>,
     /// The programmes that were solved one after the other: one, and one for each refinement.
     pub rounds: Vec<Round>,
+    /// Why the last checkpoint could not be written, if it could not.
+    #[serde(skip)]
+    pub checkpoint_failure: Option<String>,
     /// What the device said, of a run that ended with [`Status::DeviceError`](crate::Status::DeviceError).
+    #[serde(skip)]
     pub failure: Option<LinalgError>,
 }

@@ -19,6 +19,7 @@
 
 mod admm;
 mod anderson;
+mod checkpoint;
 mod clock;
 mod closing;
 mod container;
@@ -47,6 +48,7 @@ mod verify;
 mod weights;
 mod whole_file;
 
+pub use checkpoint::{Checkpoint, CheckpointPlan};
 pub use cvx_linalg::{StopReason, StopToken};
 pub use cvx_solvers::SolverKind;
 pub use error::TrainError;
@@ -59,7 +61,7 @@ pub use refine::Round;
 pub use settings::{Beta, Certify, Device, Gates, Precision, Settings, SolverChoice, ValidSettings};
 pub use status::Status;
 pub use suggest::{Suggestion, suggest_patterns};
-pub use train::{PredictionStart, Solution, WarmStart, train, train_with};
+pub use train::{PredictionStart, Solution, WarmStart, resume, train, train_with};
 pub use verify::{Verification, verify};
 pub use weights::ClassWeights;
 pub use whole_file::{check_writable, write_whole};

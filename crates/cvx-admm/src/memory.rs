@@ -48,8 +48,19 @@ pub(crate) fn base_bytes(shape: &ProblemShape, held_out_samples: usize, anderson
     // are capped. When it closes: witness and warm start, in f64.
     let differences = (2.0 * anderson_memory as f64 * point * scalar).min(anderson::MEMORY_BYTES as f64);
     let running = 4.0 * point * scalar + differences;
-    let closing = (2.0 * d * blocks + 3.0 * n * blocks) * 8.0;
+    let closing = (2.0 * d * blocks + 3.0 * n * blocks) * 8.0 + point * scalar;
     (stored * scalar + wide * 8.0 + running.max(closing)) as u64
+}
+
+/// Bytes that a checkpoint takes while it is written: the iterates, the best network and bound, two points and the remembered differences
+/// in storage precision, and one matrix on its way in f64. An iterative solver has a copy of what it begins at.
+pub(crate) fn checkpoint_bytes(shape: &ProblemShape, anderson_memory: usize) -> u64 {
+    let [n, d, p, c] = [shape.n_samples, shape.n_features, shape.n_patterns, shape.n_targets].map(|size| size as f64);
+    let blocks = shape.signs as f64 * p * c;
+    let (point, scalar) = ((d + n) * blocks, shape.scalar_bytes as f64);
+    let differences = (2.0 * anderson_memory as f64 * point * scalar).min(anderson::MEMORY_BYTES as f64);
+    let stored = 2.0 * point + 5.0 * d * blocks + 5.0 * n * blocks;
+    (stored * scalar + differences + (d.max(n) * blocks + d * p) * 8.0) as u64
 }
 
 #[cfg(test)]

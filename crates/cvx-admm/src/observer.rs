@@ -1,8 +1,10 @@
 //! Somebody who watches a run, and may end it.
 
+use crate::file_error::FileError;
 use crate::info::{Iteration, Scores};
 use crate::refine::Round;
 use cvx_solvers::{ProblemShape, SolverKind};
+use std::path::Path;
 
 /// What is known before the first iteration.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +52,8 @@ pub trait Observer: Send {
     fn iteration(&mut self, _iteration: &Iteration) -> Flow {
         Flow::Continue
     }
+    /// A checkpoint has been written, or could not be: the run goes on either way.
+    fn checkpoint(&mut self, _written: Result<&Path, &FileError>) {}
     /// A programme is solved, of a run that refines its patterns.
     fn round(&mut self, _round: &Round) {}
     /// A beta of a path is done, on one part of the samples: its fraction, its gap, and its scores on the held-out samples.

@@ -127,6 +127,9 @@ pub fn path(
     let mut clock = Clock::start();
     let valid = settings.validate()?;
     path.validate()?;
+    if let Some(plan) = &settings.checkpoint {
+        return Err(out_of_range("checkpoint", plan.path.display(), "left out on a path, which has many runs"));
+    }
     let fractions = path.fractions();
     // What is wrong with the last run's samples is found out now, and what they are is not asked again of a part of them.
     let all = Problem::new(data, test, &valid)?;

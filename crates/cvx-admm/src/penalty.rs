@@ -5,6 +5,7 @@
 use cvx_linalg::{Accuracy, Backend, LinalgError, LinearSolver, MaskedSystem, SolverFlops};
 use cvx_model::{Activation, ConvexProgram};
 use cvx_solvers::SolverKind;
+use serde::{Deserialize, Serialize};
 
 /// Weight of the cone constraint against u = v, with rows scaled to one norm. See `docs/math.md`, section 2.
 pub(crate) fn default_sigma(solver: SolverKind) -> f64 {
@@ -57,7 +58,7 @@ fn scaled_rho(beta: f64, gated_beta_max: f64, row_norms: &[f64], weight: f64) ->
 }
 
 /// Norms of one iteration, for the balance of the residuals.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Residuals {
     /// ||(u - v, Gt u - s)||.
     pub primal: f64,
@@ -107,11 +108,14 @@ pub(crate) enum Preparation {
     Everything,
     /// What depends on the patterns, and on rho.
     Patterns,
+    /// All of it, as it was done by the run that is resumed.
+    Again,
     /// Nothing, unless rho changes.
     Nothing,
 }
 
 /// rho and the plan of its changes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Penalty {
     rho: f64,
     /// Factor by which rho should change, of betas that have changed since it did.
@@ -122,11 +126,25 @@ pub(crate) struct Penalty {
     next_check: usize,
     work_since_change: f64,
     changes: usize,
+    /// rho when the solver was prepared: the size of a sketch depends on it.
+    prepared_at: f64,
+    /// The factor that the residuals of the last iteration ask for.
+    proposed: Option<f64>,
 }
 
 impl Penalty {
     pub fn new(rho: f64, kappa: f64, adapt: bool) -> Self {
-        Penalty { rho, due: 1.0, kappa, adapt, next_check: FIRST_CHECK, work_since_change: 0.0, changes: 0 }
+        Penalty {
+            rho,
+            due: 1.0,
+            kappa,
+            adapt,
+            next_check: FIRST_CHECK,
+            work_since_change: 0.0,
+            changes: 0,
+            prepared_at: rho,
+            proposed: None,
+        }
     }
 
     pub fn rho(&self) -> f64 {
@@ -149,7 +167,7 @@ impl Penalty {
         if self.adapt && ratio > 0.0 && ratio.is_finite() {
             self.due *= ratio.sqrt();
         }
-        self.next_check = FIRST_CHECK;
+        (self.next_check, self.proposed) = (FIRST_CHECK, None);
     }
 
     /// A run from zeros would begin with this `rho`; it moves as in [`follow`](Penalty::follow).
@@ -157,7 +175,7 @@ impl Penalty {
         if self.adapt {
             self.due = rho / self.rho;
         }
-        self.next_check = FIRST_CHECK;
+        (self.next_check, self.proposed) = (FIRST_CHECK, None);
     }
 
     /// Prepares the solver at the present rho, as far as it is not; where its factor does not exist in the storage precision (a tiny rho
@@ -175,10 +193,22 @@ impl Penalty {
             self.rho *= self.due;
             self.due = 1.0;
         }
-        system.set_penalty(self.rho / self.kappa);
+        match preparation {
+            Preparation::Everything | Preparation::Patterns => self.prepared_at = self.rho,
+            Preparation::Again | Preparation::Nothing => {}
+        }
+        let at = if *preparation == Preparation::Again { self.prepared_at } else { self.rho };
+        system.set_penalty(at / self.kappa);
         let mut result = match preparation {
             Preparation::Everything => linear.prepare(system),
             Preparation::Patterns => linear.update_patterns(system),
+            Preparation::Again => match linear.prepare(system) {
+                // rho has moved since, maybe because this one had no factor.
+                Ok(()) | Err(LinalgError::NotPositiveDefinite { .. }) if at != self.rho => {
+                    linear.update_penalty(system, self.rho / self.kappa)
+                }
+                prepared => prepared,
+            },
             Preparation::Nothing if follows => linear.update_penalty(system, self.rho / self.kappa),
             Preparation::Nothing => Ok(()),
         };
@@ -198,38 +228,38 @@ impl Penalty {
         Ok(())
     }
 
-    /// The factor by which rho is to change now, if it is.
-    pub fn proposal(&mut self, iteration: usize, residuals: &Residuals, flops: SolverFlops) -> Option<f64> {
+    /// Whether rho is to change before the next iteration, by [`settle`](Penalty::settle).
+    pub fn propose(&mut self, iteration: usize, residuals: &Residuals, flops: SolverFlops) -> bool {
         self.work_since_change += flops.solve;
         if !self.adapt || iteration < self.next_check {
-            return None;
+            return false;
         }
         self.next_check = (iteration + FIRST_CHECK).max((iteration as f64 * CHECK_GROWTH) as usize);
         let factor = residuals.balance().clamp(1.0 / LARGEST_CHANGE, LARGEST_CHANGE);
         // Rationed by operation counts, never by a clock: a change must have been earned by as much iterating.
         let earned = self.work_since_change >= flops.update;
-        (earned && !(1.0 / THRESHOLD..=THRESHOLD).contains(&factor)).then_some(factor)
+        self.proposed = (earned && !(1.0 / THRESHOLD..=THRESHOLD).contains(&factor)).then_some(factor);
+        self.proposed.is_some()
     }
 
-    /// Multiplies rho by `factor`; the scaled duals are divided by it, so that the multipliers stay.
-    pub fn change<B: Backend>(
+    /// Multiplies rho by the factor that was proposed, if one was; the scaled duals are divided by it, so that the multipliers stay.
+    pub fn settle<B: Backend>(
         &mut self,
-        factor: f64,
         linear: &mut dyn LinearSolver<B>,
         system: &mut dyn MaskedSystem<B>,
         duals: [&mut B::Matrix; 2],
     ) -> Result<(), LinalgError> {
+        let Some(factor) = self.proposed else { return Ok(()) };
         match linear.update_penalty(system, self.rho * factor / self.kappa) {
             Err(LinalgError::NotPositiveDefinite { .. }) => {
                 // Not at this precision: stay where the factor exists, and stop asking.
-                self.adapt = false;
+                (self.adapt, self.proposed) = (false, None);
                 return linear.update_penalty(system, self.rho / self.kappa);
             }
             other => other?,
         }
         // Only now: a run that was stopped in between ends with duals that belong to its rho.
-        self.rho *= factor;
-        self.due = 1.0;
+        (self.rho, self.due, self.proposed) = (self.rho * factor, 1.0, None);
         self.changes += 1;
         self.work_since_change = 0.0;
         rescale(system.blocks().backend, duals, 1.0 / factor)
@@ -275,7 +305,7 @@ mod tests {
         let mut penalty = Penalty::new(1.0, 1.0, true);
         let residuals = Residuals { primal: 1.0, change: 1e-4, primal_scale: 1.0, dual_scale: 1.0 };
         let dear = SolverFlops { update: 30.0, solve: 1.0 };
-        let proposals: Vec<usize> = (1..200).filter(|&k| penalty.proposal(k, &residuals, dear).is_some()).collect();
+        let proposals: Vec<usize> = (1..200).filter(|&k| penalty.propose(k, &residuals, dear)).collect();
         assert_eq!(proposals.first(), Some(&40), "not at 20: only 20 of 30 were earned");
     }
 }

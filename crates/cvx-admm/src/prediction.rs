@@ -117,6 +117,11 @@ impl Prediction {
         self.mu.values_mut().iter_mut().zip(self.q.values()).for_each(|(mu, q)| *mu -= q);
     }
 
+    /// Goes on from these q and mu, which have the shapes of the present ones.
+    pub fn go_on_from(&mut self, start: PredictionStart) {
+        (self.q, self.mu) = (start.q, start.mu);
+    }
+
     /// A matrix of the shape of q.
     pub fn zeros(&self) -> HostMatrix {
         HostMatrix::zeros(self.q.rows(), self.q.cols())

@@ -4,11 +4,11 @@
 //! the best network cannot rise.
 
 use crate::error::TrainError;
-use crate::info::Info;
 use crate::status::Status;
 use crate::train::Solution;
 use cvx_linalg::HostMatrix;
-use cvx_model::{Activation, PatternSet};
+use cvx_model::{Network, PatternSet};
+use serde::{Deserialize, Serialize};
 
 /// Fresh gates of a round, as a share of the gates of the first programme.
 const FRESH_SHARE: f64 = 0.2;
@@ -19,11 +19,8 @@ const MOST_GROWTH: usize = 8;
 /// A round has to lower the objective by this share of it, or it is the last.
 pub(crate) const LEAST_PROGRESS: f64 = 1e-3;
 
-/// Share by which the same network may be valued otherwise after its blocks were added up and rounded.
-const ROUNDING: f64 = 1e-6;
-
 /// One programme of a refined run.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Round {
     /// Number of patterns.
     pub patterns: usize,
@@ -63,67 +60,33 @@ pub(crate) fn fresh_gates(patterns: usize) -> usize {
     (patterns as f64 * FRESH_SHARE).ceil() as usize
 }
 
-/// The gates of the next programme: those of the neurons in `v` (d x blocks), then `fresh` ones. A ReLU neuron is its own gate, a
+/// The gates of the next programme: those of the neurons of `network`, then `fresh` ones. A ReLU neuron is its own gate, a
 /// gated one keeps the one it has.
-pub(crate) fn next_gates(
-    v: &HostMatrix,
-    patterns: &PatternSet,
-    activation: Activation,
-    fresh: &HostMatrix,
-) -> HostMatrix {
-    let neurons: Vec<&[f64]> = neurons(v)
-        .map(|j| match activation {
-            Activation::Relu => v.col(j),
-            Activation::Gated => patterns.gates().col(j % patterns.len()),
-        })
-        .collect();
-    let columns = neurons.iter().copied().chain((0..fresh.cols()).map(|i| fresh.col(i)));
-    HostMatrix::from_vec(v.rows(), neurons.len() + fresh.cols(), columns.flatten().copied().collect())
+pub(crate) fn next_gates(network: &Network, fresh: &HostMatrix) -> HostMatrix {
+    let own = network.gates.as_ref().unwrap_or(&network.w1);
+    HostMatrix::from_vec(own.rows(), own.cols() + fresh.cols(), [own.values(), fresh.values()].concat())
 }
 
-/// The blocks of `v` in the places that they have among `next` (d x blocks'), whose first gates are those of the neurons. Neurons of one
-/// pattern, target and sign add up; one that is inactive on every sample is left out.
-pub(crate) fn moved_blocks(
-    v: &HostMatrix,
-    n_patterns: usize,
-    activation: Activation,
-    n_targets: usize,
-    next: &PatternSet,
-) -> HostMatrix {
-    let signs = activation.signs();
-    let mut moved = HostMatrix::zeros(v.rows(), signs * next.len() * n_targets);
-    for (gate, j) in neurons(v).enumerate() {
-        if let Some(pattern) = next.pattern_of(gate) {
-            // Target and sign stay.
-            let block = j / n_patterns * next.len() + pattern;
-            moved.col_mut(block).iter_mut().zip(v.col(j)).for_each(|(sum, v)| *sum += v);
+/// The blocks of `network` in the places that they have among `next` (d x blocks), whose first gates are those of its neurons: w1_j |w2_jc|
+/// for target c and the sign of w2_jc, or w1_j w2_jc of a gated neuron. Neurons of one pattern, target and sign add up; one that is
+/// inactive on every sample is left out.
+pub(crate) fn moved_blocks(network: &Network, next: &PatternSet) -> HostMatrix {
+    let (signs, targets) = (network.activation().signs(), network.w2.cols());
+    let mut moved = HostMatrix::zeros(network.w1.rows(), signs * next.len() * targets);
+    for neuron in 0..network.n_neurons() {
+        let Some(pattern) = next.pattern_of(neuron) else { continue };
+        for target in 0..targets {
+            let weight = network.w2[(neuron, target)];
+            let negative = usize::from(signs == 2 && weight < 0.0);
+            let factor = if signs == 2 { weight.abs() } else { weight };
+            let block = moved.col_mut((signs * target + negative) * next.len() + pattern);
+            block.iter_mut().zip(network.w1.col(neuron)).for_each(|(sum, w1)| *sum += factor * w1);
         }
     }
     moved
 }
 
-/// The columns that are not zero.
-fn neurons(v: &HostMatrix) -> impl Iterator<Item = usize> {
-    (0..v.cols()).filter(|&j| v.col(j).iter().any(|v| *v != 0.0))
-}
-
 impl Solution {
-    /// The better of this solution and the one of the run before it, with the record of both.
-    pub(crate) fn after(self, mut before: Solution) -> Solution {
-        let info = joined(std::mem::take(&mut before.info), self.info.clone());
-        let status = if self.status.can_go_on() { before.status } else { self.status };
-        // A stop before the first iteration may leave a network that had been pruned before.
-        let mut kept = if self.objective.network > before.objective.network * (1.0 + ROUNDING) {
-            before.model.claim.status = status;
-            Solution { status, ..before }
-        } else {
-            self
-        };
-        kept.model.provenance.iterations = info.history.len() as u64;
-        kept.info = info;
-        kept
-    }
-
     /// This solution, of a run whose next programme met an error of the device; other errors stay errors.
     pub(crate) fn cut_short_by(mut self, error: TrainError) -> Result<Solution, TrainError> {
         let TrainError::Linalg(failure) = error else { return Err(error) };
@@ -131,33 +94,5 @@ impl Solution {
         self.model.claim.status = self.status;
         self.info.failure = Some(failure);
         Ok(self)
-    }
-}
-
-/// The record of `first` and of the run after it as one.
-fn joined(first: Info, mut then: Info) -> Info {
-    let mut history = first.history;
-    let done = history.len();
-    history.extend(then.history.drain(..).map(|mut record| {
-        record.iteration += done;
-        record
-    }));
-    let seconds = &mut then.seconds;
-    seconds.setup += first.seconds.setup;
-    seconds.u += first.seconds.u;
-    seconds.v += first.seconds.v;
-    seconds.s += first.seconds.s;
-    seconds.dual += first.seconds.dual;
-    seconds.certificate += first.seconds.certificate;
-    let reached = first.seconds_to_train_accuracy_97.or(then.seconds_to_train_accuracy_97);
-    Info {
-        history,
-        seconds_to_train_accuracy_97: reached,
-        // The penalty counts on.
-        penalty_changes: then.penalty_changes,
-        unconverged_solves: first.unconverged_solves + then.unconverged_solves,
-        linear_residual: first.linear_residual,
-        rounds: [first.rounds, then.rounds].concat(),
-        ..then
     }
 }

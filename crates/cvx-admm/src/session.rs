@@ -1,13 +1,14 @@
 //! A problem on its device, with what one run leaves to the next: samples, factors, penalty and iterates.
 
-use crate::admm::Run;
-use crate::anderson::Point;
+use crate::admm::{Progress, Run};
+use crate::anderson::{Anderson, Point};
+use crate::checkpoint::{Checkpoint, Checkpointer, Standing, identity};
 use crate::clock::Clock;
 use crate::closing::finish;
 use crate::error::TrainError;
 use crate::incumbent::Incumbent;
 use crate::info::{Info, Scores};
-use crate::memory::{base_bytes, choose_solver};
+use crate::memory::{base_bytes, checkpoint_bytes, choose_solver};
 use crate::observer::{Observer, Summary};
 use crate::path::FoldPoint;
 use crate::penalty::{Penalty, Preparation, default_sigma, initial_rho};
@@ -37,6 +38,8 @@ pub(crate) struct Session<'p, B: Backend> {
     summary: Summary,
     /// Number of gates that the first programme had.
     sampled: usize,
+    /// Round of refinement, from 0.
+    round: usize,
     /// Bytes that may be used.
     budget: u64,
     row_scale: RowScale,
@@ -50,6 +53,10 @@ pub(crate) struct Session<'p, B: Backend> {
     /// When the last run ended, by that clock.
     ended: f64,
     engine: Option<Engine<B>>,
+    /// The record of the programmes before the present one.
+    record: Info,
+    /// What the first run goes on from.
+    resumed: Option<&'p Checkpoint>,
 }
 
 /// What moves from run to run.
@@ -134,7 +141,19 @@ impl<'p, B: Backend> Session<'p, B> {
             clock,
             ended: 0.0,
             engine: None,
+            round: 0,
+            record: Info::default(),
+            resumed: None,
         })
+    }
+
+    /// Goes on where `checkpoint` was written, of a session that was opened with its settings; those of the user are `settings`.
+    pub fn resume(&mut self, checkpoint: &'p Checkpoint, settings: &'p ValidSettings) {
+        let Standing { round, passes_on, sampled, merged, seconds, .. } = *checkpoint.standing();
+        self.settings = settings;
+        (self.round, self.passes_on, self.sampled, self.ended) = (round, passes_on, sampled, seconds);
+        self.summary.merged_patterns = merged;
+        self.resumed = Some(checkpoint);
     }
 
     /// max ||X'D_i y||: from this beta on, the zero network is optimal.
@@ -222,6 +241,23 @@ impl<'p, B: Backend> Session<'p, B> {
         Ok(())
     }
 
+    /// What a checkpoint says of the session.
+    fn standing(&self) -> Standing {
+        Standing {
+            settings: identity(self.problem, self.settings),
+            fingerprint: self.problem.fingerprint,
+            solver: self.summary.solver.name().to_string(),
+            beta: self.program.beta(),
+            sigma: self.sigma,
+            round: self.round,
+            passes_on: self.passes_on,
+            sampled: self.sampled,
+            merged: self.summary.merged_patterns,
+            iterations: self.record.history.len(),
+            seconds: self.ended,
+        }
+    }
+
     /// Solves the programme from where the last run ended, and gives `close` the finished run.
     fn run<R>(
         &mut self,
@@ -229,6 +265,7 @@ impl<'p, B: Backend> Session<'p, B> {
         close: impl FnOnce(&mut Run<'_, B>, Status) -> Result<R, TrainError>,
     ) -> Result<R, TrainError> {
         let (kappa, start) = (self.kappa(), self.first_rho());
+        let checkpoint = self.settings.checkpoint.as_ref().map(|plan| (plan, self.standing()));
         let Session { program, settings, .. } = self;
         let program = &*program;
         let solver_settings = settings.solver_settings();
@@ -254,23 +291,44 @@ impl<'p, B: Backend> Session<'p, B> {
             }
         };
         let last = engine.last;
+        let checkpointer = match checkpoint {
+            Some((plan, standing)) => {
+                let warm_started = (!self.summary.solver.is_direct()).then_some(&engine.state.solution);
+                Some(Checkpointer::new(plan, standing, program.backend(), warm_started)?)
+            }
+            None => None,
+        };
+        // Extrapolation needs v, s to be functions of v + lambda, s + nu, which a dual step of 1 alone gives.
+        let memory = if settings.dual_step == 1.0 { settings.anderson_memory } else { 0 };
+        let State { v, s, prediction, .. } = &engine.state;
+        let info = std::mem::take(&mut self.record);
         let mut run = Run {
             program,
             settings,
             task: &self.problem.targets.task,
             system: SystemOperator::new(program, self.row_scale, engine.penalty.system())?,
             linear: engine.linear,
+            solver_memory: None,
             incumbent,
+            anderson: Anderson::new(program.backend(), memory, v, s, &prediction.zeros())?,
+            progress: Progress::after(info.history.len()),
             penalty: engine.penalty,
             preparation: engine.preparation,
             schedule: self.schedule.clone(),
             passes_on: self.passes_on,
             state: engine.state,
             held_out: self.held_out.take(),
+            checkpointer,
             clock: self.clock,
-            info: Info::default(),
+            info,
         };
-        run.info.seconds.setup = run.clock.seconds() - self.ended;
+        if let Some(checkpoint) = self.resumed.take() {
+            checkpoint.restore(&mut run)?;
+            // Before the first iteration of a programme, its solver had not been prepared.
+            let begun = run.progress.iteration > 0;
+            run.preparation = if begun { Preparation::Again } else { Preparation::Everything };
+        }
+        run.info.seconds.setup += run.clock.seconds() - self.ended;
         let status = run.solve(observer);
         if status == Status::DeviceError {
             // Closing takes memory too, and the factors are of no more use.
@@ -320,59 +378,57 @@ impl<'p, B: Backend> Session<'p, B> {
     /// Solves; then, as often as the settings say and as long as it helps, refines the patterns and solves again. All but the last
     /// programme are left when their network hardly gets better; the last is solved to the gap.
     pub fn solve_and_refine(&mut self, observer: &mut dyn Observer) -> Result<Solution, TrainError> {
-        let rounds = self.settings.refine;
-        self.passes_on = rounds > 0;
-        let mut solution = self.solve(observer)?;
-        solution.info.rounds.push(Round::new(&solution));
-        if rounds > 0 {
-            observer.round(&Round::new(&solution));
+        if self.resumed.is_none() {
+            self.passes_on = self.settings.refine > 0;
         }
-        for round in 1..=rounds {
-            if !solution.status.can_go_on() || solution.model.network.n_neurons() == 0 {
-                break;
-            }
-            let before = solution.objective.network;
+        let mut solution = self.solve_round(observer)?;
+        while self.passes_on && solution.status.can_go_on() {
             // What the device fails at now is no reason to lose the network that is there.
-            match self.refine(round) {
-                Ok(true) => {}
-                Ok(false) => break,
+            match self.refine(&solution) {
+                Ok(true) => self.passes_on = self.round < self.settings.refine,
+                Ok(false) if solution.objective.relative_gap <= self.settings.gap => break,
+                Ok(false) => {
+                    self.passes_on = false;
+                    self.record.rounds.pop();
+                }
                 Err(error) => return solution.cut_short_by(error),
             }
-            self.passes_on = round < rounds;
-            solution = match self.solve(observer) {
-                Ok(next) => next.after(solution),
+            solution = match self.solve_round(observer) {
+                Ok(next) => next,
                 Err(error) => return solution.cut_short_by(error),
             };
-            solution.info.rounds.push(Round::new(&solution));
-            observer.round(&Round::new(&solution));
-            let fell = solution.objective.network < before * (1.0 - LEAST_PROGRESS);
-            if !fell {
-                break;
-            }
-        }
-        if self.passes_on && solution.status.can_go_on() && solution.objective.relative_gap > self.settings.gap {
-            self.passes_on = false;
-            solution = match self.solve(observer) {
-                Ok(next) => next.after(solution),
-                Err(error) => return solution.cut_short_by(error),
-            };
-            solution.info.rounds.pop();
-            solution.info.rounds.push(Round::new(&solution));
         }
         Ok(solution)
     }
 
-    /// Makes the neurons of the best network gates, with fresh ones beside them, and begins there. Says whether the programme fits the
-    /// memory, and has not outgrown the first.
-    fn refine(&mut self, round: usize) -> Result<bool, TrainError> {
+    /// Solves the present programme, as one more in the record.
+    fn solve_round(&mut self, observer: &mut dyn Observer) -> Result<Solution, TrainError> {
+        let mut solution = self.solve(observer)?;
+        let round = Round::new(&solution);
+        solution.info.rounds.push(round);
+        if self.settings.refine > 0 {
+            observer.round(&round);
+        }
+        self.record = solution.info.clone();
+        Ok(solution)
+    }
+
+    /// Makes the neurons of the network gates, with fresh ones beside them, and begins there. Says whether that is worth while: whether the
+    /// last such step was, and the programme fits the memory and has not outgrown the first.
+    fn refine(&mut self, solution: &Solution) -> Result<bool, TrainError> {
+        let fell = match solution.info.rounds.as_slice() {
+            [.., before, last] => last.network < before.network * (1.0 - LEAST_PROGRESS),
+            _ => true,
+        };
+        let network = &solution.model.network;
+        if !fell || network.n_neurons() == 0 || self.engine.is_none() {
+            return Ok(false);
+        }
         let (settings, program) = (self.settings, &mut self.program);
-        let Some(engine) = &self.engine else { return Ok(false) };
         let backend = program.backend().clone();
-        let v = backend.download(engine.best.as_ref().map_or(&engine.state.v, |(v, _)| v))?;
-        let seed = settings.seed.wrapping_add(round as u64);
+        let seed = settings.seed.wrapping_add(self.round as u64 + 1);
         let fresh = self.problem.sample_gates(&backend, settings, fresh_gates(self.sampled), seed)?;
-        let (before, activation, targets) = (program.n_patterns(), program.activation(), program.n_targets());
-        let gates = next_gates(&v, program.patterns(), activation, &fresh);
+        let gates = next_gates(network, &fresh);
         let shape = ProblemShape { n_patterns: gates.cols(), ..self.summary.shape };
         let needed = self.summary.solver.memory_bytes(&shape, &settings.solver_settings());
         let fits = self.problem.base_bytes(&shape, settings).saturating_add(needed) <= self.budget;
@@ -383,13 +439,14 @@ impl<'p, B: Backend> Session<'p, B> {
         let Some(Engine { linear, penalty, .. }) = self.engine.take() else { return Ok(false) };
         self.held_out = None;
         program.set_gates(&gates)?;
-        let v = moved_blocks(&v, before, activation, targets, program.patterns());
+        let v = moved_blocks(network, program.patterns());
         self.gated_maxima = Certificate::new(program)?.gated_maxima()?;
         self.held_out = self.problem.held_out(program)?;
         self.summary.shape.n_patterns = program.n_patterns();
         let state = State::at(program, &v, self.row_scale, penalty.rho())?;
         self.engine =
             Some(Engine { linear, penalty, state, preparation: Preparation::Patterns, best: None, last: None });
+        self.round += 1;
         Ok(true)
     }
 
@@ -413,7 +470,10 @@ impl Problem {
             }
             _ => 0,
         };
-        base_bytes(shape, held_out, settings.anderson_memory).saturating_add(prediction).saturating_add(whitening)
+        let checkpoint = settings.checkpoint.as_ref().map_or(0, |_| checkpoint_bytes(shape, settings.anderson_memory));
+        [prediction, whitening, checkpoint]
+            .into_iter()
+            .fold(base_bytes(shape, held_out, settings.anderson_memory), u64::saturating_add)
     }
 
     /// `count` gates of the kind that the settings ask for.

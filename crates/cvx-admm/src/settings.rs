@@ -1,5 +1,6 @@
 //! Everything that can be chosen, with defaults that need no choice.
 
+use crate::checkpoint::CheckpointPlan;
 use crate::error::TrainError;
 use crate::weights::ClassWeights;
 use cvx_linalg::HostMatrix;
@@ -137,6 +138,8 @@ pub struct Settings {
     pub class_weights: ClassWeights,
     /// Bytes that the run may use; by default nine tenths of what is free.
     pub memory_budget: Option<u64>,
+    /// Where checkpoints of the run are written, if any are; see [`resume`](crate::resume).
+    pub checkpoint: Option<CheckpointPlan>,
 }
 
 impl Default for Settings {
@@ -173,6 +176,7 @@ impl Default for Settings {
             loss: Loss::Squared,
             class_weights: ClassWeights::None,
             memory_budget: None,
+            checkpoint: None,
         }
     }
 }
@@ -246,6 +250,11 @@ impl Settings {
         }
         if let Loss::Huber { delta } = self.loss {
             positive("huber-delta", Some(delta))?;
+        }
+        if let Some(CheckpointPlan { every, .. }) = &self.checkpoint
+            && !(*every >= 0.0 && every.is_finite())
+        {
+            return Err(out_of_range("checkpoint-every", every, "a number of seconds that is 0 or larger"));
         }
         self.class_weights.check()?;
         if let (Activation::Gated, SolverChoice::Kind(kind)) = (self.activation, self.solver)

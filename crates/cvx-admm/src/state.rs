@@ -1,9 +1,10 @@
 //! The iterates and the steps on them: equations (4a) to (4c) of `docs/math.md`.
 
 use crate::anderson::{Anderson, Point};
+use crate::checkpoint::{CheckpointError, Recorder, Replay};
 use crate::penalty::Residuals;
 use crate::prediction::Prediction;
-use crate::train::WarmStart;
+use crate::train::{PredictionStart, WarmStart};
 use cvx_linalg::{
     Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearOperator, LinearSolver, Shape, SlackNorms, SystemRhs,
     SystemSolution,
@@ -227,6 +228,39 @@ impl<B: Backend> State<B> {
         backend.copy(&image.rows, &mut self.s)?;
         backend.positive_part(1.0, &mut self.s)?;
         combine(backend, &image.rows, -1.0, &self.s, &mut self.nu)
+    }
+
+    /// Writes what the next iteration depends on.
+    pub fn save(&self, out: &mut Recorder<'_, B>) -> Result<(), CheckpointError> {
+        let SystemSolution { u, xu, residual } = &self.solution;
+        let State { v, lambda, s, nu, .. } = self;
+        for (name, matrix) in
+            [("v", v), ("lambda", lambda), ("s", s), ("nu", nu), ("u", u), ("xu", xu), ("residual", residual)]
+        {
+            out.matrix(name, matrix)?;
+        }
+        if let Some(PredictionStart { q, mu }) = self.prediction.start() {
+            out.host("q", &q)?;
+            out.host("mu", &mu)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on from what was written.
+    pub fn restore(&mut self, saved: &mut Replay<'_, B>) -> Result<(), CheckpointError> {
+        let SystemSolution { u, xu, residual } = &mut self.solution;
+        let State { v, lambda, s, nu, .. } = self;
+        for (name, matrix) in
+            [("v", v), ("lambda", lambda), ("s", s), ("nu", nu), ("u", u), ("xu", xu), ("residual", residual)]
+        {
+            saved.matrix(name, matrix)?;
+        }
+        if let Some(PredictionStart { mut q, mut mu }) = self.prediction.start() {
+            saved.host("q", &mut q)?;
+            saved.host("mu", &mut mu)?;
+            self.prediction.go_on_from(PredictionStart { q, mu });
+        }
+        Ok(())
     }
 
     /// What a later run can begin with.

@@ -1,8 +1,10 @@
 //! From a data set to a trained model with its certificate.
 
+use crate::checkpoint::{Checkpoint, CheckpointPlan};
 use crate::clock::Clock;
 use crate::dispatch::{Job, dispatch};
 use crate::error::TrainError;
+use crate::file_error::FileError;
 use crate::info::{Info, Objective, Scores};
 use crate::model::{Model, fingerprint};
 use crate::observer::{Observer, Summary};
@@ -10,6 +12,7 @@ use crate::session::Session;
 use crate::settings::{Settings, ValidSettings};
 use crate::status::Status;
 use crate::weights::sample_weights;
+use crate::whole_file::check_writable;
 use cvx_linalg::{Backend, HostMatrix, StopToken};
 use cvx_model::{Confusion, Dataset, FeatureKind, ModelError, Normalisation, Targets, Transform, WeightedLoss};
 
@@ -101,8 +104,50 @@ pub fn train_with(
     let clock = Clock::start();
     let settings = settings.validate()?;
     let problem = Problem::new(data, test, &settings)?;
-    let job = TrainJob { problem: &problem, settings: &settings, warm, clock, observer };
+    check_checkpoint(&settings)?;
+    let job = TrainJob {
+        problem: &problem,
+        settings: &settings,
+        opening: &settings,
+        begin: Begin::At(warm),
+        clock,
+        observer,
+    };
     dispatch(job, &settings, stop, clock)
+}
+
+/// Goes on with the run that wrote `checkpoint`, on the same samples and with the same settings: on the same machine, bit for bit as it
+/// would have gone on. Limits, gap, threads, observer and test samples may be others; a time limit is counted from now.
+///
+/// # Errors
+/// [`TrainError`] for bad input, a checkpoint of another run among it, before any work.
+pub fn resume(
+    data: &Dataset,
+    test: Option<&Dataset>,
+    settings: &Settings,
+    checkpoint: &Checkpoint,
+    stop: &StopToken,
+    observer: &mut dyn Observer,
+) -> Result<Solution, TrainError> {
+    let mut clock = Clock::start();
+    clock.resume(checkpoint.seconds());
+    let settings = settings.validate()?;
+    let problem = Problem::new(data, test, &settings)?;
+    check_checkpoint(&settings)?;
+    let opening = checkpoint.opening(&problem, &settings)?;
+    let begin = Begin::From(checkpoint);
+    let job = TrainJob { problem: &problem, settings: &settings, opening: &opening, begin, clock, observer };
+    dispatch(job, &settings, stop, clock)
+}
+
+/// Whether checkpoints can be written where they are to be.
+fn check_checkpoint(settings: &ValidSettings) -> Result<(), TrainError> {
+    match &settings.checkpoint {
+        Some(CheckpointPlan { path, .. }) => {
+            check_writable(path).map_err(|source| FileError::io(path, "written", source).into())
+        }
+        None => Ok(()),
+    }
 }
 
 /// What a run is to say of the machine around its device.
@@ -159,11 +204,22 @@ impl Problem {
     }
 }
 
+/// Where a run begins.
+#[derive(Clone, Copy)]
+enum Begin<'a> {
+    /// At zero, or at iterates.
+    At(Option<&'a WarmStart>),
+    /// Where another ended.
+    From(&'a Checkpoint),
+}
+
 /// One run on one device.
 struct TrainJob<'a> {
     problem: &'a Problem,
     settings: &'a ValidSettings,
-    warm: Option<&'a WarmStart>,
+    /// The settings for the first programme, of which a checkpoint knows more.
+    opening: &'a ValidSettings,
+    begin: Begin<'a>,
     clock: Clock,
     observer: &'a mut dyn Observer,
 }
@@ -172,9 +228,11 @@ impl Job for TrainJob<'_> {
     type Output = Solution;
 
     fn run<B: Backend>(&mut self, backend: B, host: Host) -> Result<Solution, TrainError> {
-        let mut session = Session::open(backend, host, self.problem, self.settings, self.clock)?;
-        if let Some(warm) = self.warm {
-            session.take_warm_start(warm)?;
+        let mut session = Session::open(backend, host, self.problem, self.opening, self.clock)?;
+        match self.begin {
+            Begin::At(None) => {}
+            Begin::At(Some(warm)) => session.take_warm_start(warm)?,
+            Begin::From(checkpoint) => session.resume(checkpoint, self.settings),
         }
         self.observer.begin(session.summary());
         session.solve_and_refine(self.observer)

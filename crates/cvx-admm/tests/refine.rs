@@ -147,12 +147,8 @@ fn e5_the_same_bits_on_any_number_of_threads() {
 fn a_stop_in_a_later_round_keeps_the_best_network() {
     let data = planted(120, 6, 2);
     let settings = Settings { patterns: 8, beta: Beta::Value(0.05), refine: 3, ..exact() };
-    // Iterations of each round count from 1: the second 1 is the next round's.
-    let mut rounds = 0;
-    let mut stop = |record: &Iteration| {
-        rounds += usize::from(record.iteration == 1);
-        if rounds == 2 && record.iteration == 3 { Flow::Stop } else { Flow::Continue }
-    };
+    let first = train(&data, None, &settings).unwrap().info.rounds[0].iterations;
+    let mut stop = |record: &Iteration| if record.iteration == first + 3 { Flow::Stop } else { Flow::Continue };
     let solution = train_with(&data, None, &settings, None, &StopToken::new(), &mut stop).unwrap();
     assert_eq!(solution.status, Status::Interrupted);
     assert_eq!(solution.info.rounds.len(), 2);

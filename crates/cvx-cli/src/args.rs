@@ -17,6 +17,8 @@ Examples:
   cvx train
   cvx train --data table.csv --test held-out.csv --task regression --loss huber --json run.json
   cvx train --data rare.csv --loss logistic --class-weight balanced
+  cvx train --data table.csv --checkpoint run.ckpt
+  cvx train --data table.csv --checkpoint run.ckpt --resume run.ckpt
   cvx train --data cifar-10-batches-bin --classes airplane,automobile \\
       --patterns 50 --beta 10 --model planes.cvx
   cvx train --data problem.npz --gates problem.npz --beta 0.1 --no-bias \\
@@ -85,6 +87,21 @@ pub struct TrainArgs {
     /// Most rounds of refinement: neurons become gates, fresh ones join, solve again, until the objective no longer falls.
     #[arg(long, value_name = "K", default_value_t = Settings::default().refine, conflicts_with = "poster_exact")]
     pub refine: usize,
+    /// Write a checkpoint here now and then, and when a limit or an interrupt ends the run.
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+    /// Seconds between two checkpoints.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 60.0,
+        requires = "checkpoint",
+        allow_negative_numbers = true
+    )]
+    pub checkpoint_every: f64,
+    /// Go on with the run that wrote this checkpoint: give its arguments again; limits, gap and threads may be others.
+    #[arg(long, value_name = "FILE")]
+    pub resume: Option<PathBuf>,
     /// The original's iteration: no relaxation, scaling, acceleration or adaptation; rho 0.01, beta 0.001, and its
     /// line search in rbcd.
     #[arg(long, conflicts_with = "sigma")]

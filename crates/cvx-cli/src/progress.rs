@@ -2,10 +2,11 @@
 
 use crate::output::note;
 use crate::table::{counted, percent};
-use cvx_admm::{Flow, Iteration, Observer, Round, Scores, Summary};
+use cvx_admm::{FileError, Flow, Iteration, Observer, Round, Scores, Summary};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::VecDeque;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Time between two lines where there is no terminal.
@@ -24,9 +25,9 @@ pub struct Progress {
     time_limit: Option<f64>,
     /// (seconds, gap) of the last evaluations.
     trend: VecDeque<(f64, f64)>,
-    /// Seconds at the last iteration, and at the beginning of this run; a path has many.
-    seconds: f64,
-    began: f64,
+    /// Iterations and seconds at the last iteration, and at the beginning of this run; a path has many.
+    done: (usize, f64),
+    began: (usize, f64),
     last: String,
     printed: Instant,
 }
@@ -51,8 +52,8 @@ impl Progress {
             max_iterations,
             time_limit,
             trend: VecDeque::new(),
-            seconds: 0.0,
-            began: 0.0,
+            done: (0, 0.0),
+            began: (0, 0.0),
             last: String::new(),
             printed: Instant::now(),
         }
@@ -74,8 +75,9 @@ impl Progress {
         let (first, last) = (self.trend.front()?, self.trend.back()?);
         let rate = (first.1 / last.1).ln() / (last.0 - first.0);
         let by_gap = (rate > 0.0 && rate.is_finite()).then(|| (last.1 / self.gap).ln().max(0.0) / rate);
-        let per_iteration = (record.seconds - self.began) / record.iteration as f64;
-        let by_iterations = per_iteration * (self.max_iterations - record.iteration) as f64;
+        let iterations = record.iteration - self.began.0.min(record.iteration);
+        let per_iteration = (record.seconds - self.began.1) / iterations.max(1) as f64;
+        let by_iterations = per_iteration * self.max_iterations.saturating_sub(iterations) as f64;
         let by_time = self.time_limit.map(|limit| (limit - record.seconds).max(0.0));
         [by_gap, Some(by_iterations), by_time].into_iter().flatten().reduce(f64::min)
     }
@@ -96,7 +98,7 @@ impl Observer for Progress {
         self.trend.clear();
         self.gap = summary.gap;
         // The last run of a path has a clock of its own.
-        (self.seconds, self.began) = (0.0, 0.0);
+        (self.done, self.began) = ((0, 0.0), (0, 0.0));
         let shape = &summary.shape;
         let task = match shape.n_targets {
             1 => summary.task.to_string(),
@@ -129,7 +131,7 @@ impl Observer for Progress {
     }
 
     fn iteration(&mut self, record: &Iteration) -> Flow {
-        self.seconds = record.seconds;
+        self.done = (record.iteration, record.seconds);
         if let (Some(network), Some(bound), Some(gap)) = (record.network, record.dual_bound, record.relative_gap) {
             self.trend.push_back((record.seconds, gap));
             if self.trend.len() > TREND {
@@ -152,15 +154,23 @@ impl Observer for Progress {
 
     fn round(&mut self, round: &Round) {
         self.trend.clear();
-        self.began = self.seconds;
+        self.began = self.done;
         let Round { patterns, neurons, network, dual_bound, seconds, .. } = round;
         let (patterns, neurons) = (counted(*patterns, "pattern"), counted(*neurons, "neuron"));
         self.say(&format!("{patterns}, {seconds:.1} s: objective {network:.5}, bound {dual_bound:.5}, {neurons}"));
     }
 
+    fn checkpoint(&mut self, written: Result<&Path, &FileError>) {
+        if let Err(error) = written {
+            let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
+            self.say(&format!("warning: no checkpoint: {error}{cause}; the run goes on"));
+        }
+    }
+
     fn point(&mut self, fraction: f64, relative_gap: f64, validation: &Scores) {
         self.trend.clear();
-        self.began = self.seconds;
+        // Each beta counts from 1.
+        self.began = (0, self.done.1);
         let held_out = match validation.accuracy {
             Some(accuracy) => format!("accuracy {}", percent(accuracy)),
             None => format!("loss {}", short(validation.loss)),

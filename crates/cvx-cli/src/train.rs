@@ -10,12 +10,13 @@ use crate::progress::Progress;
 use crate::{source, table};
 use anyhow::{Context, Result, bail};
 use cvx_admm::{
-    Beta, Certify, Gates, Precision, Settings, Solution, Status, StopToken, Suggestion, suggest_patterns, train_with,
+    Beta, Certify, Checkpoint, CheckpointPlan, Gates, Precision, Settings, Solution, Status, StopToken, Suggestion,
+    resume, suggest_patterns, train_with,
 };
 use cvx_data::read_matrix;
 use cvx_linalg::HostMatrix;
 use cvx_model::{Activation, DataSplit, GateKind, Loss, Normalisation, TaskChoice};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Trains, reports, saves.
 pub fn run(args: &TrainArgs) -> Result<Exit> {
@@ -25,9 +26,15 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
         (None, Some(fraction)) => Beta::Fraction(fraction),
         (None, None) => base.beta,
     };
-    let mut settings = settings(&args.fit, Settings { beta, refine: args.refine, ..base })?;
-    let args = &args.fit;
+    let plan = |path: &PathBuf| CheckpointPlan { path: path.clone(), every: args.checkpoint_every };
+    let checkpoint = args.checkpoint.as_ref().map(plan);
+    let mut settings = settings(&args.fit, Settings { beta, refine: args.refine, checkpoint, ..base })?;
     settings.validate()?;
+    if let Some(path) = &args.checkpoint {
+        check_writable("--checkpoint", path)?;
+    }
+    let resumed = args.resume.as_deref().map(Checkpoint::load).transpose().context("--resume")?;
+    let args = &args.fit;
     check_outputs(args)?;
     let split = source::load(&args.source, args.test.as_deref(), true, None)?;
     choose_patterns(args, &split, &mut settings)?;
@@ -35,7 +42,11 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
     stop_on_interrupt(&stop)?;
 
     let mut progress = Progress::new(args.quiet, settings.gap, settings.max_iterations, settings.time_limit);
-    let solution = train_with(&split.train, split.test.as_ref(), &settings, None, &stop, &mut progress)?;
+    let (train, test) = (&split.train, split.test.as_ref());
+    let solution = match &resumed {
+        Some(checkpoint) => resume(train, test, &settings, checkpoint, &stop, &mut progress)?,
+        None => train_with(train, test, &settings, None, &stop, &mut progress)?,
+    };
     progress.finish();
 
     // First what cannot be had again, then what is nice to see; none of them is lost with another.

@@ -44,6 +44,6 @@ pub use mask::BitMask;
 pub use nystrom::{NystromSketch, SketchMap, SketchRank};
 pub use operator::{
     Accuracy, LinearInfo, LinearOperator, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem, SolverFlops,
-    SystemRhs, SystemSolution,
+    SolverMemory, SystemRhs, SystemSolution,
 };
 pub use stop::{StopReason, StopToken};

@@ -5,6 +5,7 @@
 
 use crate::backend::Backend;
 use crate::error::LinalgError;
+use crate::host::HostMatrix;
 use crate::mask::BitMask;
 
 /// A linear map between matrices on a device, applied to blocks of columns.
@@ -150,6 +151,45 @@ pub trait LinearSolver<B: Backend> {
     /// Floating-point operations of one [`update_penalty`](LinearSolver::update_penalty) and of one
     /// [`solve`](LinearSolver::solve): the price by which penalty changes are rationed.
     fn flops(&self) -> SolverFlops;
+    /// What the solves so far leave to the next one.
+    fn memory(&self, _backend: &B) -> Result<SolverMemory, LinalgError> {
+        Ok(SolverMemory::default())
+    }
+    /// Goes on as the solver of the same kind went on that had this memory; to be called once prepared.
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`] for the memory of another kind or problem.
+    fn recall(&mut self, _backend: &B, _memory: &SolverMemory) -> Result<(), LinalgError> {
+        Ok(())
+    }
+}
+
+/// What a solver keeps from one solve to the next beside the solution: with it and the solution, a solver that was prepared
+/// afresh takes the same steps, bit for bit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SolverMemory {
+    /// Counts, and the bits of numbers.
+    pub words: Vec<u64>,
+    /// Unknowns of the solver's own (d x PC).
+    pub unknowns: Option<HostMatrix>,
+}
+
+impl SolverMemory {
+    /// Counts alone.
+    pub fn of_words(words: &[u64]) -> Self {
+        SolverMemory { words: words.to_vec(), unknowns: None }
+    }
+
+    /// The counts, where there are as many as expected.
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`].
+    pub fn words<const N: usize>(&self) -> Result<[u64; N], LinalgError> {
+        <[u64; N]>::try_from(self.words.as_slice()).map_err(|_| LinalgError::Shape {
+            verb: "recall",
+            detail: format!("{} numbers, expected {N}", self.words.len()),
+        })
+    }
 }
 
 /// Operation counts of a solver, see [`LinearSolver::flops`].

@@ -6,7 +6,7 @@ use crate::deflation::Deflation;
 use crate::kind::{SolverKind, SolverSettings};
 use cvx_linalg::{
     Accuracy, Backend, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem, NystromSketch,
-    Shape, SolverFlops, SystemRhs, SystemSolution,
+    Shape, SolverFlops, SolverMemory, SystemRhs, SystemSolution,
 };
 
 /// Conjugate gradients on A preconditioned by M in every block, in the coordinates in which that is cheapest.
@@ -186,5 +186,15 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
             // A step is two products, of which the first residual and (4.4) take as many.
             SolverFlops { update: 0.0, solve: way + 2.0 * product * (2.0 + self.last_iterations as f64) }
         })
+    }
+
+    fn memory(&self, _: &B) -> Result<SolverMemory, LinalgError> {
+        Ok(SolverMemory::of_words(&[self.last_iterations as u64]))
+    }
+
+    fn recall(&mut self, _: &B, memory: &SolverMemory) -> Result<(), LinalgError> {
+        let [last_iterations] = memory.words()?;
+        self.last_iterations = last_iterations as usize;
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use crate::groups::{Group, groups};
 use crate::kind::SolverKind;
 use cvx_linalg::{
     Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedSystem, Shape,
-    SolverFlops, SystemRhs, SystemSolution, Transpose,
+    SolverFlops, SolverMemory, SystemRhs, SystemSolution, Transpose,
 };
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
@@ -53,6 +53,8 @@ struct Parts<B: Backend> {
     decreases: Vec<f64>,
     threshold: f64,
     step: f64,
+    /// Solves so far: each chooses blocks by a seed of its own.
+    solves: u64,
     rng: Pcg64,
     last_steps: usize,
 }
@@ -105,6 +107,7 @@ impl<B: Backend> Parts<B> {
             decreases: vec![f64::INFINITY; memory],
             threshold: THRESHOLD,
             step: FIRST_STEP,
+            solves: 0,
             rng: Pcg64::seed_from_u64(seed),
             last_steps: 1,
         })
@@ -177,6 +180,8 @@ impl<B: Backend> LinearSolver<B> for LineSearchRbcd<B> {
         }
         let mut info = LinearInfo { status: LinearStatus::IterationLimit, iterations: 0, relative_residual: None };
         if let Some(parts) = &mut self.parts {
+            parts.solves += 1;
+            parts.rng = Pcg64::seed_from_u64(self.seed.wrapping_add(parts.solves));
             system.assemble(&mut parts.b, rhs)?;
             // F u from the last u.
             system.complete(solution)?;
@@ -210,5 +215,23 @@ impl<B: Backend> LinearSolver<B> for LineSearchRbcd<B> {
             let step = (3.0 * n + 4.0 * d) * d * columns / parts.blocks.len() as f64;
             SolverFlops { update: 0.0, solve: 6.0 * n * d * columns + step * parts.last_steps as f64 }
         })
+    }
+
+    fn memory(&self, _: &B) -> Result<SolverMemory, LinalgError> {
+        Ok(self.parts.as_ref().map_or_else(SolverMemory::default, |parts| {
+            let (threshold, step) = (parts.threshold.to_bits(), parts.step.to_bits());
+            SolverMemory::of_words(&[parts.solves, parts.last_steps as u64, threshold, step])
+        }))
+    }
+
+    fn recall(&mut self, _: &B, memory: &SolverMemory) -> Result<(), LinalgError> {
+        let Some(parts) = &mut self.parts else { return Ok(()) };
+        if memory.words.is_empty() {
+            return Ok(());
+        }
+        let [solves, last_steps, threshold, step] = memory.words()?;
+        (parts.solves, parts.last_steps) = (solves, last_steps as usize);
+        (parts.threshold, parts.step) = (f64::from_bits(threshold), f64::from_bits(step));
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use crate::preconditioner::{Identity, Preconditioner};
 use crate::whole_nystrom::WholeNystrom;
 use cvx_linalg::{
     Accuracy, Backend, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedSystem, Shape, SolverFlops,
-    SystemRhs, SystemSolution,
+    SolverMemory, SystemRhs, SystemSolution,
 };
 
 /// Conjugate gradients on the d x 2PC unknowns themselves.
@@ -126,5 +126,15 @@ impl<B: Backend> LinearSolver<B> for Pcg<B> {
             .map_or_else(SolverFlops::default, |scratch| self.preconditioner.flops(scratch.b.rows(), scratch.b.cols()));
         // Right-hand side, first residual and X u are half a product each or a whole one.
         SolverFlops { update: step.update, solve: self.product_flops * (3.0 + steps) + step.solve * (1.0 + steps) }
+    }
+
+    fn memory(&self, _: &B) -> Result<SolverMemory, LinalgError> {
+        Ok(SolverMemory::of_words(&[self.last_iterations as u64]))
+    }
+
+    fn recall(&mut self, _: &B, memory: &SolverMemory) -> Result<(), LinalgError> {
+        let [last_iterations] = memory.words()?;
+        self.last_iterations = last_iterations as usize;
+        Ok(())
     }
 }

@@ -6,8 +6,8 @@ use crate::deflation::{BATCH, Deflation};
 use crate::groups::{Group, groups};
 use crate::kind::{SolverKind, SolverSettings};
 use cvx_linalg::{
-    Accuracy, Backend, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem, NystromSketch,
-    Shape, SolverFlops, SystemRhs, SystemSolution, Transpose,
+    Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem,
+    NystromSketch, Shape, SolverFlops, SolverMemory, SystemRhs, SystemSolution, Transpose,
 };
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -50,6 +50,8 @@ pub struct Rbcd<B: Backend> {
     sketch: Option<SolverSettings>,
     seed: u64,
     factors: Option<Factors<B>>,
+    /// Solves so far: each shuffles by a seed of its own.
+    solves: u64,
     last_passes: usize,
 }
 
@@ -88,7 +90,7 @@ struct Block<B: Backend> {
 impl<B: Backend> Rbcd<B> {
     /// Along the gradient in the metric of M; unprepared.
     pub fn new(seed: u64) -> Self {
-        Rbcd { sketch: None, seed, factors: None, last_passes: 1 }
+        Rbcd { sketch: None, seed, factors: None, solves: 0, last_passes: 1 }
     }
 
     /// With a sketch of each block's Hessian; unprepared.
@@ -196,6 +198,12 @@ impl<B: Backend> Block<B> {
 }
 
 impl<B: Backend> Factors<B> {
+    /// Forgets the orders of earlier solves.
+    fn shuffle_from(&mut self, seed: u64) {
+        self.rng = Pcg64::seed_from_u64(seed);
+        self.order.sort_unstable();
+    }
+
     /// r = b - (2/rho) sum_i d_i o V't_i afresh, with t in `coordinates.image` and V't in `coordinates.x_image`.
     fn refresh(&mut self, blocks: &MaskedBlocks<'_, B>, rho: f64, r: &mut B::Matrix) -> Result<(), LinalgError> {
         let backend = blocks.backend;
@@ -394,6 +402,8 @@ impl<B: Backend> LinearSolver<B> for Rbcd<B> {
         let (rho, blocks) = (system.penalty(), system.blocks());
         let mut info = LinearInfo { status: LinearStatus::Converged, iterations: 0, relative_residual: None };
         if let Some(factors) = &mut self.factors {
+            self.solves += 1;
+            factors.shuffle_from(self.seed.wrapping_add(self.solves));
             factors.coordinates.enter(&blocks, rhs, &mut solution.xu, &mut factors.b)?;
             info = factors.run(&blocks, rho, accuracy, &mut solution.residual)?;
             factors.coordinates.leave(blocks.backend, 1.0 / rho, solution)?;
@@ -408,5 +418,35 @@ impl<B: Backend> LinearSolver<B> for Rbcd<B> {
             // A pass is two products; the first r, its gradient, its scale and the last look are five.
             SolverFlops { update: 0.0, solve: way + product * (5.0 + 2.0 * self.last_passes as f64) }
         })
+    }
+
+    fn memory(&self, backend: &B) -> Result<SolverMemory, LinalgError> {
+        let mut memory = SolverMemory::of_words(&[self.solves, self.last_passes as u64]);
+        if let Some(factors) = &self.factors {
+            let (mut rows, mut t) = (0, Vec::new());
+            for block in &factors.blocks {
+                rows = block.t.rows();
+                t.extend_from_slice(backend.download(&block.t)?.values());
+            }
+            memory.unknowns = Some(HostMatrix::from_vec(rows, t.len() / rows.max(1), t));
+        }
+        Ok(memory)
+    }
+
+    fn recall(&mut self, backend: &B, memory: &SolverMemory) -> Result<(), LinalgError> {
+        let [solves, last_passes] = memory.words()?;
+        (self.solves, self.last_passes) = (solves, last_passes as usize);
+        let (Some(factors), Some(unknowns)) = (&mut self.factors, &memory.unknowns) else { return Ok(()) };
+        let mut rest = unknowns.values();
+        for block in &mut factors.blocks {
+            let (rows, cols) = (block.t.rows(), block.t.cols());
+            let (own, others) = rest.split_at_checked(rows * cols).ok_or_else(|| LinalgError::Shape {
+                verb: "recall",
+                detail: format!("{} unknowns are left for {rows} x {cols}", rest.len()),
+            })?;
+            block.t = backend.upload(&HostMatrix::from_vec(rows, cols, own.to_vec()))?;
+            rest = others;
+        }
+        Ok(())
     }
 }

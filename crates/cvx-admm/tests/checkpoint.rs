@@ -1,0 +1,324 @@
+//! F1 to F3: a run that was ended goes on from its checkpoint as if it had not been ended, and nothing else is taken for one.
+
+mod common;
+
+use common::{exact, planted, smooth, timeless};
+use cvx_admm::{
+    Beta, Certify, Checkpoint, CheckpointPlan, ClassWeights, FileError, Flow, Info, Iteration, Observer, PathSettings,
+    Precision, Settings, Solution, SolverChoice, SolverKind, Status, StopToken, TrainError, path, resume, train,
+    train_with, verify,
+};
+use cvx_model::{Activation, Dataset, Loss};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A run of so many iterations whatever its gap, with a penalty that has to change.
+fn long(settings: Settings) -> Settings {
+    Settings { gap: 1e-300, max_iterations: 70, patterns: 8, beta: Beta::Fraction(1e-2), rho: Some(1e4), ..settings }
+}
+
+fn with_checkpoint(settings: &Settings, path: PathBuf, every: f64) -> Settings {
+    Settings { checkpoint: Some(CheckpointPlan { path, every }), ..settings.clone() }
+}
+
+/// All that a run says, but for the clock.
+fn assert_same(resumed: &Solution, whole: &Solution, place: &str) {
+    assert_eq!(timeless(resumed), timeless(whole), "{place}: the history");
+    assert_eq!(resumed.warm_start, whole.warm_start, "{place}: the iterates");
+    assert_eq!(resumed.model, whole.model, "{place}: the model");
+    assert_eq!(resumed.objective, whole.objective, "{place}");
+    assert_eq!((resumed.status, resumed.rho, resumed.sigma), (whole.status, whole.rho, whole.sigma), "{place}");
+    let counts = |info: &Info| (info.penalty_changes, info.unconverged_solves, info.linear_residual);
+    assert_eq!(counts(&resumed.info), counts(&whole.info), "{place}");
+    let rounds = |info: &Info| info.rounds.iter().map(|round| (round.patterns, round.network)).collect::<Vec<_>>();
+    assert_eq!(rounds(&resumed.info), rounds(&whole.info), "{place}");
+}
+
+/// Runs until iteration `at` of the record, and goes on from the checkpoint.
+fn interrupted_at(at: usize, data: &Dataset, settings: &Settings) -> Solution {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("run.ckpt");
+    let first = with_checkpoint(settings, file.clone(), 1e9);
+    let mut stop = |record: &Iteration| if record.iteration == at { Flow::Stop } else { Flow::Continue };
+    let part = train_with(data, None, &first, None, &StopToken::new(), &mut stop).unwrap();
+    assert_eq!((part.status, part.info.history.len()), (Status::Interrupted, at));
+    let checkpoint = Checkpoint::load(&file).unwrap();
+    assert_eq!(checkpoint.iterations(), at);
+    let resumed = resume(data, None, settings, &checkpoint, &StopToken::new(), &mut ()).unwrap();
+    assert!(resumed.info.seconds.total >= part.info.history[at - 1].seconds, "the clock goes on");
+    resumed
+}
+
+#[test]
+fn f3_every_solver_goes_on_bit_for_bit() {
+    let data = planted(90, 5, 3);
+    for kind in SolverKind::ALL {
+        for precision in common::PRECISIONS {
+            let settings = long(Settings { solver: SolverChoice::Kind(kind), precision, ..Settings::default() });
+            let whole = train(&data, None, &settings).unwrap();
+            assert_eq!(whole.status, Status::IterationLimit, "{kind}");
+            assert!(whole.info.penalty_changes > 0, "{kind}: nothing to remember of the penalty");
+            for at in [1, 20, 43] {
+                assert_same(&interrupted_at(at, &data, &settings), &whole, &format!("{kind} {precision:?} at {at}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn f3_every_model_goes_on_bit_for_bit() {
+    let (classes, numbers) = (planted(90, 5, 4), smooth(70, 4, 2));
+    let original = Settings { solver: SolverChoice::Kind(SolverKind::Rbcd), ..Settings::poster_exact() };
+    let weights = ClassWeights::Balanced;
+    for (data, settings) in [
+        (&classes, long(Settings { activation: Activation::Gated, ..Settings::default() })),
+        (&classes, long(Settings { loss: Loss::Logistic, class_weights: weights, ..Settings::default() })),
+        (&numbers, long(Settings { loss: Loss::Huber { delta: 0.2 }, activation: Activation::Gated, ..exact() })),
+        (&numbers, long(Settings { anderson_memory: 0, over_relaxation: 1.0, ..exact() })),
+        (&numbers, long(Settings { certify: Certify::Sampled, dual_step: 1.3, ..exact() })),
+        (&classes, Settings { rho: Some(0.01), max_iterations: 40, gap: 1e-300, ..original }),
+    ] {
+        let whole = train(data, None, &settings).unwrap();
+        for at in [2, 31] {
+            assert_same(&interrupted_at(at, data, &settings), &whole, &format!("{:?} at {at}", settings.loss));
+        }
+    }
+}
+
+/// At every iteration of every round, the first and the last of a round among them.
+#[test]
+fn f3_a_refined_run_goes_on_from_any_iteration() {
+    let data = planted(60, 4, 6);
+    for (precision, refine) in [(Precision::F32, 2), (Precision::F64, 1)] {
+        let settings = Settings { patterns: 5, refine, beta: Beta::Value(0.3), precision, ..Settings::default() };
+        let whole = train(&data, None, &settings).unwrap();
+        assert_eq!(whole.status, Status::Optimal);
+        assert!(whole.info.rounds.len() > 1, "{:?}", whole.info.rounds);
+        let ends: Vec<usize> = whole.info.rounds.iter().map(|round| round.iterations).collect();
+        for at in (1..whole.info.history.len()).step_by(3).chain(ends.iter().map(|end| end - 1)) {
+            // A round that ends with this iteration ends by itself.
+            if !ends.contains(&at) {
+                assert_same(&interrupted_at(at, &data, &settings), &whole, &format!("{precision:?} at {at}"));
+            }
+        }
+    }
+}
+
+/// Somewhere inside a u-update, or wherever the token is seen.
+#[test]
+fn f3_a_run_that_is_stopped_in_the_middle_of_a_step_goes_on_bit_for_bit() {
+    let data = planted(400, 30, 5);
+    let folder = TempDir::new().unwrap();
+    for kind in [SolverKind::Cholesky, SolverKind::Cg, SolverKind::GramPcg, SolverKind::NystromRbcd] {
+        let solver = SolverChoice::Kind(kind);
+        let settings = Settings {
+            max_iterations: 40,
+            ..long(Settings { solver, threads: 1, certify: Certify::Sampled, ..Settings::default() })
+        };
+        let whole = train(&data, None, &settings).unwrap();
+        let iteration = whole.info.seconds.total / 40.0;
+        for trial in 0..6 {
+            let file = folder.path().join(format!("{kind}{trial}.ckpt"));
+            let stop = StopToken::new();
+            let handle = stop.clone();
+            let mut observer = |record: &Iteration| {
+                if record.iteration == 5 + 3 * trial {
+                    let (handle, delay) = (handle.clone(), iteration * trial as f64 / 5.0);
+                    std::thread::spawn(move || {
+                        std::thread::sleep(Duration::from_secs_f64(delay));
+                        handle.raise();
+                    });
+                }
+                Flow::Continue
+            };
+            let first = with_checkpoint(&settings, file.clone(), 1e9);
+            let part = train_with(&data, None, &first, None, &stop, &mut observer).unwrap();
+            let checkpoint = Checkpoint::load(&file).unwrap();
+            assert_eq!(checkpoint.iterations(), part.info.history.len(), "no finished iteration is lost");
+            let resumed = resume(&data, None, &settings, &checkpoint, &StopToken::new(), &mut ()).unwrap();
+            assert_same(&resumed, &whole, &format!("{kind}, stopped after {}", checkpoint.iterations()));
+        }
+    }
+}
+
+#[test]
+fn f3_writing_checkpoints_changes_nothing_and_other_threads_neither() {
+    let data = planted(90, 5, 3);
+    let settings = long(Settings::default());
+    let whole = train(&data, None, &settings).unwrap();
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("run.ckpt");
+    let written = train(&data, None, &with_checkpoint(&settings, file.clone(), 0.0)).unwrap();
+    assert_same(&written, &whole, "with checkpoints");
+    assert!(written.summary.memory_bytes > whole.summary.memory_bytes, "a checkpoint takes memory too");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "one file is left");
+    let more = Settings { max_iterations: 100, threads: 3, ..settings };
+    let checkpoint = Checkpoint::load(&file).unwrap();
+    let resumed = resume(&data, None, &more, &checkpoint, &StopToken::new(), &mut ()).unwrap();
+    assert_same(&resumed, &train(&data, None, &more).unwrap(), "further than the run before");
+    assert!(verify(&resumed.model, &data).unwrap().holds());
+}
+
+#[test]
+fn f3_another_run_is_refused_by_what_differs() {
+    let data = planted(60, 4, 1);
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("run.ckpt");
+    let settings = Settings { max_iterations: 5, ..long(Settings::default()) };
+    train(&data, None, &with_checkpoint(&settings, file.clone(), 0.0)).unwrap();
+    let checkpoint = Checkpoint::load(&file).unwrap();
+    let refused = |data: &Dataset, settings: &Settings| match resume(
+        data,
+        None,
+        settings,
+        &checkpoint,
+        &StopToken::new(),
+        &mut (),
+    ) {
+        Err(error @ TrainError::OtherRun { .. }) => error.to_string(),
+        other => panic!("{:?}", other.map(|solution| solution.status)),
+    };
+    for (other, word) in [
+        (Settings { seed: 7, ..settings.clone() }, "seed 0"),
+        (Settings { patterns: 9, ..settings.clone() }, "patterns 8"),
+        (Settings { precision: Precision::F64, ..settings.clone() }, "precision F32"),
+        (Settings { activation: Activation::Gated, ..settings.clone() }, "activation Relu"),
+        (Settings { beta: Beta::Value(1.0), ..settings.clone() }, "beta Fraction(0.01)"),
+        (Settings { loss: Loss::Logistic, ..settings.clone() }, "loss Squared"),
+        (Settings { refine: 1, ..settings.clone() }, "refine 0"),
+        (Settings { class_weights: ClassWeights::Balanced, ..settings.clone() }, "weights none"),
+    ] {
+        let error = refused(&data, &other);
+        assert!(error.contains(word) && error.contains("run.ckpt") && error.contains("--resume"), "{word}: {error}");
+    }
+    let error = refused(&planted(60, 4, 2), &settings);
+    assert!(error.contains("samples and labels"), "{error}");
+    let limits = Settings { max_iterations: 6, gap: 0.5, time_limit: Some(60.0), threads: 1, ..settings };
+    resume(&data, None, &limits, &checkpoint, &StopToken::new(), &mut ()).unwrap();
+}
+
+#[test]
+fn r2_a_checkpoint_interval_that_is_no_time_is_refused() {
+    for every in [-1.0, f64::NAN, f64::INFINITY] {
+        let settings = with_checkpoint(&Settings::default(), "run.ckpt".into(), every);
+        let error = train(&planted(20, 3, 1), None, &settings).unwrap_err();
+        assert!(matches!(error, TrainError::Setting { name: "checkpoint-every", .. }), "{error}");
+    }
+    let settings = with_checkpoint(&Settings::default(), "run.ckpt".into(), 1.0);
+    let error = path(&planted(20, 3, 1), None, &settings, &PathSettings::default(), &StopToken::new(), &mut ());
+    assert!(matches!(error, Err(TrainError::Setting { name: "checkpoint", .. })));
+}
+
+/// Remembers what it is told of checkpoints, and moves a folder away before an iteration and back after another.
+struct Mover {
+    folder: PathBuf,
+    away: PathBuf,
+    written: Vec<bool>,
+}
+
+impl Observer for Mover {
+    fn iteration(&mut self, record: &Iteration) -> Flow {
+        match record.iteration {
+            4 => fs::rename(&self.folder, &self.away).unwrap(),
+            8 => fs::rename(&self.away, &self.folder).unwrap(),
+            _ => {}
+        }
+        Flow::Continue
+    }
+
+    fn checkpoint(&mut self, written: Result<&Path, &FileError>) {
+        self.written.push(written.is_ok());
+    }
+}
+
+#[test]
+fn f2_a_checkpoint_that_cannot_be_written_leaves_the_old_one_and_the_run() {
+    let data = planted(60, 4, 1);
+    let home = TempDir::new().unwrap();
+    let (folder, away) = (home.path().join("here"), home.path().join("away"));
+    fs::create_dir(&folder).unwrap();
+    let settings = Settings { max_iterations: 6, ..long(Settings::default()) };
+    let first = with_checkpoint(&settings, folder.join("run.ckpt"), 0.0);
+    let mut mover = Mover { folder: folder.clone(), away: away.clone(), written: Vec::new() };
+    let solution = train_with(&data, None, &first, None, &StopToken::new(), &mut mover).unwrap();
+    assert_eq!(
+        (solution.status, mover.written),
+        (Status::IterationLimit, vec![true, true, true, false, false, false, false])
+    );
+    assert!(solution.info.checkpoint_failure.unwrap().contains("cannot be written"));
+    assert_eq!(Checkpoint::load(&away.join("run.ckpt")).unwrap().iterations(), 3, "the last that could be written");
+
+    // And on, once it can be written again.
+    fs::rename(&away, &folder).unwrap();
+    let more = Settings { max_iterations: 12, ..first };
+    let checkpoint = Checkpoint::load(&folder.join("run.ckpt")).unwrap();
+    let mut mover = Mover { folder: folder.clone(), away, written: Vec::new() };
+    let solution = resume(&data, None, &more, &checkpoint, &StopToken::new(), &mut mover).unwrap();
+    assert_eq!(mover.written.iter().filter(|written| !**written).count(), 4);
+    assert_eq!(solution.info.checkpoint_failure, None);
+    assert_eq!(Checkpoint::load(&folder.join("run.ckpt")).unwrap().iterations(), 12);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn f2_a_full_disk_does_not_end_the_run() {
+    let data = planted(60, 4, 1);
+    let settings = Settings { max_iterations: 6, ..long(Settings::default()) };
+    let full = with_checkpoint(&settings, "/dev/full".into(), 0.0);
+    let solution = train(&data, None, &full).unwrap();
+    assert_eq!(solution.status, Status::IterationLimit);
+    assert!(solution.info.checkpoint_failure.as_ref().unwrap().contains("/dev/full"));
+    assert_eq!(solution.model, train(&data, None, &settings).unwrap().model);
+}
+
+#[test]
+fn f2_a_folder_that_is_not_there_is_refused_before_the_run() {
+    let settings = with_checkpoint(&Settings::default(), "nowhere/at/all/run.ckpt".into(), 1.0);
+    let error = train(&planted(20, 3, 1), None, &settings).unwrap_err();
+    assert!(error.to_string().contains("nowhere") && error.to_string().contains("does not exist"), "{error}");
+}
+
+/// A small checkpoint with everything in it.
+fn bytes() -> (Dataset, Settings, Vec<u8>) {
+    let data = planted(12, 2, 1);
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("run.ckpt");
+    let solver = SolverChoice::Kind(SolverKind::Rbcd);
+    let loss = Loss::Logistic;
+    let settings = Settings { max_iterations: 4, patterns: 2, anderson_memory: 2, solver, loss, ..Settings::default() };
+    train(&data, None, &with_checkpoint(&settings, file.clone(), 0.0)).unwrap();
+    (data, settings, fs::read(&file).unwrap())
+}
+
+#[test]
+fn f4_a_checkpoint_cut_off_at_any_byte_or_with_any_bit_flipped_is_refused() {
+    let (_, _, bytes) = bytes();
+    let refused = |bytes: Vec<u8>, place: usize| {
+        let error = Checkpoint::from_bytes(bytes, Path::new("run.ckpt"));
+        assert!(error.is_err(), "byte {place}");
+    };
+    assert!(Checkpoint::from_bytes(bytes.clone(), Path::new("run.ckpt")).is_ok());
+    for at in 0..bytes.len() {
+        refused(bytes[..at].to_vec(), at);
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << (at % 8);
+        refused(flipped, at);
+    }
+    refused([bytes.as_slice(), b"more"].concat(), bytes.len());
+}
+
+#[test]
+fn f5_a_model_is_no_checkpoint_and_a_checkpoint_is_no_model() {
+    let (data, settings, bytes) = bytes();
+    let error = cvx_admm::Model::from_bytes(&bytes, Path::new("run.ckpt")).unwrap_err();
+    assert!(matches!(error, FileError::Magic { what: "model", .. }), "{error}");
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("m.cvx");
+    train(&data, None, &settings).unwrap().model.save(&file).unwrap();
+    let error = Checkpoint::load(&file).unwrap_err();
+    assert!(matches!(error, FileError::Magic { what: "checkpoint", .. }), "{error}");
+    let error = Checkpoint::load(&folder.path().join("none.ckpt")).unwrap_err();
+    assert!(error.to_string().contains("does not exist"), "{error}");
+}
