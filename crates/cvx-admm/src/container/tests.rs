@@ -56,7 +56,7 @@ fn sealed(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
     let head = FIXED + ENTRY * count.min(100);
     for index in 0..count.min(100) {
         let at = FIXED + ENTRY * index + NAME;
-        let number = |at: usize| Some(usize::try_from(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?)).ok()?);
+        let number = |at: usize| usize::try_from(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?)).ok();
         let (from, length) = (number(at)?, number(at + 8)?);
         let checksum = crc32fast::hash(bytes.get(from..from.checked_add(length)?)?);
         bytes.get_mut(at + 16..at + 20)?.copy_from_slice(&checksum.to_le_bytes());
@@ -120,10 +120,10 @@ fn a_section_that_is_not_what_is_asked_for_is_an_error() {
 #[test]
 fn other_magics_and_versions_are_named() {
     let bytes = whole();
-    let other = Parsed::open(&bytes, &Kind { magic: *b"trial-01", ..KIND }.leaked(), nowhere()).err().unwrap();
+    let other = Parsed::open(&bytes, Kind { magic: *b"trial-01", ..KIND }.leaked(), nowhere()).err().unwrap();
     assert!(matches!(other, FileError::Magic { what: "trial", .. }), "{other}");
     for (version, advice) in [(3, "newer"), (5, "too old")] {
-        let error = Parsed::open(&bytes, &Kind { version, ..KIND }.leaked(), nowhere()).err().unwrap();
+        let error = Parsed::open(&bytes, Kind { version, ..KIND }.leaked(), nowhere()).err().unwrap();
         assert!(matches!(error, FileError::Version { found: 4, .. }) && error.to_string().contains(advice), "{error}");
     }
 }
