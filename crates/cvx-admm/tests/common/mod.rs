@@ -3,6 +3,8 @@
 // Each test file uses its own part.
 #![allow(dead_code)]
 
+pub mod frame;
+
 use cvx_admm::{Certify, Precision, Settings, Solution, Status};
 use cvx_data::Planted;
 use cvx_linalg::HostMatrix;

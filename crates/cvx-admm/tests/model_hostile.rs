@@ -1,0 +1,296 @@
+//! F4, F5: model files that are damaged, or made to do harm.
+
+mod common;
+
+use common::frame::{Frame, NOWHERE, bytes, matrix, parse, small};
+use cvx_admm::{FileError, Model, verify};
+use cvx_linalg::{BitMask, HostMatrix};
+use cvx_model::Task;
+use std::time::Instant;
+
+/// The sections that hold a matrix.
+const MATRICES: [&str; 6] = ["transform", "w1", "w2", "proof.gates", "proof.xi", "proof.eta"];
+
+/// A file of format 2, with a proof.
+const FORMAT_2: &[u8] = include_bytes!("goldens/v2/relu.cvx");
+
+// ---- F4 ----------------------------------------------------------------------------------------------------------
+
+/// The last four bytes of format 2 are the checksum of all before them.
+fn sealed_v2(mut bytes: Vec<u8>) -> Vec<u8> {
+    let body = bytes.len() - 4;
+    let checksum = crc32fast::hash(&bytes[..body]);
+    bytes[body..].copy_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn f4_a_file_cut_off_at_any_byte_is_refused() {
+    for whole in [bytes(&small().1), FORMAT_2.to_vec()] {
+        assert!(parse(&whole).is_ok());
+        for length in 0..whole.len() {
+            assert!(parse(&whole[..length]).is_err(), "{length} of {} bytes", whole.len());
+        }
+    }
+    // Even where somebody made up a checksum for what is left.
+    for length in 20..FORMAT_2.len() {
+        assert!(parse(&sealed_v2(FORMAT_2[..length].to_vec())).is_err(), "{length} bytes, sealed");
+    }
+    let frame = Frame::of(&bytes(&small().1));
+    for at in 0..frame.sections.len() {
+        let (name, section) = &frame.sections[at];
+        for length in 0..section.len() {
+            let mut cut = frame.clone();
+            cut.sections[at].1.truncate(length);
+            assert!(parse(&cut.sealed()).is_err(), "{length} bytes of {name}, sealed");
+        }
+    }
+}
+
+#[test]
+fn f4_a_flipped_bit_at_any_byte_is_refused() {
+    for whole in [bytes(&small().1), FORMAT_2.to_vec()] {
+        for at in 0..whole.len() {
+            for bit in [0, at % 8] {
+                let mut damaged = whole.clone();
+                damaged[at] ^= 1 << bit;
+                assert!(parse(&damaged).is_err(), "bit {bit} of byte {at}");
+            }
+        }
+    }
+}
+
+/// With the checksums made to fit, a flipped bit may pass as another model, but never as a panic or a wild allocation.
+#[test]
+fn f4_a_flipped_bit_under_a_fitting_checksum_never_panics() {
+    let (data, model) = small();
+    let mut readable = 0;
+    let mut use_it = |bytes: &[u8]| {
+        if let Ok(model) = parse(bytes) {
+            readable += 1;
+            assert!(model.network.w1.values().iter().all(|weight| weight.is_finite()));
+            if let Ok(prediction) = model.predict(&data) {
+                let _ = model.classes(&prediction);
+            }
+            let _ = verify(&model, &data);
+        }
+    };
+    let mut frame = Frame::of(&bytes(&model));
+    for section in 0..frame.sections.len() {
+        for at in 0..frame.sections[section].1.len() {
+            // Every bit of the header and of the shapes, and of the numbers one in a while.
+            let every = frame.sections[section].0 == "header" || at < 24;
+            for bit in (0..8).filter(|bit| every || (at + bit) % 23 == 0) {
+                frame.sections[section].1[at] ^= 1 << bit;
+                use_it(&frame.sealed());
+                frame.sections[section].1[at] ^= 1 << bit;
+            }
+        }
+    }
+    for at in 8..FORMAT_2.len() - 4 {
+        let mut changed = FORMAT_2.to_vec();
+        changed[at] ^= 1 << (at % 8);
+        use_it(&sealed_v2(changed));
+    }
+    assert!(readable > 0, "bits of weights make other weights");
+}
+
+// ---- F5 ----------------------------------------------------------------------------------------------------------
+
+/// Refused, and at once.
+fn assert_refused(bytes: &[u8], what: &str) {
+    let begin = Instant::now();
+    let result = parse(bytes);
+    assert!(result.is_err(), "{what} was accepted");
+    assert!(begin.elapsed().as_secs_f64() < 0.5, "{what} took {:?}", begin.elapsed());
+}
+
+#[test]
+fn f5_other_versions_and_magics_are_named() {
+    let whole = bytes(&small().1);
+    for (version, advice) in [(0u32, "too old"), (1, "too old"), (4, "newer program"), (u32::MAX, "newer program")] {
+        for frame in [Frame::of(&whole).sealed(), FORMAT_2.to_vec()] {
+            let mut other = frame;
+            other[8..12].copy_from_slice(&version.to_le_bytes());
+            match parse(&other) {
+                Err(error @ FileError::Version { .. }) => {
+                    let text = error.to_string();
+                    assert!(text.contains(&format!("format {version},")) && text.contains(advice), "{text}");
+                }
+                other => panic!("{version}: {:?}", other.map(|_| ())),
+            }
+        }
+    }
+    for at in 0..8 {
+        let mut other = whole.clone();
+        other[at] = b'x';
+        assert!(matches!(parse(&other), Err(FileError::Magic { .. })));
+    }
+    let text = parse(b"w1,w2\n0.5,0.25\n").unwrap_err();
+    assert!(text.to_string().contains(NOWHERE) && text.to_string().contains("not a cvx model"));
+    assert!(matches!(parse(&[]), Err(FileError::Magic { .. })));
+    // One format under the number of the other.
+    for (mut mixed, version) in [(whole, 2u32), (FORMAT_2.to_vec(), 3)] {
+        mixed[8..12].copy_from_slice(&version.to_le_bytes());
+        assert_refused(&mixed, "another format under this number");
+        assert_refused(&sealed_v2(mixed), "another format under this number, sealed");
+    }
+}
+
+#[test]
+fn f5_hostile_lengths_are_refused_at_once() {
+    let frame = Frame::of(&bytes(&small().1));
+    let refused = |what: &str, change: &dyn Fn(&mut Frame)| {
+        let mut frame = frame.clone();
+        change(&mut frame);
+        assert_refused(&frame.sealed(), what);
+    };
+    let put =
+        |section: &mut Vec<u8>, at: usize, number: u64| section[at..at + 8].copy_from_slice(&number.to_le_bytes());
+    for length in [1u64 << 32, 1 << 40, 1 << 60, 1 << 63, u64::MAX] {
+        for name in MATRICES {
+            for (at, what) in [(0, "rows"), (8, "columns"), (16, "bytes to a number")] {
+                refused(&format!("{name} of {length} {what}"), &|frame| put(frame.section(name), at, length));
+            }
+        }
+        // Wherever the header keeps a length, it is of these eight bytes.
+        let mut header = frame.clone();
+        for at in 0..header.section("header").len() - 8 {
+            let mut lying = header.clone();
+            put(lying.section("header"), at, length);
+            let begin = Instant::now();
+            let _ = parse(&lying.sealed());
+            assert!(begin.elapsed().as_secs_f64() < 0.5, "{length} at byte {at} of the header");
+        }
+    }
+    // Products that wrap around to the true size, or to nothing.
+    for name in MATRICES {
+        for (rows, columns) in
+            [(1u64 << 32, 1u64 << 32), (1 << 63, 2), (1 << 61, 8), (u64::MAX, u64::MAX), (u64::MAX, 0), (0, u64::MAX)]
+        {
+            refused(&format!("{name} of {rows} x {columns}"), &|frame| {
+                put(frame.section(name), 0, rows);
+                put(frame.section(name), 8, columns);
+            });
+            refused(&format!("an empty {name} of {rows} x {columns}"), &|frame| {
+                *frame.section(name) = matrix(rows, columns, &[]);
+            });
+        }
+    }
+    for at in 0..frame.sections.len() {
+        refused("a longer section", &|frame| frame.sections[at].1.extend([0; 8]));
+    }
+    refused("an unknown section", &|frame| frame.sections.push(("more".into(), vec![1])));
+    refused("an empty file", &|frame| frame.sections.clear());
+    for at in 0..frame.sections.len() {
+        refused("a missing section", &|frame| drop(frame.sections.remove(at)));
+        refused("a section that comes twice", &|frame| frame.sections.push(frame.sections[at].clone()));
+    }
+    assert_refused(&[&frame.sealed()[..], &[0; 4]].concat(), "bytes after the last section");
+}
+
+/// Shapes of nothing may have any size, and no loop may run over it.
+#[test]
+fn f5_no_features_and_no_samples_are_refused_at_once() {
+    let (_, mut model) = small();
+    model.transform.bias = false;
+    model.claim.n_samples = 0;
+    let mut frame = Frame::of(&bytes(&model));
+    for (name, rows, columns) in [
+        ("transform", 0, 2),
+        ("w1", 0, 0),
+        ("w2", 0, 1),
+        ("proof.gates", 0, 1 << 60),
+        ("proof.xi", 0, 1),
+        ("proof.eta", 0, 1 << 61),
+        ("proof.patterns", 0, 0),
+    ] {
+        *frame.section(name) = if name == "proof.patterns" { Vec::new() } else { matrix(rows, columns, &[]) };
+    }
+    assert_refused(&frame.sealed(), "2^60 patterns of no sample");
+}
+
+#[test]
+fn f5_weights_that_are_no_numbers_are_refused() {
+    let (_, mut model) = small();
+    model.claim.weights = Some(vec![1.5; 8]);
+    assert!(parse(&bytes(&model)).unwrap() == model);
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let spoil = |choose: &dyn Fn(&mut Model) -> &mut f64| {
+            let mut model = model.clone();
+            *choose(&mut model) = value;
+            assert_refused(&bytes(&model), &format!("{value}"));
+        };
+        spoil(&|model| &mut model.network.w1.values_mut()[0]);
+        spoil(&|model| model.network.w2.values_mut().last_mut().unwrap());
+        spoil(&|model| &mut model.witness.as_mut().unwrap().xi.values_mut()[3]);
+        spoil(&|model| &mut model.witness.as_mut().unwrap().gates.values_mut()[1]);
+        spoil(&|model| &mut model.witness.as_mut().unwrap().multipliers.values_mut()[2]);
+        spoil(&|model| &mut model.transform.scale[0]);
+        spoil(&|model| &mut model.transform.offset[1]);
+        spoil(&|model| &mut model.claim.weights.as_mut().unwrap()[4]);
+        // The same in the bytes of the file.
+        let frame = Frame::of(&bytes(&model));
+        for name in MATRICES {
+            let mut changed = frame.clone();
+            let section = changed.section(name);
+            match section[16] {
+                4 => section[24..28].copy_from_slice(&(value as f32).to_le_bytes()),
+                _ => section[24..32].copy_from_slice(&value.to_le_bytes()),
+            }
+            assert_refused(&changed.sealed(), &format!("{value} in {name}"));
+        }
+    }
+    for weight in [0.0, -1.0] {
+        model.claim.weights.as_mut().unwrap()[2] = weight;
+        assert_refused(&bytes(&model), &format!("a weight of {weight}"));
+    }
+}
+
+/// Parts that are each readable but do not belong together; each would make prediction or verification panic.
+#[test]
+fn f5_parts_that_do_not_fit_are_refused() {
+    let (_, model) = small();
+    let check = |what: &str, change: &dyn Fn(&mut Model)| {
+        let mut model = model.clone();
+        change(&mut model);
+        assert_refused(&bytes(&model), what);
+    };
+    check("a scale of 0", &|model| model.transform.scale[0] = 0.0);
+    check("another number of features", &|model| {
+        model.transform.scale.truncate(1);
+        model.transform.offset.truncate(1);
+    });
+    check("another bias", &|model| model.transform.bias = !model.transform.bias);
+    check("another w1", &|model| model.network.w1 = HostMatrix::zeros(3, 99));
+    check("another w2", &|model| model.network.w2 = HostMatrix::zeros(1, 7));
+    check("no outputs", &|model| model.task = Task::Regression { columns: 0 });
+    check("more outputs", &|model| model.task = Task::Regression { columns: 2 });
+    check("other samples", &|model| model.claim.n_samples += 1);
+    check("fewer weights than samples", &|model| model.claim.weights = Some(vec![1.0; 7]));
+    check("fewer names than features", &|model| model.transform.feature_names = Some(vec!["a".into()]));
+    let majority = |majority| Task::Binary { classes: ["a".into(), "b".into()], majority };
+    assert!(parse(&bytes(&Model { task: majority(1), ..model.clone() })).is_ok());
+    check("a majority beyond the classes", &|model| model.task = majority(2));
+    check("a majority far beyond the classes", &|model| model.task = majority(usize::MAX));
+    check("several classes with a majority beyond them", &|model| {
+        model.network.w2 = HostMatrix::zeros(model.network.n_neurons(), 3);
+        model.task = Task::Multiclass { classes: ["a", "b", "c"].map(String::from).into(), majority: 3 };
+        model.witness = None;
+    });
+    check("multipliers of other patterns", &|model| {
+        let witness = model.witness.as_mut().unwrap();
+        witness.multipliers = HostMatrix::zeros(witness.multipliers.rows(), witness.multipliers.cols() + 2);
+    });
+    check("a proof about no pattern", &|model| {
+        let witness = model.witness.as_mut().unwrap();
+        witness.gates = HostMatrix::zeros(witness.gates.rows(), 0);
+        witness.multipliers = HostMatrix::zeros(witness.multipliers.rows(), 0);
+        witness.patterns = BitMask::from_fn(witness.xi.rows(), 0, |_, _| false);
+    });
+    check("an xi of other samples", &|model| model.witness.as_mut().unwrap().xi = HostMatrix::zeros(3, 1));
+    check("gates of other features", &|model| {
+        let gates = &mut model.witness.as_mut().unwrap().gates;
+        *gates = HostMatrix::zeros(gates.rows() + 1, gates.cols());
+    });
+}
