@@ -4,6 +4,7 @@ use crate::file_error::FileError;
 use crate::info::{Iteration, Scores};
 use crate::refine::Round;
 use cvx_solvers::{ProblemShape, SolverKind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 /// What is known before the first iteration.
@@ -44,7 +45,7 @@ pub enum Flow {
     Stop,
 }
 
-/// Watches a run.
+/// Watches a run. One that panics ends the run as [`Flow::Stop`] does, and is not asked again.
 pub trait Observer: Send {
     /// The problem is known, set-up begins.
     fn begin(&mut self, _summary: &Summary) {}
@@ -67,5 +68,50 @@ impl Observer for () {}
 impl<F: FnMut(&Iteration) -> Flow + Send> Observer for F {
     fn iteration(&mut self, iteration: &Iteration) -> Flow {
         self(iteration)
+    }
+}
+
+/// An observer whose panics cost no network.
+pub(crate) struct Guarded<'a> {
+    observer: &'a mut dyn Observer,
+    panicked: bool,
+}
+
+impl<'a> Guarded<'a> {
+    pub fn new(observer: &'a mut dyn Observer) -> Self {
+        Guarded { observer, panicked: false }
+    }
+
+    /// What the observer answers, as long as it does.
+    fn ask<R>(&mut self, question: impl FnOnce(&mut dyn Observer) -> R) -> Option<R> {
+        if self.panicked {
+            return None;
+        }
+        // Whatever state a panic leaves behind is not looked at again.
+        let answer = catch_unwind(AssertUnwindSafe(|| question(&mut *self.observer))).ok();
+        self.panicked = answer.is_none();
+        answer
+    }
+}
+
+impl Observer for Guarded<'_> {
+    fn begin(&mut self, summary: &Summary) {
+        self.ask(|observer| observer.begin(summary));
+    }
+
+    fn iteration(&mut self, iteration: &Iteration) -> Flow {
+        self.ask(|observer| observer.iteration(iteration)).unwrap_or(Flow::Stop)
+    }
+
+    fn checkpoint(&mut self, written: Result<&Path, &FileError>) {
+        self.ask(|observer| observer.checkpoint(written));
+    }
+
+    fn round(&mut self, round: &Round) {
+        self.ask(|observer| observer.round(round));
+    }
+
+    fn point(&mut self, fraction: f64, relative_gap: f64, validation: &Scores) {
+        self.ask(|observer| observer.point(fraction, relative_gap, validation));
     }
 }

@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::dispatch::{Job, dispatch};
 use crate::error::TrainError;
 use crate::info::{Objective, Scores};
-use crate::observer::Observer;
+use crate::observer::{Guarded, Observer};
 use crate::session::Session;
 use crate::settings::{Beta, Settings, ValidSettings, out_of_range};
 use crate::status::Status;
@@ -124,7 +124,7 @@ pub fn path(
     stop: &StopToken,
     observer: &mut dyn Observer,
 ) -> Result<PathSolution, TrainError> {
-    let mut clock = Clock::start();
+    let (mut clock, observer) = (Clock::start(), &mut Guarded::new(observer));
     let valid = settings.validate()?;
     path.validate()?;
     if let Some(plan) = &settings.checkpoint {

@@ -7,12 +7,12 @@ use crate::error::TrainError;
 use crate::file_error::FileError;
 use crate::info::{Info, Objective, Scores};
 use crate::model::{Model, fingerprint};
-use crate::observer::{Observer, Summary};
+use crate::observer::{Guarded, Observer, Summary};
 use crate::session::Session;
 use crate::settings::{Settings, ValidSettings};
 use crate::status::Status;
 use crate::weights::sample_weights;
-use crate::whole_file::check_writable;
+use crate::whole_file::{check_writable, remove_leftovers};
 use cvx_linalg::{Backend, HostMatrix, StopToken};
 use cvx_model::{Confusion, Dataset, FeatureKind, ModelError, Normalisation, Targets, Transform, WeightedLoss};
 
@@ -101,7 +101,7 @@ pub fn train_with(
     stop: &StopToken,
     observer: &mut dyn Observer,
 ) -> Result<Solution, TrainError> {
-    let clock = Clock::start();
+    let (clock, observer) = (Clock::start(), &mut Guarded::new(observer));
     let settings = settings.validate()?;
     let problem = Problem::new(data, test, &settings)?;
     check_checkpoint(&settings)?;
@@ -129,7 +129,7 @@ pub fn resume(
     stop: &StopToken,
     observer: &mut dyn Observer,
 ) -> Result<Solution, TrainError> {
-    let mut clock = Clock::start();
+    let (mut clock, observer) = (Clock::start(), &mut Guarded::new(observer));
     clock.resume(checkpoint.seconds());
     let settings = settings.validate()?;
     let problem = Problem::new(data, test, &settings)?;
@@ -143,9 +143,9 @@ pub fn resume(
 /// Whether checkpoints can be written where they are to be.
 fn check_checkpoint(settings: &ValidSettings) -> Result<(), TrainError> {
     match &settings.checkpoint {
-        Some(CheckpointPlan { path, .. }) => {
-            check_writable(path).map_err(|source| FileError::io(path, "written", source).into())
-        }
+        Some(CheckpointPlan { path, .. }) => check_writable(path)
+            .and_then(|()| remove_leftovers(path))
+            .map_err(|source| FileError::io(path, "written", source).into()),
         None => Ok(()),
     }
 }

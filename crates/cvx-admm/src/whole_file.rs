@@ -16,7 +16,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
         return OpenOptions::new().write(true).open(path)?.write_all(bytes);
     }
     let path = &destination(path)?;
-    let mut file = temporary(folder_of(path))?;
+    let mut file = temporary(path)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
@@ -45,7 +45,21 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
         let text = format!("the folder {} does not exist: make it first", folder_of(path).display());
         return Err(io::Error::new(io::ErrorKind::NotFound, text));
     }
-    temporary(folder_of(&destination(path)?)).map(drop)
+    temporary(&destination(path)?).map(drop)
+}
+
+/// Removes what a process that was killed has left of a file that it was writing to `path`.
+pub(crate) fn remove_leftovers(path: &Path) -> io::Result<()> {
+    let path = destination(path)?;
+    let Some(prefix) = prefix(&path) else { return Ok(()) };
+    for entry in fs::read_dir(folder_of(&path))? {
+        let entry = entry?;
+        let is_leftover = |name: &str| name.starts_with(&prefix) && name.ends_with(SUFFIX);
+        if entry.file_name().to_str().is_some_and(is_leftover) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// What is known of a device, a pipe or a socket; `None` for a file, and for nothing at all.
@@ -78,15 +92,27 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
+/// How the name of a file ends that is not yet whole.
+const SUFFIX: &str = ".partial";
+
+/// How it begins; `None` for names that are no text, or so long that there is no room for more.
+fn prefix(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    (name.len() < 200).then(|| format!(".{name}."))
+}
+
+/// An empty file beside `path`.
+fn temporary(path: &Path) -> io::Result<NamedTempFile> {
+    let prefix = prefix(path).unwrap_or_default();
     let mut builder = Builder::new();
+    builder.prefix(&prefix).suffix(SUFFIX);
     #[cfg(unix)]
     {
         // What any new file gets; temporary ones are private otherwise.
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    builder.tempfile_in(folder)
+    builder.tempfile_in(folder_of(path))
 }
 
 #[cfg(all(test, unix))]
@@ -120,6 +146,19 @@ mod tests {
         let mut found = [0; 9];
         reader.read_exact(&mut found).unwrap();
         assert_eq!(&found, b"all of it");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = [".run.ckpt.x1.partial", ".run.ckpt.partial", "run.ckpt", ".other.x.partial", "run.ckpt.partial"];
+        names.iter().for_each(|name| fs::write(folder.path().join(name), name).unwrap());
+        remove_leftovers(&folder.path().join("run.ckpt")).unwrap();
+        let left = |name: &&str| folder.path().join(name).exists();
+        assert_eq!(names.iter().copied().filter(left).collect::<Vec<_>>(), names[2..]);
+        let temporary = temporary(&folder.path().join("run.ckpt")).unwrap().into_temp_path().keep().unwrap();
+        remove_leftovers(&folder.path().join("run.ckpt")).unwrap();
+        assert!(!temporary.exists());
     }
 
     #[test]

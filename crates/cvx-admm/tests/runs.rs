@@ -271,6 +271,21 @@ fn e7_a_token_raised_during_the_iterations_interrupts() {
     assert_usable(&during, &data, "raised during");
 }
 
+#[test]
+fn e7_a_callback_that_panics_interrupts_with_the_best_network() {
+    let data = planted(60, 5, 1);
+    let settings = Settings { patterns: 10, gap: 1e-12, ..Settings::default() };
+    let mut calls = 0;
+    let mut observer = |record: &Iteration| {
+        calls += 1;
+        assert!(record.iteration < 4, "this panic is part of the test");
+        Flow::Continue
+    };
+    let solution = watched(&data, &settings, &mut observer);
+    assert_eq!((solution.status, solution.info.history.len(), calls), (Status::Interrupted, 4, 4));
+    assert_usable(&solution, &data, "panicked");
+}
+
 /// Entries whose squares overflow f32 have no factor in it: a status, and the last finite network.
 #[test]
 fn status_numerical_error() {

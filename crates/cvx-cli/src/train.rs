@@ -33,6 +33,7 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
     if let Some(path) = &args.checkpoint {
         check_writable("--checkpoint", path)?;
     }
+    let written = args.checkpoint.clone();
     let resumed = args.resume.as_deref().map(Checkpoint::load).transpose().context("--resume")?;
     let args = &args.fit;
     check_outputs(args)?;
@@ -56,8 +57,16 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
     if !args.quiet {
         print(table::closing(&solution, &settings));
         say_saved(args, &saved);
+        if let Some(path) = written.filter(|path| can_resume(&solution) && path.is_file()) {
+            print(format!("To go on, give the same command with --resume {}", path.display()));
+        }
     }
     Ok(exit(&solution, [saved, reported]))
+}
+
+/// Whether a limit or the user ended the run.
+fn can_resume(solution: &Solution) -> bool {
+    matches!(solution.status, Status::IterationLimit | Status::TimeLimit | Status::Interrupted)
 }
 
 /// Whether everything that is to be written can be.

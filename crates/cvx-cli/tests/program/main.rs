@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod by_class;
+mod checkpoint;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod gated;
