@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Case, Device, ROW_SCALES, norm, relative_distance};
-use cvx_linalg::{Accuracy, Backend, Cpu, HostMatrix, LinearOperator, LinearStatus};
+use cvx_linalg::{Accuracy, Backend, Cpu, HostMatrix, LinearOperator, LinearStatus, SolverMemory};
 use cvx_model::{ConvexProgram, RowScale, SystemOperator};
 use cvx_solvers::{Cholesky, SolverKind, SolverSettings, SpectrumMethod, condition};
 
@@ -24,6 +24,36 @@ fn m9_every_rank_of_a_sketch_gives_the_same_solution() {
             }
         }
     }
+}
+
+/// A checkpoint holds the solution and the solver's memory: prepared afresh, another of its kind takes the same next step.
+#[test]
+fn f3_a_solver_that_recalls_goes_on_bit_for_bit() {
+    let case = Case::new([40, 6, 7, 2], RowScale::Normalised { sigma: 0.25 }, 17);
+    let program = case.program(Cpu::<f32>::new());
+    for kind in SolverKind::ALL {
+        for original in [false, true] {
+            let settings = SolverSettings { original, seed: 3, ..SolverSettings::default() };
+            let mut device = Device::new(&program, &case, 0.7);
+            let solver = &mut *kind.build(&settings);
+            for _ in 0..3 {
+                device.solve(solver, 0.3).unwrap();
+            }
+            let memory = solver.memory(program.backend()).unwrap();
+            let mut later = Device::new(&program, &case, 0.7);
+            later.begin_at(&device.solution);
+            let whole = device.solve(solver, 1e-3).unwrap();
+
+            let other = &mut *kind.build(&settings);
+            other.prepare(&mut later.system).unwrap();
+            other.recall(program.backend(), &memory).unwrap();
+            let resumed = later.solve(other, 1e-3).unwrap();
+            assert_eq!((resumed.u, resumed.info), (whole.u, whole.info), "{kind}, original: {original}");
+            assert_eq!(other.flops(), solver.flops(), "{kind}: rho is rationed by these");
+        }
+    }
+    let mut rbcd = SolverKind::Rbcd.build::<Cpu<f32>>(&SolverSettings::default());
+    assert!(rbcd.recall(program.backend(), &SolverMemory::of_words(&[1, 2, 3])).is_err());
 }
 
 /// A sketch takes eigenvalues away, so it takes steps away.

@@ -146,6 +146,14 @@ impl<'a, B: Backend> Device<'a, B> {
         }
     }
 
+    /// Takes over a solution as a warm start.
+    pub fn begin_at(&mut self, solution: &SystemSolution<B>) {
+        let (backend, own) = (self.program.backend(), &mut self.solution);
+        backend.copy(&solution.u, &mut own.u).unwrap();
+        backend.copy(&solution.xu, &mut own.xu).unwrap();
+        backend.copy(&solution.residual, &mut own.residual).unwrap();
+    }
+
     pub fn solve(&mut self, solver: &mut dyn LinearSolver<B>, tolerance: f64) -> Result<Solved, LinalgError> {
         self.solve_to(solver, Accuracy::Relative(tolerance))
     }
