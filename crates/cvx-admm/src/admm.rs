@@ -72,6 +72,12 @@ impl Progress {
     pub fn after(earlier: usize) -> Self {
         Progress { earlier, ..Progress::default() }
     }
+
+    /// Whether its counts fit a record of so many iterations.
+    pub fn is_after(&self, done: usize) -> bool {
+        let looked = [self.stall.last, self.slowness.last].into_iter().flatten().all(|(at, _)| at <= self.iteration);
+        self.earlier.checked_add(self.iteration) == Some(done) && looked
+    }
 }
 
 impl<B: Backend> Run<'_, B> {

@@ -3,10 +3,12 @@
 //! A file holds the iterates, the memory of acceleration, penalty and solver, the best network and bound, the record, and the gates of the
 //! present programme; what follows from those and the data (patterns, factors, sketches) is made again.
 
-use crate::admm::Run;
+use crate::admm::{Progress, Run};
 use crate::container::{Kind, Parsed, Sections};
 use crate::error::TrainError;
 use crate::file_error::FileError;
+use crate::info::Info;
+use crate::penalty::Penalty;
 use crate::settings::{Beta, Gates, Settings, SolverChoice, ValidSettings};
 use crate::train::Problem;
 use cvx_linalg::{Backend, HostMatrix, LinalgError, LinearSolver, Shape, SolverMemory, SystemSolution};
@@ -53,8 +55,7 @@ pub(crate) struct Standing {
     /// Round of refinement, from 0, and whether it is to pass its network on.
     pub round: usize,
     pub passes_on: bool,
-    /// Gates of the first programme, and of the present one those that were merged into others.
-    pub sampled: usize,
+    /// Gates of the first programme that were merged into others.
     pub merged: usize,
     /// Iterations in all, and seconds.
     pub iterations: usize,
@@ -142,7 +143,7 @@ impl Checkpoint {
     /// # Errors
     /// [`TrainError::OtherRun`] with the first thing that differs.
     pub(crate) fn opening(&self, problem: &Problem, settings: &ValidSettings) -> Result<ValidSettings, TrainError> {
-        let Standing { fingerprint, beta, sigma, solver, settings: saved, .. } = &self.standing;
+        let Standing { fingerprint, beta, sigma, solver, round, seconds, settings: saved, .. } = &self.standing;
         let differs = |what: &str, saved: &str, given: &str| TrainError::OtherRun {
             path: self.path.clone(),
             what: what.to_string(),
@@ -160,6 +161,9 @@ impl Checkpoint {
         let mut parsed = Parsed::open(&self.bytes, &KIND, &self.path)?;
         let kind = SolverKind::ALL.into_iter().find(|kind| kind.name() == solver);
         let kind = kind.ok_or_else(|| parsed.damaged(format!("there is no solver {}", solver.escape_debug())))?;
+        if !(*seconds >= 0.0 && seconds.is_finite() && *round <= settings.refine) {
+            return Err(parsed.damaged(format!("it cannot be of round {round}, {seconds} seconds")).into());
+        }
         let gates = parsed.finite_matrix("gates")?;
         if gates.rows() != problem.xt.rows() {
             return Err(parsed.damaged("the gates have another number of rows than samples have features").into());
@@ -181,9 +185,14 @@ impl Checkpoint {
         // Looked at before.
         saved.file.bytes("run")?;
         saved.file.bytes("gates")?;
-        run.progress = saved.record("progress")?;
-        run.penalty = saved.record("penalty")?;
-        run.info = saved.record("info")?;
+        let (progress, penalty, info): (Progress, Penalty, Info) =
+            (saved.record("progress")?, saved.record("penalty")?, saved.record("info")?);
+        let done = info.history.len();
+        let counted = done == self.standing.iterations && info.unconverged_solves <= done && progress.is_after(done);
+        if !counted || !penalty.continues(&run.penalty, done) {
+            return Err(saved.damaged("its counts, or those of the penalty, contradict one another"));
+        }
+        (run.progress, run.penalty, run.info) = (progress, penalty, info);
         let (words, unknowns): (Vec<u64>, bool) = saved.record("solver")?;
         let unknowns = if unknowns { Some(saved.file.finite_matrix("solver.t")?) } else { None };
         run.solver_memory = Some(SolverMemory { words, unknowns });
@@ -332,8 +341,8 @@ impl<B: Backend> Recorder<'_, B> {
 
     /// Anything else.
     pub fn record(&mut self, name: &str, value: &impl Serialize) -> Result<(), CheckpointError> {
-        let written = self.sections.bincode::<LARGEST_RECORD>(name, value);
-        written.map(drop).map_err(|detail| LinalgError::Shape { verb: "checkpoint", detail }.into())
+        self.sections.bincode::<LARGEST_RECORD>(name, value)?;
+        Ok(())
     }
 }
 

@@ -134,12 +134,13 @@ impl Sections {
     /// A struct of at most `LIMIT` bytes, which is also the most memory that reading it takes on the word of a length.
     ///
     /// # Errors
-    /// What bincode says, for one that is larger.
-    pub fn bincode<const LIMIT: usize>(&mut self, name: &str, value: &impl Serialize) -> Result<&mut Self, String> {
+    /// [`FileError::Unstorable`] for one that is larger.
+    pub fn bincode<const LIMIT: usize>(&mut self, name: &str, value: &impl Serialize) -> Result<&mut Self, FileError> {
+        let unstorable = |detail| FileError::Unstorable { what: self.kind.noun, detail };
         let encoded = bincode::serde::encode_to_vec(value, bincode_config::<LIMIT>());
-        let encoded = encoded.map_err(|error| format!("the {name} cannot be stored in {LIMIT} bytes ({error})"))?;
+        let encoded = encoded.map_err(|error| unstorable(format!("its {name} is no plain struct ({error})")))?;
         if encoded.len() > LIMIT {
-            return Err(format!("the {name} takes {} bytes, at most {LIMIT} can be stored", encoded.len()));
+            return Err(unstorable(format!("its {name} takes {} bytes, at most {LIMIT} are read", encoded.len())));
         }
         self.payload.extend_from_slice(&encoded);
         Ok(self.end(name))

@@ -23,7 +23,6 @@ use crate::model::{Claim, Model, Provenance, Witness};
 use cvx_linalg::{BitMask, HostMatrix};
 use cvx_model::{Activation, FeatureKind, Network, Normalisation, Task, Transform, WeightedLoss};
 use serde::{Deserialize, Serialize};
-use std::io;
 use std::path::Path;
 
 const MODEL: Kind = Kind { noun: "model", magic: *b"\x89CVX\r\n\x1a\n", version: 3 };
@@ -45,10 +44,17 @@ impl Model {
     /// Writes the model to `path`, whole or not at all.
     ///
     /// # Errors
-    /// [`FileError::Io`]; a previous file is then as it was.
+    /// [`FileError::Io`], or [`FileError::Unstorable`] for class names of a megabyte; a previous file is then as it was.
     pub fn save(&self, path: &Path) -> Result<(), FileError> {
-        let unwritten = |detail: String| FileError::io(path, "written", io::Error::other(detail));
-        self.sections().map_err(unwritten)?.save(path)
+        self.sections()?.save(path)
+    }
+
+    /// The bytes of the file that [`save`](Model::save) writes.
+    ///
+    /// # Errors
+    /// [`FileError::Unstorable`].
+    pub fn to_bytes(&self) -> Result<Vec<u8>, FileError> {
+        Ok(self.sections()?.seal())
     }
 
     /// Reads a model and checks everything that can be checked without the data.
@@ -59,7 +65,7 @@ impl Model {
         Self::from_bytes(&MODEL.read(path)?, path)
     }
 
-    fn sections(&self) -> Result<Sections, String> {
+    fn sections(&self) -> Result<Sections, FileError> {
         let Model { network, transform, claim, .. } = self;
         let header = Header {
             normalisation: self.normalisation,
@@ -72,7 +78,8 @@ impl Model {
         let mut sections = Sections::new(&MODEL);
         sections.bincode::<HEADER>("header", &header)?;
         if transform.offset.len() != transform.scale.len() {
-            return Err("the transform has not as many offsets as scales".into());
+            let detail = "its transform has not as many offsets as scales".into();
+            return Err(FileError::Unstorable { what: MODEL.noun, detail });
         }
         let columns = [transform.offset.as_slice(), &transform.scale].concat();
         sections.matrix("transform", &HostMatrix::from_vec(transform.offset.len(), 2, columns));

@@ -46,6 +46,14 @@ pub enum FileError {
         /// The newest format that is read.
         newest: u32,
     },
+    /// More than the format holds.
+    #[error("this {what} cannot be stored: {detail}")]
+    Unstorable {
+        /// What was to be written.
+        what: &'static str,
+        /// What does not fit.
+        detail: String,
+    },
     /// Damaged, cut off, or made by something else.
     #[error("{}: damaged {what}: {detail}: copy or make it again", path.display())]
     Damaged {

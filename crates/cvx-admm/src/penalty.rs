@@ -147,6 +147,15 @@ impl Penalty {
         }
     }
 
+    /// Whether this penalty, from a file, can be that of the run of `other` after so many iterations.
+    pub fn continues(&self, other: &Penalty, iterations: usize) -> bool {
+        let Penalty { rho, due, kappa, changes, prepared_at, proposed, .. } = self;
+        let factors = [*rho, *due, *prepared_at, proposed.unwrap_or(1.0)];
+        factors.iter().all(|factor| *factor > 0.0 && factor.is_finite())
+            && kappa.to_bits() == other.kappa.to_bits()
+            && *changes <= iterations
+    }
+
     pub fn rho(&self) -> f64 {
         self.rho
     }

@@ -84,10 +84,7 @@ impl<'p, B: Backend> Session<'p, B> {
         let shape = ProblemShape {
             n_samples: xt.cols(),
             n_features: xt.rows(),
-            n_patterns: match &settings.gates {
-                Gates::Given(gates) => gates.cols(),
-                Gates::Auto | Gates::Kind(_) => settings.patterns,
-            },
+            n_patterns: settings.sampled(),
             n_targets: targets.y.cols(),
             signs: settings.activation.signs(),
             scalar_bytes: backend.scalar_bytes(),
@@ -149,9 +146,9 @@ impl<'p, B: Backend> Session<'p, B> {
 
     /// Goes on where `checkpoint` was written, of a session that was opened with its settings; those of the user are `settings`.
     pub fn resume(&mut self, checkpoint: &'p Checkpoint, settings: &'p ValidSettings) {
-        let Standing { round, passes_on, sampled, merged, seconds, .. } = *checkpoint.standing();
-        self.settings = settings;
-        (self.round, self.passes_on, self.sampled, self.ended) = (round, passes_on, sampled, seconds);
+        let Standing { round, passes_on, merged, seconds, .. } = *checkpoint.standing();
+        (self.settings, self.sampled) = (settings, settings.sampled());
+        (self.round, self.passes_on, self.ended) = (round, passes_on, seconds);
         self.summary.merged_patterns = merged;
         self.resumed = Some(checkpoint);
     }
@@ -251,7 +248,6 @@ impl<'p, B: Backend> Session<'p, B> {
             sigma: self.sigma,
             round: self.round,
             passes_on: self.passes_on,
-            sampled: self.sampled,
             merged: self.summary.merged_patterns,
             iterations: self.record.history.len(),
             seconds: self.ended,

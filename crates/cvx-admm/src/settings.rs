@@ -285,6 +285,14 @@ pub(crate) fn out_of_range(name: &'static str, value: impl ToString, range: &'st
 }
 
 impl ValidSettings {
+    /// Number of gates of the first programme.
+    pub(crate) fn sampled(&self) -> usize {
+        match &self.gates {
+            Gates::Given(gates) => gates.cols(),
+            Gates::Auto | Gates::Kind(_) => self.patterns,
+        }
+    }
+
     /// The part that the solvers are told.
     pub(crate) fn solver_settings(&self) -> SolverSettings {
         SolverSettings {

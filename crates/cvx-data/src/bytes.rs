@@ -1,12 +1,12 @@
 //! The bytes of a file, unpacked on the way where its name ends in `.gz`, with a known length.
 
-use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
 use crate::error::DataError;
+use crate::store::Store;
 
 /// Bytes (or items) that pass through a buffer at a time.
 const CHUNK: usize = 1 << 16;
@@ -19,34 +19,26 @@ pub(crate) struct Bytes<'a> {
     offset: u64,
 }
 
-impl Bytes<'static> {
+impl<'a> Bytes<'a> {
     /// Opens a file, which must not be empty.
     ///
-    /// Compressed content is unpacked twice: first only to be counted, so that a bomb of more than `max_bytes`
-    /// is refused while nothing is held in memory, and a damaged file before anything is built from it.
-    pub(crate) fn open(path: &Path, max_bytes: u64) -> Result<Self, DataError> {
-        // Looked at before opening: to open a named pipe would wait for its writer.
-        let metadata = fs::metadata(path).map_err(|error| DataError::read(path, 0, error))?;
-        if !metadata.is_file() {
-            let error = io::Error::other("not a regular file");
-            return Err(DataError::read(path, 0, error));
-        }
-        let open = || File::open(path).map_err(|error| DataError::read(path, 0, error));
-        let (reader, len): (Box<dyn Read>, u64) = if is_gz(path) {
+    /// Compressed content is unpacked twice: first only to be counted, so that a bomb of more than
+    /// [`max_bytes`](Store::max_bytes) is refused while nothing is held in memory, and a damaged file before anything is built from it.
+    pub(crate) fn open(path: &Path, store: &Store<'a>) -> Result<Self, DataError> {
+        let (file, len) = store.open(path)?;
+        let (reader, len): (Box<dyn Read + 'a>, u64) = if is_gz(path) {
             let unpacked = |file| MultiGzDecoder::new(BufReader::new(file));
-            let len = count(path, unpacked(open()?), max_bytes)?;
-            (Box::new(unpacked(open()?)), len)
+            let len = count(path, unpacked(file), store.max_bytes)?;
+            (Box::new(unpacked(store.open(path)?.0)), len)
         } else {
-            (Box::new(open()?), metadata.len())
+            (Box::new(file), len)
         };
         if len == 0 {
             return Err(DataError::Empty { path: path.to_owned(), what: "bytes" });
         }
         Ok(Bytes::new(path.to_owned(), reader, len))
     }
-}
 
-impl<'a> Bytes<'a> {
     /// Takes a stream that claims to hold `len` bytes.
     pub(crate) fn new(path: PathBuf, reader: Box<dyn Read + 'a>, len: u64) -> Self {
         Bytes { path, reader, len, offset: 0 }

@@ -8,6 +8,7 @@ use cvx_model::{DataSplit, Dataset, FeatureKind, Labels};
 use crate::bytes::{Bytes, reserve};
 use crate::error::DataError;
 use crate::folder::Folder;
+use crate::store::Store;
 
 const CHANNELS: usize = 3;
 const SIDE: usize = 32;
@@ -24,9 +25,9 @@ pub(crate) fn recognises(folder: &Folder) -> bool {
 /// Reads `data_batch_*.bin`, and `test_batch.bin` where there is one; pixels become numbers in [0, 1].
 ///
 /// A test batch alone makes the samples of the split: whoever only predicts needs no more.
-pub(crate) fn read(folder: &Folder, max_bytes: u64) -> Result<DataSplit, DataError> {
+pub(crate) fn read(folder: &Folder, store: &Store) -> Result<DataSplit, DataError> {
     let names = match folder.find("batches.meta.txt") {
-        Some(path) => class_names(&path, max_bytes)?,
+        Some(path) => class_names(&path, store)?,
         None => CLASSES.map(String::from).to_vec(),
     };
     let (train, test) = match (batches(folder), folder.find("test_batch.bin")) {
@@ -35,22 +36,22 @@ pub(crate) fn read(folder: &Folder, max_bytes: u64) -> Result<DataSplit, DataErr
         split => split,
     };
     Ok(DataSplit {
-        train: read_batches(folder, &train, &names, max_bytes)?,
-        test: test.map(|path| read_batches(folder, &[path], &names, max_bytes)).transpose()?,
+        train: read_batches(folder, &train, &names, store)?,
+        test: test.map(|path| read_batches(folder, &[path], &names, store)).transpose()?,
     })
 }
 
 /// The training batches, in the order of their numbers.
 fn batches(folder: &Folder) -> Vec<PathBuf> {
     let mut names: Vec<&str> =
-        folder.names().filter(|name| name.starts_with("data_batch_") && name.ends_with(".bin")).collect();
+        folder.names().into_iter().filter(|name| name.starts_with("data_batch_") && name.ends_with(".bin")).collect();
     names.sort_by_key(|name| (name.len(), *name));
     names.into_iter().filter_map(|name| folder.find(name)).collect()
 }
 
 /// One class name per line.
-fn class_names(path: &Path, max_bytes: u64) -> Result<Vec<String>, DataError> {
-    let bytes = Bytes::open(path, max_bytes)?;
+fn class_names(path: &Path, store: &Store) -> Result<Vec<String>, DataError> {
+    let bytes = Bytes::open(path, store)?;
     let mut names = Vec::new();
     for line in BufReader::new(bytes).lines() {
         let line = line.map_err(|error| DataError::read(path, 0, error))?;
@@ -64,8 +65,8 @@ fn class_names(path: &Path, max_bytes: u64) -> Result<Vec<String>, DataError> {
     Ok(names)
 }
 
-fn read_batches(folder: &Folder, paths: &[PathBuf], names: &[String], max_bytes: u64) -> Result<Dataset, DataError> {
-    let files = paths.iter().map(|path| Bytes::open(path, max_bytes)).collect::<Result<Vec<_>, _>>()?;
+fn read_batches(folder: &Folder, paths: &[PathBuf], names: &[String], store: &Store) -> Result<Dataset, DataError> {
+    let files = paths.iter().map(|path| Bytes::open(path, store)).collect::<Result<Vec<_>, _>>()?;
     let mut n_samples = 0;
     for bytes in &files {
         n_samples += count_records(bytes)?;

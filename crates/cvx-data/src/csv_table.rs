@@ -10,6 +10,7 @@ use crate::bytes::Bytes;
 use crate::error::{DataError, excerpt};
 use crate::labels::TextLabels;
 use crate::source::LabelColumn;
+use crate::store::Store;
 
 /// Names that mark the label column, in any case; they also mark a header.
 const LABEL_NAMES: [&str; 4] = ["label", "y", "target", "class"];
@@ -18,11 +19,11 @@ const LABEL_NAMES: [&str; 4] = ["label", "y", "target", "class"];
 pub(crate) fn read(
     path: &Path,
     label_column: &LabelColumn,
-    max_bytes: u64,
+    store: &Store,
     like: Option<&Labels>,
 ) -> Result<Dataset, DataError> {
     // Ragged lines are found below, with the right line number.
-    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(Bytes::open(path, max_bytes)?);
+    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(Bytes::open(path, store)?);
     let mut next = |record: &mut ByteRecord| {
         reader.read_byte_record(record).map_err(|error| DataError::read(path, reader.position().byte(), error.into()))
     };
@@ -30,7 +31,7 @@ pub(crate) fn read(
     next(&mut first)?;
     let mut more = next(&mut record)?;
 
-    let mut table = Table::new(path, max_bytes, &first, &record);
+    let mut table = Table::new(path, store, &first, &record);
     table.label = table.find_label(label_column)?;
     if table.names.is_none() && !first.is_empty() {
         table.push(&first)?;
@@ -45,7 +46,7 @@ pub(crate) fn read(
 /// A table as it grows.
 struct Table<'a> {
     path: &'a Path,
-    max_bytes: u64,
+    store: &'a Store<'a>,
     n_columns: usize,
     /// The header, where there is one.
     names: Option<Vec<String>>,
@@ -57,11 +58,11 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn new(path: &'a Path, max_bytes: u64, first: &ByteRecord, second: &ByteRecord) -> Self {
+    fn new(path: &'a Path, store: &'a Store<'a>, first: &ByteRecord, second: &ByteRecord) -> Self {
         let name = |field| String::from_utf8_lossy(field).trim().to_owned();
         Table {
             path,
-            max_bytes,
+            store,
             n_columns: first.len(),
             names: is_header(first, second).then(|| first.iter().map(name).collect()),
             label: None,
@@ -184,7 +185,7 @@ impl<'a> Table<'a> {
     /// second byte of CR LF put one off: so the lines are counted again once there is an error to report.
     fn line_at(&self, start: u64) -> Result<u64, DataError> {
         let mut line = 1;
-        for (offset, byte) in BufReader::new(Bytes::open(self.path, self.max_bytes)?).bytes().enumerate() {
+        for (offset, byte) in BufReader::new(Bytes::open(self.path, self.store)?).bytes().enumerate() {
             let byte = byte.map_err(|error| DataError::read(self.path, offset as u64, error))?;
             if offset as u64 >= start && byte != b'\r' && byte != b'\n' {
                 break;

@@ -7,6 +7,7 @@ use cvx_model::{DataSplit, Dataset, FeatureKind, Labels};
 use crate::bytes::Bytes;
 use crate::error::DataError;
 use crate::folder::Folder;
+use crate::store::Store;
 
 /// The code for unsigned bytes in the third byte of the file.
 const UNSIGNED_BYTE: u8 = 0x08;
@@ -17,12 +18,12 @@ pub(crate) fn recognises(folder: &Folder) -> bool {
 }
 
 /// Reads `train-images` with `train-labels`, and `t10k-` where they are; pixels become numbers in [0, 1].
-pub(crate) fn read(folder: &Folder, max_bytes: u64) -> Result<DataSplit, DataError> {
+pub(crate) fn read(folder: &Folder, store: &Store) -> Result<DataSplit, DataError> {
     let train = images(folder, "train").ok_or_else(|| folder.missing("train-images-idx3-ubyte"))?;
     Ok(DataSplit {
-        train: read_part(folder, "train", train, max_bytes)?,
+        train: read_part(folder, "train", train, store)?,
         test: match images(folder, "t10k") {
-            Some(path) => Some(read_part(folder, "t10k", path, max_bytes)?),
+            Some(path) => Some(read_part(folder, "t10k", path, store)?),
             None => None,
         },
     })
@@ -37,15 +38,15 @@ fn find(folder: &Folder, stem: &str, suffix: &str) -> Option<PathBuf> {
     ["-", "."].iter().find_map(|separator| folder.find(&format!("{stem}{separator}{suffix}")))
 }
 
-fn read_part(folder: &Folder, part: &str, images: PathBuf, max_bytes: u64) -> Result<Dataset, DataError> {
+fn read_part(folder: &Folder, part: &str, images: PathBuf, store: &Store) -> Result<Dataset, DataError> {
     let stem = format!("{part}-labels");
     let labels = find(folder, &stem, "idx1-ubyte").ok_or_else(|| folder.missing(format!("{stem}-idx1-ubyte")))?;
 
-    let mut bytes = Bytes::open(&images, max_bytes)?;
+    let mut bytes = Bytes::open(&images, store)?;
     let [n_samples, height, width] = read_header(&mut bytes, "an IDX file of images", "0x00000803")?;
     let pixels = bytes.rest(&[n_samples, height, width], 1, |byte| Ok(scaled(byte)))?;
 
-    let mut bytes = Bytes::open(&labels, max_bytes)?;
+    let mut bytes = Bytes::open(&labels, store)?;
     let [n_labels] = read_header(&mut bytes, "an IDX file of labels", "0x00000801")?;
     let codes = bytes.rest(&[n_labels], 1, |byte| Ok(number(byte)))?;
     if n_labels != n_samples {

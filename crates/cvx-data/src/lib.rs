@@ -25,8 +25,9 @@ mod npy;
 mod npz;
 mod planted;
 mod source;
+mod store;
 
 pub use error::DataError;
 pub use npz::read_matrix;
 pub use planted::Planted;
-pub use source::{LabelColumn, Request, open};
+pub use source::{LabelColumn, Request, open, open_in_memory};

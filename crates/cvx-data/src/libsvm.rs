@@ -7,13 +7,14 @@ use cvx_model::{Dataset, FeatureKind, Labels};
 
 use crate::bytes::{Bytes, reserve};
 use crate::error::{DataError, excerpt};
+use crate::store::Store;
 
 /// Reads one file into a dense data set.
 ///
 /// The number of features is the largest index, or `n_features` where that is given and larger: the last
 /// features of a training set need not occur in the samples to test or to predict.
-pub(crate) fn read(path: &Path, max_bytes: u64, n_features: Option<usize>) -> Result<Dataset, DataError> {
-    let mut lines = BufReader::new(Bytes::open(path, max_bytes)?);
+pub(crate) fn read(path: &Path, store: &Store, n_features: Option<usize>) -> Result<Dataset, DataError> {
+    let mut lines = BufReader::new(Bytes::open(path, store)?);
     let mut labels = Vec::new();
     let mut entries = Vec::new();
     let mut largest = n_features.unwrap_or(0);
@@ -50,7 +51,7 @@ pub(crate) fn read(path: &Path, max_bytes: u64, n_features: Option<usize>) -> Re
     if labels.is_empty() {
         return Err(DataError::Empty { path: path.to_owned(), what: "samples" });
     }
-    let values = densify(path, labels.len(), largest, &entries, max_bytes)?;
+    let values = densify(path, labels.len(), largest, &entries, store.max_bytes)?;
     Dataset::new(largest, values, Some(Labels::numbers(labels)), FeatureKind::Table)
         .map_err(|error| DataError::Unusable { path: path.to_owned(), error })
 }

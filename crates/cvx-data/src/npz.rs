@@ -1,7 +1,6 @@
 //! NumPy archives and single arrays as data sets and matrices.
 
-use std::fs::File;
-use std::io::{BufReader, Cursor, Read, Seek};
+use std::io::{BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use cvx_model::{DataSplit, Dataset, FeatureKind, Labels, ModelError};
@@ -12,6 +11,7 @@ use crate::error::DataError;
 use crate::labels::TextLabels;
 use crate::npy::{self, Array, Items};
 use crate::source::{MAX_BYTES, extension};
+use crate::store::{ReadSeek, Store};
 
 /// Names of training features, training labels, test features, test labels, in the spellings that are about.
 const KEYS: [[&str; 4]; 4] = [
@@ -26,8 +26,8 @@ const MAX_RATIO: u64 = 1032;
 
 /// Reads the training and test arrays of an archive. `like` holds the labels of the training set when the
 /// archive is read as a test set.
-pub(crate) fn read(path: &Path, max_bytes: u64, like: Option<&Labels>) -> Result<DataSplit, DataError> {
-    let mut archive = Archive::open(path, max_bytes)?;
+pub(crate) fn read(path: &Path, store: &Store, like: Option<&Labels>) -> Result<DataSplit, DataError> {
+    let mut archive = Archive::open(path, store)?;
     let [x_train, y_train, x_test, y_test] =
         KEYS.into_iter().find(|[x, ..]| archive.has(x)).ok_or_else(|| archive.unknown("x_train"))?;
     let train = archive.dataset(x_train, y_train, like)?;
@@ -36,8 +36,8 @@ pub(crate) fn read(path: &Path, max_bytes: u64, like: Option<&Labels>) -> Result
 }
 
 /// Reads a single array of features.
-pub(crate) fn read_features(path: &Path, max_bytes: u64) -> Result<Dataset, DataError> {
-    let x = npy::read(&mut Bytes::open(path, max_bytes)?)?;
+pub(crate) fn read_features(path: &Path, store: &Store) -> Result<Dataset, DataError> {
+    let x = npy::read(&mut Bytes::open(path, store)?)?;
     dataset(path, x, None)
 }
 
@@ -51,10 +51,11 @@ pub(crate) fn read_features(path: &Path, max_bytes: u64) -> Result<Dataset, Data
 /// [`DataError::WrongShape`] unless there are two axes, [`DataError::Unusable`] for a NaN or an infinity with its
 /// place, and those of an unreadable file.
 pub fn read_matrix(path: &Path, key: Option<&str>) -> Result<(usize, usize, Vec<f64>), DataError> {
+    let store = Store::disk(MAX_BYTES);
     let (place, array) = match extension(path).as_deref() {
-        Some("npy") => (path.to_owned(), npy::read(&mut Bytes::open(path, MAX_BYTES)?)?),
+        Some("npy") => (path.to_owned(), npy::read(&mut Bytes::open(path, &store)?)?),
         Some("npz") => {
-            let mut archive = Archive::open(path, MAX_BYTES)?;
+            let mut archive = Archive::open(path, &store)?;
             let key = key.unwrap_or("gates");
             if !archive.has(key) {
                 return Err(archive.unknown(key));
@@ -78,20 +79,17 @@ pub fn read_matrix(path: &Path, key: Option<&str>) -> Result<(usize, usize, Vec<
     }
 }
 
-trait ReadSeek: Read + Seek {}
-impl<T: Read + Seek> ReadSeek for T {}
-
 /// A zip archive of arrays.
-struct Archive {
+struct Archive<'a> {
     path: PathBuf,
-    zip: ZipArchive<Box<dyn ReadSeek>>,
+    zip: ZipArchive<Box<dyn ReadSeek + 'a>>,
     len: u64,
     max_bytes: u64,
 }
 
-impl Archive {
-    fn open(path: &Path, max_bytes: u64) -> Result<Self, DataError> {
-        let mut bytes = Bytes::open(path, max_bytes)?;
+impl<'a> Archive<'a> {
+    fn open(path: &Path, store: &Store<'a>) -> Result<Self, DataError> {
+        let mut bytes = Bytes::open(path, store)?;
         let len = bytes.len();
         let mut magic = [0; 2];
         bytes.fill(&mut magic)?;
@@ -103,17 +101,16 @@ impl Archive {
                 found: format!("0x{:04x}", u16::from_be_bytes(magic)),
             });
         }
-        let reader: Box<dyn ReadSeek> = if is_gz(path) {
+        let reader: Box<dyn ReadSeek + 'a> = if is_gz(path) {
             let mut content = reserve(path, usize::try_from(len).unwrap_or(usize::MAX))?;
             content.extend(magic);
             bytes.read_to_end(&mut content).map_err(|error| DataError::read(path, 0, error))?;
             Box::new(Cursor::new(content))
         } else {
-            let file = File::open(path).map_err(|error| DataError::read(path, 0, error))?;
-            Box::new(BufReader::new(file))
+            Box::new(BufReader::new(store.open(path)?.0))
         };
         let zip = ZipArchive::new(reader).map_err(|error| DataError::read(path, 0, error.into()))?;
-        Ok(Archive { path: path.to_owned(), zip, len, max_bytes })
+        Ok(Archive { path: path.to_owned(), zip, len, max_bytes: store.max_bytes })
     }
 
     fn has(&self, key: &str) -> bool {

@@ -1,5 +1,6 @@
 //! The front door: from the name of a source to its samples.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use cvx_model::{DataSplit, Dataset};
@@ -8,6 +9,7 @@ use crate::bytes::is_gz;
 use crate::error::DataError;
 use crate::folder::Folder;
 use crate::planted::Planted;
+use crate::store::Store;
 use crate::{cifar, csv_table, idx, libsvm, npz};
 
 /// The sources there are, in words.
@@ -72,14 +74,41 @@ impl Default for Request {
 /// One of [`DataError`], with the file and the place in it. Test samples with another number of features than the
 /// training samples are a [`DataError::Mismatch`].
 pub fn open(source: &str, request: &Request) -> Result<DataSplit, DataError> {
-    let kind = Kind::of(source)?;
-    let DataSplit { train, mut test } = kind.read(source, request, None)?;
+    open_in(&Store::disk(request.max_bytes), source, request)
+}
+
+/// Reads the samples of a source as [`open`] does, from content in memory: what was fetched, unpacked or embedded.
+///
+/// `files` holds the content of each file by its name, `folder/name` for one in a folder; nothing is looked for on the disk.
+///
+/// ```
+/// use cvx_data::{Request, open_in_memory};
+///
+/// let files = [("table.csv".to_string(), b"0.5,1.5,yes\n2.5,-1,no\n".to_vec())].into();
+/// let split = open_in_memory(&files, "table.csv", &Request::default())?;
+/// assert_eq!((split.train.n_samples(), split.train.n_features()), (2, 2));
+/// # Ok::<(), cvx_data::DataError>(())
+/// ```
+///
+/// # Errors
+/// As [`open`].
+pub fn open_in_memory(
+    files: &BTreeMap<String, Vec<u8>>,
+    source: &str,
+    request: &Request,
+) -> Result<DataSplit, DataError> {
+    open_in(&Store::memory(files, request.max_bytes), source, request)
+}
+
+fn open_in(store: &Store, source: &str, request: &Request) -> Result<DataSplit, DataError> {
+    let kind = Kind::of(source, store)?;
+    let DataSplit { train, mut test } = kind.read(source, store, request, None)?;
     let mut test_source = source;
     if let Some(name) = &request.test {
         if kind == Kind::Planted {
             return Err(DataError::TestOfPlanted { name: name.clone() });
         }
-        test = Some(kind.read(name, request, Some(&train))?.train);
+        test = Some(kind.read(name, store, request, Some(&train))?.train);
         test_source = name;
     }
     match &test {
@@ -111,13 +140,13 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(source: &str) -> Result<Self, DataError> {
+    fn of(source: &str, store: &Store) -> Result<Self, DataError> {
         let path = Path::new(source);
         if Planted::parse(source, 0).is_some() {
             return Ok(Kind::Planted);
         }
-        if path.is_dir() {
-            let folder = Folder::open(path)?;
+        if store.is_folder(path) {
+            let folder = Folder::open(path, store)?;
             return if cifar::recognises(&folder) {
                 Ok(Kind::Cifar)
             } else if idx::recognises(&folder) {
@@ -136,21 +165,26 @@ impl Kind {
     }
 
     /// Reads a source of this kind; `train` is there when it is read as a test set.
-    fn read(self, source: &str, request: &Request, train: Option<&Dataset>) -> Result<DataSplit, DataError> {
+    fn read(
+        self,
+        source: &str,
+        store: &Store,
+        request: &Request,
+        train: Option<&Dataset>,
+    ) -> Result<DataSplit, DataError> {
         let path = Path::new(source);
-        let max_bytes = request.max_bytes;
         let like = train.and_then(Dataset::labels);
         let train = match self {
             Kind::Planted => {
                 let planted = Planted::parse(source, request.seed).unwrap_or_default();
                 return planted.generate();
             }
-            Kind::Cifar => return cifar::read(&Folder::open(path)?, max_bytes),
-            Kind::Idx => return idx::read(&Folder::open(path)?, max_bytes),
-            Kind::Npz => return npz::read(path, max_bytes, like),
-            Kind::Npy => npz::read_features(path, max_bytes)?,
-            Kind::Csv => csv_table::read(path, &request.label_column, max_bytes, like)?,
-            Kind::Libsvm => libsvm::read(path, max_bytes, train.map(Dataset::n_features).or(request.n_features))?,
+            Kind::Cifar => return cifar::read(&Folder::open(path, store)?, store),
+            Kind::Idx => return idx::read(&Folder::open(path, store)?, store),
+            Kind::Npz => return npz::read(path, store, like),
+            Kind::Npy => npz::read_features(path, store)?,
+            Kind::Csv => csv_table::read(path, &request.label_column, store, like)?,
+            Kind::Libsvm => libsvm::read(path, store, train.map(Dataset::n_features).or(request.n_features))?,
         };
         Ok(DataSplit { train, test: None })
     }

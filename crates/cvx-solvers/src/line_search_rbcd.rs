@@ -180,7 +180,7 @@ impl<B: Backend> LinearSolver<B> for LineSearchRbcd<B> {
         }
         let mut info = LinearInfo { status: LinearStatus::IterationLimit, iterations: 0, relative_residual: None };
         if let Some(parts) = &mut self.parts {
-            parts.solves += 1;
+            parts.solves = parts.solves.wrapping_add(1);
             parts.rng = Pcg64::seed_from_u64(self.seed.wrapping_add(parts.solves));
             system.assemble(&mut parts.b, rhs)?;
             // F u from the last u.

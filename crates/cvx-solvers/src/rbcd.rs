@@ -402,7 +402,7 @@ impl<B: Backend> LinearSolver<B> for Rbcd<B> {
         let (rho, blocks) = (system.penalty(), system.blocks());
         let mut info = LinearInfo { status: LinearStatus::Converged, iterations: 0, relative_residual: None };
         if let Some(factors) = &mut self.factors {
-            self.solves += 1;
+            self.solves = self.solves.wrapping_add(1);
             factors.shuffle_from(self.seed.wrapping_add(self.solves));
             factors.coordinates.enter(&blocks, rhs, &mut solution.xu, &mut factors.b)?;
             info = factors.run(&blocks, rho, accuracy, &mut solution.residual)?;

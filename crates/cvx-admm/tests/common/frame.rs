@@ -7,12 +7,8 @@ use std::path::Path;
 
 pub const NOWHERE: &str = "in-memory.cvx";
 
-/// The bytes that `save` writes.
 pub fn bytes(model: &Model) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("model.cvx");
-    model.save(&path).unwrap();
-    std::fs::read(&path).unwrap()
+    model.to_bytes().unwrap()
 }
 
 pub fn parse(bytes: &[u8]) -> Result<Model, FileError> {

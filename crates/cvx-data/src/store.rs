@@ -1,0 +1,69 @@
+//! Where the files of a source are: on the disk, or in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{self, Cursor, Read, Seek};
+use std::path::Path;
+
+use crate::error::DataError;
+
+/// A file that can be read from any place in it.
+pub(crate) trait ReadSeek: Read + Seek {}
+impl<T: Read + Seek> ReadSeek for T {}
+
+/// Files by their names, and how much may be made of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Store<'a> {
+    /// Content by name, `folder/file` for a file in a folder; `None` for the disk.
+    memory: Option<&'a BTreeMap<String, Vec<u8>>>,
+    /// The most bytes that a compressed file may unpack to.
+    pub(crate) max_bytes: u64,
+}
+
+impl<'a> Store<'a> {
+    pub(crate) fn disk(max_bytes: u64) -> Self {
+        Store { memory: None, max_bytes }
+    }
+
+    pub(crate) fn memory(files: &'a BTreeMap<String, Vec<u8>>, max_bytes: u64) -> Self {
+        Store { memory: Some(files), max_bytes }
+    }
+
+    /// A file and its length.
+    pub(crate) fn open(&self, path: &Path) -> Result<(Box<dyn ReadSeek + 'a>, u64), DataError> {
+        let unread = |error| DataError::read(path, 0, error);
+        if let Some(files) = self.memory {
+            let content = path.to_str().and_then(|name| files.get(name));
+            let content = content.ok_or_else(|| unread(io::ErrorKind::NotFound.into()))?;
+            return Ok((Box::new(Cursor::new(content)), content.len() as u64));
+        }
+        // Looked at before opening: to open a named pipe would wait for its writer.
+        let metadata = fs::metadata(path).map_err(unread)?;
+        if !metadata.is_file() {
+            return Err(unread(io::Error::other("not a regular file")));
+        }
+        Ok((Box::new(File::open(path).map_err(unread)?), metadata.len()))
+    }
+
+    pub(crate) fn is_folder(&self, path: &Path) -> bool {
+        match self.memory {
+            Some(files) => files.keys().any(|name| Path::new(name).parent() == Some(path)),
+            None => path.is_dir(),
+        }
+    }
+
+    /// The names of what is in a folder; a name that is no Unicode is none of those looked for.
+    pub(crate) fn names(&self, folder: &Path) -> Result<BTreeSet<String>, DataError> {
+        let unread = |error| DataError::read(folder, 0, error);
+        let mut names = BTreeSet::new();
+        if let Some(files) = self.memory {
+            let inside = files.keys().map(Path::new).filter(|path| path.parent() == Some(folder));
+            names.extend(inside.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())));
+            return Ok(names);
+        }
+        for entry in fs::read_dir(folder).map_err(unread)? {
+            names.extend(entry.map_err(unread)?.file_name().into_string());
+        }
+        Ok(names)
+    }
+}

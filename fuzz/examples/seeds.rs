@@ -1,0 +1,129 @@
+//! Writes the seeds of every target to `corpus/`: files that are whole, and small.
+
+use cvx_admm::{CheckpointPlan, Settings, train};
+use cvx_fuzz::{frame::opened, joined, resumable};
+use flate2::{Compression, write::GzEncoder};
+use std::fs;
+use std::io::{Cursor, Write};
+use std::path::Path;
+use zip::{ZipWriter, write::SimpleFileOptions};
+
+fn npy(descr: &str, shape: &str, items: &[u8]) -> Vec<u8> {
+    let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
+    [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes(), header.as_bytes(), items].concat()
+}
+
+fn arrays() -> [Vec<u8>; 4] {
+    let numbers: Vec<u8> = [0.5f64, 1.0, -2.0, 3.5].into_iter().flat_map(f64::to_le_bytes).collect();
+    [
+        npy("<f8", "(2, 2)", &numbers),
+        npy("<U1", "(2,)", b"a\0\0\0b\0\0\0"),
+        npy("|u1", "(1, 1, 2)", &[1, 2]),
+        npy(">i2", "(1,)", &[0, 1]),
+    ]
+}
+
+fn archive() -> Vec<u8> {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, array) in ["x.npy", "y.npy"].into_iter().zip(arrays()) {
+        writer.start_file(name, SimpleFileOptions::default()).expect("a new name");
+        writer.write_all(&array).expect("memory takes all");
+    }
+    writer.finish().expect("memory takes all").into_inner()
+}
+
+fn gz(content: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(content).expect("memory takes all");
+    encoder.finish().expect("memory takes all")
+}
+
+fn idx(shape: &[u32], items: &[u8]) -> Vec<u8> {
+    let lengths = shape.iter().flat_map(|length| length.to_be_bytes());
+    [0, 0, 8, shape.len() as u8].into_iter().chain(lengths).chain(items.iter().copied()).collect()
+}
+
+fn cifar(label: u8) -> Vec<u8> {
+    let mut record = vec![label];
+    record.resize(3073, label);
+    record
+}
+
+/// The mode of the target in front of its input.
+fn mode(mode: u8, input: impl AsRef<[u8]>) -> Vec<u8> {
+    [&[mode], input.as_ref()].concat()
+}
+
+fn main() -> std::io::Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = "a,b,label\r\n1,2.5,cat\r\n3,-4e2,\"d\"\"og\"\r\n";
+    let mut seeds: Vec<(&str, Vec<Vec<u8>>)> = vec![
+        ("csv", [table, "1,2,0\n3,4,1\n", "x,y\n0.5,-1\n\n.25,1e-3\n"].map(|text| text.as_bytes().to_vec()).into()),
+        ("libsvm", [&b"1 1:2 3:4 # one\n0 2:-1e3\n"[..], b"+1\n\n-1 5:0.5\n"].map(<[u8]>::to_vec).into()),
+        (
+            "npz",
+            vec![
+                mode(0, archive()),
+                mode(1, joined(&arrays())),
+                mode(2, joined(&arrays()[..2])),
+                mode(1, &arrays()[0]),
+            ],
+        ),
+        (
+            "idx",
+            vec![
+                joined(&[idx(&[2, 1, 2], &[9; 4]), idx(&[2], &[0, 1])]),
+                joined(&[idx(&[1, 1, 1], &[1]), idx(&[1], &[3]), idx(&[1, 1, 1], &[1]), idx(&[1], &[3])]),
+            ],
+        ),
+        (
+            "cifar",
+            vec![
+                cifar(3),
+                joined(&[cifar(1), b"cat\ndog\n".to_vec()]),
+                joined(&[cifar(0), b"a\n\nb\n".to_vec(), cifar(1)]),
+            ],
+        ),
+        (
+            "gz",
+            vec![
+                mode(0, gz(table.as_bytes())),
+                mode(1, table),
+                mode(2, gz(&archive())),
+                mode(3, archive()),
+                mode(5, &arrays()[0]),
+            ],
+        ),
+    ];
+    let goldens = root.join("../crates/cvx-admm/tests/goldens");
+    let mut models = Vec::new();
+    for name in ["relu", "gated", "weighted"] {
+        let whole = fs::read(goldens.join(format!("v3/{name}.cvx")))?;
+        models.push(mode(1, opened(&whole)));
+        if name == "gated" {
+            models.push(mode(0, whole));
+            let old = fs::read(goldens.join(format!("v2/{name}.cvx")))?;
+            models.push(mode(2, &old[..old.len() - 4]));
+        }
+    }
+    seeds.push(("model", models));
+    let mut checkpoints = Vec::new();
+    for max_iterations in [1, 5] {
+        let path = root.join("corpus/run.ckpt");
+        let (data, settings) = resumable();
+        let checkpoint = Some(CheckpointPlan { path: path.clone(), every: 0.0 });
+        train(&data, None, &Settings { max_iterations, checkpoint, ..settings }).map_err(std::io::Error::other)?;
+        let whole = fs::read(&path)?;
+        fs::remove_file(path)?;
+        checkpoints.extend([mode(1, opened(&whole)), mode(0, whole)]);
+    }
+    seeds.push(("checkpoint", checkpoints));
+    for (target, inputs) in seeds {
+        let folder = root.join("corpus").join(target);
+        fs::create_dir_all(&folder)?;
+        for (index, input) in inputs.into_iter().enumerate() {
+            fs::write(folder.join(format!("seed-{index}")), input)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! Checkpoints as they come, and sections under checksums that fit; what is taken for one is gone on with.
+#![no_main]
+
+use cvx_admm::{Checkpoint, StopToken, resume};
+use cvx_fuzz::{frame::sealed, resumable};
+use libfuzzer_sys::fuzz_target;
+use std::path::Path;
+
+const MAGIC: &[u8; 8] = b"\x89CVXCP\r\n";
+
+fuzz_target!(|input: &[u8]| {
+    let Some((mode, input)) = input.split_first() else { return };
+    let bytes = if mode % 2 == 0 { input.to_vec() } else { sealed(MAGIC, 1, input) };
+    let Ok(checkpoint) = Checkpoint::from_bytes(bytes, Path::new("in-memory.ckpt")) else { return };
+    let (data, settings) = resumable();
+    let _ = resume(&data, None, &settings, &checkpoint, &StopToken::new(), &mut ());
+});

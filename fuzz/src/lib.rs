@@ -1,0 +1,47 @@
+//! What the fuzz targets share: inputs made of parts, frames with checksums that fit, and data sets that must be sound.
+
+pub mod data;
+pub mod frame;
+
+use cvx_admm::{Device, Settings, SolverChoice, SolverKind};
+use cvx_data::Planted;
+use cvx_model::{Dataset, Loss};
+
+/// Between the parts of an input. Inserting or dropping bytes in one part leaves the others as they are.
+pub const MARK: [u8; 3] = [0xfe, 0x00, 0xfe];
+
+/// The parts between the marks.
+pub fn parts(input: &[u8]) -> Vec<&[u8]> {
+    let mut parts = Vec::new();
+    let mut rest = input;
+    while let Some(at) = rest.windows(MARK.len()).position(|window| window == MARK) {
+        parts.push(&rest[..at]);
+        rest = &rest[at + MARK.len()..];
+    }
+    parts.push(rest);
+    parts
+}
+
+/// Parts as an input.
+pub fn joined(parts: &[impl AsRef<[u8]>]) -> Vec<u8> {
+    let parts: Vec<&[u8]> = parts.iter().map(AsRef::as_ref).collect();
+    parts.join(&MARK[..])
+}
+
+/// A small run that uses every part of a checkpoint: the seeds are of it.
+pub fn resumable() -> (Dataset, Settings) {
+    let planted = Planted { n_train: 12, n_test: 0, n_features: 2, n_neurons: 2, noise: 0.1, seed: 1 };
+    let data = planted.generate().expect("a planted problem").train;
+    let settings = Settings {
+        patterns: 2,
+        refine: 1,
+        solver: SolverChoice::Kind(SolverKind::Rbcd),
+        loss: Loss::Logistic,
+        anderson_memory: 2,
+        max_iterations: 8,
+        device: Device::Cpu,
+        threads: 1,
+        ..Settings::default()
+    };
+    (data, settings)
+}
