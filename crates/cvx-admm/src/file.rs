@@ -3,7 +3,7 @@
 //! | section | what | shape |
 //! |---|---|---|
 //! | `header` | bincode: task, kind of the features, claim without its weights, provenance | |
-//! | `transform` | matrix: offset and scale of each feature | inputs x 2 |
+//! | `offset`, `scale` | matrices: what is subtracted from each feature, and what divides it then | inputs x 1 |
 //! | `names` | texts: the features, where they have names | inputs |
 //! | `w1`, `w2` | matrices: the layers | d x m, m x C |
 //! | `gates` | matrix: of gated neurons | d x m |
@@ -77,12 +77,7 @@ impl Model {
         };
         let mut sections = Sections::new(&MODEL);
         sections.bincode::<HEADER>("header", &header)?;
-        if transform.offset.len() != transform.scale.len() {
-            let detail = "its transform has not as many offsets as scales".into();
-            return Err(FileError::Unstorable { what: MODEL.noun, detail });
-        }
-        let columns = [transform.offset.as_slice(), &transform.scale].concat();
-        sections.matrix("transform", &HostMatrix::from_vec(transform.offset.len(), 2, columns));
+        sections.matrix("offset", &column(&transform.offset)).matrix("scale", &column(&transform.scale));
         if let Some(names) = &transform.feature_names {
             sections.texts("names", names);
         }
@@ -91,7 +86,7 @@ impl Model {
             sections.matrix("gates", gates);
         }
         if let Some(weights) = &claim.weights {
-            sections.matrix("weights", &HostMatrix::from_vec(weights.len(), 1, weights.clone()));
+            sections.matrix("weights", &column(weights));
         }
         if let Some(Witness { gates, patterns, xi, multipliers }) = &self.witness {
             sections.matrix("proof.gates", gates).matrix("proof.xi", xi).matrix("proof.eta", multipliers);
@@ -103,15 +98,16 @@ impl Model {
     /// Parses the bytes of a model file, of format 3 or 2; `path` is named in errors.
     ///
     /// # Errors
-    /// [`FileError`]. No length is believed before it was compared with the bytes that are there: what is refused was
-    /// refused at once, and for a file of format 3 within memory of twice its size and a few megabytes.
+    /// [`FileError`]. No length is believed before it was compared with the bytes that are there: what is refused is
+    /// refused at once, a file of format 3 within twice its size in memory and a few megabytes.
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, FileError> {
         let damaged = |detail: &str| MODEL.damaged(path, detail);
-        let model = match MODEL.version_of(bytes, path)? {
+        let (mut model, proof) = match MODEL.version_of(bytes, path)? {
             v2::VERSION => v2::read(bytes).map_err(|detail| damaged(&detail))?,
             _ => read(Parsed::open(bytes, &MODEL, path)?)?,
         };
         model.check().map_err(damaged)?;
+        model.witness = proof.map(|proof| proof.of(&model)).transpose().map_err(damaged)?;
         Ok(model)
     }
 
@@ -137,9 +133,6 @@ impl Model {
         if network.gates.as_ref().is_some_and(|gates| (gates.rows(), gates.cols()) != (d, m)) {
             return Err("the gates do not fit the neurons");
         }
-        if self.witness.as_ref().is_some_and(|witness| !self.is_proof(witness)) {
-            return Err("the proof does not fit the model");
-        }
         let usable = |weight: &f64| *weight > 0.0 && weight.is_finite();
         let fits = |weights: &Vec<f64>| weights.len() == claim.n_samples && weights.iter().all(usable);
         if WeightedLoss::new(claim.loss, None).is_err()
@@ -155,69 +148,82 @@ impl Model {
             _ => Ok(()),
         }
     }
+}
 
-    /// Whether gates, xi and multipliers fit the model and one another. Without a pattern the programme would be empty,
-    /// and its bound 1/2 ||y||^2 would say nothing of a network.
-    fn is_proof(&self, Witness { gates, patterns, xi, multipliers }: &Witness) -> bool {
-        let (n, d, c) = (self.claim.n_samples, self.transform.n_outputs(), self.task.n_targets());
-        let cones = match self.network.activation() {
+/// A witness as it was read.
+struct Proof {
+    gates: HostMatrix,
+    xi: HostMatrix,
+    multipliers: HostMatrix,
+    /// Of the patterns.
+    words: Vec<u64>,
+}
+
+impl Proof {
+    /// The witness, where it fits the model. Without a pattern the programme would be empty, and its bound 1/2 ||y||^2
+    /// would say nothing of a network.
+    fn of(self, model: &Model) -> Result<Witness, &'static str> {
+        let Proof { gates, xi, multipliers, words } = self;
+        let (n, d, c) = (model.claim.n_samples, model.transform.n_outputs(), model.task.n_targets());
+        let cones = match model.network.activation() {
             Activation::Relu => 2,
             Activation::Gated => 0,
         };
         let columns = gates.cols().checked_mul(c).and_then(|pc| pc.checked_mul(cones));
-        gates.rows() == d
+        let fits = gates.rows() == d
             && gates.cols() > 0
-            && (patterns.rows(), patterns.cols()) == (n, gates.cols())
             && (xi.rows(), xi.cols()) == (n, c)
-            && (multipliers.rows(), Some(multipliers.cols())) == (n, columns)
+            && (multipliers.rows(), Some(multipliers.cols())) == (n, columns);
+        // The packing of the patterns takes more than their bytes: last, when all else is known to fit.
+        let patterns = fits.then(|| BitMask::from_columns(n, gates.cols(), words)).flatten();
+        let patterns = patterns.ok_or("the proof does not fit the model")?;
+        Ok(Witness { gates, patterns, xi, multipliers })
     }
 }
 
-/// A model whose parts are not compared with one another yet.
-fn read(mut file: Parsed) -> Result<Model, FileError> {
+/// A model whose parts are not compared with one another yet, without its witness.
+fn read(mut file: Parsed) -> Result<(Model, Option<Proof>), FileError> {
     let header: Header = file.bincode::<_, HEADER>("header")?;
-    let scaling = file.finite_matrix("transform")?;
-    if scaling.cols() != 2 {
-        return Err(file.damaged("the transform is not an offset and a scale for each feature"));
-    }
-    let names = file.has("names").then(|| file.texts("names", scaling.rows())).transpose()?;
+    let (offset, scale) = (read_column(&mut file, "offset")?, read_column(&mut file, "scale")?);
+    let names = file.has("names").then(|| file.texts("names", offset.len())).transpose()?;
     let network = Network {
         w1: file.finite_matrix("w1")?,
         w2: file.finite_matrix("w2")?,
         gates: file.has("gates").then(|| file.finite_matrix("gates")).transpose()?,
     };
-    let weights = file.has("weights").then(|| file.finite_matrix("weights")).transpose()?;
-    if weights.as_ref().is_some_and(|weights| weights.cols() != 1) {
-        return Err(file.damaged("the weights are not one for each sample"));
-    }
-    let witness = file.has("proof.gates").then(|| read_witness(&mut file)).transpose()?;
+    let weights = file.has("weights").then(|| read_column(&mut file, "weights")).transpose()?;
+    let proof = file.has("proof.gates").then(|| read_proof(&mut file)).transpose()?;
     file.finish()?;
-    Ok(Model {
+    let model = Model {
         network,
-        transform: Transform {
-            offset: scaling.col(0).to_vec(),
-            scale: scaling.col(1).to_vec(),
-            bias: header.bias,
-            feature_names: names,
-        },
+        transform: Transform { offset, scale, bias: header.bias, feature_names: names },
         normalisation: header.normalisation,
         task: header.task,
         kind: header.kind,
-        claim: Claim { weights: weights.map(HostMatrix::into_values), ..header.claim },
+        claim: Claim { weights, ..header.claim },
         provenance: header.provenance,
-        witness,
+        witness: None,
+    };
+    Ok((model, proof))
+}
+
+fn column(values: &[f64]) -> HostMatrix {
+    HostMatrix::from_vec(values.len(), 1, values.to_vec())
+}
+
+fn read_column(file: &mut Parsed, name: &str) -> Result<Vec<f64>, FileError> {
+    let matrix = file.finite_matrix(name)?;
+    if matrix.cols() != 1 {
+        return Err(file.damaged(format!("the section {name} is not one column")));
+    }
+    Ok(matrix.into_values())
+}
+
+fn read_proof(file: &mut Parsed) -> Result<Proof, FileError> {
+    Ok(Proof {
+        gates: file.finite_matrix("proof.gates")?,
+        xi: file.finite_matrix("proof.xi")?,
+        multipliers: file.finite_matrix("proof.eta")?,
+        words: file.words("proof.patterns")?,
     })
-}
-
-fn read_witness(file: &mut Parsed) -> Result<Witness, FileError> {
-    let gates = file.finite_matrix("proof.gates")?;
-    let xi = file.finite_matrix("proof.xi")?;
-    let multipliers = file.finite_matrix("proof.eta")?;
-    let patterns = patterns(&xi, &gates, file.words("proof.patterns")?).map_err(|detail| file.damaged(detail))?;
-    Ok(Witness { gates, patterns, xi, multipliers })
-}
-
-/// The patterns of a proof, one for each gate on the samples of `xi`.
-fn patterns(xi: &HostMatrix, gates: &HostMatrix, words: Vec<u64>) -> Result<BitMask, &'static str> {
-    BitMask::from_columns(xi.rows(), gates.cols(), words).ok_or("the patterns do not fit the proof")
 }

@@ -9,7 +9,7 @@ use cvx_model::Task;
 use std::time::Instant;
 
 /// The sections that hold a matrix.
-const MATRICES: [&str; 6] = ["transform", "w1", "w2", "proof.gates", "proof.xi", "proof.eta"];
+const MATRICES: [&str; 7] = ["offset", "scale", "w1", "w2", "proof.gates", "proof.xi", "proof.eta"];
 
 /// A file of format 2, with a proof.
 const FORMAT_2: &[u8] = include_bytes!("goldens/v2/relu.cvx");
@@ -197,7 +197,8 @@ fn f5_no_features_and_no_samples_are_refused_at_once() {
     model.claim.n_samples = 0;
     let mut frame = Frame::of(&bytes(&model));
     for (name, rows, columns) in [
-        ("transform", 0, 2),
+        ("offset", 0, 1),
+        ("scale", 0, 1),
         ("w1", 0, 0),
         ("w2", 0, 1),
         ("proof.gates", 0, 1 << 60),
@@ -257,6 +258,7 @@ fn f5_parts_that_do_not_fit_are_refused() {
         assert_refused(&bytes(&model), what);
     };
     check("a scale of 0", &|model| model.transform.scale[0] = 0.0);
+    check("fewer scales than offsets", &|model| model.transform.scale.truncate(1));
     check("another number of features", &|model| {
         model.transform.scale.truncate(1);
         model.transform.offset.truncate(1);

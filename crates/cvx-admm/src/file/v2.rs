@@ -12,8 +12,8 @@
 //!
 //! A struct of the header that changes leaves its old shape here.
 
-use super::patterns;
-use crate::model::{Claim, Model, Provenance, Witness};
+use super::Proof;
+use crate::model::{Claim, Model, Provenance};
 use cvx_linalg::HostMatrix;
 use cvx_model::{Activation, FeatureKind, Network, Normalisation, Task, Transform};
 use serde::Deserialize;
@@ -52,8 +52,8 @@ impl Tensor {
     }
 }
 
-/// A model whose parts are not compared with one another yet.
-pub(super) fn read(bytes: &[u8]) -> Result<Model, String> {
+/// A model whose parts are not compared with one another yet, without its witness.
+pub(super) fn read(bytes: &[u8]) -> Result<(Model, Option<Proof>), String> {
     const CUT: &str = "the file is cut off";
     let (body, checksum) = bytes.split_last_chunk::<4>().ok_or(CUT)?;
     if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
@@ -84,20 +84,20 @@ pub(super) fn read(bytes: &[u8]) -> Result<Model, String> {
     };
     let network = Network { w1: w1.ok_or(COUNT)?, w2: w2.ok_or(COUNT)?, gates };
     let proof: Vec<HostMatrix> = matrices.collect();
-    let witness = match <[HostMatrix; 3]>::try_from(proof) {
+    let proof = match <[HostMatrix; 3]>::try_from(proof) {
         Ok([gates, xi, multipliers]) => {
             let (words, rest) = payload.as_chunks();
             if !rest.is_empty() {
                 return Err("the patterns are not whole words".into());
             }
             let words = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
-            Some(Witness { patterns: patterns(&xi, &gates, words)?, gates, xi, multipliers })
+            Some(Proof { gates, xi, multipliers, words })
         }
         Err(rest) if !rest.is_empty() => return Err(COUNT.into()),
         Err(_) if !payload.is_empty() => return Err("bytes are left after the last tensor".into()),
         Err(_) => None,
     };
-    Ok(Model {
+    let model = Model {
         network,
         transform: header.transform,
         normalisation: header.normalisation,
@@ -105,8 +105,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<Model, String> {
         kind: header.kind,
         claim: header.claim,
         provenance: header.provenance,
-        witness,
-    })
+        witness: None,
+    };
+    Ok((model, proof))
 }
 
 fn read_tensor(tensor: Tensor, payload: &[u8]) -> Result<(HostMatrix, &[u8]), &'static str> {

@@ -31,6 +31,10 @@ pub struct Frame {
 }
 
 impl Frame {
+    pub fn of_version(bytes: &[u8]) -> u32 {
+        u32::from_le_bytes(bytes[8..12].try_into().unwrap())
+    }
+
     pub fn of(bytes: &[u8]) -> Self {
         let u32_at = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
         let u64_at = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) as usize;
@@ -40,7 +44,7 @@ impl Frame {
             let section = &bytes[u64_at(at + 16)..][..u64_at(at + 24)];
             (name.trim_end_matches('\0').to_string(), section.to_vec())
         });
-        Frame { version: u32_at(8), sections: sections.collect() }
+        Frame { version: Frame::of_version(bytes), sections: sections.collect() }
     }
 
     pub fn section(&mut self, name: &str) -> &mut Vec<u8> {

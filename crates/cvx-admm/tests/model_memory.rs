@@ -1,0 +1,77 @@
+//! F5: what a file that is refused takes in memory and time, by an allocator that counts.
+
+mod common;
+
+use common::frame::{Frame, bytes, parse, small};
+use peak_alloc::PeakAlloc;
+use std::time::Instant;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+const MIB: usize = 1 << 20;
+
+/// Beyond twice the file: names and lengths of the header.
+const SMALL: usize = 4 * MIB;
+
+/// Numbers in a large section.
+const COUNT: u64 = 4 << 20;
+
+/// A section of `COUNT` numbers, all zero, in f32.
+fn narrow(rows: u64, cols: u64) -> Vec<u8> {
+    let mut section: Vec<u8> = [rows, cols, 4].into_iter().flat_map(u64::to_le_bytes).collect();
+    section.resize(24 + 4 * COUNT as usize, 0);
+    section
+}
+
+/// Bytes at the peak, with a look at the clock.
+fn refusal(what: &str, file: &[u8]) -> usize {
+    let before = ALLOCATOR.current_usage();
+    ALLOCATOR.reset_peak_usage();
+    let begin = Instant::now();
+    assert!(parse(file).is_err(), "{what} was accepted");
+    // Without optimisation: with it, a hundredth.
+    assert!(begin.elapsed().as_secs_f64() < 5.0, "{what} took {:?}", begin.elapsed());
+    ALLOCATOR.peak_usage() - before
+}
+
+/// One test: the allocator counts for the whole process.
+#[test]
+fn f5_a_refusal_takes_less_than_twice_the_file() {
+    let frame = Frame::of(&bytes(&small().1));
+    let mut cases: Vec<(&str, Frame)> = Vec::new();
+    let mut case = |what, section: &str, content: Vec<u8>| {
+        let mut frame = frame.clone();
+        *frame.section(section) = content;
+        cases.push((what, frame));
+    };
+    for section in ["offset", "scale", "w1", "w2", "proof.gates", "proof.xi", "proof.eta"] {
+        case("a matrix of another size", section, narrow(COUNT / 2, 2));
+        case("a matrix of one column", section, narrow(COUNT, 1));
+    }
+    case("many patterns", "proof.patterns", vec![0; 8 * COUNT as usize]);
+    // Where lengths stand in the header, they claim as much as bincode may believe.
+    case("a header of lengths", "header", MIB.to_le_bytes().repeat(MIB / 8));
+    case("a header of zeros", "header", vec![0; MIB]);
+    case("a header that is too long", "header", vec![0; 16 * MIB]);
+    let mut more = frame.clone();
+    more.sections.push(("weights".into(), narrow(COUNT, 1)));
+    cases.push(("weights of other samples", more));
+    let mut more = frame.clone();
+    more.sections.push(("names".into(), vec![0; 16 * MIB]));
+    cases.push(("names of nothing", more));
+    let mut more = frame;
+    more.sections.push(("gates".into(), narrow(1, COUNT)));
+    more.sections.push(("other".into(), narrow(1, COUNT)));
+    cases.push(("a section that nobody knows", more));
+
+    for (what, frame) in cases {
+        let mut file = frame.sealed();
+        let peak = refusal(what, &file);
+        assert!(peak < 2 * file.len() + SMALL, "{what}: {peak} bytes for a file of {}", file.len());
+        // A damaged file is refused before anything is made of it.
+        *file.last_mut().unwrap() ^= 1;
+        let peak = refusal(what, &file);
+        assert!(peak < MIB / 16, "{what}, damaged: {peak} bytes");
+    }
+}
