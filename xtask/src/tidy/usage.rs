@@ -28,7 +28,10 @@ fn is_used(tree: &Tree, manifest: &Manifest, dependency: &Dependency) -> bool {
     let ident = dependency.ident();
     let mut sources = tree.rust().filter_map(|(path, text)| Some((path.strip_prefix(manifest.folder)?, text)));
     sources.any(|(path, text)| match dependency.section {
-        "dependencies" => path.starts_with("src/") && has_word(&code(text), &ident),
+        // The programs of a fuzzed crate lie in a folder of their own.
+        "dependencies" => {
+            ["src/", "fuzz_targets/"].iter().any(|folder| path.starts_with(folder)) && has_word(&code(text), &ident)
+        }
         "build-dependencies" => path == "build.rs" && has_word(&code(text), &ident),
         // Examples in the documentation are tests as well, and stand in comments.
         _ => has_word(text, &ident),
@@ -51,6 +54,8 @@ mod tests {
         assert_eq!(found(check, &unused), ["a/Cargo.toml:4", "a/Cargo.toml:6"]);
         let used = [CRATE, ("a/src/lib.rs", "use b_c::X;"), ("a/tests/t.rs", "use d::E;")];
         assert!(found(check, &used).is_empty());
+        let fuzzed = [CRATE, ("a/fuzz_targets/x.rs", "use b_c::X;"), ("a/tests/t.rs", "use d::E;")];
+        assert!(found(check, &fuzzed).is_empty());
     }
 
     #[test]

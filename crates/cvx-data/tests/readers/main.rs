@@ -10,3 +10,4 @@ mod npz;
 mod planted;
 mod shared_data;
 mod source;
+mod store;
