@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/conic.rs"]
 mod conic;
 
 use common::{PRECISIONS, Random, exact, gates, near, planted, smooth, table};
@@ -53,7 +54,7 @@ fn reference(data: &Dataset, gates: &HostMatrix, loss: Loss, beta: f64, task: Ta
     let y = Targets::new(data.labels().unwrap(), task).unwrap().y;
     let ones = vec![1.0; x.len()];
     let weights = data.weights().unwrap_or(&ones);
-    (0..y.cols()).map(|c| Conic { x: &x, gates, y: y.col(c), weights, beta, loss }.optimum()).sum()
+    (0..y.cols()).map(|c| Conic { x: &x, gates, y: y.col(c), weights, beta, loss }.optimum().unwrap()).sum()
 }
 
 #[test]
