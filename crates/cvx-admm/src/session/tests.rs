@@ -16,7 +16,7 @@ fn data() -> Dataset {
 /// The solver with its factors is one and the same from the first beta to the last, and all that it is asked to do again is to factor
 /// I + (2/rho) K o S where rho has moved.
 #[test]
-fn a_path_sets_its_solver_up_once() {
+fn m11_a_path_sets_its_solver_up_once() {
     for activation in [Activation::Relu, Activation::Gated] {
         for loss in [Loss::Squared, Loss::Huber { delta: 0.3 }] {
             let settings = Settings { activation, loss, patterns: 8, gap: 1e-3, ..Settings::default() };
@@ -47,7 +47,7 @@ fn a_path_sets_its_solver_up_once() {
 
 /// A run that has lost its iterates is no beginning for the next.
 #[test]
-fn iterates_that_are_not_finite_are_forgotten() {
+fn e9_iterates_that_are_not_finite_are_forgotten() {
     let data = data();
     let values = data.values().iter().map(|x| 1e25 * x).collect();
     let extreme = Dataset::new(4, values, data.labels().cloned(), data.kind()).unwrap();
