@@ -60,7 +60,7 @@ fn m4_the_iterates_satisfy_kkt() {
     }
 }
 
-/// M5: the witness proves, by other code, the bound that is claimed, and no other witness proves more than the truth.
+/// The witness proves, by other code, the bound that is claimed, and no other witness proves more than the truth.
 #[test]
 fn m5_the_witness_proves_the_bound() {
     for precision in [Precision::F64, Precision::F32] {
@@ -243,7 +243,7 @@ fn a_warm_start_of_another_problem_is_refused() {
     assert!(start(&poisoned, &settings).is_err(), "a NaN in a warm start is an error, not a status");
 }
 
-/// M13: rows, columns (with the gates' rows) and gates in another order pose the same programme.
+/// Rows, columns (with the gates' rows) and gates in another order pose the same programme.
 #[test]
 fn m13_permutations_keep_the_optimum() {
     let (n, d) = (30, 4);
