@@ -20,7 +20,7 @@ const CHECKS: [&[&str]; 4] = [
 const CUDA: &str = "cvx-linalg/cuda,cvx-admm/cuda,cvx-cli/cuda,cvx-bench/cuda";
 
 /// Tests of the CUDA back end: package, target, and the name of the tests in it.
-const CUDA_TESTS: [(&str, &str, &str); 3] =
+pub const CUDA_TESTS: [(&str, &str, &str); 3] =
     [("cvx-linalg", "cuda", ""), ("cvx-admm", "cuda", ""), ("cvx-cli", "program", "cuda::")];
 
 /// The keys of the report that `--json` writes; the tests of the program check their types too.
@@ -76,8 +76,7 @@ fn cuda(root: &Path) -> Result<()> {
         println!("The CUDA back end is compiled, not run: libraries that stand in for a GPU take g++ on x86-64.");
         return Ok(());
     };
-    let folders = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
-    let path = env::join_paths([stand_in.clone()].into_iter().chain(env::split_paths(&folders)))?;
+    let path = cuda::stand_in::search_path(stand_in)?;
     for (package, test, filter) in CUDA_TESTS {
         let arguments = ["test", "--package", package, "--features", "cuda", "--locked", "--test", test, filter];
         // Threads forwards, and backwards with what nobody promises to keep overwritten.

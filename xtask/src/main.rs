@@ -1,11 +1,14 @@
-//! Chores of the workspace: `cargo xtask tidy`, `cargo xtask ci`, `cargo xtask report`, and benchmarks by their names.
+//! Chores of the workspace: `cargo xtask tidy`, `ci`, `reliability`, `sanitize`, `report`, and benchmarks by their names.
 
 mod bench;
 mod bench_check;
 mod ci;
 mod cuda;
+mod reliability;
 mod report;
+mod rows;
 mod rust;
+mod sanitize;
 mod tidy;
 mod tree;
 
@@ -61,6 +64,10 @@ enum Command {
     Figures(Passed),
     /// Measure and draw every figure and table of the original: the condition sweep, the comparison, and the page.
     Report(report::Args),
+    /// The rows of docs/reliability.md, each with what its tests say now.
+    Reliability(reliability::Args),
+    /// Tests under AddressSanitizer, after a look whether it sees anything; takes a nightly toolchain.
+    Sanitize(sanitize::Args),
     /// Run everything that a change has to pass.
     Ci,
 }
@@ -102,6 +109,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Comparison(Passed { arguments }) => bench::run(&root, "comparison", &arguments, &[]),
         Command::Figures(Passed { arguments }) => bench::run(&root, "figures", &arguments, &[]),
         Command::Report(args) => report::run(&root, &args),
+        Command::Reliability(args) => reliability::run(&root, &args),
+        Command::Sanitize(args) => sanitize::run(&root, &args),
         Command::Ci => ci::run(&root),
     }
 }

@@ -9,19 +9,14 @@ mod common;
 use common::{Random, assert_sane, exact, near, planted, sharp, table};
 use cvx_admm::{Beta, Certify, Device, PathSettings, Precision, Settings, Solution, SolverChoice, SolverKind, Status};
 use cvx_admm::{StopToken, path, train, verify};
-use cvx_linalg::Cuda;
+use cvx_linalg::{Cuda, conformance};
 use cvx_model::{Activation, Dataset, Loss, TaskChoice};
-use std::io::Write;
-use std::sync::Once;
 
-/// Whether there is a GPU to test; where there is none, that is said once.
+/// Whether there is a GPU to test; where there is none, that is said.
 fn is_there() -> bool {
-    static SAID: Once = Once::new();
     let Err(error) = Cuda::<f32>::new(0) else { return true };
     assert!(std::env::var_os("CVX_REQUIRE_CUDA").is_none(), "CVX_REQUIRE_CUDA is set, and {error}");
-    // Past the test harness, which shows nothing of a test that passes.
-    let mut stderr = std::io::stderr();
-    SAID.call_once(|| writeln!(stderr, "skipped: {error}").unwrap());
+    conformance::skip(&error);
     false
 }
 
@@ -47,7 +42,7 @@ fn three_classes() -> Dataset {
     table(d, x, y)
 }
 
-/// E3: iteration by iteration, the direct solvers walk the processor's way; over several words of a mask. (The inner
+/// Iteration by iteration, the direct solvers walk the processor's way; over several words of a mask. (The inner
 /// iterations of the others turn a change of one rounding into one of their accuracy.)
 #[test]
 fn e3_direct_solvers_walk_the_processors_way() {
@@ -76,7 +71,7 @@ fn e3_direct_solvers_walk_the_processors_way() {
     }
 }
 
-/// E3: so they do with a loss whose proximal points are computed on the host.
+/// so they do with a loss whose proximal points are computed on the host.
 #[test]
 fn e3_every_loss_walks_the_processors_way() {
     if !is_there() {
@@ -93,7 +88,7 @@ fn e3_every_loss_walks_the_processors_way() {
     }
 }
 
-/// E3: every solver finds the same optimum.
+/// every solver finds the same optimum.
 #[test]
 fn e3_every_solver_finds_the_processors_optimum() {
     if !is_there() {
@@ -115,7 +110,7 @@ fn e3_every_solver_finds_the_processors_optimum() {
     }
 }
 
-/// E3: the sampled optimum to 1e-10.
+/// the sampled optimum to 1e-10.
 #[test]
 fn e3_the_optimum_agrees_to_1e_10() {
     if !is_there() {
@@ -128,7 +123,7 @@ fn e3_the_optimum_agrees_to_1e_10() {
     assert!(near(a, b, 1e-10), "{a} on the processor, {b} on the GPU");
 }
 
-/// E3: several targets share patterns and factor.
+/// several targets share patterns and factor.
 #[test]
 fn e3_several_classes_agree() {
     if !is_there() {
@@ -149,7 +144,7 @@ fn e3_several_classes_agree() {
     assert!(near(a, b, 1e-9), "{a} on the processor, {b} on the GPU");
 }
 
-/// E3: gated neurons have no cones, so that s, nu and the multipliers are matrices without columns.
+/// gated neurons have no cones, so that s, nu and the multipliers are matrices without columns.
 #[test]
 fn e3_gated_neurons_walk_the_processors_way() {
     if !is_there() {

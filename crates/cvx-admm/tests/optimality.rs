@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Plain, Random, assert_sane, dot, gates, near, norm, optimum, planted, sharp, smooth, table};
-use cvx_admm::{Beta, Certify, Gates, Precision, Settings, Solution, SolverChoice, SolverKind, Status, StopToken};
+use cvx_admm::{Beta, Certify, Gates, Precision, Settings, Solution, Status, StopToken};
 use cvx_admm::{WarmStart, train, train_with};
 use cvx_linalg::HostMatrix;
 use cvx_model::{Dataset, Labels, TaskChoice};
@@ -60,7 +60,7 @@ fn m4_the_iterates_satisfy_kkt() {
     }
 }
 
-/// M5: the witness proves, by other code, the bound that is claimed, and no other witness proves more than the truth.
+/// The witness proves, by other code, the bound that is claimed, and no other witness proves more than the truth.
 #[test]
 fn m5_the_witness_proves_the_bound() {
     for precision in [Precision::F64, Precision::F32] {
@@ -98,34 +98,6 @@ fn m8_the_network_is_no_worse_than_the_feasible_point() {
             }
         }
     }
-}
-
-/// M6: no bound of any solver in any precision lies above a feasible objective of another.
-fn interlock(kinds: &[SolverKind]) {
-    let data = planted(40, 5, 11);
-    let (mut highest, mut lowest) = (0.0f64, f64::INFINITY);
-    for precision in [Precision::F32, Precision::F64] {
-        for &kind in kinds {
-            let solver = SolverChoice::Kind(kind);
-            let settings = Settings { patterns: 9, beta: Beta::Value(0.1), precision, solver, ..sharp(1e-4) };
-            let solution = train(&data, None, &settings).unwrap();
-            assert_eq!(solution.status, Status::Optimal, "{kind} {precision:?}: {:?}", solution.objective);
-            assert_eq!(solution.summary.solver, kind);
-            highest = highest.max(solution.objective.dual_bound);
-            lowest = lowest.min(solution.objective.sampled_primal.unwrap());
-        }
-    }
-    assert!(highest <= lowest && near(highest, lowest, 1e-4), "{highest} {lowest}");
-}
-
-#[test]
-fn m6_direct_solvers_find_the_same_optimum() {
-    interlock(&[SolverKind::Cholesky, SolverKind::CholeskyDense]);
-}
-
-#[test]
-fn m6_all_solvers_find_the_same_optimum() {
-    interlock(&SolverKind::ALL);
 }
 
 #[test]
@@ -236,53 +208,6 @@ fn m3_beta_zero_fits_what_can_be_fitted() {
 }
 
 #[test]
-fn m7_any_first_penalty_ends_with_a_valid_gap() {
-    let data = planted(40, 4, 5);
-    for precision in [Precision::F32, Precision::F64] {
-        for adapt_rho in [true, false] {
-            for rho in [1e-8, 1e-5, 1e-2, 1.0, 1e2, 1e5, 1e8] {
-                for kind in [SolverKind::Cholesky, SolverKind::Cg] {
-                    let settings = Settings {
-                        patterns: 8,
-                        beta: Beta::Value(0.1),
-                        rho: Some(rho),
-                        adapt_rho,
-                        precision,
-                        solver: SolverChoice::Kind(kind),
-                        max_iterations: 60,
-                        ..Settings::default()
-                    };
-                    let solution = train(&data, None, &settings).unwrap();
-                    let place = format!("{precision:?}, rho {rho}, adapt {adapt_rho}, {kind}: {}", solution.status);
-                    assert_sane(&solution, &place);
-                    assert!(
-                        matches!(
-                            solution.status,
-                            Status::Optimal | Status::IterationLimit | Status::InsufficientProgress
-                        ),
-                        "{place}"
-                    );
-                    assert!(solution.objective.network <= 20.0 && solution.objective.relative_gap <= 1.0, "{place}");
-                }
-            }
-        }
-    }
-}
-
-/// With the penalty free to move, a bad start costs iterations and nothing else.
-#[test]
-fn m7_a_bad_first_penalty_is_recovered_from() {
-    let data = planted(40, 4, 5);
-    let run = |rho: f64| train(&data, None, &Settings { patterns: 8, rho: Some(rho), ..sharp(1e-4) }).unwrap();
-    let expected = optimum(&run(1.0));
-    for rho in [1e-4, 1e4] {
-        let solution = run(rho);
-        assert!(near(optimum(&solution), expected, 1e-4), "{:?}, expected {expected}", solution.objective);
-        assert!(solution.info.penalty_changes > 0 && !near(solution.rho, rho, 0.5), "rho {rho} stayed");
-    }
-}
-
-#[test]
 fn m10_a_warm_start_at_the_optimum_takes_one_iteration() {
     let data = planted(40, 4, 6);
     for (precision, gap) in [(Precision::F64, 1e-6), (Precision::F32, 1e-3)] {
@@ -295,32 +220,6 @@ fn m10_a_warm_start_at_the_optimum_takes_one_iteration() {
             assert_eq!(again.status, Status::Optimal, "{:?}", again.objective);
             assert!(again.info.history.len() <= 1, "{} iterations", again.info.history.len());
             assert!(near(again.objective.dual_bound, first.objective.dual_bound, gap));
-        }
-    }
-}
-
-#[test]
-fn m10_five_runs_of_one_iteration_are_one_run_of_five() {
-    let data = planted(60, 5, 6);
-    for precision in [Precision::F32, Precision::F64] {
-        for kind in [SolverKind::Cholesky, SolverKind::CholeskyDense] {
-            let settings = |max_iterations| Settings {
-                patterns: 8,
-                precision,
-                max_iterations,
-                gap: 1e-14,
-                solver: SolverChoice::Kind(kind),
-                anderson_memory: 0,
-                adapt_rho: false,
-                ..Settings::default()
-            };
-            let whole = train(&data, None, &settings(5)).unwrap();
-            let mut parts = train(&data, None, &settings(1)).unwrap();
-            for _ in 1..5 {
-                parts = resume(&data, &settings(1), &parts.warm_start);
-            }
-            assert!(whole.warm_start == parts.warm_start, "{precision:?} {kind}");
-            assert!(whole.warm_start.v.values().iter().any(|&v| v != 0.0), "{precision:?} {kind}: nothing happened");
         }
     }
 }
@@ -344,14 +243,14 @@ fn a_warm_start_of_another_problem_is_refused() {
     assert!(start(&poisoned, &settings).is_err(), "a NaN in a warm start is an error, not a status");
 }
 
-/// M13: rows, columns (with the gates' rows) and gates in another order pose the same programme.
+/// Rows, columns (with the gates' rows) and gates in another order pose the same programme.
 #[test]
 fn m13_permutations_keep_the_optimum() {
     let (n, d) = (30, 4);
     let data = smooth(n, d, 9);
     let gates = gates(d, 7, 9);
     let run = |data: &Dataset, gates: &HostMatrix| {
-        let settings = Settings { gates: Gates::Given(gates.clone()), beta: Beta::Value(0.05), ..sharp(1e-8) };
+        let settings = Settings { gates: Gates::Given(gates.clone()), beta: Beta::Value(0.05), ..sharp(2e-11) };
         optimum(&train(data, None, &settings).unwrap())
     };
     let expected = run(&data, &gates);
@@ -364,7 +263,7 @@ fn m13_permutations_keep_the_optimum() {
     let column_order = run(&shuffled, &HostMatrix::from_fn(d, 7, |k, i| gates[(columns[k], i)]));
     let gate_order = run(&data, &HostMatrix::from_fn(d, 7, |k, i| gates[(k, (3 * i + 2) % 7)]));
     for (name, found) in [("rows", row_order), ("columns", column_order), ("gates", gate_order)] {
-        assert!(near(found, expected, 1e-7), "{name}: {found}, expected {expected}");
+        assert!(near(found, expected, 1e-10), "{name}: {found}, expected {expected}");
     }
     // The shuffled columns with the gates as they were are another programme.
     assert!(!near(run(&shuffled, &gates), expected, 1e-4));

@@ -115,6 +115,27 @@ fn every_point_is_what_a_run_of_its_own_gives() {
     }
 }
 
+/// Twenty betas one after the other, each from where the last one ended, and each from nothing.
+#[test]
+fn m11_twenty_warm_betas_have_the_optima_of_twenty_cold_ones() {
+    let data = smooth(60, 4, 7);
+    for (activation, certify) in [(Activation::Relu, Certify::Sampled), (Activation::Gated, Certify::Network)] {
+        let settings = Settings { certify, task: TaskChoice::Regression, ..with(activation, 1e-6) };
+        let found = along(&data, &settings, &PathSettings { betas: 20, ..short(20) });
+        let (_, kept, _) = parts(&data, false, settings.seed);
+        let mut iterations = [0, 0];
+        for point in &found.points {
+            let cold = train(&kept, None, &Settings { beta: Beta::Value(point.beta), ..settings.clone() }).unwrap();
+            assert_eq!((point.status, cold.status), (Status::Optimal, Status::Optimal), "{point:?}");
+            let [warm_bound, cold_bound] = [point.objective, cold.objective].map(|objective| objective.dual_bound);
+            assert!(near(warm_bound, cold_bound, 1e-6), "{activation:?}: {point:?}, cold {cold_bound}");
+            iterations[0] += point.iterations;
+            iterations[1] += cold.info.history.len();
+        }
+        assert!(iterations[0] < iterations[1], "{activation:?}: {iterations:?}");
+    }
+}
+
 /// As a network, an early iterate is better than the sampled optimum: a path must not lose what a run from zeros finds.
 #[test]
 fn a_relu_path_finds_networks_as_good_as_runs_of_their_own() {

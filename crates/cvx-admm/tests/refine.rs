@@ -132,18 +132,6 @@ fn a_zero_network_is_not_refined() {
 }
 
 #[test]
-fn e5_the_same_bits_on_any_number_of_threads() {
-    let data = planted(100, 5, 6);
-    let run = |threads| {
-        let settings = Settings { patterns: 7, refine: 2, threads, beta: Beta::Value(0.05), ..Settings::default() };
-        let solution = train(&data, None, &settings).unwrap();
-        (common::timeless(&solution), solution.model.network)
-    };
-    let one = run(1);
-    assert!([2, 7].into_iter().all(|threads| run(threads) == one));
-}
-
-#[test]
 fn a_stop_in_a_later_round_keeps_the_best_network() {
     let data = planted(120, 6, 2);
     let settings = Settings { patterns: 8, beta: Beta::Value(0.05), refine: 3, ..exact() };

@@ -210,6 +210,30 @@ impl<B: Backend> Sample<B> {
         Ok(())
     }
 
+    /// Omega without the rows that K never reaches, where there are such: the shift must not put into U what is not in K, or features
+    /// that are zero everywhere would come to have weights.
+    fn reached(&self) -> Result<Option<<B::Wide as Backend>::Matrix>, LinalgError> {
+        let (wide, size, rank) = (&self.wide, self.test.rows(), self.rank());
+        let mut column = wide.zeros(size, 1)?;
+        let mut reached = vec![false; size];
+        for j in 0..rank {
+            wide.read_part(&self.image, j * size, &mut column)?;
+            let values = wide.download(&column)?;
+            reached.iter_mut().zip(values.values()).for_each(|(reached, &value)| *reached |= value != 0.0);
+        }
+        if reached.iter().all(|&reached| reached) {
+            return Ok(None);
+        }
+        let mut test = wide.zeros(size, rank)?;
+        for j in 0..rank {
+            wide.read_part(&self.test, j * size, &mut column)?;
+            let mut values = wide.download(&column)?;
+            values.values_mut().iter_mut().zip(&reached).filter(|(_, reached)| !**reached).for_each(|(v, _)| *v = 0.0);
+            wide.write_part(&wide.upload(&values)?, &mut test, j * size)?;
+        }
+        Ok(Some(test))
+    }
+
     /// U and lambda of Y (Omega'Y)^-1 Y', with Y shifted by nu Omega and lambda by -nu.
     fn factor(&self, backend: &B) -> Result<NystromSketch<B>, LinalgError> {
         let (wide, size, rank) = (&self.wide, self.test.rows(), self.rank());
@@ -220,12 +244,14 @@ impl<B: Backend> Sample<B> {
         if rank == 0 || shift == 0.0 {
             return empty(backend);
         }
+        let test = self.reached()?;
+        let test = test.as_ref().unwrap_or(&self.test);
         let mut shifted = wide.zeros(size, rank)?;
         wide.copy(&self.image, &mut shifted)?;
-        wide.axpby(shift, &self.test, 1.0, &mut shifted)?;
+        wide.axpby(shift, test, 1.0, &mut shifted)?;
 
         // S with S'(Omega'Y)S = I over the directions that are more than rounding.
-        let SymmetricEigen { values, vectors } = symmetric_eigen(&self.inner(&self.test, &shifted)?)?;
+        let SymmetricEigen { values, vectors } = symmetric_eigen(&self.inner(test, &shifted)?)?;
         let threshold = CORE_ROUNDING * rank as f64 * values.last().copied().unwrap_or(0.0);
         let whitening = scaled_columns(&values, &vectors, threshold);
         if whitening.cols() == 0 {

@@ -5,7 +5,7 @@ use cvx_linalg::{Backend, BitMask, Cpu, Half, HostMatrix, ThreadPool, Transpose}
 cvx_linalg::conformance_tests!(cpu_f32, Cpu::<f32>::new());
 cvx_linalg::conformance_tests!(cpu_f64, Cpu::<f64>::new());
 
-/// E2: every parallel verb in one chain, over shapes that take several tiles.
+/// Every parallel verb in one chain, over shapes that take several tiles.
 fn chain() -> Vec<HostMatrix> {
     let cpu = Cpu::<f32>::new();
     let (d, n, patterns) = (700, 1500, 20);
@@ -68,4 +68,22 @@ fn products_with_blocks_of_zeros_agree_with_dot_products() {
         let expected: f64 = a.col(i).iter().zip(b.col(j)).map(|(a, b)| a * b).sum();
         assert!((c[(i, j)] - expected).abs() <= 1e-11 * (1.0 + expected.abs()), "({i}, {j})");
     }
+}
+
+/// More bits than an i32 can count; pages of zeros take no memory.
+#[test]
+fn e8_a_mask_of_more_than_2_to_the_31_bits() {
+    let (n, p) = (65_537, 32_769);
+    assert!(n * p > 1 << 31);
+    let ones = [(0, 0), (n - 1, 0), (0, p - 1), (n - 1, p - 1), (n / 2, p / 2)];
+    // The same place but for a multiple of 2^31 bits.
+    let wrapped = (n * (p - 1) + n - 1) % (1 << 31);
+    let mask = BitMask::from_fn(n, p, |i, j| (j == 0 || j == p / 2 || j == p - 1) && ones.contains(&(i, j)));
+    for &(i, j) in &ones {
+        assert!(mask.get(i, j) && mask.row(i)[j / 64] >> (j % 64) & 1 == 1, "{i}, {j}");
+    }
+    assert!(!mask.get(wrapped % n, wrapped / n));
+    assert_eq!([0, p / 2, p - 1].map(|j| mask.count(j)), [2, 1, 2]);
+    assert_eq!(mask.words().iter().map(|word| word.count_ones()).sum::<u32>(), 5);
+    assert_eq!(mask.words_by_row().iter().map(|word| word.count_ones()).sum::<u32>(), 5);
 }

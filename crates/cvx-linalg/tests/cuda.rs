@@ -6,19 +6,14 @@
 #![cfg(feature = "cuda")]
 
 use cvx_linalg::{Cuda, LinalgError, conformance};
-use std::io::Write;
-use std::sync::Once;
 
-/// The first GPU; `None`, said once, where there is none.
+/// The first GPU; `None`, which is said, where there is none.
 fn cuda() -> Option<Cuda<f32>> {
-    static SAID: Once = Once::new();
     match Cuda::new(0) {
         Ok(cuda) => Some(cuda),
         Err(error) if std::env::var_os("CVX_REQUIRE_CUDA").is_some() => panic!("CVX_REQUIRE_CUDA is set, and {error}"),
         Err(error) => {
-            // Past the test harness, which shows nothing of a test that passes.
-            let mut stderr = std::io::stderr();
-            SAID.call_once(|| writeln!(stderr, "skipped: {error}").unwrap());
+            conformance::skip(&error);
             None
         }
     }
@@ -27,7 +22,7 @@ fn cuda() -> Option<Cuda<f32>> {
 cvx_linalg::conformance_tests!(cuda_f32, optional cuda());
 cvx_linalg::conformance_tests!(cuda_f64, optional cuda().map(|cuda| cvx_linalg::Backend::wide(&cuda)));
 
-/// E5: an ordinal beyond the last is an error with the number of devices.
+/// an ordinal beyond the last is an error with the number of devices.
 #[test]
 fn e5_a_wrong_ordinal_is_an_error() {
     match (Cuda::<f32>::count(), Cuda::<f64>::new(99).err()) {
@@ -37,7 +32,7 @@ fn e5_a_wrong_ordinal_is_an_error() {
     }
 }
 
-/// E5: what does not fit is refused with its bytes, and the device goes on.
+/// what does not fit is refused with its bytes, and the device goes on.
 #[test]
 fn e5_out_of_memory_is_an_error_with_its_bytes() {
     use cvx_linalg::Backend;

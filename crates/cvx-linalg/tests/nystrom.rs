@@ -82,6 +82,24 @@ fn m9_a_full_sketch_is_the_matrix() {
     assert!(remainder(&cpu, &matrix, &sketch).values().iter().all(|value| value.abs() < 1e-12));
 }
 
+/// The shift by rounding must not reach where the matrix does not: what is exactly zero stays so.
+#[test]
+fn m9_rows_of_zeros_stay_zero() {
+    fn check<B: Backend>(backend: &B) {
+        let part = matrix_with(&[3.0, 1.0, 1e-3, 0.0, 0.0, 0.0], 4);
+        let entry = |i: usize, j: usize| if i % 3 == 1 || j % 3 == 1 { 0.0 } else { part[(i / 3, j / 3)] };
+        let matrix = HostMatrix::from_fn(18, 18, entry);
+        for rank in [SketchRank::Fixed(5), SketchRank::Fixed(18), SketchRank::Adaptive { largest: 17, error: 1e-3 }] {
+            let sketch = sketch(backend, &matrix, rank, 4);
+            let u = backend.download(sketch.basis()).unwrap();
+            assert!(sketch.rank() >= 2, "{rank:?}");
+            assert!((0..18).filter(|i| i % 3 == 1).all(|i| (0..u.cols()).all(|j| u[(i, j)] == 0.0)), "{rank:?}: {u:?}");
+        }
+    }
+    check(&Cpu::<f32>::new());
+    check(&Cpu::<f64>::new());
+}
+
 #[test]
 fn m9_nothing_to_sketch_is_rank_zero() {
     let cpu = Cpu::<f32>::new();

@@ -266,9 +266,9 @@ fn cg_says_when_a_number_is_not_finite() {
     assert_eq!(solved.info.status, LinearStatus::NonFinite);
 }
 
-/// E6, E7: a raised token ends the set-up of the direct solvers and the steps of the iterative one.
+/// A raised token ends the set-up of the direct solvers and the steps of the iterative one.
 #[test]
-fn e6_a_raised_token_stops_every_solver() {
+fn e6_e7_a_raised_token_stops_every_solver() {
     let case = Case::new([40, 6, 5, 1], RowScale::Unscaled, 1);
     for kind in SolverKind::ALL {
         let stop = StopToken::new();

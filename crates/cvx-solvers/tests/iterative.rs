@@ -8,7 +8,7 @@ use cvx_linalg::{Accuracy, Backend, Cpu, HostMatrix, LinearOperator, LinearStatu
 use cvx_model::{ConvexProgram, RowScale, SystemOperator};
 use cvx_solvers::{Cholesky, SolverKind, SolverSettings, SpectrumMethod, condition};
 
-/// M9: a sketch of any rank, nothing and more than there is among them, changes the path and not the solution.
+/// A sketch of any rank, nothing and more than there is among them, changes the path and not the solution.
 #[test]
 fn m9_every_rank_of_a_sketch_gives_the_same_solution() {
     let case = Case::new([24, 6, 5, 2], RowScale::Normalised { sigma: 0.0625 }, 11);

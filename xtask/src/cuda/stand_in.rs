@@ -1,6 +1,8 @@
 //! Libraries that stand in for driver, cuBLAS and cuSOLVER on a machine without a GPU: `crates/cvx-linalg/stand-in`.
 
 use anyhow::{Context, Result, ensure};
+use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,6 +32,12 @@ const OPTIONS: [&str; 11] = [
     "-march=x86-64-v2",
     "-pthread",
 ];
+
+/// LD_LIBRARY_PATH with their folder first.
+pub fn search_path(folder: PathBuf) -> Result<OsString> {
+    let others = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+    Ok(env::join_paths([folder].into_iter().chain(env::split_paths(&others)))?)
+}
 
 /// Builds them and returns their folder, which has to come first in LD_LIBRARY_PATH. `None` without g++ on x86-64.
 pub fn build(root: &Path) -> Result<Option<PathBuf>> {

@@ -4,6 +4,7 @@ mod imports;
 mod links;
 mod manifest;
 mod penalty;
+mod rows;
 mod seam;
 mod size;
 mod statuses;
@@ -39,7 +40,7 @@ impl fmt::Display for Violation {
 }
 
 /// Every rule.
-const RULES: [fn(&Tree) -> Vec<Violation>; 11] = [
+const RULES: [fn(&Tree) -> Vec<Violation>; 13] = [
     imports::check,
     usage::check,
     words::check_libraries,
@@ -48,8 +49,10 @@ const RULES: [fn(&Tree) -> Vec<Violation>; 11] = [
     seam::check,
     penalty::check,
     statuses::check,
+    rows::check,
     links::check,
     unsafety::check,
+    unsafety::check_audit,
     size::check,
 ];
 

@@ -1,7 +1,10 @@
 //! `unsafe` is rare, in one folder, and says why it is sound.
 
 use super::{Violation, is_shipped, scan};
+use crate::rows::PAGE;
+use crate::rust::{code, tokens};
 use crate::tree::Tree;
+use std::collections::BTreeMap;
 
 /// The folders that may need it: kernels, and calls into the libraries of a GPU.
 const ALLOWED: [&str; 3] =
@@ -31,18 +34,43 @@ pub fn check(tree: &Tree) -> Vec<Violation> {
     )
 }
 
+/// The audit's table on the page says of every file with `unsafe` how often it is used, and of no other.
+pub fn check_audit(tree: &Tree) -> Vec<Violation> {
+    let mut uses = by_file(tree);
+    let page = tree.text(PAGE).unwrap_or_default();
+    let mut violations = Vec::new();
+    for (index, line) in page.lines().enumerate() {
+        let Some((file, count)) = audited(line) else { continue };
+        let found = uses.remove(file).unwrap_or(0);
+        if found != count || count == 0 {
+            let what = format!("{file} uses unsafe {found} times, not {count}: look at it and say so here");
+            violations.push(Violation::new(PAGE, index + 1, what));
+        }
+    }
+    let missing = uses.into_iter().map(|(file, count)| {
+        Violation::new(&file, 1, format!("{count} uses of unsafe that the audit in {PAGE} does not speak of"))
+    });
+    violations.extend(missing);
+    violations
+}
+
+/// File and count of a line of the audit's table: ``| `path.rs` | 2 | why |``.
+fn audited(line: &str) -> Option<(&str, usize)> {
+    let mut cells = line.strip_prefix("| `")?.split('|').map(str::trim);
+    let file = cells.next()?.strip_suffix('`').filter(|file| file.ends_with(".rs"))?;
+    Some((file, cells.next()?.parse().ok()?))
+}
+
 /// Number of `unsafe` blocks and impls, those of the tests included.
 pub fn count(tree: &Tree) -> usize {
-    let mut count = 0;
-    scan(
-        tree,
-        |_| true,
-        |_, tokens| {
-            count += tokens.windows(2).filter(|two| is_use(two[0].text, two[1].text)).count();
-            Vec::new()
-        },
-    );
-    count
+    by_file(tree).values().sum()
+}
+
+/// That number for every file that has any.
+fn by_file(tree: &Tree) -> BTreeMap<String, usize> {
+    let uses = |text: &str| tokens(&code(text)).windows(2).filter(|two| is_use(two[0].text, two[1].text)).count();
+    let files = tree.rust().map(|(path, text)| (path.to_string(), uses(text)));
+    files.filter(|(_, count)| *count > 0).collect()
 }
 
 /// A block or an impl; a function only passes the duty on to its caller.
@@ -86,5 +114,14 @@ mod tests {
         assert_eq!(found(check, &[("crates/cvx-model/src/a.rs", code)]), ["crates/cvx-model/src/a.rs:2"]);
         assert!(found(check, &[("crates/cvx-data/tests/a.rs", code)]).is_empty());
         assert_eq!(count(&Tree::of([(HOME, code), ("crates/a/tests/b.rs", code)])), 2);
+    }
+    #[test]
+    fn an_audit_that_is_out_of_date_is_found() {
+        let code = "// SAFETY: checked.\nunsafe { g() }\n// SAFETY: too.\nunsafe impl Send for A {}";
+        let with = |page: &str| found(check_audit, &[(PAGE, page), (HOME, code)]);
+        assert!(with(&format!("| file | uses |\n| `{HOME}` | 2 | why |")).is_empty());
+        assert_eq!(with(&format!("| `{HOME}` | 3 | why |")), [format!("{PAGE}:1")]);
+        assert_eq!(with("nothing"), [format!("{HOME}:1")]);
+        assert_eq!(with(&format!("| `{HOME}` | 2 | why |\n| `crates/a.rs` | 1 | gone |")), [format!("{PAGE}:2")]);
     }
 }

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::settings::Settings;
-use cvx_linalg::Cpu;
+use cvx_linalg::{Accuracy, Cpu, LinalgError, LinearInfo, LinearStatus, MaskedSystem, SolverFlops, SystemRhs};
+use cvx_linalg::{SystemSolution, Transpose};
 use cvx_model::{Dataset, FeatureKind, Labels, Loss};
 
 fn data() -> Dataset {
@@ -15,7 +16,7 @@ fn data() -> Dataset {
 /// The solver with its factors is one and the same from the first beta to the last, and all that it is asked to do again is to factor
 /// I + (2/rho) K o S where rho has moved.
 #[test]
-fn a_path_sets_its_solver_up_once() {
+fn m11_a_path_sets_its_solver_up_once() {
     for activation in [Activation::Relu, Activation::Gated] {
         for loss in [Loss::Squared, Loss::Huber { delta: 0.3 }] {
             let settings = Settings { activation, loss, patterns: 8, gap: 1e-3, ..Settings::default() };
@@ -46,7 +47,7 @@ fn a_path_sets_its_solver_up_once() {
 
 /// A run that has lost its iterates is no beginning for the next.
 #[test]
-fn iterates_that_are_not_finite_are_forgotten() {
+fn e9_iterates_that_are_not_finite_are_forgotten() {
     let data = data();
     let values = data.values().iter().map(|x| 1e25 * x).collect();
     let extreme = Dataset::new(4, values, data.labels().cloned(), data.kind()).unwrap();
@@ -61,4 +62,177 @@ fn iterates_that_are_not_finite_are_forgotten() {
         assert_eq!(session.fold_point(&mut ()).unwrap().status, Status::NumericalError);
         assert!(session.engine.is_none());
     }
+}
+
+// ---- E9: what is not finite ------------------------------------------------------------------------------------------
+
+/// What goes wrong in a u-update.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    /// One entry of u.
+    U(f64),
+    /// One entry of X u.
+    Xu(f64),
+    /// The solver says so itself.
+    Status,
+    /// A factor has a pivot that is not positive, whatever rho is tried.
+    Pivot,
+}
+
+/// A solver that works up to its solve number `at`, and then has its fault.
+struct Faulty<B: Backend> {
+    inner: Box<dyn LinearSolver<B>>,
+    backend: B,
+    fault: Fault,
+    at: usize,
+    solves: usize,
+}
+
+impl<B: Backend> Faulty<B> {
+    fn poisoned(&self, matrix: &mut B::Matrix, value: f64) -> Result<(), LinalgError> {
+        // Nothing that is not finite can be uploaded: it has to be computed.
+        let huge = self.backend.upload(&HostMatrix::from_vec(1, 1, vec![1e30]))?;
+        let mut square = self.backend.zeros(1, 1)?;
+        let mut entry = self.backend.zeros(1, 1)?;
+        self.backend.copy(&huge, &mut entry)?;
+        for _ in 0..20 {
+            self.backend.copy(&entry, &mut square)?;
+            self.backend.gemm(1.0, &square, Transpose::No, &huge, Transpose::No, 0.0, &mut entry)?;
+        }
+        if value.is_nan() {
+            self.backend.copy(&entry, &mut square)?;
+            self.backend.axpby(-1.0, &square, 1.0, &mut entry)?;
+        }
+        self.backend.write_part(&entry, matrix, 1)
+    }
+}
+
+impl<B: Backend> LinearSolver<B> for Faulty<B> {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {
+        self.inner.prepare(system)
+    }
+
+    fn update_penalty(&mut self, system: &mut dyn MaskedSystem<B>, rho: f64) -> Result<(), LinalgError> {
+        match self.fault {
+            Fault::Pivot if self.solves >= self.at => Err(LinalgError::NotPositiveDefinite { pivot: 1 }),
+            _ => self.inner.update_penalty(system, rho),
+        }
+    }
+
+    fn solve(
+        &mut self,
+        system: &mut dyn MaskedSystem<B>,
+        rhs: &SystemRhs<'_, B>,
+        accuracy: Accuracy,
+        solution: &mut SystemSolution<B>,
+    ) -> Result<LinearInfo, LinalgError> {
+        self.solves += 1;
+        let mut info = self.inner.solve(system, rhs, accuracy, solution)?;
+        if self.solves == self.at {
+            match self.fault {
+                Fault::U(value) => self.poisoned(&mut solution.u, value)?,
+                Fault::Xu(value) => self.poisoned(&mut solution.xu, value)?,
+                Fault::Status => info.status = LinearStatus::NonFinite,
+                Fault::Pivot => {}
+            }
+        }
+        Ok(info)
+    }
+
+    fn flops(&self) -> SolverFlops {
+        self.inner.flops()
+    }
+}
+
+/// A run whose solver has its fault at solve number `at`; `f64::MAX as usize` is never.
+fn with_fault<B: Backend>(backend: B, settings: &ValidSettings, fault: Fault, at: usize) -> Solution {
+    let problem = Problem::new(&data(), None, settings).unwrap();
+    let host = Host { threads: 1, passed_over: None };
+    let mut session = Session::open(backend.clone(), host, &problem, settings, Clock::start()).unwrap();
+    let inner = session.summary.solver.build(&settings.solver_settings());
+    session.engine = Some(Engine {
+        linear: Box::new(Faulty { inner, backend, fault, at, solves: 0 }),
+        penalty: Penalty::new(session.first_rho(), session.kappa(), settings.adapt_rho),
+        state: State::new(&session.program, None).unwrap(),
+        preparation: Preparation::Everything,
+        best: None,
+        last: None,
+    });
+    session.solve(&mut ()).unwrap()
+}
+
+fn faults_are_found<B: Backend>(backend: &B) {
+    for activation in [Activation::Relu, Activation::Gated] {
+        for loss in [Loss::Squared, Loss::Huber { delta: 0.3 }] {
+            for certify in [Certify::Network, Certify::Sampled] {
+                let settings = Settings {
+                    activation,
+                    loss,
+                    certify,
+                    patterns: 8,
+                    gap: 1e-12,
+                    judge_every: 1,
+                    ..Settings::default()
+                };
+                let cut_short = |max_iterations| Settings { max_iterations, ..settings.clone() }.validate().unwrap();
+                for fault in [
+                    Fault::U(f64::NAN),
+                    Fault::U(f64::INFINITY),
+                    Fault::Xu(f64::NAN),
+                    Fault::Xu(f64::INFINITY),
+                    Fault::Status,
+                ] {
+                    // Gated neurons have no cones, and nobody reads their X u.
+                    if activation == Activation::Gated && matches!(fault, Fault::Xu(_)) {
+                        continue;
+                    }
+                    for at in [1, 2, 7] {
+                        let place = format!("{activation:?}, {loss:?}, {certify:?}, {fault:?} at {at}");
+                        let found = with_fault(backend.clone(), &cut_short(100), fault, at);
+                        assert_eq!(
+                            (found.status, found.info.history.len()),
+                            (Status::NumericalError, at - 1),
+                            "{place}"
+                        );
+                        let numbers =
+                            [&found.model.network.w1, &found.model.network.w2].map(HostMatrix::values).concat();
+                        assert!(numbers.iter().all(|number| number.is_finite()), "{place}");
+                        let objective = found.objective;
+                        assert!(objective.network.is_finite() && objective.dual_bound >= 0.0, "{place}: {objective:?}");
+                        assert!(objective.sampled_primal.is_none_or(f64::is_finite), "{place}: {objective:?}");
+                        // What a run that ends before the fault returns.
+                        if at > 1 {
+                            let before = with_fault(backend.clone(), &cut_short(at - 1), fault, usize::MAX);
+                            assert_eq!(before.status, Status::IterationLimit, "{place}");
+                            // The closing evaluation, which needs a finite iterate, may still improve on it.
+                            assert!(before.objective.network <= objective.network, "{place}");
+                            assert!(objective.network <= before.info.history[at - 2].network.unwrap(), "{place}");
+                            assert!(objective.dual_bound >= before.info.history[at - 2].dual_bound.unwrap(), "{place}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn e9_an_iterate_that_is_not_finite_is_found_at_once_and_the_last_finite_network_returned() {
+    faults_are_found(&Cpu::<f64>::new());
+    faults_are_found(&Cpu::<f32>::new());
+}
+
+/// A factor that fails at the first change of rho: a status, and the best network before it.
+#[test]
+fn e9_an_indefinite_factor_is_a_status() {
+    let settings = Settings { patterns: 8, gap: 1e-12, rho: Some(1e4), ..Settings::default() }.validate().unwrap();
+    let found = with_fault(Cpu::<f64>::new(), &settings, Fault::Pivot, 1);
+    assert_eq!(found.status, Status::NumericalError, "{:?}", found.objective);
+    assert!(!found.info.history.is_empty() && found.info.penalty_changes == 0);
+    let best = found.info.history.iter().filter_map(|record| record.network).fold(f64::INFINITY, f64::min);
+    assert!(found.objective.network <= best && found.objective.relative_gap.is_finite());
 }

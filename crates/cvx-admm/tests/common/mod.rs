@@ -95,6 +95,15 @@ pub fn timeless(solution: &Solution) -> Vec<cvx_admm::Iteration> {
     history
 }
 
+/// All that two runs return but their clocks.
+pub fn assert_same(a: &Solution, b: &Solution, place: &str) {
+    assert!(a.model.network == b.model.network, "{place}: the networks differ");
+    assert!(a.warm_start == b.warm_start, "{place}: the iterates differ");
+    assert!(timeless(a) == timeless(b), "{place}: the histories differ");
+    assert_eq!((a.objective, a.status, a.train, a.test), (b.objective, b.status, b.train, b.test), "{place}");
+    assert!(a.model.witness == b.model.witness, "{place}: the witnesses differ");
+}
+
 /// Every number that a run reports is a number, and its gap lies between its bound and its objective.
 pub fn assert_sane(solution: &Solution, place: &str) {
     let objective = &solution.objective;

@@ -44,8 +44,8 @@ impl Rows {
 }
 
 impl Conic<'_> {
-    /// The optimum, to about ten digits.
-    pub fn optimum(&self) -> f64 {
+    /// The optimum, to about ten digits; an error where rounding ends the method before.
+    pub fn optimum(&self) -> Result<f64, String> {
         let (n, d, p) = (self.x.len(), self.x[0].len(), self.gates.cols());
         let active = |a: usize, i: usize| dot(&self.x[a], self.gates.col(i)) >= 0.0;
         let weight = |block: usize, k: usize| block * d + k;
@@ -112,11 +112,11 @@ impl Conic<'_> {
                 }
             }
         }
-        constant + solve(variables, &quadratic, &linear, &rows)
+        Ok(constant + solve(variables, &quadratic, &linear, &rows)?)
     }
 }
 
-fn solve(variables: usize, quadratic: &[(usize, f64)], linear: &[f64], rows: &Rows) -> f64 {
+fn solve(variables: usize, quadratic: &[(usize, f64)], linear: &[f64], rows: &Rows) -> Result<f64, String> {
     let (at, curvatures): (Vec<usize>, Vec<f64>) = quadratic.iter().copied().unzip();
     let p = CscMatrix::new_from_triplets(variables, variables, at.clone(), at, curvatures);
     // Clarabel's rows are A x + s = b with s in the cone.
@@ -141,15 +141,14 @@ fn solve(variables: usize, quadratic: &[(usize, f64)], linear: &[f64], rows: &Ro
     let mut solver = DefaultSolver::new(&p, linear, &a, &rows.constants, &rows.cones, settings).unwrap();
     solver.solve();
     let solution = &solver.solution;
-    assert!(
-        matches!(solution.status, SolverStatus::Solved | SolverStatus::AlmostSolved),
-        "{:?}: {} and {}",
-        solution.status,
-        solution.obj_val,
-        solution.obj_val_dual
-    );
-    assert!((solution.obj_val - solution.obj_val_dual).abs() <= 1e-7 * solution.obj_val.abs().max(1e-3));
-    solution.obj_val
+    // Rounding may end it short of its own tolerance: what it then has is judged by its residuals.
+    let ended = [SolverStatus::Solved, SolverStatus::AlmostSolved, SolverStatus::InsufficientProgress];
+    let residual = solution.r_prim.max(solution.r_dual);
+    let gap = (solution.obj_val - solution.obj_val_dual).abs() / solution.obj_val.abs().max(1e-3);
+    if ended.contains(&solution.status) && residual <= 1e-8 && gap <= 1e-7 {
+        return Ok(solution.obj_val);
+    }
+    Err(format!("{:?}: {}, residual {residual}, gap {gap}", solution.status, solution.obj_val))
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {

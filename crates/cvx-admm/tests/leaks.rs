@@ -1,0 +1,50 @@
+//! E11: a thousand fits leave nothing behind.
+
+mod common;
+
+use common::{assert_same, planted};
+use cvx_admm::{Settings, SolverChoice, SolverKind, train};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// Fits until what is reserved once (thread pools, packed blocks) is there.
+const WARM_UP: usize = 200;
+const FITS: usize = 1000;
+
+/// Bytes of the process in memory; `None` where the system does not say.
+fn resident() -> Option<usize> {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
+    pages.split_whitespace().nth(1)?.parse::<usize>().ok().map(|pages| pages * 4096)
+}
+
+/// One test: the allocator counts for the whole process.
+#[test]
+fn e11_a_thousand_fits_leave_memory_flat() {
+    let data = planted(20, 3, 1);
+    let kinds = SolverKind::ALL;
+    let fit = |number: usize| {
+        let solver = SolverChoice::Kind(kinds[number % kinds.len()]);
+        let settings = Settings { solver, patterns: 4, threads: 1, max_iterations: 10, ..Settings::default() };
+        train(&data, None, &settings).unwrap()
+    };
+    let first: Vec<_> = (0..kinds.len()).map(fit).collect();
+    (0..WARM_UP).for_each(|number| drop(fit(number)));
+    let (allocated, held) = (ALLOCATOR.current_usage(), resident());
+    for number in 0..FITS {
+        assert_same(&fit(number), &first[number % kinds.len()], "a later fit");
+    }
+    // Threads that have just ended may not have given theirs back yet.
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    let grown = ALLOCATOR.current_usage().saturating_sub(allocated);
+    // A leak of 64 bytes in each fit would show.
+    assert!(grown < 64 * FITS, "{grown} bytes more are allocated after {FITS} fits");
+    match held.zip(resident()) {
+        Some((before, after)) => {
+            println!("resident: {before} bytes, {after} after {FITS} fits; allocated: {grown} more");
+            assert!(after < before + (4 << 20), "{before} bytes were resident, {after} after {FITS} fits");
+        }
+        None => println!("resident memory is not to be had on this system; allocated: {grown} more"),
+    }
+}
