@@ -8,8 +8,11 @@ use zip::CompressionMethod::{Deflated, Stored};
 
 use crate::lab::{Lab, cifar_record, idx, message, npy_f64, npz, text};
 
+/// Names and contents.
+type Files = Vec<(&'static str, Vec<u8>)>;
+
 /// Sources of every kind: what is opened, and its files.
-fn sources() -> Vec<(&'static str, Vec<(&'static str, Vec<u8>)>)> {
+fn sources() -> Vec<(&'static str, Files)> {
     let x = npy_f64("(2, 2)", &[1.0, 2.0, 3.0, 4.0]);
     vec![
         ("t.csv", vec![("t.csv", b"a,b,label\n1,2,x\n\n3,4,y\n".to_vec())]),
@@ -96,7 +99,6 @@ fn f8_every_refusal_names_its_file_and_the_place() {
     let packed = fs::read(Lab::new().write("t.csv.gz", "0\n".repeat(1 << 20))).unwrap();
     let zip = |content: &[u8]| npz(Stored, &[("x", content.to_vec())]);
     let cut = |content: &[u8]| content[..content.len() - 1].to_vec();
-    type Files = Vec<(&'static str, Vec<u8>)>;
     let cases: Vec<(&str, Files, &str, &str)> = vec![
         ("d", vec![("d/data_batch_1.bin", cut(&cifar_record(1, 0)))], "d/data_batch_1.bin", "at byte 0"),
         ("d", vec![("d/train-images-idx3-ubyte", cut(&images)), labels.clone()], "d/train-images", "at byte 16"),
