@@ -6,7 +6,7 @@ use common::frame::{bytes, parse, small};
 use common::{Random, exact, planted, sharp, smooth};
 use cvx_admm::{Beta, FileError, Model, Precision, Settings, train, verify};
 use cvx_linalg::HostMatrix;
-use cvx_model::{Dataset, FeatureKind, Labels};
+use cvx_model::{Dataset, FeatureKind, Labels, Task};
 
 #[test]
 fn a_saved_model_comes_back_equal() {
@@ -89,6 +89,24 @@ fn f2_what_cannot_be_written_is_an_error_and_leaves_the_old_file() {
         }
         other => panic!("{:?}", other.map(drop)),
     }
+}
+
+#[test]
+fn f2_names_beyond_what_is_read_are_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.cvx");
+    let (_, mut model) = small();
+    let named = |length| Task::Binary { classes: ["a".to_string(), "b".repeat(length)], majority: 0 };
+    model.task = named(1 << 19);
+    model.save(&path).unwrap();
+    assert!(Model::load(&path).unwrap() == model);
+    let before = std::fs::read(&path).unwrap();
+    model.task = named(1 << 20);
+    match model.save(&path) {
+        Err(error @ FileError::Unstorable { .. }) => assert!(error.to_string().contains("header takes"), "{error}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
 // ---- M5 ----------------------------------------------------------------------------------------------------------
