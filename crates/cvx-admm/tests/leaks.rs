@@ -15,8 +15,9 @@ const FITS: usize = 1000;
 
 /// Bytes of the process in memory; `None` where the system does not say.
 fn resident() -> Option<usize> {
-    let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
-    pages.split_whitespace().nth(1)?.parse::<usize>().ok().map(|pages| pages * 4096)
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse::<usize>().ok().map(|kilobytes| kilobytes << 10)
 }
 
 /// One test: the allocator counts for the whole process.
