@@ -343,7 +343,7 @@ fn f4_a_damaged_model_is_refused() {
         lab.refused("verify bad.cvx --data t.csv", &["bad.cvx: "]);
     }
     lab.write("bad.cvx", [&whole[..], b"\0"].concat());
-    lab.refused("predict bad.cvx --data t.csv", &["bad.cvx: damaged model", "copy or train it again"]);
+    lab.refused("predict bad.cvx --data t.csv", &["bad.cvx: damaged model", "copy or make it again"]);
 }
 
 #[test]
