@@ -94,8 +94,17 @@ fn cargo_test(
     let found = outcomes(&output, &errors.join().unwrap_or_default());
     // What does not compile has no tests.
     ensure!(!found.is_empty(), "no test ran: see above");
-    output.lines().filter(|line| line.contains("panicked at")).for_each(|line| eprintln!("{line}"));
+    failures(&output).for_each(|line| eprintln!("{line}"));
     Ok(found)
+}
+
+/// Where a test failed and what it said, a line each.
+fn failures(output: &str) -> impl Iterator<Item = &str> {
+    output
+        .lines()
+        .zip(output.lines().skip(1))
+        .filter(|(line, _)| line.contains("panicked at"))
+        .flat_map(|(a, b)| [a, b])
 }
 
 /// All lines of a stream; those of cargo itself are shown as they come.
@@ -226,6 +235,12 @@ mod tests {
             ("r4_w", Outcome::Skipped("ignored".into())),
         ];
         assert_eq!(found, expected.map(|(name, outcome)| (name.to_string(), vec![outcome])).into());
+    }
+
+    #[test]
+    fn a_failure_is_shown_with_what_it_said() {
+        let output = "---- r1_x stdout ----\n\nthread 'r1_x' panicked at a.rs:1:\n1 is not 2\nnote: run with ..\n";
+        assert_eq!(failures(output).collect::<Vec<_>>(), ["thread 'r1_x' panicked at a.rs:1:", "1 is not 2"]);
     }
 
     #[test]

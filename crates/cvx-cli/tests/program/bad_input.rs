@@ -8,7 +8,7 @@ fn f8_files_that_are_not_there() {
     lab.refused("train --data missing.csv", &["missing.csv", "no such file", "check the name"]);
     lab.refused("train --data missing", &["missing"]);
     for command in ["info x.cvx", "predict x.cvx", "verify x.cvx"] {
-        let message = lab.refused(command, &["x.cvx"]).to_lowercase();
+        let message = lab.refused(command, &["x.cvx", "check the name"]).to_lowercase();
         assert_eq!(message.matches("does not exist").count(), 1, "said twice or not at all: {message}");
     }
     lab.write("t.csv", cats_and_dogs(30, 1));
@@ -258,7 +258,7 @@ fn f5_files_that_are_no_models() {
         (&b""[..], &["bad.cvx", "not a cvx model"][..]),
         (b"width,height\n1,2\n", &["bad.cvx", "not a cvx model"]),
         (&newer, &["bad.cvx", "format 99", "use a newer program"]),
-        (&long, &["bad.cvx", "damaged", "make it again"]),
+        (&long, &["bad.cvx", "damaged", "copy or make it again"]),
     ] {
         lab.write("bad.cvx", content);
         lab.refused("predict bad.cvx --data t.csv --out p.csv", words);
