@@ -7,7 +7,9 @@ use cvx_solvers::{SolverKind, SolverSettings};
 fn main() -> Result<(), ProgramError> {
     let (n, d, rho) = (300, 20, 2.0);
     let cpu = Cpu::<f64>::new();
-    let xt = HostMatrix::from_fn(d, n, |k, a| (0.9 * a as f64 + 1.3 * ((k + 1) * a) as f64 + k as f64).sin());
+    // Features of unlike scales, as tables have them.
+    let feature = |k: usize, a: usize| (k + 1) as f64 * (0.9 * a as f64 + 1.3 * ((k + 1) * a) as f64 + k as f64).sin();
+    let xt = HostMatrix::from_fn(d, n, feature);
     let y = HostMatrix::from_fn(n, 1, |a, _| xt[(0, a)].max(0.0) - xt[(1, a)].abs());
     let program = ConvexProgram::new(cpu.clone(), &xt, y, &PatternSet::sample_gates(d, 15, 0), 0.1)?;
     let columns = program.n_blocks();
@@ -19,7 +21,7 @@ fn main() -> Result<(), ProgramError> {
 
     let mut first = None;
     for kind in [SolverKind::Cholesky, SolverKind::GramPcg, SolverKind::Cg] {
-        let mut system = SystemOperator::new(&program, RowScale::Normalised { sigma: 0.25 }, rho)?;
+        let mut system = SystemOperator::new(&program, RowScale::Unscaled, rho)?;
         let mut solver = kind.build::<Cpu<f64>>(&SolverSettings::default());
         let mut solution = zero(&program)?;
         solver.prepare(&mut system)?;
