@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// Folders that hold nothing of the project's own.
-const SKIPPED: [&str; 6] = [".git", "target", "shared", "node_modules", ".venv", "__pycache__"];
+const SKIPPED: [&str; 7] = [".git", "target", "book", "shared", "node_modules", ".venv", "__pycache__"];
 
 /// Endings of files that are read; of others only the name is known.
 const TEXT: [&str; 13] = ["rs", "toml", "md", "sh", "py", "cu", "cuh", "cpp", "h", "txt", "yml", "json", "jsonl"];

@@ -1,5 +1,7 @@
 //! Trains a two-layer ReLU network by its convex programme, and says how good the network is.
 //!
+//! $$ f(x) = \sum_j \max(0, x^\top w_{1j}) w_{2j}, \qquad \tfrac12 \lVert f(X) - y \rVert^2 + \tfrac\beta2 \sum_j \bigl( \lVert w_{1j} \rVert^2 + w_{2j}^2 \bigr) $$
+//!
 //! ```
 //! use cvx_admm::{Settings, Status, train};
 //! use cvx_model::{Dataset, FeatureKind, Labels};
@@ -65,3 +67,8 @@ pub use train::{PredictionStart, Solution, WarmStart, resume, train, train_with}
 pub use verify::{Verification, verify};
 pub use weights::ClassWeights;
 pub use whole_file::{check_writable, write_whole};
+
+/// The example of README.md, run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -31,3 +31,8 @@ pub use error::DataError;
 pub use npz::read_matrix;
 pub use planted::Planted;
 pub use source::{LabelColumn, Request, open, open_in_memory};
+
+/// The example of README.md, run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -12,6 +12,11 @@ use kuva::render::theme::Theme;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// The example of README.md, run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// The files of a figure.
 pub const ENDINGS: [&str; 2] = [".svg", ".png"];
 

@@ -47,3 +47,8 @@ pub use operator::{
     SolverMemory, SystemRhs, SystemSolution,
 };
 pub use stop::{StopReason, StopToken};
+
+/// The example of README.md, run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

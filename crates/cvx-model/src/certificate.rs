@@ -25,6 +25,10 @@ pub struct NetworkValue {
 }
 
 /// A lower bound of the optimum of (P), and how far the multipliers were from dual feasible.
+///
+/// For any xi and any eta_i >= 0 (math.md sections 5 and 6):
+///
+/// $$ \max_{0 \le t \le 1/c} - \sum_a \omega_a l^{\ast} \bigl( -t \xi_a / \omega_a; y_a \bigr), \qquad c = \tfrac1\beta \max_{i, \pm} \bigl\lVert X^\top \bigl( \pm d_i \circ \xi + e_i \circ g \circ \eta_i \bigr) \bigr\rVert $$
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DualBound {
     /// The largest -sum omega l*(-t xi / omega; y) over t in [0, 1/c], summed over the targets.

@@ -1,5 +1,7 @@
 //! The convex programme of a two-layer ReLU network: what is solved, not how.
 //!
+//! $$ \min_u \tfrac12 \Bigl\lVert \sum_i D_i X (u_i^+ - u_i^-) - y \Bigr\rVert^2 + \beta \sum_i \bigl( \lVert u_i^+ \rVert + \lVert u_i^- \rVert \bigr), \qquad (2 D_i - I) X u_i^{\pm} \ge 0 $$
+//!
 //! * [`Dataset`], [`Transform`], [`Targets`]: samples as they come, scaled columns, labels as numbers.
 //! * [`Loss`], [`WeightedLoss`]: what a prediction costs, and how much each sample counts.
 //! * [`PatternSet`]: gates h_i and their activation patterns D_i.
@@ -47,3 +49,8 @@ pub use prune::Pruned;
 pub use targets::{Targets, Task, TaskChoice};
 pub use transform::{Normalisation, Transform};
 pub use weighted::WeightedLoss;
+
+/// The example of README.md, run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

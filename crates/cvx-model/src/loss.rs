@@ -75,6 +75,8 @@ impl Loss {
     }
 
     /// argmin over q of tau l(q; y) + 1/2 (q - z)^2, for tau > 0.
+    ///
+    /// $$ \arg\min_q \tau l(q; y) + \tfrac12 (q - z)^2 $$
     pub fn prox(self, z: f64, y: f64, tau: f64) -> f64 {
         match self {
             Loss::Squared => (z + tau * y) / (1.0 + tau),
@@ -105,6 +107,8 @@ impl Loss {
     }
 
     /// l*(z; y) = sup over q of z q - l(q; y); infinite outside the [`domain`](Loss::domain).
+    ///
+    /// $$ l^{\ast}(z; y) = \sup_q \bigl( z q - l(q; y) \bigr) $$
     pub fn conjugate(self, z: f64, y: f64) -> f64 {
         let (low, high) = self.domain(y);
         if !(low..=high).contains(&z) {

@@ -5,6 +5,8 @@ use crate::patterns::PatternSet;
 use cvx_linalg::{Backend, HostMatrix, LinalgError, Shape, Transpose};
 
 /// f(x) = sum_j (x'w1_j)_+ w2_j, or sum_j 1\[x'h_j >= 0\] x'w1_j w2_j where neurons are gated, on transformed features.
+///
+/// $$ f(x) = \sum_j \max(0, x^\top w_{1j}) w_{2j} $$
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     /// First layer, one column per neuron (d x m).

@@ -7,6 +7,10 @@ use crate::weighted::WeightedLoss;
 use cvx_linalg::{Backend, HostMatrix, LinalgError, Shape};
 
 /// min 1/2 ||F u - y||^2 + beta sum ||u_block||, (2 D_i - I) X u_block >= 0: equation (P), or (P) with another loss.
+///
+/// In general, with the loss l, the weights omega of the samples, and q = F u:
+///
+/// $$ \min_u \sum_a \omega_a l(q_a; y_a) + \beta \sum_i \lVert u_i \rVert, \qquad (2 D_i - I) X u_i \ge 0 $$
 pub struct ConvexProgram<B: Backend> {
     backend: B,
     xt: B::Matrix,

@@ -17,6 +17,10 @@ use cvx_linalg::{
 /// u_i^+ = uhat_i^+ - W (d_i o r) / rho,  u_i^- = uhat_i^- + ..  (3.4)
 /// ```
 ///
+/// where everything hangs on one n x n system,
+///
+/// $$ \Bigl( I + \tfrac2\rho K \circ S \Bigr) r = \hat q - y, \qquad K = X M^{-1} X^\top, \quad S = D D^\top, $$
+///
 /// and r = F u - y comes out as the training residual. Without cones M = I, W = X', and there is one block per pattern, so the
 /// kernel's factor is 1/rho. M, its factor and W are made in f64 and stored rounded: with
 /// raw pixels M has eigenvalues of 1e7, and in f32 its identity would drown.

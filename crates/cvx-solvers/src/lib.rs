@@ -1,5 +1,7 @@
 //! Solvers of the u-update (4a), A u = b with A = I + F'F/rho + Gt'Gt.
 //!
+//! $$ u = \arg\min \tfrac12 \lVert F u - y \rVert^2 + \tfrac\rho2 \lVert u - v + \lambda \rVert^2 + \tfrac\rho2 \lVert \tilde G u - s + \nu \rVert^2 $$
+//!
 //! * [`Cholesky`]: exact at any number of patterns, by one d x d and one n x n factor.
 //! * [`CholeskyDense`]: the original's (2dP) x (2dP) matrix; a reference for small problems.
 //! * [`GramPcg`]: conjugate gradients preconditioned by one d x d factor, and by a sketch of what is left if wanted; for n
@@ -38,3 +40,8 @@ pub use kind::{ProblemShape, SolverKind, SolverSettings};
 pub use line_search_rbcd::LineSearchRbcd;
 pub use pcg::Pcg;
 pub use rbcd::Rbcd;
+
+/// The example of README.md, run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

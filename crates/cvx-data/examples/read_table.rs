@@ -1,0 +1,28 @@
+//! Shows how a table is read, what was understood of it, and what a reader says of one that is wrong.
+
+use cvx_data::{LabelColumn, Request, open, open_in_memory};
+use cvx_model::Labels;
+
+const FRUIT: &str = "firmness,weight,ripe\n4.1,152,no\n2.2,161,yes\n1.9,148,yes\n";
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // From the disk; `open` takes CIFAR-10, IDX, NumPy and LIBSVM sources by their names too.
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("fruit.csv");
+    std::fs::write(&path, FRUIT)?;
+    let request = Request { label_column: LabelColumn::Column("ripe".to_string()), ..Request::default() };
+    let data = open(&path.to_string_lossy(), &request)?.train;
+    println!("{} samples of {:?}", data.n_samples(), data.feature_names().unwrap_or_default());
+    if let Some(Labels::Names { index, names }) = data.labels() {
+        println!("the classes are {names:?}, the labels {index:?}");
+    }
+
+    // From memory, and with a mistake in it.
+    let wrong = FRUIT.replace("161", "heavy");
+    let files = [("fruit.csv".to_string(), wrong.into_bytes())].into();
+    match open_in_memory(&files, "fruit.csv", &request) {
+        Ok(_) => println!("it was read"),
+        Err(error) => println!("refused: {error}"),
+    }
+    Ok(())
+}
