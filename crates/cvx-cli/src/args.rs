@@ -3,6 +3,7 @@
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cvx_admm::{ClassWeights, PathSettings, Settings, SolverChoice, SolverKind};
+use cvx_export::Format;
 use std::path::PathBuf;
 
 const SOURCES: &str = "\
@@ -52,6 +53,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Describe a model or a data source.
     Info(InfoArgs),
+    /// Write a model for other programs: ONNX, safetensors, NumPy.
+    Export(ExportArgs),
 }
 
 /// Which samples.
@@ -285,6 +288,34 @@ pub struct InfoArgs {
     /// The label column of a table, by name or by number from 1.
     #[arg(long, value_name = "NAME|NUMBER")]
     pub label_column: Option<String>,
+}
+
+/// `cvx export`.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  cvx export planes.cvx --to onnx --out planes.onnx\n  cvx export planes.cvx --precision f32 --out planes.safetensors"
+)]
+pub struct ExportArgs {
+    /// A trained model.
+    pub model: PathBuf,
+    /// Write this file.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// What to write [default: by the ending of --out].
+    #[arg(long, value_name = "FORMAT", value_parser = parse_format())]
+    pub to: Option<Format>,
+    /// How numbers are stored, and what an ONNX graph computes in: f64 predicts what `cvx predict` does, f32 is half the size.
+    #[arg(long, value_enum, default_value_t = PrecisionArg::F64)]
+    pub precision: PrecisionArg,
+    /// Print nothing but errors.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// `--to`: every format by its name.
+fn parse_format() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::ALL.map(Format::name))
+        .map(|name| Format::ALL.into_iter().find(|format| format.name() == name).unwrap_or(Format::Onnx))
 }
 
 /// `--solver`: every kind by its name, or auto.

@@ -2,6 +2,7 @@
 
 mod args;
 mod by_class;
+mod export;
 mod info;
 mod json;
 mod output;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         args::Command::Predict(args) => predict::run(&args),
         args::Command::Verify(args) => verify::run(&args),
         args::Command::Info(args) => info::run(&args),
+        args::Command::Export(args) => export::run(&args),
     };
     match result {
         Ok(Exit::Done) => ExitCode::SUCCESS,

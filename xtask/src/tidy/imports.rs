@@ -17,9 +17,14 @@ const ALLOWED: [Row; 10] = [
         Some(&["bincode", "crc32fast", "serde", "tempfile", "thiserror"]),
     ),
     ("cvx-data", &["cvx-model"], Some(&["csv", "flate2", "rand", "rand_distr", "rand_pcg", "thiserror", "zip"])),
+    (
+        "cvx-export",
+        &["cvx-admm", "cvx-model", "cvx-linalg"],
+        Some(&["prost", "safetensors", "serde", "serde_json", "thiserror", "zip"]),
+    ),
     ("cvx-figures", &[], Some(&["anyhow", "kuva"])),
     // Of cvx-model and cvx-linalg the data types alone: samples, tasks, host matrices.
-    ("cvx-cli", &["cvx-admm", "cvx-data", "cvx-figures", "cvx-model", "cvx-linalg"], None),
+    ("cvx-cli", &["cvx-admm", "cvx-data", "cvx-export", "cvx-figures", "cvx-model", "cvx-linalg"], None),
     ("cvx-bench", &["cvx-admm", "cvx-data", "cvx-figures", "cvx-model", "cvx-linalg", "cvx-solvers"], None),
     ("cvx-fuzz", &["cvx-admm", "cvx-data", "cvx-model"], None),
     ("xtask", &[], None),

@@ -5,6 +5,7 @@ mod by_class;
 mod checkpoint;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod export;
 mod gated;
 mod lab;
 mod losses;
