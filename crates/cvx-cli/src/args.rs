@@ -9,7 +9,7 @@ use std::path::PathBuf;
 const SOURCES: &str = "\
 Data sources:
   planted, planted:NxD   built in: two classes drawn from a random network
-  FOLDER                 CIFAR-10 binary batches or IDX files, plain or .gz
+  FOLDER                 CIFAR-10 binary batches, IDX files, or a folder of PNG or JPEG images for each class
   FILE.npz               keys x_train, y_train and, where there are any, x_test, y_test
   FILE.csv, FILE.svm     a table with a label column, or LIBSVM lines; each also .gz";
 

@@ -19,6 +19,7 @@ mod csv_table;
 mod error;
 mod folder;
 mod idx;
+mod images;
 mod labels;
 mod libsvm;
 mod npy;

@@ -10,11 +10,11 @@ use crate::error::DataError;
 use crate::folder::Folder;
 use crate::planted::Planted;
 use crate::store::Store;
-use crate::{cifar, csv_table, idx, libsvm, npz};
+use crate::{cifar, csv_table, idx, images, libsvm, npz};
 
 /// The sources there are, in words.
-pub(crate) const KINDS: &str = "planted or planted:NxD, a folder of CIFAR-10 binary batches, a folder of IDX files, or a file \
-     that ends in .npz, .npy, .csv, .svm or .libsvm, with or without .gz";
+pub(crate) const KINDS: &str = "planted or planted:NxD, a folder of CIFAR-10 binary batches, a folder of IDX files, a folder with a folder of \
+     PNG or JPEG images for each class, or a file that ends in .npz, .npy, .csv, .svm or .libsvm, with or without .gz";
 
 /// 16 GiB.
 pub(crate) const MAX_BYTES: u64 = 16 << 30;
@@ -62,6 +62,7 @@ impl Default for Request {
 /// | `planted`, `planted:NxD` | drawn, see [`Planted`] | 0 and 1 |
 /// | folder with `data_batch_*.bin`, `test_batch.bin` or one of them | CIFAR-10 images, 3 x 32 x 32, in \[0, 1\] | names from `batches.meta.txt` or the standard ten |
 /// | folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-..` (also `.idx3-`) | images, in \[0, 1\] | codes |
+/// | folder with `CLASS/*.png`, or `train/CLASS/*.png` and `test/CLASS/*.png` (also `.jpg`, `.jpeg`) | images of one size, grey or RGB, channel first, in \[0, 1\] | names of the folders; none for images in the folder itself |
 /// | `.npz` | `x_train`, `x_test` (or `X_train`, `X`, `x`); 2 axes, or 3 and 4 for images, channel first | `y_train`, `y_test` (or `y`): numbers, n or n x C, or text |
 /// | `.npy` | one array, as above | none |
 /// | `.csv` | columns of numbers; the header is optional | [`LabelColumn`]: numbers if all are, else names |
@@ -133,6 +134,7 @@ enum Kind {
     Planted,
     Cifar,
     Idx,
+    Images,
     Npz,
     Npy,
     Csv,
@@ -151,8 +153,10 @@ impl Kind {
                 Ok(Kind::Cifar)
             } else if idx::recognises(&folder) {
                 Ok(Kind::Idx)
+            } else if images::recognises(path, store)? {
+                Ok(Kind::Images)
             } else {
-                Err(folder.missing("data_batch_1.bin or train-images-idx3-ubyte"))
+                Err(folder.missing("data_batch_1.bin, train-images-idx3-ubyte or folders of images"))
             };
         }
         match extension(path).as_deref() {
@@ -181,6 +185,7 @@ impl Kind {
             }
             Kind::Cifar => return cifar::read(&Folder::open(path, store)?, store),
             Kind::Idx => return idx::read(&Folder::open(path, store)?, store),
+            Kind::Images => return images::read(path, store, like),
             Kind::Npz => return npz::read(path, store, like),
             Kind::Npy => npz::read_features(path, store)?,
             Kind::Csv => csv_table::read(path, &request.label_column, store, like)?,

@@ -16,7 +16,11 @@ const ALLOWED: [Row; 10] = [
         &["cvx-linalg", "cvx-model", "cvx-solvers"],
         Some(&["bincode", "crc32fast", "serde", "tempfile", "thiserror"]),
     ),
-    ("cvx-data", &["cvx-model"], Some(&["csv", "flate2", "rand", "rand_distr", "rand_pcg", "thiserror", "zip"])),
+    (
+        "cvx-data",
+        &["cvx-model"],
+        Some(&["csv", "flate2", "image", "rand", "rand_distr", "rand_pcg", "thiserror", "zip"]),
+    ),
     (
         "cvx-export",
         &["cvx-admm", "cvx-model", "cvx-linalg"],
