@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, Parser, Subcommand, ValueEnum};
 use cvx_admm::{ClassWeights, PathSettings, Settings, SolverChoice, SolverKind};
 use cvx_export::Format;
 use std::path::PathBuf;
@@ -48,13 +48,20 @@ pub enum Command {
     /// Train along a path of betas, choose one on held-out samples, and train on all samples there.
     Path(Box<PathArgs>),
     /// Predict with a trained model.
+    #[command(mut_arg("data", needed))]
     Predict(PredictArgs),
     /// Recompute a model's objective and certificate from its training data.
+    #[command(mut_arg("data", needed))]
     Verify(VerifyArgs),
     /// Describe a model or a data source.
     Info(InfoArgs),
     /// Write a model for other programs: ONNX, safetensors, NumPy.
     Export(ExportArgs),
+}
+
+/// A model came from somewhere: no source is likelier than another.
+fn needed(source: Arg) -> Arg {
+    source.required(true).default_value(None)
 }
 
 /// Which samples.
@@ -281,13 +288,16 @@ pub struct VerifyArgs {
 
 /// `cvx info`.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  cvx info planes.cvx\n  cvx info table.csv")]
+#[command(after_help = "Examples:\n  cvx info planes.cvx\n  cvx info table.csv --json table.json")]
 pub struct InfoArgs {
     /// A trained model, or a data source.
     pub what: String,
     /// The label column of a table, by name or by number from 1.
     #[arg(long, value_name = "NAME|NUMBER")]
     pub label_column: Option<String>,
+    /// Write the description here, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
 }
 
 /// `cvx export`.

@@ -2,6 +2,7 @@
 
 mod args;
 mod by_class;
+mod describe;
 mod export;
 mod info;
 mod json;

@@ -6,6 +6,7 @@ use std::path::Path;
 use cvx_model::{DataSplit, Dataset};
 
 use crate::bytes::is_gz;
+use crate::csv_table::Unusable;
 use crate::error::DataError;
 use crate::folder::Folder;
 use crate::planted::Planted;
@@ -120,6 +121,19 @@ fn open_in(store: &Store, source: &str, request: &Request) -> Result<DataSplit, 
             found: test.n_features(),
         }),
         _ => Ok(DataSplit { train, test }),
+    }
+}
+
+/// The lines of a `.csv` table that [`open`] would refuse, all of them counted, where it ends at the first. Of other
+/// sources nothing is known: `None`.
+///
+/// # Errors
+/// A table that cannot be read at all.
+pub fn unusable_lines(source: &str, request: &Request) -> Result<Option<Unusable>, DataError> {
+    let store = Store::disk(request.max_bytes);
+    match Kind::of(source, &store)? {
+        Kind::Csv => csv_table::unusable(Path::new(source), &request.label_column, &store).map(Some),
+        _ => Ok(None),
     }
 }
 

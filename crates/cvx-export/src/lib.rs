@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 pub use float::Float;
-pub use metadata::METADATA_KEY;
+pub use metadata::{METADATA_KEY, metadata};
 
 /// What a network can be written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +105,7 @@ pub enum ExportError {
 /// [`ExportError`], but not [`ExportError::Io`].
 pub fn export(model: &Model, format: Format, float: Float) -> Result<Vec<u8>, ExportError> {
     let layers = Layers::of(model, float)?;
-    let metadata = metadata::json(model);
+    let metadata = metadata(model);
     match format {
         Format::Onnx => onnx::bytes(model, &layers, metadata),
         Format::Safetensors => safe::bytes(&layers, metadata),

@@ -56,8 +56,8 @@ struct Provenance<'a> {
     iterations: u64,
 }
 
-/// The metadata of a model.
-pub(crate) fn json(model: &Model) -> String {
+/// What every export of a model carries, as JSON on one line.
+pub fn metadata(model: &Model) -> String {
     let (claim, made) = (&model.claim, &model.provenance);
     let Objective { network, sampled_primal, dual_bound, relative_gap } = claim.objective;
     let metadata = Metadata {

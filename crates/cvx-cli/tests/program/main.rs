@@ -7,6 +7,7 @@ mod checkpoint;
 mod cuda;
 mod export;
 mod gated;
+mod info;
 mod lab;
 mod losses;
 mod path;

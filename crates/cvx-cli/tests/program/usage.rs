@@ -323,7 +323,7 @@ fn verify_refuses_data_that_the_model_was_not_trained_on() {
     for source in ["other.csv", "relabelled.csv", "nudged.csv", "t.csv --limit 79"] {
         lab.refused(&format!("verify m.cvx --data {source}"), &["the 80 that the model was trained on", "--limit"]);
     }
-    lab.refused("verify m.cvx", &["features"]);
+    lab.refused("verify m.cvx --data planted", &["features"]);
 }
 
 #[test]
