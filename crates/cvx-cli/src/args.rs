@@ -4,11 +4,13 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, Args, Parser, Subcommand, ValueEnum};
 use cvx_admm::{ClassWeights, PathSettings, Settings, SolverChoice, SolverKind};
 use cvx_export::Format;
+use cvx_fetch::DataSet;
 use std::path::PathBuf;
 
 const SOURCES: &str = "\
 Data sources:
   planted, planted:NxD   built in: two classes drawn from a random network
+  cifar10, mnist, fashion-mnist   once fetched: cvx data fetch NAME
   FOLDER                 CIFAR-10 binary batches, IDX files, or a folder of PNG or JPEG images for each class
   FILE.npz               keys x_train, y_train and, where there are any, x_test, y_test
   FILE.csv, FILE.svm     a table with a label column, or LIBSVM lines; each also .gz";
@@ -57,6 +59,9 @@ pub enum Command {
     Info(InfoArgs),
     /// Write a model for other programs: ONNX, safetensors, NumPy.
     Export(ExportArgs),
+    /// Fetch public data sets.
+    #[command(subcommand)]
+    Data(DataCommand),
 }
 
 /// A model came from somewhere: no source is likelier than another.
@@ -317,6 +322,33 @@ pub struct ExportArgs {
     /// How numbers are stored, and what an ONNX graph computes in: f64 predicts what `cvx predict` does, f32 is half the size.
     #[arg(long, value_enum, default_value_t = PrecisionArg::F64)]
     pub precision: PrecisionArg,
+    /// Print nothing but errors.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// `cvx data`.
+#[derive(Subcommand)]
+pub enum DataCommand {
+    /// Download a data set, check it, and unpack it; what was cut off goes on where it ended.
+    Fetch(FetchArgs),
+}
+
+/// `cvx data fetch`.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  cvx data fetch cifar10 && cvx train --data cifar10 --classes cat,dog\n  cvx data fetch mnist --to digits && cvx train --data digits"
+)]
+pub struct FetchArgs {
+    /// Which one.
+    #[arg(value_parser = PossibleValuesParser::new(DataSet::ALL.map(|data_set| data_set.name)))]
+    pub name: String,
+    /// Put the files here [default: a folder in the cache, where --data finds them by name].
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+    /// Another address that the names of the files are appended to.
+    #[arg(long, value_name = "URL")]
+    pub from: Option<String>,
     /// Print nothing but errors.
     #[arg(long)]
     pub quiet: bool,

@@ -4,6 +4,7 @@ use crate::Exit;
 use crate::args::InfoArgs;
 use crate::describe::Description;
 use crate::output::{check_writable, print, write_whole};
+use crate::source::located;
 use crate::table::{facts, loss, percent};
 use anyhow::{Result, bail};
 use cvx_admm::{FileError, Model};
@@ -26,7 +27,8 @@ pub fn run(args: &InfoArgs) -> Result<Exit> {
         // Not a model at all: then it is data, and the readers say what is wrong with it.
         None | Some(Err(FileError::Magic { .. })) => {
             let label_column = args.label_column.clone().map_or(LabelColumn::Auto, LabelColumn::Column);
-            let description = Description::new(&read(&args.what, &Request { label_column, ..Request::default() })?);
+            let description =
+                Description::new(&read(&located(&args.what)?, &Request { label_column, ..Request::default() })?);
             (description.to_text(), serde_json::to_string_pretty(&description)?)
         }
         Some(Err(error)) => return Err(error.into()),

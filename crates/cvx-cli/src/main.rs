@@ -2,6 +2,7 @@
 
 mod args;
 mod by_class;
+mod data;
 mod describe;
 mod export;
 mod info;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         args::Command::Verify(args) => verify::run(&args),
         args::Command::Info(args) => info::run(&args),
         args::Command::Export(args) => export::run(&args),
+        args::Command::Data(args::DataCommand::Fetch(args)) => data::fetch(&args),
     };
     match result {
         Ok(Exit::Done) => ExitCode::SUCCESS,

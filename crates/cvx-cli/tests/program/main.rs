@@ -5,6 +5,7 @@ mod by_class;
 mod checkpoint;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod data;
 mod export;
 mod gated;
 mod info;
