@@ -17,8 +17,11 @@ use crate::store::Store;
 /// A file of more bytes is no image to learn from; nor is one that needs more to be unpacked.
 const LARGEST_IMAGE: u64 = 256 << 20;
 
-/// One bit of a palette becomes three bytes.
-const PNG_DEPTHS: u64 = 24;
+/// The most bytes of pixels that a byte of PNG can hold: a bit of its deflated content may be three bytes of a palette.
+const MOST_IN_PNG: u64 = MAX_RATIO * 24;
+
+/// The same for JPEG, where 8 x 8 pixels of three bytes take a bit at least.
+const MOST_IN_JPEG: u64 = 8 * 8 * 3 * 8;
 
 /// Whether the folder holds images, folders with images, or parts of a split.
 pub(crate) fn recognises(path: &Path, store: &Store) -> Result<bool, DataError> {
@@ -168,7 +171,8 @@ fn decode(path: &Path, like: Option<(&Path, Shape)>, store: &Store) -> Result<(S
         return Err(refused(path, reason));
     }
     // The size is a claim of the header: held against the file before it is believed.
-    if format == ImageFormat::Png && decoder.total_bytes() > packed.saturating_mul(MAX_RATIO * PNG_DEPTHS) {
+    let ratio = if format == ImageFormat::Png { MOST_IN_PNG } else { MOST_IN_JPEG };
+    if decoder.total_bytes() > packed.saturating_mul(ratio) {
         return Err(refused(path, format!("{shape} are said to be packed into {packed} bytes")));
     }
     let image = DynamicImage::from_decoder(decoder).map_err(|error| refused(path, error.to_string()))?;
