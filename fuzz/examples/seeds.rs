@@ -3,6 +3,8 @@
 use cvx_admm::{CheckpointPlan, Settings, train};
 use cvx_fuzz::{frame::opened, joined, resumable};
 use flate2::{Compression, write::GzEncoder};
+use image::ImageFormat::{Jpeg, Png};
+use image::{DynamicImage, GrayImage, RgbImage};
 use std::fs;
 use std::io::{Cursor, Write};
 use std::path::Path;
@@ -49,6 +51,22 @@ fn cifar(label: u8) -> Vec<u8> {
     record
 }
 
+/// PNG and JPEG, of one size and of two, grey and in colour, of eight bits and of sixteen.
+fn images() -> Vec<Vec<u8>> {
+    let encoded = |image: DynamicImage, format| {
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, format).expect("memory takes all");
+        bytes.into_inner()
+    };
+    let grey = DynamicImage::from(GrayImage::from_fn(3, 2, |x, y| image::Luma([(40 * x + 90 * y) as u8])));
+    let colour = DynamicImage::from(RgbImage::from_fn(9, 8, |x, y| image::Rgb([(25 * x) as u8, (30 * y) as u8, 7])));
+    vec![
+        joined(&[encoded(grey.clone(), Png), encoded(grey.clone(), Jpeg)]),
+        joined(&[encoded(colour.clone(), Jpeg), encoded(colour.clone(), Png)]),
+        joined(&[encoded(grey.to_luma16().into(), Png), encoded(colour, Jpeg)]),
+    ]
+}
+
 /// The mode of the target in front of its input.
 fn mode(mode: u8, input: impl AsRef<[u8]>) -> Vec<u8> {
     [&[mode], input.as_ref()].concat()
@@ -84,6 +102,7 @@ fn main() -> std::io::Result<()> {
                 joined(&[cifar(0), b"a\n\nb\n".to_vec(), cifar(1)]),
             ],
         ),
+        ("images", images()),
         (
             "gz",
             vec![

@@ -1,10 +1,10 @@
 //! `cargo xtask ci`: everything that a change has to pass, in one place.
 
-use crate::{cuda, tidy};
+use crate::{cuda, onnx, tidy};
 use anyhow::{Context, Result, bail, ensure};
 use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
@@ -39,6 +39,7 @@ pub fn run(root: &Path) -> Result<ExitCode> {
     step("the CUDA back end", || cuda(root))?;
     step("cargo build --release", || cargo(root, &["build", "--release", "--locked", "--package", "cvx-cli"]))?;
     step("cvx train", || smoke(root))?;
+    step("onnxruntime", || onnx::check(root, &released()?))?;
     println!("\nall steps passed in {:.0} s", start.elapsed().as_secs_f64());
     Ok(ExitCode::SUCCESS)
 }
@@ -63,6 +64,13 @@ fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
     let status = command.status()?;
     ensure!(status.success(), "{status}");
     Ok(())
+}
+
+/// The release build of the program, in the same target folder as this one.
+fn released() -> Result<PathBuf> {
+    let this = env::current_exe()?;
+    let target = this.ancestors().nth(2).context("this program is in no target folder")?;
+    Ok(target.join("release").join(format!("cvx{}", env::consts::EXE_SUFFIX)))
 }
 
 /// Compiles the kernels, and runs the CUDA back end on libraries that stand in for a GPU.

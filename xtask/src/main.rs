@@ -4,6 +4,7 @@ mod bench;
 mod bench_check;
 mod ci;
 mod cuda;
+mod onnx;
 mod reliability;
 mod report;
 mod rows;

@@ -1,14 +1,17 @@
 //! The command line.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, Parser, Subcommand, ValueEnum};
 use cvx_admm::{ClassWeights, PathSettings, Settings, SolverChoice, SolverKind};
+use cvx_export::Format;
+use cvx_fetch::DataSet;
 use std::path::PathBuf;
 
 const SOURCES: &str = "\
 Data sources:
   planted, planted:NxD   built in: two classes drawn from a random network
-  FOLDER                 CIFAR-10 binary batches or IDX files, plain or .gz
+  cifar10, mnist, fashion-mnist   once fetched: cvx data fetch NAME
+  FOLDER                 CIFAR-10 binary batches, IDX files, or a folder of PNG or JPEG images for each class
   FILE.npz               keys x_train, y_train and, where there are any, x_test, y_test
   FILE.csv, FILE.svm     a table with a label column, or LIBSVM lines; each also .gz";
 
@@ -47,11 +50,23 @@ pub enum Command {
     /// Train along a path of betas, choose one on held-out samples, and train on all samples there.
     Path(Box<PathArgs>),
     /// Predict with a trained model.
+    #[command(mut_arg("data", needed))]
     Predict(PredictArgs),
     /// Recompute a model's objective and certificate from its training data.
+    #[command(mut_arg("data", needed))]
     Verify(VerifyArgs),
     /// Describe a model or a data source.
     Info(InfoArgs),
+    /// Write a model for other programs: ONNX, safetensors, NumPy.
+    Export(ExportArgs),
+    /// Fetch public data sets.
+    #[command(subcommand)]
+    Data(DataCommand),
+}
+
+/// A model came from somewhere: no source is likelier than another.
+fn needed(source: Arg) -> Arg {
+    source.required(true).default_value(None)
 }
 
 /// Which samples.
@@ -278,13 +293,71 @@ pub struct VerifyArgs {
 
 /// `cvx info`.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  cvx info planes.cvx\n  cvx info table.csv")]
+#[command(after_help = "Examples:\n  cvx info planes.cvx\n  cvx info table.csv --json table.json")]
 pub struct InfoArgs {
     /// A trained model, or a data source.
     pub what: String,
     /// The label column of a table, by name or by number from 1.
     #[arg(long, value_name = "NAME|NUMBER")]
     pub label_column: Option<String>,
+    /// Write the description here, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// `cvx export`.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  cvx export planes.cvx --to onnx --out planes.onnx\n  cvx export planes.cvx --precision f32 --out planes.safetensors"
+)]
+pub struct ExportArgs {
+    /// A trained model.
+    pub model: PathBuf,
+    /// Write this file.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// What to write [default: by the ending of --out].
+    #[arg(long, value_name = "FORMAT", value_parser = parse_format())]
+    pub to: Option<Format>,
+    /// How numbers are stored, and what an ONNX graph computes in: f64 predicts what `cvx predict` does, f32 is half the size.
+    #[arg(long, value_enum, default_value_t = PrecisionArg::F64)]
+    pub precision: PrecisionArg,
+    /// Print nothing but errors.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// `cvx data`.
+#[derive(Subcommand)]
+pub enum DataCommand {
+    /// Download a data set, check it, and unpack it; what was cut off goes on where it ended.
+    Fetch(FetchArgs),
+}
+
+/// `cvx data fetch`.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  cvx data fetch cifar10 && cvx train --data cifar10 --classes cat,dog\n  cvx data fetch mnist --to digits && cvx train --data digits"
+)]
+pub struct FetchArgs {
+    /// Which one.
+    #[arg(value_parser = PossibleValuesParser::new(DataSet::ALL.map(|data_set| data_set.name)))]
+    pub name: String,
+    /// Put the files here [default: a folder in the cache, where --data finds them by name].
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+    /// Another address that the names of the files are appended to.
+    #[arg(long, value_name = "URL")]
+    pub from: Option<String>,
+    /// Print nothing but errors.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// `--to`: every format by its name.
+fn parse_format() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(Format::ALL.map(Format::name))
+        .map(|name| Format::ALL.into_iter().find(|format| format.name() == name).unwrap_or(Format::Onnx))
 }
 
 /// `--solver`: every kind by its name, or auto.

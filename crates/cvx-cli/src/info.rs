@@ -2,39 +2,54 @@
 
 use crate::Exit;
 use crate::args::InfoArgs;
-use crate::output::print;
+use crate::describe::Description;
+use crate::output::{check_writable, print, write_whole};
+use crate::source::located;
 use crate::table::{facts, loss, percent};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use cvx_admm::{FileError, Model};
-use cvx_data::{LabelColumn, Request, open};
-use cvx_model::{Activation, Dataset, FeatureKind, Labels};
-use std::collections::BTreeMap;
+use cvx_data::{DataError, LabelColumn, Request, Unusable, open, unusable_lines};
+use cvx_export::metadata;
+use cvx_model::{Activation, DataSplit};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// Most classes that are listed one by one.
-const MOST_CLASSES: usize = 20;
-
 /// Describes a model file, or else a data source.
 pub fn run(args: &InfoArgs) -> Result<Exit> {
+    if let Some(path) = &args.json {
+        check_writable("--json", path)?;
+    }
     let path = Path::new(&args.what);
     let is_model = path.extension().is_some_and(|ending| ending == "cvx") || begins_like_a_model(path);
-    match is_model.then(|| Model::load(path)) {
-        Some(Ok(model)) => print(facts(&describe_model(&model))),
+    let (text, json) = match is_model.then(|| Model::load(path)) {
+        Some(Ok(model)) => (facts(&describe_model(&model)), metadata(&model)),
         // Not a model at all: then it is data, and the readers say what is wrong with it.
         None | Some(Err(FileError::Magic { .. })) => {
             let label_column = args.label_column.clone().map_or(LabelColumn::Auto, LabelColumn::Column);
-            let split = open(&args.what, &Request { label_column, ..Request::default() })?;
-            let mut rows = describe_data("training samples", &split.train);
-            if let Some(test) = &split.test {
-                rows.extend(describe_data("test samples", test));
-            }
-            print(facts(&rows));
+            let description =
+                Description::new(&read(&located(&args.what)?, &Request { label_column, ..Request::default() })?);
+            (description.to_text(), serde_json::to_string_pretty(&description)?)
         }
         Some(Err(error)) => return Err(error.into()),
+    };
+    if let Some(path) = &args.json {
+        write_whole(path, json.as_bytes())?;
     }
+    print(text);
     Ok(Exit::Done)
+}
+
+/// Reads a source; of a table with unusable lines, says where they are.
+fn read(source: &str, request: &Request) -> Result<DataSplit> {
+    open(source, request).or_else(|error| {
+        let Some(Unusable { count, first }) = unusable_lines(source, request)?.filter(|lines| lines.count > 1) else {
+            return Err(error.into());
+        };
+        let more = if count > first.len() { "; .." } else { "" };
+        let faults: Vec<String> = first.iter().map(DataError::to_string).collect();
+        bail!("{count} lines cannot be used: {}{more}", faults.join("; "))
+    })
 }
 
 /// A look at the first bytes: a table of any size is not read through to see that it is no model.
@@ -91,34 +106,4 @@ fn describe_model(model: &Model) -> Vec<(&'static str, String)> {
         ),
     ));
     rows
-}
-
-fn describe_data(name: &'static str, data: &Dataset) -> Vec<(&'static str, String)> {
-    let kind = match data.kind() {
-        FeatureKind::Table => "columns of a table".to_string(),
-        FeatureKind::Image { channels, height, width } => format!("pixels, {channels} x {height} x {width}"),
-    };
-    let (low, high) =
-        (data.values().iter()).fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
-    let labels = match data.labels() {
-        None => "none".to_string(),
-        Some(labels) => describe_labels(labels),
-    };
-    vec![
-        (name, data.n_samples().to_string()),
-        ("features", format!("{} {kind}, from {low} to {high}", data.n_features())),
-        ("labels", labels),
-    ]
-}
-
-fn describe_labels(labels: &Labels) -> String {
-    let mut counts = BTreeMap::new();
-    for row in 0..labels.len() {
-        *counts.entry(labels.class_name(row)).or_insert(0usize) += 1;
-    }
-    if counts.len() > MOST_CLASSES {
-        return format!("{} different values", counts.len());
-    }
-    let parts: Vec<String> = counts.iter().map(|(class, count)| format!("{class}: {count}")).collect();
-    parts.join(", ")
 }

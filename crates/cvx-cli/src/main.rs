@@ -2,6 +2,9 @@
 
 mod args;
 mod by_class;
+mod data;
+mod describe;
+mod export;
 mod info;
 mod json;
 mod output;
@@ -31,6 +34,8 @@ fn main() -> ExitCode {
         args::Command::Predict(args) => predict::run(&args),
         args::Command::Verify(args) => verify::run(&args),
         args::Command::Info(args) => info::run(&args),
+        args::Command::Export(args) => export::run(&args),
+        args::Command::Data(args::DataCommand::Fetch(args)) => data::fetch(&args),
     };
     match result {
         Ok(Exit::Done) => ExitCode::SUCCESS,

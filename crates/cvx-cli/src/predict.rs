@@ -8,8 +8,13 @@ use crate::table::percent;
 use crate::{Exit, source};
 use anyhow::{Context, Result};
 use cvx_admm::{Model, Scores};
+use cvx_data::DataError;
 use cvx_model::{Confusion, accuracy};
 use std::io::Write;
+
+/// Where there seems to be a label column all the same.
+const EVERY_COLUMN: &str =
+    "--unlabelled takes every column for a feature: leave it out where the table has a label column";
 
 /// Predicts, prints or writes CSV, and scores where there are labels.
 pub fn run(args: &PredictArgs) -> Result<Exit> {
@@ -19,9 +24,21 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
             output::check_writable(option, path)?;
         }
     }
-    let split = source::load(&args.source, None, !args.unlabelled, Some(model.transform.n_inputs()))?;
+    let n_inputs = model.transform.n_inputs();
+    let split = source::load(&args.source, None, !args.unlabelled, Some(n_inputs)).map_err(|error| {
+        // A label that is no number, most likely.
+        if args.unlabelled && matches!(error.downcast_ref(), Some(DataError::BadText { .. })) {
+            error.context(EVERY_COLUMN)
+        } else {
+            error
+        }
+    })?;
     let data = split.test.unwrap_or(split.train);
-    let prediction = model.predict(&data).with_context(|| source::reminder(&args.source))?;
+    let prediction = model.predict(&data).with_context(|| {
+        let is_labelled = args.unlabelled && data.n_features() == n_inputs + 1;
+        let hint = if is_labelled { format!(": {EVERY_COLUMN}") } else { String::new() };
+        format!("{}{hint}", source::reminder(&args.source))
+    })?;
     let classes = model.classes(&prediction);
 
     let mut header: Vec<String> = classes.is_some().then(|| "class".to_string()).into_iter().collect();

@@ -83,7 +83,7 @@ pub fn check_outputs(args: &FitArgs) -> Result<()> {
 pub fn say_saved(args: &FitArgs, saved: &Option<Result<()>>) {
     if let (Some(path), Some(Ok(()))) = (&args.model, saved) {
         let data = match args.source.data.as_str() {
-            "planted" => String::new(),
+            "planted" => " --data planted".to_string(),
             data => format!(" --data {data}, with the same --classes and --limit"),
         };
         print(format!("The model is in {}; check it with: cvx verify {}{data}", path.display(), path.display()));

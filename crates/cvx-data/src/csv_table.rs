@@ -15,6 +15,18 @@ use crate::store::Store;
 /// Names that mark the label column, in any case; they also mark a header.
 const LABEL_NAMES: [&str; 4] = ["label", "y", "target", "class"];
 
+/// Lines of a table that cannot be used.
+#[derive(Debug, Default)]
+pub struct Unusable {
+    /// How many there are.
+    pub count: usize,
+    /// What is wrong with the first of them, a fault each.
+    pub first: Vec<DataError>,
+}
+
+/// Most faults that are told one by one.
+const MOST_FAULTS: usize = 10;
+
 /// Reads one table. `like` holds the labels of the training set when a test set is read.
 pub(crate) fn read(
     path: &Path,
@@ -22,6 +34,34 @@ pub(crate) fn read(
     store: &Store,
     like: Option<&Labels>,
 ) -> Result<Dataset, DataError> {
+    let push =
+        |table: &mut Table, record: &ByteRecord| table.push(record).map_err(|fault| table.explain(record, fault));
+    walk(path, label_column, store, push)?.finish(like)
+}
+
+/// Looks for all lines with missing fields and fields that are no numbers, where [`read`] ends at the first.
+pub(crate) fn unusable(path: &Path, label_column: &LabelColumn, store: &Store) -> Result<Unusable, DataError> {
+    let mut found = Unusable::default();
+    walk(path, label_column, store, |table, record| {
+        if let Err(fault) = table.push(record) {
+            found.count += 1;
+            if found.first.len() < MOST_FAULTS {
+                found.first.push(table.explain(record, fault));
+            }
+        }
+        table.values.clear();
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Takes a table record by record.
+fn walk<'a>(
+    path: &'a Path,
+    label_column: &LabelColumn,
+    store: &'a Store<'a>,
+    mut visit: impl FnMut(&mut Table<'a>, &ByteRecord) -> Result<(), DataError>,
+) -> Result<Table<'a>, DataError> {
     // Ragged lines are found below, with the right line number.
     let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(Bytes::open(path, store)?);
     let mut next = |record: &mut ByteRecord| {
@@ -34,13 +74,21 @@ pub(crate) fn read(
     let mut table = Table::new(path, store, &first, &record);
     table.label = table.find_label(label_column)?;
     if table.names.is_none() && !first.is_empty() {
-        table.push(&first)?;
+        visit(&mut table, &first)?;
     }
     while more {
-        table.push(&record)?;
+        visit(&mut table, &record)?;
         more = next(&mut record)?;
     }
-    table.finish(like)
+    Ok(table)
+}
+
+/// What is wrong with a record.
+enum Fault {
+    /// The number of its fields.
+    Ragged,
+    /// A field, by its column, and what it should be.
+    Field(usize, &'static str),
 }
 
 /// A table as it grows.
@@ -100,33 +148,46 @@ impl<'a> Table<'a> {
     }
 
     /// Appends one sample.
-    fn push(&mut self, record: &ByteRecord) -> Result<(), DataError> {
-        let start = record.position().map_or(0, |position| position.byte());
+    fn push(&mut self, record: &ByteRecord) -> Result<(), Fault> {
         if record.len() != self.n_columns {
-            return Err(DataError::Ragged {
-                path: self.path.to_owned(),
-                line: self.line_at(start)?,
-                expected: self.n_columns,
-                found: record.len(),
-            });
+            return Err(Fault::Ragged);
         }
+        let start = start_of(record);
         for (column, field) in record.iter().enumerate() {
             let text = std::str::from_utf8(field).unwrap_or("").trim();
             if Some(column) == self.label {
                 if text.is_empty() {
-                    return Err(self.bad_text(start, column, field, "a label in UTF-8"));
+                    return Err(Fault::Field(column, "a label in UTF-8"));
                 }
                 self.labels.push(text, start);
             } else {
                 match text.parse::<f64>() {
                     Ok(value) if value.is_finite() => self.values.push(value),
-                    Ok(_) => return Err(self.bad_text(start, column, field, "a finite number")),
-                    Err(_) => return Err(self.bad_text(start, column, field, "a number")),
+                    Ok(_) => return Err(Fault::Field(column, "a finite number")),
+                    Err(_) => return Err(Fault::Field(column, "a number")),
                 }
             }
         }
         self.n_samples += 1;
         Ok(())
+    }
+
+    fn explain(&self, record: &ByteRecord, fault: Fault) -> DataError {
+        let start = start_of(record);
+        match fault {
+            Fault::Field(column, expected) => {
+                self.bad_text(start, column, record.get(column).unwrap_or_default(), expected)
+            }
+            Fault::Ragged => match self.line_at(start) {
+                Ok(line) => DataError::Ragged {
+                    path: self.path.to_owned(),
+                    line,
+                    expected: self.n_columns,
+                    found: record.len(),
+                },
+                Err(error) => error,
+            },
+        }
     }
 
     fn finish(mut self, like: Option<&Labels>) -> Result<Dataset, DataError> {
@@ -194,6 +255,11 @@ impl<'a> Table<'a> {
         }
         Ok(line)
     }
+}
+
+/// The byte at which a record begins.
+fn start_of(record: &ByteRecord) -> u64 {
+    record.position().map_or(0, |position| position.byte())
 }
 
 /// A first line is a header when none of its fields is a number, or when it names the label column above a number.

@@ -142,6 +142,14 @@ pub enum DataError {
         /// Number of class names.
         classes: usize,
     },
+    /// An image that cannot be decoded, or is not like the others.
+    #[error("{}: this image cannot be used: {reason}", path.display())]
+    Image {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A line with another number of fields than the lines before.
     #[error("{} line {line}: expected {expected} fields, found {found}: complete or remove the line", path.display())]
     Ragged {

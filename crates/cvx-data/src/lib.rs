@@ -19,6 +19,7 @@ mod csv_table;
 mod error;
 mod folder;
 mod idx;
+mod images;
 mod labels;
 mod libsvm;
 mod npy;
@@ -27,10 +28,11 @@ mod planted;
 mod source;
 mod store;
 
+pub use csv_table::Unusable;
 pub use error::DataError;
 pub use npz::read_matrix;
 pub use planted::Planted;
-pub use source::{LabelColumn, Request, open, open_in_memory};
+pub use source::{LabelColumn, Request, open, open_in_memory, unusable_lines};
 
 /// The example of README.md, run with the tests.
 #[cfg(doctest)]

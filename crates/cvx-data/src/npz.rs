@@ -22,7 +22,7 @@ const KEYS: [[&str; 4]; 4] = [
 ];
 
 /// The most that one byte of deflated content can unpack to.
-const MAX_RATIO: u64 = 1032;
+pub(crate) const MAX_RATIO: u64 = 1032;
 
 /// Reads the training and test arrays of an archive. `like` holds the labels of the training set when the
 /// archive is read as a test set.

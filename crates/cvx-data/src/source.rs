@@ -6,15 +6,16 @@ use std::path::Path;
 use cvx_model::{DataSplit, Dataset};
 
 use crate::bytes::is_gz;
+use crate::csv_table::Unusable;
 use crate::error::DataError;
 use crate::folder::Folder;
 use crate::planted::Planted;
 use crate::store::Store;
-use crate::{cifar, csv_table, idx, libsvm, npz};
+use crate::{cifar, csv_table, idx, images, libsvm, npz};
 
 /// The sources there are, in words.
-pub(crate) const KINDS: &str = "planted or planted:NxD, a folder of CIFAR-10 binary batches, a folder of IDX files, or a file \
-     that ends in .npz, .npy, .csv, .svm or .libsvm, with or without .gz";
+pub(crate) const KINDS: &str = "planted or planted:NxD, a folder of CIFAR-10 binary batches, a folder of IDX files, a folder with a folder of \
+     PNG or JPEG images for each class, or a file that ends in .npz, .npy, .csv, .svm or .libsvm, with or without .gz";
 
 /// 16 GiB.
 pub(crate) const MAX_BYTES: u64 = 16 << 30;
@@ -62,6 +63,7 @@ impl Default for Request {
 /// | `planted`, `planted:NxD` | drawn, see [`Planted`] | 0 and 1 |
 /// | folder with `data_batch_*.bin`, `test_batch.bin` or one of them | CIFAR-10 images, 3 x 32 x 32, in \[0, 1\] | names from `batches.meta.txt` or the standard ten |
 /// | folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-..` (also `.idx3-`) | images, in \[0, 1\] | codes |
+/// | folder with `CLASS/*.png`, or `train/CLASS/*.png` and `test/CLASS/*.png` (also `.jpg`, `.jpeg`) | images of one size, grey or RGB, channel first, in \[0, 1\] | names of the folders; none for images in the folder itself |
 /// | `.npz` | `x_train`, `x_test` (or `X_train`, `X`, `x`); 2 axes, or 3 and 4 for images, channel first | `y_train`, `y_test` (or `y`): numbers, n or n x C, or text |
 /// | `.npy` | one array, as above | none |
 /// | `.csv` | columns of numbers; the header is optional | [`LabelColumn`]: numbers if all are, else names |
@@ -122,6 +124,19 @@ fn open_in(store: &Store, source: &str, request: &Request) -> Result<DataSplit, 
     }
 }
 
+/// The lines of a `.csv` table that [`open`] would refuse, all of them counted, where it ends at the first. Of other
+/// sources nothing is known: `None`.
+///
+/// # Errors
+/// A table that cannot be read at all.
+pub fn unusable_lines(source: &str, request: &Request) -> Result<Option<Unusable>, DataError> {
+    let store = Store::disk(request.max_bytes);
+    match Kind::of(source, &store)? {
+        Kind::Csv => csv_table::unusable(Path::new(source), &request.label_column, &store).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// The extension in lower case, `.gz` aside.
 pub(crate) fn extension(path: &Path) -> Option<String> {
     let name = if is_gz(path) { Path::new(path.file_stem()?) } else { path };
@@ -133,6 +148,7 @@ enum Kind {
     Planted,
     Cifar,
     Idx,
+    Images,
     Npz,
     Npy,
     Csv,
@@ -151,8 +167,10 @@ impl Kind {
                 Ok(Kind::Cifar)
             } else if idx::recognises(&folder) {
                 Ok(Kind::Idx)
+            } else if images::recognises(path, store)? {
+                Ok(Kind::Images)
             } else {
-                Err(folder.missing("data_batch_1.bin or train-images-idx3-ubyte"))
+                Err(folder.missing("data_batch_1.bin, train-images-idx3-ubyte or folders of images"))
             };
         }
         match extension(path).as_deref() {
@@ -181,6 +199,7 @@ impl Kind {
             }
             Kind::Cifar => return cifar::read(&Folder::open(path, store)?, store),
             Kind::Idx => return idx::read(&Folder::open(path, store)?, store),
+            Kind::Images => return images::read(path, store, like),
             Kind::Npz => return npz::read(path, store, like),
             Kind::Npy => npz::read_features(path, store)?,
             Kind::Csv => csv_table::read(path, &request.label_column, store, like)?,

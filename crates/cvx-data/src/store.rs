@@ -47,7 +47,7 @@ impl<'a> Store<'a> {
 
     pub(crate) fn is_folder(&self, path: &Path) -> bool {
         match self.memory {
-            Some(files) => files.keys().any(|name| Path::new(name).parent() == Some(path)),
+            Some(files) => files.keys().any(|name| Path::new(name).ancestors().skip(1).any(|folder| folder == path)),
             None => path.is_dir(),
         }
     }
@@ -57,8 +57,8 @@ impl<'a> Store<'a> {
         let unread = |error| DataError::read(folder, 0, error);
         let mut names = BTreeSet::new();
         if let Some(files) = self.memory {
-            let inside = files.keys().map(Path::new).filter(|path| path.parent() == Some(folder));
-            names.extend(inside.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())));
+            let inside = files.keys().filter_map(|name| Path::new(name).strip_prefix(folder).ok());
+            names.extend(inside.filter_map(|path| Some(path.iter().next()?.to_str()?.to_owned())));
             return Ok(names);
         }
         for entry in fs::read_dir(folder).map_err(unread)? {

@@ -7,7 +7,7 @@ fn f8_files_that_are_not_there() {
     let lab = Lab::new();
     lab.refused("train --data missing.csv", &["missing.csv", "no such file", "check the name"]);
     lab.refused("train --data missing", &["missing"]);
-    for command in ["info x.cvx", "predict x.cvx", "verify x.cvx"] {
+    for command in ["info x.cvx", "predict x.cvx --data planted", "verify x.cvx --data planted"] {
         let message = lab.refused(command, &["x.cvx", "check the name"]).to_lowercase();
         assert_eq!(message.matches("does not exist").count(), 1, "said twice or not at all: {message}");
     }

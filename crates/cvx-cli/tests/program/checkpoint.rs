@@ -103,5 +103,5 @@ fn f2_a_full_disk_is_a_warning_and_the_model_is_saved() {
     let lab = Lab::new();
     let run = lab.done("train --checkpoint /dev/full --checkpoint-every 0 --model m.cvx");
     assert!(run.stderr.contains("warning: no checkpoint: /dev/full"), "{}", run.stderr);
-    lab.done("verify m.cvx");
+    lab.done("verify m.cvx --data planted");
 }

@@ -5,7 +5,10 @@ mod by_class;
 mod checkpoint;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod data;
+mod export;
 mod gated;
+mod info;
 mod lab;
 mod losses;
 mod path;

@@ -54,8 +54,8 @@ fn a_path_goes_all_the_way() {
         // All 1000 samples, of which 800 were trained on along the path.
         assert!(run.stderr.contains("800 samples") && run.stderr.contains("1000 samples"), "{}", run.stderr);
         assert_eq!(report["solution"]["n_samples"].as_u64(), Some(1000));
-        lab.done("verify m.cvx");
-        lab.done("predict m.cvx --quiet --out p.csv");
+        lab.done("verify m.cvx --data planted");
+        lab.done("predict m.cvx --data planted --quiet --out p.csv");
 
         let png = std::fs::read(lab.path("fig.ure.png")).unwrap();
         assert!(png.starts_with(b"\x89PNG") && png.len() > 1000);

@@ -15,7 +15,7 @@ fn e6_without_any_time_there_is_still_a_model() {
     for precision in ["f32", "f64"] {
         let report = lab.report(&format!("train --time-limit 0 --precision {precision} --model m.cvx"));
         assert_eq!(report["status"], "TimeLimit");
-        lab.done("verify m.cvx");
+        lab.done("verify m.cvx --data planted");
     }
 }
 
@@ -38,7 +38,7 @@ fn e6_a_time_limit_is_kept_while_iterating() {
         assert!(report["iterations"].as_u64() > Some(0));
         let total = report["seconds"]["total"].as_f64().unwrap();
         assert!((0.5..20.0).contains(&total), "{solver}: {total}");
-        lab.done("verify m.cvx");
+        lab.done("verify m.cvx --data planted");
     }
 }
 

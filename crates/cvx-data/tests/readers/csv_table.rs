@@ -1,6 +1,6 @@
 //! Tables.
 
-use cvx_data::{DataError, LabelColumn, Request, open};
+use cvx_data::{DataError, LabelColumn, Request, open, unusable_lines};
 use cvx_model::{Labels, ModelError};
 
 use crate::lab::{Lab, class_names, message, numbers};
@@ -159,4 +159,27 @@ fn long_or_odd_text_is_shown_short_and_safe() {
     assert!(!message.contains('\x1b') && message.len() < 300, "{message}");
     let error = Lab::new().read("t.csv", b"1,2\n\xff\xfe,2\n").unwrap_err();
     assert!(matches!(error, DataError::BadText { line: 2, .. }), "{error}");
+}
+
+#[test]
+fn r1_every_unusable_line_is_counted_and_the_first_ten_are_told() {
+    let lab = Lab::new();
+    let mut table = String::from("a,b,label\n1,2,x\n,2,x\n\n1,inf,y\n1,2\n1,2,\n");
+    table.push_str(&"?,1,x\n".repeat(20));
+    let source = lab.write("t.csv", table);
+    let found = unusable_lines(&source, &Request::default()).unwrap().unwrap();
+    let places: Vec<String> = found.first.iter().map(ToString::to_string).collect();
+    assert_eq!((found.count, places.len()), (24, 10));
+    for (place, words) in places.iter().zip([
+        "line 3, column 1 ('a'): '' is not a number",
+        "line 5, column 2 ('b'): 'inf' is not a finite number",
+        "line 6: expected 3 fields, found 2",
+        "line 7, column 3 ('label'): '' is not a label",
+        "line 8, column 1 ('a'): '?' is not a number",
+    ]) {
+        assert!(place.contains(words), "{place}");
+    }
+    let good = lab.write("good.csv", "1,2\n3,4\n");
+    assert_eq!(unusable_lines(&good, &Request::default()).unwrap().unwrap().count, 0);
+    assert!(unusable_lines("planted", &Request::default()).unwrap().is_none());
 }

@@ -4,6 +4,7 @@ mod cifar;
 mod csv_table;
 mod hostile;
 mod idx;
+mod images;
 mod lab;
 mod libsvm;
 mod npz;

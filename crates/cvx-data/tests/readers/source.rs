@@ -18,7 +18,7 @@ fn unknown_source_lists_the_kinds() {
     for name in ["cifar", "planted:10", "planted:axb", "planted:-1x2", "", ".gz", "x.gz"] {
         let error = open(name, &Request::default()).unwrap_err();
         assert!(matches!(error, DataError::UnknownSource { .. }), "{error}");
-        for kind in ["planted", "CIFAR-10", "IDX", ".npz", ".npy", ".csv", ".svm", ".gz"] {
+        for kind in ["planted", "CIFAR-10", "IDX", "PNG", ".npz", ".npy", ".csv", ".svm", ".gz"] {
             assert!(error.to_string().contains(kind), "{error}");
         }
     }

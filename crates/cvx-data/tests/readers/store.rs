@@ -6,6 +6,7 @@ use std::fs;
 use cvx_data::{DataError, Request, open, open_in_memory};
 use zip::CompressionMethod::{Deflated, Stored};
 
+use crate::images::grey;
 use crate::lab::{Lab, cifar_record, idx, message, npy_f64, npz, text};
 
 /// Names and contents.
@@ -35,6 +36,14 @@ fn sources() -> Vec<(&'static str, Files)> {
                 ("cifar/data_batch_2.bin.gz", cifar_record(1, 7)),
                 ("cifar/data_batch_10.bin", cifar_record(0, 3)),
                 ("cifar/test_batch.bin", cifar_record(1, 9)),
+            ],
+        ),
+        (
+            "images",
+            vec![
+                ("images/train/cat/1.png", grey(&[1, 2])),
+                ("images/train/dog/1.png.gz", grey(&[3, 4])),
+                ("images/test/dog/1.png", grey(&[5, 6])),
             ],
         ),
     ]

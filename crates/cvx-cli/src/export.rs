@@ -1,0 +1,33 @@
+//! `cvx export`.
+
+use crate::Exit;
+use crate::args::{ExportArgs, PrecisionArg};
+use crate::output::{check_writable, print};
+use anyhow::{Context, Result};
+use cvx_admm::Model;
+use cvx_export::{Float, Format, save};
+use std::path::Path;
+
+/// Writes a model in a format of other programs.
+pub fn run(args: &ExportArgs) -> Result<Exit> {
+    let format = args.to.or_else(|| by_ending(&args.out)).with_context(|| {
+        let names = Format::ALL.map(Format::name).join(", ");
+        format!("--out {}: the ending says nothing of the format: give --to, one of {names}", args.out.display())
+    })?;
+    let model = Model::load(&args.model)?;
+    check_writable("--out", &args.out)?;
+    let float = match args.precision {
+        PrecisionArg::F32 => Float::F32,
+        PrecisionArg::F64 => Float::F64,
+    };
+    save(&model, format, float, &args.out)?;
+    if !args.quiet {
+        print(format_args!("The {} file is in {}", format.name(), args.out.display()));
+    }
+    Ok(Exit::Done)
+}
+
+fn by_ending(path: &Path) -> Option<Format> {
+    let ending = path.extension()?;
+    Format::ALL.into_iter().find(|format| ending.eq_ignore_ascii_case(format.name()))
+}

@@ -1,0 +1,101 @@
+//! `cvx info` on data: what is there, what stands in the way, what would be done with it.
+
+use crate::lab::{Lab, cats_and_dogs, table};
+use serde_json::json;
+
+#[test]
+fn a_table_is_described_column_by_column() {
+    let lab = Lab::new();
+    lab.write("t.csv", "age,const,label\n1,5,cat\n2,5,dog\n6,5,cat\n");
+    let printed = lab.done("info t.csv --json i.json").stdout;
+    for text in [
+        "3",
+        "2 columns of a table, from 1 to 6",
+        "constant features ",
+        "1: const",
+        "cat: 2, dog: 1",
+        "task binary, normalisation column, squared loss, 50 patterns",
+        "3.000000",
+        "constant",
+    ] {
+        assert!(printed.contains(text), "{text} is not in\n{printed}");
+    }
+    let found = lab.json("i.json");
+    assert_eq!(
+        found["train"],
+        json!({
+            "n_samples": 3, "n_features": 2, "image": null, "low": 1.0, "high": 6.0, "constant": [1],
+            "columns": [
+                { "name": "age", "low": 1.0, "high": 6.0, "mean": 3.0 },
+                { "name": "const", "low": 5.0, "high": 5.0, "mean": 5.0 },
+            ],
+            "classes": [{ "name": "cat", "count": 2 }, { "name": "dog", "count": 1 }],
+            "targets": null,
+        })
+    );
+    let plan = json!({ "task": "binary", "normalisation": "column", "loss": "squared", "patterns": 50 });
+    assert_eq!((&found["by_default"], &found["problem"], &found["test"]), (&plan, &json!(null), &json!(null)));
+}
+
+#[test]
+fn numbers_to_learn_have_a_range_and_parts_are_told_apart() {
+    let lab = Lab::new();
+    lab.write("t.csv", table(100, 2, |[a, ..]| (a + 10.0).to_string()));
+    let printed = lab.done("info t.csv --json i.json").stdout;
+    assert!(printed.contains("task regression") && printed.contains(", mean 9.9"), "{printed}");
+    let target = &lab.json("i.json")["train"]["targets"][0];
+    assert!(target["low"].as_f64().unwrap() > 8.9 && target["high"].as_f64().unwrap() < 11.1);
+
+    lab.done("info planted --json i.json");
+    let found = lab.json("i.json");
+    assert_eq!((&found["train"]["n_samples"], &found["test"]["n_samples"]), (&json!(1000), &json!(500)));
+    let counts = found["test"]["classes"].as_array().unwrap().iter().map(|class| class["count"].as_u64().unwrap());
+    assert_eq!(counts.sum::<u64>(), 500);
+}
+
+#[test]
+fn what_stands_in_the_way_of_training_is_said() {
+    let lab = Lab::new();
+    lab.write("one.csv", "1,2,cat\n3,4,cat\n");
+    let printed = lab.done("info one.csv --json i.json").stdout;
+    assert!(printed.contains("cat: 2") && printed.contains("but"), "{printed}");
+    assert!(lab.json("i.json")["by_default"].is_null() && lab.json("i.json")["problem"].is_string());
+}
+
+#[test]
+fn all_unusable_lines_of_a_table_are_told() {
+    let lab = Lab::new();
+    lab.write("t.csv", "a,b,label\n1,,cat\n1,2,dog\nnan,2,dog\n1,2\n");
+    let words = ["3 lines cannot be used", "line 2, column 2 ('b')", "line 4, column 1 ('a'): 'nan'", "line 5"];
+    lab.refused("info t.csv", &words);
+    // The other commands end at the first.
+    lab.refused("train --data t.csv", &["line 2, column 2 ('b')"]);
+}
+
+#[test]
+fn a_model_is_described_as_json_too() {
+    let lab = Lab::new();
+    lab.write("t.csv", cats_and_dogs(40, 1));
+    lab.done("train --data t.csv --patterns 5 --model m.cvx --quiet");
+    lab.done("info m.cvx --json i.json");
+    let found = lab.json("i.json");
+    assert_eq!((&found["task"], &found["classes"]), (&json!("binary"), &json!(["cat", "dog"])));
+    assert!(found["certificate"]["relative_gap"].is_f64());
+}
+
+#[test]
+fn predict_and_verify_need_a_source_and_say_what_to_do_with_a_label_column() {
+    let lab = Lab::new();
+    lab.write("t.csv", cats_and_dogs(40, 1));
+    lab.done("train --data t.csv --patterns 5 --model m.cvx --quiet");
+    for command in ["predict m.cvx", "verify m.cvx"] {
+        let run = lab.cvx(command);
+        assert!(run.code == Some(2) && run.stderr.contains("--data <SRC>"), "{}", run.stderr);
+    }
+    let words = ["--unlabelled takes every column for a feature", "leave it out", "line 2, column 4 ('label')"];
+    lab.refused("predict m.cvx --data t.csv --unlabelled", &words);
+    lab.write("numbered.csv", table(40, 1, |[a, ..]| u8::from(a > 0.0).to_string()));
+    lab.done("train --data numbered.csv --patterns 5 --model n.cvx --quiet");
+    let words = ["--data numbered.csv", "--unlabelled takes every column for a feature"];
+    lab.refused("predict n.cvx --data numbered.csv --unlabelled", &words);
+}

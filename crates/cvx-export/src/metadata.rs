@@ -1,0 +1,106 @@
+//! What a reader of an export may want to know, as JSON. The names are stable; keys may be added.
+
+use cvx_admm::{Model, Objective};
+use cvx_model::{FeatureKind, Loss};
+use serde::Serialize;
+
+/// The key of the metadata: among the `metadata_props` of an ONNX file, in the header of a safetensors file. In an archive it is
+/// the array of that name, a text without axes.
+pub const METADATA_KEY: &str = "cvx";
+
+#[derive(Serialize)]
+struct Metadata<'a> {
+    version: &'a str,
+    task: &'static str,
+    /// In the order of the scores; for two classes of one score, that of negative scores first.
+    classes: &'a [String],
+    /// Index of the class that scores which are all equal (or one that is 0) stand for.
+    majority: Option<usize>,
+    n_features: usize,
+    feature_names: Option<&'a [String]>,
+    /// Channels, height and width of images.
+    image: Option<[usize; 3]>,
+    normalisation: String,
+    bias: bool,
+    activation: &'static str,
+    n_neurons: usize,
+    certificate: Certificate,
+    provenance: Provenance<'a>,
+}
+
+#[derive(Serialize)]
+struct Certificate {
+    objective: f64,
+    dual_bound: f64,
+    relative_gap: f64,
+    sampled_primal: Option<f64>,
+    certify: &'static str,
+    beta: f64,
+    loss: &'static str,
+    huber_delta: Option<f64>,
+    is_weighted: bool,
+    train_loss: f64,
+    train_accuracy: Option<f64>,
+    n_samples: usize,
+    /// CRC-32 of the transformed training samples and targets.
+    fingerprint: u32,
+    status: String,
+}
+
+#[derive(Serialize)]
+struct Provenance<'a> {
+    solver: &'a str,
+    device: &'a str,
+    precision: &'a str,
+    seed: u64,
+    iterations: u64,
+}
+
+/// What every export of a model carries, as JSON on one line.
+pub fn metadata(model: &Model) -> String {
+    let (claim, made) = (&model.claim, &model.provenance);
+    let Objective { network, sampled_primal, dual_bound, relative_gap } = claim.objective;
+    let metadata = Metadata {
+        version: &made.version,
+        task: model.task.name(),
+        classes: model.task.classes(),
+        majority: model.task.class_of(&vec![0.0; model.task.n_targets()]),
+        n_features: model.transform.n_inputs(),
+        feature_names: model.transform.feature_names.as_deref(),
+        image: match model.kind {
+            FeatureKind::Image { channels, height, width } => Some([channels, height, width]),
+            FeatureKind::Table => None,
+        },
+        normalisation: format!("{:?}", model.normalisation).to_lowercase(),
+        bias: model.transform.bias,
+        activation: model.network.activation().name(),
+        n_neurons: model.network.n_neurons(),
+        certificate: Certificate {
+            objective: network,
+            dual_bound,
+            relative_gap,
+            sampled_primal,
+            certify: claim.certify.name(),
+            beta: claim.beta,
+            loss: claim.loss.name(),
+            huber_delta: match claim.loss {
+                Loss::Huber { delta } => Some(delta),
+                _ => None,
+            },
+            is_weighted: claim.weights.is_some(),
+            train_loss: claim.train_loss,
+            train_accuracy: claim.train_accuracy,
+            n_samples: claim.n_samples,
+            fingerprint: claim.fingerprint,
+            status: claim.status.to_string(),
+        },
+        provenance: Provenance {
+            solver: &made.solver,
+            device: &made.device,
+            precision: &made.precision,
+            seed: made.seed,
+            iterations: made.iterations,
+        },
+    };
+    serde_json::json!(metadata).to_string()
+}

@@ -1,0 +1,254 @@
+//! A reader and evaluator of ONNX graphs, small and slow. It knows the field numbers of `onnx.proto` and the operators that
+//! a network needs, and nothing of how the graph was written.
+
+use std::collections::HashMap;
+
+/// What a graph computes with; whatever the type of its elements, as f64.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// Its number in `onnx.proto`.
+    pub element: i64,
+    pub shape: Vec<usize>,
+    pub values: Vec<f64>,
+}
+
+pub const FLOAT: i64 = 1;
+pub const INT64: i64 = 7;
+pub const BOOL: i64 = 9;
+pub const DOUBLE: i64 = 11;
+
+struct Node {
+    operator: String,
+    input: Vec<String>,
+    output: String,
+    integers: HashMap<String, Vec<i64>>,
+}
+
+pub struct Graph {
+    nodes: Vec<Node>,
+    constants: HashMap<String, Array>,
+    /// Names and element types.
+    pub inputs: Vec<(String, i64)>,
+    pub outputs: Vec<(String, i64)>,
+    pub metadata: HashMap<String, String>,
+    pub versions: (i64, i64),
+}
+
+/// A field of a message: a number, or bytes.
+#[derive(Clone, Copy)]
+enum Field<'a> {
+    Number(u64),
+    Bytes(&'a [u8]),
+}
+
+struct Message<'a>(Vec<(u64, Field<'a>)>);
+
+impl<'a> Message<'a> {
+    fn parse(mut bytes: &'a [u8]) -> Self {
+        let mut fields = Vec::new();
+        while !bytes.is_empty() {
+            let key = varint(&mut bytes);
+            let field = match key & 7 {
+                0 => Field::Number(varint(&mut bytes)),
+                2 => {
+                    let length = varint(&mut bytes) as usize;
+                    let (content, rest) = bytes.split_at(length);
+                    bytes = rest;
+                    Field::Bytes(content)
+                }
+                other => panic!("wire type {other}"),
+            };
+            fields.push((key >> 3, field));
+        }
+        Message(fields)
+    }
+
+    fn all(&self, number: u64) -> impl Iterator<Item = Field<'a>> {
+        self.0.iter().filter(move |(found, _)| *found == number).map(|(_, field)| *field)
+    }
+
+    fn numbers(&self, number: u64) -> Vec<i64> {
+        let value = |field| if let Field::Number(value) = field { value as i64 } else { panic!("no number") };
+        self.all(number).map(value).collect()
+    }
+
+    fn bytes(&self, number: u64) -> Vec<&'a [u8]> {
+        let bytes = |field| if let Field::Bytes(bytes) = field { bytes } else { panic!("no bytes") };
+        self.all(number).map(bytes).collect()
+    }
+
+    fn texts(&self, number: u64) -> Vec<String> {
+        self.bytes(number).into_iter().map(|bytes| String::from_utf8(bytes.into()).unwrap()).collect()
+    }
+
+    fn messages(&self, number: u64) -> Vec<Message<'a>> {
+        self.bytes(number).into_iter().map(Message::parse).collect()
+    }
+}
+
+fn varint(bytes: &mut &[u8]) -> u64 {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let (&byte, rest) = bytes.split_first().unwrap();
+        *bytes = rest;
+        value |= u64::from(byte & 127) << shift;
+        if byte < 128 {
+            return value;
+        }
+    }
+    panic!("a number of more than 64 bits")
+}
+
+impl Graph {
+    pub fn parse(bytes: &[u8]) -> Self {
+        let model = Message::parse(bytes);
+        let graph = &model.messages(7)[0];
+        let value_info = |message: Message| {
+            let tensor = &message.messages(2)[0].messages(1)[0];
+            (message.texts(1).remove(0), tensor.numbers(1)[0])
+        };
+        Graph {
+            nodes: graph.messages(1).into_iter().map(node).collect(),
+            constants: graph.messages(5).into_iter().map(constant).collect(),
+            inputs: graph.messages(11).into_iter().map(value_info).collect(),
+            outputs: graph.messages(12).into_iter().map(value_info).collect(),
+            metadata: (model.messages(14).into_iter())
+                .map(|entry| (entry.texts(1).remove(0), entry.texts(2).remove(0)))
+                .collect(),
+            versions: (model.numbers(1)[0], model.messages(8)[0].numbers(2)[0]),
+        }
+    }
+
+    /// Every value of the graph, for an input `x` of `rows` rows.
+    pub fn run(&self, rows: usize, x: &[f64]) -> HashMap<String, Array> {
+        let mut values = self.constants.clone();
+        let (name, element) = &self.inputs[0];
+        values.insert(name.clone(), array(*element, vec![rows, x.len() / rows], x.to_vec()));
+        for node in &self.nodes {
+            let inputs: Vec<&Array> = node.input.iter().map(|name| &values[name]).collect();
+            let output = node.compute(&inputs);
+            assert!(values.insert(node.output.clone(), output).is_none(), "{} is computed twice", node.output);
+        }
+        for (name, element) in &self.outputs {
+            assert_eq!(values[name].element, *element, "{name}");
+        }
+        values
+    }
+}
+
+fn node(message: Message) -> Node {
+    let attributes = message.messages(5).into_iter().map(|attribute| {
+        // Kind 2 is an integer in field 3, kind 7 are integers in field 8.
+        let values = match attribute.numbers(20)[0] {
+            2 => attribute.numbers(3),
+            7 => attribute.numbers(8),
+            other => panic!("an attribute of kind {other}"),
+        };
+        (attribute.texts(1).remove(0), values)
+    });
+    Node {
+        operator: message.texts(4).remove(0),
+        input: message.texts(1),
+        output: message.texts(2).remove(0),
+        integers: attributes.collect(),
+    }
+}
+
+fn constant(message: Message) -> (String, Array) {
+    let (element, raw) = (message.numbers(2)[0], message.bytes(9)[0]);
+    let values: Vec<f64> = match element {
+        FLOAT => raw.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes).into()).collect(),
+        DOUBLE => raw.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect(),
+        INT64 => raw.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes) as f64).collect(),
+        other => panic!("elements of type {other}"),
+    };
+    let shape: Vec<usize> = message.numbers(1).into_iter().map(|length| length as usize).collect();
+    assert_eq!(shape.iter().product::<usize>(), values.len());
+    (message.texts(8).remove(0), array(element, shape, values))
+}
+
+/// Rounded to what the elements can hold.
+fn array(element: i64, shape: Vec<usize>, mut values: Vec<f64>) -> Array {
+    if element == FLOAT {
+        values.iter_mut().for_each(|value| *value = f64::from(*value as f32));
+    }
+    Array { element, shape, values }
+}
+
+impl Node {
+    fn integer(&self, name: &str) -> Option<i64> {
+        self.integers.get(name).map(|values| values[0])
+    }
+
+    fn compute(&self, inputs: &[&Array]) -> Array {
+        let first = inputs[0];
+        let bit = |is: bool| f64::from(u8::from(is));
+        match self.operator.as_str() {
+            "Sub" => both(first, inputs[1], first.element, |a, b| a - b),
+            "Div" => both(first, inputs[1], first.element, |a, b| a / b),
+            "Mul" => both(first, inputs[1], first.element, |a, b| a * b),
+            "Greater" => both(first, inputs[1], BOOL, |a, b| bit(a > b)),
+            "GreaterOrEqual" => both(first, inputs[1], BOOL, |a, b| bit(a >= b)),
+            "Equal" => both(first, inputs[1], BOOL, |a, b| bit(a == b)),
+            "Relu" => array(first.element, first.shape.clone(), first.values.iter().map(|a| a.max(0.0)).collect()),
+            "Cast" => array(self.integer("to").unwrap(), first.shape.clone(), first.values.clone()),
+            "Gemm" => self.product(inputs),
+            "ArgMax" => {
+                assert_eq!((self.integer("axis"), self.integer("keepdims")), (Some(1), Some(0)));
+                let largest = |row: &[f64]| (0..row.len()).reduce(|a, b| if row[b] > row[a] { b } else { a }).unwrap();
+                by_row(first, INT64, |row| largest(row) as f64)
+            }
+            "ReduceMax" | "ReduceMin" => {
+                assert_eq!((self.integers["axes"].as_slice(), self.integer("keepdims")), (&[1][..], Some(0)));
+                let better = if self.operator == "ReduceMax" { f64::max } else { f64::min };
+                by_row(first, first.element, |row| row.iter().copied().reduce(better).unwrap())
+            }
+            "Where" => {
+                assert_eq!(inputs[1].element, inputs[2].element);
+                let values = (0..first.values.len()).map(|k| match first.values[k] {
+                    0.0 => inputs[2].values[k],
+                    _ => inputs[1].values[0],
+                });
+                array(inputs[2].element, first.shape.clone(), values.collect())
+            }
+            "Reshape" => {
+                assert_eq!(inputs[1].values, [-1.0]);
+                array(first.element, vec![first.values.len()], first.values.clone())
+            }
+            other => panic!("the operator {other}"),
+        }
+    }
+
+    /// a b' + c.
+    fn product(&self, inputs: &[&Array]) -> Array {
+        assert_eq!(self.integer("transB"), Some(1));
+        let ([rows, inner], [columns, other]) = (axes(inputs[0]), axes(inputs[1]));
+        assert_eq!((inner, inputs[0].element), (other, inputs[1].element));
+        let mut values = Vec::new();
+        for row in inputs[0].values.chunks(inner) {
+            for (column, weights) in inputs[1].values.chunks(inner).enumerate() {
+                let sum: f64 = row.iter().zip(weights).map(|(a, b)| a * b).sum();
+                values.push(sum + inputs.get(2).map_or(0.0, |bias| bias.values[column]));
+            }
+        }
+        array(inputs[0].element, vec![rows, columns], values)
+    }
+}
+
+fn axes(matrix: &Array) -> [usize; 2] {
+    matrix.shape.as_slice().try_into().unwrap()
+}
+
+/// Element by element, where `b` may be a scalar, or a row for every row of `a`.
+fn both(a: &Array, b: &Array, element: i64, f: impl Fn(f64, f64) -> f64) -> Array {
+    assert_eq!(a.element, b.element);
+    let fits = b.shape.is_empty() || b.shape == a.shape || b.shape[..] == a.shape[1..];
+    assert!(fits, "{:?} and {:?}", a.shape, b.shape);
+    let values = a.values.iter().zip(b.values.iter().cycle()).map(|(a, b)| f(*a, *b));
+    array(element, a.shape.clone(), values.collect())
+}
+
+fn by_row(matrix: &Array, element: i64, f: impl Fn(&[f64]) -> f64) -> Array {
+    let [rows, columns] = axes(matrix);
+    array(element, vec![rows], matrix.values.chunks(columns).map(f).collect())
+}

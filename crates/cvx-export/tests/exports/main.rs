@@ -1,0 +1,6 @@
+//! Exports read back by means of their own: a reader of the bytes that shares nothing with the writer.
+
+mod graph;
+mod models;
+mod onnx;
+mod tensors;

@@ -1,0 +1,73 @@
+//! Models of every kind, trained in a moment.
+
+use cvx_admm::{Beta, Model, Settings, train};
+use cvx_linalg::HostMatrix;
+use cvx_model::{Activation, Dataset, FeatureKind, Labels, Normalisation};
+
+/// Numbers in -1 .. 1 that look random and are the same on every machine.
+pub fn numbers(seed: u64, count: usize) -> Vec<f64> {
+    let mut state = seed.wrapping_mul(2).wrapping_add(1);
+    let mut number = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    };
+    (0..count).map(|_| number()).collect()
+}
+
+/// A table of `n` samples with `d` features, labelled by `label`.
+pub fn table(n: usize, d: usize, label: impl Fn(&[f64]) -> Vec<f64>) -> Dataset {
+    let x = numbers(7, n * d);
+    let values: Vec<f64> = x.chunks(d).flat_map(label).collect();
+    let labels = Labels::Numbers { columns: values.len() / n, values };
+    Dataset::new(d, x, Some(labels), FeatureKind::Table).unwrap()
+}
+
+pub fn two_classes(row: &[f64]) -> Vec<f64> {
+    vec![f64::from(u8::from(row[0].abs() > 0.4 + 0.3 * row[1]))]
+}
+
+pub fn three_classes(row: &[f64]) -> Vec<f64> {
+    vec![f64::from(u8::from(row[0] > 0.2) + u8::from(row[1] > 0.1))]
+}
+
+pub fn two_targets(row: &[f64]) -> Vec<f64> {
+    vec![10.0 + row[0].max(0.0) - row[1], 1e-3 * (3.0 * row[1]).sin()]
+}
+
+/// Images of 3 x 32 x 32 whose upper half is brighter in one of two classes.
+pub fn images(n: usize) -> Dataset {
+    let mut x = numbers(3, n * 3072);
+    x.iter_mut().for_each(|value| *value = 0.45 + 0.3 * *value);
+    for (image, row) in x.chunks_mut(3072).enumerate() {
+        row[..512].iter_mut().for_each(|pixel| *pixel += 0.2 * (image % 2) as f64);
+    }
+    let names = ["cat", "dog"].map(String::from).into();
+    let labels = Labels::Names { index: (0..n).map(|image| (image % 2) as u32).collect(), names };
+    Dataset::new(3072, x, Some(labels), FeatureKind::Image { channels: 3, height: 32, width: 32 }).unwrap()
+}
+
+/// A network of either kind on these samples.
+pub fn model(data: &Dataset, activation: Activation, normalisation: Option<Normalisation>, bias: bool) -> Model {
+    let settings = Settings {
+        patterns: 12,
+        activation,
+        normalisation,
+        bias,
+        beta: Beta::Fraction(0.01),
+        max_iterations: 60,
+        ..Settings::default()
+    };
+    let model = train(data, None, &settings).unwrap().model;
+    assert!(model.network.n_neurons() > 0);
+    model
+}
+
+/// The same model with a network of no neurons.
+pub fn empty(model: &Model) -> Model {
+    let mut empty = model.clone();
+    let network = &mut empty.network;
+    let none = |matrix: &HostMatrix| HostMatrix::zeros(matrix.rows(), 0);
+    (network.w1, network.w2) = (none(&network.w1), HostMatrix::zeros(0, network.w2.cols()));
+    network.gates = network.gates.as_ref().map(none);
+    empty
+}
