@@ -25,6 +25,9 @@ static KIND: Kind = Kind { noun: "checkpoint", magic: *b"\x89CVXCP\r\n", version
 /// Most bytes of a section that is no matrix: the record of millions of iterations.
 const LARGEST_RECORD: usize = 1 << 30;
 
+/// Most bytes of the section that says what run it is, which is read before anything is known of the file.
+const LARGEST_STANDING: usize = 1 << 20;
+
 /// Where a run writes its checkpoints, and how often.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckpointPlan {
@@ -120,7 +123,7 @@ impl Checkpoint {
     /// [`FileError`].
     pub fn from_bytes(bytes: Vec<u8>, path: &Path) -> Result<Self, FileError> {
         let mut parsed = Parsed::open(&bytes, &KIND, path)?;
-        let standing: Standing = parsed.bincode::<_, LARGEST_RECORD>("run")?;
+        let standing: Standing = parsed.bincode::<_, LARGEST_STANDING>("run")?;
         Ok(Checkpoint { path: path.into(), bytes, standing })
     }
 
@@ -280,7 +283,7 @@ impl<B: Backend> Checkpointer<B> {
     fn record(&self, run: &Run<'_, B>) -> Result<Sections, CheckpointError> {
         let backend = run.program.backend();
         let mut out = Recorder { backend, sections: Sections::new(&KIND) };
-        out.record("run", &self.standing)?;
+        out.sections.bincode::<LARGEST_STANDING>("run", &self.standing)?;
         out.host("gates", run.program.patterns().gates())?;
         out.record("progress", &run.progress)?;
         out.record("penalty", &run.penalty)?;
