@@ -7,14 +7,10 @@ use crate::tree::Tree;
 const BENCHMARKS: &str = "docs/benchmarks.md";
 const RESULTS: &str = "benches/results/";
 
-/// Every relative link of README.md and docs/ leads to a file, and so does every result that a measurement names.
+/// Every relative link of a page leads to a file, and so does every result that a measurement names.
 pub fn check(tree: &Tree) -> Vec<Violation> {
-    let pages = tree.files().filter(|(path, _)| *path == "README.md" || is_page(path));
+    let pages = tree.files().filter(|(path, _)| path.ends_with(".md"));
     pages.flat_map(|(path, text)| check_page(tree, path, text)).collect()
-}
-
-fn is_page(path: &str) -> bool {
-    path.starts_with("docs/") && path.ends_with(".md")
 }
 
 fn check_page(tree: &Tree, path: &str, text: &str) -> Vec<Violation> {
@@ -115,6 +111,7 @@ mod tests {
     fn code_is_not_read_for_links() {
         let page = "```rust\nx[0](none)\n```\n[a](none)";
         assert_eq!(found(check, &[("README.md", page)]), ["README.md:4"]);
+        assert_eq!(found(check, &[("crates/a/README.md", page)]), ["crates/a/README.md:4"]);
     }
 
     #[test]
