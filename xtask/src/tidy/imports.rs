@@ -18,8 +18,9 @@ const ALLOWED: [Row; 10] = [
     ),
     ("cvx-data", &["cvx-model"], Some(&["csv", "flate2", "rand", "rand_distr", "rand_pcg", "thiserror", "zip"])),
     ("cvx-figures", &[], Some(&["anyhow", "kuva"])),
-    // Of cvx-model and cvx-linalg the data types alone: samples, tasks, host matrices.
+    // The two ways in know of cvx-model and cvx-linalg the data types alone: samples, tasks, host matrices.
     ("cvx-cli", &["cvx-admm", "cvx-data", "cvx-figures", "cvx-model", "cvx-linalg"], None),
+    ("cvx-python", &["cvx-admm", "cvx-model", "cvx-linalg"], Some(&["numpy", "pyo3", "pyo3-build-config"])),
     ("cvx-bench", &["cvx-admm", "cvx-data", "cvx-figures", "cvx-model", "cvx-linalg", "cvx-solvers"], None),
     ("cvx-fuzz", &["cvx-admm", "cvx-data", "cvx-model"], None),
     ("xtask", &[], None),

@@ -1,0 +1,55 @@
+//! Errors of the library as exceptions of Python, which speak of parameters where the program speaks of options.
+
+use cvx_admm::{FileError, TrainError};
+use cvx_model::ModelError;
+use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+
+/// `--max-iterations` is the parameter `max_iterations` here.
+pub fn in_python(text: &str) -> String {
+    let words = text.split(' ').map(|word| match word.strip_prefix("--") {
+        Some(option) => option.replace('-', "_"),
+        None => word.to_string(),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// `ValueError` for bad input, `MemoryError` for a run that would not fit, `RuntimeError` for a device.
+pub fn train_error(error: TrainError) -> PyErr {
+    let text = in_python(&error.to_string());
+    match error {
+        TrainError::Setting { name, value, range } => {
+            let name = name.replace('-', "_");
+            PyValueError::new_err(format!("{name} is {value}, but it must be {}", in_python(range)))
+        }
+        TrainError::Memory { .. } => PyMemoryError::new_err(text),
+        TrainError::NotCompiledIn { device } => PyRuntimeError::new_err(format!(
+            "the device '{device}' is not compiled into this package: build it with the feature cuda, or use device='cpu'"
+        )),
+        TrainError::Linalg(_) => PyRuntimeError::new_err(text),
+        _ => PyValueError::new_err(text),
+    }
+}
+
+/// `ValueError`.
+pub fn model_error(error: ModelError) -> PyErr {
+    train_error(error.into())
+}
+
+/// `OSError` of the file, with the system's number, or `ValueError` for what is no model.
+pub fn file_error(error: FileError) -> PyErr {
+    let text = error.to_string();
+    match error {
+        FileError::Io { source, path, .. } => match source.raw_os_error() {
+            Some(number) => PyOSError::new_err((number, format!("{text}: {source}"), path)),
+            None => PyOSError::new_err(format!("{text}: {source}")),
+        },
+        _ => PyValueError::new_err(text),
+    }
+}
+
+/// `ValueError` for an argument that is something else.
+pub fn bad_value(name: &str, value: &Bound<'_, PyAny>, expected: &str) -> PyErr {
+    let shown = value.repr().map_or_else(|_| value.get_type().to_string(), |text| text.to_string());
+    PyValueError::new_err(format!("{name} is {shown}, but it must be {expected}"))
+}
