@@ -5,8 +5,9 @@ use cvx_model::ModelError;
 use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
-/// `--max-iterations` is the parameter `max_iterations` here.
+/// `--max-iterations` is the parameter `max_iterations` here, and `cvx path` a function.
 pub fn in_python(text: &str) -> String {
+    let text = text.replace("cvx path", "cvx_relu.path");
     let words = text.split(' ').map(|word| match word.strip_prefix("--") {
         Some(option) => option.replace('-', "_"),
         None => word.to_string(),

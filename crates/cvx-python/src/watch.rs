@@ -162,11 +162,10 @@ impl Caller<'_> {
         });
     }
 
-    /// The first Ctrl-C ends the run with its best network, and nothing more; whatever else was raised, a second one among it, is
-    /// raised again when the run has ended.
+    /// Ctrl-C ends the run with its best network, and nothing more; whatever else was raised is raised again when the run has ended.
     fn note(&mut self, py: Python<'_>, error: PyErr) {
         self.stop.raise();
-        if error.is_instance_of::<PyKeyboardInterrupt>(py) && !self.interrupted {
+        if error.is_instance_of::<PyKeyboardInterrupt>(py) {
             self.interrupted = true;
         } else {
             self.raised.get_or_insert(error);

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cvx_relu import _native
 from cvx_relu._labels import positive_weights
+from cvx_relu._records import Record
 from cvx_relu._results import Certificate, InterruptedWarning, RawWeights, Verification, columns
 
 #: The parameters of both, as their documentation shows them.
@@ -73,7 +74,7 @@ memory_budget : float, default=None
     Gigabytes that the run may use; nine tenths of what is free where it is not given.
 """
 
-Callback = Callable[["_native.Record"], Any]
+Callback = Callable[[Record], Any]
 
 
 class ConvexReLU(BaseEstimator):

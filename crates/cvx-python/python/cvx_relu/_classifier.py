@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from cvx_relu._base import PARAMETERS, ConvexReLU
-from cvx_relu._labels import Named, class_name, named
+from cvx_relu._labels import Named, class_name, named, positive_weights
 from cvx_relu._native import Data
 
 
@@ -127,7 +127,7 @@ Examples
         """The class of each sample (n)."""
         _, index = self._scores(X)
         place = np.argsort(self._order())
-        return self.classes_[place[index]]  # type: ignore[no-any-return]
+        return self.classes_[place[index]]
 
     @available_if(_is_logistic)
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -160,11 +160,14 @@ Examples
 
     def _checked(self, X: ArrayLike, y: ArrayLike, *, first: bool) -> tuple[NDArray[Any], NDArray[Any]]:
         fewest = 2 if first else 1
-        X, y = validate_data(self, X, y, reset=first, dtype=[np.float64, np.float32], ensure_min_samples=fewest)
-        check_classification_targets(y)
-        return X, y
+        samples, labels = validate_data(
+            self, X, y, reset=first, dtype=[np.float64, np.float32], ensure_min_samples=fewest
+        )
+        check_classification_targets(labels)
+        return samples, labels
 
     def _training_data(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> Data:
-        X, y = self._checked(X, y, first=True)
-        self.classes_ = np.unique(y)
-        return self._data(X, y, sample_weight)
+        samples, labels = self._checked(X, y, first=True)
+        weights = positive_weights(sample_weight, len(samples))
+        self.classes_ = np.unique(labels if weights is None else labels[weights > 0])
+        return self._data(samples, labels, weights)

@@ -16,8 +16,8 @@ from cvx_relu._results import columns
 def load(path: str | os.PathLike[str]) -> ConvexReLUClassifier | ConvexReLURegressor:
     """Reads a model file, of `save` or of `cvx train --model`, as a fitted estimator.
 
-    Its parameters are those that the file knows; classes whose names are all numbers are numbers again. `history_` is
-    empty.
+    Its parameters are those that the file knows, of the patterns those that were left when equal ones had been merged;
+    classes whose names are all numbers are numbers again. `history_` is empty.
 
     Raises
     ------

@@ -1,71 +1,13 @@
+from collections.abc import Callable
 from os import PathLike
-from typing import Any, Callable, TypedDict, final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-class Record(TypedDict):
-    iteration: int
-    seconds: float
-    network: float | None
-    dual_bound: float | None
-    relative_gap: float | None
-    train_loss: float | None
-    train_accuracy: float | None
-    test_loss: float | None
-    test_accuracy: float | None
-    primal_residual: float
-    dual_residual: float
-    rho: float
-    inner_iterations: int
+from cvx_relu._records import Known, Point, Record, Row, Verified
 
-class Point(TypedDict):
-    fraction: float
-    relative_gap: float
-    validation_loss: float
-    validation_accuracy: float | None
-
-class Row(TypedDict):
-    fraction: float
-    beta: float
-    status: str
-    network: float
-    dual_bound: float
-    relative_gap: float
-    iterations: int
-    seconds: float
-    neurons: float
-    train_loss: float
-    train_accuracy: float | None
-    validation_loss: float
-    validation_accuracy: float | None
-    error: float
-    standard_error: float
-
-class Known(TypedDict):
-    patterns: int
-    beta: float
-    activation: str
-    loss: str
-    huber_delta: float | None
-    normalize: str
-    image: tuple[int, int, int] | None
-    bias: bool
-    random_state: int
-    certify: str
-    solver: str
-    precision: str
-
-class Verified(TypedDict):
-    network: float
-    loss: float
-    accuracy: float | None
-    dual_bound: float | None
-    relative_gap: float | None
-    network_agrees: bool
-    bound_agrees: bool
-    gap_agrees: bool
-    holds: bool
+__all__ = ["Data", "Fit", "Model", "Path", "fit", "path"]
 
 @final
 class Data:

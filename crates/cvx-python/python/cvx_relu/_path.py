@@ -13,6 +13,7 @@ from sklearn.base import clone
 
 from cvx_relu import _native
 from cvx_relu._classifier import ConvexReLUClassifier
+from cvx_relu._records import Point
 from cvx_relu._regressor import ConvexReLURegressor
 from cvx_relu._results import InterruptedWarning
 
@@ -23,9 +24,9 @@ Estimator = TypeVar("Estimator", ConvexReLUClassifier, ConvexReLURegressor)
 class Path(Generic[Estimator]):
     """What a path came to."""
 
-    #: An array for each column, with a row for each beta, the largest first: fraction, beta, status, network, dual_bound,
-    #: relative_gap, iterations, seconds, neurons, train_loss, train_accuracy, validation_loss, validation_accuracy, error
-    #: (mean error of a held-out sample) and standard_error.
+    #: An array for each column, with a row for each beta, the largest first: fraction, beta, status, network,
+    #: dual_bound, relative_gap, iterations, seconds, neurons, train_loss, train_accuracy, validation_loss,
+    #: validation_accuracy, error (mean error of a held-out sample) and standard_error.
     points: dict[str, NDArray[Any]]
     #: From which beta on the zero network is optimal, on the first part of the samples.
     gated_beta_max: float
@@ -49,17 +50,18 @@ def path(
     validation: float = 0.2,
     folds: int | None = None,
     choose: str = "best",
-    callback: Callable[[_native.Point], Any] | None = None,
+    callback: Callable[[Point], Any] | None = None,
     test: tuple[ArrayLike, ArrayLike] | None = None,
 ) -> Path[Estimator]:
-    """Trains along a path of betas, chooses one on held-out samples, and trains a copy of `estimator` on all samples there.
+    """Trains along a path of betas, chooses one by held-out samples, and trains a copy of `estimator` on all of them.
 
     Parameters
     ----------
     estimator
         Says how to train; its `beta` and `beta_fraction` are not used, and a `time_limit` is for everything together.
     betas, beta_ratio
-        Number of betas, in equal ratios from the value at which the zero network becomes optimal down to `beta_ratio` of it.
+        Number of betas, in equal ratios from the value at which the zero network becomes optimal down to this share of
+        it.
     path_gap
         Certified relative gap at every beta; that of the estimator is for the last run.
     validation, folds

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from cvx_relu._native import Record
+from cvx_relu._records import Record
 
-#: The columns of ``history_`` that hold whole numbers, and those that hold numbers, NaN where nothing was evaluated.
+#: The columns of ``history_`` that hold whole numbers.
 COUNTS = ("iteration", "inner_iterations")
-NUMBERS = (
-    "seconds",
-    "network",
-    "dual_bound",
-    "relative_gap",
-    "train_loss",
-    "train_accuracy",
-    "test_loss",
-    "test_accuracy",
-    "primal_residual",
-    "dual_residual",
-    "rho",
-)
 
 
 class InterruptedWarning(UserWarning):
@@ -77,8 +63,10 @@ class RawWeights(NamedTuple):
     gate_thresholds: NDArray[np.float64] | None
 
 
-def columns(history: list[Record]) -> dict[str, NDArray[np.float64] | NDArray[np.int64]]:
-    """The records of a run as one array for each column."""
-    counts = {name: np.array([record[name] for record in history], dtype=np.int64) for name in COUNTS}
-    numbers = {name: np.array([record[name] for record in history], dtype=np.float64) for name in NUMBERS}
-    return {**counts, **numbers}
+def columns(history: list[Record]) -> dict[str, NDArray[Any]]:
+    """The records of a run as one array for each column, NaN where nothing was evaluated."""
+    rows = cast("list[dict[str, Any]]", history)
+    return {
+        name: np.array([row[name] for row in rows], dtype=np.int64 if name in COUNTS else np.float64)
+        for name in Record.__annotations__
+    }
