@@ -53,8 +53,15 @@ pub fn check(root: &Path) -> Result<()> {
     }
     let program = program(root)?;
     let tests = ["-m", "pytest", "-p", "no:cacheprovider", "--quiet"];
+    // Checks of scikit-learn that are left out without it.
+    let array_api = ("SCIPY_ARRAY_API", OsStr::new("1"));
     let what = ["--doctest-modules", "--doctest-glob=*.md", "--pyargs", "cvx_relu", TESTS];
-    run(environment.command(root).args(tests).args(what).args(PAGES).env("CVX_PROGRAM", &program))?;
+    run(environment
+        .command(root)
+        .args(tests)
+        .args(what)
+        .args(PAGES)
+        .envs([("CVX_PROGRAM", program.as_os_str()), array_api]))?;
     if let Some(libraries) = stand_in::build(root)? {
         let path = stand_in::search_path(libraries)?;
         let mut gpu = environment.command(root);

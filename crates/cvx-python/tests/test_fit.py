@@ -247,7 +247,7 @@ def test_a_gpu_that_is_not_there_is_said(waves):
 
 @pytest.mark.skipif("CVX_REQUIRE_CUDA" not in os.environ, reason="CVX_REQUIRE_CUDA does not say that there is a GPU")
 def test_a_gpu_trains(waves):
-    network = ConvexReLURegressor(device="cuda").fit(*waves)
+    network = ConvexReLURegressor(5, device="cuda", gap=0.1).fit(*waves)
     assert (network.device_, network.status_) == ("cuda", "Optimal")
     assert network.verify(*waves).holds
 
