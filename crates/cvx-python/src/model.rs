@@ -30,6 +30,9 @@ pub struct Verified {
     holds: bool,
 }
 
+/// Outputs (n x C), and indices of classes (n, or none).
+type Prediction<'py> = (Bound<'py, PyArray2<f64>>, Bound<'py, PyArray1<usize>>);
+
 /// Parameters of an estimator.
 #[derive(IntoPyObject)]
 pub struct Known {
@@ -78,11 +81,7 @@ impl Model {
     }
 
     /// Predictions (n x C), and for each sample the index of its class among `classes`, none for a regression.
-    fn predict<'py>(
-        &self,
-        py: Python<'py>,
-        data: &Data,
-    ) -> PyResult<(Bound<'py, PyArray2<f64>>, Bound<'py, PyArray1<usize>>)> {
+    fn predict<'py>(&self, py: Python<'py>, data: &Data) -> PyResult<Prediction<'py>> {
         let prediction = py.detach(|| self.inner.predict(&data.inner)).map_err(train_error)?;
         let row = |row: usize| (0..prediction.cols()).map(|c| prediction[(row, c)]).collect::<Vec<_>>();
         let classes = (0..prediction.rows()).filter_map(|a| self.inner.task.class_of(&row(a))).collect();
