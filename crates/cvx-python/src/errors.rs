@@ -2,8 +2,11 @@
 
 use cvx_admm::{FileError, TrainError};
 use cvx_model::ModelError;
-use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyFileNotFoundError, PyMemoryError, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+
+/// ENOENT, the same on every system.
+const NO_SUCH_FILE: i32 = 2;
 
 /// `--max-iterations` is the parameter `max_iterations` here, and `cvx path` a function.
 pub fn in_python(text: &str) -> String {
@@ -39,13 +42,18 @@ pub fn model_error(error: ModelError) -> PyErr {
 
 /// `OSError` of the file, with the system's number, or `ValueError` for what is no model.
 pub fn file_error(error: FileError) -> PyErr {
-    let text = error.to_string();
     match error {
-        FileError::Io { source, path, .. } => match source.raw_os_error() {
-            Some(number) => PyOSError::new_err((number, format!("{text}: {source}"), path)),
-            None => PyOSError::new_err(format!("{text}: {source}")),
-        },
-        _ => PyValueError::new_err(text),
+        FileError::Missing { path, what } => PyFileNotFoundError::new_err((
+            NO_SUCH_FILE,
+            format!("this {what} does not exist: check the name"),
+            path.into_os_string(),
+        )),
+        FileError::Io { path, action, source } => PyOSError::new_err((
+            source.raw_os_error().unwrap_or_default(),
+            format!("cannot be {action}: {source}"),
+            path,
+        )),
+        _ => PyValueError::new_err(error.to_string()),
     }
 }
 

@@ -59,8 +59,9 @@ def test_pickles_and_copies_are_whole(flowers, waves):
 
 
 def test_files_that_are_no_models_are_errors(tmp_path, waves):
-    with pytest.raises(FileNotFoundError, match="absent"):
+    with pytest.raises(FileNotFoundError, match="does not exist: check the name") as caught:
         load(tmp_path / "absent.cvx")
+    assert caught.value.filename == str(tmp_path / "absent.cvx")
     text = tmp_path / "text.cvx"
     text.write_text("a table")
     with pytest.raises(ValueError, match="not a cvx model"):
