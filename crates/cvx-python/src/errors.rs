@@ -51,7 +51,7 @@ pub fn file_error(error: FileError) -> PyErr {
         FileError::Io { path, action, source } => PyOSError::new_err((
             source.raw_os_error().unwrap_or_default(),
             format!("cannot be {action}: {source}"),
-            path,
+            path.into_os_string(),
         )),
         _ => PyValueError::new_err(error.to_string()),
     }

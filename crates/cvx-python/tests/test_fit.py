@@ -131,7 +131,7 @@ def test_layout_and_precision_of_the_samples_do_not_matter(waves):
     wide[::2, ::2] = X
     frozen = X.copy()
     frozen.flags.writeable = False
-    for other in (X, np.asfortranarray(X), wide[::2, ::2], X[::-1][::-1], frozen, pd.DataFrame(X)):
+    for other in (X, np.asfortranarray(X), wide[::2, ::2], X[::-1][::-1], X.astype(">f4"), frozen, pd.DataFrame(X)):
         network = ConvexReLURegressor().fit(other, y)
         np.testing.assert_array_equal(network.w1_, expected.w1_)
         np.testing.assert_array_equal(network.predict(np.asarray(other)), expected.predict(X))
