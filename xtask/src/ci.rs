@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: everything that a change has to pass, in one place.
 
-use crate::{cuda, onnx, tidy};
+use crate::{cuda, onnx, python, tidy};
 use anyhow::{Context, Result, bail, ensure};
 use std::env;
 use std::fs;
@@ -37,6 +37,7 @@ pub fn run(root: &Path) -> Result<ExitCode> {
         violations => bail!("{violations} violations"),
     })?;
     step("the CUDA back end", || cuda(root))?;
+    step("the Python package", || python::check(root))?;
     step("cargo build --release", || cargo(root, &["build", "--release", "--locked", "--package", "cvx-cli"]))?;
     step("cvx train", || smoke(root))?;
     step("onnxruntime", || onnx::check(root, &released()?))?;

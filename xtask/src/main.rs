@@ -1,10 +1,11 @@
-//! Chores of the workspace: `cargo xtask tidy`, `ci`, `reliability`, `sanitize`, `report`, and benchmarks by their names.
+//! Chores of the workspace: `cargo xtask tidy`, `ci`, `python`, `reliability`, `sanitize`, `report`, and benchmarks by their names.
 
 mod bench;
 mod bench_check;
 mod ci;
 mod cuda;
 mod onnx;
+mod python;
 mod reliability;
 mod report;
 mod rows;
@@ -52,6 +53,8 @@ enum Command {
     Gates(Passed),
     /// Whether verbs have become slower between two revisions, both measured in one run.
     BenchCheck(bench_check::Args),
+    /// Build the Python package, and run its tests in an environment of their own.
+    Python,
     /// Compile the CUDA kernels to the PTX that the program carries, or check it.
     BuildCuda(cuda::Args),
     /// Build the libraries that stand in for a GPU in the tests, and say how to use them.
@@ -102,6 +105,10 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Gates(Passed { arguments }) => bench::run(&root, "gates", &arguments, &[]),
         Command::BenchCheck(args) => bench_check::run(&root, &args),
         Command::BuildCuda(args) => cuda::build(&root, &args),
+        Command::Python => {
+            python::check(&root)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::CudaStandIn => {
             let folder = cuda::stand_in::build(&root)?.context("it takes g++ and x86-64")?;
             println!("export LD_LIBRARY_PATH={}", folder.display());

@@ -5,7 +5,7 @@ use crate::settings::out_of_range;
 use cvx_linalg::HostMatrix;
 use cvx_model::{Dataset, ModelError, Task};
 
-/// Weights by class, the same for all samples of a class.
+/// Weights by class, the same for all samples of a class. The scales of features are fitted without them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum ClassWeights {
     /// Every class counts as much as its samples do.

@@ -40,7 +40,7 @@ pub struct Transform {
 }
 
 impl Transform {
-    /// Fits the transform on the training samples. A feature without spread keeps the scale 1.
+    /// Fits the transform on the training samples, each counted with its weight. A feature without spread keeps the scale 1.
     ///
     /// # Errors
     /// [`ModelError::NonFinite`] for a feature whose mean or spread overflows.
@@ -50,12 +50,12 @@ impl Transform {
         match normalisation {
             Normalisation::None => {}
             Normalisation::Global => {
-                let (mean, deviation) = moments(data.values(), 1);
+                let (mean, deviation) = moments(data, true);
                 offset.fill(mean[0]);
                 scale.fill(spread(mean[0], deviation[0]));
             }
             Normalisation::Column => {
-                let (mean, deviation) = moments(data.values(), d);
+                let (mean, deviation) = moments(data, false);
                 for j in 0..d {
                     (offset[j], scale[j]) = (mean[j], spread(mean[j], deviation[j]));
                 }
@@ -112,21 +112,25 @@ impl Transform {
     }
 }
 
-/// Mean and standard deviation of each of `d` interleaved columns, in two passes: the second is exact about the mean,
-/// so that values far from zero lose nothing.
-fn moments(values: &[f64], d: usize) -> (Vec<f64>, Vec<f64>) {
-    // A row at a time; one column is cut into eight interleaved ones, whose sums the compiler keeps in registers.
-    let lanes = if d == 1 { 8 } else { d };
-    let count = (values.len() / d) as f64;
+/// Mean and standard deviation of each feature, or of all of them `pooled`, each sample counted with its weight; in two passes: the
+/// second is exact about the mean, so that values far from zero lose nothing.
+fn moments(data: &Dataset, pooled: bool) -> (Vec<f64>, Vec<f64>) {
+    let (d, weights) = (data.n_features(), data.weights());
+    // A row at a time; what is pooled without weights is cut into eight interleaved columns, whose sums the compiler keeps in registers.
+    let lanes = if pooled && weights.is_none() { 8 } else { d };
+    let weight = |row: usize| weights.map_or(1.0, |weights| weights[row]);
+    let total = weights.map_or(data.n_samples() as f64, |weights| weights.iter().sum());
+    let count = if pooled { total * d as f64 } else { total };
     let sums = |f: &dyn Fn(usize, f64) -> f64| {
         let mut sums = vec![0.0; lanes];
-        for row in values.chunks(lanes) {
-            sums.iter_mut().zip(row).enumerate().for_each(|(j, (sum, &value))| *sum += f(j, value));
+        for (row, values) in data.values().chunks(lanes).enumerate() {
+            let weight = weight(row);
+            sums.iter_mut().zip(values).enumerate().for_each(|(j, (sum, &value))| *sum += weight * f(j, value));
         }
-        if d == 1 { vec![sums.iter().sum()] } else { sums }
+        if pooled { vec![sums.iter().sum()] } else { sums }
     };
     let mean: Vec<f64> = sums(&|_, value| value).into_iter().map(|sum: f64| sum / count).collect();
-    let squares = sums(&|j, value| (value - mean[if d == 1 { 0 } else { j }]).powi(2));
+    let squares = sums(&|j, value| (value - mean[if pooled { 0 } else { j }]).powi(2));
     let deviation = squares.into_iter().map(|square| (square / count).sqrt()).collect();
     (mean, deviation)
 }
@@ -154,6 +158,21 @@ mod tests {
         for sample in 0..3 {
             assert_relative_eq!(xt[(0, sample)], (sample as f64 - 1.0) * 1.5f64.sqrt(), epsilon = 1e-14);
             assert_eq!((xt[(1, sample)], xt[(2, sample)]), (0.0, 1.0));
+        }
+    }
+
+    #[test]
+    fn m12_a_weight_is_as_good_as_the_sample_as_often() {
+        let rows = [[1.0, 50.0], [2.0, 10.0], [7.0, -3.0]];
+        let weighted = table(2, rows.as_flattened()).with_weights(vec![1.0, 2.0, 3.0]).unwrap();
+        let repeated = table(2, [0, 1, 1, 2, 2, 2].map(|row| rows[row]).as_flattened());
+        for normalisation in [Normalisation::Global, Normalisation::Column] {
+            let [found, expected] =
+                [&weighted, &repeated].map(|data| Transform::fit(data, normalisation, true).unwrap());
+            for j in 0..2 {
+                assert_relative_eq!(found.offset[j], expected.offset[j], epsilon = 1e-12);
+                assert_relative_eq!(found.scale[j], expected.scale[j], epsilon = 1e-12);
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use crate::tree::Tree;
 /// What each crate may depend on: crates of this workspace, and libraries (`None`: any).
 type Row = (&'static str, &'static [&'static str], Option<&'static [&'static str]>);
 
-const ALLOWED: [Row; 12] = [
+const ALLOWED: [Row; 13] = [
     ("cvx-linalg", &[], Some(&["cudarc", "faer", "rand", "rand_pcg", "rayon", "thiserror"])),
     ("cvx-model", &["cvx-linalg"], Some(&["rand", "rand_distr", "rand_pcg", "serde", "thiserror"])),
     ("cvx-solvers", &["cvx-linalg"], Some(&["rand", "rand_pcg"])),
@@ -28,8 +28,9 @@ const ALLOWED: [Row; 12] = [
     ),
     ("cvx-fetch", &[], Some(&["etcetera", "flate2", "md5", "tar", "tempfile", "thiserror", "ureq"])),
     ("cvx-figures", &[], Some(&["anyhow", "kuva"])),
-    // Of cvx-model and cvx-linalg the data types alone: samples, tasks, host matrices.
+    // The two ways in know of cvx-model and cvx-linalg the data types alone: samples, tasks, host matrices.
     ("cvx-cli", &["cvx-admm", "cvx-data", "cvx-export", "cvx-fetch", "cvx-figures", "cvx-model", "cvx-linalg"], None),
+    ("cvx-python", &["cvx-admm", "cvx-model", "cvx-linalg"], Some(&["numpy", "pyo3", "pyo3-build-config"])),
     ("cvx-bench", &["cvx-admm", "cvx-data", "cvx-figures", "cvx-model", "cvx-linalg", "cvx-solvers"], None),
     ("cvx-fuzz", &["cvx-admm", "cvx-data", "cvx-model"], None),
     ("xtask", &[], None),

@@ -10,7 +10,7 @@ use conic::Conic;
 use cvx_admm::{Beta, Certify, ClassWeights, Model, Precision, Settings, Solution, SolverChoice, SolverKind};
 use cvx_admm::{Status, StopToken, TrainError, train, train_with, verify};
 use cvx_linalg::HostMatrix;
-use cvx_model::{Dataset, FeatureKind, Labels, Loss, ModelError, Targets, TaskChoice};
+use cvx_model::{Dataset, FeatureKind, Labels, Loss, ModelError, Normalisation, Targets, TaskChoice};
 
 const LOSSES: [Loss; 4] = [Loss::Squared, Loss::Logistic, Loss::SquaredHinge, Loss::Huber { delta: 0.3 }];
 
@@ -145,8 +145,10 @@ fn class_weights_are_sample_weights() {
         (ClassWeights::Named(vec![("rare".into(), 3.0)]), 3.0, 1.0),
         (ClassWeights::Named(vec![("usual".into(), 0.5), ("rare".into(), 2.0)]), 2.0, 0.5),
     ] {
-        let settings =
-            Settings { class_weights: class_weights.clone(), loss, max_iterations: 20, ..Settings::default() };
+        // Weights of samples count in the scales of features, those of classes do not.
+        let normalisation = Some(Normalisation::None);
+        let base = Settings { loss, normalisation, max_iterations: 20, ..Settings::default() };
+        let settings = Settings { class_weights: class_weights.clone(), ..base };
         let found = train(&data, None, &settings).unwrap();
         let plain = Settings { class_weights: ClassWeights::None, ..settings };
         let expected = train(&by_hand(rare, usual), None, &plain).unwrap();

@@ -1,0 +1,302 @@
+"""What classifier and regressor share."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from cvx_relu import _native
+from cvx_relu._labels import positive_weights
+from cvx_relu._records import Record
+from cvx_relu._results import Certificate, InterruptedWarning, RawWeights, Verification, columns
+
+#: The parameters of both, as their documentation shows them.
+PARAMETERS = """
+Parameters
+----------
+patterns : int or "auto", default=50
+    Activation patterns to sample; "auto" goes by the number of samples and the memory.
+beta : float, default=None
+    Weight of the regulariser.
+beta_fraction : float, default=None
+    The same as a fraction of the value from which on the zero network is optimal; 0.001 where neither is given.
+activation : {"relu", "gated"}, default="relu"
+    Neurons that are on where x'w >= 0, or gated ones that are on where x'h >= 0 for a fixed gate h.
+gates : {"auto", "gaussian", "whitened", "local", "pairs"} or array (d x P), default="auto"
+    How gates are drawn, or gates of your own on transformed features, the bias last; `patterns` is then not used.
+refine : int, default=0
+    Most rounds in which neurons become gates and the programme is solved again.
+loss : {"squared", "logistic", "squared-hinge", "huber"}, default="squared"
+    What a prediction costs; "logistic" and "squared-hinge" are for classes.
+huber_delta : float, default=None
+    Distance from the target beyond which the Huber loss grows no faster; 1 where it is not given.
+normalize : {"auto", "none", "global", "column"}, default="auto"
+    How features are scaled; "auto" is "column", and "global" for images.
+image : tuple (channels, height, width), default=None
+    Says that the features are pixels, channel by channel and row by row.
+bias : bool, default=True
+    Whether a column of ones is added.
+prune : bool, default=True
+    Whether neurons that the network can do without are taken out.
+random_state : int, RandomState or None, default=0
+    Seed of the gates; the same one gives the same bits on any number of threads. None draws another one every time.
+gap : float, default=1e-3
+    Certified relative gap to stop at.
+certify : {"network", "sampled"}, default="network"
+    Certifies the network, or brackets the optimum of the sampled programme.
+max_iterations : int, default=20000
+    Most iterations, in each round.
+time_limit : float, default=None
+    Seconds after which the best network so far is kept.
+solver : str, default="auto"
+    Solver of the linear system in every iteration; "auto" takes the fastest that fits the memory.
+rank : int, default=None
+    Rank of the solvers that sketch; by default it adapts.
+rho, sigma : float, default=None
+    Starting penalty and weight of the cones; by default chosen from the data.
+device : {"auto", "cpu", "cuda", "cuda:I"}, default="auto"
+    Where to train; "auto" takes the first GPU if there is one that works.
+precision : {"f32", "f64"}, default="f32"
+    How matrices are stored; the certificate is computed in float64 either way.
+threads : int, default=0
+    Threads of the CPU; 0 takes one per core.
+memory_budget : float, default=None
+    Gigabytes that the run may use; nine tenths of what is free where it is not given.
+"""
+
+Callback = Callable[[Record], Any]
+
+
+class ConvexReLU(BaseEstimator):
+    """A network with its parameters; not of use by itself."""
+
+    #: Whether numbers are learnt.
+    _regression: bool
+
+    def __init__(
+        self,
+        patterns: int | str = 50,
+        *,
+        beta: float | None = None,
+        beta_fraction: float | None = None,
+        activation: str = "relu",
+        gates: str | ArrayLike = "auto",
+        refine: int = 0,
+        loss: str = "squared",
+        huber_delta: float | None = None,
+        normalize: str = "auto",
+        image: tuple[int, int, int] | None = None,
+        bias: bool = True,
+        prune: bool = True,
+        random_state: int | np.random.RandomState | None = 0,
+        gap: float = 1e-3,
+        certify: str = "network",
+        max_iterations: int = 20_000,
+        time_limit: float | None = None,
+        solver: str = "auto",
+        rank: int | None = None,
+        rho: float | None = None,
+        sigma: float | None = None,
+        device: str = "auto",
+        precision: str = "f32",
+        threads: int = 0,
+        memory_budget: float | None = None,
+    ) -> None:
+        self.patterns = patterns
+        self.beta = beta
+        self.beta_fraction = beta_fraction
+        self.activation = activation
+        self.gates = gates
+        self.refine = refine
+        self.loss = loss
+        self.huber_delta = huber_delta
+        self.normalize = normalize
+        self.image = image
+        self.bias = bias
+        self.prune = prune
+        self.random_state = random_state
+        self.gap = gap
+        self.certify = certify
+        self.max_iterations = max_iterations
+        self.time_limit = time_limit
+        self.solver = solver
+        self.rank = rank
+        self.rho = rho
+        self.sigma = sigma
+        self.device = device
+        self.precision = precision
+        self.threads = threads
+        self.memory_budget = memory_budget
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        callback: Callback | None = None,
+        test: tuple[ArrayLike, ArrayLike] | None = None,
+    ) -> Self:
+        """Trains on the samples `X` (n x d) and their labels `y`.
+
+        `sample_weight` counts each sample, none where it is 0. `callback` is called with a dictionary after every
+        iteration, in this thread; something true ends the run with the best network so far, and so does an exception,
+        which is then raised again. `test` is watched: its loss and accuracy are columns of `history_`.
+
+        Ctrl-C ends the run too: the best network so far is kept, `status_` is ``"Interrupted"``, and there is an
+        `InterruptedWarning`. A run that ends before its gap for another reason gives a `ConvergenceWarning`.
+
+        Raises
+        ------
+        ValueError
+            Bad samples or parameters.
+        MemoryError
+            The run would not fit the memory; nothing has been allocated.
+        RuntimeError
+            The device that was asked for is not there.
+        """
+        data = self._training_data(X, y, sample_weight)
+        watched = None if test is None else self._labelled_data(*test)
+        parameters = self._parameters()
+        return self._take(_native.fit(data, watched, parameters, regression=self._regression, callback=callback))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the network as a model file, whole or not at all: `cvx predict` and `cvx_relu.load` read it."""
+        check_is_fitted(self)
+        self.model_.save(path)
+
+    def verify(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Verification:
+        """Recomputes objective and certificate on the training samples, by code that shares nothing with the training.
+
+        Raises
+        ------
+        ValueError
+            Other samples than those of `fit`.
+        """
+        check_is_fitted(self)
+        return Verification(**self.model_.verify(self._labelled_data(X, y, sample_weight)))
+
+    def raw_weights(self) -> RawWeights:
+        """The weights of the network on features as they come."""
+        check_is_fitted(self)
+        w1, b1 = self._untransformed(self.w1_)
+        gates, thresholds = (None, None) if self.gates_ is None else self._untransformed(self.gates_)
+        return RawWeights(w1, b1, self.w2_, gates, thresholds)
+
+    @property
+    def certificate_(self) -> Certificate:
+        """How good the network is proved to be."""
+        network, dual_bound, relative_gap, sampled_primal = self.model_.objective
+        return Certificate(network, dual_bound, relative_gap, self.model_.certify, sampled_primal)
+
+    @property
+    def status_(self) -> str:
+        """How the run ended: ``"Optimal"``, ``"IterationLimit"``, ``"TimeLimit"``, ``"Interrupted"``, .."""
+        return self.model_.status
+
+    @property
+    def n_neurons_(self) -> int:
+        """Number of neurons m."""
+        return len(self.w2_)
+
+    @property
+    def n_iter_(self) -> int:
+        """Iterations, of all rounds."""
+        return self.model_.iterations
+
+    @property
+    def beta_(self) -> float:
+        """Weight of the regulariser."""
+        return self.model_.beta
+
+    @property
+    def solver_(self) -> str:
+        """Solver of the linear system in every iteration."""
+        return self.model_.solver
+
+    @property
+    def device_(self) -> str:
+        """Where the network was trained: ``"cpu"`` or ``"cuda"``."""
+        return self.model_.device
+
+    @property
+    def w1_(self) -> NDArray[np.float64]:
+        """First layer (d x m) on transformed features, the bias last; `raw_weights` has that on raw ones."""
+        return self.model_.w1
+
+    @property
+    def w2_(self) -> NDArray[np.float64]:
+        """Second layer (m x C)."""
+        return self.model_.w2
+
+    @property
+    def gates_(self) -> NDArray[np.float64] | None:
+        """Gates (d x m) of gated neurons, on transformed features."""
+        return self.model_.gates
+
+    def _parameters(self) -> dict[str, Any]:
+        """The parameters as the native half takes them."""
+        seed = self.random_state
+        if not isinstance(seed, Integral):
+            seed = int(check_random_state(seed).randint(np.iinfo(np.int32).max))
+        gates = self.gates if isinstance(self.gates, str) else np.asarray(self.gates, dtype=np.float64)
+        return {**self.get_params(deep=False), "random_state": seed, "gates": gates}
+
+    def _labels(self, y: ArrayLike) -> Any:
+        """The labels as keywords of `_native.Data`."""
+        raise NotImplementedError
+
+    def _checked(self, X: ArrayLike, y: ArrayLike, *, first: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Samples and labels as arrays; the first ones settle names and number of the features."""
+        raise NotImplementedError
+
+    def _training_data(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> _native.Data:
+        return self._data(*self._checked(X, y, first=True), sample_weight)
+
+    def _labelled_data(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> _native.Data:
+        return self._data(*self._checked(X, y, first=False), sample_weight)
+
+    def _data(self, X: NDArray[Any], y: NDArray[Any], sample_weight: ArrayLike | None) -> _native.Data:
+        weights = positive_weights(sample_weight, len(X))
+        if weights is not None and not weights.all():
+            X, y, weights = X[weights > 0], y[weights > 0], weights[weights > 0]
+        names = list(self.feature_names_in_) if hasattr(self, "feature_names_in_") else None
+        return _native.Data(X, **self._labels(y), weights=weights, feature_names=names, image=self.image)
+
+    def _scores(self, X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.uintp]]:
+        check_is_fitted(self)
+        return self.model_.predict(_native.Data(validate_data(self, X, reset=False, dtype=[np.float64, np.float32])))
+
+    def _take(self, fit: _native.Fit) -> Self:
+        """Keeps what a run came to, then says what was wrong with it."""
+        self.model_ = fit.model
+        self.history_ = columns(fit.history)
+        if fit.raised is not None:
+            raise fit.raised
+        if fit.interrupted:
+            message = "interrupted: the best network so far was kept, with a relative gap of"
+            warnings.warn(f"{message} {self.certificate_.relative_gap:.1e}", InterruptedWarning, stacklevel=3)
+        elif self.status_ not in ("Optimal", "Interrupted"):
+            reached = f"the run ended with {self.status_} at a relative gap of {self.certificate_.relative_gap:.1e}"
+            said = "" if fit.failure is None else f" ({fit.failure})"
+            warnings.warn(f"{reached}{said}: {fit.advice}", ConvergenceWarning, stacklevel=3)
+        if fit.passed_over is not None:
+            warnings.warn(f"cuda:0 was passed over: {fit.passed_over}", UserWarning, stacklevel=3)
+        return self
+
+    def _untransformed(self, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Weights (d x m, the bias last) of the transformed features as weights of the raw ones, and what they add."""
+        scale, offset = np.array(self.model_.scale), np.array(self.model_.offset)
+        raw = weights[: len(scale)] / scale[:, np.newaxis]
+        added = weights[-1] if self.model_.bias else np.zeros(weights.shape[1])
+        return raw, added - offset @ raw

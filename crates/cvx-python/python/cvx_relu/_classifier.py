@@ -1,0 +1,173 @@
+"""The classifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from cvx_relu._base import PARAMETERS, ConvexReLU
+from cvx_relu._labels import Named, class_name, named, positive_weights
+from cvx_relu._native import Data
+
+
+def _is_logistic(estimator: ConvexReLUClassifier) -> bool:
+    if estimator.loss != "logistic":
+        raise AttributeError(f"predict_proba takes loss='logistic', and loss is {estimator.loss!r}")
+    return True
+
+
+class ConvexReLUClassifier(ClassifierMixin, ConvexReLU):
+    __doc__ = f"""A two-layer ReLU network that tells classes apart, trained by convex optimisation, with a certificate.
+
+    Two classes are learnt as -1 and +1, more of them one against the rest.
+    {PARAMETERS}class_weight : dict, "balanced" or None, default=None
+    How much each class counts, beside `sample_weight`; classes that a dictionary does not name count 1.
+
+Attributes
+----------
+classes_ : array
+    The classes.
+status_, certificate_, history_, n_iter_, beta_
+    How the run ended, what is proved of the network, and the record of all iterations, an array for each column.
+n_neurons_, w1_, w2_, gates_
+    The network, on transformed features; `raw_weights()` has it on raw ones.
+n_features_in_, feature_names_in_
+    Number and names of the features.
+
+Examples
+--------
+>>> from sklearn.datasets import load_breast_cancer
+>>> from sklearn.model_selection import train_test_split
+>>> from cvx_relu import ConvexReLUClassifier
+>>> X, y = load_breast_cancer(return_X_y=True)
+>>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+>>> network = ConvexReLUClassifier(beta_fraction=0.01).fit(X_train, y_train)
+>>> network.status_, network.score(X_test, y_test) > 0.9, bool(network.verify(X_train, y_train).holds)
+('Optimal', True, True)
+"""
+
+    _regression = False
+
+    def __init__(
+        self,
+        patterns: int | str = 50,
+        *,
+        beta: float | None = None,
+        beta_fraction: float | None = None,
+        activation: str = "relu",
+        gates: str | ArrayLike = "auto",
+        refine: int = 0,
+        loss: str = "squared",
+        huber_delta: float | None = None,
+        class_weight: dict[Any, float] | str | None = None,
+        normalize: str = "auto",
+        image: tuple[int, int, int] | None = None,
+        bias: bool = True,
+        prune: bool = True,
+        random_state: int | np.random.RandomState | None = 0,
+        gap: float = 1e-3,
+        certify: str = "network",
+        max_iterations: int = 20_000,
+        time_limit: float | None = None,
+        solver: str = "auto",
+        rank: int | None = None,
+        rho: float | None = None,
+        sigma: float | None = None,
+        device: str = "auto",
+        precision: str = "f32",
+        threads: int = 0,
+        memory_budget: float | None = None,
+    ) -> None:
+        super().__init__(
+            patterns,
+            beta=beta,
+            beta_fraction=beta_fraction,
+            activation=activation,
+            gates=gates,
+            refine=refine,
+            loss=loss,
+            huber_delta=huber_delta,
+            normalize=normalize,
+            image=image,
+            bias=bias,
+            prune=prune,
+            random_state=random_state,
+            gap=gap,
+            certify=certify,
+            max_iterations=max_iterations,
+            time_limit=time_limit,
+            solver=solver,
+            rank=rank,
+            rho=rho,
+            sigma=sigma,
+            device=device,
+            precision=precision,
+            threads=threads,
+            memory_budget=memory_budget,
+        )
+        self.class_weight = class_weight
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Outputs of the network: for two classes (n), above 0 for the second; for more (n x classes)."""
+        scores, _ = self._scores(X)
+        order = self._order()
+        if scores.shape[1] == 1:
+            # The names of the classes may be sorted otherwise than the classes: "10" before "2".
+            return scores[:, 0] if order[0] == 0 else -scores[:, 0]
+        scores = scores[:, order]
+        return scores[:, 1] - scores[:, 0] if len(order) == 2 else scores
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """The class of each sample (n)."""
+        _, index = self._scores(X)
+        place = np.argsort(self._order())
+        return self.classes_[place[index]]
+
+    @available_if(_is_logistic)
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Probability of each class (n x classes), with ``loss="logistic"`` alone.
+
+        For more than two classes each is that of one against the rest, over their sum.
+        """
+        decision = self.decision_function(X)
+        if decision.ndim == 1:
+            # Of both signs, so that the smaller probability keeps its digits.
+            decision = np.column_stack([-decision, decision])
+        # 1 / (1 + exp(-f)), without overflow.
+        odds = np.exp(-np.abs(decision))
+        probability = np.where(decision >= 0, 1.0, odds) / (1.0 + odds)
+        return probability / probability.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
+
+    def _order(self) -> NDArray[np.intp]:
+        """For each class its place among those of the model."""
+        names = self.model_.classes
+        return np.array([names.index(class_name(label)) for label in self.classes_], dtype=np.intp)
+
+    def _parameters(self) -> dict[str, Any]:
+        parameters = super()._parameters()
+        if isinstance(self.class_weight, dict):
+            parameters["class_weight"] = {class_name(label): weight for label, weight in self.class_weight.items()}
+        return parameters
+
+    def _labels(self, y: ArrayLike) -> Named:
+        return named(y)
+
+    def _checked(self, X: ArrayLike, y: ArrayLike, *, first: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+        fewest = 2 if first else 1
+        samples, labels = validate_data(
+            self, X, y, reset=first, dtype=[np.float64, np.float32], ensure_min_samples=fewest
+        )
+        check_classification_targets(labels)
+        return samples, labels
+
+    def _training_data(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> Data:
+        samples, labels = self._checked(X, y, first=True)
+        weights = positive_weights(sample_weight, len(samples))
+        self.classes_ = np.unique(labels if weights is None else labels[weights > 0])
+        return self._data(samples, labels, weights)

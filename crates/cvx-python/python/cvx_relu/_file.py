@@ -1,0 +1,42 @@
+"""Model files, the program's own."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from cvx_relu import _native
+from cvx_relu._classifier import ConvexReLUClassifier
+from cvx_relu._labels import classes_of
+from cvx_relu._regressor import ConvexReLURegressor
+from cvx_relu._results import columns
+
+
+def load(path: str | os.PathLike[str]) -> ConvexReLUClassifier | ConvexReLURegressor:
+    """Reads a model file, of `save` or of `cvx train --model`, as a fitted estimator.
+
+    Its parameters are those that the file knows, of the patterns those that were left when equal ones had been merged;
+    classes whose names are all numbers are numbers again. `history_` is empty.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    ValueError
+        It is no model, or a damaged one.
+    """
+    model = _native.Model.load(path)
+    estimator: ConvexReLUClassifier | ConvexReLURegressor
+    if model.task == "regression":
+        estimator = ConvexReLURegressor()
+    else:
+        estimator = ConvexReLUClassifier()
+        estimator.classes_ = classes_of(model.classes)
+    estimator.set_params(**model.parameters)
+    estimator.model_ = model
+    estimator.history_ = columns([])
+    estimator.n_features_in_ = len(model.scale)
+    if model.feature_names is not None:
+        estimator.feature_names_in_ = np.array(model.feature_names, dtype=object)
+    return estimator

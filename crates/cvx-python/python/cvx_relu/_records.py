@@ -1,0 +1,83 @@
+"""Dictionaries that the native half makes."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class Record(TypedDict):
+    """One iteration; None is what was not evaluated."""
+
+    iteration: int
+    seconds: float
+    network: float | None
+    dual_bound: float | None
+    relative_gap: float | None
+    train_loss: float | None
+    train_accuracy: float | None
+    test_loss: float | None
+    test_accuracy: float | None
+    primal_residual: float
+    dual_residual: float
+    rho: float
+    inner_iterations: int
+
+
+class Point(TypedDict):
+    """One beta of a path, as a callback is told of it."""
+
+    fraction: float
+    relative_gap: float
+    validation_loss: float
+    validation_accuracy: float | None
+
+
+class Row(TypedDict):
+    """One beta of a path, the mean or the sum over its folds."""
+
+    fraction: float
+    beta: float
+    status: str
+    network: float
+    dual_bound: float
+    relative_gap: float
+    iterations: int
+    seconds: float
+    neurons: float
+    train_loss: float
+    train_accuracy: float | None
+    validation_loss: float
+    validation_accuracy: float | None
+    error: float
+    standard_error: float
+
+
+class Known(TypedDict):
+    """The parameters that a model file knows."""
+
+    patterns: int
+    beta: float
+    activation: str
+    loss: str
+    huber_delta: float | None
+    normalize: str
+    image: tuple[int, int, int] | None
+    bias: bool
+    random_state: int
+    certify: str
+    solver: str
+    precision: str
+
+
+class Verified(TypedDict):
+    """What a check of a network's claims found."""
+
+    network: float
+    loss: float
+    accuracy: float | None
+    dual_bound: float | None
+    relative_gap: float | None
+    network_agrees: bool
+    bound_agrees: bool
+    gap_agrees: bool
+    holds: bool

@@ -1,0 +1,56 @@
+"""The regressor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import validate_data
+
+from cvx_relu._base import PARAMETERS, ConvexReLU
+
+
+class ConvexReLURegressor(RegressorMixin, ConvexReLU):
+    __doc__ = f"""A two-layer ReLU network that predicts numbers, trained by convex optimisation, with a certificate.
+    {PARAMETERS}
+Attributes
+----------
+status_, certificate_, history_, n_iter_, beta_
+    How the run ended, what is proved of the network, and the record of all iterations, an array for each column.
+n_neurons_, w1_, w2_, gates_
+    The network, on transformed features; `raw_weights()` has it on raw ones.
+n_features_in_, feature_names_in_
+    Number and names of the features.
+
+Examples
+--------
+>>> import numpy as np
+>>> from cvx_relu import ConvexReLURegressor
+>>> X = np.linspace(-1, 1, 100)[:, np.newaxis]
+>>> network = ConvexReLURegressor().fit(X, np.abs(X[:, 0]))
+>>> network.status_, network.score(X, np.abs(X[:, 0])) > 0.99
+('Optimal', True)
+"""
+
+    _regression = True
+
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Predictions (n), for several targets (n x targets)."""
+        scores, _ = self._scores(X)
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _labels(self, y: ArrayLike) -> dict[str, NDArray[np.float64]]:
+        targets = np.asarray(y, dtype=np.float64)
+        return {"targets": targets.reshape(len(targets), -1)}
+
+    def _checked(self, X: ArrayLike, y: ArrayLike, *, first: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+        return validate_data(  # type: ignore[no-any-return]
+            self, X, y, reset=first, dtype=[np.float64, np.float32], multi_output=True, y_numeric=True
+        )

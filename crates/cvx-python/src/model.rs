@@ -1,0 +1,228 @@
+//! A trained network.
+
+use crate::arrays::to_array;
+use crate::data::Data;
+use crate::errors::{file_error, train_error};
+use cvx_admm::{Settings, verify};
+use cvx_model::{FeatureKind, Loss, Normalisation};
+use numpy::{PyArray1, PyArray2};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+use std::path::{Path, PathBuf};
+
+/// A trained network with its transform, its classes and its certificate: what a model file holds.
+#[pyclass(frozen, module = "cvx_relu._native")]
+pub struct Model {
+    pub inner: cvx_admm::Model,
+}
+
+/// What a check of the claims found.
+#[derive(IntoPyObject)]
+pub struct Verified {
+    network: f64,
+    loss: f64,
+    accuracy: Option<f64>,
+    dual_bound: Option<f64>,
+    relative_gap: Option<f64>,
+    network_agrees: bool,
+    bound_agrees: bool,
+    gap_agrees: bool,
+    holds: bool,
+}
+
+/// Outputs (n x C), and indices of classes (n, or none).
+type Prediction<'py> = (Bound<'py, PyArray2<f64>>, Bound<'py, PyArray1<usize>>);
+
+/// Parameters of an estimator.
+#[derive(IntoPyObject)]
+pub struct Known {
+    patterns: usize,
+    beta: f64,
+    activation: &'static str,
+    loss: &'static str,
+    huber_delta: Option<f64>,
+    normalize: &'static str,
+    image: Option<(usize, usize, usize)>,
+    bias: bool,
+    random_state: u64,
+    certify: &'static str,
+    solver: String,
+    precision: String,
+}
+
+#[pymethods]
+impl Model {
+    /// Reads a model file.
+    #[staticmethod]
+    fn load(path: PathBuf) -> PyResult<Self> {
+        Ok(Model { inner: cvx_admm::Model::load(&path).map_err(file_error)? })
+    }
+
+    /// Writes a model file, whole or not at all.
+    fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        py.detach(|| self.inner.save(&path)).map_err(file_error)
+    }
+
+    /// The bytes of a model file.
+    #[staticmethod]
+    fn from_bytes(bytes: &[u8]) -> PyResult<Self> {
+        Ok(Model { inner: cvx_admm::Model::from_bytes(bytes, Path::new("the pickled model")).map_err(file_error)? })
+    }
+
+    /// The bytes of a model file.
+    fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &self.inner.to_bytes().map_err(file_error)?))
+    }
+
+    /// Pickled as the bytes of its file.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let from_bytes = py.get_type::<Model>().getattr("from_bytes")?;
+        Ok((from_bytes, PyTuple::new(py, [self.to_bytes(py)?])?))
+    }
+
+    /// Predictions (n x C), and for each sample the index of its class among `classes`, none for a regression.
+    fn predict<'py>(&self, py: Python<'py>, data: &Data) -> PyResult<Prediction<'py>> {
+        let prediction = py.detach(|| self.inner.predict(&data.inner)).map_err(train_error)?;
+        let row = |row: usize| (0..prediction.cols()).map(|c| prediction[(row, c)]).collect::<Vec<_>>();
+        let classes = (0..prediction.rows()).filter_map(|a| self.inner.task.class_of(&row(a))).collect();
+        Ok((to_array(py, &prediction)?, PyArray1::from_vec(py, classes)))
+    }
+
+    /// Recomputes objective and certificate on the training samples.
+    fn verify(&self, py: Python<'_>, data: &Data) -> PyResult<Verified> {
+        let found = py.detach(|| verify(&self.inner, &data.inner)).map_err(train_error)?;
+        Ok(Verified {
+            network: found.network,
+            loss: found.loss,
+            accuracy: found.accuracy,
+            dual_bound: found.dual_bound,
+            relative_gap: found.relative_gap,
+            network_agrees: found.network_agrees,
+            bound_agrees: found.bound_agrees,
+            gap_agrees: found.gap_agrees,
+            holds: found.holds(),
+        })
+    }
+
+    /// First layer (d x m), on transformed features, the bias last.
+    #[getter]
+    fn w1<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f64>>> {
+        to_array(py, &self.inner.network.w1)
+    }
+
+    /// Second layer (m x C).
+    #[getter]
+    fn w2<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f64>>> {
+        to_array(py, &self.inner.network.w2)
+    }
+
+    /// Gates (d x m) of gated neurons.
+    #[getter]
+    fn gates<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyArray2<f64>>>> {
+        self.inner.network.gates.as_ref().map(|gates| to_array(py, gates)).transpose()
+    }
+
+    /// Subtracted from each feature.
+    #[getter]
+    fn offset(&self) -> Vec<f64> {
+        self.inner.transform.offset.clone()
+    }
+
+    /// Divides each feature.
+    #[getter]
+    fn scale(&self) -> Vec<f64> {
+        self.inner.transform.scale.clone()
+    }
+
+    /// Whether a 1 is appended to the features.
+    #[getter]
+    fn bias(&self) -> bool {
+        self.inner.transform.bias
+    }
+
+    #[getter]
+    fn feature_names(&self) -> Option<Vec<String>> {
+        self.inner.transform.feature_names.clone()
+    }
+
+    /// What the file knows of the parameters that it was trained with.
+    #[getter]
+    fn parameters(&self) -> Known {
+        let model = &self.inner;
+        let (claim, provenance) = (&model.claim, &model.provenance);
+        let patterns = model.witness.as_ref().map(|witness| witness.gates.cols());
+        Known {
+            patterns: patterns.unwrap_or(Settings::default().patterns),
+            beta: claim.beta,
+            activation: model.network.activation().name(),
+            loss: claim.loss.name(),
+            huber_delta: match claim.loss {
+                Loss::Huber { delta } => Some(delta),
+                _ => None,
+            },
+            normalize: match model.normalisation {
+                Normalisation::None => "none",
+                Normalisation::Global => "global",
+                Normalisation::Column => "column",
+            },
+            image: match model.kind {
+                FeatureKind::Image { channels, height, width } => Some((channels, height, width)),
+                FeatureKind::Table => None,
+            },
+            bias: model.transform.bias,
+            random_state: provenance.seed,
+            certify: claim.certify.name(),
+            solver: provenance.solver.clone(),
+            precision: provenance.precision.clone(),
+        }
+    }
+
+    /// `binary`, `multiclass` or `regression`.
+    #[getter]
+    fn task(&self) -> &'static str {
+        self.inner.task.name()
+    }
+
+    /// Names of the classes; none for a regression.
+    #[getter]
+    fn classes(&self) -> Vec<String> {
+        self.inner.task.classes().to_vec()
+    }
+
+    #[getter]
+    fn status(&self) -> String {
+        self.inner.claim.status.to_string()
+    }
+
+    /// Network objective, dual bound, relative gap, and the sampled primal where there is one.
+    #[getter]
+    fn objective(&self) -> (f64, f64, f64, Option<f64>) {
+        let objective = &self.inner.claim.objective;
+        (objective.network, objective.dual_bound, objective.relative_gap, objective.sampled_primal)
+    }
+
+    #[getter]
+    fn certify(&self) -> &'static str {
+        self.inner.claim.certify.name()
+    }
+
+    #[getter]
+    fn beta(&self) -> f64 {
+        self.inner.claim.beta
+    }
+
+    #[getter]
+    fn solver(&self) -> &str {
+        &self.inner.provenance.solver
+    }
+
+    #[getter]
+    fn device(&self) -> &str {
+        &self.inner.provenance.device
+    }
+
+    #[getter]
+    fn iterations(&self) -> u64 {
+        self.inner.provenance.iterations
+    }
+}

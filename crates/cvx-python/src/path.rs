@@ -1,0 +1,128 @@
+//! A path of betas.
+
+use crate::data::Data;
+use crate::errors::{bad_value, train_error};
+use crate::fit::Fit;
+use crate::settings::settings;
+use crate::watch::{Meanwhile, Wanted, watched};
+use cvx_admm::{Choice, PathPoint, PathSettings, StopToken, Validation, suggest_patterns};
+use pyo3::exceptions::PyBaseException;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+/// A path, and the run on all samples at the beta that it chose.
+#[pyclass(frozen, get_all, module = "cvx_relu._native")]
+pub struct Path {
+    /// A dictionary for each beta, the largest first.
+    points: Py<PyList>,
+    /// From which beta on the zero network is optimal.
+    gated_beta_max: f64,
+    /// The point that was chosen; of a path that was cut short none is.
+    chosen: Option<usize>,
+    /// What ended the path before its last beta.
+    cut_short: Option<String>,
+    /// The run on all samples, with what was raised from the first beta on.
+    fit: Option<Py<Fit>>,
+    /// Whether Ctrl-C ended it.
+    interrupted: bool,
+    /// What a callback or a handler of signals raised.
+    raised: Option<Py<PyBaseException>>,
+}
+
+/// One beta: a dictionary.
+#[derive(IntoPyObject)]
+struct Row {
+    fraction: f64,
+    beta: f64,
+    status: String,
+    network: f64,
+    dual_bound: f64,
+    relative_gap: f64,
+    iterations: usize,
+    seconds: f64,
+    neurons: f64,
+    train_loss: f64,
+    train_accuracy: Option<f64>,
+    validation_loss: f64,
+    validation_accuracy: Option<f64>,
+    error: f64,
+    standard_error: f64,
+}
+
+impl From<&PathPoint> for Row {
+    fn from(point: &PathPoint) -> Self {
+        Row {
+            fraction: point.fraction,
+            beta: point.beta,
+            status: point.status.to_string(),
+            network: point.objective.network,
+            dual_bound: point.objective.dual_bound,
+            relative_gap: point.objective.relative_gap,
+            iterations: point.iterations,
+            seconds: point.seconds,
+            neurons: point.neurons,
+            train_loss: point.train.loss,
+            train_accuracy: point.train.accuracy,
+            validation_loss: point.validation.loss,
+            validation_accuracy: point.validation.accuracy,
+            error: point.error,
+            standard_error: point.standard_error,
+        }
+    }
+}
+
+/// Trains along a path of `betas` on a part of `data`, chooses one by the rest, and trains on all of `data` there.
+#[pyfunction]
+#[pyo3(signature = (data, test, parameters, *, regression, betas, beta_ratio, path_gap, validation, folds, choose, callback=None))]
+#[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+pub fn path(
+    py: Python<'_>,
+    data: &Data,
+    test: Option<&Data>,
+    parameters: &Bound<'_, PyDict>,
+    regression: bool,
+    betas: usize,
+    beta_ratio: f64,
+    path_gap: f64,
+    validation: f64,
+    folds: Option<usize>,
+    choose: &Bound<'_, PyAny>,
+    callback: Option<Py<PyAny>>,
+) -> PyResult<Path> {
+    let (mut settings, suggested) = settings(parameters, regression)?;
+    let path_settings = PathSettings {
+        betas,
+        ratio: beta_ratio,
+        gap: path_gap,
+        validation: folds.map_or(Validation::Share(validation), Validation::Folds),
+        choice: match choose.extract::<String>().as_deref() {
+            Ok("best") => Choice::Best,
+            Ok("sparsest") => Choice::Sparsest,
+            _ => return Err(bad_value("choose", choose, "best or sparsest")),
+        },
+    };
+    let (data, test) = (&data.inner, test.map(|test| &test.inner));
+    let stop = StopToken::new();
+    let callback = callback.map(|callback| (Wanted::Points, callback));
+    let (found, Meanwhile { interrupted, raised }) = watched(py, &stop, callback, |watcher| {
+        if suggested {
+            settings.patterns = suggest_patterns(data, test, &settings)?.patterns;
+        }
+        cvx_admm::path(data, test, &settings, &path_settings, &stop, watcher)
+    });
+    let found = found.map_err(train_error)?;
+    let fit = found.solution.map(|solution| {
+        let meanwhile = Meanwhile { interrupted, raised: raised.as_ref().map(|error| error.clone_ref(py)) };
+        Py::new(py, Fit::new(py, solution, meanwhile)?)
+    });
+    let fit = fit.transpose()?;
+    Ok(Path {
+        points: PyList::new(py, found.points.iter().map(Row::from))?.unbind(),
+        gated_beta_max: found.gated_beta_max,
+        chosen: fit.as_ref().map(|_| found.chosen),
+        cut_short: found.cut_short.map(|status| status.to_string()),
+        fit,
+        interrupted,
+        raised,
+    })
+}

@@ -1,0 +1,169 @@
+//! The parameters of an estimator as settings of a run: the names and the choices of the program's options.
+
+use crate::arrays::read_rows;
+use crate::errors::bad_value;
+use cvx_admm::{Beta, Certify, ClassWeights, Device, Gates, Precision, Settings, SolverChoice, SolverKind};
+use cvx_linalg::HostMatrix;
+use cvx_model::{Activation, GateKind, Loss, Normalisation, TaskChoice};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+const COUNT: &str = "a whole number that is 0 or larger";
+
+/// The settings, and whether the number of patterns is to be chosen by samples and memory.
+pub fn settings(parameters: &Bound<'_, PyDict>, regression: bool) -> PyResult<(Settings, bool)> {
+    let given = Parameters(parameters);
+    let base = Settings::default();
+    let suggested = given.is_text("patterns", "auto")?;
+    let settings = Settings {
+        activation: given.choice("activation", &[("relu", Activation::Relu), ("gated", Activation::Gated)])?,
+        patterns: if suggested {
+            base.patterns
+        } else {
+            given.required("patterns", "auto, or a whole number above 0")?
+        },
+        gates: given.gates()?,
+        beta: given.beta(base.beta)?,
+        solver: given.choice("solver", &solvers())?,
+        rank: given.optional("rank", COUNT)?,
+        device: given.device()?,
+        precision: given.choice("precision", &[("f32", Precision::F32), ("f64", Precision::F64)])?,
+        threads: given.required("threads", COUNT)?,
+        seed: given.required("random_state", COUNT)?,
+        refine: given.required("refine", COUNT)?,
+        max_iterations: given.required("max_iterations", COUNT)?,
+        gap: given.required("gap", "a positive number")?,
+        certify: given.choice("certify", &[("network", Certify::Network), ("sampled", Certify::Sampled)])?,
+        time_limit: given.optional("time_limit", "None, or a number of seconds")?,
+        rho: given.optional("rho", "None, or a positive number")?,
+        sigma: given.optional("sigma", "None, or a positive number")?,
+        prune: given.required("prune", "True or False")?,
+        bias: given.required("bias", "True or False")?,
+        normalisation: given.choice(
+            "normalize",
+            &[
+                ("auto", None),
+                ("none", Some(Normalisation::None)),
+                ("global", Some(Normalisation::Global)),
+                ("column", Some(Normalisation::Column)),
+            ],
+        )?,
+        task: if regression { TaskChoice::Regression } else { TaskChoice::Auto },
+        loss: given.loss()?,
+        class_weights: given.class_weights()?,
+        memory_budget: given.memory_budget()?,
+        ..base
+    };
+    Ok((settings, suggested))
+}
+
+fn solvers() -> Vec<(&'static str, SolverChoice)> {
+    let kinds = SolverKind::ALL.map(|kind| (kind.name(), SolverChoice::Kind(kind)));
+    std::iter::once(("auto", SolverChoice::Auto)).chain(kinds).collect()
+}
+
+struct Parameters<'a, 'py>(&'a Bound<'py, PyDict>);
+
+impl<'py> Parameters<'_, 'py> {
+    /// The value; one that is not there is `None`.
+    fn get(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(self.0.get_item(name)?.filter(|value| !value.is_none()))
+    }
+
+    fn optional<T: for<'a> FromPyObject<'a, 'py>>(&self, name: &str, expected: &str) -> PyResult<Option<T>> {
+        let value = self.get(name)?;
+        value.map(|value| value.extract().map_err(|_| bad_value(name, &value, expected))).transpose()
+    }
+
+    fn required<T: for<'a> FromPyObject<'a, 'py>>(&self, name: &str, expected: &str) -> PyResult<T> {
+        let value = self.optional(name, expected)?;
+        value.ok_or_else(|| PyValueError::new_err(format!("{name} is None, but it must be {expected}")))
+    }
+
+    fn is_text(&self, name: &str, text: &str) -> PyResult<bool> {
+        Ok(self.get(name)?.is_some_and(|value| value.cast::<PyString>().is_ok_and(|found| *found == text)))
+    }
+
+    /// One of `choices` by its name, the first where none is given; `_` is as good as `-`.
+    fn choice<T: Clone>(&self, name: &str, choices: &[(&str, T)]) -> PyResult<T> {
+        let names = choices.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        let expected = format!("one of {names}");
+        let Some(value) = self.get(name)? else { return Ok(choices[0].1.clone()) };
+        let text = value.extract::<String>().map_err(|_| bad_value(name, &value, &expected))?.replace('_', "-");
+        let found = choices.iter().find(|(name, _)| *name == text);
+        found.map(|(_, choice)| choice.clone()).ok_or_else(|| bad_value(name, &value, &expected))
+    }
+
+    /// A kind by its name, or an array that has all gates.
+    fn gates(&self) -> PyResult<Gates> {
+        let Some(value) = self.get("gates")?.filter(|value| !value.is_instance_of::<PyString>()) else {
+            let kinds = GateKind::ALL.map(|kind| (kind.name(), Gates::Kind(kind)));
+            let choices: Vec<_> = std::iter::once(("auto", Gates::Auto)).chain(kinds).collect();
+            return self.choice("gates", &choices);
+        };
+        let (rows, cols, values) = read_rows("gates", &value)?;
+        Ok(Gates::Given(HostMatrix::from_fn(rows, cols, |i, j| values[i * cols + j])))
+    }
+
+    fn beta(&self, default: Beta) -> PyResult<Beta> {
+        let number = "None, or a number that is 0 or larger";
+        match (self.optional("beta", number)?, self.optional("beta_fraction", number)?) {
+            (Some(_), Some(_)) => {
+                Err(PyValueError::new_err("beta and beta_fraction are both given: leave one at None"))
+            }
+            (Some(beta), None) => Ok(Beta::Value(beta)),
+            (None, Some(fraction)) => Ok(Beta::Fraction(fraction)),
+            (None, None) => Ok(default),
+        }
+    }
+
+    fn device(&self) -> PyResult<Device> {
+        let expected = "auto, cpu, cuda or cuda:I with a number I";
+        let Some(value) = self.get("device")? else { return Ok(Device::default()) };
+        let text = value.extract::<String>().map_err(|_| bad_value("device", &value, expected))?;
+        match text.as_str() {
+            "auto" => Ok(Device::Auto),
+            "cpu" => Ok(Device::Cpu),
+            "cuda" => Ok(Device::Cuda(0)),
+            _ => {
+                let ordinal = text.strip_prefix("cuda:").and_then(|ordinal| ordinal.parse().ok());
+                ordinal.map(Device::Cuda).ok_or_else(|| bad_value("device", &value, expected))
+            }
+        }
+    }
+
+    fn loss(&self) -> PyResult<Loss> {
+        let delta = self.optional("huber_delta", "None, or a positive number")?;
+        let huber = Loss::Huber { delta: delta.unwrap_or(1.0) };
+        let losses = [Loss::Squared, Loss::Logistic, Loss::SquaredHinge, huber].map(|loss| (loss.name(), loss));
+        let loss = self.choice("loss", &losses)?;
+        if delta.is_some() && loss != huber {
+            return Err(PyValueError::new_err("huber_delta is for loss='huber' alone: leave it at None"));
+        }
+        Ok(loss)
+    }
+
+    /// `"balanced"`, or weights by the names of the classes.
+    fn class_weights(&self) -> PyResult<ClassWeights> {
+        if self.is_text("class_weight", "balanced")? {
+            return Ok(ClassWeights::Balanced);
+        }
+        let expected = "None, 'balanced', or a dictionary of a positive number for each class";
+        let Some(value) = self.get("class_weight")? else { return Ok(ClassWeights::None) };
+        let weights = value.cast::<PyDict>().map_err(|_| bad_value("class_weight", &value, expected))?;
+        let weights = weights.iter().map(|(class, weight)| Ok((class.extract()?, weight.extract()?)));
+        let named = weights.collect::<PyResult<Vec<(String, f64)>>>();
+        named.map(ClassWeights::Named).map_err(|_| bad_value("class_weight", &value, expected))
+    }
+
+    fn memory_budget(&self) -> PyResult<Option<u64>> {
+        let expected = "None, or a positive number of gigabytes";
+        match self.optional::<f64>("memory_budget", expected)? {
+            Some(gigabytes) if !(gigabytes > 0.0 && gigabytes.is_finite()) => {
+                Err(PyValueError::new_err(format!("memory_budget is {gigabytes}, but it must be {expected}")))
+            }
+            gigabytes => Ok(gigabytes.map(|gigabytes| (gigabytes * 1e9) as u64)),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+"""Samples that the tests share."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_moons
+
+
+@pytest.fixture
+def moons():
+    """Two classes in the plane (200 x 2)."""
+    return make_moons(200, noise=0.2, random_state=0)
+
+
+@pytest.fixture
+def waves():
+    """A smooth function of three numbers (150 x 3)."""
+    X = np.random.default_rng(0).normal(size=(150, 3))
+    return X, np.sin(X[:, 0]) + 0.5 * np.abs(X[:, 1])
+
+
+@pytest.fixture
+def endless():
+    """Samples (1000 x 20) and parameters of a run that goes on for minutes unless somebody ends it."""
+    X = np.random.default_rng(0).normal(size=(1000, 20))
+    return X, X[:, 0] * X[:, 1], {"patterns": 100, "certify": "sampled", "gap": 1e-15, "precision": "f64"}

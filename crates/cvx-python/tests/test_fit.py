@@ -1,0 +1,293 @@
+"""What fit leaves behind, and what goes in."""
+
+import os
+import re
+import resource
+import tracemalloc
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from cvx_relu import ConvexReLUClassifier, ConvexReLURegressor
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+
+
+def relu(z):
+    return np.maximum(z, 0)
+
+
+def test_the_certificate_is_of_the_network(waves):
+    X, y = waves
+    network = ConvexReLURegressor().fit(X, y)
+    certificate = network.certificate_
+    assert network.status_ == "Optimal"
+    assert certificate.relative_gap <= 1e-3
+    assert certificate.certify == "network"
+    decay = 0.5 * network.beta_ * (np.sum(network.w1_**2) + np.sum(network.w2_**2))
+    objective = 0.5 * np.sum((network.predict(X) - y) ** 2) + decay
+    assert objective == pytest.approx(certificate.network, rel=1e-12)
+    assert network.verify(X, y).holds
+    with pytest.raises(ValueError, match="not the 150 that the model was trained on"):
+        network.verify(X + 1, y)
+
+
+@pytest.mark.parametrize("normalize", ["none", "global", "column"])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("activation", ["relu", "gated"])
+def test_raw_weights_predict_what_the_network_does(waves, activation, bias, normalize):
+    X, y = waves[0] * [1.0, 10.0, 0.1] + 5.0, waves[1]
+    network = ConvexReLURegressor(activation=activation, bias=bias, normalize=normalize, gap=0.5).fit(X, y)
+    assert network.n_neurons_ > 2
+    assert network.w1_.shape == (3 + bias, network.n_neurons_)
+    w1, b1, w2, gates, thresholds = network.raw_weights()
+    inner = X @ w1 + b1
+    assert (gates is None) == (activation == "relu")
+    hidden = relu(inner) if gates is None else (X @ gates + thresholds >= 0) * inner
+    np.testing.assert_allclose((hidden @ w2)[:, 0], network.predict(X), rtol=1e-9, atol=1e-9)
+
+
+def test_history_has_a_row_for_each_iteration(moons):
+    X, y = moons
+    network = ConvexReLUClassifier().fit(X[:150], y[:150], test=(X[150:], y[150:]))
+    history = network.history_
+    assert {len(column) for column in history.values()} == {network.n_iter_}
+    np.testing.assert_array_equal(history["iteration"], np.arange(1, network.n_iter_ + 1))
+    judged = ~np.isnan(history["relative_gap"])
+    assert judged[:5].all()
+    # The last judgement is of the network itself.
+    assert history["relative_gap"][judged][-1] >= network.certificate_.relative_gap
+    assert history["test_accuracy"][judged][-1] == pytest.approx(network.score(X[150:], y[150:]), abs=0.021)
+    without = ConvexReLUClassifier().fit(X, y).history_
+    assert np.isnan(without["test_loss"]).all()
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a", "b"],
+        ["10", "2"],
+        [2, 10],
+        [-1.0, 2.0],
+        [False, True],
+        ["b", "10", "2"],
+        [7, 3, 5],
+        pd.Categorical(["low", "high"]).categories,
+    ],
+)
+def test_classes_of_any_kind_come_back(names, loss):
+    rng = np.random.default_rng(1)
+    index = rng.integers(0, len(names), 120)
+    X = rng.normal(size=(120, 2)) * 0.2 + np.array([[0, 0], [1, 0], [0, 1]])[index]
+    y = np.asarray(names)[index]
+    network = ConvexReLUClassifier(patterns=20, loss=loss, beta_fraction=0.01, threads=1).fit(X, y)
+    np.testing.assert_array_equal(network.classes_, np.unique(y))
+    assert network.predict(X).dtype == y.dtype
+    assert network.score(X, y) > 0.95
+    decision = network.decision_function(X)
+    by_decision = (decision > 0).astype(int) if len(names) == 2 else decision.argmax(axis=1)
+    np.testing.assert_array_equal(network.classes_[by_decision], network.predict(X))
+    if loss == "logistic":
+        probability = network.predict_proba(X)
+        np.testing.assert_allclose(probability.sum(axis=1), 1)
+        np.testing.assert_array_equal(network.classes_[probability.argmax(axis=1)], network.predict(X))
+        if len(names) == 2:
+            np.testing.assert_allclose(probability[:, 1], 1 / (1 + np.exp(-decision)))
+
+
+def test_probabilities_take_the_logistic_loss(moons):
+    network = ConvexReLUClassifier().fit(*moons)
+    assert not hasattr(network, "predict_proba")
+    with pytest.raises(AttributeError):
+        network.predict_proba(moons[0])
+
+
+def test_several_targets(waves):
+    X, y = waves
+    both = np.column_stack([y, -2 * y])
+    network = ConvexReLURegressor().fit(X, both)
+    assert network.predict(X).shape == both.shape
+    assert network.w2_.shape == (network.n_neurons_, 2)
+    assert network.score(X, both) > 0.9
+    assert network.verify(X, both).holds
+
+
+@pytest.mark.parametrize("precision", ["f32", "f64"])
+def test_the_same_seed_gives_the_same_bits(moons, precision):
+    X, y = moons
+    fitted = [ConvexReLUClassifier(threads=threads, precision=precision).fit(X, y) for threads in (0, 1, 3)]
+    for other in fitted[1:]:
+        np.testing.assert_array_equal(fitted[0].w1_, other.w1_)
+    assert not np.array_equal(ConvexReLUClassifier(random_state=1).fit(X, y).w1_, fitted[0].w1_)
+    drawn = [ConvexReLUClassifier(random_state=np.random.RandomState(7)).fit(X, y).w1_ for _ in range(2)]
+    np.testing.assert_array_equal(*drawn)
+
+
+def test_layout_and_precision_of_the_samples_do_not_matter(waves):
+    X, y = waves[0].astype(np.float32), waves[1]
+    expected = ConvexReLURegressor().fit(X.astype(np.float64), y)
+    wide = np.zeros((300, 6), dtype=np.float32)
+    wide[::2, ::2] = X
+    frozen = X.copy()
+    frozen.flags.writeable = False
+    for other in (X, np.asfortranarray(X), wide[::2, ::2], X[::-1][::-1], X.astype(">f4"), frozen, pd.DataFrame(X)):
+        network = ConvexReLURegressor().fit(other, y)
+        np.testing.assert_array_equal(network.w1_, expected.w1_)
+        np.testing.assert_array_equal(network.predict(np.asarray(other)), expected.predict(X))
+
+
+def test_samples_are_read_without_an_array_in_between():
+    X = np.asfortranarray(np.random.default_rng(0).normal(size=(20_000, 50)).astype(np.float32))
+    network = ConvexReLURegressor(patterns=2, max_iterations=1, gap=1e9).fit(X[:50], X[:50, 0])
+    tracemalloc.start()
+    network.predict(X)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < X.nbytes / 2
+
+
+def test_names_of_a_frame_are_kept(waves):
+    X, y = pd.DataFrame(waves[0], columns=["a", "b", "c"]), waves[1]
+    network = ConvexReLURegressor().fit(X, y)
+    np.testing.assert_array_equal(network.feature_names_in_, ["a", "b", "c"])
+    with pytest.raises(ValueError, match="feature names"):
+        network.predict(X[["c", "b", "a"]])
+
+
+def test_weights_count_samples(waves):
+    X, y = waves
+    weights = np.random.default_rng(2).integers(0, 4, len(y))
+    strict = {"certify": "sampled", "gap": 1e-4, "precision": "f64", "beta_fraction": 0.05}
+    weighted = ConvexReLURegressor(**strict).fit(X, y, weights)
+    repeated = ConvexReLURegressor(**strict).fit(X.repeat(weights, axis=0), y.repeat(weights))
+    assert weighted.certificate_.dual_bound == pytest.approx(repeated.certificate_.dual_bound, rel=1e-4)
+    assert weighted.verify(X, y, weights).holds
+    with pytest.raises(ValueError, match="negative"):
+        weighted.fit(X, y, -weights)
+    with pytest.raises(ValueError, match=re.escape("expected (150,)")):
+        weighted.fit(X, y, weights[1:])
+
+
+def test_a_class_without_weight_is_none(moons):
+    X, y = moons
+    names, weights = np.where(X[:, 0] < -0.5, "far", np.array(["left", "right"])[y]), np.where(X[:, 0] < -0.5, 0.0, 2.0)
+    network = ConvexReLUClassifier().fit(X, names, weights)
+    np.testing.assert_array_equal(network.classes_, ["left", "right"])
+    expected = ConvexReLUClassifier().fit(X[weights > 0], names[weights > 0], weights[weights > 0])
+    np.testing.assert_array_equal(network.w1_, expected.w1_)
+
+
+def test_class_weights_go_by_label(moons):
+    X, y = moons
+    names = np.array(["left", "right"])[y]
+    heavy = ConvexReLUClassifier(class_weight={"right": 1000.0}, beta_fraction=0.1).fit(X, names)
+    assert np.mean(heavy.predict(X) == "right") > 0.6
+    counted = ConvexReLUClassifier(class_weight={1.0: 1000.0}, beta_fraction=0.1).fit(X, y.astype(float))
+    np.testing.assert_array_equal(heavy.w1_, counted.w1_)
+    with pytest.raises(ValueError, match="unknown class 'up': the classes are left, right"):
+        ConvexReLUClassifier(class_weight={"up": 2.0}).fit(X, names)
+
+
+def test_gates_of_ones_own_and_images(waves):
+    X, y = waves
+    gates = np.random.default_rng(0).normal(size=(4, 7))
+    network = ConvexReLURegressor(gates=gates, activation="gated").fit(X, y)
+    assert network.gates_.shape == (4, network.n_neurons_)
+    assert all(any(np.array_equal(gate, given) for given in gates.T) for gate in network.gates_.T)
+    pixels = np.random.default_rng(0).random((60, 2 * 6 * 6))
+    image = ConvexReLURegressor(activation="gated", image=(2, 6, 6)).fit(pixels, pixels.mean(axis=1))
+    assert len(set(image.model_.scale)) == 1
+    assert (image.gates_ == 0).any()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"patterns": 0}, "patterns is 0, but it must be 1 or more"),
+        ({"patterns": -1}, "patterns is -1, but it must be auto, or a whole number above 0"),
+        ({"patterns": "many"}, "patterns is 'many', but it must be auto, or a whole number above 0"),
+        ({"max_iterations": 0}, "max_iterations is 0, but it must be 1 or more"),
+        ({"max_iterations": None}, "max_iterations is None, but it must be a whole number that is 0 or larger"),
+        ({"gap": 0}, "gap is 0, but it must be a positive number"),
+        ({"beta": -1.0}, "beta is -1, but it must be a finite number that is 0 or larger"),
+        ({"beta": 1.0, "beta_fraction": 0.1}, "beta and beta_fraction are both given"),
+        ({"loss": "hinge"}, "loss is 'hinge', but it must be one of squared, logistic, squared-hinge, huber"),
+        ({"huber_delta": 2.0}, "huber_delta is for loss='huber' alone"),
+        ({"loss": "logistic"}, "the logistic loss needs classes"),
+        ({"activation": 3}, "activation is 3, but it must be one of relu, gated"),
+        ({"normalize": "row"}, "normalize is 'row', but it must be one of auto, none, global, column"),
+        ({"gates": "local"}, "choose others with gates"),
+        ({"gates": np.ones((9, 2))}, "gates"),
+        ({"device": "gpu"}, "device is 'gpu', but it must be auto, cpu, cuda or cuda:I with a number I"),
+        ({"random_state": -1}, "random_state is -1"),
+        ({"random_state": "x"}, "cannot be used to seed"),
+        ({"memory_budget": 0.0}, "memory_budget is 0, but it must be None, or a positive number of gigabytes"),
+        ({"image": (1, 2)}, re.escape("image is (1, 2), but it must be None, or (channels, height, width)")),
+        ({"image": (1, 2, 2)}, "image has the wrong size: expected 3 pixel values"),
+        ({"solver": "lu"}, "solver is 'lu', but it must be one of auto, cholesky"),
+        ({"time_limit": float("nan")}, "time_limit is NaN, but it must be a number of seconds"),
+    ],
+)
+def test_bad_parameters_are_named(waves, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        ConvexReLURegressor(**parameters).fit(*waves)
+
+
+def test_what_does_not_fit_the_memory_is_refused(waves):
+    with pytest.raises(MemoryError, match=r"the budget is 0.00 GB .*: .*memory budget"):
+        ConvexReLURegressor(memory_budget=1e-6).fit(*waves)
+
+
+def test_a_gpu_that_is_not_there_is_said(waves):
+    reasons = "no NVIDIA driver was found|no device cuda:63|cannot be loaded|is needed|not compiled into this package"
+    with pytest.raises(RuntimeError, match=reasons):
+        ConvexReLURegressor(device="cuda:63").fit(*waves)
+
+
+@pytest.mark.skipif("CVX_REQUIRE_CUDA" not in os.environ, reason="CVX_REQUIRE_CUDA does not say that there is a GPU")
+def test_a_gpu_trains(waves):
+    network = ConvexReLURegressor(5, device="cuda", gap=0.1).fit(*waves)
+    assert (network.device_, network.status_) == ("cuda", "Optimal")
+    assert network.verify(*waves).holds
+
+
+def test_a_run_that_ends_early_warns_and_keeps_its_network(waves):
+    network = ConvexReLURegressor(max_iterations=3, gap=1e-9)
+    with pytest.warns(ConvergenceWarning, match="IterationLimit at a relative gap of .*: raise max_iterations"):
+        network.fit(*waves)
+    assert network.status_ == "IterationLimit"
+    assert network.n_iter_ == 3
+    with pytest.warns(ConvergenceWarning, match="TimeLimit"):
+        network.set_params(max_iterations=10, time_limit=0.0).fit(*waves)
+    assert network.predict(waves[0]).shape == (150,)
+
+
+def test_patterns_by_the_samples(waves):
+    network = ConvexReLURegressor(patterns="auto", max_iterations=1, gap=1e9).fit(*waves)
+    assert 25 <= network.model_.parameters["patterns"] <= 50
+
+
+def test_refinement_lowers_the_objective(waves):
+    plain, refined = (ConvexReLURegressor(patterns=5, refine=rounds).fit(*waves) for rounds in (0, 3))
+    assert refined.certificate_.network < plain.certificate_.network
+
+
+def test_nothing_is_there_before_fit(waves):
+    network = ConvexReLURegressor()
+    for use in (lambda: network.predict(waves[0]), network.raw_weights, lambda: network.save("model.cvx")):
+        with pytest.raises(NotFittedError):
+            use()
+    assert not hasattr(network, "certificate_")
+
+
+def test_many_fits_leave_no_memory_behind(moons):
+    def fit_often(times):
+        for _ in range(times):
+            ConvexReLUClassifier(patterns=10, threads=1, max_iterations=20, gap=1e-2).fit(*moons, callback=lambda _: 0)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        before = fit_often(100)
+        assert fit_often(300) - before < 8 * 1024

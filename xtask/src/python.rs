@@ -1,0 +1,133 @@
+//! The Python package: a virtual environment below `target`, a wheel in the dev profile, the tests of the package.
+
+use crate::cuda::stand_in;
+use anyhow::{Context, Result, bail, ensure};
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The package.
+const PACKAGE: &str = "crates/cvx-python";
+
+/// Its tests.
+const TESTS: &str = "crates/cvx-python/tests";
+
+/// What they need.
+const REQUIREMENTS: &str = "crates/cvx-python/tests/requirements.txt";
+
+/// Pages whose examples are tests.
+const PAGES: [&str; 3] = ["README.md", "docs/python.md", "crates/cvx-python/README.md"];
+
+/// Environment, wheel, and whatever else is made on the way.
+const FOLDER: &str = "target/python";
+
+/// The oldest Python that the wheel is for.
+const OLDEST: (u32, u32) = (3, 11);
+
+/// Builds the wheel, installs it and runs its tests; says why where there is no Python or no registry to install from, which
+/// `CVX_REQUIRE_PYTHON` makes a failure.
+pub fn check(root: &Path) -> Result<()> {
+    let environment = match environment(root) {
+        Ok(environment) => environment,
+        Err(reason) if env::var_os("CVX_REQUIRE_PYTHON").is_some() => return Err(reason),
+        Err(reason) => {
+            println!("SKIPPED, the Python package is compiled, not tested: {reason:#}");
+            return Ok(());
+        }
+    };
+    let python = |arguments: &[&str]| run(environment.command(root).args(arguments));
+    let wheels = root.join(FOLDER).join("wheels");
+    if wheels.exists() {
+        fs::remove_dir_all(&wheels)?;
+    }
+    let manifest = format!("{PACKAGE}/Cargo.toml");
+    let out = format!("{FOLDER}/wheels");
+    python(&["-m", "maturin", "build", "--locked", "--profile", "dev", "--manifest-path", &manifest, "--out", &out])?;
+    let wheel = fs::read_dir(&wheels)?.next().context("maturin has made no wheel")??.path();
+    let install = ["-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall"];
+    run(environment.command(root).args(install).arg(wheel))?;
+    for arguments in [&["format", "--check"][..], &["check"]] {
+        python(&[&["-m", "ruff"], arguments, &["--no-cache", PACKAGE]].concat())?;
+    }
+    let program = program(root)?;
+    let tests = ["-m", "pytest", "-p", "no:cacheprovider", "--quiet"];
+    // Checks of scikit-learn that are left out without it.
+    let array_api = ("SCIPY_ARRAY_API", OsStr::new("1"));
+    let what = ["--doctest-modules", "--doctest-glob=*.md", "--pyargs", "cvx_relu", TESTS];
+    run(environment
+        .command(root)
+        .args(tests)
+        .args(what)
+        .args(PAGES)
+        .envs([("CVX_PROGRAM", program.as_os_str()), array_api]))?;
+    if let Some(libraries) = stand_in::build(root)? {
+        let path = stand_in::search_path(libraries)?;
+        let mut gpu = environment.command(root);
+        run(gpu.args(tests).args(["-k", "gpu", TESTS]).env("LD_LIBRARY_PATH", path).env("CVX_REQUIRE_CUDA", "1"))?;
+    }
+    Ok(())
+}
+
+/// A virtual environment.
+struct Environment {
+    python: PathBuf,
+}
+
+impl Environment {
+    fn command(&self, root: &Path) -> Command {
+        let mut command = Command::new(&self.python);
+        command.current_dir(root).env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    }
+}
+
+/// The environment with everything that is needed in it.
+fn environment(root: &Path) -> Result<Environment> {
+    let host = interpreter()?;
+    let folder = root.join(FOLDER).join("venv");
+    let environment =
+        Environment { python: folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" }) };
+    if !environment.python.exists() {
+        run(Command::new(host).args(["-m", "venv", "--clear"]).arg(&folder)).context("no virtual environment")?;
+    }
+    // No sources: to build NumPy would take longer than everything else.
+    let install = ["-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--requirement", REQUIREMENTS];
+    run(environment.command(root).args(install)).context("what the tests need cannot be installed")?;
+    Ok(environment)
+}
+
+/// A Python that is new enough.
+fn interpreter() -> Result<&'static str> {
+    let (major, minor) = OLDEST;
+    let question = format!("import sys; sys.exit(sys.version_info < ({major}, {minor}))");
+    let answers = |name: &&str| {
+        let mut command = Command::new(name);
+        command.args(["-c", &question]).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    let found = ["python3", "python", "python3.14", "python3.13", "python3.12", "python3.11"].into_iter().find(answers);
+    found.with_context(|| format!("there is no Python {major}.{minor} or newer"))
+}
+
+/// Builds the program that the package is compared with, where cargo says that it is.
+fn program(root: &Path) -> Result<PathBuf> {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["build", "--locked", "--package", "cvx-cli", "--message-format", "json-render-diagnostics"]);
+    let output = command.current_dir(root).stderr(Stdio::inherit()).output()?;
+    ensure!(output.status.success(), "cvx-cli: {}", output.status);
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let key = "\"executable\":\"";
+    let found = messages.lines().rev().find_map(|line| line.split_once(key)?.1.split('"').next().map(PathBuf::from));
+    match found {
+        Some(program) if program.file_stem() == Some(OsStr::new("cvx")) => Ok(program),
+        _ => bail!("cargo does not say where the program is"),
+    }
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("{:?} cannot be started", command.get_program()))?;
+    ensure!(status.success(), "{:?}: {status}", command.get_args().collect::<Vec<_>>().join(OsStr::new(" ")));
+    Ok(())
+}
