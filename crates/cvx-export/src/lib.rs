@@ -36,6 +36,11 @@ use thiserror::Error;
 pub use float::Float;
 pub use metadata::{METADATA_KEY, metadata};
 
+/// The example of README.md, run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// What a network can be written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {

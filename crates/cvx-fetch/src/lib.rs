@@ -26,6 +26,11 @@ use download::Client;
 use std::fs;
 use std::path::Path;
 
+/// The example of README.md, run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// Brings the files of a data set into `folder`, which is made where it is missing. What is there and right stays; `base` is
 /// the address that the names of the files are appended to. `progress` hears of every piece: which file, and how many bytes
 /// of it are there.
