@@ -15,7 +15,7 @@ use crate::table::{counted, percent};
 use anyhow::Result;
 use cvx_admm::{PathSolution, Settings, Solution, Status};
 use cvx_figures::{ENDINGS, Panel, inline, render};
-use cvx_model::DataSplit;
+use cvx_model::{DataSplit, Dataset};
 use html::{escape, paragraph, section};
 use std::path::Path;
 
@@ -94,21 +94,21 @@ pub fn write(folder: &Path, subject: &Subject) -> Result<()> {
     }
     if let Some(solution) = subject.solution {
         let (train, test) = (&subject.split.train, subject.split.test.as_ref());
-        let mut add = |title: &str, class: &str, found: Vec<Picture>| {
+        let mut add = |body: &mut String, title: &str, class: &str, found: Vec<Picture>| {
             let figures: String = found.iter().map(Picture::html).collect();
             if !found.is_empty() {
                 body.push_str(&section(title, &format!("<div class=\"{class}\">\n{figures}</div>")));
             }
             pictures.extend(found);
         };
-        add("Course", "figures", curves::curves(solution, test.map(|test| test.n_samples()))?);
-        let plane = regions::regions(&solution.model, train)?;
-        let numbers = regions::predictions(&solution.model, train, test)?;
-        add("Predictions", "figures", plane.into_iter().chain(numbers).collect());
-        add("Neurons", "whole", neurons::neurons(&solution.model)?.into_iter().collect());
+        add(&mut body, "Course", "figures", curves::curves(solution, test.map(Dataset::n_samples))?);
         if let Some((samples, confusion)) = table::judged(solution) {
             body.push_str(&section("Classes", &classes::classes(samples, confusion)));
         }
+        let plane = regions::regions(&solution.model, train)?;
+        let numbers = regions::predictions(&solution.model, train, test)?;
+        add(&mut body, "Predictions", "figures", plane.into_iter().chain(numbers).collect());
+        add(&mut body, "Neurons", "whole", neurons::neurons(&solution.model)?.into_iter().collect());
     }
     body.push_str(&about::about(subject));
     let files: Vec<(String, Vec<u8>)> = pictures
@@ -163,7 +163,7 @@ fn heading(subject: &Subject) -> String {
         tiles.push(("test", score(scores, test.n_samples())));
     }
     tiles.push(("training", score(&solution.train, shape.n_samples)));
-    tiles.push(("relative gap", format!("{:.1e}", solution.objective.relative_gap)));
+    tiles.push(("relative gap", table::gap(solution.objective.relative_gap)));
     tiles.push(("neurons", solution.model.network.n_neurons().to_string()));
     let tiles = tiles.into_iter().map(|(name, value)| {
         let name = if matches!(name, "test" | "training") { format!("{name} {what}") } else { name.to_string() };

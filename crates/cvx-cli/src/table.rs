@@ -31,6 +31,11 @@ pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
+/// 1.23e-4, or 0.
+pub fn gap(gap: f64) -> String {
+    if gap == 0.0 { "0".to_string() } else { format!("{gap:.2e}") }
+}
+
 fn scores(scores: &Scores) -> String {
     match scores.accuracy {
         Some(accuracy) => format!("accuracy {}, loss {:.6}", percent(accuracy), scores.loss),
@@ -105,11 +110,7 @@ pub fn results(solution: &Solution, settings: &Settings) -> Vec<(&'static str, S
         );
         rows.push(("refinement", text));
     }
-    let gap = match objective.relative_gap {
-        0.0 => "0".to_string(),
-        gap => format!("{gap:.2e}"),
-    };
-    rows.push(("relative gap", format!("{gap} ({} certificate)", settings.certify.name())));
+    rows.push(("relative gap", format!("{} ({} certificate)", gap(objective.relative_gap), settings.certify.name())));
     rows.push(("training samples", scores(&solution.train)));
     if let Some(test) = &solution.test {
         rows.push(("test samples", scores(test)));

@@ -35,8 +35,8 @@ pub fn about(subject: &Subject) -> String {
 
 fn rows(settings: &Settings, solution: Option<&Solution>) -> Vec<(&'static str, String)> {
     let beta = match settings.beta {
-        Beta::Value(value) => value.to_string(),
-        Beta::Fraction(fraction) => format!("{fraction} of the value from which on the zero network is optimal"),
+        Beta::Value(_) => String::new(),
+        Beta::Fraction(fraction) => format!(": {fraction} of the value from which on the zero network is optimal"),
     };
     let gates = match &settings.gates {
         Gates::Auto => "by the samples".to_string(),
@@ -70,7 +70,7 @@ fn rows(settings: &Settings, solution: Option<&Solution>) -> Vec<(&'static str, 
     let (summary, info) = (&solution.summary, &solution.info);
     rows.insert(0, ("loss", loss(&solution.model.claim)));
     rows.extend([
-        ("beta", format!("{:.6} ({beta})", solution.beta)),
+        ("beta", format!("{:.6}{beta}", solution.beta)),
         ("patterns used", format!("{}, {} merged", summary.shape.n_patterns, summary.merged_patterns)),
         ("normalisation", format!("{:?}", solution.model.normalisation).to_lowercase()),
         ("solver", summary.solver.name().to_string()),

@@ -34,7 +34,7 @@ pub fn classes(samples: &str, confusion: &Confusion) -> String {
     let header = [samples, "samples", "precision", "recall", "F1"].map(String::from);
     let scores = table(&header, &rows, Some(rows.len() - 1));
     let words = paragraph(
-        "A row for each true class, a column for each predicted one; a cell is the darker, the larger its share of the row.",
+        "A row for each true class, a column for each predicted one; the larger its share of the row, the stronger a cell's colour.",
     );
     if confusion.classes.len() <= MOST_CLASSES {
         format!("{counted}{words}{scores}")

@@ -149,7 +149,8 @@ fn phases(seconds: &PhaseSeconds) -> Result<Picture> {
     let mut picture = Picture::of_panels("phases", &caption, &[panel], 1)?;
     // One bar reads better across the page than on axes.
     let bars = parts.iter().enumerate().filter(|(_, (_, length))| *length > 0.0).map(|(index, (_, length))| {
-        format!("<span style=\"flex-grow:{length:.6};background:var(--figure-{index})\"></span>")
+        let share = 100.0 * length / total.max(f64::MIN_POSITIVE);
+        format!("<span style=\"flex-grow:{share:.3};background:var(--figure-{index})\"></span>")
     });
     let entries = parts.iter().enumerate().map(|(index, (label, length))| {
         let share = 100.0 * length / total.max(f64::MIN_POSITIVE);
