@@ -246,6 +246,8 @@ fn styles(panels: &[Panel], paper: Paper) -> Vec<Style<'_>> {
         let marker = match series {
             Series::Curve { points, .. } if points.len() >= DENSE => None,
             Series::Level { .. } | Series::Part { .. } => None,
+            // Shades say it all.
+            Series::Region { shade: Some(_), .. } => Some(MarkerShape::Circle),
             _ => Some(MARKERS[(styles.len() - levels) % MARKERS.len()]),
         };
         let colour = match series {

@@ -35,7 +35,7 @@ pub fn curves(solution: &Solution, n_test: Option<usize>) -> Result<Vec<Picture>
     ];
     let mut panel = over_time("Relative gap", "best network and best bound so far", gap);
     panel.y_scale = Scale::Log;
-    add("gap", "How far apart best network and best bound are, over the network's objective.", panel)?;
+    add("gap", "How far apart best network and best bound are, over the network's objective. A gap of 0 has no place on the axis.", panel)?;
 
     let has_accuracy = solution.train.accuracy.is_some();
     let n_train = solution.summary.shape.n_samples;
@@ -144,7 +144,7 @@ fn phases(seconds: &PhaseSeconds) -> Result<Picture> {
         series: series.into(),
     };
     let caption = format!(
-        "Of {total:.2} seconds. Set-up is transform, patterns and factorisations; u, v, s and dual are the steps of an iteration."
+        "Of {total:.2} seconds. Set-up is transform, patterns and factorisations; u, v, s and dual are the steps of an iteration, other is the rest, pruning among it."
     );
     let mut picture = Picture::of_panels("phases", &caption, &[panel], 1)?;
     // One bar reads better across the page than on axes.
