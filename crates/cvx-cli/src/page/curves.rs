@@ -35,7 +35,11 @@ pub fn curves(solution: &Solution, n_test: Option<usize>) -> Result<Vec<Picture>
     ];
     let mut panel = over_time("Relative gap", "best network and best bound so far", gap);
     panel.y_scale = Scale::Log;
-    add("gap", "How far apart best network and best bound are, over the network's objective. A gap of 0 has no place on the axis.", panel)?;
+    add(
+        "gap",
+        "How far apart best network and best bound are, over the network's objective. A gap of 0 has no place on the axis.",
+        panel,
+    )?;
 
     let has_accuracy = solution.train.accuracy.is_some();
     let n_train = solution.summary.shape.n_samples;
