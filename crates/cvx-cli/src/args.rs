@@ -19,6 +19,7 @@ const TRAIN_EXAMPLES: &str = "\
 Examples:
   cvx train
   cvx train --data table.csv --test held-out.csv --task regression --loss huber --json run.json
+  cvx train --data table.csv --report report
   cvx train --data rare.csv --loss logistic --class-weight balanced
   cvx train --data table.csv --checkpoint run.ckpt
   cvx train --data table.csv --checkpoint run.ckpt --resume run.ckpt
@@ -247,6 +248,9 @@ pub struct FitArgs {
     /// Write everything that was measured here, as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write a page about the run, index.html, and its pictures into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
     /// Print nothing but errors.
     #[arg(long)]
     pub quiet: bool,

@@ -70,7 +70,8 @@ fn all(confusion: &Confusion) -> Vec<usize> {
     (0..confusion.classes.len()).collect()
 }
 
-fn share(share: Option<f64>) -> String {
+/// A share in per cent; what would be 0/0 is a dash.
+pub fn share(share: Option<f64>) -> String {
     share.map_or("-".to_string(), percent)
 }
 

@@ -94,9 +94,15 @@ impl Description {
         }
     }
 
-    pub fn to_text(&self) -> String {
+    /// What is known of the samples, without what would be made of them.
+    pub fn rows(&self) -> Vec<(&'static str, String)> {
         let mut rows = self.train.rows("training samples");
         rows.extend(self.test.iter().flat_map(|test| test.rows("test samples")));
+        rows
+    }
+
+    pub fn to_text(&self) -> String {
+        let mut rows = self.rows();
         if let Some(Plan { task, normalisation, loss, patterns }) = &self.by_default {
             let text = format!(
                 "task {task}, normalisation {normalisation}, {loss} loss, {patterns} patterns: see cvx train -h"

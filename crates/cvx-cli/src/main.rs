@@ -8,6 +8,7 @@ mod export;
 mod info;
 mod json;
 mod output;
+mod page;
 mod path;
 mod predict;
 mod progress;

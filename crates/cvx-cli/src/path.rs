@@ -5,7 +5,7 @@ use crate::args::{ChoiceArg, PathArgs};
 use crate::json::{PathReport, to_json};
 use crate::output::{check_writable, complain, note, print, write_whole};
 use crate::progress::Progress;
-use crate::{source, table, train};
+use crate::{page, source, table, train};
 use anyhow::Result;
 use cvx_admm::{Choice, PathPoint, PathSettings, PathSolution, Settings, StopToken, Validation, path};
 use cvx_figures::{ENDINGS, Panel, Point, Scale, Series, render, with_ending};
@@ -46,26 +46,42 @@ pub fn run(args: &PathArgs) -> Result<Exit> {
     let report = || to_json(&PathReport::new(&found, settings.precision, settings.seed));
     let reported = args.fit.json.as_deref().map(|path| write_whole(path, &report()?));
     let drawn = args.plot.as_deref().map(|stem| draw(&found, stem));
+    let subject = page::Subject {
+        solution: found.solution.as_ref(),
+        path: Some(&found),
+        settings: &settings,
+        split: &split,
+        source: &args.fit.source,
+    };
+    let shown = args.fit.report.as_deref().map(|folder| page::write(folder, &subject));
     if !args.fit.quiet {
         print(table::path(&found));
     }
     let Some(solution) = &found.solution else {
         let ended = found.cut_short.map_or(String::new(), |status| format!(" ({status})"));
         note(format_args!(
-            "The path was cut short{ended}, so there is no model; --json and --plot have the betas so far."
+            "The path was cut short{ended}, so there is no model; --json, --plot and --report have the betas so far."
         ));
-        [reported, drawn].into_iter().flatten().filter_map(Result::err).for_each(|error| complain(&error));
+        [reported, drawn, shown].into_iter().flatten().filter_map(Result::err).for_each(|error| complain(&error));
         return Ok(Exit::Failed);
     };
     if !args.fit.quiet {
         print(table::closing(solution, &settings));
         train::say_saved(&args.fit, &saved);
+        page::say_written(&args.fit, &shown);
     }
-    Ok(train::exit(solution, [saved, reported, drawn]))
+    Ok(train::exit(solution, [saved, reported, drawn, shown]))
+}
+
+/// The picture of a path in its files.
+fn draw(path: &PathSolution, stem: &Path) -> Result<()> {
+    let panels = panels(path);
+    let files = render("Regularisation path", &panels, panels.len())?;
+    files.iter().try_for_each(|(ending, bytes)| write_whole(&with_ending(stem, ending), bytes))
 }
 
 /// Accuracy (or loss), objective and number of neurons against beta.
-fn draw(path: &PathSolution, stem: &Path) -> Result<()> {
+pub fn panels(path: &PathSolution) -> [Panel; 3] {
     let curve = |label: &str, y: &dyn Fn(&PathPoint) -> f64, error: &dyn Fn(&PathPoint) -> f64| Series::Curve {
         label: label.to_string(),
         points: (path.points.iter())
@@ -102,7 +118,7 @@ fn draw(path: &PathSolution, stem: &Path) -> Result<()> {
     } else {
         vec![curve("held out", &|point| point.error, &|point| point.standard_error), at(&|point| point.error)]
     };
-    let panels = [
+    [
         panel("Samples", if scores.len() == 3 { "accuracy" } else { "mean loss" }, Scale::Linear, scores),
         panel(
             "Objective",
@@ -120,7 +136,5 @@ fn draw(path: &PathSolution, stem: &Path) -> Result<()> {
             Scale::Linear,
             vec![curve("neurons", &|point| point.neurons, &none), at(&|point| point.neurons)],
         ),
-    ];
-    let files = render("Regularisation path", &panels, panels.len())?;
-    files.iter().try_for_each(|(ending, bytes)| write_whole(&with_ending(stem, ending), bytes))
+    ]
 }

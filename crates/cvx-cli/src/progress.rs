@@ -88,7 +88,8 @@ fn short(value: f64) -> String {
     if value == 0.0 || (1e-3..1e6).contains(&value) { format!("{value:.4}") } else { format!("{value:.3e}") }
 }
 
-fn bytes(count: u64) -> String {
+/// 12 MB, 1.5 GB.
+pub fn bytes(count: u64) -> String {
     let count = count as f64;
     if count < 1e9 { format!("{:.0} MB", (count / 1e6).max(1.0)) } else { format!("{:.1} GB", count / 1e9) }
 }

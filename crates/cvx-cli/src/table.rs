@@ -2,8 +2,8 @@
 
 use crate::by_class::by_class;
 use comfy_table::{Table, presets};
-use cvx_admm::{Certify, Claim, PathSolution, Scores, Settings, Solution, Status};
-use cvx_model::{Activation, Loss};
+use cvx_admm::{Certify, Claim, PathPoint, PathSolution, Scores, Settings, Solution, Status};
+use cvx_model::{Activation, Confusion, Loss};
 
 /// Relative difference that rounding explains: what is closer than this is equal.
 const ROUNDING: f64 = 1e-12;
@@ -31,6 +31,11 @@ pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
+/// 1.23e-4, or 0.
+pub fn gap(gap: f64) -> String {
+    if gap == 0.0 { "0".to_string() } else { format!("{gap:.2e}") }
+}
+
 fn scores(scores: &Scores) -> String {
     match scores.accuracy {
         Some(accuracy) => format!("accuracy {}, loss {:.6}", percent(accuracy), scores.loss),
@@ -49,6 +54,37 @@ pub fn loss(claim: &Claim) -> String {
 
 /// The closing report of a training run.
 pub fn closing(solution: &Solution, settings: &Settings) -> String {
+    let mut text = facts(&results(solution, settings));
+    text.push('\n');
+    if let Some((samples, confusion)) = judged(solution) {
+        text.push_str(&format!("{}\n", by_class(samples, confusion)));
+    }
+    text.push_str(&words(solution, settings).join("\n"));
+    text
+}
+
+/// The samples whose classes are counted, and the count: those of the test where there are any.
+pub fn judged(solution: &Solution) -> Option<(&'static str, &Confusion)> {
+    match &solution.test_confusion {
+        Some(confusion) => Some(("test samples", confusion)),
+        None => solution.train_confusion.as_ref().map(|confusion| ("training samples", confusion)),
+    }
+}
+
+/// What the certificate says, and what there is to be done; a sentence or two each.
+pub fn words(solution: &Solution, settings: &Settings) -> Vec<String> {
+    let mut words = vec![meaning(solution, settings)];
+    if let Some(failure) = &solution.info.failure {
+        words.push(format!("The run was cut short: {failure}."));
+    }
+    if !solution.status.advice().is_empty() {
+        words.push(format!("{}: {}.", solution.status, solution.status.advice()));
+    }
+    words
+}
+
+/// The rows of the closing report.
+pub fn results(solution: &Solution, settings: &Settings) -> Vec<(&'static str, String)> {
     let (objective, seconds) = (&solution.objective, &solution.info.seconds);
     let phases = format!(
         "{:.2} s: set-up {:.2}, u {:.2}, v {:.2}, s {:.2}, dual {:.2}, certificate {:.2}",
@@ -74,11 +110,7 @@ pub fn closing(solution: &Solution, settings: &Settings) -> String {
         );
         rows.push(("refinement", text));
     }
-    let gap = match objective.relative_gap {
-        0.0 => "0".to_string(),
-        gap => format!("{gap:.2e}"),
-    };
-    rows.push(("relative gap", format!("{gap} ({} certificate)", settings.certify.name())));
+    rows.push(("relative gap", format!("{} ({} certificate)", gap(objective.relative_gap), settings.certify.name())));
     rows.push(("training samples", scores(&solution.train)));
     if let Some(test) = &solution.test {
         rows.push(("test samples", scores(test)));
@@ -99,49 +131,34 @@ pub fn closing(solution: &Solution, settings: &Settings) -> String {
         rows.push(("linear residual", text));
     }
     rows.push(("seconds", phases));
-    let mut text = facts(&rows);
-    text.push('\n');
-    let judged = match &solution.test_confusion {
-        Some(confusion) => Some(("test samples", confusion)),
-        None => solution.train_confusion.as_ref().map(|confusion| ("training samples", confusion)),
-    };
-    if let Some((samples, confusion)) = judged {
-        text.push_str(&format!("{}\n", by_class(samples, confusion)));
-    }
-    text.push_str(&meaning(solution, settings));
-    if let Some(failure) = &solution.info.failure {
-        text.push_str(&format!("\nThe run was cut short: {failure}."));
-    }
-    if !solution.status.advice().is_empty() {
-        text.push_str(&format!("\n{}: {}.", solution.status, solution.status.advice()));
-    }
-    text
+    rows
 }
+
+/// The columns of a path's table.
+pub const PATH_HEADER: [&str; 10] =
+    ["", "beta", "fraction", "objective", "gap", "neurons", "training", "held out", "iterations", "seconds"];
 
 /// A row for each beta of a path, and which was chosen, if the path came that far.
 pub fn path(path: &PathSolution) -> String {
     if path.points.is_empty() {
         return "The path ended before its first beta.".to_string();
     }
-    let is_whole = path.solution.is_some();
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header([
-        "",
-        "beta",
-        "fraction",
-        "objective",
-        "gap",
-        "neurons",
-        "training",
-        "held out",
-        "iterations",
-        "seconds",
-    ]);
-    for (k, point) in path.points.iter().enumerate() {
-        let score = |scores: &Scores| scores.accuracy.map_or(format!("{:.4}", scores.loss), percent);
-        table.add_row([
-            if is_whole && k == path.chosen { "*" } else { "" }.to_string(),
+    table.set_header(PATH_HEADER);
+    table.add_rows(path_rows(path));
+    match choice(path) {
+        Some(choice) => format!("{table}\n{choice}"),
+        None => table.to_string(),
+    }
+}
+
+/// A row for each beta under [`PATH_HEADER`].
+pub fn path_rows(path: &PathSolution) -> Vec<Vec<String>> {
+    let score = |scores: &Scores| scores.accuracy.map_or(format!("{:.4}", scores.loss), percent);
+    let row = |(k, point): (usize, &PathPoint)| {
+        vec![
+            if path.solution.is_some() && k == path.chosen { "*" } else { "" }.to_string(),
             format!("{:.4}", point.beta),
             format!("{:.2e}", point.fraction),
             format!("{:.4}", point.objective.network),
@@ -151,21 +168,24 @@ pub fn path(path: &PathSolution) -> String {
             score(&point.validation),
             point.iterations.to_string(),
             format!("{:.1}", point.seconds),
-        ]);
-    }
-    let Some(chosen) = path.points.get(path.chosen).filter(|_| is_whole) else {
-        return table.to_string();
+        ]
     };
-    let of_all = path.solution.as_ref().map_or(String::new(), |all| format!(" ({:.4} for all samples)", all.beta));
+    path.points.iter().enumerate().map(row).collect()
+}
+
+/// What a path has chosen, if it came that far.
+pub fn choice(path: &PathSolution) -> Option<String> {
+    let all = path.solution.as_ref()?;
+    let chosen = path.points.get(path.chosen)?;
     let at_the_end = if path.chosen + 1 == path.points.len() && path.points.len() > 1 {
         "\nThat is the smallest of the path: a smaller --beta-ratio may be better."
     } else {
         ""
     };
-    format!(
-        "{table}\nChosen: beta at {:.2e} of its largest value{of_all}, error {:.4} +- {:.4} on the held-out samples; {:.1} s for the path.{at_the_end}",
-        chosen.fraction, chosen.error, chosen.standard_error, path.seconds
-    )
+    Some(format!(
+        "Chosen: beta at {:.2e} of its largest value ({:.4} for all samples), error {:.4} +- {:.4} on the held-out samples; {:.1} s for the path.{at_the_end}",
+        chosen.fraction, all.beta, chosen.error, chosen.standard_error, path.seconds
+    ))
 }
 
 fn is_gated(solution: &Solution) -> bool {

@@ -7,7 +7,7 @@ use crate::args::{
 use crate::json::{Report, to_json};
 use crate::output::{check_writable, complain, note, print, write_whole};
 use crate::progress::Progress;
-use crate::{source, table};
+use crate::{page, source, table};
 use anyhow::{Context, Result, bail};
 use cvx_admm::{
     Beta, Certify, Checkpoint, CheckpointPlan, Gates, Precision, Settings, Solution, Status, StopToken, Suggestion,
@@ -54,14 +54,23 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
     let saved = args.model.as_deref().map(|path| Ok(solution.model.save(path)?));
     let report = || to_json(&Report::new(&solution, settings.precision, settings.seed));
     let reported = args.json.as_deref().map(|path| write_whole(path, &report()?));
+    let subject = page::Subject {
+        solution: Some(&solution),
+        path: None,
+        settings: &settings,
+        split: &split,
+        source: &args.source,
+    };
+    let shown = args.report.as_deref().map(|folder| page::write(folder, &subject));
     if !args.quiet {
         print(table::closing(&solution, &settings));
         say_saved(args, &saved);
+        page::say_written(args, &shown);
         if let Some(path) = written.filter(|path| can_resume(&solution) && path.is_file()) {
             print(format!("To go on, give the same command with --resume {}", path.display()));
         }
     }
-    Ok(exit(&solution, [saved, reported]))
+    Ok(exit(&solution, [saved, reported, shown]))
 }
 
 /// Whether a limit or the user ended the run.
@@ -76,7 +85,7 @@ pub fn check_outputs(args: &FitArgs) -> Result<()> {
             check_writable(option, path)?;
         }
     }
-    Ok(())
+    args.report.as_deref().map_or(Ok(()), page::check)
 }
 
 /// Where the model is, if it is anywhere.

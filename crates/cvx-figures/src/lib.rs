@@ -1,16 +1,27 @@
-//! Figures of lines and of stacked bars as SVG and PNG.
+//! Figures of lines, of stacked bars and of regions as SVG and PNG, for files and for pages; and sheets of images.
+
+mod paper;
+mod regions;
+mod scale;
+mod sheet;
+
+pub use paper::STYLE;
+pub use regions::Rectangle;
+pub use scale::Scale;
+pub use sheet::{Image, Tile, sheet};
 
 use anyhow::{Context, Error, Result, ensure};
 use kuva::backend::{png::PngBackend, svg::SvgBackend};
 use kuva::plot::scatter::{MarkerShape, ScatterPlot};
 use kuva::plot::{BarPlot, LinePlot, LineStyle};
 use kuva::render::figure::Figure;
-use kuva::render::layout::{Layout, TickFormat};
+use kuva::render::layout::Layout;
 use kuva::render::plots::Plot;
-use kuva::render::render::Primitive;
+use kuva::render::render::{Primitive, Scene};
 use kuva::render::theme::Theme;
+use paper::{Paper, SHADES};
+use regions::replace_diagonals;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// The example of README.md, run with the tests.
 #[cfg(doctest)]
@@ -20,8 +31,6 @@ struct Readme;
 /// The files of a figure.
 pub const ENDINGS: [&str; 2] = [".svg", ".png"];
 
-/// Wong's palette (Nature Methods 8, 441), safe for the colour-blind, without its yellow, which fades on white.
-const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
 const MARKERS: [MarkerShape; 5] =
     [MarkerShape::Circle, MarkerShape::Square, MarkerShape::Diamond, MarkerShape::Triangle, MarkerShape::TriangleDown];
 /// Unlike each other, so that of two curves of one colour both are known, and of two levels that all but coincide both are seen.
@@ -35,15 +44,6 @@ const BARS_WIDTH: f64 = 720.0;
 
 /// kuva keeps its font metrics to itself; this is what most characters stay under.
 const CHARACTER_WIDTH: f64 = 9.5;
-
-/// How an axis is divided. Values that are not finite, or beyond 1e100, have no place on it.
-#[derive(Clone, Copy, PartialEq)]
-pub enum Scale {
-    /// Equal differences are equally long.
-    Linear,
-    /// Equal ratios are equally long. Values below 1e-10 have no place either.
-    Log,
-}
 
 /// One measured point.
 #[derive(Clone, Copy)]
@@ -79,7 +79,26 @@ pub enum Series {
         /// One for each bar of the panel, from the top.
         lengths: Vec<f64>,
     },
+    /// Points that are not joined.
+    Cloud {
+        /// Name in the legend.
+        label: String,
+        /// Where they are.
+        points: Vec<Point>,
+    },
+    /// A part of the plane behind all else, which the axes then end with. A cloud of the same label has its colour.
+    Region {
+        /// Name in the legend.
+        label: String,
+        /// From 0, for small numbers, to [`SHADE_COUNT`] - 1; without it the region has the next colour.
+        shade: Option<usize>,
+        /// What it is made of.
+        rectangles: Vec<Rectangle>,
+    },
 }
+
+/// Number of shades that tell small from large numbers.
+pub const SHADE_COUNT: usize = SHADES.len();
 
 /// One pair of axes.
 pub struct Panel {
@@ -118,11 +137,25 @@ pub fn with_ending(stem: &Path, ending: &str) -> PathBuf {
 /// [`ENDINGS`] with the contents of their files: the panels in rows of `columns` under one title, and to the right of the first row one
 /// legend, in which each label stands once. A label looks the same in every panel.
 pub fn render(title: &str, panels: &[Panel], columns: usize) -> Result<[(&'static str, Vec<u8>); 2]> {
+    let scene = draw(Some(title), panels, columns, Paper::White)?;
+    let svg = SvgBackend::new().render_scene(&scene).into_bytes();
+    let png = PngBackend::new().with_scale(1.0).render_scene(&scene).map_err(Error::msg)?;
+    Ok([(ENDINGS[0], svg), (ENDINGS[1], png)])
+}
+
+/// The panels as an SVG element for a page that has [`STYLE`]: as wide as there is room, transparent, and in the page's colours.
+pub fn inline(panels: &[Panel], columns: usize) -> Result<String> {
+    let scene = draw(None, panels, columns, Paper::Page)?;
+    let size = format!("<svg viewBox=\"0 0 {} {}\" role=\"img\" ", scene.width, scene.height);
+    Ok(SvgBackend::new().render_scene(&scene).replacen("<svg ", &size, 1))
+}
+
+fn draw(title: Option<&str>, panels: &[Panel], columns: usize, paper: Paper) -> Result<Scene> {
     ensure!(!panels.is_empty() && columns > 0, "a figure needs a panel");
     let columns = columns.min(panels.len());
-    let styles = styles(panels);
+    let styles = styles(panels, paper);
     let (samples, legend, legend_width) = legend(&styles);
-    let mut cells: Vec<_> = panels.iter().map(|panel| (panel.plots(&styles), panel.layout())).collect();
+    let mut cells: Vec<_> = panels.iter().map(|panel| (panel.plots(&styles), panel.layout(paper))).collect();
     cells.insert(columns, (samples, legend));
     let (plots, layouts) = cells.into_iter().unzip();
     let rows = panels.len().div_ceil(columns);
@@ -136,10 +169,11 @@ pub fn render(title: &str, panels: &[Panel], columns: usize) -> Result<[(&'stati
         .with_cell_size(PANEL.0, PANEL.1)
         .with_col_width(columns, legend_width)
         .with_spacing(0.0)
-        .with_title(title)
-        .with_title_size(22)
         .with_plots(plots)
         .with_layouts(layouts);
+    if let Some(title) = title {
+        figure = figure.with_title(title).with_title_size(22);
+    }
     for column in 0..columns {
         if panels.iter().skip(column).step_by(columns).any(|panel| !panel.bars.is_empty()) {
             figure = figure.with_col_width(column, BARS_WIDTH);
@@ -149,9 +183,8 @@ pub fn render(title: &str, panels: &[Panel], columns: usize) -> Result<[(&'stati
     // All values lie within their axes: clipping would only halve the markers on the edge.
     scene.elements.retain(|element| !matches!(element, Primitive::ClipStart { .. } | Primitive::ClipEnd));
     scene.defs.clear();
-    let svg = SvgBackend::new().render_scene(&scene).into_bytes();
-    let png = PngBackend::new().with_scale(1.0).render_scene(&scene).map_err(Error::msg)?;
-    Ok([(ENDINGS[0], svg), (ENDINGS[1], png)])
+    scene.elements = replace_diagonals(scene.elements, panels, &styles);
+    Ok(scene)
 }
 
 /// How a label is drawn.
@@ -160,7 +193,10 @@ struct Style<'a> {
     colour: &'static str,
     dashes: Option<&'static str>,
     is_level: bool,
+    /// Whether it is an area, in the legend a thick line.
     is_part: bool,
+    is_cloud: bool,
+    paper: Paper,
     marker: Option<MarkerShape>,
 }
 
@@ -175,13 +211,23 @@ impl Style<'_> {
     }
 
     fn markers(&self, points: &[(f64, f64)]) -> Option<Plot> {
-        let markers = ScatterPlot::new().with_data(points.iter().copied()).with_color(self.colour).with_size(5.5);
+        self.sized_markers(points, self.colour, 5.5)
+    }
+
+    /// Small markers with an outline, which tells them from a region of their colour.
+    fn cloud(&self, points: &[(f64, f64)]) -> impl Iterator<Item = Plot> {
+        let outline = self.sized_markers(points, self.paper.ink(), 4.6);
+        outline.into_iter().chain(self.sized_markers(points, self.colour, 3.6))
+    }
+
+    fn sized_markers(&self, points: &[(f64, f64)], colour: &str, size: f64) -> Option<Plot> {
+        let markers = ScatterPlot::new().with_data(points.iter().copied()).with_color(colour).with_size(size);
         self.marker.map(|marker| markers.with_marker(marker).into())
     }
 }
 
 /// One style for each label, in order of appearance.
-fn styles(panels: &[Panel]) -> Vec<Style<'_>> {
+fn styles(panels: &[Panel], paper: Paper) -> Vec<Style<'_>> {
     let mut styles: Vec<Style> = Vec::new();
     for series in panels.iter().flat_map(|panel| &panel.series) {
         let label = series.label();
@@ -189,23 +235,28 @@ fn styles(panels: &[Panel]) -> Vec<Style<'_>> {
             continue;
         }
         let levels = styles.iter().filter(|style| style.is_level).count();
-        let cycle = styles.len() / COLOURS.len();
+        let cycle = styles.len() / Paper::COLOURS;
         let is_level = matches!(series, Series::Level { .. });
         let dashes = match series {
             Series::Level { .. } => Some(DASHES[levels % DASHES.len()]),
             // The colours are used up.
             Series::Curve { .. } => cycle.checked_sub(1).map(|cycle| DASHES[cycle % DASHES.len()]),
-            Series::Part { .. } => None,
-        };
-        let marker = match series {
-            Series::Curve { points, .. } if points.len() < DENSE => {
-                Some(MARKERS[(styles.len() - levels) % MARKERS.len()])
-            }
             _ => None,
         };
-        let colour = COLOURS[styles.len() % COLOURS.len()];
-        let is_part = matches!(series, Series::Part { .. });
-        styles.push(Style { label, colour, dashes, is_level, is_part, marker });
+        let marker = match series {
+            Series::Curve { points, .. } if points.len() >= DENSE => None,
+            Series::Level { .. } | Series::Part { .. } => None,
+            // Shades say it all.
+            Series::Region { shade: Some(_), .. } => Some(MarkerShape::Circle),
+            _ => Some(MARKERS[(styles.len() - levels) % MARKERS.len()]),
+        };
+        let colour = match series {
+            Series::Region { shade: Some(shade), .. } => SHADES[(*shade).min(SHADE_COUNT - 1)],
+            _ => paper.colour(styles.len()),
+        };
+        let is_part = matches!(series, Series::Part { .. } | Series::Region { .. });
+        let is_cloud = matches!(series, Series::Cloud { .. });
+        styles.push(Style { label, colour, dashes, is_level, is_part, is_cloud, paper, marker });
     }
     styles
 }
@@ -221,14 +272,21 @@ fn legend(styles: &[Style]) -> (Vec<Plot>, Layout, f64) {
         // Thick lines have round ends.
         let ends = if style.is_part { [(0.2, y), (0.8, y)] } else { [(0.0, y), (1.0, y)] };
         let sample = style.line(&ends);
-        samples.push(if style.is_part { sample.with_stroke_width(14.0) } else { sample }.into());
-        samples.extend(style.markers(&[(0.5, y)]));
+        if style.is_part {
+            samples.push(sample.with_stroke_width(14.0).into());
+        } else if style.is_cloud {
+            samples.extend(style.cloud(&[(0.5, y)]));
+        } else {
+            samples.push(sample.into());
+            samples.extend(style.markers(&[(0.5, y)]));
+        }
     }
     let longest = styles.iter().map(|style| style.label.chars().count()).max().unwrap_or(0);
     let (left, right) = (20.0 + CHARACTER_WIDTH * longest as f64, 20.0);
     let free = (PANEL.1 - ENTRY_HEIGHT * styles.len() as f64).max(0.0) / 2.0;
     let hidden = || "none".to_string();
-    let theme = Theme { axis_color: hidden(), tick_color: hidden(), ..Theme::light() };
+    let paper = styles.first().map_or(Paper::White, |style| style.paper);
+    let theme = Theme { axis_color: hidden(), tick_color: hidden(), ..paper.theme() };
     let mut layout = axes((0.0, 1.0), (0.5, styles.len() as f64 + 0.5))
         .with_y_categories(styles.iter().rev().map(|style| style.label.to_string()).collect())
         .with_force_margins(left, right)
@@ -236,6 +294,11 @@ fn legend(styles: &[Style]) -> (Vec<Plot>, Layout, f64) {
         .with_theme(theme);
     layout.suppress_x_ticks = true;
     (samples, layout, left + SAMPLE_WIDTH + right)
+}
+
+/// The smallest interval that holds all of these.
+fn hull(intervals: impl Iterator<Item = (f64, f64)>) -> Option<(f64, f64)> {
+    intervals.reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)))
 }
 
 /// Axes with just these ends.
@@ -249,6 +312,9 @@ impl Panel {
         if !self.bars.is_empty() {
             let (_, end) = Scale::Linear.range((0..self.bars.len()).map(|bar| self.parts(bar).sum()));
             return (0.0, end);
+        }
+        if let Some(range) = hull(self.rectangles().map(|(_, rectangle)| rectangle.x)) {
+            return range;
         }
         self.x_scale.range(self.series.iter().flat_map(Series::points).map(|point| point.x))
     }
@@ -266,14 +332,15 @@ impl Panel {
             // kuva puts the bars at heights 1, 2, ..., from below.
             return (0.4, self.bars.len() as f64 + 0.6);
         }
+        if let Some(range) = hull(self.rectangles().map(|(_, rectangle)| rectangle.y)) {
+            return range;
+        }
         self.y_scale.range(self.series.iter().flat_map(|series| {
             match series {
                 Series::Level { y, .. } => vec![*y],
-                Series::Curve { points, .. } => points
-                    .iter()
+                series => (series.points().iter())
                     .flat_map(|point| point.error.map_or([point.y; 3], |(low, high)| [low, point.y, high]))
                     .collect(),
-                Series::Part { .. } => Vec::new(),
             }
         }))
     }
@@ -281,7 +348,7 @@ impl Panel {
     fn plots(&self, styles: &[Style]) -> Vec<Plot> {
         let (left, right) = self.x_range();
         // A cell without plots gets no axes from kuva.
-        let mut plots = vec![LinePlot::new().into()];
+        let mut plots = vec![self.diagonal().unwrap_or_default().into()];
         for series in &self.series {
             let Some(style) = styles.iter().find(|style| style.label == series.label()) else { continue };
             match series {
@@ -289,7 +356,11 @@ impl Panel {
                 Series::Level { y, .. } if self.y_scale.shows(*y) => {
                     plots.push(style.line(&[(left, *y), (right, *y)]).into());
                 }
-                Series::Level { .. } | Series::Part { .. } => {}
+                Series::Cloud { points, .. } => {
+                    let shown = points.iter().filter(|point| self.shows(point));
+                    plots.extend(style.cloud(&shown.map(|point| (point.x, point.y)).collect::<Vec<_>>()));
+                }
+                Series::Level { .. } | Series::Part { .. } | Series::Region { .. } => {}
             }
         }
         if !self.bars.is_empty() {
@@ -301,7 +372,7 @@ impl Panel {
     fn stacked(&self, styles: &[Style]) -> BarPlot {
         let labels = self.series.iter().filter(|series| matches!(series, Series::Part { .. })).map(Series::label);
         let colour =
-            |label: &str| styles.iter().find(|style| style.label == label).map_or(COLOURS[0], |style| style.colour);
+            |label: &str| styles.iter().find(|style| style.label == label).map_or(SHADES[0], |style| style.colour);
         let colours: Vec<&str> = labels.map(colour).collect();
         // Few bars would be as thick as the panel allows.
         let width = 0.7 * (self.bars.len() as f64 / 8.0).min(1.0);
@@ -319,8 +390,7 @@ impl Panel {
             // A bar that leaves a log axis ends on its edge.
             (low <= point.y && point.y <= high && self.y_scale.shows(high)).then_some((low.max(bottom), high))
         };
-        let shown = |point: &&Point| self.x_scale.shows(point.x) && self.y_scale.shows(point.y);
-        let points: Vec<&Point> = points.iter().filter(shown).collect();
+        let points: Vec<&Point> = points.iter().filter(|point| self.shows(point)).collect();
         let places: Vec<(f64, f64)> = points.iter().map(|point| (point.x, point.y)).collect();
         let line = style.line(&places);
         let Some(markers) = style.markers(&places) else {
@@ -335,7 +405,12 @@ impl Panel {
         bars.chain([line.into(), markers]).collect()
     }
 
-    fn layout(&self) -> Layout {
+    /// Whether a point has a place on the axes.
+    fn shows(&self, point: &Point) -> bool {
+        self.x_scale.shows(point.x) && self.y_scale.shows(point.y)
+    }
+
+    fn layout(&self, paper: Paper) -> Layout {
         let (x, y) = (self.x_range(), self.y_range());
         let mut layout = axes(x, y)
             .with_x_tick_format(self.x_scale.tick_format(x))
@@ -346,7 +421,7 @@ impl Panel {
             .with_title_size(19)
             .with_subtitle_size(16)
             .with_label_size(16)
-            .with_theme(Theme { grid_color: "#e3e3e3".to_string(), ..Theme::light() });
+            .with_theme(Theme { show_grid: self.rectangles().next().is_none(), ..paper.theme() });
         if !self.bars.is_empty() {
             let longest = self.bars.iter().map(|name| name.chars().count()).max().unwrap_or(0);
             layout = layout
@@ -364,79 +439,17 @@ impl Panel {
 
 impl Series {
     fn label(&self) -> &str {
-        let (Self::Curve { label, .. } | Self::Level { label, .. } | Self::Part { label, .. }) = self;
-        label
+        match self {
+            Self::Curve { label, .. } | Self::Cloud { label, .. } | Self::Region { label, .. } => label,
+            Self::Level { label, .. } | Self::Part { label, .. } => label,
+        }
     }
 
     fn points(&self) -> &[Point] {
         match self {
-            Self::Curve { points, .. } => points,
-            Self::Level { .. } | Self::Part { .. } => &[],
+            Self::Curve { points, .. } | Self::Cloud { points, .. } => points,
+            Self::Level { .. } | Self::Part { .. } | Self::Region { .. } => &[],
         }
-    }
-}
-
-impl Scale {
-    /// Whether a value has a place on the axis: kuva draws all that is below 1e-10 on a log axis at 1e-10, and panics
-    /// over an end that padding has made infinite.
-    fn shows(self, value: f64) -> bool {
-        value.abs() <= 1e100 && (self == Self::Linear || value >= 1e-10)
-    }
-
-    /// Ends of an axis, a little outside the values.
-    fn range(self, values: impl Iterator<Item = f64>) -> (f64, f64) {
-        const MARGIN: f64 = 0.04;
-        let (low, high) = values
-            .filter(|&value| self.shows(value))
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
-        if low > high {
-            return (1.0, 10.0);
-        }
-        if self == Self::Linear {
-            let pad = if low < high { MARGIN * (high - low) } else { 0.5 * low.abs() + 1e-3 };
-            return (if low < 0.0 { low - pad } else { (low - pad).max(0.0) }, high + pad);
-        }
-        // Between ends at a ratio of six lie two of the ticks 1, 2, 5.
-        let pad = (high / low).powf(MARGIN).max((6.0 * low / high).sqrt());
-        let padded = (low / pad, high * pad);
-        // kuva has ticks at 2 and 5 in up to three decades only, which matter more than the margin.
-        let (floor, ceiling) = (low.log10().floor(), high.log10().ceil());
-        if ceiling - floor <= 3.0 && padded.1.log10().ceil() - padded.0.log10().floor() > 3.0 {
-            return (padded.0.max(10f64.powf(floor)), padded.1.min(10f64.powf(ceiling)));
-        }
-        padded
-    }
-
-    fn tick_format(self, (low, high): (f64, f64)) -> TickFormat {
-        // On three decades, longer numbers written out would touch.
-        let plain = low >= 0.01 && high < 1e4;
-        match self {
-            Self::Linear => TickFormat::Auto,
-            // Powers of ten say enough, and others would run into them.
-            Self::Log if !plain && high > 100.0 * low => {
-                TickFormat::Custom(Arc::new(|value| match log_label(value, false) {
-                    label if label.contains('·') => String::new(),
-                    label => label,
-                }))
-            }
-            Self::Log => TickFormat::Custom(Arc::new(move |value| log_label(value, plain))),
-        }
-    }
-}
-
-/// A tick at 1, 2 or 5 times a power of ten, written out if `plain`.
-fn log_label(value: f64, plain: bool) -> String {
-    // Rounding may have left the tick just below its power of ten.
-    let exponent = (value.log10() + 1e-9).floor() as i32;
-    if plain {
-        return format!("{value:.*}", usize::try_from(-exponent).unwrap_or(0));
-    }
-    // Of an integer's characters only the sign is no digit.
-    let raised = |c: char| c.to_digit(10).and_then(|digit| "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().nth(digit as usize)).unwrap_or('⁻');
-    let power: String = "10".chars().chain(exponent.to_string().chars().map(raised)).collect();
-    match (value / 10f64.powi(exponent)).round() {
-        1.0 => power,
-        factor => format!("{factor}·{power}"),
     }
 }
 
@@ -474,7 +487,7 @@ mod tests {
         assert_eq!(svg.matches(">first</text>").count(), 1);
         // Two markers in each panel and one in the legend.
         assert_eq!(svg.matches("<circle").count(), 5);
-        assert_eq!(svg.matches(&format!("r=\"5.5\" fill=\"{}\"", COLOURS[1])).count(), 5);
+        assert_eq!(svg.matches(&format!("r=\"5.5\" fill=\"{}\"", Paper::White.colour(1))).count(), 5);
         Ok(())
     }
 
@@ -506,15 +519,7 @@ mod tests {
         }
         // Two parts in two bars; the legend's samples are lines.
         let filled = |colour| svg.matches("<rect").count().min(svg.matches(colour).count());
-        assert!(filled(COLOURS[0]) >= 2 && filled(COLOURS[1]) >= 2);
+        assert!(filled(Paper::White.colour(0)) >= 2 && filled(Paper::White.colour(1)) >= 2);
         Ok(())
-    }
-
-    #[test]
-    fn log_ticks_are_written_out_or_as_powers() {
-        let plain = [0.01, 0.5, 1.0, 2000.0].map(|value| log_label(value, true));
-        assert_eq!(plain, ["0.01", "0.5", "1", "2000"]);
-        let powers = [1e-12, 5e-4, 1.0, 2e7].map(|value| log_label(value, false));
-        assert_eq!(powers, ["10⁻¹²", "5·10⁻⁴", "10⁰", "2·10⁷"]);
     }
 }

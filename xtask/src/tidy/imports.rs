@@ -27,7 +27,7 @@ const ALLOWED: [Row; 13] = [
         Some(&["prost", "safetensors", "serde", "serde_json", "thiserror", "zip"]),
     ),
     ("cvx-fetch", &[], Some(&["etcetera", "flate2", "md5", "tar", "tempfile", "thiserror", "ureq"])),
-    ("cvx-figures", &[], Some(&["anyhow", "kuva"])),
+    ("cvx-figures", &[], Some(&["anyhow", "base64", "kuva", "png"])),
     // The two ways in know of cvx-model and cvx-linalg the data types alone: samples, tasks, host matrices.
     ("cvx-cli", &["cvx-admm", "cvx-data", "cvx-export", "cvx-fetch", "cvx-figures", "cvx-model", "cvx-linalg"], None),
     ("cvx-python", &["cvx-admm", "cvx-model", "cvx-linalg"], Some(&["numpy", "pyo3", "pyo3-build-config"])),

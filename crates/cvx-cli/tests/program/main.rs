@@ -11,6 +11,7 @@ mod gated;
 mod info;
 mod lab;
 mod losses;
+mod page;
 mod path;
 mod report;
 mod signals;

@@ -1,0 +1,199 @@
+//! The page that `--report` writes: what a run was, what it did and what came of it, in one file that needs no other.
+
+mod about;
+mod classes;
+mod curves;
+mod folder;
+mod html;
+mod neurons;
+mod regions;
+
+use crate::args::{FitArgs, SourceArgs};
+use crate::output::print;
+use crate::table;
+use crate::table::{counted, percent};
+use anyhow::Result;
+use cvx_admm::{PathSolution, Settings, Solution, Status};
+use cvx_figures::{ENDINGS, Panel, inline, render};
+use cvx_model::{DataSplit, Dataset};
+use html::{escape, paragraph, section};
+use std::path::Path;
+
+/// Every picture that a report can have.
+const PICTURES: [&str; 9] =
+    ["path", "objective", "gap", "scores", "phases", "refinement", "regions", "predictions", "neurons"];
+
+/// What a page is about.
+pub struct Subject<'a> {
+    /// The run; `None` where a path was cut short.
+    pub solution: Option<&'a Solution>,
+    /// The path that led to it.
+    pub path: Option<&'a PathSolution>,
+    /// How it was to be done.
+    pub settings: &'a Settings,
+    /// The samples.
+    pub split: &'a DataSplit,
+    /// Where they are from.
+    pub source: &'a SourceArgs,
+}
+
+/// A picture on the page and in files of its own.
+struct Picture {
+    name: &'static str,
+    caption: String,
+    /// What the page shows, as HTML.
+    body: String,
+    files: [(&'static str, Vec<u8>); 2],
+}
+
+impl Picture {
+    fn of_panels(name: &'static str, caption: &str, panels: &[Panel], columns: usize) -> Result<Self> {
+        let title = panels.first().map_or("", |panel| panel.title.as_str());
+        // In a file of one panel its heading is title enough.
+        let files = render(if panels.len() == 1 { "" } else { title }, panels, columns)?;
+        Ok(Picture { name, caption: caption.to_string(), body: inline(panels, columns)?, files })
+    }
+
+    fn html(&self) -> String {
+        let Picture { name, caption, body, .. } = self;
+        let files = ENDINGS.map(|ending| format!("<a href=\"{name}{ending}\">{}</a>", ending[1..].to_uppercase()));
+        format!(
+            "<figure id=\"{name}\">\n{body}\n<figcaption>{} <span class=\"files\">{}</span></figcaption>\n</figure>\n",
+            escape(caption),
+            files.join(" ")
+        )
+    }
+}
+
+/// Fails unless the report could be written, before there is anything to report.
+pub fn check(folder: &Path) -> Result<()> {
+    folder::check(folder, &known())
+}
+
+fn known() -> Vec<String> {
+    PICTURES.iter().flat_map(|name| ENDINGS.map(|ending| format!("{name}{ending}"))).collect()
+}
+
+/// Says where the report is, if it is anywhere.
+pub fn say_written(args: &FitArgs, written: &Option<Result<()>>) {
+    if let (Some(folder), Some(Ok(()))) = (&args.report, written) {
+        print(format!("The report is in {}", folder.join("index.html").display()));
+    }
+}
+
+/// Writes the page and its pictures.
+pub fn write(folder: &Path, subject: &Subject) -> Result<()> {
+    let title = format!("cvx: {}", subject.source.data);
+    let mut pictures = Vec::new();
+    let mut body = heading(subject);
+    if let Some(solution) = subject.solution {
+        body.push_str(&section("Result", &html::facts(&table::results(solution, subject.settings))));
+    }
+    if let Some(path) = subject.path {
+        body.push_str(&section("Path", &path_section(path, &mut pictures)?));
+    }
+    if let Some(solution) = subject.solution {
+        let (train, test) = (&subject.split.train, subject.split.test.as_ref());
+        let mut add = |body: &mut String, title: &str, class: &str, found: Vec<Picture>| {
+            let figures: String = found.iter().map(Picture::html).collect();
+            if !found.is_empty() {
+                body.push_str(&section(title, &format!("<div class=\"{class}\">\n{figures}</div>")));
+            }
+            pictures.extend(found);
+        };
+        add(&mut body, "Course", "figures", curves::curves(solution, test.map(Dataset::n_samples))?);
+        if let Some((samples, confusion)) = table::judged(solution) {
+            body.push_str(&section("Classes", &classes::classes(samples, confusion)));
+        }
+        let plane = regions::regions(&solution.model, train)?;
+        let numbers = regions::predictions(&solution.model, train, test)?;
+        add(&mut body, "Predictions", "figures", plane.into_iter().chain(numbers).collect());
+        add(&mut body, "Neurons", "whole", neurons::neurons(&solution.model)?.into_iter().collect());
+    }
+    body.push_str(&about::about(subject));
+    let files: Vec<(String, Vec<u8>)> = pictures
+        .into_iter()
+        .flat_map(|Picture { name, files, .. }| files.map(|(ending, bytes)| (format!("{name}{ending}"), bytes)))
+        .collect();
+    let names: Vec<String> = files.iter().map(|(name, _)| name.clone()).collect();
+    folder::write(folder, &page(&title, &names, &body), &files, &known())
+}
+
+fn page(title: &str, files: &[String], body: &str) -> String {
+    format!(
+        "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n\
+         <meta name=\"generator\" content=\"cvx {}\" />\n{}\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n\
+         <meta name=\"color-scheme\" content=\"light dark\" />\n\
+         <title>{}</title>\n<style>\n{}{}</style>\n</head>\n<body>\n{body}</body>\n</html>\n",
+        env!("CARGO_PKG_VERSION"),
+        folder::list(files),
+        escape(title),
+        cvx_figures::STYLE,
+        include_str!("page/style.css"),
+    )
+}
+
+/// What a reader wants to know first.
+fn heading(subject: &Subject) -> String {
+    let Subject { solution, path, settings, split, source } = subject;
+    let title = escape(&source.data);
+    let Some(solution) = solution else {
+        let ended = path.and_then(|path| path.cut_short).map_or(String::new(), |status| format!(" ({status})"));
+        let words = paragraph(format!("The path was cut short{ended}, so there is no model."));
+        return format!("<header>\n<h1>{title}</h1>\n<div class=\"words\">{words}</div>\n</header>\n");
+    };
+    let shape = &solution.summary.shape;
+    let lead = format!(
+        "{}, {} of {} features{}; {} in {:.2} s",
+        solution.model.task.name(),
+        counted(shape.n_samples, "training sample"),
+        solution.model.transform.n_inputs(),
+        split.test.as_ref().map_or(String::new(), |test| format!(", {}", counted(test.n_samples(), "test sample"))),
+        counted(solution.info.history.len(), "iteration"),
+        solution.info.seconds.total,
+    );
+    let score = |scores: &cvx_admm::Scores, n: usize| match scores.accuracy {
+        Some(accuracy) => percent(accuracy),
+        None => format!("{:.4}", scores.loss / n as f64),
+    };
+    let what = if solution.train.accuracy.is_some() { "accuracy" } else { "mean loss" };
+    let mut tiles = vec![("status", solution.status.to_string())];
+    if let (Some(scores), Some(test)) = (&solution.test, &split.test) {
+        tiles.push(("test", score(scores, test.n_samples())));
+    }
+    tiles.push(("training", score(&solution.train, shape.n_samples)));
+    tiles.push(("relative gap", table::gap(solution.objective.relative_gap)));
+    tiles.push(("neurons", solution.model.network.n_neurons().to_string()));
+    let tiles = tiles.into_iter().map(|(name, value)| {
+        let name = if matches!(name, "test" | "training") { format!("{name} {what}") } else { name.to_string() };
+        let class = match (name.as_str(), solution.status) {
+            ("status", Status::Optimal) => " class=\"good\"",
+            ("status", _) => " class=\"fair\"",
+            _ => "",
+        };
+        format!("<div{class}><b>{}</b><span>{}</span></div>\n", escape(value), escape(name))
+    });
+    let words: String = table::words(solution, settings).iter().map(paragraph).collect();
+    format!(
+        "<header>\n<h1>{title}</h1>\n{}<div class=\"tiles\">\n{}</div>\n<div class=\"words\">{words}</div>\n</header>\n",
+        paragraph(lead),
+        tiles.collect::<String>()
+    )
+}
+
+fn path_section(path: &PathSolution, pictures: &mut Vec<Picture>) -> Result<String> {
+    if path.points.is_empty() {
+        return Ok(paragraph(table::path(path)));
+    }
+    let panels = crate::path::panels(path);
+    let caption = "Along the path, from strong to weak regularisation from right to left; bars are standard errors.";
+    let picture = Picture::of_panels("path", caption, &panels, panels.len())?;
+    let mut body = table::choice(path).iter().flat_map(|text| text.lines()).map(paragraph).collect::<String>();
+    body.push_str(&format!("<div class=\"whole\">\n{}</div>\n", picture.html()));
+    pictures.push(picture);
+    let chosen = path.solution.as_ref().map(|_| path.chosen);
+    let rows = html::table(&table::PATH_HEADER.map(String::from), &table::path_rows(path), chosen);
+    body.push_str(&format!("<details><summary>Every beta</summary>\n{rows}</details>\n"));
+    Ok(body)
+}

@@ -1,0 +1,133 @@
+//! How a run came to be, and how to have it again.
+
+use super::Subject;
+use super::html::{escape, facts, paragraph, section};
+use crate::describe::Description;
+use crate::json::peak_memory_bytes;
+use crate::progress::bytes;
+use crate::table::loss;
+use cvx_admm::{Beta, ClassWeights, Gates, Settings, Solution};
+use std::ffi::OsString;
+
+/// Samples, settings, machine and command.
+pub fn about(subject: &Subject) -> String {
+    let Subject { solution, settings, split, source, .. } = subject;
+    let mut samples = vec![("source", source.data.clone())];
+    if !source.classes.is_empty() {
+        samples.push(("classes", source.classes.join(", ")));
+    }
+    samples.extend(Description::new(split).rows());
+    let mut body = section("Samples", &facts(&samples));
+    body.push_str(&section("Settings", &facts(&rows(settings, *solution))));
+    body.push_str(&section("Machine", &facts(&machine(*solution))));
+    let command = command(std::env::args_os());
+    let mut again = format!("<pre><code>{}</code></pre>\n", escape(&command));
+    if let Some(solution) = solution {
+        again.push_str(&paragraph(format!(
+            "cvx {}; the scaled training samples and targets have the CRC-32 {:08x}. The same command on the same samples and machine gives \
+             the same network bit for bit, on any number of threads, unless a time limit or an interrupt ends it.",
+            solution.model.provenance.version, solution.model.claim.fingerprint
+        )));
+    }
+    body.push_str(&section("To have it again", &again));
+    body
+}
+
+fn rows(settings: &Settings, solution: Option<&Solution>) -> Vec<(&'static str, String)> {
+    let beta = match settings.beta {
+        Beta::Value(_) => String::new(),
+        Beta::Fraction(fraction) => format!(": {fraction} of the value from which on the zero network is optimal"),
+    };
+    let gates = match &settings.gates {
+        Gates::Auto => "by the samples".to_string(),
+        Gates::Kind(kind) => kind.name().to_string(),
+        Gates::Given(gates) => format!("given, {}", gates.cols()),
+    };
+    let weights = match &settings.class_weights {
+        ClassWeights::None => "none".to_string(),
+        ClassWeights::Balanced => "balanced".to_string(),
+        ClassWeights::Named(named) => {
+            named.iter().map(|(class, weight)| format!("{class}={weight}")).collect::<Vec<_>>().join(", ")
+        }
+    };
+    let limit = settings.time_limit.map_or("none".to_string(), |limit| format!("{limit} s"));
+    let mut rows = vec![
+        ("activation", settings.activation.name().to_string()),
+        ("patterns", settings.patterns.to_string()),
+        ("gates", gates),
+        ("class weights", weights),
+        ("certificate", settings.certify.name().to_string()),
+        ("gap to stop at", settings.gap.to_string()),
+        ("most iterations", settings.max_iterations.to_string()),
+        ("time limit", limit),
+        ("precision", settings.precision.name().to_string()),
+        ("seed", settings.seed.to_string()),
+        ("bias column", if settings.bias { "yes" } else { "no" }.to_string()),
+        ("pruning", if settings.prune { "yes" } else { "no" }.to_string()),
+        ("most rounds of refinement", settings.refine.to_string()),
+    ];
+    let Some(solution) = solution else { return rows };
+    let (summary, info) = (&solution.summary, &solution.info);
+    rows.insert(0, ("loss", loss(&solution.model.claim)));
+    rows.extend([
+        ("beta", format!("{:.6}{beta}", solution.beta)),
+        ("patterns used", format!("{}, {} merged", summary.shape.n_patterns, summary.merged_patterns)),
+        ("normalisation", format!("{:?}", solution.model.normalisation).to_lowercase()),
+        ("solver", summary.solver.name().to_string()),
+        ("sigma", format!("{:.4e}", solution.sigma)),
+        ("rho at the end", format!("{:.4e}, changed {} times", solution.rho, info.penalty_changes)),
+    ]);
+    rows
+}
+
+fn machine(solution: Option<&Solution>) -> Vec<(&'static str, String)> {
+    let mut rows = vec![
+        ("written", chrono::Utc::now().format("%Y-%m-%d %H:%M UTC").to_string()),
+        ("program", format!("cvx {}", env!("CARGO_PKG_VERSION"))),
+        ("system", format!("{} on {}", std::env::consts::OS, std::env::consts::ARCH)),
+    ];
+    if let Some(processor) = processor() {
+        rows.push(("processor", processor));
+    }
+    if let Some(solution) = solution {
+        let summary = &solution.summary;
+        rows.push(("device", format!("{}, {} threads", summary.device_name, summary.threads)));
+    }
+    if let Some(peak) = peak_memory_bytes() {
+        rows.push(("largest memory", bytes(peak)));
+    }
+    rows
+}
+
+/// The name of the processor, where the system tells it.
+fn processor() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_string())
+}
+
+/// The command line as a shell takes it.
+fn command(arguments: impl Iterator<Item = OsString>) -> String {
+    let quoted = arguments.skip(1).map(|argument| quoted(&argument.to_string_lossy()));
+    std::iter::once("cvx".to_string()).chain(quoted).collect::<Vec<_>>().join(" ")
+}
+
+fn quoted(argument: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
+    if !argument.is_empty() && argument.chars().all(is_plain) {
+        return argument.to_string();
+    }
+    format!("'{}'", argument.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_takes_the_command_as_it_was() {
+        let arguments =
+            ["/usr/bin/cvx", "train", "--data", "my table.csv", "", "it's", "--beta=0.1"].map(OsString::from);
+        assert_eq!(command(arguments.into_iter()), r"cvx train --data 'my table.csv' '' 'it'\''s' --beta=0.1");
+    }
+}

@@ -1,0 +1,90 @@
+//! How axes are divided.
+
+use kuva::render::layout::TickFormat;
+use std::sync::Arc;
+
+/// How an axis is divided. Values that are not finite, or beyond 1e100, have no place on it.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Scale {
+    /// Equal differences are equally long.
+    Linear,
+    /// Equal ratios are equally long. Values below 1e-10 have no place either.
+    Log,
+}
+
+impl Scale {
+    /// Whether a value has a place on the axis: kuva draws all that is below 1e-10 on a log axis at 1e-10, and panics
+    /// over an end that padding has made infinite.
+    pub(crate) fn shows(self, value: f64) -> bool {
+        value.abs() <= 1e100 && (self == Self::Linear || value >= 1e-10)
+    }
+
+    /// Ends of an axis, a little outside the values.
+    pub(crate) fn range(self, values: impl Iterator<Item = f64>) -> (f64, f64) {
+        const MARGIN: f64 = 0.04;
+        let (low, high) = values
+            .filter(|&value| self.shows(value))
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+        if low > high {
+            return (1.0, 10.0);
+        }
+        if self == Self::Linear {
+            let pad = if low < high { MARGIN * (high - low) } else { 0.5 * low.abs() + 1e-3 };
+            return (if low < 0.0 { low - pad } else { (low - pad).max(0.0) }, high + pad);
+        }
+        // Between ends at a ratio of six lie two of the ticks 1, 2, 5.
+        let pad = (high / low).powf(MARGIN).max((6.0 * low / high).sqrt());
+        let padded = (low / pad, high * pad);
+        // kuva has ticks at 2 and 5 in up to three decades only, which matter more than the margin.
+        let (floor, ceiling) = (low.log10().floor(), high.log10().ceil());
+        if ceiling - floor <= 3.0 && padded.1.log10().ceil() - padded.0.log10().floor() > 3.0 {
+            return (padded.0.max(10f64.powf(floor)), padded.1.min(10f64.powf(ceiling)));
+        }
+        padded
+    }
+
+    pub(crate) fn tick_format(self, (low, high): (f64, f64)) -> TickFormat {
+        // On three decades, longer numbers written out would touch.
+        let plain = low >= 0.01 && high < 1e4;
+        match self {
+            Self::Linear => TickFormat::Auto,
+            // Powers of ten say enough, and others would run into them.
+            Self::Log if !plain && high > 100.0 * low => {
+                TickFormat::Custom(Arc::new(|value| match log_label(value, false) {
+                    label if label.contains('·') => String::new(),
+                    label => label,
+                }))
+            }
+            Self::Log => TickFormat::Custom(Arc::new(move |value| log_label(value, plain))),
+        }
+    }
+}
+
+/// A tick at 1, 2 or 5 times a power of ten, written out if `plain`.
+fn log_label(value: f64, plain: bool) -> String {
+    // Rounding may have left the tick just below its power of ten.
+    let exponent = (value.log10() + 1e-9).floor() as i32;
+    if plain {
+        return format!("{value:.*}", usize::try_from(-exponent).unwrap_or(0));
+    }
+    // Of an integer's characters only the sign is no digit.
+    let raised = |c: char| c.to_digit(10).and_then(|digit| "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().nth(digit as usize)).unwrap_or('⁻');
+    let power: String = "10".chars().chain(exponent.to_string().chars().map(raised)).collect();
+    match (value / 10f64.powi(exponent)).round() {
+        1.0 => power,
+        factor => format!("{factor}·{power}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_ticks_are_written_out_or_as_powers() {
+        let plain = [0.01, 0.5, 1.0, 2000.0].map(|value| log_label(value, true));
+        assert_eq!(plain, ["0.01", "0.5", "1", "2000"]);
+        let powers = [1e-12, 5e-4, 1.0, 2e7].map(|value| log_label(value, false));
+        assert_eq!(powers, ["10⁻¹²", "5·10⁻⁴", "10⁰", "2·10⁷"]);
+    }
+}
