@@ -63,6 +63,26 @@ pub enum Command {
     /// Fetch public data sets.
     #[command(subcommand)]
     Data(DataCommand),
+    /// Print a shell's completions of this program.
+    #[command(after_help = "Example:\n  cvx completions bash > ~/.local/share/bash-completion/completions/cvx")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages of this program into a folder.
+    #[command(after_help = "Example:\n  cvx man ~/.local/share/man/man1")]
+    Man {
+        /// The folder, which is there.
+        folder: PathBuf,
+    },
+}
+
+/// What a run says on its way.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum LogArg {
+    Text,
+    Json,
 }
 
 /// A model came from somewhere: no source is likelier than another.
@@ -157,6 +177,12 @@ pub struct PathArgs {
 /// What `cvx train` and `cvx path` share.
 #[derive(Args)]
 pub struct FitArgs {
+    /// Take arguments from a TOML file, as `name = value`; those that are given here go before.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How the run tells of its course, on stderr: for people, or as one JSON object a line.
+    #[arg(long, value_enum, default_value_t = LogArg::Text)]
+    pub log: LogArg,
     /// The samples.
     #[command(flatten)]
     pub source: SourceArgs,

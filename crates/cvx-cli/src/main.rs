@@ -2,11 +2,14 @@
 
 mod args;
 mod by_class;
+mod config;
 mod data;
 mod describe;
 mod export;
 mod info;
 mod json;
+mod log;
+mod manual;
 mod output;
 mod page;
 mod path;
@@ -17,6 +20,7 @@ mod table;
 mod train;
 mod verify;
 
+use anyhow::Result;
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -29,7 +33,18 @@ enum Exit {
 }
 
 fn main() -> ExitCode {
-    let result = match args::Cli::parse().command {
+    match config::arguments().and_then(|arguments| run(args::Cli::parse_from(arguments).command)) {
+        Ok(Exit::Done) => ExitCode::SUCCESS,
+        Ok(Exit::Failed) => ExitCode::FAILURE,
+        Err(error) => {
+            output::complain(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: args::Command) -> Result<Exit> {
+    match command {
         args::Command::Train(args) => train::run(&args),
         args::Command::Path(args) => path::run(&args),
         args::Command::Predict(args) => predict::run(&args),
@@ -37,13 +52,7 @@ fn main() -> ExitCode {
         args::Command::Info(args) => info::run(&args),
         args::Command::Export(args) => export::run(&args),
         args::Command::Data(args::DataCommand::Fetch(args)) => data::fetch(&args),
-    };
-    match result {
-        Ok(Exit::Done) => ExitCode::SUCCESS,
-        Ok(Exit::Failed) => ExitCode::FAILURE,
-        Err(error) => {
-            output::complain(&error);
-            ExitCode::from(2)
-        }
+        args::Command::Completions { shell } => manual::completions(shell),
+        args::Command::Man { folder } => manual::pages(&folder),
     }
 }

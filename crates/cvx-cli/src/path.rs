@@ -4,7 +4,7 @@ use crate::Exit;
 use crate::args::{ChoiceArg, PathArgs};
 use crate::json::{PathReport, to_json};
 use crate::output::{check_writable, complain, note, print, write_whole};
-use crate::progress::Progress;
+use crate::progress::watcher;
 use crate::{page, source, table, train};
 use anyhow::Result;
 use cvx_admm::{Choice, PathPoint, PathSettings, PathSolution, Settings, StopToken, Validation, path};
@@ -35,9 +35,9 @@ pub fn run(args: &PathArgs) -> Result<Exit> {
     let stop = StopToken::new();
     train::stop_on_interrupt(&stop)?;
 
-    let mut progress = Progress::new(args.fit.quiet, settings.gap, settings.max_iterations, settings.time_limit);
-    let found = path(&split.train, split.test.as_ref(), &settings, &path_settings, &stop, &mut progress)?;
-    progress.finish();
+    let mut progress = watcher(&args.fit, &settings);
+    let found = path(&split.train, split.test.as_ref(), &settings, &path_settings, &stop, &mut *progress)?;
+    drop(progress);
 
     let saved = match (&args.fit.model, &found.solution) {
         (Some(path), Some(solution)) => Some(solution.model.save(path).map_err(Into::into)),

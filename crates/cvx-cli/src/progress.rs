@@ -1,8 +1,10 @@
 //! What is shown while a run goes on: a bar on a terminal, a line now and then elsewhere.
 
+use crate::args::{FitArgs, LogArg};
+use crate::log::JsonLog;
 use crate::output::note;
 use crate::table::{counted, percent};
-use cvx_admm::{FileError, Flow, Iteration, Observer, Round, Scores, Summary};
+use cvx_admm::{FileError, Flow, Iteration, Observer, Round, Scores, Settings, Summary};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::VecDeque;
 use std::io::IsTerminal;
@@ -59,11 +61,6 @@ impl Progress {
         }
     }
 
-    /// Clears the bar.
-    pub fn finish(&self) {
-        self.bar.finish_and_clear();
-    }
-
     fn say(&self, text: &str) {
         if !self.quiet {
             self.bar.suspend(|| note(text));
@@ -80,6 +77,22 @@ impl Progress {
         let by_iterations = per_iteration * self.max_iterations.saturating_sub(iterations) as f64;
         let by_time = self.time_limit.map(|limit| (limit - record.seconds).max(0.0));
         [by_gap, Some(by_iterations), by_time].into_iter().flatten().reduce(f64::min)
+    }
+}
+
+/// Clears the bar.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Who watches a run: people, a program, nobody.
+pub fn watcher(args: &FitArgs, settings: &Settings) -> Box<dyn Observer> {
+    match args.log {
+        LogArg::Json if args.quiet => Box::new(()),
+        LogArg::Json => Box::new(JsonLog),
+        LogArg::Text => Box::new(Progress::new(args.quiet, settings.gap, settings.max_iterations, settings.time_limit)),
     }
 }
 

@@ -2,11 +2,12 @@
 
 use crate::Exit;
 use crate::args::{
-    ActivationArg, CertifyArg, FitArgs, LossArg, NormalizeArg, PatternsArg, PrecisionArg, TaskArg, TrainArgs,
+    ActivationArg, CertifyArg, FitArgs, LogArg, LossArg, NormalizeArg, PatternsArg, PrecisionArg, TaskArg, TrainArgs,
 };
 use crate::json::{Report, to_json};
+use crate::log::event;
 use crate::output::{check_writable, complain, note, print, write_whole};
-use crate::progress::Progress;
+use crate::progress::watcher;
 use crate::{page, source, table};
 use anyhow::{Context, Result, bail};
 use cvx_admm::{
@@ -42,13 +43,13 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
     let stop = StopToken::new();
     stop_on_interrupt(&stop)?;
 
-    let mut progress = Progress::new(args.quiet, settings.gap, settings.max_iterations, settings.time_limit);
+    let mut progress = watcher(args, &settings);
     let (train, test) = (&split.train, split.test.as_ref());
     let solution = match &resumed {
-        Some(checkpoint) => resume(train, test, &settings, checkpoint, &stop, &mut progress)?,
-        None => train_with(train, test, &settings, None, &stop, &mut progress)?,
+        Some(checkpoint) => resume(train, test, &settings, checkpoint, &stop, &mut *progress)?,
+        None => train_with(train, test, &settings, None, &stop, &mut *progress)?,
     };
-    progress.finish();
+    drop(progress);
 
     // First what cannot be had again, then what is nice to see; none of them is lost with another.
     let saved = args.model.as_deref().map(|path| Ok(solution.model.save(path)?));
@@ -125,7 +126,10 @@ pub fn choose_patterns(args: &FitArgs, split: &DataSplit, settings: &mut Setting
         let Suggestion { patterns, reason } = suggest_patterns(&split.train, split.test.as_ref(), settings)?;
         settings.patterns = patterns;
         if !args.quiet {
-            note(format_args!("{patterns} patterns: {reason}"));
+            match args.log {
+                LogArg::Text => note(format_args!("{patterns} patterns: {reason}")),
+                LogArg::Json => event("patterns", serde_json::json!({ "patterns": patterns, "reason": reason })),
+            }
         }
     }
     Ok(())

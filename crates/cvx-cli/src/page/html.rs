@@ -65,7 +65,7 @@ mod tests {
         let hostile = "</td><script>alert(1)</script>".to_string();
         let pieces = [
             facts(&[(&hostile, hostile.clone())]),
-            table(&[hostile.clone()], &[vec![hostile.clone(), hostile.clone()]], None),
+            table(std::slice::from_ref(&hostile), &[vec![hostile.clone(), hostile.clone()]], None),
             section(&hostile, &paragraph(&hostile)),
         ];
         for piece in pieces {

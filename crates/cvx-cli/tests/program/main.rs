@@ -8,6 +8,7 @@ mod cuda;
 mod data;
 mod export;
 mod gated;
+mod habits;
 mod info;
 mod lab;
 mod losses;

@@ -1,0 +1,75 @@
+//! `--config`: arguments from a file.
+
+use crate::args::Cli;
+use anyhow::{Context, Result, bail};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Command, CommandFactory};
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use toml::{Table, Value};
+
+/// The arguments of the program, with those of a configuration in front of the user's own: what comes later counts.
+///
+/// # Errors
+/// When the file cannot be read, or says what the command does not know.
+pub fn arguments() -> Result<Vec<OsString>> {
+    let given: Vec<OsString> = env::args_os().collect();
+    let program = Cli::command();
+    // What is wrong with them is said when they are parsed for good.
+    let Ok(matches) = program.clone().try_get_matches_from(&given) else { return Ok(given) };
+    let Some((name, matches)) = matches.subcommand() else { return Ok(given) };
+    let Some(command) = program.find_subcommand(name) else { return Ok(given) };
+    let Ok(Some(file)) = matches.try_get_one::<std::path::PathBuf>("config") else { return Ok(given) };
+    let configured = read(file, command, matches).with_context(|| format!("--config {}", file.display()))?;
+    // The program and its command, then the rest.
+    let rest = given.len().min(2);
+    Ok([&given[..rest], &configured, &given[rest..]].concat())
+}
+
+/// What a configuration adds to the arguments that were given.
+fn read(file: &Path, command: &Command, given: &ArgMatches) -> Result<Vec<OsString>> {
+    let text = fs::read_to_string(file)?;
+    let mut arguments = Vec::new();
+    for (name, value) in text.parse::<Table>()? {
+        let found = command.get_arguments().find(|argument| argument.get_long() == Some(&name));
+        let Some(argument) = found.filter(|_| name != "config") else {
+            bail!("cvx {} has no argument '{name}': see cvx {} --help", command.get_name(), command.get_name());
+        };
+        if !given_instead(argument, command, given) {
+            arguments.extend(as_argument(&name, value)?);
+        }
+    }
+    Ok(arguments)
+}
+
+/// Whether the user has given this argument, or one that it does not go with.
+fn given_instead(argument: &Arg, command: &Command, given: &ArgMatches) -> bool {
+    let excludes = |one: &Arg, other: &Arg| {
+        command.get_arg_conflicts_with(one).iter().any(|conflict| conflict.get_id() == other.get_id())
+    };
+    command
+        .get_arguments()
+        .filter(|other| given.value_source(other.get_id().as_str()) == Some(ValueSource::CommandLine))
+        .any(|other| other.get_id() == argument.get_id() || excludes(argument, other) || excludes(other, argument))
+}
+
+/// `--name=value`; a flag for `true`, nothing for `false`.
+fn as_argument(name: &str, value: Value) -> Result<Option<OsString>> {
+    let text = match value {
+        Value::Boolean(on) => return Ok(on.then(|| format!("--{name}").into())),
+        Value::Array(values) => values.iter().map(|value| plain(name, value)).collect::<Result<Vec<_>>>()?.join(","),
+        value => plain(name, &value)?,
+    };
+    Ok(Some(format!("--{name}={text}").into()))
+}
+
+fn plain(name: &str, value: &Value) -> Result<String> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Integer(number) => Ok(number.to_string()),
+        Value::Float(number) => Ok(number.to_string()),
+        other => bail!("{name} is {other}, but it must be a text, a number, true, false, or a list of these"),
+    }
+}

@@ -1,0 +1,24 @@
+//! `cvx completions` and `cvx man`: what the command line says of itself.
+
+use crate::Exit;
+use crate::args::Cli;
+use crate::output::print;
+use anyhow::{Context, Result};
+use clap::CommandFactory;
+use clap_complete::Shell;
+use std::path::Path;
+
+/// Prints the completions of a shell.
+pub fn completions(shell: Shell) -> Result<Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "cvx", &mut script);
+    print(String::from_utf8(script)?.trim_end());
+    Ok(Exit::Done)
+}
+
+/// Writes a page for the program and for each of its commands.
+pub fn pages(folder: &Path) -> Result<Exit> {
+    let place = || format!("{}: the manual pages cannot be written: name a folder that is there", folder.display());
+    clap_mangen::generate_to(Cli::command(), folder).with_context(place)?;
+    Ok(Exit::Done)
+}
