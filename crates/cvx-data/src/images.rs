@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::io::{Cursor, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use cvx_model::{DataSplit, Dataset, FeatureKind, Labels};
-use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, ImageResult, Limits};
 
 use crate::bytes::{Bytes, reserve};
 use crate::error::DataError;
@@ -155,7 +156,7 @@ fn decode(path: &Path, like: Option<(&Path, Shape)>, store: &Store) -> Result<(S
     let mut limits = Limits::default();
     limits.max_alloc = Some(LARGEST_IMAGE);
     reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(|error| refused(path, error.to_string()))?;
+    let decoder = unbroken(path, || reader.into_decoder())?;
     let channels = match decoder.color_type() {
         ColorType::L8 | ColorType::L16 => 1,
         ColorType::Rgb8 | ColorType::Rgb16 => 3,
@@ -175,8 +176,17 @@ fn decode(path: &Path, like: Option<(&Path, Shape)>, store: &Store) -> Result<(S
     if decoder.total_bytes() > packed.saturating_mul(ratio) {
         return Err(refused(path, format!("{shape} are said to be packed into {packed} bytes")));
     }
-    let image = DynamicImage::from_decoder(decoder).map_err(|error| refused(path, error.to_string()))?;
+    let image = unbroken(path, || DynamicImage::from_decoder(decoder))?;
     Ok((shape, image))
+}
+
+/// What a decoder makes of a file; one that panics on it has been broken by it.
+fn unbroken<T>(path: &Path, decode: impl FnOnce() -> ImageResult<T>) -> Result<T, DataError> {
+    // Nothing that the decoder was at is looked at again.
+    match catch_unwind(AssertUnwindSafe(decode)) {
+        Ok(decoded) => decoded.map_err(|error| refused(path, error.to_string())),
+        Err(_) => Err(refused(path, "the decoder breaks down on it")),
+    }
 }
 
 /// A JPEG without an end (`FF D9`) after its last scan (`FF DA`): the decoder would fill it up with grey.

@@ -187,6 +187,14 @@ fn f8_images_one_bit_flipped_at_every_byte() {
 }
 
 /// Headers of small files claim 2^28 pixels and more.
+/// Found by the fuzzer: the JPEG decoder indexes beyond the end of what it has, and panics.
+#[test]
+fn f8_an_image_that_breaks_its_decoder_is_refused() {
+    let image = include_bytes!("fixtures/breaks-the-decoder.jpg").to_vec();
+    let error = read(&[("cat/1.jpg", image)]).unwrap_err();
+    assert!(matches!(&error, DataError::Image { .. }) && error.to_string().contains("1.jpg"), "{error}");
+}
+
 #[test]
 fn f8_image_bomb_is_refused_before_memory_is_asked_for() {
     for side in [16_384u32, 46_341, u32::MAX >> 1] {
