@@ -54,7 +54,7 @@ fn kind(name: &str) -> Result<GateKind, String> {
     by_name(name, GateKind::ALL, GateKind::name)
 }
 
-fn activation(name: &str) -> Result<Activation, String> {
+pub fn activation(name: &str) -> Result<Activation, String> {
     by_name(name, [Activation::Relu, Activation::Gated], Activation::name)
 }
 

@@ -1,11 +1,12 @@
 //! How many iterations the certificate takes at multiples of the default rho, with rho fixed and with rho adapted.
 
+use crate::gates::activation;
 use crate::host::Host;
 use anyhow::Result;
 use comfy_table::{Table, presets};
 use cvx_admm::{Beta, Settings, Status, train};
 use cvx_data::{Request, open};
-use cvx_model::Dataset;
+use cvx_model::{Activation, Dataset};
 use serde::Serialize;
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -26,6 +27,9 @@ pub struct Args {
     /// beta over its gated maximum.
     #[arg(long, value_delimiter = ',', default_value = "0.0003,0.003,0.03")]
     fractions: Vec<f64>,
+    /// Kind of neuron.
+    #[arg(long, value_name = "relu|gated", value_parser = activation, default_value = "relu")]
+    activation: Activation,
     /// Numbers of patterns.
     #[arg(long, value_delimiter = ',', default_value = "20,100")]
     patterns: Vec<usize>,
@@ -50,6 +54,7 @@ struct Row {
     seed: u64,
     data: String,
     n_samples: usize,
+    activation: &'static str,
     n_patterns: usize,
     beta_fraction: f64,
     rho_multiple: f64,
@@ -102,6 +107,7 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn sweep(args: &Args, source: &str, data: &Dataset, patterns: usize, fraction: f64, adapted: bool) -> Result<Vec<Row>> {
     let settings = Settings {
+        activation: args.activation,
         patterns,
         beta: Beta::Fraction(fraction),
         sigma: args.sigma,
@@ -121,6 +127,7 @@ fn sweep(args: &Args, source: &str, data: &Dataset, patterns: usize, fraction: f
             seed: settings.seed,
             data: source.to_string(),
             n_samples: data.n_samples(),
+            activation: args.activation.name(),
             n_patterns: solution.summary.shape.n_patterns,
             beta_fraction: fraction,
             rho_multiple: multiple,

@@ -3,11 +3,12 @@
 use crate::anderson::Anderson;
 use crate::checkpoint::Checkpointer;
 use crate::clock::{Clock, timed};
+use crate::estimate::estimated_gap;
 use crate::incumbent::Incumbent;
 use crate::info::{Info, Iteration, Scores};
 use crate::observer::{Flow, Observer};
 use crate::penalty::{Penalty, Preparation, Residuals};
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, Sign};
 use crate::settings::ValidSettings;
 use crate::state::State;
 use crate::status::Status;
@@ -101,8 +102,6 @@ impl<B: Backend> Run<'_, B> {
         if can_resume && (self.progress.iteration > begun || begun == 0 && self.progress.earlier > 0) {
             self.checkpoint(observer);
         }
-        // Closing takes memory too.
-        self.anderson.restart();
         status
     }
 
@@ -132,14 +131,10 @@ impl<B: Backend> Run<'_, B> {
                 // An inexact u-update; the outer residuals and the certificate judge what it is worth.
                 LinearStatus::IterationLimit | LinearStatus::Breakdown => self.info.unconverged_solves += 1,
             }
+            self.check_first_solve()?;
+            let gradients = self.gradients()?;
             let Run { state, system, .. } = self;
             let seconds = &mut self.info.seconds;
-            if self.info.linear_residual.is_none() {
-                let residual = timed(backend, &mut seconds.certificate, || {
-                    state.linear_residual(self.incumbent.certificate(), system)
-                })?;
-                self.info.linear_residual = Some(residual);
-            }
             timed(backend, &mut seconds.v, || state.v_update(alpha, beta / rho))?; // (4b)
             let slack = timed(backend, &mut seconds.s, || {
                 state.slack_update(program, system.row_scale(), alpha, gamma) // (4b), (4c)
@@ -151,7 +146,8 @@ impl<B: Backend> Run<'_, B> {
             if !residuals.finite() {
                 return Ok(Status::NumericalError);
             }
-            let record = self.judge(iteration, &residuals, &inner)?;
+            let sign = self.sign(gradients, &residuals)?;
+            let record = self.judge(iteration, &residuals, sign, &inner)?;
             let goes_on = observer.iteration(&record) == Flow::Continue;
             if record.relative_gap.is_some_and(|gap| gap <= settings.gap) {
                 return Ok(Status::Optimal);
@@ -183,12 +179,16 @@ impl<B: Backend> Run<'_, B> {
 
     /// Does what the solver has to do before its next solve.
     fn prepare(&mut self) -> Result<(), LinalgError> {
-        let Run { state, penalty, preparation, linear, system, .. } = self;
+        let Run { state, penalty, preparation, linear, system, anderson, .. } = self;
         let backend = self.program.backend();
+        let rho = penalty.rho();
         timed(backend, &mut self.info.seconds.setup, || {
             backend.stop().check()?;
             penalty.prepare(preparation, &mut **linear, system, [&mut state.lambda, &mut state.nu])
         })?;
+        if penalty.rho() != rho {
+            anderson.restart();
+        }
         self.solver_memory.take().map_or(Ok(()), |memory| self.linear.recall(backend, &memory))
     }
 
@@ -226,8 +226,40 @@ impl<B: Backend> Run<'_, B> {
         self.checkpointer = Some(checkpointer);
     }
 
+    /// How well (4a) was solved, in f64: once in a session, whatever rho and beta are later.
+    fn check_first_solve(&mut self) -> Result<(), LinalgError> {
+        if self.info.linear_residual.is_none() {
+            let Run { program, state, system, incumbent, .. } = self;
+            let residual = timed(program.backend(), &mut self.info.seconds.certificate, || {
+                state.linear_residual(incumbent.certificate(), system)
+            })?;
+            self.info.linear_residual = Some(residual);
+        }
+        Ok(())
+    }
+
+    /// What the schedule goes by: the gap itself where (4a), which was just solved, tells the gradients, else the residuals.
+    fn gradients(&mut self) -> Result<Option<Vec<f64>>, LinalgError> {
+        let told = self.schedule.predicts() && self.program.n_cones() == 0;
+        told.then(|| self.state.gradient_norms(self.penalty.rho())).transpose()
+    }
+
+    fn sign(&mut self, gradients: Option<Vec<f64>>, residuals: &Residuals) -> Result<Sign, LinalgError> {
+        let Some(gradients) = gradients else { return Ok(Sign::Residual(residuals.largest())) };
+        let Run { program, system, state, incumbent, .. } = self;
+        timed(program.backend(), &mut self.info.seconds.certificate, || {
+            estimated_gap(program, system, state, incumbent, &gradients).map(Sign::Gap)
+        })
+    }
+
     /// Records the iteration; every few of them (the last always), values the network and the dual point.
-    fn judge(&mut self, iteration: usize, residuals: &Residuals, inner: &LinearInfo) -> Result<Iteration, LinalgError> {
+    fn judge(
+        &mut self,
+        iteration: usize,
+        residuals: &Residuals,
+        sign: Sign,
+        inner: &LinearInfo,
+    ) -> Result<Iteration, LinalgError> {
         let (program, settings, backend) = (self.program, self.settings, self.program.backend());
         let rho = self.penalty.rho();
         let mut record = Iteration {
@@ -243,7 +275,7 @@ impl<B: Backend> Run<'_, B> {
             rho,
             inner_iterations: inner.iterations,
         };
-        if self.schedule.is_due(iteration, residuals) || iteration == settings.max_iterations {
+        if self.schedule.is_due(iteration, sign) || iteration == settings.max_iterations {
             let Run { incumbent, state, system, .. } = self;
             let value = timed(backend, &mut self.info.seconds.certificate, || {
                 let scaled = state.scaled_residual()?;
@@ -251,7 +283,7 @@ impl<B: Backend> Run<'_, B> {
                 incumbent.judge(&state.v, residual, &state.nu, rho, system.row_scale())
             })?;
             let objective = incumbent.objective();
-            self.schedule.learn(objective.relative_gap, residuals);
+            self.schedule.learn(objective.relative_gap, sign);
             record.network = Some(value.objective);
             record.dual_bound = Some(objective.dual_bound);
             record.relative_gap = Some(objective.relative_gap);

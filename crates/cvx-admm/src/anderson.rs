@@ -125,6 +125,11 @@ impl<B: Backend> Anderson<B> {
         self.last = None;
     }
 
+    /// The next point does not follow from the last, but the fixed-point map is nearly the same.
+    pub fn pause(&mut self) {
+        self.last = None;
+    }
+
     /// Replaces the image g = g(z) by the next point to evaluate: the combination of the last images whose residuals
     /// nearly cancel. Says whether the point differs from g.
     pub fn extrapolate(&mut self, z: &Point<B>, g: &mut Point<B>) -> Result<bool, LinalgError> {

@@ -152,7 +152,7 @@ impl<'a, B: Backend> Incumbent<'a, B> {
     }
 
     /// Values v as a network, and keeps it if it is the best.
-    fn judge_network(&mut self, v: &B::Matrix) -> Result<NetworkValue, LinalgError> {
+    pub fn judge_network(&mut self, v: &B::Matrix) -> Result<NetworkValue, LinalgError> {
         let value = self.certificate.network(v)?;
         self.keep(v, &value)?;
         Ok(value)

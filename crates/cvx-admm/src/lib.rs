@@ -27,6 +27,7 @@ mod closing;
 mod container;
 mod dispatch;
 mod error;
+mod estimate;
 mod file;
 mod file_error;
 mod incumbent;

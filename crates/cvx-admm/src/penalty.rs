@@ -2,7 +2,7 @@
 //!
 //! Nothing outside this file assigns rho.
 
-use cvx_linalg::{Accuracy, Backend, LinalgError, LinearSolver, MaskedSystem, SolverFlops};
+use cvx_linalg::{Accuracy, Backend, HostMatrix, LinalgError, LinearSolver, MaskedSystem, SolverFlops};
 use cvx_model::{Activation, ConvexProgram};
 use cvx_solvers::SolverKind;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ const CHECK_GROWTH: f64 = 1.5;
 /// rho changes when its residuals ask for a change by at least this factor.
 const THRESHOLD: f64 = 2.5;
 
+/// rho follows beta when it should have changed by at least this factor: a path takes few iterations a beta, and a change costs several.
+const FOLLOWING: f64 = 4.0;
+
 /// Largest change at once.
 const LARGEST_CHANGE: f64 = 10.0;
 
@@ -34,27 +37,37 @@ const LARGEST_CHANGE: f64 = 10.0;
 const RESCUE: f64 = 10.0;
 const RESCUES: usize = 24;
 
-/// rho for a programme with this beta and, for ReLU neurons, this sigma.
+/// rho for a programme with this beta and, for ReLU neurons, this sigma, where the gated beta_max of each target is `maxima`.
 ///
 /// With cones, what matters most is rho sigma, the weight of the cone constraint in units of ||x||^2; measured optima over CIFAR
 /// and planted problems (n 500 to 10,000, d 21 to 3,073, P 10 to 200, beta over two decades) follow
-/// rho sigma = mean ||x||^2 sqrt(beta / beta_max) / 2 within a factor of 3. Without cones it is the size of F F' that matters, whose
-/// mean diagonal entry is about P mean ||x||^2 / 2: half of it takes the place of mean ||x||^2 / sigma there (measured at n = 10,000,
-/// d = 3,073). Both scale with x and y as the problem does.
-pub(crate) fn initial_rho<B: Backend>(program: &ConvexProgram<B>, gated_beta_max: f64, sigma: f64) -> f64 {
-    let weight = match program.activation() {
-        Activation::Relu => 1.0 / sigma,
-        Activation::Gated => 0.5 * program.n_patterns() as f64,
+/// rho sigma = mean ||x||^2 sqrt(beta / beta_max) / 2 within a factor of 3.
+///
+/// Without cones, the soft-threshold beta/rho should be of the size of a neuron. A single one is about ||xi||^2 / beta_max large, where
+/// xi is that of the zero network (y for the squared loss), so that rho goes with beta beta_max / ||xi||^2; measured optima over
+/// CIFAR and planted problems (n 500 to 10,000, d 21 to 3,073, P 20 to 500, beta over nearly three decades) are
+/// 12 times that within a factor of 3.
+///
+/// Both scale with x and y as the problem does.
+pub(crate) fn initial_rho<B: Backend>(program: &ConvexProgram<B>, maxima: &[f64], sigma: f64) -> f64 {
+    let gated_beta_max = maxima.iter().copied().fold(0.0, f64::max);
+    // beta = 0, y = 0 and X = 0 still need a positive penalty.
+    let fraction = if gated_beta_max > 0.0 { (program.beta() / gated_beta_max).clamp(1e-8, 1.0) } else { 1.0 };
+    let rho = match program.activation() {
+        Activation::Relu => relu_rho(fraction, program.row_norms(), sigma),
+        Activation::Gated => gated_rho(fraction, maxima, &program.xi_at_zero()),
     };
-    scaled_rho(program.beta(), gated_beta_max, program.row_norms(), weight)
+    if rho > 0.0 && rho.is_finite() { rho } else { 1.0 }
 }
 
-fn scaled_rho(beta: f64, gated_beta_max: f64, row_norms: &[f64], weight: f64) -> f64 {
+fn relu_rho(fraction: f64, row_norms: &[f64], sigma: f64) -> f64 {
     let mean_square = row_norms.iter().map(|norm| norm * norm).sum::<f64>() / row_norms.len().max(1) as f64;
-    // beta = 0, y = 0 and X = 0 still need a positive penalty.
-    let fraction = if gated_beta_max > 0.0 { (beta / gated_beta_max).clamp(1e-8, 1.0) } else { 1.0 };
-    let rho = 0.5 * weight * mean_square * fraction.sqrt();
-    if rho > 0.0 && rho.is_finite() { rho } else { 1.0 }
+    0.5 * mean_square * fraction.sqrt() / sigma
+}
+
+fn gated_rho(fraction: f64, maxima: &[f64], xi: &HostMatrix) -> f64 {
+    let squares = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>();
+    12.0 * fraction * squares(maxima) / squares(xi.values())
 }
 
 /// Norms of one iteration, for the balance of the residuals.
@@ -170,11 +183,11 @@ impl Penalty {
         self.changes
     }
 
-    /// beta has changed by `ratio`, and the best rho goes with its root, see [`initial_rho`]. rho itself moves when it has become
-    /// worth a factorisation, in the next [`prepare`](Penalty::prepare).
+    /// beta has changed, and [`initial_rho`] by `ratio` with it. rho itself moves when it has become worth a factorisation, in the
+    /// next [`prepare`](Penalty::prepare).
     pub fn follow(&mut self, ratio: f64) {
         if self.adapt && ratio > 0.0 && ratio.is_finite() {
-            self.due *= ratio.sqrt();
+            self.due *= ratio;
         }
         (self.next_check, self.proposed) = (FIRST_CHECK, None);
     }
@@ -197,7 +210,7 @@ impl Penalty {
         duals: [&mut B::Matrix; 2],
     ) -> Result<(), LinalgError> {
         let first = self.rho;
-        let follows = !(1.0 / THRESHOLD..=THRESHOLD).contains(&self.due);
+        let follows = !(1.0 / FOLLOWING..=FOLLOWING).contains(&self.due);
         if follows {
             self.rho *= self.due;
             self.due = 1.0;
@@ -283,21 +296,34 @@ fn rescale<B: Backend>(backend: &B, duals: [&mut B::Matrix; 2], factor: f64) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cvx_linalg::Cpu;
 
     #[test]
     fn r10_the_first_rho_scales_with_x_squared_and_not_with_y() {
+        // x -> 1000 x and y -> 5 y: the fraction of beta_max stays.
         let norms = [1.0, 2.0, 3.0];
-        let rho = scaled_rho(0.1, 10.0, &norms, 4.0);
-        // x -> 1000 x and y -> 5 y: beta and beta_max both grow by 5000.
-        let scaled = scaled_rho(500.0, 50_000.0, &norms.map(|norm| 1000.0 * norm), 4.0);
+        let (rho, scaled) = (relu_rho(0.01, &norms, 0.25), relu_rho(0.01, &norms.map(|norm| 1000.0 * norm), 0.25));
+        assert!((scaled / rho - 1e6).abs() < 1e-6);
+        let xi = HostMatrix::from_vec(2, 1, vec![1.0, -1.0]);
+        let five = HostMatrix::from_vec(2, 1, vec![5.0, -5.0]);
+        let (rho, scaled) = (gated_rho(0.01, &[7.0], &xi), gated_rho(0.01, &[35_000.0], &five));
         assert!((scaled / rho - 1e6).abs() < 1e-6);
     }
 
     #[test]
     fn a_penalty_exists_even_without_data_or_beta() {
-        for (beta, gated, norm) in [(0.0, 0.0, 0.0), (0.0, 5.0, 1.0), (1.0, 0.0, 1.0), (1.0, 1.0, 0.0)] {
-            let rho = scaled_rho(beta, gated, &[norm], 4.0);
-            assert!(rho > 0.0 && rho.is_finite());
+        let (x, y) = (HostMatrix::from_vec(2, 1, vec![1.0, -0.5]), HostMatrix::from_vec(2, 1, vec![1.0, -1.0]));
+        let gates = HostMatrix::from_vec(1, 1, vec![1.0]);
+        let nothing = HostMatrix::zeros(2, 1);
+        for activation in [Activation::Relu, Activation::Gated] {
+            for (x, y, beta, maximum) in
+                [(&x, &y, 0.0, 1.0), (&x, &nothing, 1.0, 0.0), (&nothing, &y, 1.0, 0.0), (&nothing, &nothing, 0.0, 0.0)]
+            {
+                let xt = HostMatrix::from_fn(1, 2, |_, a| x.col(0)[a]);
+                let program = ConvexProgram::new(Cpu::<f64>::new(), &xt, y.clone(), &gates, beta).unwrap();
+                let rho = initial_rho(&program.with_activation(activation), &[maximum], 0.25);
+                assert!(rho > 0.0 && rho.is_finite(), "{activation:?}, {rho}");
+            }
         }
     }
 

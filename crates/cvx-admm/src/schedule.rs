@@ -1,7 +1,5 @@
 //! When the certificate is evaluated: it costs as much as an iteration or two.
 
-use crate::penalty::Residuals;
-
 /// The first iterations from zero are all judged: most progress is there.
 const JUDGED_FIRST: usize = 5;
 
@@ -19,15 +17,31 @@ pub(crate) enum Schedule {
         /// Iterations between two evaluations.
         every: usize,
     },
-    /// When the gap may have been reached, by its ratio to the residuals at the last evaluation: what a path needs.
+    /// When the gap may have been reached, by its ratio to a [`Sign`] of it at the last evaluation: what a path needs.
     Predicted {
         /// The gap to reach.
         gap: f64,
-        /// Gap over residual at the last evaluation.
+        /// Gap over sign at the last evaluation.
         rate: Option<f64>,
         /// Iterations since then.
         silence: usize,
     },
+}
+
+/// What an iteration says of the gap at no cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Sign {
+    /// The largest relative residual, which falls as the gap does.
+    Residual(f64),
+    /// The gap itself, by numbers of the iteration's precision.
+    Gap(f64),
+}
+
+impl Sign {
+    fn size(self) -> f64 {
+        let (Sign::Residual(size) | Sign::Gap(size)) = self;
+        size
+    }
 }
 
 impl Schedule {
@@ -36,22 +50,32 @@ impl Schedule {
         Schedule::Predicted { gap, rate: None, silence: 0 }
     }
 
+    /// Whether it goes by signs.
+    pub fn predicts(&self) -> bool {
+        matches!(self, Schedule::Predicted { .. })
+    }
+
     /// Whether this iteration is to be judged.
-    pub fn is_due(&mut self, iteration: usize, residuals: &Residuals) -> bool {
+    pub fn is_due(&mut self, iteration: usize, sign: Sign) -> bool {
         match self {
             Schedule::Regular { every } => iteration <= JUDGED_FIRST || iteration.is_multiple_of(*every),
             Schedule::Predicted { gap, rate, silence } => {
                 *silence += 1;
-                *silence >= LONGEST_SILENCE || rate.map_or(*silence >= FIRST, |rate| rate * residuals.largest() <= *gap)
+                let reached = |rate: f64| rate * sign.size() <= *gap;
+                *silence >= LONGEST_SILENCE
+                    || match (*rate, sign) {
+                        (Some(rate), _) => reached(rate),
+                        (None, Sign::Gap(_)) => reached(1.0),
+                        (None, Sign::Residual(_)) => *silence >= FIRST,
+                    }
             }
         }
     }
 
     /// What the evaluation of this iteration said.
-    pub fn learn(&mut self, found: f64, residuals: &Residuals) {
+    pub fn learn(&mut self, found: f64, sign: Sign) {
         if let Schedule::Predicted { rate, silence, .. } = self {
-            let largest = residuals.largest();
-            *rate = (largest > 0.0).then(|| found / largest).filter(|rate| *rate > 0.0);
+            *rate = (sign.size() > 0.0).then(|| found / sign.size()).filter(|rate| *rate > 0.0 && rate.is_finite());
             *silence = 0;
         }
     }
@@ -68,28 +92,39 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    fn residuals(size: f64) -> Residuals {
-        Residuals { primal: size, change: 0.5 * size, primal_scale: 1.0, dual_scale: 1.0 }
-    }
-
     #[test]
     fn a_record_has_the_first_five_and_every_so_many() {
         let mut schedule = Schedule::Regular { every: 5 };
-        let due: Vec<usize> = (1..=16).filter(|&k| schedule.is_due(k, &residuals(1.0))).collect();
+        let due: Vec<usize> = (1..=16).filter(|&k| schedule.is_due(k, Sign::Residual(1.0))).collect();
         assert_eq!(due, [1, 2, 3, 4, 5, 10, 15]);
     }
 
     #[test]
     fn a_path_asks_when_the_gap_may_be_there() {
         let mut schedule = Schedule::until(1e-2);
-        let first = (1..).find(|&k| schedule.is_due(k, &residuals(1.0))).unwrap();
+        let first = (1..).find(|&k| schedule.is_due(k, Sign::Residual(1.0))).unwrap();
         assert_eq!(first, FIRST);
-        schedule.learn(0.1, &residuals(1.0));
+        schedule.learn(0.1, Sign::Residual(1.0));
         // A tenth of the residual is a tenth of the gap.
-        assert!(!schedule.is_due(6, &residuals(0.2)));
-        assert!(schedule.is_due(7, &residuals(0.09)));
-        schedule.learn(0.011, &residuals(0.09));
-        let asked = (8..).find(|&k| schedule.is_due(k, &residuals(0.09))).unwrap();
+        assert!(!schedule.is_due(6, Sign::Residual(0.2)));
+        assert!(schedule.is_due(7, Sign::Residual(0.09)));
+        schedule.learn(0.011, Sign::Residual(0.09));
+        let asked = (8..).find(|&k| schedule.is_due(k, Sign::Residual(0.09))).unwrap();
         assert_eq!(asked, 7 + LONGEST_SILENCE, "a residual that does not fall is no reason to be silent for ever");
+    }
+
+    #[test]
+    fn a_gap_is_believed_from_the_first_iteration_and_corrected_by_what_was_found() {
+        let mut schedule = Schedule::until(1e-2);
+        assert!(!schedule.is_due(1, Sign::Gap(0.011)));
+        assert!(schedule.is_due(2, Sign::Gap(0.009)));
+        schedule.learn(0.018, Sign::Gap(0.009));
+        assert!(!schedule.is_due(3, Sign::Gap(0.006)));
+        assert!(schedule.is_due(4, Sign::Gap(0.004)));
+        // Infinite or 0: nothing to learn.
+        for (found, sign) in [(f64::INFINITY, 0.01), (0.0, 0.01), (0.01, 0.0)] {
+            schedule.learn(found, Sign::Gap(sign));
+            assert!(schedule.is_due(5, Sign::Gap(0.009)) && !schedule.is_due(6, Sign::Gap(0.02)), "{found}, {sign}");
+        }
     }
 }

@@ -67,8 +67,17 @@ struct Engine<B: Backend> {
     preparation: Preparation,
     /// The best network and its value, at the beta before.
     best: Option<(B::Matrix, NetworkValue)>,
+    /// What is remembered of the fixed-point map, which is nearly the same at the next beta.
+    anderson: Option<Anderson<B>>,
     /// Where a run ended, with its beta and rho.
     last: Option<(Point<B>, f64, f64)>,
+}
+
+impl<B: Backend> Engine<B> {
+    /// Before its first run.
+    fn new(linear: Box<dyn LinearSolver<B>>, penalty: Penalty, state: State<B>, preparation: Preparation) -> Self {
+        Engine { linear, penalty, state, preparation, best: None, anderson: None, last: None }
+    }
 }
 
 impl<'p, B: Backend> Session<'p, B> {
@@ -173,14 +182,12 @@ impl<'p, B: Backend> Session<'p, B> {
         check_warm_start(warm, &self.program)?;
         self.sigma = warm.sigma;
         self.row_scale = row_scale(self.settings, warm.sigma);
-        self.engine = Some(Engine {
-            linear: self.summary.solver.build(&self.settings.solver_settings()),
-            penalty: Penalty::new(warm.rho, self.kappa(), self.settings.adapt_rho),
-            state: State::new(&self.program, Some(warm))?,
-            preparation: Preparation::Everything,
-            best: None,
-            last: None,
-        });
+        self.engine = Some(Engine::new(
+            self.summary.solver.build(&self.settings.solver_settings()),
+            Penalty::new(warm.rho, self.kappa(), self.settings.adapt_rho),
+            State::new(&self.program, Some(warm))?,
+            Preparation::Everything,
+        ));
         Ok(())
     }
 
@@ -199,14 +206,14 @@ impl<'p, B: Backend> Session<'p, B> {
 
     /// The rho that a run from zeros begins with.
     fn first_rho(&self) -> f64 {
-        let start = || self.kappa() * initial_rho(&self.program, largest(&self.gated_maxima), self.sigma);
+        let start = || self.kappa() * initial_rho(&self.program, &self.gated_maxima, self.sigma);
         self.settings.rho.unwrap_or_else(start)
     }
 
     /// Moves on to another beta; factors stay, the penalty follows when it has to, and the iterates begin anew or go on as they went
     /// from the beta before.
     pub fn set_beta(&mut self, beta: f64) -> Result<(), TrainError> {
-        let from = self.program.beta();
+        let (from, rho_from) = (self.program.beta(), self.first_rho());
         self.program.set_beta(beta)?;
         self.summary.beta = beta;
         let (anew, start) = (self.starts_anew(), self.first_rho());
@@ -214,7 +221,7 @@ impl<'p, B: Backend> Session<'p, B> {
         if anew {
             engine.penalty.aim(start);
             engine.state.clear(&self.program)?;
-            (engine.best, engine.last) = (None, None);
+            (engine.best, engine.anderson, engine.last) = (None, None, None);
             return Ok(());
         }
         let rho = engine.penalty.rho();
@@ -226,7 +233,7 @@ impl<'p, B: Backend> Session<'p, B> {
             engine.state.predict(&last, step, beta, rho)?;
         }
         engine.last = Some((point, from, rho));
-        engine.penalty.follow(beta / from);
+        engine.penalty.follow(start / rho_from);
         match &mut engine.best {
             // The same network: its norms count for more or less.
             Some((_, value)) if from > 0.0 => {
@@ -276,14 +283,12 @@ impl<'p, B: Backend> Session<'p, B> {
             }
             None => {
                 let near_zero = program.n_cones() == 0 && program.beta() >= NEAR_ZERO * largest(&self.gated_maxima);
-                Engine {
-                    linear: self.summary.solver.build(&solver_settings),
-                    penalty: Penalty::new(start, kappa, settings.adapt_rho),
-                    state: if near_zero { State::at_zero(program, start)? } else { State::new(program, None)? },
-                    preparation: Preparation::Everything,
-                    best: None,
-                    last: None,
-                }
+                Engine::new(
+                    self.summary.solver.build(&solver_settings),
+                    Penalty::new(start, kappa, settings.adapt_rho),
+                    if near_zero { State::at_zero(program, start)? } else { State::new(program, None)? },
+                    Preparation::Everything,
+                )
             }
         };
         let last = engine.last;
@@ -297,6 +302,10 @@ impl<'p, B: Backend> Session<'p, B> {
         // Extrapolation needs v, s to be functions of v + lambda, s + nu, which a dual step of 1 alone gives.
         let memory = if settings.dual_step == 1.0 { settings.anderson_memory } else { 0 };
         let State { v, s, prediction, .. } = &engine.state;
+        let anderson = match engine.anderson {
+            Some(anderson) => anderson,
+            None => Anderson::new(program.backend(), memory, v, s, &prediction.zeros())?,
+        };
         let info = std::mem::take(&mut self.record);
         let mut run = Run {
             program,
@@ -306,7 +315,7 @@ impl<'p, B: Backend> Session<'p, B> {
             linear: engine.linear,
             solver_memory: None,
             incumbent,
-            anderson: Anderson::new(program.backend(), memory, v, s, &prediction.zeros())?,
+            anderson,
             progress: Progress::after(info.history.len()),
             penalty: engine.penalty,
             preparation: engine.preparation,
@@ -329,15 +338,20 @@ impl<'p, B: Backend> Session<'p, B> {
         if status == Status::DeviceError {
             // Closing takes memory too, and the factors are of no more use.
             run.linear = SolverKind::Cg.build(&solver_settings);
+            run.anderson.restart();
         }
         // Where the device answers no more, what it said first is what counts.
         let failure = run.info.failure.clone();
         let closed = close(&mut run, status).map_err(|error| failure.map_or(error, Into::into));
+        self.record.linear_residual = run.info.linear_residual;
         let Run { linear, penalty, preparation, state, held_out, clock, incumbent, mut schedule, .. } = run;
+        let mut anderson = run.anderson;
+        anderson.pause();
         let best = Some(incumbent.into_best());
         // From iterates that are not finite there is no way on.
         let goes_on = status != Status::NumericalError;
-        self.engine = goes_on.then_some(Engine { linear, penalty, state, preparation, best, last });
+        let anderson = Some(anderson);
+        self.engine = goes_on.then_some(Engine { linear, penalty, state, preparation, best, anderson, last });
         schedule.restart();
         (self.held_out, self.clock, self.schedule, self.ended) = (held_out, clock, schedule, clock.seconds());
         closed
@@ -440,8 +454,7 @@ impl<'p, B: Backend> Session<'p, B> {
         self.held_out = self.problem.held_out(program)?;
         self.summary.shape.n_patterns = program.n_patterns();
         let state = State::at(program, &v, self.row_scale, penalty.rho())?;
-        self.engine =
-            Some(Engine { linear, penalty, state, preparation: Preparation::Patterns, best: None, last: None });
+        self.engine = Some(Engine::new(linear, penalty, state, Preparation::Patterns));
         self.round += 1;
         Ok(true)
     }
@@ -449,7 +462,11 @@ impl<'p, B: Backend> Session<'p, B> {
     /// Solves, and returns the model with its proof.
     pub fn solve(&mut self, observer: &mut dyn Observer) -> Result<Solution, TrainError> {
         let (problem, summary, sigma) = (self.problem, self.summary.clone(), self.sigma);
-        self.run(observer, |run, status| finish(run, status, summary, sigma, problem))
+        self.run(observer, |run, status| {
+            // Closing takes memory too.
+            run.anderson.restart();
+            finish(run, status, summary, sigma, problem)
+        })
     }
 }
 

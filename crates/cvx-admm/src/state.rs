@@ -126,6 +126,14 @@ impl<B: Backend> State<B> {
         certificate.system_residual(system, &self.solution.u, &self.blocks, &self.rows)
     }
 
+    /// ||F'xi|| of each block at xi = -kappa r, without a product: with no cones, (4a) says that F'xi = rho (u - (v - lambda)). As
+    /// accurate as the u-update was; to be called right after it.
+    pub fn gradient_norms(&mut self, rho: f64) -> Result<Vec<f64>, LinalgError> {
+        self.backend.axpby(1.0, &self.solution.u, -1.0, &mut self.blocks)?;
+        let norms = self.backend.column_norms(&self.blocks)?;
+        Ok(norms.into_iter().map(|norm| rho * norm).collect())
+    }
+
     /// (4b) v = group soft-threshold of uh + lambda, with uh = alpha u + (1 - alpha) v.
     pub fn v_update(&mut self, alpha: f64, threshold: f64) -> Result<(), LinalgError> {
         let backend = &self.backend;

@@ -154,14 +154,12 @@ fn with_fault<B: Backend>(backend: B, settings: &ValidSettings, fault: Fault, at
     let host = Host { threads: 1, passed_over: None };
     let mut session = Session::open(backend.clone(), host, &problem, settings, Clock::start()).unwrap();
     let inner = session.summary.solver.build(&settings.solver_settings());
-    session.engine = Some(Engine {
-        linear: Box::new(Faulty { inner, backend, fault, at, solves: 0 }),
-        penalty: Penalty::new(session.first_rho(), session.kappa(), settings.adapt_rho),
-        state: State::new(&session.program, None).unwrap(),
-        preparation: Preparation::Everything,
-        best: None,
-        last: None,
-    });
+    session.engine = Some(Engine::new(
+        Box::new(Faulty { inner, backend, fault, at, solves: 0 }),
+        Penalty::new(session.first_rho(), session.kappa(), settings.adapt_rho),
+        State::new(&session.program, None).unwrap(),
+        Preparation::Everything,
+    ));
     session.solve(&mut ()).unwrap()
 }
 
