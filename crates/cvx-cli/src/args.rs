@@ -13,7 +13,8 @@ Data sources:
   cifar10, mnist, fashion-mnist   once fetched: cvx data fetch NAME
   FOLDER                 CIFAR-10 binary batches, IDX files, or a folder of PNG or JPEG images for each class
   FILE.npz               keys x_train, y_train and, where there are any, x_test, y_test
-  FILE.csv, FILE.svm     a table with a label column, or LIBSVM lines; each also .gz";
+  FILE.csv, FILE.tsv     a table with a label column, its fields parted by commas, semicolons or tabs
+  FILE.svm               LIBSVM lines; each file also .gz";
 
 const TRAIN_EXAMPLES: &str = "\
 Examples:

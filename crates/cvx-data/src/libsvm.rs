@@ -33,6 +33,7 @@ pub(crate) fn read(path: &Path, store: &Store, n_features: Option<usize>) -> Res
             place,
             text: excerpt(text),
             expected,
+            remedy: "correct or remove it",
         };
         let mut words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         let Some(label) = words.next() else { continue };
