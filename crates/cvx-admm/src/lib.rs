@@ -29,6 +29,7 @@ mod dispatch;
 mod error;
 mod file;
 mod file_error;
+mod identity;
 mod incumbent;
 mod info;
 mod memory;
