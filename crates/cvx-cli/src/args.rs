@@ -73,7 +73,7 @@ pub enum Command {
     /// Write the manual pages of this program into a folder.
     #[command(after_help = "Example:\n  cvx man ~/.local/share/man/man1")]
     Man {
-        /// The folder, which is there.
+        /// The folder, which is made where there is none.
         folder: PathBuf,
     },
 }

@@ -19,7 +19,7 @@ fn train_needs_no_arguments_and_prints_a_table() {
         assert!(row(name).contains(|c: char| c.is_ascii_digit()));
     }
     // Progress goes to stderr, and without a terminal there are no control characters in it.
-    assert!(run.stderr.contains("1000 samples, 21 features, 50 patterns"));
+    assert!(run.stderr.contains("1000 samples, 20 features and a bias, 50 patterns"));
     assert!(!run.stderr.contains('\x1b') && !run.stdout.contains('\x1b'));
 }
 
@@ -70,7 +70,8 @@ fn a_table_with_two_named_classes_goes_all_the_way() {
 
     let predicted = lab.done("predict m.cvx --data t.csv");
     assert!(predicted.stderr.starts_with("120 samples: accuracy "));
-    lab.done("predict m.cvx --data t.csv --out p.csv");
+    let written = lab.done("predict m.cvx --data t.csv --out p.csv");
+    assert!(written.stderr.ends_with("The predictions are in p.csv\n"), "{}", written.stderr);
     assert_eq!(lab.read("p.csv"), predicted.stdout);
     let (header, rows) = fields(&predicted.stdout);
     assert_eq!((header, rows.len()), (vec!["class", "score dog"], 120));
@@ -85,6 +86,30 @@ fn a_table_with_two_named_classes_goes_all_the_way() {
     lab.write("bare.csv", bare.join("\n"));
     let unlabelled = lab.done("predict m.cvx --data bare.csv --unlabelled");
     assert_eq!((unlabelled.stdout, unlabelled.stderr.as_str()), (predicted.stdout, ""));
+    lab.refused(
+        "predict m.cvx --data bare.csv",
+        &["expected 3 features", "found 2", "taken for the label: give --unlabelled"],
+    );
+}
+
+/// The command that checks a model is that of its samples, and can be given as it is printed.
+#[test]
+fn the_command_that_is_printed_verifies_the_model() {
+    let lab = Lab::new();
+    lab.write("t.csv", cats_and_dogs(60, 1).replace("label", "animal"));
+    for (arguments, expected) in [
+        ("", " --data planted"),
+        ("--data t.csv", " --data t.csv"),
+        (
+            "--data t.csv --test t.csv --classes cat,dog --limit 50 --label-column animal --seed 3",
+            " --data t.csv --classes cat,dog --limit 50 --label-column animal",
+        ),
+    ] {
+        let printed = lab.done(&format!("train {arguments} --patterns 5 --model m.cvx")).stdout;
+        let command = printed.lines().last().unwrap().split_once("check it with: cvx ").unwrap().1;
+        assert_eq!(command, format!("verify m.cvx{expected}"));
+        lab.done(command);
+    }
 }
 
 #[test]
@@ -100,7 +125,7 @@ fn a_regression_goes_all_the_way() {
 
     let predicted = lab.done("predict m.cvx --data t.csv");
     let (header, rows) = fields(&predicted.stdout);
-    assert_eq!((header, rows.len()), (vec!["prediction 0"], 100));
+    assert_eq!((header, rows.len()), (vec!["prediction"], 100));
     let pairs = rows.iter().zip(last_column(&data));
     let errors = pairs.map(|(row, label)| row[0].parse::<f64>().unwrap() - label.parse::<f64>().unwrap());
     let (loss, claimed) =
