@@ -51,7 +51,9 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
     })?;
     let classes = model.classes(&prediction);
 
-    let mut header: Vec<String> = classes.is_some().then(|| "class".to_string()).into_iter().collect();
+    let files = data.sample_names();
+    let first = [files.map(|_| "file"), classes.as_ref().map(|_| "class")];
+    let mut header: Vec<String> = first.into_iter().flatten().map(String::from).collect();
     match model.task.classes() {
         // A column for each class: for two of them too, where the task was chosen to be multiclass.
         classes if classes.len() == prediction.cols() => {
@@ -63,8 +65,9 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
     }
     let rows: Vec<Vec<String>> = (0..prediction.rows())
         .map(|row| {
+            let file = files.iter().map(|files| files[row].clone());
             let class = classes.iter().map(|classes| classes[row].to_string());
-            class.chain((0..prediction.cols()).map(|c| prediction[(row, c)].to_string())).collect()
+            file.chain(class).chain((0..prediction.cols()).map(|c| prediction[(row, c)].to_string())).collect()
         })
         .collect();
     // Before anything is written: labels that the model does not know are an error.

@@ -72,7 +72,7 @@ impl Default for Request {
 /// | `planted`, `planted:NxD` | drawn, see [`Planted`] | 0 and 1 |
 /// | folder with `data_batch_*.bin`, `test_batch.bin` or one of them | CIFAR-10 images, 3 x 32 x 32, in \[0, 1\] | names from `batches.meta.txt` or the standard ten |
 /// | folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-..` (also `.idx3-`) | images, in \[0, 1\] | codes |
-/// | folder with `CLASS/*.png`, or `train/CLASS/*.png` and `test/CLASS/*.png` (also `.jpg`, `.jpeg`) | images of one size, grey or RGB, channel first, in \[0, 1\] | names of the folders; none for images in the folder itself |
+/// | folder with `CLASS/*.png`, or `train/CLASS/*.png` and `test/CLASS/*.png` (also `.jpg`, `.jpeg`) | images of one size, grey or RGB, channel first, in \[0, 1\] | names of the folders; none for images in the folder itself; each sample has the name of its file |
 /// | `.npz` | `x_train`, `x_test` (or `X_train`, `X`, `x`); 2 axes, or 3 and 4 for images, channel first | `y_train`, `y_test` (or `y`): numbers, n or n x C, or text |
 /// | `.npy` | one array, as above | none |
 /// | `.csv`, `.tsv` | columns of numbers, parted by commas, semicolons or tabs as the first line has them; the header is optional | [`LabelColumn`]: numbers if all are, else names |

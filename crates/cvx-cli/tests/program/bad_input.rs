@@ -1,6 +1,6 @@
 //! Input that is refused: exit code 2, one line that names the place and the remedy, and nothing written.
 
-use crate::lab::{Lab, cats_and_dogs, npy};
+use crate::lab::{GREY_PNG, Lab, cats_and_dogs, npy};
 
 #[test]
 fn f8_files_that_are_not_there() {
@@ -137,10 +137,6 @@ fn r3_labels_that_make_no_task() {
         lab.refused("train --data images", &["--data images", "no labels", "the images of each class into a folder"]);
     assert!(!message.contains("column"), "{message}");
 }
-
-/// A grey image of one pixel.
-const GREY_PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\0\0\0\0\x3a\x7e\x9b\x55\
-    \0\0\0\x0aIDAT\x78\x9c\x63\x68\0\0\0\x82\0\x81\x77\xcd\x72\xb6\0\0\0\0IEND\xae\x42\x60\x82";
 
 #[test]
 fn f8_names_that_are_nearly_right_and_files_of_another_kind() {

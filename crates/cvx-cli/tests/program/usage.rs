@@ -1,6 +1,6 @@
 //! The way of a user: train, look, verify, predict.
 
-use crate::lab::{Lab, PROGRAM, cats_and_dogs, last_column, npy, numbers, table};
+use crate::lab::{GREY_PNG, Lab, PROGRAM, cats_and_dogs, last_column, npy, numbers, table};
 use cvx_admm::Model;
 use std::process::{Command, Stdio};
 
@@ -169,6 +169,24 @@ fn three_classes_go_all_the_way() {
     let two = lab.report("train --data t.csv --classes red,blue --patterns 20");
     let expected = last_column(&data).iter().filter(|label| **label != "green").count();
     assert_eq!((two["n_targets"].as_u64(), two["n_samples"].as_u64()), (Some(1), Some(expected as u64)));
+}
+
+/// Which of them is which is nothing that the order of a folder says.
+#[test]
+fn predictions_on_images_begin_with_the_names_of_the_files() {
+    let lab = Lab::new();
+    for name in ["dark/1.png", "dark/2.png", "light/1.png", "light/2.png"] {
+        lab.write(&format!("images/{name}"), GREY_PNG);
+    }
+    lab.done("train --data images --patterns 2 --model m.cvx --quiet");
+    let labelled = lab.done("predict m.cvx --data images").stdout;
+    let (header, rows) = fields(&labelled);
+    assert_eq!((header, rows[2][0]), (vec!["file", "class", "score light"], "light/1.png"));
+    lab.write("new/b.png", GREY_PNG);
+    lab.write("new/a.png", GREY_PNG);
+    let new = lab.done("predict m.cvx --data new").stdout;
+    let files: Vec<&str> = fields(&new).1.iter().map(|row| row[0]).collect();
+    assert_eq!(files, ["a.png", "b.png"]);
 }
 
 /// Asked to be multiclass, two classes have a score each.
