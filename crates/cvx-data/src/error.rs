@@ -233,7 +233,7 @@ pub enum DataError {
         found: usize,
     },
     /// The values were read, but make no data set: no feature, a setting out of range, a NaN or an infinity (in a
-    /// table those are a [`BadText`](DataError::BadText)).
+    /// text file those are a [`BadText`](DataError::BadText)).
     #[error("{}: the data cannot be used", path.display())]
     Unusable {
         /// The file.
