@@ -7,6 +7,7 @@ use crate::admm::{Progress, Run};
 use crate::container::{Kind, Parsed, Sections};
 use crate::error::TrainError;
 use crate::file_error::FileError;
+use crate::identity::{as_arguments, identity};
 use crate::info::Info;
 use crate::penalty::Penalty;
 use crate::settings::{Beta, Gates, Settings, SolverChoice, ValidSettings};
@@ -27,6 +28,10 @@ const LARGEST_RECORD: usize = 1 << 30;
 
 /// Most bytes of the section that says what run it is, which is read before anything is known of the file.
 const LARGEST_STANDING: usize = 1 << 20;
+
+/// What to do about another run, and about other samples.
+const SAME_ARGUMENTS: &str = "give the arguments of that run, or begin a new one without --resume";
+const SAME_DATA: &str = "check --data, --classes, --limit and --label-column, and that the file is as it was, or begin a new run without --resume";
 
 /// Where a run writes its checkpoints, and how often.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,49 +68,6 @@ pub(crate) struct Standing {
     /// Iterations in all, and seconds.
     pub iterations: usize,
     pub seconds: f64,
-}
-
-/// The settings that the iterates depend on, by the names that users know. Limits, threads and what is written may change from one part of
-/// a run to the next.
-pub(crate) fn identity(problem: &Problem, settings: &ValidSettings) -> Vec<(String, String)> {
-    let Settings { patterns, gates, beta, solver, .. } = &**settings;
-    let checksum = |values: &[f64]| {
-        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        format!("of checksum {:08x}", crc32fast::hash(&bytes))
-    };
-    let gates = match gates {
-        Gates::Given(gates) => checksum(gates.values()),
-        drawn => format!("{drawn:?}"),
-    };
-    let weights = problem.loss.weights().map_or_else(|| "none".to_string(), checksum);
-    let text = |value: &dyn std::fmt::Debug| format!("{value:?}");
-    let all = [
-        ("activation", text(&settings.activation)),
-        ("patterns", text(patterns)),
-        ("gates", gates),
-        ("beta", text(beta)),
-        ("solver", text(solver)),
-        ("rank", text(&settings.rank)),
-        ("original solvers", text(&settings.original_solvers)),
-        ("precision", text(&settings.precision)),
-        ("seed", text(&settings.seed)),
-        ("refine", text(&settings.refine)),
-        ("certify", text(&settings.certify)),
-        ("rho", text(&settings.rho)),
-        ("sigma", text(&settings.sigma)),
-        ("adaptation of rho", text(&settings.adapt_rho)),
-        ("over-relaxation", text(&settings.over_relaxation)),
-        ("dual step", text(&settings.dual_step)),
-        ("anderson memory", text(&settings.anderson_memory)),
-        ("judge every", text(&settings.judge_every)),
-        ("scale rows", text(&settings.scale_rows)),
-        ("bias", text(&settings.bias)),
-        ("normalisation", text(&problem.normalisation)),
-        ("task", text(&problem.targets.task.name())),
-        ("loss", text(&problem.loss.loss())),
-        ("weights", weights),
-    ];
-    all.map(|(name, value)| (name.to_string(), value)).into()
 }
 
 impl Checkpoint {
@@ -147,19 +109,19 @@ impl Checkpoint {
     /// [`TrainError::OtherRun`] with the first thing that differs.
     pub(crate) fn opening(&self, problem: &Problem, settings: &ValidSettings) -> Result<ValidSettings, TrainError> {
         let Standing { fingerprint, beta, sigma, solver, round, seconds, settings: saved, .. } = &self.standing;
-        let differs = |what: &str, saved: &str, given: &str| TrainError::OtherRun {
+        let differs = |saved: String, given: String, remedy| TrainError::OtherRun {
             path: self.path.clone(),
-            what: what.to_string(),
-            saved: saved.to_string(),
-            given: given.to_string(),
+            saved,
+            given,
+            remedy,
         };
         let given = identity(problem, settings);
         if let Some(((name, given), (_, saved))) = given.iter().zip(saved).find(|(given, saved)| given != saved) {
-            return Err(differs(name, saved, given));
+            return Err(differs(as_arguments(name, saved), as_arguments(name, given), SAME_ARGUMENTS));
         }
         if *fingerprint != problem.fingerprint {
-            let [saved, given] = [*fingerprint, problem.fingerprint].map(|sum| format!("of checksum {sum:08x}"));
-            return Err(differs("samples and labels", &saved, &given));
+            let saved = format!("samples and labels of checksum {fingerprint:08x}");
+            return Err(differs(saved, format!("others, of {:08x}", problem.fingerprint), SAME_DATA));
         }
         let mut parsed = Parsed::open(&self.bytes, &KIND, &self.path)?;
         let kind = SolverKind::ALL.into_iter().find(|kind| kind.name() == solver);

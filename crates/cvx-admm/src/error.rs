@@ -74,19 +74,16 @@ pub enum TrainError {
         found: usize,
     },
     /// A checkpoint of another run.
-    #[error(
-        "{}: the checkpoint is of a run with {what} {saved}, and this one has {given}: \
-         give the arguments of that run, or begin a new one without --resume", path.display()
-    )]
+    #[error("{}: the checkpoint is of a run with {saved}, and this one has {given}: {remedy}", path.display())]
     OtherRun {
         /// The checkpoint.
         path: PathBuf,
-        /// What differs.
-        what: String,
-        /// As it was.
+        /// The first thing that differs, as it was.
         saved: String,
         /// As it is now.
         given: String,
+        /// What to do about it.
+        remedy: &'static str,
     },
     /// A checkpoint that cannot be written or used.
     #[error("{detail}")]

@@ -30,6 +30,7 @@ mod error;
 mod estimate;
 mod file;
 mod file_error;
+mod identity;
 mod incumbent;
 mod info;
 mod memory;

@@ -2,10 +2,11 @@
 
 use crate::admm::{Progress, Run};
 use crate::anderson::{Anderson, Point};
-use crate::checkpoint::{Checkpoint, Checkpointer, Standing, identity};
+use crate::checkpoint::{Checkpoint, Checkpointer, Standing};
 use crate::clock::Clock;
 use crate::closing::finish;
 use crate::error::TrainError;
+use crate::identity::identity;
 use crate::incumbent::Incumbent;
 use crate::info::{Info, Scores};
 use crate::memory::{base_bytes, checkpoint_bytes, choose_solver};

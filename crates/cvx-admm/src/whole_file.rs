@@ -112,7 +112,12 @@ fn temporary(path: &Path) -> io::Result<NamedTempFile> {
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    builder.tempfile_in(folder_of(path))
+    let folder = folder_of(path);
+    // The name of the temporary file, which the error has, is nobody's business.
+    let unmade = |error: io::Error| {
+        io::Error::new(error.kind(), format!("no file can be made in {}: {}", folder.display(), error.kind()))
+    };
+    builder.tempfile_in(folder).map_err(unmade)
 }
 
 #[cfg(all(test, unix))]
@@ -159,6 +164,16 @@ mod tests {
         let temporary = temporary(&folder.path().join("run.ckpt")).unwrap().into_temp_path().keep().unwrap();
         remove_leftovers(&folder.path().join("run.ckpt")).unwrap();
         assert!(!temporary.exists());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn f2_a_folder_that_takes_no_files_is_named_without_the_temporary_name() {
+        let path = Path::new("/proc/model.cvx");
+        for error in [check_writable(path).unwrap_err(), write_whole(path, b"x").unwrap_err()] {
+            let message = error.to_string();
+            assert!(message.starts_with("no file can be made in /proc: ") && !message.contains(SUFFIX), "{message}");
+        }
     }
 
     #[test]

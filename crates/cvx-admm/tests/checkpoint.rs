@@ -181,20 +181,23 @@ fn f3_another_run_is_refused_by_what_differs() {
         other => panic!("{:?}", other.map(|solution| solution.status)),
     };
     for (other, word) in [
-        (Settings { seed: 7, ..settings.clone() }, "seed 0"),
-        (Settings { patterns: 9, ..settings.clone() }, "patterns 8"),
-        (Settings { precision: Precision::F64, ..settings.clone() }, "precision F32"),
-        (Settings { activation: Activation::Gated, ..settings.clone() }, "activation Relu"),
-        (Settings { beta: Beta::Value(1.0), ..settings.clone() }, "beta Fraction(0.01)"),
-        (Settings { loss: Loss::Logistic, ..settings.clone() }, "loss Squared"),
-        (Settings { refine: 1, ..settings.clone() }, "refine 0"),
-        (Settings { class_weights: ClassWeights::Balanced, ..settings.clone() }, "weights none"),
+        (Settings { seed: 7, ..settings.clone() }, "with --seed 0, and this one has --seed 7: give the arguments"),
+        (Settings { patterns: 9, ..settings.clone() }, "--patterns 8"),
+        (Settings { precision: Precision::F64, ..settings.clone() }, "--precision f32"),
+        (Settings { activation: Activation::Gated, ..settings.clone() }, "--activation relu"),
+        (
+            Settings { beta: Beta::Value(1.0), ..settings.clone() },
+            "with --beta-fraction 0.01, and this one has --beta 1:",
+        ),
+        (Settings { loss: Loss::Logistic, ..settings.clone() }, "--loss squared"),
+        (Settings { refine: 1, ..settings.clone() }, "--refine 0"),
+        (Settings { class_weights: ClassWeights::Balanced, ..settings.clone() }, "weights of the samples none"),
     ] {
         let error = refused(&data, &other);
         assert!(error.contains(word) && error.contains("run.ckpt") && error.contains("--resume"), "{word}: {error}");
     }
     let error = refused(&planted(60, 4, 2), &settings);
-    assert!(error.contains("samples and labels"), "{error}");
+    assert!(error.contains("samples and labels of checksum") && error.contains("check --data, --classes"), "{error}");
     let limits = Settings { max_iterations: 6, gap: 0.5, time_limit: Some(60.0), threads: 1, ..settings };
     resume(&data, None, &limits, &checkpoint, &StopToken::new(), &mut ()).unwrap();
 }

@@ -13,7 +13,8 @@ Data sources:
   cifar10, mnist, fashion-mnist   once fetched: cvx data fetch NAME
   FOLDER                 CIFAR-10 binary batches, IDX files, or a folder of PNG or JPEG images for each class
   FILE.npz               keys x_train, y_train and, where there are any, x_test, y_test
-  FILE.csv, FILE.svm     a table with a label column, or LIBSVM lines; each also .gz";
+  FILE.csv, FILE.tsv     a table with a label column, its fields parted by commas, semicolons or tabs
+  FILE.svm               LIBSVM lines; each file also .gz";
 
 const TRAIN_EXAMPLES: &str = "\
 Examples:
@@ -72,7 +73,7 @@ pub enum Command {
     /// Write the manual pages of this program into a folder.
     #[command(after_help = "Example:\n  cvx man ~/.local/share/man/man1")]
     Man {
-        /// The folder, which is there.
+        /// The folder, which is made where there is none.
         folder: PathBuf,
     },
 }

@@ -1,7 +1,9 @@
 //! `--config`: arguments from a file.
 
 use crate::args::Cli;
-use anyhow::{Context, Result, bail};
+use crate::nearest;
+use anyhow::{Context, Result, bail, ensure};
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory};
 use std::env;
@@ -22,26 +24,43 @@ pub fn arguments() -> Result<Vec<OsString>> {
     let Some((name, matches)) = matches.subcommand() else { return Ok(given) };
     let Some(command) = program.find_subcommand(name) else { return Ok(given) };
     let Ok(Some(file)) = matches.try_get_one::<std::path::PathBuf>("config") else { return Ok(given) };
-    let configured = read(file, command, matches).with_context(|| format!("--config {}", file.display()))?;
+    let configured = read(file, &program, command, matches).with_context(|| format!("--config {}", file.display()))?;
     // The program and its command, then the rest.
     let rest = given.len().min(2);
     Ok([&given[..rest], &configured, &given[rest..]].concat())
 }
 
 /// What a configuration adds to the arguments that were given.
-fn read(file: &Path, command: &Command, given: &ArgMatches) -> Result<Vec<OsString>> {
-    let text = fs::read_to_string(file)?;
+fn read(file: &Path, program: &Command, command: &Command, given: &ArgMatches) -> Result<Vec<OsString>> {
+    ensure!(file.exists(), "there is no such file: check the name{}", nearest::file(file));
+    let text = fs::read_to_string(file).context("cannot be read: check that it is a text, and that you may read it")?;
     let mut arguments = Vec::new();
     for (name, value) in text.parse::<Table>()? {
         let found = command.get_arguments().find(|argument| argument.get_long() == Some(&name));
         let Some(argument) = found.filter(|_| name != "config") else {
-            bail!("cvx {} has no argument '{name}': see cvx {} --help", command.get_name(), command.get_name());
+            let hint = nearest::hint(&name, command.get_arguments().filter_map(Arg::get_long));
+            bail!("cvx {} has no argument '{name}': see cvx {} --help{hint}", command.get_name(), command.get_name());
         };
-        if !given_instead(argument, command, given) {
-            arguments.extend(as_argument(&name, value)?);
+        if let Some(argument) = as_argument(&name, value)?.filter(|_| !given_instead(argument, command, given)) {
+            check(program, command, &argument).with_context(|| name)?;
+            arguments.push(argument);
         }
     }
     Ok(arguments)
+}
+
+/// Fails where an argument has a value that the command does not take: the parser, which sees all of them together, could not say that it is
+/// from the file.
+fn check(program: &Command, command: &Command, argument: &OsString) -> Result<()> {
+    let alone = [program.get_name(), command.get_name()].map(OsString::from).into_iter().chain([argument.clone()]);
+    let Err(error) = program.clone().try_get_matches_from(alone) else { return Ok(()) };
+    // It may need others, which is seen later.
+    if error.kind() == ErrorKind::MissingRequiredArgument {
+        return Ok(());
+    }
+    let text = error.to_string();
+    let words: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    bail!("{}", words.join(" ").trim_start_matches("error: "))
 }
 
 /// Whether the user has given this argument, or one that it does not go with.

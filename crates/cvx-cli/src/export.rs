@@ -3,14 +3,21 @@
 use crate::Exit;
 use crate::args::{ExportArgs, PrecisionArg};
 use crate::output::{check_writable, print};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use cvx_admm::Model;
 use cvx_export::{Float, Format, save};
 use std::path::Path;
 
 /// Writes a model in a format of other programs.
 pub fn run(args: &ExportArgs) -> Result<Exit> {
-    let format = args.to.or_else(|| by_ending(&args.out)).with_context(|| {
+    let ending = by_ending(&args.out);
+    if let (Some(to), Some(ending)) = (args.to, ending)
+        && to != ending
+    {
+        let (to, ending, out) = (to.name(), ending.name(), args.out.display());
+        bail!("--to {to}, but --out {out} is named like a file of {ending}: change one of them");
+    }
+    let format = args.to.or(ending).with_context(|| {
         let names = Format::ALL.map(Format::name).join(", ");
         format!("--out {}: the ending says nothing of the format: give --to, one of {names}", args.out.display())
     })?;

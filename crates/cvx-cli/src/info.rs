@@ -4,15 +4,13 @@ use crate::Exit;
 use crate::args::InfoArgs;
 use crate::describe::Description;
 use crate::output::{check_writable, print, write_whole};
-use crate::source::located;
+use crate::source::{self, begins_like_ours, located};
 use crate::table::{facts, loss, percent};
 use anyhow::{Result, bail};
 use cvx_admm::{FileError, Model};
-use cvx_data::{DataError, LabelColumn, Request, Unusable, open, unusable_lines};
+use cvx_data::{DataError, LabelColumn, Request, Unusable, unusable_lines};
 use cvx_export::metadata;
 use cvx_model::{Activation, DataSplit};
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 /// Describes a model file, or else a data source.
@@ -21,7 +19,7 @@ pub fn run(args: &InfoArgs) -> Result<Exit> {
         check_writable("--json", path)?;
     }
     let path = Path::new(&args.what);
-    let is_model = path.extension().is_some_and(|ending| ending == "cvx") || begins_like_a_model(path);
+    let is_model = path.extension().is_some_and(|ending| ending == "cvx") || begins_like_ours(path);
     let (text, json) = match is_model.then(|| Model::load(path)) {
         Some(Ok(model)) => (facts(&describe_model(&model)), metadata(&model)),
         // Not a model at all: then it is data, and the readers say what is wrong with it.
@@ -42,22 +40,13 @@ pub fn run(args: &InfoArgs) -> Result<Exit> {
 
 /// Reads a source; of a table with unusable lines, says where they are.
 fn read(source: &str, request: &Request) -> Result<DataSplit> {
-    open(source, request).or_else(|error| {
-        let Some(Unusable { count, first }) = unusable_lines(source, request)?.filter(|lines| lines.count > 1) else {
-            return Err(error.into());
-        };
+    source::read(source, request).or_else(|error| {
+        let lines = unusable_lines(source, request).ok().flatten();
+        let Some(Unusable { count, first }) = lines.filter(|lines| lines.count > 1) else { return Err(error) };
         let more = if count > first.len() { "; .." } else { "" };
         let faults: Vec<String> = first.iter().map(DataError::to_string).collect();
         bail!("{count} lines cannot be used: {}{more}", faults.join("; "))
     })
-}
-
-/// A look at the first bytes: a table of any size is not read through to see that it is no model.
-fn begins_like_a_model(path: &Path) -> bool {
-    let mut start = [0; 4];
-    let read = |mut file: File| file.read_exact(&mut start);
-    // Only a file: to open a pipe would wait for its writer.
-    path.is_file() && File::open(path).and_then(read).is_ok() && start == *b"\x89CVX"
 }
 
 fn describe_model(model: &Model) -> Vec<(&'static str, String)> {

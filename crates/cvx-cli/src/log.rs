@@ -39,7 +39,7 @@ impl Observer for JsonLog {
         event(
             "iteration",
             json!({
-                "iteration": record.iteration, "seconds": record.seconds, "objective": record.network,
+                "iteration": record.iteration, "seconds": record.seconds, "network": record.network,
                 "dual_bound": record.dual_bound, "relative_gap": record.relative_gap, "train": scores(record.train),
                 "test": scores(record.test), "primal_residual": record.primal_residual,
                 "dual_residual": record.dual_residual, "rho": record.rho, "inner_iterations": record.inner_iterations,
@@ -59,7 +59,7 @@ impl Observer for JsonLog {
         event(
             "round",
             json!({
-                "patterns": round.patterns, "neurons": round.neurons, "objective": round.network,
+                "patterns": round.patterns, "neurons": round.neurons, "network": round.network,
                 "dual_bound": round.dual_bound, "iterations": round.iterations, "seconds": round.seconds,
             }),
         );

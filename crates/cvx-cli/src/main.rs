@@ -10,6 +10,7 @@ mod info;
 mod json;
 mod log;
 mod manual;
+mod nearest;
 mod output;
 mod page;
 mod path;

@@ -2,7 +2,7 @@
 
 use crate::Exit;
 use crate::args::Cli;
-use crate::output::print;
+use crate::output::{note, print};
 use anyhow::{Context, Result};
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -18,7 +18,9 @@ pub fn completions(shell: Shell) -> Result<Exit> {
 
 /// Writes a page for the program and for each of its commands.
 pub fn pages(folder: &Path) -> Result<Exit> {
-    let place = || format!("{}: the manual pages cannot be written: name a folder that is there", folder.display());
+    let place = || format!("{}: the manual pages cannot be written into this folder", folder.display());
+    std::fs::create_dir_all(folder).with_context(place)?;
     clap_mangen::generate_to(Cli::command(), folder).with_context(place)?;
+    note(format_args!("The manual pages are in {}", folder.display()));
     Ok(Exit::Done)
 }

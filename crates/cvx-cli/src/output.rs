@@ -15,6 +15,15 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     cvx_admm::write_whole(path, bytes).with_context(|| format!("{}: cannot be written", path.display()))
 }
 
+/// An argument as a shell takes it.
+pub fn quoted(argument: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
+    if !argument.is_empty() && argument.chars().all(is_plain) {
+        return argument.to_string();
+    }
+    format!("'{}'", argument.replace('\'', "'\\''"))
+}
+
 /// Prints to stdout; a reader that has seen enough (`| head`) is no error.
 pub fn print(text: impl Display) {
     let _ = writeln!(std::io::stdout(), "{text}");

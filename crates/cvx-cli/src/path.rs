@@ -30,13 +30,14 @@ pub fn run(args: &PathArgs) -> Result<Exit> {
     if let Some(stem) = &args.plot {
         ENDINGS.iter().try_for_each(|ending| check_writable("--plot", &with_ending(stem, ending)))?;
     }
-    let split = source::load(&args.fit.source, args.fit.test.as_deref(), true, None)?;
+    let split = source::load_to_train(&args.fit)?;
     train::choose_patterns(&args.fit, &split, &mut settings)?;
     let stop = StopToken::new();
     train::stop_on_interrupt(&stop)?;
 
     let mut progress = watcher(&args.fit, &settings);
-    let found = path(&split.train, split.test.as_ref(), &settings, &path_settings, &stop, &mut *progress)?;
+    let found = path(&split.train, split.test.as_ref(), &settings, &path_settings, &stop, &mut *progress)
+        .map_err(|error| source::blame(error, &args.fit.source))?;
     drop(progress);
 
     let saved = match (&args.fit.model, &found.solution) {

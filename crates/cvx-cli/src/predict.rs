@@ -16,6 +16,10 @@ use std::io::Write;
 const EVERY_COLUMN: &str =
     "--unlabelled takes every column for a feature: leave it out where the table has a label column";
 
+/// Where there seems to be none.
+const ONE_COLUMN: &str = "the last column, or one named label, y, target or class, was taken for the label: give --unlabelled where \
+                          the table has none";
+
 /// Predicts, prints or writes CSV, and scores where there are labels.
 pub fn run(args: &PredictArgs) -> Result<Exit> {
     let model = Model::load(&args.model)?;
@@ -25,7 +29,10 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
         }
     }
     let n_inputs = model.transform.n_inputs();
-    let split = source::load(&args.source, None, !args.unlabelled, Some(n_inputs)).map_err(|error| {
+    let mut request = source::request_for(&model);
+    // Labels that are not looked at may be anything.
+    request.numbers &= !args.unlabelled;
+    let split = source::load(&args.source, !args.unlabelled, request).map_err(|error| {
         // A label that is no number, most likely.
         if args.unlabelled && matches!(error.downcast_ref(), Some(DataError::BadText { .. })) {
             error.context(EVERY_COLUMN)
@@ -35,30 +42,42 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
     })?;
     let data = split.test.unwrap_or(split.train);
     let prediction = model.predict(&data).with_context(|| {
-        let is_labelled = args.unlabelled && data.n_features() == n_inputs + 1;
-        let hint = if is_labelled { format!(": {EVERY_COLUMN}") } else { String::new() };
+        let hint = match data.n_features() {
+            n if args.unlabelled && n == n_inputs + 1 => format!(": {EVERY_COLUMN}"),
+            n if data.labels().is_some() && n + 1 == n_inputs => format!(": {ONE_COLUMN}"),
+            _ => String::new(),
+        };
         format!("{}{hint}", source::reminder(&args.source))
     })?;
     let classes = model.classes(&prediction);
 
-    let mut header: Vec<String> = classes.is_some().then(|| "class".to_string()).into_iter().collect();
+    let files = data.sample_names();
+    let first = [files.map(|_| "file"), classes.as_ref().map(|_| "class")];
+    let mut header: Vec<String> = first.into_iter().flatten().map(String::from).collect();
     match model.task.classes() {
         // A column for each class: for two of them too, where the task was chosen to be multiclass.
         classes if classes.len() == prediction.cols() => {
             header.extend(classes.iter().map(|class| format!("score {class}")))
         }
         [_, positive] => header.push(format!("score {positive}")),
+        _ if prediction.cols() == 1 => header.push("prediction".to_string()),
         _ => header.extend((0..prediction.cols()).map(|c| format!("prediction {c}"))),
     }
     let rows: Vec<Vec<String>> = (0..prediction.rows())
         .map(|row| {
+            let file = files.iter().map(|files| files[row].clone());
             let class = classes.iter().map(|classes| classes[row].to_string());
-            class.chain((0..prediction.cols()).map(|c| prediction[(row, c)].to_string())).collect()
+            file.chain(class).chain((0..prediction.cols()).map(|c| prediction[(row, c)].to_string())).collect()
         })
         .collect();
     // Before anything is written: labels that the model does not know are an error.
     let y = match data.labels().filter(|_| !args.unlabelled) {
-        Some(labels) => Some(model.task.encode(labels).with_context(|| source::reminder(&args.source))?),
+        Some(labels) => Some(
+            model
+                .task
+                .encode(labels)
+                .with_context(|| format!("{}: --unlabelled leaves labels aside", source::reminder(&args.source)))?,
+        ),
         None => None,
     };
     let mut table = csv::Writer::from_writer(Vec::new());
@@ -87,6 +106,9 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
         if let Some(confusion) = &confusion {
             note(by_class("samples", confusion));
         }
+    }
+    if let (Some(out), Ok(()), false) = (&args.out, &written, args.quiet) {
+        note(format_args!("The predictions are in {}", out.display()));
     }
     let failures: Vec<anyhow::Error> = [written, reported].into_iter().filter_map(Result::err).collect();
     failures.iter().for_each(output::complain);

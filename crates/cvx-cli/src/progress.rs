@@ -21,6 +21,8 @@ const TREND: usize = 8;
 pub struct Progress {
     bar: ProgressBar,
     quiet: bool,
+    /// Whether one of the features is a bias.
+    bias: bool,
     terminal: bool,
     gap: f64,
     max_iterations: usize,
@@ -36,7 +38,8 @@ pub struct Progress {
 
 impl Progress {
     /// Shows nothing when `quiet`.
-    pub fn new(quiet: bool, gap: f64, max_iterations: usize, time_limit: Option<f64>) -> Self {
+    pub fn new(quiet: bool, settings: &Settings) -> Self {
+        let &Settings { bias, gap, max_iterations, time_limit, .. } = settings;
         let terminal = std::io::stderr().is_terminal();
         let bar = ProgressBar::with_draw_target(
             Some(max_iterations as u64),
@@ -49,6 +52,7 @@ impl Progress {
         Progress {
             bar,
             quiet,
+            bias,
             terminal,
             gap,
             max_iterations,
@@ -92,7 +96,7 @@ pub fn watcher(args: &FitArgs, settings: &Settings) -> Box<dyn Observer> {
     match args.log {
         LogArg::Json if args.quiet => Box::new(()),
         LogArg::Json => Box::new(JsonLog),
-        LogArg::Text => Box::new(Progress::new(args.quiet, settings.gap, settings.max_iterations, settings.time_limit)),
+        LogArg::Text => Box::new(Progress::new(args.quiet, settings)),
     }
 }
 
@@ -127,9 +131,10 @@ impl Observer for Progress {
             merged => format!(" ({merged} more were duplicates)"),
         };
         self.say(&format!(
-            "{task}: {} samples, {} features, {} patterns{merged}; beta {}\n{} on {} ({} threads), about {}",
+            "{task}: {} samples, {}{}, {} patterns{merged}; beta {}\n{} on {} ({} threads), about {}",
             shape.n_samples,
-            shape.n_features,
+            counted(shape.n_features - usize::from(self.bias), "feature"),
+            if self.bias { " and a bias" } else { "" },
             shape.n_patterns,
             short(summary.beta),
             summary.solver,

@@ -1,25 +1,46 @@
 //! From `--data` and its companions to samples.
 
-use crate::args::SourceArgs;
-use anyhow::{Context, Result, anyhow, ensure};
-use cvx_data::{LabelColumn, Request, open};
+use crate::args::{FitArgs, SourceArgs, TaskArg};
+use crate::nearest;
+use crate::output::quoted;
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use cvx_admm::{Checkpoint, FileError, Model, TrainError};
+use cvx_data::{DataError, LabelColumn, Request, open};
 use cvx_fetch::{CACHE_VARIABLE, DataSet, cache_folder};
-use cvx_model::DataSplit;
+use cvx_model::{DataSplit, Dataset, FeatureKind, ModelError, Task};
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
-/// Reads the samples that the arguments ask for; `n_features` is what a model expects, where there is one.
-pub fn load(args: &SourceArgs, test: Option<&str>, labelled: bool, n_features: Option<usize>) -> Result<DataSplit> {
+/// Reads the samples to train on, which have labels.
+pub fn load_to_train(args: &FitArgs) -> Result<DataSplit> {
     let request = Request {
-        test: test.map(located).transpose()?,
-        label_column: match (&args.label_column, labelled) {
-            (Some(column), _) => LabelColumn::Column(column.clone()),
-            (None, true) => LabelColumn::Auto,
-            (None, false) => LabelColumn::Absent,
-        },
-        n_features,
+        test: args.test.as_deref().map(located).transpose()?,
+        numbers: args.task == TaskArg::Regression,
         ..Request::default()
     };
-    let mut split = open(&located(&args.data)?, &request)?;
+    let split = load(&args.source, true, request)?;
+    need_labels(&args.source, &split.train)?;
+    Ok(split)
+}
+
+/// What a model has to say of the samples that it is for.
+pub fn request_for(model: &Model) -> Request {
+    Request {
+        n_features: Some(model.transform.n_inputs()),
+        numbers: matches!(model.task, Task::Regression { .. }),
+        ..Request::default()
+    }
+}
+
+/// Reads the samples that the arguments ask for, with the labels of a table where it is `labelled`.
+pub fn load(args: &SourceArgs, labelled: bool, request: Request) -> Result<DataSplit> {
+    let label_column = match (&args.label_column, labelled) {
+        (Some(column), _) => LabelColumn::Column(column.clone()),
+        (None, true) => LabelColumn::Auto,
+        (None, false) => LabelColumn::Absent,
+    };
+    let mut split = read(&located(&args.data)?, &Request { label_column, ..request })?;
     if !args.classes.is_empty() {
         let classes: Vec<String> = args.classes.iter().map(|class| class.trim().to_string()).collect();
         split.train = split.train.with_classes(&classes).context("--classes")?;
@@ -31,6 +52,74 @@ pub fn load(args: &SourceArgs, test: Option<&str>, labelled: bool, n_features: O
         split.train = split.train.limit(limit).context("--limit")?;
     }
     Ok(split)
+}
+
+/// Reads a source that was [`located`].
+pub fn read(source: &str, request: &Request) -> Result<DataSplit> {
+    let path = Path::new(source);
+    if begins_like_ours(path) {
+        match Checkpoint::load(path) {
+            Ok(checkpoint) => bail!(
+                "{source} is the checkpoint of a run after {} iterations, and no data: cvx train --resume {} goes on with it, given \
+                 the arguments of that run",
+                checkpoint.iterations(),
+                quoted(source)
+            ),
+            Err(FileError::Magic { .. }) => {
+                bail!("{source} is a model, and no data: cvx info {} describes it", quoted(source))
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    open(source, request).map_err(|error| match &error {
+        DataError::NotFound { path } => {
+            let mut names = nearest::beside(path);
+            if path.components().count() == 1 {
+                names.extend(
+                    ["planted"].into_iter().chain(DataSet::ALL.map(|data_set| data_set.name)).map(String::from),
+                );
+            }
+            anyhow!("{error}{}", nearest::hint(&path.file_name().unwrap_or_default().to_string_lossy(), names))
+        }
+        _ => error.into(),
+    })
+}
+
+/// A look at the first bytes, those of models and checkpoints: a table of any size is not read through to see that it is neither.
+pub fn begins_like_ours(path: &Path) -> bool {
+    let mut start = [0; 4];
+    let read = |mut file: File| file.read_exact(&mut start);
+    // Only a file: to open a pipe would wait for its writer.
+    path.is_file() && File::open(path).and_then(read).is_ok() && start == *b"\x89CVX"
+}
+
+/// Says where labels go, if there are none.
+pub fn need_labels(args: &SourceArgs, data: &Dataset) -> Result<()> {
+    if data.labels().is_some() {
+        return Ok(());
+    }
+    let place = match data.kind() {
+        _ if args.data.contains(".npz") => "put them into the archive, under y_train or y",
+        _ if args.data.contains(".npy") => "make an .npz file of two arrays, x_train and y_train",
+        FeatureKind::Image { .. } => "put the images of each class into a folder with its name",
+        FeatureKind::Table => "add a label column",
+    };
+    bail!("--data {}: the samples have no labels: {place}", args.data)
+}
+
+/// Names the source of samples that cannot be trained on.
+pub fn blame(error: TrainError, args: &SourceArgs) -> anyhow::Error {
+    let of_samples = match &error {
+        TrainError::Model(ModelError::NonFinite { what, .. }) => *what != "gates",
+        TrainError::Model(error) => {
+            matches!(
+                error,
+                ModelError::NotNumeric { .. } | ModelError::SingleClass { .. } | ModelError::NotBinary { .. }
+            )
+        }
+        _ => false,
+    };
+    if of_samples { anyhow::Error::from(error).context(format!("--data {}", args.data)) } else { error.into() }
 }
 
 /// A data set that was fetched, by its name, as the folder that it is in; any other source as it is.
@@ -47,5 +136,20 @@ pub fn located(source: &str) -> Result<String> {
 
 /// Where samples that do not fit a model came from, and what decides how they are read.
 pub fn reminder(args: &SourceArgs) -> String {
-    format!("--data {} (see also --unlabelled, --label-column, --classes and --limit)", args.data)
+    format!("--data {} (see also --label-column, --classes and --limit)", args.data)
+}
+
+/// The arguments that ask for the same samples, as a shell takes them.
+pub fn arguments(args: &SourceArgs) -> String {
+    let mut text = format!("--data {}", quoted(&args.data));
+    if !args.classes.is_empty() {
+        text.push_str(&format!(" --classes {}", quoted(&args.classes.join(","))));
+    }
+    if let Some(limit) = args.limit {
+        text.push_str(&format!(" --limit {limit}"));
+    }
+    if let Some(column) = &args.label_column {
+        text.push_str(&format!(" --label-column {}", quoted(column)));
+    }
+    text
 }

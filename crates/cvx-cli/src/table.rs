@@ -182,8 +182,9 @@ pub fn choice(path: &PathSolution) -> Option<String> {
     } else {
         ""
     };
+    let chosen_from = if path.points.len() > 1 { "Chosen" } else { "One beta alone, so nothing to choose from" };
     Some(format!(
-        "Chosen: beta at {:.2e} of its largest value ({:.4} for all samples), error {:.4} +- {:.4} on the held-out samples; {:.1} s for the path.{at_the_end}",
+        "{chosen_from}: beta at {:.2e} of its largest value ({:.4} for all samples), error {:.4} +- {:.4} on the held-out samples; {:.1} s for the path.{at_the_end}",
         chosen.fraction, all.beta, chosen.error, chosen.standard_error, path.seconds
     ))
 }

@@ -6,7 +6,7 @@ use crate::args::{
 };
 use crate::json::{Report, to_json};
 use crate::log::event;
-use crate::output::{check_writable, complain, note, print, write_whole};
+use crate::output::{check_writable, complain, note, print, quoted, write_whole};
 use crate::progress::watcher;
 use crate::{page, source, table};
 use anyhow::{Context, Result, bail};
@@ -38,7 +38,7 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
     let resumed = args.resume.as_deref().map(Checkpoint::load).transpose().context("--resume")?;
     let args = &args.fit;
     check_outputs(args)?;
-    let split = source::load(&args.source, args.test.as_deref(), true, None)?;
+    let split = source::load_to_train(args)?;
     choose_patterns(args, &split, &mut settings)?;
     let stop = StopToken::new();
     stop_on_interrupt(&stop)?;
@@ -46,10 +46,11 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
     let mut progress = watcher(args, &settings);
     let (train, test) = (&split.train, split.test.as_ref());
     let solution = match &resumed {
-        Some(checkpoint) => resume(train, test, &settings, checkpoint, &stop, &mut *progress)?,
-        None => train_with(train, test, &settings, None, &stop, &mut *progress)?,
+        Some(checkpoint) => resume(train, test, &settings, checkpoint, &stop, &mut *progress),
+        None => train_with(train, test, &settings, None, &stop, &mut *progress),
     };
     drop(progress);
+    let solution = solution.map_err(|error| source::blame(error, &args.source))?;
 
     // First what cannot be had again, then what is nice to see; none of them is lost with another.
     let saved = args.model.as_deref().map(|path| Ok(solution.model.save(path)?));
@@ -92,11 +93,8 @@ pub fn check_outputs(args: &FitArgs) -> Result<()> {
 /// Where the model is, if it is anywhere.
 pub fn say_saved(args: &FitArgs, saved: &Option<Result<()>>) {
     if let (Some(path), Some(Ok(()))) = (&args.model, saved) {
-        let data = match args.source.data.as_str() {
-            "planted" => " --data planted".to_string(),
-            data => format!(" --data {data}, with the same --classes and --limit"),
-        };
-        print(format!("The model is in {}; check it with: cvx verify {}{data}", path.display(), path.display()));
+        let (model, data) = (quoted(&path.to_string_lossy()), source::arguments(&args.source));
+        print(format!("The model is in {}; check it with: cvx verify {model} {data}", path.display()));
     }
 }
 
@@ -123,7 +121,8 @@ pub fn stop_on_interrupt(stop: &StopToken) -> Result<()> {
 /// `--patterns auto`, once the samples are known; says what was chosen and why.
 pub fn choose_patterns(args: &FitArgs, split: &DataSplit, settings: &mut Settings) -> Result<()> {
     if args.patterns == Some(PatternsArg::Auto) {
-        let Suggestion { patterns, reason } = suggest_patterns(&split.train, split.test.as_ref(), settings)?;
+        let Suggestion { patterns, reason } = suggest_patterns(&split.train, split.test.as_ref(), settings)
+            .map_err(|error| source::blame(error, &args.source))?;
         settings.patterns = patterns;
         if !args.quiet {
             match args.log {

@@ -10,7 +10,8 @@ use cvx_admm::{Certify, Model, verify};
 /// Recomputes a model's claims and says whether they hold.
 pub fn run(args: &VerifyArgs) -> Result<Exit> {
     let model = Model::load(&args.model)?;
-    let split = source::load(&args.source, None, true, Some(model.transform.n_inputs()))?;
+    let split = source::load(&args.source, true, source::request_for(&model))?;
+    source::need_labels(&args.source, &split.train)?;
     let found = verify(&model, &split.train).with_context(|| source::reminder(&args.source))?;
     let claim = &model.claim;
     if !args.quiet {

@@ -1,6 +1,6 @@
-//! Tables of comma-separated values: one sample per line, one column of labels.
+//! Tables of values parted by commas, semicolons or tabs: one sample per line, one column of labels.
 
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Cursor, Read};
 use std::path::Path;
 
 use csv::{ByteRecord, ReaderBuilder};
@@ -9,11 +9,21 @@ use cvx_model::{Dataset, FeatureKind, Labels};
 use crate::bytes::Bytes;
 use crate::error::{DataError, excerpt};
 use crate::labels::TextLabels;
-use crate::source::LabelColumn;
+use crate::source::{LabelColumn, extension};
 use crate::store::Store;
 
 /// Names that mark the label column, in any case; they also mark a header.
 const LABEL_NAMES: [&str; 4] = ["label", "y", "target", "class"];
+
+/// Bytes of a table that are looked at to find what parts its fields.
+const HEAD: u64 = 1 << 16;
+
+/// What to do about a field.
+const CORRECT: &str = "correct or remove it";
+const FILL: &str = "fill it in, or remove the line";
+const ENCODE: &str =
+    "correct or remove it; if the column holds categories, make it numbers: a column of 0 and 1 for each category";
+const POINT: &str = "write numbers with a decimal point, not a comma";
 
 /// Lines of a table that cannot be used.
 #[derive(Debug, Default)]
@@ -62,8 +72,16 @@ fn walk<'a>(
     store: &'a Store<'a>,
     mut visit: impl FnMut(&mut Table<'a>, &ByteRecord) -> Result<(), DataError>,
 ) -> Result<Table<'a>, DataError> {
+    let mut bytes = Bytes::open(path, store)?;
+    let mut head = Vec::new();
+    bytes.by_ref().take(HEAD).read_to_end(&mut head).map_err(|error| DataError::read(path, 0, error))?;
+    let delimiter = if extension(path).as_deref() == Some("tsv") { b'\t' } else { delimiter_of(&head) };
     // Ragged lines are found below, with the right line number.
-    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(Bytes::open(path, store)?);
+    let mut reader = ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(delimiter)
+        .from_reader(Cursor::new(head).chain(bytes));
     let mut next = |record: &mut ByteRecord| {
         reader.read_byte_record(record).map_err(|error| DataError::read(path, reader.position().byte(), error.into()))
     };
@@ -71,7 +89,7 @@ fn walk<'a>(
     next(&mut first)?;
     let mut more = next(&mut record)?;
 
-    let mut table = Table::new(path, store, &first, &record);
+    let mut table = Table::new(path, store, delimiter, &first, &record);
     table.label = table.find_label(label_column)?;
     if table.names.is_none() && !first.is_empty() {
         visit(&mut table, &first)?;
@@ -87,14 +105,15 @@ fn walk<'a>(
 enum Fault {
     /// The number of its fields.
     Ragged,
-    /// A field, by its column, and what it should be.
-    Field(usize, &'static str),
+    /// A field, by its column, what it should be, and what to do about it.
+    Field(usize, &'static str, &'static str),
 }
 
 /// A table as it grows.
 struct Table<'a> {
     path: &'a Path,
     store: &'a Store<'a>,
+    delimiter: u8,
     n_columns: usize,
     /// The header, where there is one.
     names: Option<Vec<String>>,
@@ -106,11 +125,12 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn new(path: &'a Path, store: &'a Store<'a>, first: &ByteRecord, second: &ByteRecord) -> Self {
+    fn new(path: &'a Path, store: &'a Store<'a>, delimiter: u8, first: &ByteRecord, second: &ByteRecord) -> Self {
         let name = |field| String::from_utf8_lossy(field).trim().to_owned();
         Table {
             path,
             store,
+            delimiter,
             n_columns: first.len(),
             names: is_header(first, second).then(|| first.iter().map(name).collect()),
             label: None,
@@ -156,15 +176,20 @@ impl<'a> Table<'a> {
         for (column, field) in record.iter().enumerate() {
             let text = std::str::from_utf8(field).unwrap_or("").trim();
             if Some(column) == self.label {
-                if text.is_empty() {
-                    return Err(Fault::Field(column, "a label in UTF-8"));
+                match text {
+                    "" if field.trim_ascii().is_empty() => return Err(Fault::Field(column, "a label", FILL)),
+                    "" => return Err(Fault::Field(column, "a label in UTF-8", CORRECT)),
+                    // Where fields are not parted by commas, this is no name but the number of another country.
+                    _ if self.delimiter != b',' && is_decimal_comma(text) => {
+                        return Err(Fault::Field(column, "a label", POINT));
+                    }
+                    _ => self.labels.push(text, start),
                 }
-                self.labels.push(text, start);
             } else {
                 match text.parse::<f64>() {
                     Ok(value) if value.is_finite() => self.values.push(value),
-                    Ok(_) => return Err(Fault::Field(column, "a finite number")),
-                    Err(_) => return Err(Fault::Field(column, "a number")),
+                    Ok(_) => return Err(Fault::Field(column, "a finite number", CORRECT)),
+                    Err(_) => return Err(Fault::Field(column, "a number", remedy(text))),
                 }
             }
         }
@@ -175,8 +200,8 @@ impl<'a> Table<'a> {
     fn explain(&self, record: &ByteRecord, fault: Fault) -> DataError {
         let start = start_of(record);
         match fault {
-            Fault::Field(column, expected) => {
-                self.bad_text(start, column, record.get(column).unwrap_or_default(), expected)
+            Fault::Field(column, expected, remedy) => {
+                self.bad_text(start, column, record.get(column).unwrap_or_default(), expected, remedy)
             }
             Fault::Ragged => match self.line_at(start) {
                 Ok(line) => DataError::Ragged {
@@ -197,6 +222,12 @@ impl<'a> Table<'a> {
         let texts = std::mem::take(&mut self.labels);
         let labels = self.label.map(|column| self.finish_labels(texts, column, like)).transpose()?;
         let n_features = self.n_columns - usize::from(labels.is_some());
+        if n_features == 0 {
+            return Err(DataError::Empty {
+                path: self.path.to_owned(),
+                what: "features beside the label (columns are parted by commas, semicolons or tabs)",
+            });
+        }
         let features = |names: Vec<String>| {
             let others = names.into_iter().enumerate().filter(|(column, _)| Some(*column) != self.label);
             others.map(|(_, name)| name).collect()
@@ -213,17 +244,24 @@ impl<'a> Table<'a> {
         let non_finite = texts.first_non_finite();
         let labels = texts
             .finish(like)
-            .map_err(|error| self.bad_text(error.place, column, error.text.as_bytes(), "a number"))?;
+            .map_err(|error| self.bad_text(error.place, column, error.text.as_bytes(), "a number", CORRECT))?;
         match (&labels, non_finite) {
             // Among names, a text like `nan` or `inf` is one of them.
             (Labels::Numbers { .. }, Some((text, place))) => {
-                Err(self.bad_text(place, column, text.as_bytes(), "a finite number"))
+                Err(self.bad_text(place, column, text.as_bytes(), "a finite number", CORRECT))
             }
             _ => Ok(labels),
         }
     }
 
-    fn bad_text(&self, start: u64, column: usize, text: &[u8], expected: &'static str) -> DataError {
+    fn bad_text(
+        &self,
+        start: u64,
+        column: usize,
+        text: &[u8],
+        expected: &'static str,
+        remedy: &'static str,
+    ) -> DataError {
         let name = self.names.as_ref().and_then(|names| names.get(column));
         match self.line_at(start) {
             Ok(line) => DataError::BadText {
@@ -233,8 +271,9 @@ impl<'a> Table<'a> {
                     Some(name) => format!("column {} ('{}')", column + 1, excerpt(name.as_bytes())),
                     None => format!("column {}", column + 1),
                 },
-                text: excerpt(text),
+                text: excerpt(text.trim_ascii()),
                 expected,
+                remedy,
             },
             Err(error) => error,
         }
@@ -270,6 +309,45 @@ fn is_header(first: &ByteRecord, second: &ByteRecord) -> bool {
         is_label_name(&String::from_utf8_lossy(field)) && second.get(column).is_some_and(is_number)
     };
     !first.iter().any(is_number) || first.iter().enumerate().any(|(column, field)| names_label(column, field))
+}
+
+/// What parts the fields of a table: a tab or a semicolon where the first line has no commas but those within numbers.
+fn delimiter_of(head: &[u8]) -> u8 {
+    let mut lines = head.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let line = lines.next().unwrap_or_default();
+    let mut quoted = false;
+    let (mut commas, mut tabs, mut semicolons) = (0, 0, 0);
+    for (at, byte) in line.iter().enumerate() {
+        let is_digit = |at: usize| line.get(at).is_some_and(u8::is_ascii_digit);
+        match byte {
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'\t' => tabs += 1,
+            b';' => semicolons += 1,
+            b',' if !(is_digit(at.wrapping_sub(1)) && is_digit(at + 1)) => commas += 1,
+            _ => {}
+        }
+    }
+    match (commas, tabs.max(semicolons)) {
+        (0, 1..) if tabs >= semicolons => b'\t',
+        (0, 1..) => b';',
+        _ => b',',
+    }
+}
+
+/// What to do about a text that should be a number.
+fn remedy(text: &str) -> &'static str {
+    match text.chars().next() {
+        None => FILL,
+        Some(first) if first.is_alphabetic() => ENCODE,
+        _ if is_decimal_comma(text) => POINT,
+        _ => CORRECT,
+    }
+}
+
+/// Whether a text is a number but for its comma.
+fn is_decimal_comma(text: &str) -> bool {
+    text.contains(',') && text.replacen(',', ".", 1).parse::<f64>().is_ok()
 }
 
 fn is_number(field: &[u8]) -> bool {

@@ -33,7 +33,7 @@ pub enum DataError {
         path: PathBuf,
     },
     /// A folder lacks one of the files that make up the data set.
-    #[error("{}: the folder has no {expected} (nor the same with .gz): add it", path.display())]
+    #[error("{}: the folder has no {expected} (files may end in .gz): check that it is the right one, and whole", path.display())]
     MissingFile {
         /// The folder.
         path: PathBuf,
@@ -163,7 +163,8 @@ pub enum DataError {
         found: usize,
     },
     /// Text that is not what its place asks for.
-    #[error("{} line {line}, {place}: '{text}' is not {expected}: correct or remove it", path.display())]
+    #[error("{} line {line}, {place}: {}: {remedy}", path.display(),
+        if text.is_empty() { format!("the field is empty, and should be {expected}") } else { format!("'{text}' is not {expected}") })]
     BadText {
         /// The file.
         path: PathBuf,
@@ -175,6 +176,8 @@ pub enum DataError {
         text: String,
         /// What would be right.
         expected: &'static str,
+        /// What to do about it.
+        remedy: &'static str,
     },
     /// A label column that the table does not have.
     #[error("{}: there is no column '{column}': the columns are {}, numbered from 1", path.display(), list(known))]
@@ -187,11 +190,11 @@ pub enum DataError {
         known: Vec<String>,
     },
     /// An array that the archive does not hold.
-    #[error("{}: there is no array '{key}': the arrays are {}", path.display(), list(known))]
+    #[error("{}: there is no array {key}: the arrays are {}", path.display(), list(known))]
     UnknownKey {
         /// The file.
         path: PathBuf,
-        /// The array asked for.
+        /// The array asked for, or those that would do.
         key: String,
         /// The arrays there are.
         known: Vec<String>,
@@ -230,7 +233,7 @@ pub enum DataError {
         found: usize,
     },
     /// The values were read, but make no data set: no feature, a setting out of range, a NaN or an infinity (in a
-    /// table those are a [`BadText`](DataError::BadText)).
+    /// text file those are a [`BadText`](DataError::BadText)).
     #[error("{}: the data cannot be used", path.display())]
     Unusable {
         /// The file.

@@ -46,8 +46,8 @@ pub(crate) fn read(path: &Path, store: &Store, like: Option<&Labels>) -> Result<
         (None, Some(test)) => (test, None),
         (None, None) => (path.to_owned(), None),
     };
-    let train = read_part(&train, store, like)?;
-    let test = test.map(|part| read_part(&part, store, train.labels())).transpose()?;
+    let train = read_part(path, &train, store, like)?;
+    let test = test.map(|part| read_part(path, &part, store, train.labels())).transpose()?;
     Ok(DataSplit { train, test })
 }
 
@@ -68,7 +68,8 @@ fn is_image(path: &Path, store: &Store) -> bool {
     matches!(extension(path).as_deref(), Some("png" | "jpg" | "jpeg")) && !store.is_folder(path)
 }
 
-fn read_part(path: &Path, store: &Store, like: Option<&Labels>) -> Result<Dataset, DataError> {
+/// Reads a part of the folder `source`, which the names of the samples begin in.
+fn read_part(source: &Path, path: &Path, store: &Store, like: Option<&Labels>) -> Result<Dataset, DataError> {
     let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) =
         list(path, store)?.into_iter().partition(|entry| store.is_folder(entry));
     let mut images: Vec<PathBuf> = files.into_iter().filter(|file| is_image(file, store)).collect();
@@ -94,7 +95,13 @@ fn read_part(path: &Path, store: &Store, like: Option<&Labels>) -> Result<Datase
         labels.map_err(|class| refused(&path.join(class.text), "the other samples have numbers for labels"))?;
     let Shape { channels, height, width } = shape;
     Dataset::new(shape.size(), values, labels, FeatureKind::Image { channels, height, width })
+        .and_then(|data| data.with_sample_names(images.iter().map(|image| name(source, image)).collect()))
         .map_err(|error| DataError::Unusable { path: path.to_owned(), error })
+}
+
+/// The name of an image in the folder that was asked for.
+fn name(source: &Path, image: &Path) -> String {
+    image.strip_prefix(source).unwrap_or(image).display().to_string()
 }
 
 /// The common shape of the images, and their pixels one after the other.

@@ -33,15 +33,20 @@ pub(crate) fn read(path: &Path, store: &Store, n_features: Option<usize>) -> Res
             place,
             text: excerpt(text),
             expected,
+            remedy: "correct or remove it",
         };
         let mut words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         let Some(label) = words.next() else { continue };
         let row = labels.len();
-        labels.push(number(label).ok_or_else(|| bad("label".to_owned(), label, "a number"))?);
+        labels.push(number(label).ok_or_else(|| bad("label".to_owned(), label, "a finite number"))?);
         let mut before = 0;
         for (position, word) in words.enumerate() {
             let (index, value) = pair(word).filter(|(index, _)| *index > before).ok_or_else(|| {
-                bad(format!("entry {}", position + 1), word, "index:value with ascending indices from 1")
+                bad(
+                    format!("entry {}", position + 1),
+                    word,
+                    "index:value with ascending indices from 1 and a finite value",
+                )
             })?;
             entries.push((row, index - 1, value));
             before = index;
@@ -57,12 +62,12 @@ pub(crate) fn read(path: &Path, store: &Store, n_features: Option<usize>) -> Res
 }
 
 fn number(text: &[u8]) -> Option<f64> {
-    std::str::from_utf8(text).ok()?.parse().ok()
+    std::str::from_utf8(text).ok()?.parse().ok().filter(|value: &f64| value.is_finite())
 }
 
 fn pair(word: &[u8]) -> Option<(usize, f64)> {
     let (index, value) = std::str::from_utf8(word).ok()?.split_once(':')?;
-    Some((index.parse().ok()?, value.parse().ok()?))
+    Some((index.parse().ok()?, number(value.as_bytes())?))
 }
 
 /// Writes the entries into a row-major array of zeros, which a large index in a small file could make huge.

@@ -21,6 +21,9 @@ const KEYS: [[&str; 4]; 4] = [
     ["x", "y", "x_test", "y_test"],
 ];
 
+/// The same, in words.
+const EXPECTED: &str = "x_train, X_train, X or x, with labels under y_train or y";
+
 /// The most that one byte of deflated content can unpack to.
 pub(crate) const MAX_RATIO: u64 = 1032;
 
@@ -29,7 +32,7 @@ pub(crate) const MAX_RATIO: u64 = 1032;
 pub(crate) fn read(path: &Path, store: &Store, like: Option<&Labels>) -> Result<DataSplit, DataError> {
     let mut archive = Archive::open(path, store)?;
     let [x_train, y_train, x_test, y_test] =
-        KEYS.into_iter().find(|[x, ..]| archive.has(x)).ok_or_else(|| archive.unknown("x_train"))?;
+        KEYS.into_iter().find(|[x, ..]| archive.has(x)).ok_or_else(|| archive.unknown(EXPECTED))?;
     let train = archive.dataset(x_train, y_train, like)?;
     let test = if archive.has(x_test) { Some(archive.dataset(x_test, y_test, train.labels())?) } else { None };
     Ok(DataSplit { train, test })

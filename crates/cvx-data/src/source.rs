@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use cvx_model::{DataSplit, Dataset};
+use cvx_model::{DataSplit, Dataset, Labels};
 
 use crate::bytes::is_gz;
 use crate::csv_table::Unusable;
@@ -15,7 +15,7 @@ use crate::{cifar, csv_table, idx, images, libsvm, npz};
 
 /// The sources there are, in words.
 pub(crate) const KINDS: &str = "planted or planted:NxD, a folder of CIFAR-10 binary batches, a folder of IDX files, a folder with a folder of \
-     PNG or JPEG images for each class, or a file that ends in .npz, .npy, .csv, .svm or .libsvm, with or without .gz";
+     PNG or JPEG images for each class, or a file that ends in .npz, .npy, .csv, .tsv, .svm or .libsvm, with or without .gz";
 
 /// 16 GiB.
 pub(crate) const MAX_BYTES: u64 = 16 << 30;
@@ -38,8 +38,10 @@ pub struct Request {
     /// Another source of the same kind whose samples become the test set, in place of one that the first source
     /// may have.
     pub test: Option<String>,
-    /// The label column of a `.csv` table.
+    /// The label column of a table.
     pub label_column: LabelColumn,
+    /// Labels have to be numbers: a name among them is an error with its line, not a class.
+    pub numbers: bool,
     /// Seed of the samples of `planted`.
     pub seed: u64,
     /// Features that a sparse file (LIBSVM) has at least, where more are known than occur in it: those of a model that
@@ -52,7 +54,14 @@ pub struct Request {
 
 impl Default for Request {
     fn default() -> Self {
-        Request { test: None, label_column: LabelColumn::Auto, seed: 0, n_features: None, max_bytes: MAX_BYTES }
+        Request {
+            test: None,
+            label_column: LabelColumn::Auto,
+            numbers: false,
+            seed: 0,
+            n_features: None,
+            max_bytes: MAX_BYTES,
+        }
     }
 }
 
@@ -63,10 +72,10 @@ impl Default for Request {
 /// | `planted`, `planted:NxD` | drawn, see [`Planted`] | 0 and 1 |
 /// | folder with `data_batch_*.bin`, `test_batch.bin` or one of them | CIFAR-10 images, 3 x 32 x 32, in \[0, 1\] | names from `batches.meta.txt` or the standard ten |
 /// | folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-..` (also `.idx3-`) | images, in \[0, 1\] | codes |
-/// | folder with `CLASS/*.png`, or `train/CLASS/*.png` and `test/CLASS/*.png` (also `.jpg`, `.jpeg`) | images of one size, grey or RGB, channel first, in \[0, 1\] | names of the folders; none for images in the folder itself |
+/// | folder with `CLASS/*.png`, or `train/CLASS/*.png` and `test/CLASS/*.png` (also `.jpg`, `.jpeg`) | images of one size, grey or RGB, channel first, in \[0, 1\] | names of the folders; none for images in the folder itself; each sample has the name of its file |
 /// | `.npz` | `x_train`, `x_test` (or `X_train`, `X`, `x`); 2 axes, or 3 and 4 for images, channel first | `y_train`, `y_test` (or `y`): numbers, n or n x C, or text |
 /// | `.npy` | one array, as above | none |
-/// | `.csv` | columns of numbers; the header is optional | [`LabelColumn`]: numbers if all are, else names |
+/// | `.csv`, `.tsv` | columns of numbers, parted by commas, semicolons or tabs as the first line has them; the header is optional | [`LabelColumn`]: numbers if all are, else names |
 /// | `.svm`, `.libsvm` | `label index:value ..`, indices from 1; features that are left out are 0 | numbers |
 ///
 /// Every file may end in `.gz`. The first line of a table is a header when none of its fields is a number, or when
@@ -124,7 +133,7 @@ fn open_in(store: &Store, source: &str, request: &Request) -> Result<DataSplit, 
     }
 }
 
-/// The lines of a `.csv` table that [`open`] would refuse, all of them counted, where it ends at the first. Of other
+/// The lines of a table that [`open`] would refuse, all of them counted, where it ends at the first. Of other
 /// sources nothing is known: `None`.
 ///
 /// # Errors
@@ -170,14 +179,20 @@ impl Kind {
             } else if images::recognises(path, store)? {
                 Ok(Kind::Images)
             } else {
-                Err(folder.missing("data_batch_1.bin, train-images-idx3-ubyte or folders of images"))
+                Err(folder.missing(
+                    "data_batch_1.bin, train-images-idx3-ubyte, nor PNG or JPEG images in a folder for each class",
+                ))
             };
         }
         match extension(path).as_deref() {
             Some("npz") => Ok(Kind::Npz),
             Some("npy") => Ok(Kind::Npy),
-            Some("csv") => Ok(Kind::Csv),
+            Some("csv" | "tsv") => Ok(Kind::Csv),
             Some("svm" | "libsvm") => Ok(Kind::Libsvm),
+            // A name that is no file of any kind; what begins like a built-in source was meant for one.
+            _ if !source.is_empty() && !source.starts_with("planted") && !store.has_file(path) => {
+                Err(DataError::NotFound { path: path.to_owned() })
+            }
             _ => Err(DataError::UnknownSource { name: source.to_owned() }),
         }
     }
@@ -192,6 +207,8 @@ impl Kind {
     ) -> Result<DataSplit, DataError> {
         let path = Path::new(source);
         let like = train.and_then(Dataset::labels);
+        let numbers = Labels::numbers(Vec::new());
+        let texts_like = like.or(request.numbers.then_some(&numbers));
         let train = match self {
             Kind::Planted => {
                 let planted = Planted::parse(source, request.seed).unwrap_or_default();
@@ -200,9 +217,9 @@ impl Kind {
             Kind::Cifar => return cifar::read(&Folder::open(path, store)?, store),
             Kind::Idx => return idx::read(&Folder::open(path, store)?, store),
             Kind::Images => return images::read(path, store, like),
-            Kind::Npz => return npz::read(path, store, like),
+            Kind::Npz => return npz::read(path, store, texts_like),
             Kind::Npy => npz::read_features(path, store)?,
-            Kind::Csv => csv_table::read(path, &request.label_column, store, like)?,
+            Kind::Csv => csv_table::read(path, &request.label_column, store, texts_like)?,
             Kind::Libsvm => libsvm::read(path, store, train.map(Dataset::n_features).or(request.n_features))?,
         };
         Ok(DataSplit { train, test: None })

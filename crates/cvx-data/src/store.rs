@@ -45,6 +45,13 @@ impl<'a> Store<'a> {
         Ok((Box::new(File::open(path).map_err(unread)?), metadata.len()))
     }
 
+    pub(crate) fn has_file(&self, path: &Path) -> bool {
+        match self.memory {
+            Some(files) => path.to_str().is_some_and(|name| files.contains_key(name)),
+            None => path.exists(),
+        }
+    }
+
     pub(crate) fn is_folder(&self, path: &Path) -> bool {
         match self.memory {
             Some(files) => files.keys().any(|name| Path::new(name).ancestors().skip(1).any(|folder| folder == path)),

@@ -105,6 +105,7 @@ pub struct Dataset {
     labels: Option<Labels>,
     kind: FeatureKind,
     feature_names: Option<Vec<String>>,
+    sample_names: Option<Vec<String>>,
     weights: Option<Vec<f64>>,
 }
 
@@ -161,7 +162,7 @@ impl Dataset {
                 found: format!("{channels} x {height} x {width}"),
             });
         }
-        Ok(Dataset { n_features, values, labels, kind, feature_names: None, weights: None })
+        Ok(Dataset { n_features, values, labels, kind, feature_names: None, sample_names: None, weights: None })
     }
 
     /// The same samples with names for the features.
@@ -177,6 +178,21 @@ impl Dataset {
             });
         }
         Ok(Dataset { feature_names: Some(names), ..self })
+    }
+
+    /// The same samples with names of their own: the files that they came from.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`] for another number of names.
+    pub fn with_sample_names(self, names: Vec<String>) -> Result<Self, ModelError> {
+        if names.len() != self.n_samples() {
+            return Err(ModelError::Shape {
+                what: "the names of samples",
+                expected: format!("{} of them, one per sample", self.n_samples()),
+                found: names.len().to_string(),
+            });
+        }
+        Ok(Dataset { sample_names: Some(names), ..self })
     }
 
     /// The same samples, each counted with a weight: a weight of 2 is as good as the sample twice.
@@ -203,6 +219,11 @@ impl Dataset {
     /// The names of the features, where the source had any.
     pub fn feature_names(&self) -> Option<&[String]> {
         self.feature_names.as_deref()
+    }
+
+    /// The names of the samples, where each came from a file of its own.
+    pub fn sample_names(&self) -> Option<&[String]> {
+        self.sample_names.as_deref()
     }
 
     /// Number of samples n.
@@ -256,6 +277,8 @@ impl Dataset {
             labels: self.labels.as_ref().map(|labels| labels.select(rows)),
             kind: self.kind,
             feature_names: self.feature_names.clone(),
+            sample_names: (self.sample_names.as_ref())
+                .map(|names| rows.iter().map(|&row| names[row].clone()).collect()),
             weights: self.weights.as_ref().map(|weights| rows.iter().map(|&row| weights[row]).collect()),
         })
     }

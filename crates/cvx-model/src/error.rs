@@ -22,7 +22,7 @@ pub enum ModelError {
         found: String,
     },
     /// A NaN or an infinity, or a number too large for the chosen precision.
-    #[error("{what} is not a finite number at row {row}, column {column} (counted from 0): remove or replace it")]
+    #[error("{what} is not a finite number at row {}, column {} (counted from 1): remove or replace it", row + 1, column + 1)]
     NonFinite {
         /// The argument.
         what: &'static str,
@@ -48,7 +48,7 @@ pub enum ModelError {
         gates: &'static str,
     },
     /// Labels are needed, and the data have none.
-    #[error("the data have no labels: add a label column, or use them for prediction only")]
+    #[error("the data have no labels: without them there is nothing to do but to predict")]
     NoLabels,
     /// Fewer than two classes in the training labels.
     #[error("the training labels hold a single class, '{}': a classifier needs samples of at least two", class.escape_debug())]
@@ -84,7 +84,7 @@ pub enum ModelError {
         found: String,
     },
     /// A regression on class names.
-    #[error("the label '{}' at row {row} (counted from 0) is not a number: a regression needs numbers", label.escape_debug())]
+    #[error("the label '{}' at row {} (counted from 1) is not a number: a regression needs numbers", label.escape_debug(), row + 1)]
     NotNumeric {
         /// The label.
         label: String,
@@ -100,7 +100,7 @@ pub enum ModelError {
         what: String,
     },
     /// A sample that counts nothing, or less.
-    #[error("the weight of the sample at row {row} (counted from 0) is {value}, but it must be a positive number")]
+    #[error("the weight of the sample at row {} (counted from 1) is {value}, but it must be a positive number", row + 1)]
     Weight {
         /// Row, from 0.
         row: usize,

@@ -108,7 +108,10 @@ impl Task {
                     expected: format!("{columns} numbers per sample"),
                     found: found.to_string(),
                 }),
-                Labels::Names { .. } => Err(ModelError::NotNumeric { label: labels.class_name(0), row: 0 }),
+                Labels::Names { .. } => {
+                    let row = (0..n).find(|&row| labels.class_name(row).parse::<f64>().is_err()).unwrap_or(0);
+                    Err(ModelError::NotNumeric { label: labels.class_name(row), row })
+                }
             },
             Task::Binary { .. } | Task::Multiclass { .. } => {
                 let classes = self.classes();
@@ -239,6 +242,8 @@ mod tests {
         assert_eq!(Targets::new(&three, TaskChoice::Binary), Err(ModelError::NotBinary { found: 3 }));
         let text = Targets::new(&three, TaskChoice::Regression);
         assert!(matches!(text, Err(ModelError::NotNumeric { .. })));
+        let one_of_them = Targets::new(&named(&["1.5", "2", "b"]), TaskChoice::Regression);
+        assert_eq!(one_of_them, Err(ModelError::NotNumeric { label: "b".into(), row: 2 }));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::Subject;
 use super::html::{escape, facts, paragraph, section};
 use crate::describe::Description;
 use crate::json::peak_memory_bytes;
+use crate::output::quoted;
 use crate::progress::bytes;
 use crate::table::loss;
 use cvx_admm::{Beta, ClassWeights, Gates, Settings, Solution};
@@ -110,14 +111,6 @@ fn processor() -> Option<String> {
 fn command(arguments: impl Iterator<Item = OsString>) -> String {
     let quoted = arguments.skip(1).map(|argument| quoted(&argument.to_string_lossy()));
     std::iter::once("cvx".to_string()).chain(quoted).collect::<Vec<_>>().join(" ")
-}
-
-fn quoted(argument: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
-    if !argument.is_empty() && argument.chars().all(is_plain) {
-        return argument.to_string();
-    }
-    format!("'{}'", argument.replace('\'', "'\\''"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Input that is refused: exit code 2, one line that names the place and the remedy, and nothing written.
 
-use crate::lab::{Lab, cats_and_dogs, npy};
+use crate::lab::{GREY_PNG, Lab, cats_and_dogs, npy};
 
 #[test]
 fn f8_files_that_are_not_there() {
@@ -15,7 +15,10 @@ fn f8_files_that_are_not_there() {
     lab.refused("train --data t.csv --test missing.csv", &["missing.csv", "check the name"]);
     lab.refused("train --data t.csv --gates missing.npy", &["--gates", "missing.npy", "check the name"]);
     lab.write("folder/readme.txt", "");
-    lab.refused("train --data folder", &["folder", "data_batch_1.bin", "add it"]);
+    lab.refused(
+        "train --data folder",
+        &["folder", "data_batch_1.bin", "for each class", "check that it is the right one"],
+    );
     lab.refused("predict folder --data t.csv", &["folder"]);
 }
 
@@ -31,8 +34,8 @@ fn f8_csv_tables_that_are_no_tables() {
             "a,b,label\n1,2,x\n3,abc,y\n",
             &["t.csv line 3, column 2 ('b')", "'abc' is not a number", "correct or remove"],
         ),
-        ("1,2,x\n3,,y\n", &["t.csv line 2, column 2", "is not a number"]),
-        ("a,b,label\n1,2,x\n3,4,\n", &["t.csv line 3, column 3", "label"]),
+        ("1,2,x\n3,,y\n", &["t.csv line 2, column 2: the field is empty, and should be a number: fill it in"]),
+        ("a,b,label\n1,2,x\n3,4,\n", &["t.csv line 3, column 3 ('label'): the field is empty, and should be a label"]),
         ("label\nx\ny\n", &["t.csv", "features"]),
     ] {
         lab.write("t.csv", content);
@@ -59,7 +62,10 @@ fn r1_numbers_that_are_not_finite() {
     }
     // A number of 64 bits that 32 bits do not hold.
     lab.write("t.csv", "a,b,label\n1,2,x\n3,1e39,y\n");
-    lab.refused("train --data t.csv --normalize none", &["row 1, column 1", "precision"]);
+    lab.refused(
+        "train --data t.csv --normalize none",
+        &["--data t.csv", "row 2, column 2 (counted from 1)", "precision"],
+    );
     lab.done("train --data t.csv --normalize none --precision f64");
     let report = lab.report("train --data t.csv");
     assert_eq!(report["status"], "Optimal", "normalised, the same number fits");
@@ -112,7 +118,7 @@ fn f8_binary_files_that_are_cut_short_or_something_else() {
 fn r3_labels_that_make_no_task() {
     let lab = Lab::new();
     lab.write("one.csv", "a,label\n1,x\n2,x\n");
-    lab.refused("train --data one.csv", &["a single class, 'x'", "at least two"]);
+    lab.refused("train --data one.csv", &["--data one.csv", "a single class, 'x'", "at least two"]);
     lab.write("same.csv", "a,label\n1,3\n2,3\n");
     lab.refused("train --data same.csv", &["a single class, '3'", "at least two"]);
     lab.write("t.csv", "a,label\n1,cat\n2,dog\n3,cow\n");
@@ -120,10 +126,43 @@ fn r3_labels_that_make_no_task() {
     lab.refused("train --data t.csv --classes cat,zebra", &["--classes", "'zebra'", "the classes are cat, cow, dog"]);
     lab.refused("train --data t.csv --limit 1", &["single class"]);
     lab.refused("train --data t.csv --task binary", &["3 classes", "--classes", "--task multiclass"]);
-    lab.refused("train --data t.csv --task regression", &["'cat' at row 0", "is not a number"]);
+    lab.refused("train --data t.csv --task regression", &["t.csv line 2, column 2 ('label')", "'cat' is not a number"]);
     lab.refused("train --data t.csv --label-column colour", &["'colour'", "the columns are a, label"]);
     lab.write("bare.npy", npy(3, 2, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
-    lab.refused("train --data bare.npy", &["no labels", "add a label column"]);
+    for command in ["train", "path"] {
+        lab.refused(&format!("{command} --data bare.npy"), &["--data bare.npy", "no labels", "x_train and y_train"]);
+    }
+    lab.write("images/a.png", GREY_PNG);
+    let message =
+        lab.refused("train --data images", &["--data images", "no labels", "the images of each class into a folder"]);
+    assert!(!message.contains("column"), "{message}");
+}
+
+#[test]
+fn f8_names_that_are_nearly_right_and_files_of_another_kind() {
+    let lab = Lab::new();
+    lab.write("table.csv", cats_and_dogs(30, 1));
+    for command in ["info tabel.csv", "train --data table.cvs", "train --data planted:5x5x5", "info planted:5"] {
+        let message = lab.refused(command, &[]);
+        let expected =
+            if command.contains("planted") { "planted:NxD" } else { "check the name; did you mean 'table.csv'?" };
+        assert!(message.contains(expected), "{message}");
+    }
+    lab.refused("train --data mnits", &["mnits: there is no such file", "did you mean 'mnist'?"]);
+    assert!(!lab.refused("info nowhere/x.csv", &["check the name"]).contains("did you mean"));
+    let train = "train --data table.csv --patterns 5 --max-iterations 3 --gap 1e-9 --quiet";
+    lab.done(&format!("{train} --checkpoint run.ckpt --model m.cvx"));
+    for command in ["info run.ckpt", "train --data run.ckpt", "predict m.cvx --data run.ckpt"] {
+        lab.refused(command, &["the checkpoint of a run after 3 iterations", "cvx train --resume run.ckpt"]);
+    }
+    lab.refused("train --data m.cvx", &["m.cvx is a model", "cvx info m.cvx"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn f2_the_file_that_cannot_be_written_is_named_not_the_temporary_one() {
+    let message = Lab::new().refused("train --model /proc/x", &["--model /proc/x: no file can be made in /proc"]);
+    assert!(!message.contains("partial"), "{message}");
 }
 
 /// Names come from files, and files from anywhere: a line break in one must not break the message.
@@ -200,7 +239,7 @@ fn r3_gates_of_another_shape() {
     lab.write("g.npy", npy(3, 2, &[1.0; 6]));
     lab.refused("train --data t.csv --gates g.npy", &["gates", "expected 4", "found 3"]);
     lab.write("g.npy", npy(4, 1, &[1.0, 2.0, f64::NAN, 3.0]));
-    lab.refused("train --data t.csv --gates g.npy", &["--gates", "g.npy", "row 2, column 0"]);
+    lab.refused("train --data t.csv --gates g.npy", &["--gates", "g.npy", "row 3, column 1 (counted from 1)"]);
     lab.write("g.npy", npy(4, 0, &[]));
     lab.refused("train --data t.csv --gates g.npy", &["g.npy", "give at least one"]);
     lab.refused("train --data t.csv --gates t.csv", &["--gates", "t.csv"]);

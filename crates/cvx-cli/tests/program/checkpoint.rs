@@ -86,8 +86,11 @@ fn f3_what_cannot_be_resumed_is_refused() {
     lab.done("train --max-iterations 5 --gap 1e-9 --checkpoint run.ckpt --model m.cvx --quiet");
     lab.refused("train --resume nothing.ckpt", &["--resume", "nothing.ckpt", "does not exist"]);
     lab.refused("train --resume m.cvx", &["--resume", "m.cvx", "not a cvx checkpoint"]);
-    lab.refused("train --resume run.ckpt --seed 9", &["run.ckpt", "seed 0", "seed", "9"]);
-    lab.refused("train --resume run.ckpt --data planted:100x3", &["run.ckpt", "samples and labels"]);
+    lab.refused("train --resume run.ckpt --seed 9", &["run.ckpt", "--seed 0, and this one has --seed 9"]);
+    lab.refused(
+        "train --resume run.ckpt --data planted:100x3",
+        &["run.ckpt", "samples and labels", "check --data, --classes, --limit"],
+    );
 }
 
 #[test]

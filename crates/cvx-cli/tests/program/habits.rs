@@ -34,9 +34,17 @@ fn arguments_come_from_a_file_and_those_given_go_before() {
 #[test]
 fn a_configuration_that_is_none_is_refused_by_name() {
     let lab = Lab::new();
-    lab.refused("train --config none.toml", &["none.toml"]);
+    lab.write("nome.toml", "");
+    let words = ["--config none.toml: there is no such file: check the name; did you mean 'nome.toml'?"];
+    assert!(lab.refused("train --config none.toml", &words).ends_with('?'), "said twice");
     for (text, words) in [
-        ("pattern = 5\n", &["run.toml", "'pattern'", "cvx train --help"][..]),
+        ("pattern = 5\n", &["run.toml", "'pattern'", "cvx train --help; did you mean 'patterns'?"][..]),
+        ("beta_fraction = 0.1\n", &["run.toml", "'beta_fraction'", "did you mean 'beta-fraction'?"]),
+        ("seed = \"three\"\n", &["--config run.toml: seed: invalid value 'three' for '--seed <SEED>'"]),
+        ("patterns = \"many\"\n", &["run.toml: patterns: invalid value 'many'", "expected a whole number, or auto"]),
+        ("precision = \"f16\"\n", &["run.toml: precision: invalid value 'f16'", "[possible values: f32, f64]"]),
+        ("quiet = 3\n", &["run.toml: quiet: unexpected value '3'"]),
+        ("gap = true\n", &["run.toml: gap: a value is required"]),
         ("config = \"other.toml\"\n", &["'config'"]),
         ("seed = { a = 1 }\n", &["seed", "must be"]),
         ("betas = 5\n", &["'betas'"]),
@@ -48,9 +56,6 @@ fn a_configuration_that_is_none_is_refused_by_name() {
     let run = lab.cvx("train --config run.toml");
     assert_eq!(run.code, Some(2));
     assert!(run.stderr.contains("run.toml") && run.stderr.contains("line 1"), "{}", run.stderr);
-    lab.write("run.toml", "seed = \"three\"\n");
-    let run = lab.cvx("train --config run.toml");
-    assert!(run.code == Some(2) && run.stderr.contains("--seed"), "{}", run.stderr);
 }
 
 #[test]
@@ -61,6 +66,9 @@ fn the_log_is_one_object_a_line() {
     let of = |name: &str| lines.iter().filter(|line| line["event"] == name).count();
     assert_eq!((of("patterns"), of("begin")), (1, 1));
     assert!(of("iteration") > 1 && of("round") > 1 && of("checkpoint") > 0);
+    // By the names of the history in --json.
+    let has_network = |line: &&Value| line["network"].is_f64() && line["objective"].is_null();
+    assert!(lines.iter().filter(has_network).count() > of("round"));
     assert!(lines.iter().any(|line| line["relative_gap"].as_f64() <= Some(1e-3)));
     let run = lab.done("path --log json --betas 3 --patterns 5");
     assert_eq!(run.stderr.lines().filter(|line| line.contains("\"point\"")).count(), 3);
@@ -74,12 +82,13 @@ fn completions_and_manual_pages_know_every_command() {
         let script = lab.done(&format!("completions {shell}")).stdout;
         assert!(["train", "path", "predict", "verify", "checkpoint-every"].iter().all(|word| script.contains(word)));
     }
-    lab.write("man/.keep", "");
-    lab.done("man man");
+    let run = lab.done("man made/man");
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", "The manual pages are in made/man\n"));
     for page in ["cvx.1", "cvx-train.1", "cvx-path.1", "cvx-predict.1", "cvx-verify.1", "cvx-export.1"] {
-        assert!(lab.read(&format!("man/{page}")).contains(".TH"), "{page}");
+        assert!(lab.read(&format!("made/man/{page}")).contains(".TH"), "{page}");
     }
-    lab.refused("man nowhere", &["nowhere", "name a folder"]);
+    lab.write("file", "");
+    lab.refused("man file", &["file: the manual pages cannot be written into this folder"]);
 }
 
 /// Neither where nobody looks at a terminal, nor where somebody asked for none.

@@ -166,6 +166,14 @@ fn r2_arguments_that_exclude_each_other() {
 }
 
 #[test]
+fn a_path_of_one_beta_says_that_nothing_was_chosen() {
+    let lab = Lab::new();
+    let printed = lab.done("path --data planted:60x3 --betas 1 --patterns 5").stdout;
+    assert!(printed.contains("One beta alone, so nothing to choose from: beta at 1.00e-3"), "{printed}");
+    assert!(!printed.contains("Chosen"), "{printed}");
+}
+
+#[test]
 fn f2_figures_that_cannot_be_written_are_refused_before_the_work() {
     let lab = Lab::new();
     lab.refused("path --data missing.csv --plot none/there/f", &["--plot", "none/there", "make it first"]);

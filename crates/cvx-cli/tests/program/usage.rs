@@ -1,6 +1,6 @@
 //! The way of a user: train, look, verify, predict.
 
-use crate::lab::{Lab, PROGRAM, cats_and_dogs, last_column, npy, numbers, table};
+use crate::lab::{GREY_PNG, Lab, PROGRAM, cats_and_dogs, last_column, npy, numbers, table};
 use cvx_admm::Model;
 use std::process::{Command, Stdio};
 
@@ -19,7 +19,7 @@ fn train_needs_no_arguments_and_prints_a_table() {
         assert!(row(name).contains(|c: char| c.is_ascii_digit()));
     }
     // Progress goes to stderr, and without a terminal there are no control characters in it.
-    assert!(run.stderr.contains("1000 samples, 21 features, 50 patterns"));
+    assert!(run.stderr.contains("1000 samples, 20 features and a bias, 50 patterns"));
     assert!(!run.stderr.contains('\x1b') && !run.stdout.contains('\x1b'));
 }
 
@@ -70,7 +70,8 @@ fn a_table_with_two_named_classes_goes_all_the_way() {
 
     let predicted = lab.done("predict m.cvx --data t.csv");
     assert!(predicted.stderr.starts_with("120 samples: accuracy "));
-    lab.done("predict m.cvx --data t.csv --out p.csv");
+    let written = lab.done("predict m.cvx --data t.csv --out p.csv");
+    assert!(written.stderr.ends_with("The predictions are in p.csv\n"), "{}", written.stderr);
     assert_eq!(lab.read("p.csv"), predicted.stdout);
     let (header, rows) = fields(&predicted.stdout);
     assert_eq!((header, rows.len()), (vec!["class", "score dog"], 120));
@@ -85,6 +86,30 @@ fn a_table_with_two_named_classes_goes_all_the_way() {
     lab.write("bare.csv", bare.join("\n"));
     let unlabelled = lab.done("predict m.cvx --data bare.csv --unlabelled");
     assert_eq!((unlabelled.stdout, unlabelled.stderr.as_str()), (predicted.stdout, ""));
+    lab.refused(
+        "predict m.cvx --data bare.csv",
+        &["expected 3 features", "found 2", "taken for the label: give --unlabelled"],
+    );
+}
+
+/// The command that checks a model is that of its samples, and can be given as it is printed.
+#[test]
+fn the_command_that_is_printed_verifies_the_model() {
+    let lab = Lab::new();
+    lab.write("t.csv", cats_and_dogs(60, 1).replace("label", "animal"));
+    for (arguments, expected) in [
+        ("", " --data planted"),
+        ("--data t.csv", " --data t.csv"),
+        (
+            "--data t.csv --test t.csv --classes cat,dog --limit 50 --label-column animal --seed 3",
+            " --data t.csv --classes cat,dog --limit 50 --label-column animal",
+        ),
+    ] {
+        let printed = lab.done(&format!("train {arguments} --patterns 5 --model m.cvx")).stdout;
+        let command = printed.lines().last().unwrap().split_once("check it with: cvx ").unwrap().1;
+        assert_eq!(command, format!("verify m.cvx{expected}"));
+        lab.done(command);
+    }
 }
 
 #[test]
@@ -100,7 +125,7 @@ fn a_regression_goes_all_the_way() {
 
     let predicted = lab.done("predict m.cvx --data t.csv");
     let (header, rows) = fields(&predicted.stdout);
-    assert_eq!((header, rows.len()), (vec!["prediction 0"], 100));
+    assert_eq!((header, rows.len()), (vec!["prediction"], 100));
     let pairs = rows.iter().zip(last_column(&data));
     let errors = pairs.map(|(row, label)| row[0].parse::<f64>().unwrap() - label.parse::<f64>().unwrap());
     let (loss, claimed) =
@@ -144,6 +169,24 @@ fn three_classes_go_all_the_way() {
     let two = lab.report("train --data t.csv --classes red,blue --patterns 20");
     let expected = last_column(&data).iter().filter(|label| **label != "green").count();
     assert_eq!((two["n_targets"].as_u64(), two["n_samples"].as_u64()), (Some(1), Some(expected as u64)));
+}
+
+/// Which of them is which is nothing that the order of a folder says.
+#[test]
+fn predictions_on_images_begin_with_the_names_of_the_files() {
+    let lab = Lab::new();
+    for name in ["dark/1.png", "dark/2.png", "light/1.png", "light/2.png"] {
+        lab.write(&format!("images/{name}"), GREY_PNG);
+    }
+    lab.done("train --data images --patterns 2 --model m.cvx --quiet");
+    let labelled = lab.done("predict m.cvx --data images").stdout;
+    let (header, rows) = fields(&labelled);
+    assert_eq!((header, rows[2][0]), (vec!["file", "class", "score light"], "light/1.png"));
+    lab.write("new/b.png", GREY_PNG);
+    lab.write("new/a.png", GREY_PNG);
+    let new = lab.done("predict m.cvx --data new").stdout;
+    let files: Vec<&str> = fields(&new).1.iter().map(|row| row[0]).collect();
+    assert_eq!(files, ["a.png", "b.png"]);
 }
 
 /// Asked to be multiclass, two classes have a score each.

@@ -1,7 +1,7 @@
 //! Tables.
 
 use cvx_data::{DataError, LabelColumn, Request, open, unusable_lines};
-use cvx_model::{Labels, ModelError};
+use cvx_model::Labels;
 
 use crate::lab::{Lab, class_names, message, numbers};
 
@@ -119,6 +119,65 @@ fn f8_text_in_a_number_column_names_line_column_and_text() {
 }
 
 #[test]
+fn fields_are_parted_as_those_of_the_first_line() {
+    for (name, content) in [
+        ("t.csv", "a;b;label\n1;2.5;cat\n-3;4;dog\n"),
+        ("t.csv.gz", "a;b;label\r\n1;2.5;cat\r\n-3;4;dog\r\n"),
+        ("t.csv", "\n1\t2.5\tcat\n-3\t4\tdog\n"),
+        ("t.csv", "\"a, b\";c;label\n1;2.5;cat\n-3;4;dog\n"),
+        ("t.tsv", "a, b\tc\tlabel\n1\t2.5\tcat\n-3\t4\tdog\n"),
+        ("t.csv", "a,\"b;c\",label\n1,2.5,cat\n-3,4,dog\n"),
+    ] {
+        let train = Lab::new().read(name, content).unwrap().train;
+        assert_eq!((train.values(), train.n_features()), (&[1.0, 2.5, -3.0, 4.0][..], 2), "{content}");
+        assert_eq!(class_names(&train), ["cat", "dog"], "{content}");
+    }
+    // Commas go before where they part fields; a name with a semicolon is one.
+    let train = Lab::new().read("t.csv", "1,2.5,a;b\n3,4,c;d\n").unwrap().train;
+    assert_eq!(class_names(&train), ["a;b", "c;d"]);
+    // The place of an error is that in the file, far behind what is looked at to find the delimiter.
+    let table = format!("a;b;label\n{}\n1;2;0\n1;x;0\n", "1;2;0\n".repeat(20_000));
+    let error = Lab::new().read("t.csv", table).unwrap_err();
+    assert!(matches!(&error, DataError::BadText { line: 20_004, text, .. } if text == "x"), "{error}");
+}
+
+#[test]
+fn r1_decimal_commas_are_refused_as_features_and_as_labels() {
+    for (content, place) in [
+        ("a;b;y\n1,5;2;0\n3,5;4;1\n", "line 2, column 1 ('a'): '1,5' is not a number"),
+        ("1,5;2;0\n3,5;4;1\n", "line 1, column 1: '1,5' is not a number"),
+        ("a\tb\ty\n1\t2\t0,5\n3\t4\t1,5\n", "line 2, column 3 ('y'): '0,5' is not a label"),
+    ] {
+        let message = Lab::new().read("t.csv", content).unwrap_err().to_string();
+        assert!(
+            message.ends_with(&format!("t.csv {place}: write numbers with a decimal point, not a comma")),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_column_of_texts_is_to_be_encoded() {
+    let message = Lab::new().read("t.csv", "a,colour,label\n1,red,cat\n2,blue,dog\n").unwrap_err().to_string();
+    assert!(message.contains("line 2, column 2 ('colour'): 'red' is not a number: correct or remove it"), "{message}");
+    assert!(message.ends_with("a column of 0 and 1 for each category"), "{message}");
+}
+
+#[test]
+fn where_numbers_are_asked_for_a_name_is_an_error_with_its_line() {
+    let lab = Lab::new();
+    let request = Request { numbers: true, ..Request::default() };
+    let error = open(&lab.write("t.csv", "a,target\n1,2.5\n\n2,x\n"), &request).unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.ends_with("t.csv line 4, column 2 ('target'): 'x' is not a number: correct or remove it"),
+        "{message}"
+    );
+    let train = open(&lab.write("t.csv", "1,2.5\n2,3\n"), &request).unwrap().train;
+    assert_eq!(numbers(&train), [2.5, 3.0]);
+}
+
+#[test]
 fn missing_label_is_an_error() {
     let error = Lab::new().read("t.csv", "a,b\n1,cat\n2,\n").unwrap_err();
     assert!(matches!(error, DataError::BadText { line: 3, .. }), "{error}");
@@ -149,7 +208,8 @@ fn r3_no_line_no_sample_no_feature() {
         assert!(matches!(error, DataError::Empty { .. }), "{error}");
     }
     let error = Lab::new().read("t.csv", "y\n1\n2\n").unwrap_err();
-    assert!(matches!(error, DataError::Unusable { error: ModelError::Empty { what: "features" }, .. }), "{error}");
+    assert!(matches!(error, DataError::Empty { .. }), "{error}");
+    assert!(error.to_string().contains("no features beside the label (columns are parted by commas"), "{error}");
 }
 
 #[test]
@@ -171,10 +231,10 @@ fn r1_every_unusable_line_is_counted_and_the_first_ten_are_told() {
     let places: Vec<String> = found.first.iter().map(ToString::to_string).collect();
     assert_eq!((found.count, places.len()), (24, 10));
     for (place, words) in places.iter().zip([
-        "line 3, column 1 ('a'): '' is not a number",
+        "line 3, column 1 ('a'): the field is empty, and should be a number: fill it in, or remove the line",
         "line 5, column 2 ('b'): 'inf' is not a finite number",
         "line 6: expected 3 fields, found 2",
-        "line 7, column 3 ('label'): '' is not a label",
+        "line 7, column 3 ('label'): the field is empty, and should be a label: fill it in, or remove the line",
         "line 8, column 1 ('a'): '?' is not a number",
     ]) {
         assert!(place.contains(words), "{place}");

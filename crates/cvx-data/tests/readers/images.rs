@@ -66,6 +66,10 @@ fn a_folder_is_a_class_and_names_are_in_order() {
     assert_eq!(class_names(&split.train), ["cat", "dog", "dog"]);
     let scaled = [1.0, 2.0, 255.0, 102.0, 0.0, 51.0].map(|value| value / 255.0);
     assert_eq!(split.train.values(), scaled);
+    let files = ["cat/10.png", "dog/a.PNG.gz", "dog/b.png"].map(String::from);
+    assert_eq!(split.train.sample_names(), Some(&files[..]));
+    let dogs = split.train.with_classes(&["dog".to_string()]).unwrap();
+    assert_eq!(dogs.sample_names(), Some(&files[1..]), "names stay with their samples");
     assert_eq!((split.train.kind(), split.test), (image(1, 1, 2), None));
 }
 
@@ -105,6 +109,7 @@ fn train_and_test_are_parts_unless_images_lie_in_them() {
     assert_eq!(names, &["10", "9"]);
     let Some(Labels::Names { names, index }) = split.test.as_ref().unwrap().labels() else { panic!("no names") };
     assert_eq!((names.join(" "), index.as_slice()), ("10 9 8".to_string(), &[2, 1][..]));
+    assert_eq!(split.test.unwrap().sample_names().unwrap(), ["test/8/1.png", "test/9/1.png"]);
 
     let vehicles = read(&[("train/1.png", grey(&[1])), ("plane/1.png", grey(&[2]))]).unwrap();
     assert_eq!((class_names(&vehicles.train), vehicles.test), (vec!["plane".to_string(), "train".to_string()], None));

@@ -74,10 +74,14 @@ fn f8_huge_index_is_refused() {
 }
 
 #[test]
-fn r1_nan_names_row_and_column() {
-    let error = Lab::new().read("t.svm", "1 1:1\n1 2:nan\n").unwrap_err();
-    let non_finite = ModelError::NonFinite { what: "x", row: 1, column: 1 };
-    assert!(matches!(&error, DataError::Unusable { error, .. } if *error == non_finite), "{error}");
+fn r1_nan_and_infinity_name_line_and_entry() {
+    for (content, expected) in [
+        ("# first\n1 1:1\n\n1 1:2 3:nan\n", "line 4, entry 2: '3:nan' is not index:value"),
+        ("1 1:1\n-inf 1:2\n", "line 2, label: '-inf' is not a finite number"),
+    ] {
+        let error = Lab::new().read("t.svm", content).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
 }
 
 #[test]

@@ -153,7 +153,12 @@ fn test_arrays_must_fit() {
 #[test]
 fn unknown_key_lists_those_there_are() {
     let error = Lab::new().read("t.npz", npz(Stored, &[("b", vec![]), ("a", vec![])])).unwrap_err();
-    assert!(error.to_string().ends_with("there is no array 'x_train': the arrays are a, b"), "{error}");
+    assert!(
+        error.to_string().ends_with(
+            "there is no array x_train, X_train, X or x, with labels under y_train or y: the arrays are a, b"
+        ),
+        "{error}"
+    );
     let error = read_matrix(&fixture(), Some("u")).unwrap_err();
     assert!(matches!(&error, DataError::UnknownKey { known, .. } if known.contains(&"gates".to_owned())), "{error}");
 }

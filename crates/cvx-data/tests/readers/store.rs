@@ -74,7 +74,7 @@ fn memory_does_not_look_at_the_disk() {
     assert!(matches!(&found, Err(DataError::NotFound { path }) if path.ends_with("t.csv")), "{found:?}");
     assert!(matches!(
         open_in_memory(&BTreeMap::new(), &text(&lab.path("")), &Request::default()),
-        Err(DataError::UnknownSource { .. })
+        Err(DataError::NotFound { .. })
     ));
 }
 

@@ -1,0 +1,28 @@
+//! What somebody may have meant.
+
+use std::path::Path;
+
+/// How like two names have to be, from 0 to 1: two letters in seven may differ.
+const LIKENESS: f64 = 0.7;
+
+/// The one of `names` that is most like `name`, as the end of a message; nothing where none is like it.
+pub fn hint<S: AsRef<str>>(name: &str, names: impl IntoIterator<Item = S>) -> String {
+    let likeness = |other: &S| strsim::normalized_damerau_levenshtein(name, other.as_ref());
+    let nearest = names.into_iter().map(|other| (likeness(&other), other)).max_by(|(a, _), (b, _)| a.total_cmp(b));
+    match nearest {
+        Some((likeness, other)) if likeness >= LIKENESS => format!("; did you mean '{}'?", other.as_ref()),
+        _ => String::new(),
+    }
+}
+
+/// The names of what is in the folder of `path`.
+pub fn beside(path: &Path) -> Vec<String> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}
+
+/// [`hint`] at another file in the folder of `path`.
+pub fn file(path: &Path) -> String {
+    hint(&path.file_name().unwrap_or_default().to_string_lossy(), beside(path))
+}
