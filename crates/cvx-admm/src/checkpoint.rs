@@ -7,7 +7,7 @@ use crate::admm::{Progress, Run};
 use crate::container::{Kind, Parsed, Sections};
 use crate::error::TrainError;
 use crate::file_error::FileError;
-use crate::identity::{as_arguments, identity};
+use crate::identity::{identity, phrase};
 use crate::info::Info;
 use crate::penalty::Penalty;
 use crate::settings::{Beta, Gates, Settings, SolverChoice, ValidSettings};
@@ -116,8 +116,8 @@ impl Checkpoint {
             remedy,
         };
         let given = identity(problem, settings);
-        if let Some(((name, given), (_, saved))) = given.iter().zip(saved).find(|(given, saved)| given != saved) {
-            return Err(differs(as_arguments(name, saved), as_arguments(name, given), SAME_ARGUMENTS));
+        if let Some((given, saved)) = given.iter().zip(saved).find(|(given, saved)| given != saved) {
+            return Err(differs(phrase(saved), phrase(given), SAME_ARGUMENTS));
         }
         if *fingerprint != problem.fingerprint {
             let saved = format!("samples and labels of checksum {fingerprint:08x}");

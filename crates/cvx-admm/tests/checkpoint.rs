@@ -4,11 +4,11 @@ mod common;
 
 use common::{exact, planted, smooth, timeless};
 use cvx_admm::{
-    Beta, Certify, Checkpoint, CheckpointPlan, ClassWeights, FileError, Flow, Info, Iteration, Observer, PathSettings,
-    Precision, Settings, Solution, SolverChoice, SolverKind, Status, StopToken, TrainError, path, resume, train,
-    train_with, verify,
+    Beta, Certify, Checkpoint, CheckpointPlan, ClassWeights, FileError, Flow, Gates, Info, Iteration, Observer,
+    PathSettings, Precision, Settings, Solution, SolverChoice, SolverKind, Status, StopToken, TrainError, path, resume,
+    train, train_with, verify,
 };
-use cvx_model::{Activation, Dataset, Loss};
+use cvx_model::{Activation, Dataset, GateKind, Loss};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -191,7 +191,11 @@ fn f3_another_run_is_refused_by_what_differs() {
         ),
         (Settings { loss: Loss::Logistic, ..settings.clone() }, "--loss squared"),
         (Settings { refine: 1, ..settings.clone() }, "--refine 0"),
-        (Settings { class_weights: ClassWeights::Balanced, ..settings.clone() }, "weights of the samples none"),
+        (Settings { loss: Loss::Huber { delta: 1.5 }, ..settings.clone() }, "has --loss huber --huber-delta 1.5:"),
+        (Settings { rho: Some(2.0), ..settings.clone() }, "with --rho 10000, and this one has --rho 2:"),
+        (Settings { bias: !settings.bias, ..settings.clone() }, "bias, and this one has --"),
+        (Settings { gates: Gates::Kind(GateKind::Whitened), ..settings.clone() }, "has --gates whitened:"),
+        (Settings { class_weights: ClassWeights::Balanced, ..settings.clone() }, "weights of samples not given"),
     ] {
         let error = refused(&data, &other);
         assert!(error.contains(word) && error.contains("run.ckpt") && error.contains("--resume"), "{word}: {error}");

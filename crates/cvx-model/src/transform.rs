@@ -17,6 +17,15 @@ pub enum Normalisation {
 }
 
 impl Normalisation {
+    /// `none`, `global` or `column`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Normalisation::None => "none",
+            Normalisation::Global => "global",
+            Normalisation::Column => "column",
+        }
+    }
+
     /// The choice for data of this kind where the user makes none.
     pub fn default_for(kind: FeatureKind) -> Self {
         match kind {
