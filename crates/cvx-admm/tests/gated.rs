@@ -177,3 +177,33 @@ fn a_network_of_more_weights_than_it_may_have_is_zero() {
     assert_eq!((solution.status, solution.model.network.n_neurons()), (Status::Optimal, 0));
     assert_eq!(solution.model.network.gates, Some(HostMatrix::zeros(3, 0)));
 }
+
+/// (8.5): neither a penalty much larger nor one much smaller takes notably fewer iterations, whatever n, d, P and beta.
+#[test]
+fn the_first_penalty_is_near_the_best() {
+    for (n, d, patterns) in [(200, 5, 10), (200, 5, 60), (100, 40, 20)] {
+        let data = planted(n, d, 1);
+        for fraction in [1e-3, 0.03, 0.5] {
+            let settings = Settings {
+                activation: Activation::Gated,
+                patterns,
+                beta: Beta::Fraction(fraction),
+                adapt_rho: false,
+                max_iterations: 2_000,
+                gap: 1e-4,
+                ..Settings::default()
+            };
+            let first = train(&data, None, &settings).unwrap();
+            let iterations = |times: f64| {
+                let settings = Settings { rho: Some(times * first.rho), ..settings.clone() };
+                train(&data, None, &settings).unwrap().info.history.len()
+            };
+            let (own, others) = (first.info.history.len(), [iterations(0.05), iterations(20.0)]);
+            assert_eq!(first.status, Status::Optimal, "{n} x {d}, {patterns}, {fraction}: {own}, {others:?}");
+            assert!(
+                others.iter().all(|&other| own <= other + 10),
+                "{n} x {d}, {patterns}, {fraction}: {own}, {others:?}"
+            );
+        }
+    }
+}
