@@ -179,12 +179,13 @@ impl<B: Backend> Run<'_, B> {
 
     /// Does what the solver has to do before its next solve.
     fn prepare(&mut self) -> Result<(), LinalgError> {
-        let Run { state, penalty, preparation, linear, system, anderson, .. } = self;
+        let Run { state, penalty, preparation, linear, system, anderson, schedule, .. } = self;
         let backend = self.program.backend();
         let rho = penalty.rho();
         timed(backend, &mut self.info.seconds.setup, || {
             backend.stop().check()?;
-            penalty.prepare(preparation, &mut **linear, system, [&mut state.lambda, &mut state.nu])
+            let duals = [&mut state.lambda, &mut state.nu];
+            penalty.prepare(preparation, &mut **linear, system, duals, schedule.predicts())
         })?;
         if penalty.rho() != rho {
             anderson.restart();

@@ -27,7 +27,8 @@ const CHECK_GROWTH: f64 = 1.5;
 /// rho changes when its residuals ask for a change by at least this factor.
 const THRESHOLD: f64 = 2.5;
 
-/// rho follows beta when it should have changed by at least this factor: a path takes few iterations a beta, and a change costs several.
+/// Where iterates go on from beta to beta, rho follows when it should have changed by at least this factor: there are few iterations a
+/// beta, and a change costs several.
 const FOLLOWING: f64 = 4.0;
 
 /// Largest change at once.
@@ -201,16 +202,19 @@ impl Penalty {
     }
 
     /// Prepares the solver at the present rho, as far as it is not; where its factor does not exist in the storage precision (a tiny rho
-    /// drowns the identity in rounding), rho rises until it does, and the duals of a warm start fall.
+    /// drowns the identity in rounding), rho rises until it does, and the duals of a warm start fall. A rho that is due waits longer where
+    /// the iterate `goes_on` from another beta.
     pub fn prepare<B: Backend>(
         &mut self,
         preparation: &mut Preparation,
         linear: &mut dyn LinearSolver<B>,
         system: &mut dyn MaskedSystem<B>,
         duals: [&mut B::Matrix; 2],
+        goes_on: bool,
     ) -> Result<(), LinalgError> {
         let first = self.rho;
-        let follows = !(1.0 / FOLLOWING..=FOLLOWING).contains(&self.due);
+        let threshold = if goes_on { FOLLOWING } else { THRESHOLD };
+        let follows = !(1.0 / threshold..=threshold).contains(&self.due);
         if follows {
             self.rho *= self.due;
             self.due = 1.0;

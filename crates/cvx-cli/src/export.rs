@@ -2,7 +2,7 @@
 
 use crate::Exit;
 use crate::args::{ExportArgs, PrecisionArg};
-use crate::output::{check_writable, print};
+use crate::output::{check_outputs, print};
 use anyhow::{Context, Result, bail};
 use cvx_admm::Model;
 use cvx_export::{Float, Format, save};
@@ -22,7 +22,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit> {
         format!("--out {}: the ending says nothing of the format: give --to, one of {names}", args.out.display())
     })?;
     let model = Model::load(&args.model)?;
-    check_writable("--out", &args.out)?;
+    check_outputs(&[("the model", &args.model)], &[("--out", &args.out)])?;
     let float = match args.precision {
         PrecisionArg::F32 => Float::F32,
         PrecisionArg::F64 => Float::F64,

@@ -3,7 +3,7 @@
 use crate::Exit;
 use crate::args::InfoArgs;
 use crate::describe::Description;
-use crate::output::{check_writable, print, write_whole};
+use crate::output::{check_outputs, print, write_whole};
 use crate::source::{self, begins_like_ours, located};
 use crate::table::{facts, loss, percent};
 use anyhow::{Result, bail};
@@ -16,7 +16,7 @@ use std::path::Path;
 /// Describes a model file, or else a data source.
 pub fn run(args: &InfoArgs) -> Result<Exit> {
     if let Some(path) = &args.json {
-        check_writable("--json", path)?;
+        check_outputs(&[("what is described", Path::new(&args.what))], &[("--json", path)])?;
     }
     let path = Path::new(&args.what);
     let is_model = path.extension().is_some_and(|ending| ending == "cvx") || begins_like_ours(path);

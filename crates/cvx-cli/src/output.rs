@@ -1,9 +1,34 @@
 //! What a command leaves behind: files, checked before the work, and text.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::fmt::Display;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// A file with the option that names it.
+pub type Named<'a> = (&'static str, &'a Path);
+
+/// Fails unless every file of `written` could be, and none of them is a file of `read` or another one of `written`.
+pub fn check_outputs(read: &[Named], written: &[Named]) -> Result<()> {
+    for (k, &(option, path)) in written.iter().enumerate() {
+        check_writable(option, path)?;
+        let Some(place) = place(path) else { continue };
+        let mut others = read.iter().chain(&written[..k]);
+        if let Some((other, _)) = others.find(|(_, other)| self::place(other).as_ref() == Some(&place)) {
+            bail!("{option} {} is the file of {other}, which would be lost: name another", path.display());
+        }
+    }
+    Ok(())
+}
+
+/// The file that a path leads to, links followed, whether or not it is there yet; none where it is no file but `/dev/null`, say.
+fn place(path: &Path) -> Option<PathBuf> {
+    if path.exists() {
+        return path.canonicalize().ok().filter(|path| path.is_file());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Some(folder.canonicalize().ok()?.join(path.file_name()?))
+}
 
 /// Fails unless the file that `option` names could be written.
 pub fn check_writable(option: &str, path: &Path) -> Result<()> {

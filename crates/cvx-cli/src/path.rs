@@ -3,13 +3,13 @@
 use crate::Exit;
 use crate::args::{ChoiceArg, PathArgs};
 use crate::json::{PathReport, to_json};
-use crate::output::{check_writable, complain, note, print, write_whole};
+use crate::output::{Named, complain, note, print, write_whole};
 use crate::progress::watcher;
 use crate::{page, source, table, train};
 use anyhow::Result;
-use cvx_admm::{Choice, PathPoint, PathSettings, PathSolution, Settings, StopToken, Validation, path};
+use cvx_admm::{Beta, Choice, PathPoint, PathSettings, PathSolution, Settings, StopToken, Validation, path};
 use cvx_figures::{ENDINGS, Panel, Point, Scale, Series, render, with_ending};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Trains along the path, reports, saves.
 pub fn run(args: &PathArgs) -> Result<Exit> {
@@ -26,10 +26,10 @@ pub fn run(args: &PathArgs) -> Result<Exit> {
         },
     };
     path_settings.validate()?;
-    train::check_outputs(&args.fit)?;
-    if let Some(stem) = &args.plot {
-        ENDINGS.iter().try_for_each(|ending| check_writable("--plot", &with_ending(stem, ending)))?;
-    }
+    let pictures: Vec<PathBuf> =
+        args.plot.iter().flat_map(|stem| ENDINGS.iter().map(|ending| with_ending(stem, ending))).collect();
+    let pictures: Vec<Named> = pictures.iter().map(|path| ("--plot", path.as_path())).collect();
+    train::check_outputs(&args.fit, &[], &pictures)?;
     let split = source::load_to_train(&args.fit)?;
     train::choose_patterns(&args.fit, &split, &mut settings)?;
     let stop = StopToken::new();
@@ -47,6 +47,9 @@ pub fn run(args: &PathArgs) -> Result<Exit> {
     let report = || to_json(&PathReport::new(&found, settings.precision, settings.seed));
     let reported = args.fit.json.as_deref().map(|path| write_whole(path, &report()?));
     let drawn = args.plot.as_deref().map(|stem| draw(&found, stem));
+    // What the last run was asked for.
+    let chosen = found.points.get(found.chosen).map_or(settings.beta, |point| Beta::Fraction(point.fraction));
+    let settings = Settings { beta: chosen, ..settings };
     let subject = page::Subject {
         solution: found.solution.as_ref(),
         path: Some(&found),

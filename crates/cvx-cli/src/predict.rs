@@ -11,6 +11,7 @@ use cvx_admm::{Model, Scores};
 use cvx_data::DataError;
 use cvx_model::{Confusion, accuracy};
 use std::io::Write;
+use std::path::Path;
 
 /// Where there seems to be a label column all the same.
 const EVERY_COLUMN: &str =
@@ -23,11 +24,10 @@ const ONE_COLUMN: &str = "the last column, or one named label, y, target or clas
 /// Predicts, prints or writes CSV, and scores where there are labels.
 pub fn run(args: &PredictArgs) -> Result<Exit> {
     let model = Model::load(&args.model)?;
-    for (option, path) in [("--out", &args.out), ("--json", &args.json)] {
-        if let Some(path) = path {
-            output::check_writable(option, path)?;
-        }
-    }
+    let read = [("the model", args.model.as_path()), ("--data", Path::new(&args.source.data))];
+    let written = [("--out", &args.out), ("--json", &args.json)];
+    let written: Vec<_> = written.iter().filter_map(|(option, path)| Some((*option, path.as_deref()?))).collect();
+    output::check_outputs(&read, &written)?;
     let n_inputs = model.transform.n_inputs();
     let mut request = source::request_for(&model);
     // Labels that are not looked at may be anything.

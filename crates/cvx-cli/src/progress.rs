@@ -101,7 +101,7 @@ pub fn watcher(args: &FitArgs, settings: &Settings) -> Box<dyn Observer> {
 }
 
 /// A number of any size in a few digits.
-fn short(value: f64) -> String {
+pub fn short(value: f64) -> String {
     if value == 0.0 || (1e-3..1e6).contains(&value) { format!("{value:.4}") } else { format!("{value:.3e}") }
 }
 

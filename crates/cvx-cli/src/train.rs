@@ -6,9 +6,9 @@ use crate::args::{
 };
 use crate::json::{Report, to_json};
 use crate::log::event;
-use crate::output::{check_writable, complain, note, print, quoted, write_whole};
+use crate::output::{Named, complain, note, print, quoted, write_whole};
 use crate::progress::watcher;
-use crate::{page, source, table};
+use crate::{output, page, source, table};
 use anyhow::{Context, Result, bail};
 use cvx_admm::{
     Beta, Certify, Checkpoint, CheckpointPlan, Gates, Precision, Settings, Solution, Status, StopToken, Suggestion,
@@ -31,13 +31,13 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
     let checkpoint = args.checkpoint.as_ref().map(plan);
     let mut settings = settings(&args.fit, Settings { beta, refine: args.refine, checkpoint, ..base })?;
     settings.validate()?;
-    if let Some(path) = &args.checkpoint {
-        check_writable("--checkpoint", path)?;
-    }
+    // To go on with the file that the run is resumed from is what it is for.
+    let resumed_from = args.resume.as_deref().filter(|_| args.resume != args.checkpoint);
+    let more = args.checkpoint.as_deref().map(|path| ("--checkpoint", path));
+    check_outputs(&args.fit, resumed_from.map(|path| ("--resume", path)).as_slice(), more.as_slice())?;
     let written = args.checkpoint.clone();
     let resumed = args.resume.as_deref().map(Checkpoint::load).transpose().context("--resume")?;
     let args = &args.fit;
-    check_outputs(args)?;
     let split = source::load_to_train(args)?;
     choose_patterns(args, &split, &mut settings)?;
     let stop = StopToken::new();
@@ -69,7 +69,8 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
         say_saved(args, &saved);
         page::say_written(args, &shown);
         if let Some(path) = written.filter(|path| can_resume(&solution) && path.is_file()) {
-            print(format!("To go on, give the same command with --resume {}", path.display()));
+            let path = quoted(&path.to_string_lossy());
+            print(format!("To go on, give the same command with --resume {path}"));
         }
     }
     Ok(exit(&solution, [saved, reported, shown]))
@@ -80,13 +81,20 @@ fn can_resume(solution: &Solution) -> bool {
     matches!(solution.status, Status::IterationLimit | Status::TimeLimit | Status::Interrupted)
 }
 
-/// Whether everything that is to be written can be.
-pub fn check_outputs(args: &FitArgs) -> Result<()> {
-    for (option, path) in [("--model", &args.model), ("--json", &args.json)] {
-        if let Some(path) = path {
-            check_writable(option, path)?;
-        }
-    }
+/// Whether everything that is to be written can be, `more` beside the files of every run, without a loss of what is read.
+pub fn check_outputs(args: &FitArgs, read: &[Named], more: &[Named]) -> Result<()> {
+    let inputs = [
+        ("--data", Some(Path::new(&args.source.data))),
+        ("--test", args.test.as_deref().map(Path::new)),
+        ("--gates", args.gates.as_deref()),
+        ("--config", args.config.as_deref()),
+    ];
+    let outputs = [("--model", args.model.as_deref()), ("--json", args.json.as_deref())];
+    let inputs: Vec<Named> =
+        inputs.into_iter().filter_map(|(option, path)| Some((option, path?))).chain(read.iter().copied()).collect();
+    let outputs: Vec<Named> =
+        outputs.into_iter().filter_map(|(option, path)| Some((option, path?))).chain(more.iter().copied()).collect();
+    output::check_outputs(&inputs, &outputs)?;
     args.report.as_deref().map_or(Ok(()), page::check)
 }
 

@@ -5,7 +5,7 @@ use super::html::{escape, facts, paragraph, section};
 use crate::describe::Description;
 use crate::json::peak_memory_bytes;
 use crate::output::quoted;
-use crate::progress::bytes;
+use crate::progress::{bytes, short};
 use crate::table::loss;
 use cvx_admm::{Beta, ClassWeights, Gates, Settings, Solution};
 use std::ffi::OsString;
@@ -37,7 +37,9 @@ pub fn about(subject: &Subject) -> String {
 fn rows(settings: &Settings, solution: Option<&Solution>) -> Vec<(&'static str, String)> {
     let beta = match settings.beta {
         Beta::Value(_) => String::new(),
-        Beta::Fraction(fraction) => format!(": {fraction} of the value from which on the zero network is optimal"),
+        Beta::Fraction(fraction) => {
+            format!(": {} of the value from which on the zero network is optimal", short(fraction))
+        }
     };
     let gates = match &settings.gates {
         Gates::Auto => "by the samples".to_string(),

@@ -323,3 +323,30 @@ fn r3_samples_that_do_not_fit_the_model() {
     lab.write("bare.npy", npy(2, 3, &[1.0; 6]));
     lab.refused("verify m.cvx --data bare.npy", &["no labels"]);
 }
+
+#[test]
+fn f2_no_output_takes_the_place_of_an_input_or_of_another_output() {
+    let lab = Lab::new();
+    lab.write("t.csv", "a,b,label\n1,2,x\n3,1,y\n2,2,x\n4,0,y\n");
+    lab.done("train --data t.csv --model m.cvx --quiet");
+    for (arguments, words) in [
+        ("train --data t.csv --model t.csv", "--model t.csv is the file of --data"),
+        ("train --data t.csv --model ./t.csv", "--model ./t.csv is the file of --data"),
+        ("train --data t.csv --test m.cvx --json m.cvx", "--json m.cvx is the file of --test"),
+        ("train --data t.csv --checkpoint t.csv", "--checkpoint t.csv is the file of --data"),
+        ("train --data t.csv --model a --json a", "--json a is the file of --model"),
+        ("train --data t.csv --model a --checkpoint a", "--checkpoint a is the file of --model"),
+        ("path --data t.csv --model t.csv", "--model t.csv is the file of --data"),
+        ("predict m.cvx --data t.csv --out t.csv", "--out t.csv is the file of --data"),
+        ("predict m.cvx --data t.csv --out m.cvx", "--out m.cvx is the file of the model"),
+        ("info t.csv --json t.csv", "--json t.csv is the file of what is described"),
+        ("export m.cvx --to npz --out m.cvx", "--out m.cvx is the file of the model"),
+    ] {
+        lab.refused(arguments, &[words, "name another"]);
+    }
+    // A device is no file, and a run that goes on may keep its checkpoint where it was.
+    lab.done("predict m.cvx --data t.csv --out /dev/null --json /dev/null");
+    lab.cvx("train --data t.csv --max-iterations 2 --gap 1e-9 --checkpoint c --quiet");
+    lab.cvx("train --data t.csv --max-iterations 4 --gap 1e-9 --checkpoint c --resume c --quiet");
+    lab.refused("train --data t.csv --gap 1e-9 --model c --resume c", &["--model c is the file of --resume"]);
+}

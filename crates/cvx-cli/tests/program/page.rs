@@ -121,9 +121,12 @@ fn images_have_neurons_and_gated_ones_their_gates() {
 #[test]
 fn a_path_has_its_picture_even_where_it_was_cut_short() {
     let lab = Lab::new();
-    lab.done("path --data planted:60x4 --betas 3 --patterns 5 --report r --quiet");
+    lab.done("path --data planted:60x4 --betas 3 --beta-ratio 0.008 --patterns 5 --report r --json p.json --quiet");
     assert_eq!(pictures(&lab, "r"), [&["path"], &RUN[..]].concat());
     assert!(lab.read("r/index.html").contains("Chosen: beta at"));
+    let chosen = lab.json("p.json")["chosen"].as_u64().unwrap();
+    let fraction = ["0.2000", "0.0400", "0.0080"][chosen as usize];
+    assert!(lab.read("r/index.html").contains(&format!(": {fraction} of the value from which on")), "{chosen}");
     let cut = lab.cvx("path --data planted:60x4 --betas 3 --patterns 5 --report short --quiet --time-limit 0");
     assert_eq!(cut.code, Some(1));
     assert!(lab.read("short/index.html").contains("cut short"));
