@@ -46,7 +46,7 @@ pub enum TrainError {
     /// More memory than the budget.
     #[error(
         "{solver} needs about {} and the budget is {}: {}", gigabytes(*needed), gigabytes(*budget),
-        fits.map_or("use fewer samples or patterns, or raise the memory budget".to_string(),
+        fits.map_or("use fewer samples or patterns, or raise --memory-budget".to_string(),
                     |kind| format!("--solver {kind} would fit"))
     )]
     Memory {

@@ -5,9 +5,16 @@ use std::path::Path;
 /// How like two names have to be, from 0 to 1: two letters in seven may differ.
 const LIKENESS: f64 = 0.7;
 
-/// The one of `names` that is most like `name`, as the end of a message; nothing where none is like it.
+/// The one of `names` that is most like `name`, as the end of a message; nothing where none is like it. The ending that files share does
+/// not make them alike.
 pub fn hint<S: AsRef<str>>(name: &str, names: impl IntoIterator<Item = S>) -> String {
-    let likeness = |other: &S| strsim::normalized_damerau_levenshtein(name, other.as_ref());
+    let stem = |name: &str| name.split('.').next().unwrap_or_default().to_string();
+    let likeness = |other: &S| {
+        let other = other.as_ref();
+        let [whole, stems] = [(name.to_string(), other.to_string()), (stem(name), stem(other))]
+            .map(|(a, b)| strsim::normalized_damerau_levenshtein(&a, &b));
+        whole.min(stems)
+    };
     let nearest = names.into_iter().map(|other| (likeness(&other), other)).max_by(|(a, _), (b, _)| a.total_cmp(b));
     match nearest {
         Some((likeness, other)) if likeness >= LIKENESS => format!("; did you mean '{}'?", other.as_ref()),

@@ -126,7 +126,7 @@ pub fn panels(path: &PathSolution) -> [Panel; 3] {
         panel("Samples", if scores.len() == 3 { "accuracy" } else { "mean loss" }, Scale::Linear, scores),
         panel(
             "Objective",
-            "network, and lower bound over sampled patterns",
+            "network, and bound over sampled patterns (log)",
             Scale::Log,
             vec![
                 curve("network", &|point| point.objective.network, &none),

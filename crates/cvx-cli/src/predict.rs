@@ -9,7 +9,7 @@ use crate::{Exit, source};
 use anyhow::{Context, Result};
 use cvx_admm::{Model, Scores};
 use cvx_data::DataError;
-use cvx_model::{Confusion, accuracy};
+use cvx_model::{Confusion, Dataset, FeatureKind, accuracy};
 use std::io::Write;
 use std::path::Path;
 
@@ -20,6 +20,14 @@ const EVERY_COLUMN: &str =
 /// Where there seems to be none.
 const ONE_COLUMN: &str = "the last column, or one named label, y, target or class, was taken for the label: give --unlabelled where \
                           the table has none";
+
+/// How samples of classes that the model does not know are predicted all the same.
+fn without_labels(data: &Dataset) -> &'static str {
+    match data.kind() {
+        FeatureKind::Table => ": to predict such samples, leave the label column out and give --unlabelled",
+        FeatureKind::Image { .. } => ": --unlabelled leaves labels aside",
+    }
+}
 
 /// Predicts, prints or writes CSV, and scores where there are labels.
 pub fn run(args: &PredictArgs) -> Result<Exit> {
@@ -76,7 +84,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
             model
                 .task
                 .encode(labels)
-                .with_context(|| format!("{}: --unlabelled leaves labels aside", source::reminder(&args.source)))?,
+                .with_context(|| format!("{}{}", source::reminder(&args.source), without_labels(&data)))?,
         ),
         None => None,
     };

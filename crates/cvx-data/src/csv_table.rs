@@ -15,14 +15,17 @@ use crate::store::Store;
 /// Names that mark the label column, in any case; they also mark a header.
 const LABEL_NAMES: [&str; 4] = ["label", "y", "target", "class"];
 
+/// Texts that stand for a missing value, in any case.
+const MISSING: [&str; 6] = ["na", "n/a", "null", "none", "?", "-"];
+
 /// Bytes of a table that are looked at to find what parts its fields.
 const HEAD: u64 = 1 << 16;
 
 /// What to do about a field.
 const CORRECT: &str = "correct or remove it";
 const FILL: &str = "fill it in, or remove the line";
-const ENCODE: &str =
-    "correct or remove it; if the column holds categories, make it numbers: a column of 0 and 1 for each category";
+const ENCODE: &str = "correct or remove it; if the column holds the labels, say so (--label-column); if it holds categories, \
+                      make it numbers: a column of 0 and 1 for each category";
 const POINT: &str = "write numbers with a decimal point, not a comma";
 
 /// Lines of a table that cannot be used.
@@ -339,6 +342,7 @@ fn delimiter_of(head: &[u8]) -> u8 {
 fn remedy(text: &str) -> &'static str {
     match text.chars().next() {
         None => FILL,
+        Some(_) if MISSING.contains(&text.to_lowercase().as_str()) => FILL,
         Some(first) if first.is_alphabetic() => ENCODE,
         _ if is_decimal_comma(text) => POINT,
         _ => CORRECT,

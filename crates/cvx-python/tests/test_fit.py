@@ -235,7 +235,7 @@ def test_bad_parameters_are_named(waves, parameters, message):
 
 
 def test_what_does_not_fit_the_memory_is_refused(waves):
-    with pytest.raises(MemoryError, match=r"the budget is 0.00 GB .*: .*memory budget"):
+    with pytest.raises(MemoryError, match=r"the budget is 0.00 GB .*: .*memory_budget"):
         ConvexReLURegressor(memory_budget=1e-6).fit(*waves)
 
 

@@ -160,7 +160,10 @@ fn r1_decimal_commas_are_refused_as_features_and_as_labels() {
 fn a_column_of_texts_is_to_be_encoded() {
     let message = Lab::new().read("t.csv", "a,colour,label\n1,red,cat\n2,blue,dog\n").unwrap_err().to_string();
     assert!(message.contains("line 2, column 2 ('colour'): 'red' is not a number: correct or remove it"), "{message}");
+    assert!(message.contains("if the column holds the labels, say so"), "{message}");
     assert!(message.ends_with("a column of 0 and 1 for each category"), "{message}");
+    let message = Lab::new().read("t.csv", "a,b,label\n1,2,cat\n2,NA,dog\n").unwrap_err().to_string();
+    assert!(message.ends_with("column 2 ('b'): 'NA' is not a number: fill it in, or remove the line"), "{message}");
 }
 
 #[test]
