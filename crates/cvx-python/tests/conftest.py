@@ -1,8 +1,18 @@
 """Samples that the tests share."""
 
+import signal
+
 import numpy as np
 import pytest
 from sklearn.datasets import make_moons
+
+
+@pytest.fixture(autouse=True)
+def interruptible():
+    """Ctrl-C is heard, though a shell that starts the tests in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
