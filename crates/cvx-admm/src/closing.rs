@@ -20,7 +20,9 @@ pub(crate) fn finish<B: Backend>(
     problem: &Problem,
 ) -> Result<Solution, TrainError> {
     let (program, task) = (run.program, &problem.targets.task);
-    let cone_violation = run.incumbent.close(&run.state.v)?;
+    // Where numbers have failed, some of the last iterate are none.
+    let last = (status != Status::NumericalError).then_some(&run.state.v);
+    let cone_violation = run.incumbent.close(last)?;
     let v = program.backend().download(run.incumbent.v())?;
     let network = Network::from_blocks(&v, program.activation(), program.patterns().gates(), program.n_targets());
     let best = run.incumbent.network().clone();

@@ -19,12 +19,32 @@ pub(crate) struct Incumbent<'a, B: Backend> {
     bound: f64,
     /// Whether that bound is still the one at the xi of the zero network.
     at_zero: bool,
+    /// Whether the multipliers are those of another beta, and it is not known yet what they prove at this one.
+    inherited: bool,
     /// -xi (n x C) and e o g o eta (n x 2PC) of the best bound.
     residual: B::Matrix,
     multipliers: B::Matrix,
     /// Multipliers under evaluation, before and after signs and weights.
     eta: B::Matrix,
     candidate: B::Matrix,
+}
+
+/// What one beta leaves to the next.
+pub(crate) struct Legacy<B: Backend> {
+    /// Blocks of the best network (d x 2PC).
+    v: B::Matrix,
+    network: NetworkValue,
+    /// -xi (n x C) and e o g o eta (n x 2PC) of the best bound.
+    residual: B::Matrix,
+    multipliers: B::Matrix,
+}
+
+impl<B: Backend> Legacy<B> {
+    /// The same network at another beta: its norms count `ratio` times as much.
+    pub fn revalue(&mut self, ratio: f64) {
+        let NetworkValue { objective, loss, .. } = &mut self.network;
+        *objective = *loss + (*objective - *loss) * ratio;
+    }
 }
 
 /// The numbers of a checkpoint, beside the matrices.
@@ -58,6 +78,7 @@ impl<'a, B: Backend> Incumbent<'a, B> {
             sampled_primal: None,
             bound: program.bound_at_zero(gated_maxima),
             at_zero: true,
+            inherited: false,
             residual: backend.zeros(n, targets)?,
             multipliers: backend.zeros(n, cones)?,
             eta: backend.zeros(n, cones)?,
@@ -85,6 +106,7 @@ impl<'a, B: Backend> Incumbent<'a, B> {
             backend.positive_part(-rho, &mut self.eta)?;
             backend.sign_flip(self.program.mask(), row_scale, &self.eta, &mut self.candidate)?;
         }
+        self.judge_inherited()?;
         let bound = self.certificate.dual(residual, &self.candidate)?.value;
         if bound > self.bound {
             self.bound = bound;
@@ -95,15 +117,33 @@ impl<'a, B: Backend> Incumbent<'a, B> {
         Ok(value)
     }
 
-    /// Values a network that is known before the first iteration; without a product, where it was valued at another beta.
-    pub fn offer(&mut self, v: &B::Matrix, value: Option<NetworkValue>) -> Result<(), LinalgError> {
-        let value = value.map_or_else(|| self.certificate.network(v), Ok)?;
-        self.keep(v, &value)
+    /// Takes over the network of another beta, revalued for this one, where it is better than zero; with `proof` also its multipliers,
+    /// which are valued with the first iterate: a beta has one of its own.
+    pub fn inherit(&mut self, legacy: Legacy<B>, proof: bool) {
+        if legacy.network.objective < self.network.objective {
+            (self.v, self.network) = (legacy.v, legacy.network);
+        }
+        if proof {
+            (self.residual, self.multipliers) = (legacy.residual, legacy.multipliers);
+            self.inherited = true;
+        }
     }
 
-    /// The best network and its value.
-    pub fn into_best(self) -> (B::Matrix, NetworkValue) {
-        (self.v, self.network)
+    /// The best network with its value, and the multipliers of the best bound.
+    pub fn bequeath(self) -> Legacy<B> {
+        let Incumbent { v, network, residual, multipliers, .. } = self;
+        Legacy { v, network, residual, multipliers }
+    }
+
+    /// What another beta's multipliers prove at this one.
+    fn judge_inherited(&mut self) -> Result<(), LinalgError> {
+        if std::mem::take(&mut self.inherited) {
+            let bound = self.certificate.dual(&self.residual, &self.multipliers)?.value;
+            if bound > self.bound {
+                (self.bound, self.at_zero) = (bound, false);
+            }
+        }
+        Ok(())
     }
 
     /// Writes all of it.
@@ -202,21 +242,21 @@ impl<'a, B: Backend> Incumbent<'a, B> {
         &self.v
     }
 
-    /// Computes what only the closing report needs: the feasible objective near the last iterate, and the best
-    /// network's cone violation.
-    pub fn close(&mut self, v: &B::Matrix) -> Result<f64, LinalgError> {
-        self.judge_sampled(v)?;
+    /// Computes what only the closing report needs: the feasible objective near the last iterate, if there is one, and the
+    /// best network's cone violation.
+    pub fn close(&mut self, last: Option<&B::Matrix>) -> Result<f64, LinalgError> {
+        last.map_or(Ok(()), |v| self.judge_sampled(v))?;
         self.certificate.cone_violation(&self.v)
     }
 
     /// xi (n x C) and the signed multipliers (n x 2PC) that prove the bound.
     pub fn witness(&self) -> Result<(HostMatrix, HostMatrix), LinalgError> {
-        let backend = self.program.backend();
-        let multipliers = backend.download(&self.multipliers)?;
+        let (program, backend) = (self.program, self.program.backend());
         if self.at_zero {
             // Not by way of the device, which would round it.
-            return Ok((self.program.xi_at_zero(), multipliers));
+            return Ok((program.xi_at_zero(), HostMatrix::zeros(program.n_samples(), program.n_cones())));
         }
+        let multipliers = backend.download(&self.multipliers)?;
         let mut xi = backend.download(&self.residual)?;
         xi.values_mut().iter_mut().for_each(|value| *value = -*value);
         Ok((xi, multipliers))

@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use crate::closing::finish;
 use crate::error::TrainError;
 use crate::identity::identity;
-use crate::incumbent::Incumbent;
+use crate::incumbent::{Incumbent, Legacy};
 use crate::info::{Info, Scores};
 use crate::memory::{base_bytes, checkpoint_bytes, choose_solver};
 use crate::observer::{Observer, Summary};
@@ -22,13 +22,17 @@ use crate::status::Status;
 use crate::train::{Host, PredictionStart, Problem, Solution, WarmStart};
 use cvx_linalg::{Backend, HostMatrix, LinearSolver};
 use cvx_model::{
-    Activation, Certificate, ConvexProgram, GateKind, HeldOut, NetworkValue, ProgramError, RowScale, SystemOperator,
-    accuracy, sample_errors,
+    Activation, Certificate, ConvexProgram, GateKind, HeldOut, ProgramError, RowScale, SystemOperator, accuracy,
+    sample_errors,
 };
 use cvx_solvers::{ProblemShape, SolverKind};
 
 /// From this share of the gated beta_max on, a run begins with the multipliers of the zero network.
 const NEAR_ZERO: f64 = 0.3;
+
+/// The share of the cones' multipliers that the next beta of a path begins with, where it loosens the cones. From 0 to 0.7 it takes fewer
+/// iterations and its networks get worse; at 1 they lose what makes them better than the sampled optimum.
+const CONE_MEMORY: f64 = 0.5;
 
 /// One problem on one device.
 pub(crate) struct Session<'p, B: Backend> {
@@ -66,8 +70,8 @@ struct Engine<B: Backend> {
     penalty: Penalty,
     state: State<B>,
     preparation: Preparation,
-    /// The best network and its value, at the beta before.
-    best: Option<(B::Matrix, NetworkValue)>,
+    /// What was best at the beta before.
+    legacy: Option<Legacy<B>>,
     /// What is remembered of the fixed-point map, which is nearly the same at the next beta.
     anderson: Option<Anderson<B>>,
     /// Where a run ended, with its beta and rho.
@@ -77,7 +81,7 @@ struct Engine<B: Backend> {
 impl<B: Backend> Engine<B> {
     /// Before its first run.
     fn new(linear: Box<dyn LinearSolver<B>>, penalty: Penalty, state: State<B>, preparation: Preparation) -> Self {
-        Engine { linear, penalty, state, preparation, best: None, anderson: None, last: None }
+        Engine { linear, penalty, state, preparation, legacy: None, anderson: None, last: None }
     }
 }
 
@@ -194,14 +198,15 @@ impl<'p, B: Backend> Session<'p, B> {
 
     /// Judges when the gap may have been reached, instead of keeping a record; unless it is early networks that reach it.
     pub fn judge_sparingly(&mut self) {
-        if !self.starts_anew() {
+        if !self.loosens_cones() {
             self.schedule = Schedule::until(self.settings.gap);
         }
     }
 
-    /// Whether every beta begins from zeros. As networks, the early iterates of ReLU neurons are better than the sampled optimum, by
-    /// cones that they have not yet come into (docs/math.md, section 5); to begin at an optimum is to begin where that is lost.
-    fn starts_anew(&self) -> bool {
+    /// Whether every beta begins with looser cones than the last one ended with. As networks, the early iterates of ReLU neurons are better
+    /// than the sampled optimum, by cones that they have not yet come into (docs/math.md, section 5); a path that went on unchanged would
+    /// come into them, and lose that.
+    fn loosens_cones(&self) -> bool {
         self.settings.activation == Activation::Relu && self.settings.certify == Certify::Network
     }
 
@@ -211,19 +216,22 @@ impl<'p, B: Backend> Session<'p, B> {
         self.settings.rho.unwrap_or_else(start)
     }
 
-    /// Moves on to another beta; factors stay, the penalty follows when it has to, and the iterates begin anew or go on as they went
-    /// from the beta before.
+    /// Moves on to another beta; factors stay, the penalty follows when it has to, and the iterates go on: as they went from the beta
+    /// before, or with looser cones.
     pub fn set_beta(&mut self, beta: f64) -> Result<(), TrainError> {
         let (from, rho_from) = (self.program.beta(), self.first_rho());
         self.program.set_beta(beta)?;
         self.summary.beta = beta;
-        let (anew, start) = (self.starts_anew(), self.first_rho());
+        let (loosens, start) = (self.loosens_cones(), self.first_rho());
         let Some(engine) = &mut self.engine else { return Ok(()) };
-        if anew {
-            engine.penalty.aim(start);
-            engine.state.clear(&self.program)?;
-            (engine.best, engine.anderson, engine.last) = (None, None, None);
-            return Ok(());
+        engine.penalty.follow(start / rho_from);
+        match &mut engine.legacy {
+            Some(legacy) if from > 0.0 => legacy.revalue(beta / from),
+            // At beta = 0 the objective does not tell the norms.
+            legacy => *legacy = None,
+        }
+        if loosens {
+            return Ok(engine.state.loosen_cones(CONE_MEMORY)?);
         }
         let rho = engine.penalty.rho();
         let point = engine.state.point(rho)?;
@@ -234,15 +242,6 @@ impl<'p, B: Backend> Session<'p, B> {
             engine.state.predict(&last, step, beta, rho)?;
         }
         engine.last = Some((point, from, rho));
-        engine.penalty.follow(start / rho_from);
-        match &mut engine.best {
-            // The same network: its norms count for more or less.
-            Some((_, value)) if from > 0.0 => {
-                value.objective = value.loss + (value.objective - value.loss) * beta / from;
-            }
-            // At beta = 0 the objective does not tell the norms.
-            best => *best = None,
-        }
         Ok(())
     }
 
@@ -268,7 +267,7 @@ impl<'p, B: Backend> Session<'p, B> {
         observer: &mut dyn Observer,
         close: impl FnOnce(&mut Run<'_, B>, Status) -> Result<R, TrainError>,
     ) -> Result<R, TrainError> {
-        let (kappa, start) = (self.kappa(), self.first_rho());
+        let (kappa, start, loosens) = (self.kappa(), self.first_rho(), self.loosens_cones());
         let checkpoint = self.settings.checkpoint.as_ref().map(|plan| (plan, self.standing()));
         let Session { program, settings, .. } = self;
         let program = &*program;
@@ -276,9 +275,11 @@ impl<'p, B: Backend> Session<'p, B> {
         let mut incumbent = Incumbent::new(program, settings.certify, &self.gated_maxima)?;
         let engine = match self.engine.take() {
             Some(mut engine) => {
-                match engine.best.take() {
-                    Some((v, value)) => incumbent.offer(&v, Some(value))?,
-                    None => incumbent.offer(&engine.state.v, None)?,
+                match engine.legacy.take() {
+                    Some(legacy) => incumbent.inherit(legacy, loosens),
+                    None => {
+                        incumbent.judge_network(&engine.state.v)?;
+                    }
                 }
                 engine
             }
@@ -348,11 +349,11 @@ impl<'p, B: Backend> Session<'p, B> {
         let Run { linear, penalty, preparation, state, held_out, clock, incumbent, mut schedule, .. } = run;
         let mut anderson = run.anderson;
         anderson.pause();
-        let best = Some(incumbent.into_best());
+        let legacy = Some(incumbent.bequeath());
         // From iterates that are not finite there is no way on.
         let goes_on = status != Status::NumericalError;
         let anderson = Some(anderson);
-        self.engine = goes_on.then_some(Engine { linear, penalty, state, preparation, best, anderson, last });
+        self.engine = goes_on.then_some(Engine { linear, penalty, state, preparation, legacy, anderson, last });
         schedule.restart();
         (self.held_out, self.clock, self.schedule, self.ended) = (held_out, clock, schedule, clock.seconds());
         closed

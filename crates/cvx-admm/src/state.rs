@@ -95,12 +95,9 @@ impl<B: Backend> State<B> {
         Ok(state)
     }
 
-    /// Back to zeros.
-    pub fn clear(&mut self, program: &ConvexProgram<B>) -> Result<(), LinalgError> {
-        let SystemSolution { u, xu, residual } = &mut self.solution;
-        let parts = [&mut self.v, &mut self.lambda, &mut self.s, &mut self.nu, u, xu, residual];
-        self.prediction = Prediction::new(program, None);
-        parts.into_iter().try_for_each(|part| self.backend.scale(0.0, part))
+    /// Goes on with `share` of the cones' multipliers.
+    pub fn loosen_cones(&mut self, share: f64) -> Result<(), LinalgError> {
+        self.backend.scale(share, &mut self.nu)
     }
 
     /// (4a) u = argmin 1/2 ||F u - y||^2 + rho/2 ||u - v + lambda||^2 + rho/2 ||Gt u - s + nu||^2; (6.2) for other losses.

@@ -172,10 +172,10 @@ fn e7_an_observer_stops_a_run() {
     let mut seen = Vec::new();
     let mut observer = |record: &Iteration| {
         seen.push(*record);
-        if record.iteration == 4 { Flow::Stop } else { Flow::Continue }
+        if record.iteration == 40 { Flow::Stop } else { Flow::Continue }
     };
     let solution = watched(&data, &settings, &mut observer);
-    assert_eq!((solution.status, seen.len()), (Status::Interrupted, 4));
+    assert_eq!((solution.status, seen.len()), (Status::Interrupted, 40));
     assert_eq!(seen, solution.info.history, "an observer sees what is recorded");
     let best = seen.iter().filter_map(|record| record.network).fold(f64::INFINITY, f64::min);
     assert_eq!(solution.objective.network, best, "the best network, not the last");
