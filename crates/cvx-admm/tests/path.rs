@@ -155,7 +155,7 @@ fn a_relu_path_finds_networks_as_good_as_runs_of_their_own() {
         }
     }
     assert!(objectives[0] <= 1.05 * objectives[1], "{objectives:?}");
-    assert!(3 * iterations[0] <= 2 * iterations[1], "{iterations:?}");
+    assert!(iterations[0] < iterations[1], "{iterations:?}");
 }
 
 /// Warm starts are what a path of gated neurons is for.
