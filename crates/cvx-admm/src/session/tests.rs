@@ -45,6 +45,24 @@ fn m11_a_path_sets_its_solver_up_once() {
     }
 }
 
+/// Multipliers scaled by the ratio of the betas prove at least that share of their bound, which is concave in the scale: however little
+/// a beta iterates, its bound is no lower.
+#[test]
+fn m11_a_relu_path_keeps_what_the_last_beta_proved() {
+    let settings = Settings { patterns: 8, gap: 1e-9, max_iterations: 2, ..Settings::default() }.validate().unwrap();
+    let problem = Problem::new(&data(), None, &settings).unwrap();
+    let host = Host { threads: 1, passed_over: None };
+    let mut session = Session::open(Cpu::<f64>::new(), host, &problem, &settings, Clock::start()).unwrap();
+    let (mut beta, mut bound) = (session.gated_beta_max(), 0.0);
+    for _ in 0..30 {
+        beta *= 0.9;
+        session.set_beta(beta).unwrap();
+        let found = session.fold_point(&mut ()).unwrap().objective.dual_bound;
+        assert!(found >= 0.9 * bound * (1.0 - 1e-12), "{found} at {beta}, {bound} before");
+        bound = found;
+    }
+}
+
 /// A run that has lost its iterates is no beginning for the next.
 #[test]
 fn e9_iterates_that_are_not_finite_are_forgotten() {
