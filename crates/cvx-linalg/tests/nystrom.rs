@@ -65,9 +65,16 @@ proptest! {
         let scale = 10f64.powi(exponent);
         let value = |k: usize| if k + zeros >= order.max(zeros + 1) { 0.0 } else { scale * decay.powi(k as i32) };
         let matrix = matrix_with(&(0..order).map(value).collect::<Vec<_>>(), seed);
-        check(&Cpu::<f64>::new(), &matrix, rank, batch, 1e-11);
+        check(&Cpu::<f64>::new(), &matrix, rank, batch, 1e-10);
         check(&Cpu::<f32>::new(), &matrix, rank, batch, 1e-5);
     }
+}
+
+/// Square random signs may be nearly singular, which amplifies rounding: 5e-11 of the norm is lost here, where 1e-12 is usual.
+#[test]
+fn m9_an_unlucky_full_sketch() {
+    let values: Vec<f64> = (0..36).map(|k| if k < 35 { 1e-5 * 0.422905669389046f64.powi(k) } else { 0.0 }).collect();
+    check(&Cpu::<f64>::new(), &matrix_with(&values, 9271465941753031989), 36, 1, 1e-10);
 }
 
 #[test]
