@@ -194,16 +194,11 @@ impl<'a, B: Backend> Incumbent<'a, B> {
     /// Values v as a network, and keeps it if it is the best.
     pub fn judge_network(&mut self, v: &B::Matrix) -> Result<NetworkValue, LinalgError> {
         let value = self.certificate.network(v)?;
-        self.keep(v, &value)?;
-        Ok(value)
-    }
-
-    fn keep(&mut self, v: &B::Matrix, value: &NetworkValue) -> Result<(), LinalgError> {
         if value.objective < self.network.objective {
             self.program.backend().copy(v, &mut self.v)?;
             self.network = value.clone();
         }
-        Ok(())
+        Ok(value)
     }
 
     /// The evaluator, for other f64 checks.
