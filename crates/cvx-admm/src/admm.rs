@@ -95,7 +95,7 @@ impl<B: Backend> Run<'_, B> {
             }
             Err(_) => Status::NumericalError,
         };
-        self.program.backend().stop().ignore();
+        self.program.backend().stop().set_heeded(false);
         self.info.penalty_changes = self.penalty.changes();
         let can_resume = matches!(status, Status::IterationLimit | Status::Interrupted | Status::TimeLimit);
         // The beginning of a refined programme is worth keeping too.
@@ -111,20 +111,20 @@ impl<B: Backend> Run<'_, B> {
         let (program, settings, backend) = (self.program, self.settings, self.program.backend());
         let (alpha, gamma, beta) = (settings.over_relaxation, settings.dual_step, program.beta());
         let stop = backend.stop();
-        stop.heed();
+        stop.set_heeded(true);
         if self.incumbent.objective().relative_gap <= settings.gap {
             return Ok(Status::Optimal);
         }
         self.prepare()?;
 
         for iteration in self.progress.iteration + 1..=settings.max_iterations {
-            stop.heed();
+            stop.set_heeded(true);
             stop.check()?;
             self.settle_penalty()?;
             let rho = self.penalty.rho();
             self.state.mark(rho)?;
             let inner = self.u_update()?; // (4a)
-            stop.ignore();
+            stop.set_heeded(false);
             match inner.status {
                 LinearStatus::Converged => {}
                 LinearStatus::NonFinite => return Ok(Status::NumericalError),
@@ -212,7 +212,7 @@ impl<B: Backend> Run<'_, B> {
         }
         let solved = timed(backend, &mut self.info.seconds.u, || state.u_update(&mut **linear, system, accuracy));
         if let (Err(LinalgError::Stopped(_)), Some(checkpointer)) = (&solved, checkpointer) {
-            backend.stop().ignore();
+            backend.stop().set_heeded(false);
             checkpointer.put_back(backend, &mut **linear, &mut state.solution)?;
         }
         solved
