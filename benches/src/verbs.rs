@@ -131,6 +131,7 @@ pub const VERBS: &[Verb] = &[
     verb!(f64 "Hadamard, f64", hadamard),
     verb!(f32 "axpby", axpby),
     verb!(f32 "copy", copy),
+    verb!(f32 "fill", fill),
     verb!(f32 "dot", dot),
     verb!(f64 "dot, f64", dot),
     verb!(f64 "weighted Gram, f64", weighted_gram),
@@ -304,6 +305,12 @@ fn copy<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {
     let mut out = backend.zeros(sizes.samples, 2 * sizes.patterns)?;
     let (entries, bytes) = pass(&backend, sizes);
     Work::new(0.0, 2.0 * entries * bytes, move || Ok(backend.copy(&x, &mut out)?))
+}
+
+fn fill<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {
+    let mut x = backend.upload(&filled(sizes.samples, 2 * sizes.patterns, 6))?;
+    let (entries, bytes) = pass(&backend, sizes);
+    Work::new(0.0, entries * bytes, move || Ok(backend.fill(0.0, &mut x)?))
 }
 
 fn dot<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {

@@ -9,7 +9,8 @@ use super::judge::{Judge, Samples};
 use super::stopwatch::Stopwatch;
 use crate::row::{Goal, Outcome, Phase, TARGET_ACCURACY, TracePoint, thinned};
 use anyhow::{Result, ensure};
-use cvx_linalg::{AdamStep, Backend, Cpu, HostMatrix, ThreadPool};
+use cvx_linalg::training::{AdamBackend, AdamStep};
+use cvx_linalg::{Backend, Cpu, HostMatrix, ThreadPool};
 use cvx_model::Network;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -89,7 +90,7 @@ impl Adam {
     }
 
     /// Everything of a run, the trace not thinned.
-    fn train<B: Backend>(&self, backend: &B, problem: &Problem) -> Result<(Outcome, Network)> {
+    fn train<B: AdamBackend>(&self, backend: &B, problem: &Problem) -> Result<(Outcome, Network)> {
         let mut clock = Stopwatch::default();
         let samples = clock.run(backend, || Samples::new(problem))?;
         let mut run = clock.run(backend, || Run::new(self, backend, problem, &samples))?;
@@ -152,7 +153,7 @@ struct Run<B: Backend> {
     weight_decay: f64,
 }
 
-impl<B: Backend> Run<B> {
+impl<B: AdamBackend> Run<B> {
     /// Samples on the device, first weights, scratch.
     fn new(adam: &Adam, backend: &B, problem: &Problem, samples: &Samples) -> Result<Self> {
         let Samples { xt, targets, .. } = samples;

@@ -47,24 +47,6 @@ pub struct SlackNorms {
     pub dual: f64,
 }
 
-/// Coefficients of one step of Adam (Kingma & Ba 2015, algorithm 1) with weight decay; the corrections for the moments'
-/// start at zero are taken into `rate` and `root_scale`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AdamStep {
-    /// Learning rate over `1 - first_decay^t` at step t.
-    pub rate: f64,
-    /// Share of the first moment that is kept.
-    pub first_decay: f64,
-    /// Share of the second moment that is kept.
-    pub second_decay: f64,
-    /// `1 / sqrt(1 - second_decay^t)`.
-    pub root_scale: f64,
-    /// Added to the root of the second moment.
-    pub epsilon: f64,
-    /// Gradient of the weight decay per unit of weight.
-    pub weight_decay: f64,
-}
-
 /// The shape of a matrix on a device.
 pub trait Shape {
     /// Number of rows.
@@ -131,6 +113,8 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn download(&self, matrix: &Self::Matrix) -> Result<HostMatrix, LinalgError>;
     /// Copies a mask to the device.
     fn upload_mask(&self, mask: &BitMask) -> Result<Self::Mask, LinalgError>;
+    /// Sets every entry of `x` to `value`, whatever it held: unlike [`scale`](Backend::scale) by zero, it leaves no NaN.
+    fn fill(&self, value: f64, x: &mut Self::Matrix) -> Result<(), LinalgError>;
     /// `out = source`.
     fn copy(&self, source: &Self::Matrix, out: &mut Self::Matrix) -> Result<(), LinalgError>;
     /// Fills `out` with the entries of `source` from the one numbered `first` on, both column by column: a run of whole
@@ -139,11 +123,11 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// Puts all entries of `source` into `out`, from the one numbered `first` on: the inverse of
     /// [`read_part`](Backend::read_part).
     fn write_part(&self, source: &Self::Matrix, out: &mut Self::Matrix, first: usize) -> Result<(), LinalgError>;
-    /// Column j of `out` is column `indices[j]` of `source`: a mini-batch of shuffled samples. In parts of one column it would be
-    /// as many calls (of kernels, on a GPU) as there are samples.
+    /// Column j of `out` is column `indices[j]` of `source`: the blocks of some neurons, or a mini-batch of samples. By
+    /// [`read_part`](Backend::read_part) it would take a call (on a GPU, of a kernel) for each column.
     ///
     /// # Errors
-    /// [`LinalgError::Shape`] for an index beyond the last column too; `out` is then as it was.
+    /// [`LinalgError::Shape`], also for an index beyond the last column; `out` is then unchanged.
     fn gather_columns(
         &self,
         source: &Self::Matrix,
@@ -251,21 +235,6 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// Each column of `out` is that of `x` times `max(0, 1 - threshold / ||column||)`; a zero column stays zero.
     fn group_soft_threshold(&self, x: &Self::Matrix, threshold: f64, out: &mut Self::Matrix)
     -> Result<(), LinalgError>;
-    /// `g = 0` where `z <= 0`, entry by entry: the derivative of [`positive_part`](Backend::positive_part), applied to what is
-    /// propagated back through it. The masks are no substitute: those bits are fixed, these change with every step.
-    fn gate(&self, z: &Self::Matrix, g: &mut Self::Matrix) -> Result<(), LinalgError>;
-    /// Adam's update of weights w with moments m and v, entry by entry: `g = gradient + weight_decay w`,
-    /// `m = first_decay m + (1 - first_decay) g`, `v = second_decay v + (1 - second_decay) g^2`,
-    /// `w -= rate m / (root_scale sqrt(v) + epsilon)`. One pass over four matrices, where verbs with one operation each would
-    /// take ten; it is what a step of small batches spends its time on.
-    fn adam_step(
-        &self,
-        step: &AdamStep,
-        gradient: &Self::Matrix,
-        m: &mut Self::Matrix,
-        v: &mut Self::Matrix,
-        w: &mut Self::Matrix,
-    ) -> Result<(), LinalgError>;
     /// The slack and dual step (4b), (4c) in one pass: with `gu = diag(scale) E_i xu` and
     /// `gh = relaxation gu + (1 - relaxation) s`, sets `s = max(gh + nu, 0)` and `nu += dual_step (gh - s)`.
     #[allow(clippy::too_many_arguments)]

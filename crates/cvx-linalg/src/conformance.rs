@@ -2,7 +2,7 @@
 //!
 //! A back end passes them all by one line in a test file: `cvx_linalg::conformance_tests!(cpu_f64, Cpu::<f64>::new());`
 
-use crate::backend::{AdamStep, Backend, Half, Shape, Transpose};
+use crate::backend::{Backend, Half, Shape, Transpose};
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
 use crate::mask::BitMask;
@@ -17,9 +17,10 @@ macro_rules! conformance_tests {
     };
     ($name:ident, optional $backend:expr) => {
         $crate::conformance_tests!(@each $name, $backend,
-            memory, parts, gather_columns, conversion, upload_refuses_non_finite, gemm, weighted_gram, scale, axpby, hadamard, dot_and_norms, cholesky, solve,
-            masked_gram, shifted_lower, masked_row_sum, masked_broadcast, sign_flip, add_pairs, positive_part,
-            group_soft_threshold, gate, adam_step, slack_step, wrong_shapes_are_errors, stop_requests_are_errors);
+            memory, fill, parts, gather_columns, conversion, upload_refuses_non_finite, gemm, weighted_gram, scale,
+            axpby, hadamard, dot_and_norms, cholesky, solve, masked_gram, shifted_lower, masked_row_sum,
+            masked_broadcast, sign_flip, add_pairs, positive_part, group_soft_threshold, slack_step,
+            wrong_shapes_are_errors, stop_requests_are_errors);
     };
     (@each $name:ident, $backend:expr, $($verb:ident),*) => {
         mod $name {
@@ -104,6 +105,23 @@ pub fn memory<B: Backend>(backend: &B) {
     backend.synchronize().expect("synchronize");
     let memory = backend.memory_info();
     assert!(memory.free > 0 && memory.free <= memory.total);
+}
+
+/// `fill`: every entry, also those that were not finite, in small and in large matrices.
+pub fn fill<B: Backend>(backend: &B) {
+    for (rows, cols) in [(0, 3), (5, 1), (700, 90)] {
+        let mut out = backend.zeros(rows, cols).expect("zeros");
+        backend.fill(1.0, &mut out).expect("fill");
+        assert_close(backend, &out, &HostMatrix::from_fn(rows, cols, |_, _| 1.0), 1);
+        // Neither can be uploaded.
+        for not_finite in [f64::NAN, f64::INFINITY] {
+            backend.scale(not_finite, &mut out).expect("scale");
+            backend.fill(0.0, &mut out).expect("fill");
+            assert_close(backend, &out, &HostMatrix::zeros(rows, cols), 1);
+            backend.fill(-2.5, &mut out).expect("fill");
+            assert_close(backend, &out, &HostMatrix::from_fn(rows, cols, |_, _| -2.5), 1);
+        }
+    }
 }
 
 /// `read_part` and `write_part`: whole columns, other shapes, and nothing outside the part.
@@ -448,52 +466,6 @@ pub fn group_soft_threshold<B: Backend>(backend: &B) {
     }
 }
 
-/// `gate`: zero and negative entries of z close it, of either sign of zero.
-pub fn gate<B: Backend>(backend: &B) {
-    let g = filled(333, 120, 2);
-    let raw = filled(333, 120, 1);
-    let z = HostMatrix::from_fn(333, 120, |i, j| if i % 7 == 0 { -0.0 * j as f64 } else { raw[(i, j)] });
-    let mut out = upload(backend, &g);
-    backend.gate(&upload(backend, &z), &mut out).expect("gate");
-    assert_close(
-        backend,
-        &out,
-        &HostMatrix::from_fn(333, 120, |i, j| if z[(i, j)] > 0.0 { g[(i, j)] } else { 0.0 }),
-        1,
-    );
-}
-
-/// `adam_step`: w and both moments, in small and in large matrices; an entry without gradient and moments stays.
-pub fn adam_step<B: Backend>(backend: &B) {
-    let step = AdamStep {
-        rate: 0.02,
-        first_decay: 0.9,
-        second_decay: 0.99,
-        root_scale: 1.5,
-        epsilon: 1e-3,
-        weight_decay: 0.3,
-    };
-    for (rows, cols) in [(5, 1), (700, 90)] {
-        let (gradient, w, m) = (filled(rows, cols, 1), filled(rows, cols, 2), filled(rows, cols, 3));
-        let v = HostMatrix::from_fn(rows, cols, |i, j| m[(i, j)] * m[(i, j)] + 0.1);
-        let [mut out_m, mut out_v, mut out_w] = [&m, &v, &w].map(|host| upload(backend, host));
-        backend.adam_step(&step, &upload(backend, &gradient), &mut out_m, &mut out_v, &mut out_w).expect("adam_step");
-        let g = |i, j| gradient[(i, j)] + 0.3 * w[(i, j)];
-        let new_m = HostMatrix::from_fn(rows, cols, |i, j| 0.9 * m[(i, j)] + 0.1 * g(i, j));
-        let new_v = HostMatrix::from_fn(rows, cols, |i, j| 0.99 * v[(i, j)] + 0.01 * g(i, j) * g(i, j));
-        let new_w = HostMatrix::from_fn(rows, cols, |i, j| {
-            w[(i, j)] - 0.02 * new_m[(i, j)] / (1.5 * new_v[(i, j)].sqrt() + 1e-3)
-        });
-        assert_close(backend, &out_m, &new_m, 2);
-        assert_close(backend, &out_v, &new_v, 2);
-        assert_close(backend, &out_w, &new_w, 4);
-    }
-    let [mut m, mut v, mut w] = [0; 3].map(|_| upload(backend, &HostMatrix::zeros(4, 3)));
-    let gradient = upload(backend, &HostMatrix::zeros(4, 3));
-    backend.adam_step(&AdamStep { epsilon: 1e-8, ..step }, &gradient, &mut m, &mut v, &mut w).expect("adam_step");
-    assert_close(backend, &w, &HostMatrix::zeros(4, 3), 1);
-}
-
 /// `slack_step`: s, nu and the four norms.
 pub fn slack_step<B: Backend>(backend: &B) {
     for (n, patterns, targets) in MASKED {
@@ -539,7 +511,6 @@ pub fn wrong_shapes_are_errors<B: Backend>(backend: &B) {
         backend.add_pairs(1, 1.0, &a, &mut out),
         backend.group_soft_threshold(&a, 1.0, &mut out).map(|_| ()),
         backend.gather_columns(&a, &[0, 1], &mut out),
-        backend.gate(&a, &mut out),
     ];
     for result in results {
         assert!(matches!(result, Err(LinalgError::Shape { .. })), "{result:?}");

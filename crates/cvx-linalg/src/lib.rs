@@ -33,8 +33,10 @@ mod nystrom;
 mod operator;
 mod shape;
 mod stop;
+#[cfg(feature = "training")]
+pub mod training;
 
-pub use backend::{AdamStep, Backend, Half, MemoryInfo, Shape, SlackNorms, Transpose};
+pub use backend::{Backend, Half, MemoryInfo, Shape, SlackNorms, Transpose};
 pub use cpu::{Cpu, CpuMatrix, CpuScalar, SymmetricEigen, ThreadPool, symmetric_eigen};
 #[cfg(feature = "cuda")]
 pub use cuda::{Cuda, CudaMask, CudaMatrix};

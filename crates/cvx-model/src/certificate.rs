@@ -147,7 +147,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
     fn predict_sparse(&mut self, neurons: &[usize]) -> Result<(), LinalgError> {
         let (program, wide) = (self.program, &self.wide);
         let (n, p, per_target) = (program.n_samples(), program.n_patterns(), program.n_blocks() / program.n_targets());
-        wide.scale(0.0, &mut self.prediction)?;
+        wide.fill(0.0, &mut self.prediction)?;
         for target in 0..program.n_targets() {
             let own: Vec<usize> = neurons.iter().copied().filter(|j| j / per_target == target).collect();
             if own.is_empty() {
@@ -198,7 +198,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
         }
         match program.activation() {
             Activation::Relu => backend.widen(multipliers, &mut self.rows)?,
-            Activation::Gated => self.wide.scale(0.0, &mut self.rows)?,
+            Activation::Gated => self.wide.fill(0.0, &mut self.rows)?,
         }
         self.bound_of_scratch(program)
     }
@@ -210,7 +210,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
     /// What the device meets.
     pub fn dual_at_zero(&mut self) -> Result<DualBound, LinalgError> {
         self.prediction = self.wide.upload(&negated(self.program.xi_at_zero()))?;
-        self.wide.scale(0.0, &mut self.rows)?;
+        self.wide.fill(0.0, &mut self.rows)?;
         self.bound_of_scratch(self.program)
     }
 
@@ -367,7 +367,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
             wide.sign_flip(program.mask(), &g, &self.rows, &mut flipped)?;
             wide.sign_flip(program.mask(), &g, &flipped, &mut self.rows)?;
         } else {
-            wide.scale(0.0, &mut self.rows)?;
+            wide.fill(0.0, &mut self.rows)?;
         }
         wide.add_pairs(targets, 1.0, &self.masked, &mut self.rows)?;
         wide.axpby(-1.0, &self.blocks, 1.0, &mut b)?;

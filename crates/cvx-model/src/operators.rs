@@ -43,7 +43,7 @@ impl<B: Backend> LinearOperator<B> for PredictionOperator<'_, B> {
     fn apply_adjoint(&mut self, out: &mut B::Matrix, r: &B::Matrix) -> Result<(), LinalgError> {
         let (program, backend) = (self.program, self.program.backend());
         backend.masked_broadcast(program.mask(), 1.0, r, &mut self.masked)?;
-        backend.scale(0.0, &mut self.xu)?;
+        backend.fill(0.0, &mut self.xu)?;
         backend.add_pairs(program.n_targets(), 1.0, &self.masked, &mut self.xu)?;
         backend.gemm(1.0, program.xt(), Transpose::No, &self.xu, Transpose::No, 0.0, out)
     }
@@ -165,7 +165,7 @@ impl<B: Backend> LinearOperator<B> for SystemOperator<'_, B> {
             backend.sign_flip(program.mask(), &self.row_scale, &self.xu, &mut self.flipped)?;
             backend.sign_flip(program.mask(), &self.row_scale, &self.flipped, &mut self.xu)?;
         } else {
-            backend.scale(0.0, &mut self.xu)?;
+            backend.fill(0.0, &mut self.xu)?;
         }
         backend.masked_broadcast(program.mask(), 1.0 / self.rho, &self.prediction, &mut self.masked)?;
         backend.add_pairs(program.n_targets(), 1.0, &self.masked, &mut self.xu)?;
@@ -203,7 +203,7 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
         if program.n_cones() > 0 {
             backend.sign_flip(program.mask(), &self.row_scale, rhs.rows, &mut self.xu)?;
         } else {
-            backend.scale(0.0, &mut self.xu)?;
+            backend.fill(0.0, &mut self.xu)?;
         }
         let target = self.target.as_ref().unwrap_or(program.y());
         backend.masked_broadcast(program.mask(), 1.0 / self.rho, target, &mut self.masked)?;

@@ -122,7 +122,7 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
             // The kernel is applied to C columns at once; a smaller batch leaves the rest zero.
             let (mut x, mut image) = (backend.zeros(n, targets)?, backend.zeros(n, targets)?);
             let sketch = NystromSketch::new(backend, n, rank, targets, self.settings.seed, &mut |out, test| {
-                backend.scale(0.0, &mut x)?;
+                backend.fill(0.0, &mut x)?;
                 backend.write_part(test, &mut x, 0)?;
                 apply_kernel(&mut coordinates, &blocks, 1.0, &x, &mut image)?;
                 backend.read_part(&image, 0, out)

@@ -300,8 +300,8 @@ impl<B: Backend> Factors<B> {
         let wanted = accuracy.residual(size, 2f64.sqrt() / rho);
         let target = wanted.max(attainable(backend) * size);
         // The last pass of another solve spans no plane with this one's first.
-        backend.scale(0.0, &mut self.r_moved)?;
-        self.blocks.iter_mut().try_for_each(|block| backend.scale(0.0, &mut block.moved))?;
+        backend.fill(0.0, &mut self.r_moved)?;
+        self.blocks.iter_mut().try_for_each(|block| backend.fill(0.0, &mut block.moved))?;
         let (mut passes, mut best) = (0, norm);
         let (mut last_decrease, energy_target) = (f64::INFINITY, energy_target(accuracy));
         let status = loop {

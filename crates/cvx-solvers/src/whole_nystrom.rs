@@ -46,7 +46,7 @@ impl<B: Backend> Preconditioner<B> for WholeNystrom<B> {
             targets,
             self.settings.seed,
             &mut |out, test| {
-                backend.scale(0.0, &mut x)?;
+                backend.fill(0.0, &mut x)?;
                 backend.write_part(test, &mut x, 0)?;
                 system.apply(&mut image, &x)?;
                 backend.axpby(-1.0, &x, 1.0, &mut image)?;

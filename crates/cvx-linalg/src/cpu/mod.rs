@@ -5,7 +5,6 @@
 
 mod blas;
 mod cholesky;
-mod descent;
 mod eigen;
 mod kernel;
 mod masks;
@@ -13,6 +12,8 @@ mod matrix;
 mod pool;
 mod prox;
 mod tiles;
+#[cfg(feature = "training")]
+mod training;
 mod vector;
 
 pub use eigen::{SymmetricEigen, symmetric_eigen};
@@ -22,7 +23,7 @@ pub use pool::ThreadPool;
 
 use std::marker::PhantomData;
 
-use crate::backend::{AdamStep, Backend, Half, MemoryInfo, SlackNorms, Transpose};
+use crate::backend::{Backend, Half, MemoryInfo, SlackNorms, Transpose};
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
 use crate::mask::BitMask;
@@ -90,6 +91,10 @@ macro_rules! cpu_backend {
             }
             fn upload_mask(&self, mask: &BitMask) -> Result<BitMask, LinalgError> {
                 Ok(mask.clone())
+            }
+            fn fill(&self, value: f64, x: &mut Self::Matrix) -> Result<(), LinalgError> {
+                matrix::fill(value, x);
+                Ok(())
             }
             fn copy(&self, source: &Self::Matrix, out: &mut Self::Matrix) -> Result<(), LinalgError> {
                 matrix::convert("copy", source, out)
@@ -234,19 +239,6 @@ macro_rules! cpu_backend {
                 out: &mut Self::Matrix,
             ) -> Result<(), LinalgError> {
                 prox::group_soft_threshold(x, threshold, out)
-            }
-            fn gate(&self, z: &Self::Matrix, g: &mut Self::Matrix) -> Result<(), LinalgError> {
-                descent::gate(z, g)
-            }
-            fn adam_step(
-                &self,
-                step: &AdamStep,
-                gradient: &Self::Matrix,
-                m: &mut Self::Matrix,
-                v: &mut Self::Matrix,
-                w: &mut Self::Matrix,
-            ) -> Result<(), LinalgError> {
-                descent::adam_step(step, gradient, m, v, w)
             }
             fn slack_step(
                 &self,

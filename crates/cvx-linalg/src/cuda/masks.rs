@@ -2,8 +2,10 @@
 
 use super::Cuda;
 use super::blas::{axpby, product};
-use super::kernels::{Kernel, launch, over_blocks, over_row_tiles, over_tiles};
-use super::matrix::{CudaMatrix, Part, expect_shape};
+use super::kernels::Kernel;
+use super::launch::{launch, over_blocks, over_row_tiles, over_tiles};
+use super::matrix::{CudaMatrix, expect_shape};
+use super::part::Part;
 use super::scalar::{CUBLAS_OP_N, CUBLAS_OP_T, CudaScalar};
 use crate::backend::Shape;
 use crate::error::LinalgError;

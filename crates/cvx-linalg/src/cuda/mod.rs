@@ -6,18 +6,21 @@
 
 mod blas;
 mod cholesky;
-mod descent;
 mod device;
 mod kernels;
+mod launch;
 mod masks;
 mod matrix;
+mod part;
 mod prox;
 mod scalar;
+#[cfg(feature = "training")]
+mod training;
 
 pub use masks::CudaMask;
 pub use matrix::CudaMatrix;
 
-use crate::backend::{AdamStep, Backend, Half, MemoryInfo, SlackNorms, Transpose};
+use crate::backend::{Backend, Half, MemoryInfo, SlackNorms, Transpose};
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
 use crate::mask::BitMask;
@@ -109,6 +112,9 @@ impl<T: CudaScalar> Backend for Cuda<T> {
     fn upload_mask(&self, mask: &BitMask) -> Result<CudaMask, LinalgError> {
         CudaMask::from_host(self, mask)
     }
+    fn fill(&self, value: f64, x: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
+        matrix::fill(self, value, x)
+    }
     fn copy(&self, source: &CudaMatrix<T>, out: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
         matrix::copy(self, source, out)
     }
@@ -124,7 +130,7 @@ impl<T: CudaScalar> Backend for Cuda<T> {
         indices: &[usize],
         out: &mut CudaMatrix<T>,
     ) -> Result<(), LinalgError> {
-        descent::gather_columns(self, source, indices, out)
+        matrix::gather_columns(self, source, indices, out)
     }
     fn widen(&self, source: &CudaMatrix<T>, out: &mut CudaMatrix<f64>) -> Result<(), LinalgError> {
         matrix::convert(self, Kernel::Widen, source, out)
@@ -240,19 +246,6 @@ impl<T: CudaScalar> Backend for Cuda<T> {
         out: &mut CudaMatrix<T>,
     ) -> Result<(), LinalgError> {
         prox::group_soft_threshold(self, x, threshold, out)
-    }
-    fn gate(&self, z: &CudaMatrix<T>, g: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
-        descent::gate(self, z, g)
-    }
-    fn adam_step(
-        &self,
-        step: &AdamStep,
-        gradient: &CudaMatrix<T>,
-        m: &mut CudaMatrix<T>,
-        v: &mut CudaMatrix<T>,
-        w: &mut CudaMatrix<T>,
-    ) -> Result<(), LinalgError> {
-        descent::adam_step(self, step, gradient, m, v, w)
     }
     fn slack_step(
         &self,

@@ -1,6 +1,6 @@
 //! The storage precisions, with what cuBLAS and cuSOLVER do in each.
 
-use super::matrix::Part;
+use super::part::Part;
 use cudarc::cublas::sys::{self as blas, cublasHandle_t, cublasStatus_t};
 use cudarc::cusolver::sys::{self as solver, cusolverDnHandle_t, cusolverStatus_t};
 use cudarc::driver::{DeviceRepr, ValidAsZeroBits};
