@@ -41,7 +41,7 @@ pub struct Args {
     /// Store in f64.
     #[arg(long)]
     f64: bool,
-    /// The original's iteration.
+    /// The iteration of Feng et al.
     #[arg(long)]
     poster_exact: bool,
     /// Threads; 0 takes one per core.
@@ -103,7 +103,7 @@ pub fn run(args: &Args) -> Result<()> {
     let split = args.source.open()?;
     let solver = SolverKind::ALL.into_iter().find(|kind| kind.name() == args.solver);
     let solver = solver.with_context(|| format!("--solver {} is none of cvx's", args.solver))?;
-    let base = if args.poster_exact { Settings::poster_exact() } else { Settings::default() };
+    let base = if args.poster_exact { cvx_bench::feng::settings() } else { Settings::default() };
     let settings = Settings {
         patterns: args.patterns,
         beta: args.beta.map_or(base.beta, Beta::Value),

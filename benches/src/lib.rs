@@ -1,5 +1,6 @@
 //! What several of the benchmarks share.
 
+pub mod feng;
 pub mod place;
 pub mod roof;
 pub mod verbs;

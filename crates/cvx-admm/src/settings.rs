@@ -289,7 +289,6 @@ impl ValidSettings {
         SolverSettings {
             rank: self.rank,
             seed: self.seed,
-            original: self.original_solvers,
             ..SolverSettings::default()
         }
     }

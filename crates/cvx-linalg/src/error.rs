@@ -16,10 +16,10 @@ pub enum LinalgError {
     #[error("the eigenvalues of a matrix could not be found: an entry is not finite")]
     NoEigenvalues,
     /// Operands whose shapes do not fit together.
-    #[error("{verb}: {detail}")]
+    #[error("{operation}: {detail}")]
     Shape {
         /// The operation that was called.
-        verb: &'static str,
+        operation: &'static str,
         /// The shapes.
         detail: String,
     },
@@ -91,8 +91,8 @@ impl From<StopReason> for LinalgError {
 }
 
 impl LinalgError {
-    /// A [`LinalgError::Shape`] of `verb`.
-    pub(crate) fn shape(verb: &'static str, detail: impl Into<String>) -> Self {
-        LinalgError::Shape { verb, detail: detail.into() }
+    /// A [`LinalgError::Shape`] of `operation`.
+    pub(crate) fn shape(operation: &'static str, detail: impl Into<String>) -> Self {
+        LinalgError::Shape { operation, detail: detail.into() }
     }
 }

@@ -186,7 +186,7 @@ impl SolverMemory {
     /// [`LinalgError::Shape`].
     pub fn words<const N: usize>(&self) -> Result<[u64; N], LinalgError> {
         <[u64; N]>::try_from(self.words.as_slice()).map_err(|_| LinalgError::Shape {
-            verb: "recall",
+            operation: "recall",
             detail: format!("{} numbers, expected {N}", self.words.len()),
         })
     }

@@ -76,40 +76,72 @@ pub enum SpectrumMethod {
 /// present penalty. The targets share it: the system of one is looked at.
 ///
 /// # Errors
-/// [`LinalgError::Shape`] for a solver that iterates on no such system (the direct ones and block coordinate descent);
-/// [`LinalgError::NoEigenvalues`] where a number is not finite; what the device meets.
+/// [`LinalgError::Shape`] for a solver that iterates on no such system (the direct one and block coordinate descent);
+/// [`LinalgError::NoEigenvalues`] where a number is not finite; those of the device.
 pub fn condition<B: Backend>(
     kind: SolverKind,
     settings: &SolverSettings,
     system: &mut dyn MaskedSystem<B>,
     method: SpectrumMethod,
 ) -> Result<Condition, LinalgError> {
-    let backend = system.blocks().backend.clone();
-    let (d, columns) = system.input_shape();
-    let (n, targets) = (system.blocks().xt.cols(), system.blocks().y.cols());
+    let found = match kind {
+        SolverKind::Cg => condition_of(&mut Pcg::cg(*settings), settings.seed, system, method),
+        SolverKind::JacobiPcg => condition_of(&mut Pcg::jacobi(*settings), settings.seed, system, method),
+        SolverKind::NystromPcg => condition_of(&mut Pcg::nystrom(*settings), settings.seed, system, method),
+        SolverKind::GramPcg => condition_of_kernel(GramPcg::new(*settings), settings.seed, system, method),
+        SolverKind::GramNystromPcg => condition_of_kernel(GramPcg::sketched(*settings), settings.seed, system, method),
+        SolverKind::Cholesky | SolverKind::Rbcd | SolverKind::NystromRbcd => Err(LinalgError::Shape {
+            operation: "condition",
+            detail: format!("{kind} does not iterate on a preconditioned system"),
+        }),
+    }?;
     // A and the kernel's map are the identity and something positive semidefinite.
-    let floored = matches!(kind, SolverKind::Cg | SolverKind::GramPcg);
-    let look = |shape: [usize; 2]| {
-        let backend = &backend;
-        move |apply: &mut Apply<'_, B>, precondition: &mut Apply<'_, B>| match method {
-            SpectrumMethod::Exact => exact(backend, shape, targets, apply, precondition),
-            SpectrumMethod::Lanczos { accuracy, steps } => {
-                let found = lanczos(backend, shape, settings.seed, accuracy, steps, apply, precondition)?;
-                Ok(if floored { found.at_least_one() } else { found })
-            }
-        }
-    };
-    match kind {
-        SolverKind::Cg => Pcg::cg(*settings).with_maps(system, look([d, columns])),
-        SolverKind::JacobiPcg => Pcg::jacobi(*settings).with_maps(system, look([d, columns])),
-        SolverKind::NystromPcg => Pcg::nystrom(*settings).with_maps(system, look([d, columns])),
-        SolverKind::GramPcg => GramPcg::new(*settings).with_maps(system, look([n, targets])),
-        SolverKind::GramNystromPcg => GramPcg::sketched(*settings).with_maps(system, look([n, targets])),
-        SolverKind::Cholesky | SolverKind::CholeskyDense | SolverKind::Rbcd | SolverKind::NystromRbcd => {
-            Err(LinalgError::Shape {
-                verb: "condition",
-                detail: format!("{kind} does not iterate on a preconditioned system"),
-            })
+    let floored = matches!(kind, SolverKind::Cg | SolverKind::GramPcg) && method != SpectrumMethod::Exact;
+    Ok(if floored { found.at_least_one() } else { found })
+}
+
+/// [`condition`] of conjugate gradients on A with the preconditioner of `solver`. `seed` is that of the first vector of
+/// the Lanczos process.
+///
+/// # Errors
+/// [`LinalgError::NoEigenvalues`] where a number is not finite; those of the device.
+pub fn condition_of<B: Backend>(
+    solver: &mut Pcg<B>,
+    seed: u64,
+    system: &mut dyn MaskedSystem<B>,
+    method: SpectrumMethod,
+) -> Result<Condition, LinalgError> {
+    let backend = system.blocks().backend.clone();
+    let ((d, columns), targets) = (system.input_shape(), system.blocks().y.cols());
+    solver.with_maps(system, |a, inverse| spectrum(&backend, [d, columns], targets, seed, method, a, inverse))
+}
+
+/// [`condition`] of conjugate gradients on the n x n kernel.
+fn condition_of_kernel<B: Backend>(
+    mut solver: GramPcg<B>,
+    seed: u64,
+    system: &mut dyn MaskedSystem<B>,
+    method: SpectrumMethod,
+) -> Result<Condition, LinalgError> {
+    let backend = system.blocks().backend.clone();
+    let (n, targets) = (system.blocks().xt.cols(), system.blocks().y.cols());
+    solver.with_maps(system, |a, inverse| spectrum(&backend, [n, targets], targets, seed, method, a, inverse))
+}
+
+/// The ends of the spectrum of `precondition` after `apply`, for matrices of that shape.
+fn spectrum<B: Backend>(
+    backend: &B,
+    shape: [usize; 2],
+    targets: usize,
+    seed: u64,
+    method: SpectrumMethod,
+    apply: &mut Apply<'_, B>,
+    precondition: &mut Apply<'_, B>,
+) -> Result<Condition, LinalgError> {
+    match method {
+        SpectrumMethod::Exact => exact(backend, shape, targets, apply, precondition),
+        SpectrumMethod::Lanczos { accuracy, steps } => {
+            lanczos(backend, shape, seed, accuracy, steps, apply, precondition)
         }
     }
 }

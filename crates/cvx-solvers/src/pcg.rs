@@ -5,7 +5,6 @@ use crate::conjugate::{Apply, ConjugateGradients, Target};
 use crate::jacobi::Jacobi;
 use crate::kind::{SolverKind, SolverSettings};
 use crate::preconditioner::{Identity, Preconditioner};
-use crate::whole_nystrom::WholeNystrom;
 use cvx_linalg::{
     Accuracy, Backend, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedSystem, Shape, SolverFlops,
     SolverMemory, SystemRhs, SystemSolution,
@@ -13,7 +12,7 @@ use cvx_linalg::{
 
 /// Conjugate gradients on the d x 2PC unknowns themselves.
 pub struct Pcg<B: Backend> {
-    kind: SolverKind,
+    name: &'static str,
     /// Most steps of one solve.
     steps: usize,
     preconditioner: Box<dyn Preconditioner<B>>,
@@ -32,25 +31,26 @@ struct Scratch<B: Backend> {
 impl<B: Backend> Pcg<B> {
     /// Without a preconditioner, unprepared.
     pub fn cg(settings: SolverSettings) -> Self {
-        Self::new(SolverKind::Cg, settings, Box::new(Identity))
+        Self::preconditioned(SolverKind::Cg.name(), settings, Box::new(Identity))
     }
 
-    /// With a Nystrom sketch of what all blocks of A have in common, or of all of A where the settings ask for the
-    /// original's; unprepared.
+    /// With a Nystrom sketch of what all blocks of A have in common, unprepared.
     pub fn nystrom(settings: SolverSettings) -> Self {
-        if settings.original {
-            return Self::new(SolverKind::NystromPcg, settings, Box::new(WholeNystrom::new(settings)));
-        }
-        Self::new(SolverKind::NystromPcg, settings, Box::new(BlockNystrom::new(settings)))
+        Self::preconditioned(SolverKind::NystromPcg.name(), settings, Box::new(BlockNystrom::new(settings)))
     }
 
     /// With diag(A), unprepared.
     pub fn jacobi(settings: SolverSettings) -> Self {
-        Self::new(SolverKind::JacobiPcg, settings, Box::new(Jacobi::new()))
+        Self::preconditioned(SolverKind::JacobiPcg.name(), settings, Box::new(Jacobi::new()))
     }
 
-    fn new(kind: SolverKind, settings: SolverSettings, preconditioner: Box<dyn Preconditioner<B>>) -> Self {
-        Pcg { kind, steps: settings.steps, preconditioner, scratch: None, last_iterations: 1, product_flops: 0.0 }
+    /// With any preconditioner, unprepared. `name` is what [`LinearSolver::name`] returns.
+    pub fn preconditioned(
+        name: &'static str,
+        settings: SolverSettings,
+        preconditioner: Box<dyn Preconditioner<B>>,
+    ) -> Self {
+        Pcg { name, steps: settings.steps, preconditioner, scratch: None, last_iterations: 1, product_flops: 0.0 }
     }
 
     /// Shows `look` the map A and its preconditioner.
@@ -69,7 +69,7 @@ impl<B: Backend> Pcg<B> {
 
 impl<B: Backend> LinearSolver<B> for Pcg<B> {
     fn name(&self) -> &'static str {
-        self.kind.name()
+        self.name
     }
 
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {

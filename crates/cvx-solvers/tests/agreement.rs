@@ -8,7 +8,7 @@ use cvx_linalg::{
 };
 use cvx_model::RowScale;
 use cvx_model::reference::{dense_f, multiply};
-use cvx_solvers::{Cholesky, CholeskyDense, Pcg, ProblemShape, SolverKind, SolverSettings};
+use cvx_solvers::{Cholesky, Pcg, ProblemShape, SolverKind, SolverSettings};
 use proptest::prelude::*;
 
 /// Solves with an unprepared solver of each kind.
@@ -301,7 +301,6 @@ fn direct_solvers_take_no_inner_steps_and_know_their_price() {
         assert!(flops.update > 0.0 || !kind.is_direct(), "{kind}: {flops:?}");
     }
     assert_eq!(Cholesky::<Cpu<f64>>::new().flops().solve, 0.0);
-    assert_eq!(CholeskyDense::<Cpu<f64>>::default().flops().update, 0.0);
 }
 
 #[test]
