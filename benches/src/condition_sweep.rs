@@ -240,13 +240,9 @@ fn measure(
     solver.prepare(system)?;
     let setup_seconds = start.elapsed().as_secs_f64();
     let (blocks, rows) = (backend.zeros(d, columns)?, backend.zeros(n, columns)?);
-    let mut solution = SystemSolution {
-        u: backend.zeros(d, columns)?,
-        xu: backend.zeros(n, columns)?,
-        residual: backend.zeros(n, program.n_targets())?,
-    };
+    let mut solution = SystemSolution::zeros(&system.blocks())?;
     let start = Instant::now();
-    let rhs = SystemRhs { blocks: &blocks, rows: &rows };
+    let rhs = SystemRhs { blocks: &blocks, rows: Some(&rows) };
     let info = solver.solve(system, &rhs, Accuracy::Relative(args.tolerance), &mut solution)?;
     let u_update_seconds = start.elapsed().as_secs_f64();
     let (condition_low, condition_high) = estimate.interval();

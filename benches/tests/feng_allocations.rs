@@ -32,14 +32,10 @@ fn check<B: Backend>(backend: B, [n, d, p, targets]: [usize; 4]) {
         let mut system = SystemOperator::new(&program, RowScale::Normalised { sigma: 0.0625 }, 0.5).unwrap();
         let mut solver = kind.build(&settings);
         solver.prepare(&mut system).unwrap();
-        let mut solution = SystemSolution {
-            u: backend.zeros(d, columns).unwrap(),
-            xu: backend.zeros(n, columns).unwrap(),
-            residual: backend.zeros(n, targets).unwrap(),
-        };
+        let mut solution = SystemSolution::zeros(&system.blocks()).unwrap();
         let mut steps = 0;
         let mut solve = |tolerance: f64, system: &mut dyn MaskedSystem<B>, solver: &mut dyn LinearSolver<B>| {
-            let rhs = SystemRhs { blocks: &blocks, rows: &rows };
+            let rhs = SystemRhs { blocks: &blocks, rows: Some(&rows) };
             steps = solver.solve(system, &rhs, Accuracy::Relative(tolerance), &mut solution).unwrap().iterations;
         };
         solve(0.1, &mut system, &mut *solver);

@@ -1,8 +1,8 @@
 //! The block coordinate descent of Feng et al.
 
 use cvx_linalg::{
-    Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem,
-    Shape, SolverFlops, SolverMemory, SystemRhs, SystemSolution, Transpose,
+    Accuracy, Backend, BlockLayout, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks,
+    MaskedSystem, Shape, SolverFlops, SolverMemory, SystemRhs, SystemSolution, Transpose,
 };
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
@@ -139,7 +139,8 @@ impl<B: Backend> Parts<B> {
         let (backend, n, targets) = (parts.backend, parts.xt.cols(), parts.y.cols());
         let wide = backend.wide();
         let mut lower = wide.zeros(d, d)?;
-        wide.weighted_gram(parts.xt_wide, parts.row_scale_squared, 1.0, &mut lower)?;
+        let cones = parts.expect_cones("line-search descent")?;
+        wide.weighted_gram(parts.xt_wide, cones.scale_squared, 1.0, &mut lower)?;
         let lower = wide.download(&lower)?;
         let m = backend.upload(&HostMatrix::from_fn(d, d, |i, j| lower[(i.max(j), i.min(j))]))?;
         let number = parts.bits.cols().div_ceil(GROUP);
@@ -165,20 +166,21 @@ impl<B: Backend> Parts<B> {
     /// One gradient step on one random block; returns the decrease of the objective.
     fn descend(&mut self, system: &dyn MaskedSystem<B>, u: &mut B::Matrix) -> Result<f64, LinalgError> {
         let (rho, parts, (no, yes)) = (system.penalty(), system.blocks(), (Transpose::No, Transpose::Yes));
-        let (backend, p, targets) = (parts.backend, parts.n_patterns, parts.y.cols());
+        let (backend, p, targets) = (parts.backend, parts.layout.patterns, parts.layout.targets);
         let chosen = self.rng.random_range(0..self.blocks.len());
         let block = &mut self.blocks[chosen];
         block.read(backend, u, &self.b, p)?;
+        let layout = BlockLayout::both(block.count, targets);
         let Block { mask, u: own, gradient, image, b, rows, masked, fit, .. } = block;
         // g = rho (M u - b) + F'F u
         backend.gemm(rho, &self.m, no, own, no, 0.0, gradient)?;
         backend.axpby(-rho, b, 1.0, gradient)?;
         backend.masked_broadcast(mask, 1.0, &self.prediction, masked)?;
         backend.gemm(1.0, parts.xt, no, masked, no, 0.0, fit)?;
-        backend.add_pairs(targets, 1.0, fit, gradient)?;
+        backend.add_pairs(layout, 1.0, fit, gradient)?;
         // What a step along -g does to the objective.
         backend.gemm(1.0, parts.xt, yes, gradient, no, 0.0, rows)?;
-        backend.masked_row_sum(Some(mask), rows, &mut self.change)?;
+        backend.masked_row_sum(layout, Some(mask), rows, &mut self.change)?;
         backend.gemm(1.0, &self.m, no, gradient, no, 0.0, image)?;
         let slope = backend.dot(gradient, gradient)?;
         let curvature = rho * backend.dot(gradient, image)? + backend.dot(&self.change, &self.change)?;

@@ -179,13 +179,9 @@ impl<B: Backend> Checkpointer<B> {
         backend: &B,
         warm_started: Option<&SystemSolution<B>>,
     ) -> Result<Self, LinalgError> {
-        let zeros = |like: &B::Matrix| backend.zeros(like.rows(), like.cols());
         let kept = match warm_started {
             None => None,
-            Some(SystemSolution { u, xu, residual }) => {
-                let solution = SystemSolution { u: zeros(u)?, xu: zeros(xu)?, residual: zeros(residual)? };
-                Some((solution, SolverMemory::default()))
-            }
+            Some(solution) => Some((SystemSolution::zeros_like(backend, solution)?, SolverMemory::default())),
         };
         Ok(Checkpointer { plan: plan.clone(), standing, last: Instant::now(), kept })
     }
@@ -209,7 +205,7 @@ impl<B: Backend> Checkpointer<B> {
     ) -> Result<(), LinalgError> {
         let Some((kept, memory)) = &mut self.kept else { return Ok(()) };
         *memory = linear.memory(backend)?;
-        copy(backend, solution, kept)
+        kept.copy_from(backend, solution)
     }
 
     /// Puts it back.
@@ -221,7 +217,7 @@ impl<B: Backend> Checkpointer<B> {
     ) -> Result<(), LinalgError> {
         let Some((kept, memory)) = &self.kept else { return Ok(()) };
         linear.recall(backend, memory)?;
-        copy(backend, kept, solution)
+        solution.copy_from(backend, kept)
     }
 
     /// Writes the checkpoint; the one before is replaced when all of the new one is on the disk.
@@ -254,12 +250,6 @@ impl<B: Backend> Checkpointer<B> {
         run.anderson.save(&mut out)?;
         Ok(out.sections)
     }
-}
-
-fn copy<B: Backend>(backend: &B, from: &SystemSolution<B>, to: &mut SystemSolution<B>) -> Result<(), LinalgError> {
-    backend.copy(&from.u, &mut to.u)?;
-    backend.copy(&from.xu, &mut to.xu)?;
-    backend.copy(&from.residual, &mut to.residual)
 }
 
 /// Why a checkpoint could not be made or used.

@@ -8,7 +8,7 @@ use crate::train::{Problem, Solution};
 use cvx_artifact::Scores;
 use cvx_artifact::Status;
 use cvx_artifact::{Claim, Model, Provenance, Witness};
-use cvx_linalg::{Backend, SystemSolution};
+use cvx_linalg::{Backend, MaskedSystem};
 use cvx_model::{Confusion, Network, accuracy};
 
 /// Closes a run: the network, its last metrics, and the witness that proves its bound.
@@ -44,9 +44,17 @@ pub(crate) fn finish<B: Backend>(
         _ if run.progress.iteration == 0 => train.accuracy,
         _ => {
             // F u itself: an inexact u-update's residual may stand for something else.
-            let SystemSolution { xu, residual, .. } = &mut run.state.solution;
-            program.backend().masked_row_sum(Some(program.mask()), xu, residual)?;
-            let convex = program.backend().download(residual)?;
+            let (backend, solution) = (program.backend(), &mut run.state.solution);
+            match &solution.xu {
+                Some(xu) => {
+                    backend.masked_row_sum(program.layout(), Some(program.mask()), xu, &mut solution.residual)?;
+                }
+                None => {
+                    run.system.complete(solution)?;
+                    backend.axpby(1.0, run.system.target(), 1.0, &mut solution.residual)?;
+                }
+            }
+            let convex = backend.download(&solution.residual)?;
             accuracy(task, &convex, program.y_host())
         }
     };

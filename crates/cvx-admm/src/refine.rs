@@ -71,7 +71,7 @@ pub(crate) fn next_gates(network: &Network, fresh: &HostMatrix) -> HostMatrix {
 /// for target c and the sign of w2_jc, or w1_j w2_jc of a gated neuron. Neurons of one pattern, target and sign add up; one that is
 /// inactive on every sample is left out.
 pub(crate) fn moved_blocks(network: &Network, next: &PatternSet) -> HostMatrix {
-    let (signs, targets) = (network.activation().signs(), network.w2.cols());
+    let (signs, targets) = (network.activation().signs().count(), network.w2.cols());
     let mut moved = HostMatrix::zeros(network.w1.rows(), signs * next.len() * targets);
     for neuron in 0..network.n_neurons() {
         let Some(pattern) = next.pattern_of(neuron) else { continue };

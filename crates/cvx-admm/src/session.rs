@@ -101,7 +101,7 @@ impl<'p, B: Backend> Session<'p, B> {
             n_features: xt.rows(),
             n_patterns: settings.sampled(),
             n_targets: targets.y.cols(),
-            signs: settings.activation.signs(),
+            signs: settings.activation.signs().count(),
             scalar_bytes: backend.scalar_bytes(),
         };
         let budget = settings.memory_budget.unwrap_or_else(|| backend.memory_info().free / 10 * 9);

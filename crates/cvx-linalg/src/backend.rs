@@ -1,7 +1,8 @@
-//! The one seam between the algorithms and a device.
+//! The interface between the algorithms and a device.
 
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
+use crate::layout::BlockLayout;
 use crate::mask::BitMask;
 use crate::stop::StopToken;
 
@@ -55,17 +56,17 @@ pub trait Shape {
     fn cols(&self) -> usize;
 }
 
-/// A device with its storage precision, and the verbs that the algorithms are written in.
+/// A device with its storage precision, and the operations that the algorithms are written in.
 ///
-/// Conventions that every verb shares:
+/// Conventions that all operations share:
 /// * matrices are column-major and live on the device; coefficients and results are host `f64`s;
 /// * sums are accumulated in `f64` and in an order that depends on shapes alone, never on the number of threads:
 ///   the same input gives the same bits;
-/// * "block columns" are the layout of math.md section 1: a matrix with `2 P C` columns holds, for each target c,
-///   the P columns of sign + and then the P columns of sign -; one with `P C` columns holds P columns per target;
-/// * a shape that does not fit is [`LinalgError::Shape`], a stop request in a long verb [`LinalgError::Stopped`].
+/// * the blocks of the unknowns are columns in the order of a [`BlockLayout`]; a matrix with `P C` columns holds P columns
+///   per target;
+/// * a shape that does not fit is [`LinalgError::Shape`], a stop request in a long operation [`LinalgError::Stopped`].
 ///
-/// Each verb has its test in [`crate::conformance`].
+/// Each operation has its test in [`crate::conformance`].
 pub trait Backend: Clone + Send + Sync + 'static {
     /// A dense matrix on the device.
     type Matrix: Shape + Send + Sync;
@@ -93,7 +94,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
     }
     /// The same device in `f64`.
     fn wide(&self) -> Self::Wide;
-    /// The token that the long verbs look at.
+    /// The token that the long operations look at.
     fn stop(&self) -> &StopToken;
     /// Waits until everything that was asked for has happened. To be called before a clock is read.
     fn synchronize(&self) -> Result<(), LinalgError>;
@@ -201,10 +202,14 @@ pub trait Backend: Clone + Send + Sync + 'static {
 
     // ---- masks --------------------------------------------------------------------------------------------------
 
-    /// `out_c = sum_i d_i o (t_{c,i}^+ - t_{c,i}^-)`: the signed, masked sum over blocks (`t`: n x 2PC, `out`: n x C).
-    /// With a mask, `t` may also be n x PC: `out_c = sum_i d_i o t_{c,i}`. Without a mask every d_i is 1, and P is `t.cols() / 2 / out.cols()`.
+    /// `out_c = sum_i d_i o (t_{c,i}^+ - t_{c,i}^-)`: the signed, masked sum over the blocks of `layout` (`t`: n x 2PC,
+    /// `out`: n x C). In a layout of one sign `out_c = sum_i d_i o t_{c,i}` (`t`: n x PC). Without a mask every d_i is 1.
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`] unless `t`, `out` and the mask (n x P) have the shapes of the layout.
     fn masked_row_sum(
         &self,
+        layout: BlockLayout,
         mask: Option<&Self::Mask>,
         t: &Self::Matrix,
         out: &mut Self::Matrix,
@@ -225,8 +230,18 @@ pub trait Backend: Clone + Send + Sync + 'static {
         x: &Self::Matrix,
         out: &mut Self::Matrix,
     ) -> Result<(), LinalgError>;
-    /// `x^+ += alpha c`, `x^- -= alpha c` per block (`c`: m x PC, `x`: m x 2PC); where `x` is m x PC too, `x += alpha c`.
-    fn add_pairs(&self, targets: usize, alpha: f64, c: &Self::Matrix, x: &mut Self::Matrix) -> Result<(), LinalgError>;
+    /// `x^+ += alpha c`, `x^- -= alpha c` per pair of blocks (`c`: m x PC, `x`: m x 2PC); in a layout of one sign
+    /// `x += alpha c` (`x`: m x PC).
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`] unless `c` and `x` have the columns of the layout, and as many rows as each other.
+    fn add_pairs(
+        &self,
+        layout: BlockLayout,
+        alpha: f64,
+        c: &Self::Matrix,
+        x: &mut Self::Matrix,
+    ) -> Result<(), LinalgError>;
 
     // ---- prox ---------------------------------------------------------------------------------------------------
 

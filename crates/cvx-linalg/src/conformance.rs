@@ -1,15 +1,16 @@
-//! One test per verb of [`Backend`], against plain loops on the host.
+//! One test per operation of [`Backend`], against plain loops on the host.
 //!
 //! A back end passes them all by one line in a test file: `cvx_linalg::conformance_tests!(cpu_f64, Cpu::<f64>::new());`
 
 use crate::backend::{Backend, Half, Shape, Transpose};
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
+use crate::layout::{BlockLayout, Signs};
 use crate::mask::BitMask;
 use std::io::Write;
 
-/// Declares a module `$name` with one `#[test]` per verb, each on a fresh `$backend`; after `optional`, on one that may be
-/// `None` where the machine has no such device.
+/// Declares a module `$name` with one `#[test]` per operation, each on a fresh `$backend`; after `optional`, on one that
+/// may be `None` where the machine has no such device.
 #[macro_export]
 macro_rules! conformance_tests {
     ($name:ident, $backend:expr) => {
@@ -22,10 +23,10 @@ macro_rules! conformance_tests {
             masked_broadcast, sign_flip, add_pairs, positive_part, group_soft_threshold, slack_step,
             wrong_shapes_are_errors, stop_requests_are_errors);
     };
-    (@each $name:ident, $backend:expr, $($verb:ident),*) => {
+    (@each $name:ident, $backend:expr, $($operation:ident),*) => {
         mod $name {
             use super::*;
-            $(#[test] fn $verb() { if let Some(backend) = $backend { $crate::conformance::$verb(&backend); } })*
+            $(#[test] fn $operation() { if let Some(backend) = $backend { $crate::conformance::$operation(&backend); } })*
         }
     };
 }
@@ -366,30 +367,53 @@ pub fn shifted_lower<B: Backend>(backend: &B) {
     }
 }
 
-/// Shapes for the mask verbs: one word, several, several tiles; one and several targets.
+/// Shapes for the operations with masks: one word, several, several tiles; one and several targets.
 const MASKED: [(usize, usize, usize); 4] = [(1, 1, 1), (70, 5, 3), (1500, 3, 1), (1100, 20, 2)];
 
-/// `masked_row_sum`, with a mask and without.
+/// `masked_row_sum` in both layouts, with a mask and without; a layout that does not fit is an error.
 pub fn masked_row_sum<B: Backend>(backend: &B) {
     for (n, patterns, targets) in MASKED {
-        let (mask, t) = (mask_of(n, patterns), filled(n, 2 * patterns * targets, 1));
+        let mask = mask_of(n, patterns);
         let device_mask = backend.upload_mask(&mask).expect("a mask");
-        for masked in [true, false] {
-            let mut out = backend.zeros(n, targets).expect("zeros");
-            let given = masked.then_some(&device_mask);
-            backend.masked_row_sum(given, &upload(backend, &t), &mut out).expect("masked_row_sum");
-            let expected = HostMatrix::from_fn(n, targets, |a, c| {
-                let difference = |i| t[(a, 2 * c * patterns + i)] - t[(a, (2 * c + 1) * patterns + i)];
-                (0..patterns).map(|i| if masked { bit(&mask, a, i) * difference(i) } else { difference(i) }).sum()
-            });
-            assert_close(backend, &out, &expected, 2 * patterns);
+        for layout in [BlockLayout::both(patterns, targets), BlockLayout::one(patterns, targets)] {
+            let t = filled(n, layout.columns(), 1);
+            let device_t = upload(backend, &t);
+            for masked in [true, false] {
+                let mut out = backend.zeros(n, targets).expect("zeros");
+                let given = masked.then_some(&device_mask);
+                backend.masked_row_sum(layout, given, &device_t, &mut out).expect("masked_row_sum");
+                let expected = HostMatrix::from_fn(n, targets, |a, c| {
+                    let column = |sign: usize, i: usize| t[(a, (layout.signs.count() * c + sign) * patterns + i)];
+                    let value = |i| match layout.signs {
+                        Signs::Both => column(0, i) - column(1, i),
+                        Signs::One => column(0, i),
+                    };
+                    (0..patterns).map(|i| if masked { bit(&mask, a, i) * value(i) } else { value(i) }).sum()
+                });
+                assert_close(backend, &out, &expected, layout.columns());
+                for wrong in [
+                    BlockLayout { patterns: patterns + 1, ..layout },
+                    BlockLayout { targets: targets + 1, ..layout },
+                    BlockLayout { signs: other(layout.signs), ..layout },
+                ] {
+                    let result = backend.masked_row_sum(wrong, given, &device_t, &mut out);
+                    assert!(matches!(result, Err(LinalgError::Shape { .. })), "{wrong:?}: {result:?}");
+                }
+            }
         }
-        let (t, mut out) = (filled(n, patterns * targets, 2), backend.zeros(n, targets).expect("zeros"));
-        backend.masked_row_sum(Some(&device_mask), &upload(backend, &t), &mut out).expect("one sign");
-        let expected = HostMatrix::from_fn(n, targets, |a, c| {
-            (0..patterns).map(|i| bit(&mask, a, i) * t[(a, c * patterns + i)]).sum()
-        });
-        assert_close(backend, &out, &expected, patterns);
+        // Twice the patterns of one sign have the columns of both: the mask tells them apart.
+        let mut out = backend.zeros(n, targets).expect("zeros");
+        let t = backend.zeros(n, 2 * patterns * targets).expect("zeros");
+        let result = backend.masked_row_sum(BlockLayout::one(2 * patterns, targets), Some(&device_mask), &t, &mut out);
+        assert!(matches!(result, Err(LinalgError::Shape { .. })), "{result:?}");
+    }
+}
+
+/// The signs that these are not.
+fn other(signs: Signs) -> Signs {
+    match signs {
+        Signs::Both => Signs::One,
+        Signs::One => Signs::Both,
     }
 }
 
@@ -422,23 +446,28 @@ pub fn sign_flip<B: Backend>(backend: &B) {
     }
 }
 
-/// `add_pairs`.
+/// `add_pairs` in both layouts; a layout that does not fit is an error.
 pub fn add_pairs<B: Backend>(backend: &B) {
     for (m, patterns, targets) in MASKED {
-        let (c, x) = (filled(m, patterns * targets, 1), filled(m, 2 * patterns * targets, 2));
-        let mut out = upload(backend, &x);
-        backend.add_pairs(targets, 0.7, &upload(backend, &c), &mut out).expect("add_pairs");
-        let expected = HostMatrix::from_fn(m, x.cols(), |a, j| {
-            let (target, sign) = (j / (2 * patterns), if j / patterns % 2 == 0 { 1.0 } else { -1.0 });
-            x[(a, j)] + sign * 0.7 * c[(a, target * patterns + j % patterns)]
-        });
-        assert_close(backend, &out, &expected, 2);
-
-        let x = filled(m, patterns * targets, 3);
-        let mut out = upload(backend, &x);
-        backend.add_pairs(targets, 0.7, &upload(backend, &c), &mut out).expect("add_pairs of one sign");
-        let expected = HostMatrix::from_fn(m, x.cols(), |a, j| x[(a, j)] + 0.7 * c[(a, j)]);
-        assert_close(backend, &out, &expected, 2);
+        for layout in [BlockLayout::both(patterns, targets), BlockLayout::one(patterns, targets)] {
+            let (c, x) = (filled(m, layout.pairs(), 1), filled(m, layout.columns(), 2));
+            let (device_c, mut out) = (upload(backend, &c), upload(backend, &x));
+            backend.add_pairs(layout, 0.7, &device_c, &mut out).expect("add_pairs");
+            let expected = HostMatrix::from_fn(m, x.cols(), |a, j| {
+                let signs = layout.signs.count();
+                let (target, sign) = (j / (signs * patterns), if j / patterns % signs == 0 { 1.0 } else { -1.0 });
+                x[(a, j)] + sign * 0.7 * c[(a, target * patterns + j % patterns)]
+            });
+            assert_close(backend, &out, &expected, 2);
+            for wrong in [
+                BlockLayout { patterns: patterns + 1, ..layout },
+                BlockLayout { targets: targets + 1, ..layout },
+                BlockLayout { signs: other(layout.signs), ..layout },
+            ] {
+                let result = backend.add_pairs(wrong, 0.7, &device_c, &mut out);
+                assert!(matches!(result, Err(LinalgError::Shape { .. })), "{wrong:?}: {result:?}");
+            }
+        }
     }
 }
 
@@ -508,7 +537,7 @@ pub fn wrong_shapes_are_errors<B: Backend>(backend: &B) {
         backend.copy(&a, &mut out),
         backend.axpby(1.0, &a, 1.0, &mut out),
         backend.dot(&a, &out).map(|_| ()),
-        backend.add_pairs(1, 1.0, &a, &mut out),
+        backend.add_pairs(BlockLayout::both(2, 1), 1.0, &a, &mut out),
         backend.group_soft_threshold(&a, 1.0, &mut out).map(|_| ()),
         backend.gather_columns(&a, &[0, 1], &mut out),
     ];
@@ -517,7 +546,7 @@ pub fn wrong_shapes_are_errors<B: Backend>(backend: &B) {
     }
 }
 
-/// A raised token ends the long verbs.
+/// A raised token ends the long operations.
 pub fn stop_requests_are_errors<B: Backend>(backend: &B) {
     let stop = backend.stop().clone();
     let upload = |rows, cols| upload(backend, &filled(rows, cols, 1));

@@ -50,7 +50,7 @@ fn apply_kernel<B: Backend>(
     out: &mut B::Matrix,
 ) -> Result<(), LinalgError> {
     coordinates.spread(blocks, scale, r)?;
-    blocks.backend.masked_row_sum(Some(blocks.mask), &coordinates.x_image, out)
+    blocks.backend.masked_row_sum(blocks.layout.one_sign(), Some(blocks.mask), &coordinates.x_image, out)
 }
 
 impl<B: Backend> GramPcg<B> {
@@ -160,7 +160,8 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
         let backend = blocks.backend;
         let mut info = LinearInfo { status: LinearStatus::Converged, iterations: 0, relative_residual: None };
         if let Some(Factors { coordinates, b, iteration, deflation }) = &mut self.factors {
-            coordinates.enter(&blocks, rhs, &mut solution.xu, b)?;
+            let [_, xu, residual] = solution.expect_xu("gram-pcg")?;
+            coordinates.enter(&blocks, rhs, xu, b)?;
             // With B r = b for (4.3), an error dr of r moves u by (du, Gt du) of the squared norm dr'(B - I)dr/rho, at
             // most a quarter of ||B dr||^2/rho because t - t^2 <= 1/4 for the inverse eigenvalues t of B.
             let (root, steps) = (rho.sqrt(), self.settings.steps);
@@ -171,10 +172,10 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
                 &mut preconditioner(deflation, backend),
                 b,
                 target,
-                &mut solution.residual,
+                residual,
             )?;
-            coordinates.spread(&blocks, 1.0 / rho, &solution.residual)?;
-            coordinates.leave(backend, 1.0, solution)?;
+            coordinates.spread(&blocks, 1.0 / rho, residual)?;
+            coordinates.leave(&blocks, 1.0, solution)?;
         }
         self.last_iterations = info.iterations;
         Ok(info)

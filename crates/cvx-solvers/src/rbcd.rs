@@ -6,8 +6,8 @@ use crate::deflation::{BATCH, Deflation};
 use crate::groups::{Group, groups};
 use crate::kind::{SolverKind, SolverSettings};
 use cvx_linalg::{
-    Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem,
-    NystromSketch, Shape, SolverFlops, SolverMemory, SystemRhs, SystemSolution, Transpose,
+    Accuracy, Backend, BlockLayout, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks,
+    MaskedSystem, NystromSketch, Shape, SolverFlops, SolverMemory, SystemRhs, SystemSolution, Transpose,
 };
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -183,7 +183,8 @@ impl<B: Backend> Block<B> {
         let square = self.descend(backend, v, r)?;
         self.precondition(backend)?;
         backend.gemm(1.0, v, Transpose::Yes, &self.direction, Transpose::No, 0.0, &mut self.rows)?;
-        backend.masked_row_sum(Some(&self.group.mask), &self.rows, change)?;
+        let layout = BlockLayout::one(self.group.count, change.cols());
+        backend.masked_row_sum(layout, Some(&self.group.mask), &self.rows, change)?;
         let slope = backend.dot(&self.gradient, &self.direction)?;
         let curvature = backend.dot(&self.direction, &self.direction)? + 2.0 / rho * backend.dot(change, change)?;
         let mut decrease = 0.0;
@@ -208,10 +209,10 @@ impl<B: Backend> Factors<B> {
     fn refresh(&mut self, blocks: &MaskedBlocks<'_, B>, rho: f64, r: &mut B::Matrix) -> Result<(), LinalgError> {
         let backend = blocks.backend;
         for block in &mut self.blocks {
-            block.group.write(backend, &block.t, &mut self.coordinates.image, blocks.n_patterns)?;
+            block.group.write(backend, &block.t, &mut self.coordinates.image, blocks.layout.patterns)?;
         }
         self.coordinates.project(backend)?;
-        backend.masked_row_sum(Some(blocks.mask), &self.coordinates.x_image, r)?;
+        backend.masked_row_sum(blocks.layout.one_sign(), Some(blocks.mask), &self.coordinates.x_image, r)?;
         backend.axpby(1.0, &self.b, -2.0 / rho, r)
     }
 
@@ -404,9 +405,10 @@ impl<B: Backend> LinearSolver<B> for Rbcd<B> {
         if let Some(factors) = &mut self.factors {
             self.solves = self.solves.wrapping_add(1);
             factors.shuffle_from(self.seed.wrapping_add(self.solves));
-            factors.coordinates.enter(&blocks, rhs, &mut solution.xu, &mut factors.b)?;
-            info = factors.run(&blocks, rho, accuracy, &mut solution.residual)?;
-            factors.coordinates.leave(blocks.backend, 1.0 / rho, solution)?;
+            let [_, xu, residual] = solution.expect_xu("rbcd")?;
+            factors.coordinates.enter(&blocks, rhs, xu, &mut factors.b)?;
+            info = factors.run(&blocks, rho, accuracy, residual)?;
+            factors.coordinates.leave(&blocks, 1.0 / rho, solution)?;
         }
         self.last_passes = info.iterations;
         Ok(info)

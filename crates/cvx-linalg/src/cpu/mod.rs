@@ -26,6 +26,7 @@ use std::marker::PhantomData;
 use crate::backend::{Backend, Half, MemoryInfo, SlackNorms, Transpose};
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
+use crate::layout::BlockLayout;
 use crate::mask::BitMask;
 use crate::stop::StopToken;
 
@@ -194,11 +195,12 @@ macro_rules! cpu_backend {
 
             fn masked_row_sum(
                 &self,
+                layout: BlockLayout,
                 mask: Option<&BitMask>,
                 t: &Self::Matrix,
                 out: &mut Self::Matrix,
             ) -> Result<(), LinalgError> {
-                masks::masked_row_sum(mask, t, out)
+                masks::masked_row_sum(layout, mask, t, out)
             }
             fn masked_broadcast(
                 &self,
@@ -220,12 +222,12 @@ macro_rules! cpu_backend {
             }
             fn add_pairs(
                 &self,
-                targets: usize,
+                layout: BlockLayout,
                 alpha: f64,
                 c: &Self::Matrix,
                 x: &mut Self::Matrix,
             ) -> Result<(), LinalgError> {
-                masks::add_pairs(targets, alpha, c, x)
+                masks::add_pairs(layout, alpha, c, x)
             }
 
             fn positive_part(&self, scale: f64, x: &mut Self::Matrix) -> Result<(), LinalgError> {

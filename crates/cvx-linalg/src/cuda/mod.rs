@@ -23,6 +23,7 @@ pub use matrix::CudaMatrix;
 use crate::backend::{Backend, Half, MemoryInfo, SlackNorms, Transpose};
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
+use crate::layout::BlockLayout;
 use crate::mask::BitMask;
 use crate::stop::StopToken;
 use device::Device;
@@ -202,11 +203,12 @@ impl<T: CudaScalar> Backend for Cuda<T> {
 
     fn masked_row_sum(
         &self,
+        layout: BlockLayout,
         mask: Option<&CudaMask>,
         t: &CudaMatrix<T>,
         out: &mut CudaMatrix<T>,
     ) -> Result<(), LinalgError> {
-        masks::masked_row_sum(self, mask, t, out)
+        masks::masked_row_sum(self, layout, mask, t, out)
     }
     fn masked_broadcast(
         &self,
@@ -228,12 +230,12 @@ impl<T: CudaScalar> Backend for Cuda<T> {
     }
     fn add_pairs(
         &self,
-        targets: usize,
+        layout: BlockLayout,
         alpha: f64,
         c: &CudaMatrix<T>,
         x: &mut CudaMatrix<T>,
     ) -> Result<(), LinalgError> {
-        masks::add_pairs(self, targets, alpha, c, x)
+        masks::add_pairs(self, layout, alpha, c, x)
     }
 
     fn positive_part(&self, scale: f64, x: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
