@@ -1,5 +1,5 @@
-//! How conditioning decides what an inner solve costs: condition numbers of the u-update under every preconditioner, and
-//! the steps and the time that conjugate gradients then take.
+//! How conditioning decides what an inner solve costs: condition numbers of the u-update under every preconditioner,
+//! and the steps and the time that conjugate gradients then take.
 
 use crate::host::Host;
 use crate::source::Source;
@@ -36,7 +36,8 @@ pub struct Args {
     /// Penalty.
     #[arg(long, default_value_t = 0.01)]
     rho: f64,
-    /// Weight of the cone constraint, with rows scaled to one norm [default: rows as they are, as Feng et al. have them].
+    /// Weight of the cone constraint, with rows scaled to one norm [default: rows as they are, as Feng et al. have
+    /// them].
     #[arg(long)]
     sigma: Option<f64>,
     /// Ranks of the sketches.

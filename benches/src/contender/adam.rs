@@ -1,7 +1,7 @@
 //! Adam (Kingma & Ba 2015) on the non-convex objective: the baseline that everybody knows.
 //!
-//! A step's gradient is that of 1/(2b) ||f - y||^2 over a mini-batch of b samples plus beta/(2n) (||W1||^2 + ||w2||^2), whose mean over the
-//! batches is 1/n of the regularised objective: what is minimised is what is compared.
+//! A step's gradient is that of 1/(2b) ||f - y||^2 over a mini-batch of b samples plus beta/(2n) (||W1||^2 + ||w2||^2),
+//! whose mean over the batches is 1/n of the regularised objective: what is minimised is what is compared.
 
 use super::Problem;
 use super::back_propagation::{Batch, Layers};
@@ -232,8 +232,9 @@ mod tests {
         assert_eq!(outcome.seconds_to_train_accuracy_97, Some(outcome.seconds));
     }
 
-    /// A stationary point of the regularised objective is an optimum of the convex programme over its own neurons' patterns; were
-    /// the weight decay not that of beta, or the gradient not that of the loss, it would be another programme's.
+    /// A stationary point of the regularised objective is an optimum of the convex programme over its own neurons'
+    /// patterns; were the weight decay not that of beta, or the gradient not that of the loss, it would be another
+    /// programme's.
     #[test]
     fn adam_ends_where_the_convex_programme_over_its_own_patterns_does() {
         let beta = 2.0;

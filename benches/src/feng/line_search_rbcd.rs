@@ -30,8 +30,8 @@ const GIVE_UP: f64 = 1e-8;
 const ARMIJO: f64 = 1e-3;
 
 /// Block coordinate descent on u itself, by gradient steps with a backtracking line search and a threshold that decays
-/// from one u-update to the next: the method and the constants of Feng et al. Their line search adds the old distance of
-/// the second half of a block where it should subtract it. This one evaluates the change of the objective in closed
+/// from one u-update to the next: the method and the constants of Feng et al. Their line search adds the old distance
+/// of the second half of a block where it should subtract it. This one evaluates the change of the objective in closed
 /// form, -step ||g||^2 + step^2/2 (rho g'M g + ||F g||^2).
 pub struct LineSearchRbcd<B: Backend> {
     seed: u64,
@@ -104,8 +104,8 @@ impl<B: Backend> Block<B> {
         })
     }
 
-    /// The block's runs of columns, one to each sign and target: first entries in the block's own matrices, and in those
-    /// of all P patterns.
+    /// The block's runs of columns, one to each sign and target: first entries in the block's own matrices, and in
+    /// those of all P patterns.
     fn runs(&self, patterns: usize) -> impl Iterator<Item = (usize, usize)> + use<B> {
         let (d, first, count) = (self.u.rows(), self.first, self.count);
         (0..self.u.cols() / count).map(move |run| (run * count * d, (run * patterns + first) * d))

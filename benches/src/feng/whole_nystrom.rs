@@ -3,8 +3,8 @@
 use cvx_linalg::{Backend, LinalgError, MaskedSystem, NystromSketch, Shape, SketchRank, SolverFlops};
 use cvx_solvers::{Deflation, Preconditioner, SolverSettings};
 
-/// The sketch is made anew when rho has left its own by more than this factor. Up to there, the condition number that it
-/// leaves grows by no more.
+/// The sketch is made anew when rho has left its own by more than this factor. Up to there, the condition number that
+/// it leaves grows by no more.
 const STALE: f64 = 4.0;
 
 /// Limit of a rank that adapts: a rank costs a product with X and all masks.
@@ -14,7 +14,8 @@ const LARGEST_RANK: usize = 128;
 const SKETCH_ERROR: f64 = 10.0;
 
 /// A - I = F'F/rho + Gt'Gt, sketched as one matrix of order 2dP; the shift of A is 1. Each eigenvalue of Gt'Gt comes 2P
-/// times and uses up as many ranks; the sketch of what the blocks have in common ([`SolverKind::NystromPcg`]) needs one.
+/// times and uses up as many ranks; the sketch of what the blocks have in common ([`SolverKind::NystromPcg`]) needs
+/// one.
 ///
 /// [`SolverKind::NystromPcg`]: cvx_solvers::SolverKind::NystromPcg
 pub struct WholeNystrom<B: Backend> {

@@ -1,4 +1,5 @@
-//! Shows a masked operator, F u = sum_i D_i X u_i with its adjoint, made of a back end's verbs: D_i X is never formed.
+//! Shows a masked operator, F u = sum_i D_i X u_i with its adjoint, written in the operations of a back end: D_i X is
+//! never formed.
 
 use cvx_linalg::{Backend, BitMask, BlockLayout, Cpu, HostMatrix, LinalgError, LinearOperator, Shape, Transpose};
 

@@ -35,7 +35,7 @@ pub struct MemoryInfo {
     pub free: u64,
 }
 
-/// Squared norms that the fused slack-and-dual step gathers on its way.
+/// Squared norms that the fused slack and dual step computes as it goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SlackNorms {
     /// ||Gt u - s||^2 with the new s: the primal residual of the cone constraint.
@@ -62,8 +62,8 @@ pub trait Shape {
 /// * matrices are column-major and live on the device; coefficients and results are host `f64`s;
 /// * sums are accumulated in `f64` and in an order that depends on shapes alone, never on the number of threads:
 ///   the same input gives the same bits;
-/// * the blocks of the unknowns are columns in the order of a [`BlockLayout`]; a matrix with `P C` columns holds P columns
-///   per target;
+/// * the blocks of the unknowns are columns in the order of a [`BlockLayout`]; a matrix with `P C` columns holds P
+///   columns per target;
 /// * a shape that does not fit is [`LinalgError::Shape`], a stop request in a long operation [`LinalgError::Stopped`].
 ///
 /// Each operation has its test in [`crate::conformance`].
@@ -72,15 +72,14 @@ pub trait Backend: Clone + Send + Sync + 'static {
     type Matrix: Shape + Send + Sync;
     /// A bit mask on the device; it does not depend on the precision.
     type Mask: Send + Sync;
-    /// The same device with `f64` storage: what must not be done in `f32` (the d x d factor, the certificate) is
-    /// done there.
+    /// The same device with `f64` storage, for what must not be computed in `f32`: the d x d factor, the certificate.
     type Wide: Backend<Mask = Self::Mask, Wide = Self::Wide>;
 
     // ---- device -------------------------------------------------------------------------------------------------
 
     /// `cpu` or `cuda`.
     fn device(&self) -> &'static str;
-    /// The device for people: `cpu`, or `cuda:0` with the name of the card.
+    /// A description of the device: `cpu`, or `cuda:0` with the name of the card.
     fn describe(&self) -> String {
         self.device().to_string()
     }
@@ -96,7 +95,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn wide(&self) -> Self::Wide;
     /// The token that the long operations look at.
     fn stop(&self) -> &StopToken;
-    /// Waits until everything that was asked for has happened. To be called before a clock is read.
+    /// Waits until all requested work is done. Call it before reading a clock.
     fn synchronize(&self) -> Result<(), LinalgError>;
     /// Memory of the device.
     fn memory_info(&self) -> MemoryInfo;
@@ -114,14 +113,15 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn download(&self, matrix: &Self::Matrix) -> Result<HostMatrix, LinalgError>;
     /// Copies a mask to the device.
     fn upload_mask(&self, mask: &BitMask) -> Result<Self::Mask, LinalgError>;
-    /// Sets every entry of `x` to `value`, whatever it held: unlike [`scale`](Backend::scale) by zero, it leaves no NaN.
+    /// Sets every entry of `x` to `value`, whatever it held: unlike [`scale`](Backend::scale) by zero, it leaves no
+    /// NaN.
     fn fill(&self, value: f64, x: &mut Self::Matrix) -> Result<(), LinalgError>;
     /// `out = source`.
     fn copy(&self, source: &Self::Matrix, out: &mut Self::Matrix) -> Result<(), LinalgError>;
-    /// Fills `out` with the entries of `source` from the one numbered `first` on, both column by column: a run of whole
-    /// columns, or all of them in another shape.
+    /// Fills `out` with the entries of `source` from number `first` on, both column by column: a range of whole
+    /// columns, or all entries in another shape.
     fn read_part(&self, source: &Self::Matrix, first: usize, out: &mut Self::Matrix) -> Result<(), LinalgError>;
-    /// Puts all entries of `source` into `out`, from the one numbered `first` on: the inverse of
+    /// Copies all entries of `source` into `out`, from its entry number `first` on: the inverse of
     /// [`read_part`](Backend::read_part).
     fn write_part(&self, source: &Self::Matrix, out: &mut Self::Matrix, first: usize) -> Result<(), LinalgError>;
     /// Column j of `out` is column `indices[j]` of `source`: the blocks of some neurons, or a mini-batch of samples. By
@@ -179,16 +179,16 @@ pub trait Backend: Clone + Send + Sync + 'static {
 
     // ---- factor -------------------------------------------------------------------------------------------------
 
-    /// Cholesky factor L of the symmetric matrix whose lower triangle `a` holds; L takes that triangle's place and
-    /// the entries above the diagonal are neither read nor written.
+    /// Cholesky factor L of the symmetric matrix whose lower triangle `a` holds; L overwrites that triangle, and the
+    /// entries above the diagonal are neither read nor written.
     ///
     /// # Errors
     /// [`LinalgError::NotPositiveDefinite`]; `a` then holds a partial factor.
     fn cholesky(&self, a: &mut Self::Matrix) -> Result<(), LinalgError>;
     /// Solves in place with the factor in the lower triangle of `l`.
     fn solve(&self, l: &Self::Matrix, half: Half, b: &mut Self::Matrix) -> Result<(), LinalgError>;
-    /// `(a'a) o (D D')` for a mask with one row per column of `a`: its entries above the diagonal go above the
-    /// diagonal of `out`, its diagonal to the column `diagonal`. Whatever `out` holds on and below its diagonal stays.
+    /// `(a'a) o (D D')` for a mask with one row per column of `a`: its entries above the diagonal go above the diagonal
+    /// of `out`, its diagonal to the column `diagonal`. The entries of `out` on and below its diagonal are not changed.
     fn masked_gram(
         &self,
         a: &Self::Matrix,
@@ -203,7 +203,8 @@ pub trait Backend: Clone + Send + Sync + 'static {
     // ---- masks --------------------------------------------------------------------------------------------------
 
     /// `out_c = sum_i d_i o (t_{c,i}^+ - t_{c,i}^-)`: the signed, masked sum over the blocks of `layout` (`t`: n x 2PC,
-    /// `out`: n x C). In a layout of one sign `out_c = sum_i d_i o t_{c,i}` (`t`: n x PC). Without a mask every d_i is 1.
+    /// `out`: n x C). In a layout of one sign `out_c = sum_i d_i o t_{c,i}` (`t`: n x PC). Without a mask every d_i is
+    /// 1.
     ///
     /// # Errors
     /// [`LinalgError::Shape`] unless `t`, `out` and the mask (n x P) have the shapes of the layout.

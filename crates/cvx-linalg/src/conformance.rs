@@ -9,8 +9,8 @@ use crate::layout::{BlockLayout, Signs};
 use crate::mask::BitMask;
 use std::io::Write;
 
-/// Declares a module `$name` with one `#[test]` per operation, each on a fresh `$backend`; after `optional`, on one that
-/// may be `None` where the machine has no such device.
+/// Declares a module `$name` with one `#[test]` per operation, each on a fresh `$backend`; after `optional`, on one
+/// that may be `None` where the machine has no such device.
 #[macro_export]
 macro_rules! conformance_tests {
     ($name:ident, $backend:expr) => {
@@ -31,11 +31,11 @@ macro_rules! conformance_tests {
     };
 }
 
-/// Says, past the test harness (which shows nothing of a test that passes), that the running test skips itself:
+/// Reports on standard error, which the test harness does not capture, that the running test is skipped:
 /// `skipped NAME: reason`, as `cargo xtask reliability` counts them.
 pub fn skip(reason: &dyn std::fmt::Display) {
     let thread = std::thread::current();
-    // Where nobody can be told, there is nothing to be done about it.
+    // A failure to write the message is ignored.
     let _ = writeln!(std::io::stderr(), "skipped {}: {reason}", thread.name().unwrap_or("a test"));
 }
 

@@ -19,8 +19,8 @@ impl Signs {
     }
 }
 
-/// The columns of a matrix of blocks (docs/math.md, section 1): for each target, P columns of sign + and then, where there
-/// are [both](Signs::Both), P columns of sign -.
+/// The columns of a matrix of blocks (docs/math.md, section 1): for each target, P columns of sign + and then, where
+/// there are [both](Signs::Both), P columns of sign -.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockLayout {
     /// P.

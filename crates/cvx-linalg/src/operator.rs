@@ -1,6 +1,6 @@
-//! The contracts between a problem and the solvers of its u-update.
+//! The interfaces between a problem and the solvers of its u-update.
 //!
-//! A solver knows blocks, masks and a penalty; it does not know what they mean. Equation numbers are those of
+//! A solver sees blocks, masks and a penalty, and does not depend on what they mean. Equation numbers are those of
 //! `docs/math.md`.
 
 use crate::backend::{Backend, Shape};
@@ -94,8 +94,8 @@ impl<'a, B: Backend> SystemRhs<'a, B> {
 pub struct SystemSolution<B: Backend> {
     /// u (d x 2PC); on entry the warm start.
     pub u: B::Matrix,
-    /// X u (n x 2PC) for the u that is returned, however it was stopped: what the slack and dual step of the cones
-    /// reads. `None` without cones, where nobody does; a solver then need not compute it.
+    /// X u (n x 2PC) of the returned u, however early the solver stopped: the slack and dual step of the cones reads
+    /// it. `None` without cones, where nothing reads it and a solver need not compute it.
     pub xu: Option<B::Matrix>,
     /// r (n x C): F u - y, or what stands in its place in the equations that u satisfies, where a solver ended before
     /// the two were equal. Its negative is the dual point that the certificate is evaluated at.
@@ -188,11 +188,11 @@ pub trait MaskedSystem<B: Backend>: LinearOperator<B> {
     fn complete(&mut self, solution: &mut SystemSolution<B>) -> Result<(), LinalgError>;
 }
 
-/// How a linear solve ended; never inferred from an iteration count.
+/// How a linear solve ended. It is never inferred from an iteration count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinearStatus {
-    /// The true residual is within the accuracy asked for, or within the rounding of the storage precision where that is
-    /// larger.
+    /// The true residual is within the requested accuracy, or within the rounding of the storage precision where that
+    /// is larger.
     Converged,
     /// The iteration limit came first.
     IterationLimit,
@@ -216,7 +216,7 @@ pub struct LinearInfo {
 
 /// A solver of the u-update (4a).
 pub trait LinearSolver<B: Backend> {
-    /// The name that users choose it by.
+    /// The name by which users choose it.
     fn name(&self) -> &'static str;
     /// Does the work that does not depend on the right-hand side, for the operator's present penalty.
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError>;
@@ -235,7 +235,7 @@ pub trait LinearSolver<B: Backend> {
         solution: &mut SystemSolution<B>,
     ) -> Result<LinearInfo, LinalgError>;
     /// Floating-point operations of one [`update_penalty`](LinearSolver::update_penalty) and of one
-    /// [`solve`](LinearSolver::solve): the price by which penalty changes are rationed.
+    /// [`solve`](LinearSolver::solve): penalty changes are limited by this cost.
     fn flops(&self) -> SolverFlops;
     /// What the solves so far leave to the next one.
     fn memory(&self, _backend: &B) -> Result<SolverMemory, LinalgError> {

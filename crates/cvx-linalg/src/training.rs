@@ -1,7 +1,7 @@
 //! The two operations of a back end that training by Adam needs and no solver does (feature `training`).
 //!
-//! They are a trait of their own, which [`Backend`] does not know. Only the benchmarks use it, for the baseline that the
-//! solvers are compared with. It lives in this crate all the same: on a GPU both are kernels, and this crate alone
+//! They are a trait of their own, which [`Backend`] does not know. Only the benchmarks use it, for the baseline that
+//! the solvers are compared with. It lives in this crate all the same: on a GPU both are kernels, and this crate alone
 //! launches kernels and sees the storage of a matrix.
 
 use crate::backend::Backend;

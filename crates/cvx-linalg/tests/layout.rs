@@ -39,7 +39,8 @@ proptest! {
         prop_assert!((left - right).abs() <= 1e-10 * (1.0 + left.abs()), "{left} and {right}");
     }
 
-    /// Two layouts have the same columns only where they are one layout, or differ in what the mask or the targets tell.
+    /// Two layouts have the same columns only where they are one layout, or differ in what the mask or the targets
+    /// tell.
     #[test]
     fn every_other_layout_is_refused(layout in layouts(), other in layouts(), n in 1usize..9) {
         prop_assume!(layout != other);

@@ -1,4 +1,4 @@
-//! What switches a hidden neuron on: the two models that share the program.
+//! What switches a hidden neuron on: the two models that share the programme.
 
 use cvx_linalg::Signs;
 use serde::{Deserialize, Serialize};
@@ -6,13 +6,12 @@ use serde::{Deserialize, Serialize};
 /// When a neuron passes x'w on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Activation {
-    /// Where x'w >= 0: (x'w)_+. Each block has to stay in the cone of its pattern, and its sign is that of the second
-    /// layer, so there are 2 P C of them.
+    /// Where x'w >= 0: (x'w)_+. Each block has to stay in the cone of its pattern, and its sign is that of the second layer, so there
+    /// are 2 P C of them.
     #[default]
     Relu,
-    /// Where x'h >= 0 for a fixed gate h, whatever w: 1\[x'h >= 0\] x'w. No cones, and P C blocks: a weight w and its
-    /// negative are one block (Mishkin, Sahiner & Pilanci, *Fast convex optimization for two-layer ReLU networks*, ICML
-    /// 2022).
+    /// Where x'h >= 0 for a fixed gate h, whatever w: 1\[x'h >= 0\] x'w. No cones, and P C blocks: a weight w and its negative are
+    /// one block (Mishkin, Sahiner & Pilanci, *Fast convex optimization for two-layer ReLU networks*, ICML 2022).
     Gated,
 }
 

@@ -1,4 +1,4 @@
-//! A Nystrom sketch of what all blocks of A have in common.
+//! A Nystrom sketch of the part that all blocks of A have in common.
 
 use crate::deflation::{BATCH, Deflation};
 use crate::kind::{SolverKind, SolverSettings};
@@ -24,7 +24,7 @@ impl<B: Backend> Preconditioner<B> for BlockNystrom<B> {
         let blocks = system.blocks();
         let (backend, n) = (blocks.backend, blocks.xt.cols());
         let row_scale = blocks.expect_cones("nystrom-pcg")?.scale;
-        // The signs of whatever pattern come twice, and cancel.
+        // The signs are applied twice and cancel, so any pattern will do.
         let mask = backend.upload_mask(&blocks.bits.columns(0, 1))?;
         let rank = self.settings.sketch_rank(SolverKind::NystromPcg, 1.0);
         let sketch = NystromSketch::new(backend, d, rank, BATCH, self.settings.seed, &mut |out, test| {

@@ -17,7 +17,7 @@ use cvx_linalg::{
 /// u_i^+ = uhat_i^+ - W (d_i o r) / rho,  u_i^- = uhat_i^- + ..  (3.4)
 /// ```
 ///
-/// where everything hangs on one n x n system,
+/// where one n x n system has to be solved,
 ///
 /// $$ \Bigl( I + \tfrac2\rho K \circ S \Bigr) r = \hat q - y, \qquad K = X M^{-1} X^\top, \quad S = D D^\top, $$
 ///
@@ -29,7 +29,7 @@ pub struct Cholesky<B: Backend> {
 }
 
 struct Factors<B: Backend> {
-    /// What the cones bring in; `None` without them.
+    /// The part of the cones; `None` without them.
     cones: Option<ConeFactors<B>>,
     /// K o S above the diagonal, the factor of I + (2/rho) K o S on and below it (n x n).
     kernel: B::Matrix,
@@ -89,7 +89,7 @@ impl<B: Backend> Factors<B> {
         Ok(factors)
     }
 
-    /// K o S and the scratch: all that depends on the patterns.
+    /// K o S and the scratch: everything that depends on the patterns.
     fn take_patterns(&mut self, system: &dyn MaskedSystem<B>) -> Result<(), LinalgError> {
         let blocks = system.blocks();
         let (backend, d, n) = (blocks.backend, blocks.xt.rows(), blocks.xt.cols());
@@ -109,7 +109,7 @@ impl<B: Backend> Factors<B> {
         Ok(())
     }
 
-    /// The factor of I + (2/rho) K o S: all that depends on rho.
+    /// The factor of I + (2/rho) K o S: everything that depends on rho.
     fn factor_kernel(&mut self, backend: &B, rho: f64) -> Result<(), LinalgError> {
         self.factored_at = None;
         backend.shifted_lower(self.signs / rho, &self.diagonal, &mut self.kernel)?;
@@ -151,7 +151,8 @@ impl<B: Backend> LinearSolver<B> for Cholesky<B> {
 
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {
         self.factors = None;
-        // Kept even where this rho has no factor: a larger one may, and only the factor depends on it.
+        // Kept even if there is no factor at this rho: there may be one at a larger rho, and only the factor depends on
+        // it.
         let factors = self.factors.insert(Factors::new(system)?);
         factors.factor_kernel(system.blocks().backend, system.penalty())
     }
@@ -196,7 +197,7 @@ impl<B: Backend> LinearSolver<B> for Cholesky<B> {
             match cones {
                 None => {
                     let SystemSolution { u, residual, .. } = solution;
-                    // (3.1) to (3.4) with M = I. Nobody reads X u, which would cost another product here.
+                    // (3.1) to (3.4) with M = I. X u is not needed, and would cost another product.
                     backend.copy(rhs.blocks, u)?;
                     backend.gemm(1.0, blocks.xt, yes, u, no, 0.0, masked)?;
                     backend.masked_row_sum(layout, Some(blocks.mask), masked, residual)?;

@@ -1,17 +1,18 @@
-//! What conjugate gradients have to do: extreme eigenvalues of a preconditioned system.
+//! How hard a system is for conjugate gradients: the extreme eigenvalues of a preconditioned system.
 
 use crate::conjugate::Apply;
 use crate::kind::{SolverKind, SolverSettings};
 use crate::{GramPcg, Pcg};
 use cvx_linalg::{Backend, Cpu, HostMatrix, LinalgError, MaskedSystem, Shape, Transpose, symmetric_eigen};
 
-/// An eigenvalue and the half-width of the interval that holds one.
+/// An eigenvalue and the half-width of the interval that contains it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Eigenvalue {
     /// The estimate.
     pub value: f64,
-    /// An eigenvalue lies within this distance of it: rounding alone for one that was computed; for an estimate the residual's
-    /// bound, or its square over the distance to the next estimate, which holds where no eigenvalue hides between the two.
+    /// An eigenvalue lies within this distance of it: rounding alone for one that was computed; for an estimate the
+    /// residual's bound, or its square over the distance to the next estimate, which holds where no eigenvalue hides
+    /// between the two.
     pub error: f64,
 }
 
@@ -32,15 +33,15 @@ impl Condition {
         self.largest.value / self.smallest.value
     }
 
-    /// The interval of the condition number that the errors leave; open above where the smallest eigenvalue's is no smaller
-    /// than itself.
+    /// The interval of the condition number that the errors leave; open above where the smallest eigenvalue's is no
+    /// smaller than itself.
     pub fn interval(&self) -> (f64, f64) {
         let least = (self.smallest.value - self.smallest.error).max(0.0);
         let (low, high) = (self.largest.value - self.largest.error, self.largest.value + self.largest.error);
         (low / (self.smallest.value + self.smallest.error), high / least)
     }
 
-    /// With what is known of a smallest eigenvalue that cannot be below 1.
+    /// With the error of a smallest eigenvalue that cannot be below 1.
     fn at_least_one(mut self) -> Self {
         self.smallest.error = self.smallest.error.min((self.smallest.value - 1.0).max(f64::EPSILON));
         self
@@ -62,8 +63,8 @@ impl Condition {
 pub enum SpectrumMethod {
     /// From the dense matrix; for orders of up to a few thousand.
     Exact,
-    /// By the Lanczos process within conjugate gradients: until both ends are known to this relative accuracy, or for so
-    /// many steps.
+    /// By the Lanczos process within conjugate gradients: until both ends are known to this relative accuracy, or for
+    /// so many steps.
     Lanczos {
         /// Relative accuracy.
         accuracy: f64,
@@ -237,7 +238,7 @@ fn lanczos<B: Backend>(
         tridiagonal.off_diagonal.push(growth.max(0.0).sqrt() / step);
         carried = growth / step;
         let steps = tridiagonal.diagonal.len();
-        // Where the residual is gone, the process has seen all that the start has a part in.
+        // With a zero residual, the process has found every eigenvalue whose vector is not orthogonal to the start.
         let exhausted = next <= f64::EPSILON * f64::EPSILON * first;
         if steps >= look || steps >= limit || exhausted {
             look = (look as f64 * LOOK_GROWTH) as usize + 1;
@@ -252,7 +253,7 @@ fn lanczos<B: Backend>(
     }
 }
 
-/// Most copies of an extreme estimate that are passed over, and how near they are to it.
+/// Most copies of an extreme estimate that are skipped, and their largest relative distance to it.
 const COPIES: usize = 16;
 const COPY: f64 = 1e-6;
 

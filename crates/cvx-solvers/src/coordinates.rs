@@ -5,10 +5,10 @@ use cvx_linalg::{
     Backend, Half, LinalgError, MaskedBlocks, MaskedSystem, Shape, Signs, SystemRhs, SystemSolution, Transpose,
 };
 
-/// Who works in these coordinates, for errors.
+/// The operation named in errors.
 const USER: &str = "a solver by the factor of M";
 
-/// What every solver in these coordinates has: V = L^-1 X', the way in (4.1), (4.2) and the way out (4.4).
+/// What every solver in these coordinates needs: V = L^-1 X', the change to them (4.1), (4.2) and back (4.4).
 pub(crate) struct GramCoordinates<B: Backend> {
     /// L^-1 (d x d).
     l_inverse: B::Matrix,
@@ -18,7 +18,7 @@ pub(crate) struct GramCoordinates<B: Backend> {
     rows: B::Matrix,
     /// zhat, then z (d x 2PC).
     z: B::Matrix,
-    /// What r stands for in every block: V (d_i o r), times a factor (d x PC), and V' of that (n x PC).
+    /// The contribution of r to every block: V (d_i o r), times a factor (d x PC), and V' of that (n x PC).
     pub image: B::Matrix,
     pub x_image: B::Matrix,
 }
@@ -49,7 +49,7 @@ impl<B: Backend> GramCoordinates<B> {
         })
     }
 
-    /// zhat (4.1) and `b` = qhat - y (4.2); `xu` takes V'zhat on the way.
+    /// zhat (4.1) and `b` = qhat - y (4.2); `xu` receives V'zhat.
     pub fn enter(
         &mut self,
         blocks: &MaskedBlocks<'_, B>,
@@ -93,7 +93,7 @@ impl<B: Backend> GramCoordinates<B> {
         backend.gemm(1.0, &self.l_inverse, Transpose::Yes, &self.z, Transpose::No, 0.0, u)
     }
 
-    /// Operations of a way in and out, and of a product with V or V' for every pattern.
+    /// Operations of the change there and back, and of a product with V or V' for every pattern.
     pub fn flops(&self) -> (f64, f64) {
         let [d, n, columns] = [self.v.rows(), self.v.cols(), self.z.cols()].map(|size| size as f64);
         (4.0 * (n * d + d * d) * columns, n * d * columns)

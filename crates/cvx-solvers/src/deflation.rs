@@ -2,7 +2,7 @@
 
 use cvx_linalg::{Backend, HostMatrix, LinalgError, NystromSketch, Transpose};
 
-/// Test vectors that a sketch of order d meets at once.
+/// Test vectors that a sketch of order d is applied to at once.
 pub(crate) const BATCH: usize = 32;
 
 /// The approximate inverse of K + shift I, up to a factor, that a sketch of K gives. The directions of the sketch are
@@ -50,7 +50,8 @@ impl<B: Backend> Deflation<B> {
     /// `out` = P^-1 `x` (N x k).
     ///
     /// # Errors
-    /// Those of the device; [`LinalgError::Shape`] unless `x` has the columns that were told to [`new`](Deflation::new).
+    /// Those of the device; [`LinalgError::Shape`] unless `x` has as many columns as were given to
+    /// [`new`](Deflation::new).
     pub fn apply(&mut self, backend: &B, x: &B::Matrix, out: &mut B::Matrix) -> Result<(), LinalgError> {
         let (no, yes) = (Transpose::No, Transpose::Yes);
         backend.copy(x, out)?;

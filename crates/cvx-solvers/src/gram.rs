@@ -28,8 +28,8 @@ impl<B: Backend> GramFactor<B> {
         Ok(v)
     }
 
-    /// M^-1 for [`Half::Both`], L^-1 for [`Half::Lower`] (d x d), rounded once to storage precision: a product with it is
-    /// faster than a triangular solve.
+    /// M^-1 for [`Half::Both`], L^-1 for [`Half::Lower`] (d x d), rounded once to storage precision: a product with it
+    /// is faster than a triangular solve.
     pub fn inverse(&self, backend: &B, half: Half) -> Result<B::Matrix, LinalgError> {
         let d = self.l.rows();
         let identity = HostMatrix::from_fn(d, d, |i, j| f64::from(u8::from(i == j)));

@@ -4,7 +4,7 @@ use crate::{Cholesky, GramPcg, Pcg, Rbcd};
 use cvx_linalg::{Backend, LinearSolver, SketchRank};
 use std::fmt;
 
-/// The sizes that memory and work depend on.
+/// The sizes that determine memory and work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProblemShape {
     /// n.
@@ -53,7 +53,7 @@ pub enum SolverKind {
     NystromRbcd,
 }
 
-/// What the solvers that draw at random or sketch can be told.
+/// Settings of the solvers that draw at random or sketch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SolverSettings {
     /// Rank of a Nystrom sketch; by default it adapts.
@@ -96,7 +96,7 @@ impl SolverKind {
         SolverKind::Cg,
     ];
 
-    /// The name that users choose it by.
+    /// The name by which users choose it.
     pub fn name(self) -> &'static str {
         match self {
             SolverKind::Cholesky => "cholesky",
@@ -135,7 +135,8 @@ impl SolverKind {
         }
     }
 
-    /// Whether it stands on the factor of M = I + Gt_i'Gt_i, or on blocks in pairs of two signs: without cones there is neither.
+    /// Whether it needs the factor of M = I + Gt_i'Gt_i, or blocks in pairs of two signs. Without cones there is
+    /// neither.
     pub fn needs_cones(self) -> bool {
         !matches!(self, SolverKind::Cholesky | SolverKind::Cg)
     }
@@ -145,7 +146,7 @@ impl SolverKind {
         self == SolverKind::Cholesky
     }
 
-    /// The kinds that a run may take by itself, the one with the least work to a certificate first.
+    /// The kinds that the automatic choice considers, the one with the least work to a certificate first.
     pub fn by_work(shape: &ProblemShape) -> Vec<SolverKind> {
         if shape.signs == 1 {
             return Self::ALL.into_iter().filter(|kind| !kind.needs_cones()).collect();
@@ -163,7 +164,7 @@ impl SolverKind {
         vec![first, second, SolverKind::JacobiPcg, SolverKind::Cg]
     }
 
-    /// Bytes at the peak of its set-up, beyond what every run takes.
+    /// Peak bytes of its set-up, beyond what every run needs.
     pub fn memory_bytes(self, shape: &ProblemShape, settings: &SolverSettings) -> u64 {
         let [n, d, p, c] = shape.dims();
         let entries = |rows: u64, cols: u64| rows.saturating_mul(cols);
@@ -211,8 +212,8 @@ impl SolverKind {
                 let sketch = entries(n, sketch_rank);
                 gram.saturating_add(sketch.saturating_mul(4 * 8)).saturating_add(shape.stored(sketch))
             }
-            // t, gradient, direction, start and way of each block, columns on their way, and its rows; no iterates of n x C
-            // to speak of.
+            // t, gradient, direction, start and way of each block, columns on their way, and its rows; no iterates of n
+            // x C to speak of.
             SolverKind::Rbcd | SolverKind::NystromRbcd => {
                 let halves = entries(d, blocks / 2).saturating_mul(6).saturating_add(entries(n, blocks / 2));
                 let sketch = if self == SolverKind::NystromRbcd { entries(entries(d, p), sketch_rank) } else { 0 };

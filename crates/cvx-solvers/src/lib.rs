@@ -4,11 +4,11 @@
 //!    + \tfrac\rho2 \lVert \tilde G u - s + \nu \rVert^2 $$
 //!
 //! * [`Cholesky`]: exact at any number of patterns, by one d x d and one n x n factor.
-//! * [`GramPcg`]: conjugate gradients preconditioned by one d x d factor, optionally also by a sketch of the rest; for n
-//!   beyond the memory of [`Cholesky`].
+//! * [`GramPcg`]: conjugate gradients preconditioned by one d x d factor, optionally also by a sketch of the rest; for
+//!   n beyond the memory of [`Cholesky`].
 //! * [`Rbcd`]: randomised block coordinate descent with the same factor, the blocks sketched or not.
-//! * [`Pcg`]: conjugate gradients, matrix-free: plain, with diag(A), with a Nystrom sketch, or with a [`Preconditioner`]
-//!   of your own.
+//! * [`Pcg`]: conjugate gradients, matrix-free: plain, with diag(A), with a Nystrom sketch, or with a
+//!   [`Preconditioner`] of your own.
 //!
 //! [`condition`] computes the condition number that each of the iterative ones faces.
 //!

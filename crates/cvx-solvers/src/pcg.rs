@@ -53,7 +53,7 @@ impl<B: Backend> Pcg<B> {
         Pcg { name, steps: settings.steps, preconditioner, scratch: None, last_iterations: 1, product_flops: 0.0 }
     }
 
-    /// Shows `look` the map A and its preconditioner.
+    /// Calls `look` with the map A and its preconditioner.
     pub(crate) fn with_maps<R>(
         &mut self,
         system: &mut dyn MaskedSystem<B>,
@@ -106,9 +106,9 @@ impl<B: Backend> LinearSolver<B> for Pcg<B> {
                 &mut |out, u| system.apply(out, u),
                 &mut |out, r| self.preconditioner.apply(&backend, r, out),
                 b,
-                // A >= M in the order of symmetric matrices, and A >= I: ||du||_M <= ||du||_A <= ||b - A u||. The estimate of
-                // the energy is held to half: what it lets through leaves the blocks' own equations unsatisfied, and that
-                // disturbs the outer iteration more than the error's size says.
+                // A >= M in the order of symmetric matrices, and A >= I: ||du||_M <= ||du||_A <= ||b - A u||. The
+                // estimated energy has to be half as large: the error that it allows leaves the equations of single
+                // blocks unsatisfied, which disturbs the outer iteration more than its size suggests.
                 Target { accuracy, error_per_residual: 1.0, error_per_energy: 2.0, steps: self.steps },
                 &mut solution.u,
             )?;

@@ -13,8 +13,8 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg64;
 
-/// Most patterns of one step, and the entries of X for each: a product with a large X has to be shared by several columns
-/// to be bound by arithmetic, one with a small X stays in cache.
+/// Most patterns of one step, and the entries of X for each: a product with a large X has to be shared by several
+/// columns to be bound by arithmetic, one with a small X stays in cache.
 const GROUP: usize = 17;
 const ENTRIES: usize = 1 << 18;
 
@@ -27,10 +27,12 @@ const RECOMPUTE: usize = 50;
 /// A stretch of that many passes has to lower the true residual to this share of it.
 const PROGRESS: f64 = 0.99;
 
-/// Squared sine of the angle between two passes' ways below which they span a line, and rounding the plane.
+/// Two passes' directions are taken as parallel if the squared sine of their angle is below this: rounding would then
+/// decide on the plane.
 const PLANE: f64 = 1e-3;
 
-/// A product with t has an error of its rounding times its square: squares of ways have to be this much larger.
+/// A product with t has an error of about its rounding times its square. Squared directions have to be this much
+/// larger.
 const ABOVE_ROUNDING: f64 = 100.0;
 
 /// Block coordinate descent on the differences z^+ - z^- = -2t/rho of the blocks; their sums are exact at once.
@@ -42,8 +44,8 @@ const ABOVE_ROUNDING: f64 = 100.0;
 /// ```
 ///
 /// with the gradient (2/rho)(t_i - V(d_i o r)). A step takes the next few patterns of a shuffled pass along their
-/// gradient, and exactly to the minimum on that line, where the original searches a step size: the slope is -p'(t - V(d o r)) and the
-/// curvature ||p||^2 + (2/rho) ||sum_i d_i o V'p_i||^2, and the sum is what r is kept up to date with.
+/// gradient, exactly to the minimum on that line (Feng et al. search a step size): the slope is -p'(t - V(d
+/// o r)) and the curvature ||p||^2 + (2/rho) ||sum_i d_i o V'p_i||^2, and the sum is what r is kept up to date with.
 ///
 /// Where the blocks are sketched, the gradient of each is preconditioned with its Hessian, I + (2/rho) V D_i V'.
 pub struct Rbcd<B: Backend> {
@@ -199,7 +201,7 @@ impl<B: Backend> Block<B> {
 }
 
 impl<B: Backend> Factors<B> {
-    /// Forgets the orders of earlier solves.
+    /// Restarts the shuffling, independent of earlier solves.
     fn shuffle_from(&mut self, seed: u64) {
         self.rng = Pcg64::seed_from_u64(seed);
         self.order.sort_unstable();
@@ -225,8 +227,9 @@ impl<B: Backend> Factors<B> {
         Ok(square.sqrt())
     }
 
-    /// One pass over all blocks in a new order, and the best point of the plane that it spans with the one before. Returns the norm of
-    /// the gradients that it met, and what both took off the squared error ||(du, Gt du)||^2 + ||F du||^2/rho.
+    /// One pass over all blocks in a new order, then the best point of the plane that it spans with the previous pass.
+    /// Returns the norm of the gradients in the pass, and by how much both lowered the squared error ||(du, Gt du)||^2
+    /// + ||F du||^2/rho.
     fn pass(&mut self, backend: &B, rho: f64, r: &mut B::Matrix) -> Result<[f64; 2], LinalgError> {
         self.order.shuffle(&mut self.rng);
         backend.copy(r, &mut self.r_start)?;
@@ -243,12 +246,13 @@ impl<B: Backend> Factors<B> {
         Ok([square.sqrt(), self.search_plane(backend, rho, r, decrease)?])
     }
 
-    /// Minimises (4.5) over start + a D + b E, where D is the way of this pass and E that of the last one: what conjugate
-    /// gradients do with a preconditioned gradient in D's place. It costs no product. Returns 2/rho times the decrease since
-    /// the start, which is that of the squared error.
+    /// Minimises (4.5) over start + a D + b E, where D is the step of this pass and E that of the last one, as
+    /// conjugate gradients do with a preconditioned gradient in the place of D. It costs no product. Returns 2/rho
+    /// times the decrease since the start, which is that of the squared error.
     ///
-    /// The slope along D follows from the `decrease` of the pass's steps. That along E was zero where the last search ended, but for
-    /// what rounding made of it since, which would grow; it is taken from t and r, as long as it does not drown in their rounding.
+    /// The slope along D follows from the `decrease` of the pass's steps. The slope along E was zero where the last
+    /// search ended, but for rounding, which would accumulate. It is therefore recomputed from t and r, as long as it
+    /// is above their rounding.
     fn search_plane(&mut self, backend: &B, rho: f64, r: &mut B::Matrix, decrease: f64) -> Result<f64, LinalgError> {
         backend.axpby(-1.0, &self.r_start, 1.0, r)?;
         let (weight, moved) = (2.0 / rho, &mut self.r_moved);
@@ -300,7 +304,7 @@ impl<B: Backend> Factors<B> {
         // The Hessian of (4.5) is at least 2/rho, and ||(du, Gt du)||^2 = 2 ||dt||^2/rho^2.
         let wanted = accuracy.residual(size, 2f64.sqrt() / rho);
         let target = wanted.max(attainable(backend) * size);
-        // The last pass of another solve spans no plane with this one's first.
+        // The last pass of an earlier solve is not used with the first one of this solve.
         backend.fill(0.0, &mut self.r_moved)?;
         self.blocks.iter_mut().try_for_each(|block| backend.fill(0.0, &mut block.moved))?;
         let (mut passes, mut best) = (0, norm);
@@ -317,7 +321,7 @@ impl<B: Backend> Factors<B> {
             }
             let [met, decrease] = self.pass(backend, rho, r)?;
             passes += 1;
-            // What is left, if every pass takes off the same share.
+            // The remaining decrease, if every pass has the same ratio.
             let share = (decrease / last_decrease).min(0.99);
             last_decrease = decrease;
             let near = passes > 1 && decrease * share / (1.0 - share) < energy_target;
@@ -340,7 +344,7 @@ impl<B: Backend> Factors<B> {
     }
 }
 
-/// The squared error of (u, Gt u) that suffices by estimate; none does where a residual was asked for.
+/// The estimated squared error of (u, Gt u) that suffices; 0 if a residual was requested.
 fn energy_target(accuracy: Accuracy) -> f64 {
     match accuracy {
         Accuracy::Relative(_) => 0.0,

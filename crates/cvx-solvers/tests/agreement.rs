@@ -72,7 +72,8 @@ fn m6_all_solvers_agree_with_a_dense_solve() {
     }
 }
 
-/// Without cones there is no X u to be kept, and none is promised: a solver must not need it. u and F u - y are as with cones.
+/// Without cones there is no X u to be kept, and none is promised: a solver must not need it. u and F u - y are as with
+/// cones.
 #[test]
 fn m6_without_cones_the_solution_has_no_x_u() {
     for (seed, shape) in (1..).zip([[14, 4, 3, 1], [9, 5, 4, 2], [5, 8, 3, 1]]) {
@@ -181,7 +182,7 @@ fn update_penalty_equals_a_fresh_prepare() {
         let case = Case::new([40, 6, 5, 2], RowScale::Normalised { sigma: 0.25 }, 8);
         let program = case.program(backend);
         for kind in SolverKind::ALL {
-            // A rank that adapts does so to the penalty that it meets first.
+            // A rank that adapts does so to the penalty of its set-up.
             let settings = SolverSettings { rank: Some(4), ..SolverSettings::default() };
             let (mut travelled, mut fresh) = (kind.build::<B>(&settings), kind.build::<B>(&settings));
             let mut device = Device::new(&program, &case, 3.0);
@@ -190,7 +191,7 @@ fn update_penalty_equals_a_fresh_prepare() {
                 travelled.update_penalty(&mut device.system, rho).unwrap();
                 assert_eq!(device.system.penalty(), rho);
             }
-            // From the same warm start, whatever the solver makes of it.
+            // From the same warm start.
             let travelled = device.solve(&mut *travelled, 1e-6).unwrap();
             let mut device = Device::new(&program, &case, 0.4);
             fresh.prepare(&mut device.system).unwrap();

@@ -1,5 +1,5 @@
-//! What the iterative solvers promise beyond the solution: errors that were asked for, sketches that help, condition
-//! numbers that are true.
+//! What the iterative solvers promise beyond the solution: requested errors, sketches that save steps, true condition
+//! numbers.
 
 mod common;
 
@@ -24,7 +24,8 @@ fn m9_every_rank_of_a_sketch_gives_the_same_solution() {
     }
 }
 
-/// A checkpoint holds the solution and the solver's memory: prepared afresh, another of its kind takes the same next step.
+/// A checkpoint holds the solution and the solver's memory: prepared afresh, another of its kind takes the same next
+/// step.
 #[test]
 fn f3_a_solver_that_recalls_goes_on_bit_for_bit() {
     let case = Case::new([40, 6, 7, 2], RowScale::Normalised { sigma: 0.25 }, 17);
@@ -107,7 +108,8 @@ fn m6_an_error_that_was_asked_for_is_kept() {
     }
 }
 
-/// However early gram-pcg ends, its u is stationary for the r that it returns: M u_i = (v - lambda)_i + .. -+ X'(d_i o r)/rho.
+/// However early gram-pcg ends, its u is stationary for the r that it returns: M u_i = (v - lambda)_i + .. -+ X'(d_i o
+/// r)/rho.
 #[test]
 fn gram_pcg_is_stationary_for_its_residual() {
     let case = Case::new([30, 5, 4, 1], RowScale::Unscaled, 14);

@@ -32,7 +32,7 @@ use crate::stop::StopToken;
 
 /// The CPU with matrices stored as `T` (`f32` or `f64`).
 ///
-/// Verbs run on the rayon pool they are called from; see [`ThreadPool`] for one of a chosen size.
+/// Operations run on the rayon pool that they are called from; see [`ThreadPool`] for one of a chosen size.
 #[derive(Clone, Debug, Default)]
 pub struct Cpu<T> {
     stop: StopToken,
@@ -40,12 +40,12 @@ pub struct Cpu<T> {
 }
 
 impl<T: CpuScalar> Cpu<T> {
-    /// The CPU, with nothing that stops it.
+    /// The CPU, with a stop token of its own.
     pub fn new() -> Self {
         Self::with_stop(StopToken::new())
     }
 
-    /// The CPU; its long verbs end when `stop` says so.
+    /// The CPU; its long operations fail when `stop` is raised.
     pub fn with_stop(stop: StopToken) -> Self {
         Cpu { stop, storage: PhantomData }
     }

@@ -1,8 +1,8 @@
-//! The CUDA back end: cuBLAS and cuSOLVER for what is bound by arithmetic, own kernels for what is bound by memory.
+//! The CUDA back end: cuBLAS and cuSOLVER where arithmetic is the limit, own kernels where memory is.
 //!
-//! Everything lives on the GPU and is asked for on one stream; the host sees scalars. Sums have a fixed order, so the same
-//! input gives the same bits on the same card. The kernels lie in `kernels/*.cuh`; their PTX is compiled in, and the
-//! driver, cuBLAS and cuSOLVER are loaded when the first device is opened: the build needs none of them.
+//! All matrices are on the GPU and all work goes to one stream; the host receives scalars. Sums have a fixed order, so
+//! the same input gives the same bits on the same card. The kernels lie in `kernels/*.cuh`; their PTX is compiled in,
+//! and the driver, cuBLAS and cuSOLVER are loaded when the first device is opened: the build needs none of them.
 
 mod blas;
 mod cholesky;
@@ -32,7 +32,7 @@ use scalar::CudaScalar;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// An NVIDIA GPU with matrices stored as `T` (`f32` or `f64`). All that work on one GPU share it, with one stream.
+/// An NVIDIA GPU with matrices stored as `T` (`f32` or `f64`). All values for one GPU share it, with one stream.
 pub struct Cuda<T> {
     device: Arc<Device>,
     stop: StopToken,
@@ -46,7 +46,7 @@ impl<T> Clone for Cuda<T> {
 }
 
 impl<T: CudaScalar> Cuda<T> {
-    /// The GPU with this ordinal, with nothing that stops it.
+    /// The GPU with this ordinal, with a stop token of its own.
     ///
     /// # Errors
     /// [`LinalgError::NoDriver`], [`LinalgError::NoSuchDevice`], [`LinalgError::NoLibrary`] or [`LinalgError::Device`].
@@ -54,7 +54,7 @@ impl<T: CudaScalar> Cuda<T> {
         Self::with_stop(ordinal, StopToken::new())
     }
 
-    /// The GPU with this ordinal; its long verbs end when `stop` says so.
+    /// The GPU with this ordinal; its long operations fail when `stop` is raised.
     ///
     /// # Errors
     /// Those of [`new`](Cuda::new).
