@@ -1,4 +1,4 @@
-//! Model files as they come, and sections (or a body of format 2) under checksums that fit.
+//! Model files from raw bytes, and from sections (or a body of format 2) with valid checksums.
 #![no_main]
 
 use cvx_admm::{Model, verify};
@@ -9,10 +9,10 @@ use std::path::Path;
 
 const MAGIC: &[u8; 8] = b"\x89CVX\r\n\x1a\n";
 
-/// Larger ones take long to use and show no more.
+/// Limit on the sizes of a model that is evaluated: larger models take long and find nothing more.
 const LARGEST: usize = 256;
 
-/// Samples that a small model can be used on.
+/// Samples for a small model.
 fn samples(model: &Model) -> Option<Dataset> {
     let (n, d) = (model.claim.n_samples, model.transform.n_inputs());
     if n.max(d).max(model.network.n_neurons()).max(model.task.n_targets()) > LARGEST {
