@@ -57,9 +57,7 @@ pub enum ModelError {
         class: String,
     },
     /// A two-class task with another number of classes.
-    #[error(
-        "the task is binary, but the labels hold {found} classes: keep two of them, or choose the multiclass task"
-    )]
+    #[error("the task is binary, but the labels hold {found} classes: keep two of them, or choose the multiclass task")]
     NotBinary {
         /// Number of classes in the labels.
         found: usize,
@@ -92,9 +90,7 @@ pub enum ModelError {
         row: usize,
     },
     /// Something that speaks of classes, where numbers are learnt.
-    #[error(
-        "{what} needs classes, but the task is a regression: choose another, or the binary or multiclass task"
-    )]
+    #[error("{what} needs classes, but the task is a regression: choose another, or the binary or multiclass task")]
     NeedsClasses {
         /// The loss or the weights.
         what: String,
