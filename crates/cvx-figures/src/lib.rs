@@ -1,6 +1,6 @@
 //! Figures of curves, stacked bars and regions, and sheets of images, as SVG and PNG.
 //!
-//! A figure is a grid of [`Panel`]s with one legend. [`write`] and [`render`] make files of it, [`inline`] an SVG
+//! A figure is a grid of [`Panel`]s with one legend. [`write()`] and [`render`] make files of it, [`inline`] an SVG
 //! element for a page that has [`STYLE`]. The colours are safe for the colour-blind.
 
 mod axes;
