@@ -1,26 +1,27 @@
-//! A gated network as a ReLU network.
+//! Conversion of a gated network to a ReLU network.
 
 use crate::network::{Network, norm};
 use cvx_linalg::HostMatrix;
 
 impl Network {
-    /// A ReLU network that predicts what this gated one does on the samples `xt` (d x n): a neuron u with gate h becomes the pair
-    /// (x'(u + tau h))_+ - (x'tau h)_+, with the smallest tau >= 0 that puts u + tau h into the cone of the gate's pattern
-    /// (Mishkin, Sahiner & Pilanci 2022, section 3). A ReLU network stays as it is.
+    /// A ReLU network with the same predictions as this gated network on the samples `xt` (d x n). A ReLU network is
+    /// returned unchanged.
     ///
-    /// The pair's weights are larger than u, by how much says the margin of h: the least |x'h| among the samples that u has on the
-    /// wrong side. A neuron whose gate has no margin there (a tie) cannot be decomposed along it; `None` then.
+    /// A neuron u with gate h becomes the pair (x'(u + tau h))_+ - (x'tau h)_+, with the smallest tau >= 0 for which
+    /// u + tau h is in the cone of the gate's pattern (Mishkin, Sahiner & Pilanci 2022, section 3). The weights of the
+    /// pair are larger than u. Their size depends on the margin of h: the smallest |x'h| over the samples that u has on
+    /// the wrong side. If that margin is 0, the neuron cannot be decomposed along h, and the result is `None`.
     pub fn decompose(&self, xt: &HostMatrix) -> Option<Network> {
         let Some(gates) = &self.gates else { return Some(self.clone()) };
         let mut neurons: Vec<(Vec<f64>, usize, f64)> = Vec::new();
         for j in 0..self.n_neurons() {
-            // h of length 1: tau is then the length of the second neuron.
+            // For h of norm 1, tau is the norm of the second neuron.
             let size = norm(gates.col(j));
             let h: Vec<f64> = gates.col(j).iter().map(|h| if size > 0.0 { h / size } else { 0.0 }).collect();
             let dot = |w: &[f64], a: usize| w.iter().zip(xt.col(a)).map(|(w, x)| w * x).sum::<f64>();
             let tau = (0..xt.cols()).fold(0.0, |tau: f64, a| {
                 let (xh, xu) = (dot(&h, a), dot(self.w1.col(j), a));
-                // Strictly inside, or exactly on the side of the pattern.
+                // Positive if u is on the wrong side of this sample.
                 let violation = if xh >= 0.0 { -xu } else { xu };
                 if violation > 0.0 { tau.max(violation / xh.abs()) } else { tau }
             });

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use cvx_model::{DataSplit, Dataset, FeatureKind, Labels};
 
-use crate::bytes::{Bytes, reserve};
 use crate::error::DataError;
-use crate::folder::Folder;
-use crate::store::Store;
+use crate::files::bytes::{Bytes, reserve};
+use crate::files::folder::Folder;
+use crate::files::store::Store;
 
 const CHANNELS: usize = 3;
 const SIDE: usize = 32;
@@ -17,14 +17,15 @@ const RECORD: usize = 1 + PIXELS;
 
 const CLASSES: [&str; 10] = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
-/// Whether the folder looks like one of CIFAR-10 batches.
+/// Whether the folder holds CIFAR-10 batches, judging by the names of its files.
 pub(crate) fn recognises(folder: &Folder) -> bool {
     !batches(folder).is_empty() || folder.find("test_batch.bin").is_some()
 }
 
-/// Reads `data_batch_*.bin`, and `test_batch.bin` where there is one; pixels become numbers in [0, 1].
+/// Reads `data_batch_*.bin` as training samples and `test_batch.bin`, if present, as test samples. Pixels are scaled to
+/// [0, 1].
 ///
-/// A test batch alone makes the samples of the split: whoever only predicts needs no more.
+/// A test batch without training batches becomes the training set of the split, because prediction needs no other.
 pub(crate) fn read(folder: &Folder, store: &Store) -> Result<DataSplit, DataError> {
     let names = match folder.find("batches.meta.txt") {
         Some(path) => class_names(&path, store)?,
@@ -49,7 +50,7 @@ fn batches(folder: &Folder) -> Vec<PathBuf> {
     names.into_iter().filter_map(|name| folder.find(name)).collect()
 }
 
-/// One class name per line.
+/// Reads class names, one per line.
 fn class_names(path: &Path, store: &Store) -> Result<Vec<String>, DataError> {
     let bytes = Bytes::open(path, store)?;
     let mut names = Vec::new();
@@ -97,7 +98,7 @@ fn read_batches(folder: &Folder, paths: &[PathBuf], names: &[String], store: &St
         .map_err(|error| DataError::Unusable { path: folder.path().to_owned(), error })
 }
 
-/// The number of records, all of them whole.
+/// The number of records, which must be complete.
 fn count_records(bytes: &Bytes) -> Result<usize, DataError> {
     let record = RECORD as u64;
     let whole = bytes.len() / record;

@@ -1,23 +1,23 @@
-//! IDX files, as MNIST and its relatives come in: big-endian sizes, then one byte per pixel or label.
+//! IDX files, the format of MNIST: big-endian sizes, then one byte per pixel or label.
 
 use std::path::PathBuf;
 
 use cvx_model::{DataSplit, Dataset, FeatureKind, Labels};
 
-use crate::bytes::Bytes;
 use crate::error::DataError;
-use crate::folder::Folder;
-use crate::store::Store;
+use crate::files::bytes::Bytes;
+use crate::files::folder::Folder;
+use crate::files::store::Store;
 
-/// The code for unsigned bytes in the third byte of the file.
+/// Type code of unsigned bytes, in the third byte of the file.
 const UNSIGNED_BYTE: u8 = 0x08;
 
-/// Whether the folder looks like one of IDX files.
+/// Whether the folder holds IDX files of training images.
 pub(crate) fn recognises(folder: &Folder) -> bool {
     images(folder, "train").is_some()
 }
 
-/// Reads `train-images` with `train-labels`, and `t10k-` where they are; pixels become numbers in [0, 1].
+/// Reads `train-images` with `train-labels`, and the `t10k-` files if present. Pixels are scaled to [0, 1].
 pub(crate) fn read(folder: &Folder, store: &Store) -> Result<DataSplit, DataError> {
     let train = images(folder, "train").ok_or_else(|| folder.missing("train-images-idx3-ubyte"))?;
     Ok(DataSplit {
@@ -33,7 +33,7 @@ fn images(folder: &Folder, part: &str) -> Option<PathBuf> {
     find(folder, &format!("{part}-images"), "idx3-ubyte")
 }
 
-/// Both spellings are about: `train-images-idx3-ubyte` and `train-images.idx3-ubyte`.
+/// Finds a file under either usual name: `train-images-idx3-ubyte` or `train-images.idx3-ubyte`.
 fn find(folder: &Folder, stem: &str, suffix: &str) -> Option<PathBuf> {
     ["-", "."].iter().find_map(|separator| folder.find(&format!("{stem}{separator}{suffix}")))
 }
@@ -53,7 +53,7 @@ fn read_part(folder: &Folder, part: &str, images: PathBuf, store: &Store) -> Res
         return Err(DataError::Mismatch { path: labels, what: "labels", expected: n_samples, found: n_labels });
     }
     let kind = FeatureKind::Image { channels: 1, height, width };
-    // The product fits: that many pixels were read.
+    // The product does not overflow: that many pixels were read.
     Dataset::new(height * width, pixels, Some(Labels::numbers(codes)), kind)
         .map_err(|error| DataError::Unusable { path: images, error })
 }
@@ -66,7 +66,7 @@ fn scaled(byte: &[u8]) -> f64 {
     number(byte) / 255.0
 }
 
-/// Checks the magic number of a file with `AXES` axes and reads their lengths.
+/// Checks the magic number of a file with `AXES` axes and reads the lengths of the axes.
 fn read_header<const AXES: usize>(
     bytes: &mut Bytes,
     format: &'static str,

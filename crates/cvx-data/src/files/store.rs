@@ -1,4 +1,4 @@
-//! Where the files of a source are: on the disk, or in memory.
+//! Where the files of a source are stored: on the disk or in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -7,16 +7,16 @@ use std::path::Path;
 
 use crate::error::DataError;
 
-/// A file that can be read from any place in it.
+/// A file that can be read from any position.
 pub(crate) trait ReadSeek: Read + Seek {}
 impl<T: Read + Seek> ReadSeek for T {}
 
-/// Files by their names, and how much may be made of them.
+/// Access to files by name, with a limit on their unpacked size.
 #[derive(Clone, Copy)]
 pub(crate) struct Store<'a> {
     /// Content by name, `folder/file` for a file in a folder; `None` for the disk.
     memory: Option<&'a BTreeMap<String, Vec<u8>>>,
-    /// The most bytes that a compressed file may unpack to.
+    /// Limit in bytes on the unpacked size of a compressed file.
     pub(crate) max_bytes: u64,
 }
 
@@ -29,7 +29,7 @@ impl<'a> Store<'a> {
         Store { memory: Some(files), max_bytes }
     }
 
-    /// A file and its length.
+    /// Opens a file. Returns it with its length in bytes.
     pub(crate) fn open(&self, path: &Path) -> Result<(Box<dyn ReadSeek + 'a>, u64), DataError> {
         let unread = |error| DataError::read(path, 0, error);
         if let Some(files) = self.memory {
@@ -37,7 +37,7 @@ impl<'a> Store<'a> {
             let content = content.ok_or_else(|| unread(io::ErrorKind::NotFound.into()))?;
             return Ok((Box::new(Cursor::new(content)), content.len() as u64));
         }
-        // Looked at before opening: to open a named pipe would wait for its writer.
+        // Checked before opening: opening a named pipe would wait for its writer.
         let metadata = fs::metadata(path).map_err(unread)?;
         if !metadata.is_file() {
             return Err(unread(io::Error::other("not a regular file")));
@@ -59,7 +59,7 @@ impl<'a> Store<'a> {
         }
     }
 
-    /// The names of what is in a folder; a name that is no Unicode is none of those looked for.
+    /// The names of the entries of a folder. Names that are not Unicode are left out: no reader looks for one.
     pub(crate) fn names(&self, folder: &Path) -> Result<BTreeSet<String>, DataError> {
         let unread = |error| DataError::read(folder, 0, error);
         let mut names = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! The bytes of a file, unpacked on the way where its name ends in `.gz`, with a known length.
+//! The bytes of a file, decompressed if its name ends in `.gz`, with a known length.
 
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 
 use crate::error::DataError;
-use crate::store::Store;
+use crate::files::store::Store;
+use crate::name::is_gz;
 
-/// Bytes (or items) that pass through a buffer at a time.
+/// Size of a read buffer in bytes.
 const CHUNK: usize = 1 << 16;
 
-/// A stream of bytes whose length is known before the first of them is kept.
+/// Largest number of bytes that one byte of deflated content can unpack to.
+pub(crate) const MAX_RATIO: u64 = 1032;
+
+/// A stream of bytes whose length is known before any of them is stored.
 pub(crate) struct Bytes<'a> {
     path: PathBuf,
     reader: Box<dyn Read + 'a>,
@@ -22,8 +26,8 @@ pub(crate) struct Bytes<'a> {
 impl<'a> Bytes<'a> {
     /// Opens a file, which must not be empty.
     ///
-    /// Compressed content is unpacked twice: first only to be counted, so that a bomb of more than
-    /// [`max_bytes`](Store::max_bytes) is refused while nothing is held in memory, and a damaged file before anything is built from it.
+    /// Compressed content is unpacked twice. The first pass only counts the bytes: it refuses damaged content and
+    /// decompression bombs, those of more than [`max_bytes`](Store::max_bytes), before anything is stored.
     pub(crate) fn open(path: &Path, store: &Store<'a>) -> Result<Self, DataError> {
         let (file, len) = store.open(path)?;
         let (reader, len): (Box<dyn Read + 'a>, u64) = if is_gz(path) {
@@ -39,7 +43,7 @@ impl<'a> Bytes<'a> {
         Ok(Bytes::new(path.to_owned(), reader, len))
     }
 
-    /// Takes a stream that claims to hold `len` bytes.
+    /// Wraps a stream that should hold `len` bytes.
     pub(crate) fn new(path: PathBuf, reader: Box<dyn Read + 'a>, len: u64) -> Self {
         Bytes { path, reader, len, offset: 0 }
     }
@@ -48,17 +52,17 @@ impl<'a> Bytes<'a> {
         &self.path
     }
 
-    /// Length of the whole content.
+    /// Length of the whole content in bytes.
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
-    /// Bytes read so far.
+    /// Number of bytes read so far.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Fills the buffer.
+    /// Fills the buffer with the next bytes.
     pub(crate) fn fill(&mut self, buffer: &mut [u8]) -> Result<(), DataError> {
         let mut filled = 0;
         while let Some(rest) = buffer.get_mut(filled..)
@@ -90,9 +94,9 @@ impl<'a> Bytes<'a> {
         Ok(buffer)
     }
 
-    /// The rest of the content as an array of items of `size` bytes each, nothing after them.
+    /// The rest of the content as an array of items of `size` bytes each, which must end with the content.
     ///
-    /// The length is compared with what is there before any memory is asked for.
+    /// The length is compared with the size of the content before memory is allocated.
     pub(crate) fn rest<T>(
         &mut self,
         shape: &[usize],
@@ -118,7 +122,7 @@ impl<'a> Bytes<'a> {
         Ok(items)
     }
 
-    /// The number of items of an array that is to fill the rest of the content, neither more nor less.
+    /// The number of items of an array that must fill the rest of the content exactly.
     fn expect_items(&self, shape: &[usize], size: usize) -> Result<usize, DataError> {
         let path = || self.path.clone();
         if size == 0 || shape.contains(&0) {
@@ -143,7 +147,7 @@ impl<'a> Bytes<'a> {
         }
     }
 
-    /// Reads on to the end, where an archive compares its checksum; nothing may come before it.
+    /// Checks that no byte is left. Reading the end also makes an archive compare its checksum.
     fn expect_end(&mut self) -> Result<(), DataError> {
         match io::copy(&mut self.reader.by_ref().take(1), &mut io::sink()) {
             Ok(0) => Ok(()),
@@ -163,12 +167,7 @@ impl Read for Bytes<'_> {
     }
 }
 
-/// Whether the name says that the content is compressed.
-pub(crate) fn is_gz(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gz"))
-}
-
-/// Room for `count` items, or the error that says that there is none.
+/// Allocates memory for `count` items.
 pub(crate) fn reserve<T>(path: &Path, count: usize) -> Result<Vec<T>, DataError> {
     let mut items = Vec::new();
     match items.try_reserve_exact(count) {
@@ -177,7 +176,7 @@ pub(crate) fn reserve<T>(path: &Path, count: usize) -> Result<Vec<T>, DataError>
     }
 }
 
-/// The length of a stream, or an error as soon as it passes `max_bytes`.
+/// The length of a stream in bytes, or an error as soon as it exceeds `max_bytes`.
 fn count(path: &Path, mut reader: impl Read, max_bytes: u64) -> Result<u64, DataError> {
     let mut buffer = vec![0; CHUNK];
     let mut len = 0;

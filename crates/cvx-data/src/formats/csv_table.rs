@@ -1,4 +1,4 @@
-//! Tables of values parted by commas, semicolons or tabs: one sample per line, one column of labels.
+//! Tables of values separated by commas, semicolons or tabs: one sample per line, one column of labels.
 
 use std::io::{BufReader, Cursor, Read};
 use std::path::Path;
@@ -6,41 +6,36 @@ use std::path::Path;
 use csv::{ByteRecord, ReaderBuilder};
 use cvx_model::{Dataset, FeatureKind, Labels};
 
-use crate::bytes::Bytes;
 use crate::error::{DataError, excerpt};
-use crate::labels::TextLabels;
-use crate::source::{LabelColumn, extension};
-use crate::store::Store;
+use crate::files::bytes::Bytes;
+use crate::files::store::Store;
+use crate::formats::text_labels::TextLabels;
+use crate::name::extension;
+use crate::remedy::Remedy;
+use crate::request::LabelColumn;
 
-/// Names that mark the label column, in any case; they also mark a header.
+/// Names of the label column, in any case. They also identify a header.
 const LABEL_NAMES: [&str; 4] = ["label", "y", "target", "class"];
 
-/// Texts that stand for a missing value, in any case.
+/// Texts that denote a missing value, in any case.
 const MISSING: [&str; 6] = ["na", "n/a", "null", "none", "?", "-"];
 
-/// Bytes of a table that are looked at to find what parts its fields.
+/// Number of bytes that are searched for the delimiter of a table.
 const HEAD: u64 = 1 << 16;
-
-/// What to do about a field.
-const CORRECT: &str = "correct or remove it";
-const FILL: &str = "fill it in, or remove the line";
-const ENCODE: &str = "correct or remove it; if the column holds the labels, say so (--label-column); if it holds categories, \
-                      make it numbers: a column of 0 and 1 for each category";
-const POINT: &str = "write numbers with a decimal point, not a comma";
 
 /// Lines of a table that cannot be used.
 #[derive(Debug, Default)]
 pub struct Unusable {
-    /// How many there are.
+    /// Number of these lines.
     pub count: usize,
-    /// What is wrong with the first of them, a fault each.
+    /// The errors of the first ten of them, one error per line.
     pub first: Vec<DataError>,
 }
 
-/// Most faults that are told one by one.
-const MOST_FAULTS: usize = 10;
+/// Largest number of errors in [`Unusable::first`].
+const MAX_REPORTED: usize = 10;
 
-/// Reads one table. `like` holds the labels of the training set when a test set is read.
+/// Reads one table. For a test set, `like` holds the labels of the training set.
 pub(crate) fn read(
     path: &Path,
     label_column: &LabelColumn,
@@ -52,13 +47,13 @@ pub(crate) fn read(
     walk(path, label_column, store, push)?.finish(like)
 }
 
-/// Looks for all lines with missing fields and fields that are no numbers, where [`read`] ends at the first.
+/// Finds every line with missing fields or with fields that are not numbers. [`read`] stops at the first.
 pub(crate) fn unusable(path: &Path, label_column: &LabelColumn, store: &Store) -> Result<Unusable, DataError> {
     let mut found = Unusable::default();
     walk(path, label_column, store, |table, record| {
         if let Err(fault) = table.push(record) {
             found.count += 1;
-            if found.first.len() < MOST_FAULTS {
+            if found.first.len() < MAX_REPORTED {
                 found.first.push(table.explain(record, fault));
             }
         }
@@ -68,7 +63,7 @@ pub(crate) fn unusable(path: &Path, label_column: &LabelColumn, store: &Store) -
     Ok(found)
 }
 
-/// Takes a table record by record.
+/// Visits the records of a table one by one.
 fn walk<'a>(
     path: &'a Path,
     label_column: &LabelColumn,
@@ -79,7 +74,7 @@ fn walk<'a>(
     let mut head = Vec::new();
     bytes.by_ref().take(HEAD).read_to_end(&mut head).map_err(|error| DataError::read(path, 0, error))?;
     let delimiter = if extension(path).as_deref() == Some("tsv") { b'\t' } else { delimiter_of(&head) };
-    // Ragged lines are found below, with the right line number.
+    // Lines with another number of fields are found by `push`, and reported with the right line number.
     let mut reader = ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
@@ -106,19 +101,19 @@ fn walk<'a>(
 
 /// What is wrong with a record.
 enum Fault {
-    /// The number of its fields.
+    /// Its number of fields.
     Ragged,
-    /// A field, by its column, what it should be, and what to do about it.
-    Field(usize, &'static str, &'static str),
+    /// One field: its column (from 0), what is expected there, and the remedy.
+    Field(usize, &'static str, Remedy),
 }
 
-/// A table as it grows.
+/// A table while it is read.
 struct Table<'a> {
     path: &'a Path,
     store: &'a Store<'a>,
     delimiter: u8,
     n_columns: usize,
-    /// The header, where there is one.
+    /// The header, if there is one.
     names: Option<Vec<String>>,
     /// The column of the labels, counted from 0.
     label: Option<usize>,
@@ -180,18 +175,18 @@ impl<'a> Table<'a> {
             let text = std::str::from_utf8(field).unwrap_or("").trim();
             if Some(column) == self.label {
                 match text {
-                    "" if field.trim_ascii().is_empty() => return Err(Fault::Field(column, "a label", FILL)),
-                    "" => return Err(Fault::Field(column, "a label in UTF-8", CORRECT)),
-                    // Where fields are not parted by commas, this is no name but the number of another country.
+                    "" if field.trim_ascii().is_empty() => return Err(Fault::Field(column, "a label", Remedy::FillIn)),
+                    "" => return Err(Fault::Field(column, "a label in UTF-8", Remedy::Correct)),
+                    // With another delimiter, this is a number with a decimal comma, not a name.
                     _ if self.delimiter != b',' && is_decimal_comma(text) => {
-                        return Err(Fault::Field(column, "a label", POINT));
+                        return Err(Fault::Field(column, "a label", Remedy::DecimalPoint));
                     }
                     _ => self.labels.push(text, start),
                 }
             } else {
                 match text.parse::<f64>() {
                     Ok(value) if value.is_finite() => self.values.push(value),
-                    Ok(_) => return Err(Fault::Field(column, "a finite number", CORRECT)),
+                    Ok(_) => return Err(Fault::Field(column, "a finite number", Remedy::Correct)),
                     Err(_) => return Err(Fault::Field(column, "a number", remedy(text))),
                 }
             }
@@ -228,7 +223,7 @@ impl<'a> Table<'a> {
         if n_features == 0 {
             return Err(DataError::Empty {
                 path: self.path.to_owned(),
-                what: "features beside the label (columns are parted by commas, semicolons or tabs)",
+                what: "features beside the label (columns are separated by commas, semicolons or tabs)",
             });
         }
         let features = |names: Vec<String>| {
@@ -247,24 +242,17 @@ impl<'a> Table<'a> {
         let non_finite = texts.first_non_finite();
         let labels = texts
             .finish(like)
-            .map_err(|error| self.bad_text(error.place, column, error.text.as_bytes(), "a number", CORRECT))?;
+            .map_err(|error| self.bad_text(error.place, column, error.text.as_bytes(), "a number", Remedy::Correct))?;
         match (&labels, non_finite) {
-            // Among names, a text like `nan` or `inf` is one of them.
+            // Among class names, `nan` and `inf` are class names.
             (Labels::Numbers { .. }, Some((text, place))) => {
-                Err(self.bad_text(place, column, text.as_bytes(), "a finite number", CORRECT))
+                Err(self.bad_text(place, column, text.as_bytes(), "a finite number", Remedy::Correct))
             }
             _ => Ok(labels),
         }
     }
 
-    fn bad_text(
-        &self,
-        start: u64,
-        column: usize,
-        text: &[u8],
-        expected: &'static str,
-        remedy: &'static str,
-    ) -> DataError {
+    fn bad_text(&self, start: u64, column: usize, text: &[u8], expected: &'static str, remedy: Remedy) -> DataError {
         let name = self.names.as_ref().and_then(|names| names.get(column));
         match self.line_at(start) {
             Ok(line) => DataError::BadText {
@@ -282,10 +270,10 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// The line of the record at or after byte `start`.
+    /// The line, from 1, of the record at or after byte `start`.
     ///
-    /// The line that the csv crate gives is that of the end of the record before, which blank lines and the
-    /// second byte of CR LF put one off: so the lines are counted again once there is an error to report.
+    /// The csv crate gives the line where the previous record ends, which is wrong after blank lines and between
+    /// the bytes of CR LF. Therefore the lines are counted again when there is an error to report.
     fn line_at(&self, start: u64) -> Result<u64, DataError> {
         let mut line = 1;
         for (offset, byte) in BufReader::new(Bytes::open(self.path, self.store)?).bytes().enumerate() {
@@ -304,9 +292,9 @@ fn start_of(record: &ByteRecord) -> u64 {
     record.position().map_or(0, |position| position.byte())
 }
 
-/// A first line is a header when none of its fields is a number, or when it names the label column above a number.
+/// A first line is a header if none of its fields is a number, or if it names the label column above a number.
 ///
-/// The number below tells the header `0,1,y` from the sample `0,1,y` of a table with the classes `y` and `n`.
+/// That number distinguishes the header `0,1,y` from the sample `0,1,y` of a table with the classes `y` and `n`.
 fn is_header(first: &ByteRecord, second: &ByteRecord) -> bool {
     let names_label = |column: usize, field| {
         is_label_name(&String::from_utf8_lossy(field)) && second.get(column).is_some_and(is_number)
@@ -314,7 +302,7 @@ fn is_header(first: &ByteRecord, second: &ByteRecord) -> bool {
     !first.iter().any(is_number) || first.iter().enumerate().any(|(column, field)| names_label(column, field))
 }
 
-/// What parts the fields of a table: a tab or a semicolon where the first line has no commas but those within numbers.
+/// The delimiter of a table: a tab or a semicolon if the first line has no commas except within numbers.
 fn delimiter_of(head: &[u8]) -> u8 {
     let mut lines = head.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
     let line = lines.next().unwrap_or_default();
@@ -338,18 +326,18 @@ fn delimiter_of(head: &[u8]) -> u8 {
     }
 }
 
-/// What to do about a text that should be a number.
-fn remedy(text: &str) -> &'static str {
+/// The remedy for a text that should be a number.
+fn remedy(text: &str) -> Remedy {
     match text.chars().next() {
-        None => FILL,
-        Some(_) if MISSING.contains(&text.to_lowercase().as_str()) => FILL,
-        Some(first) if first.is_alphabetic() => ENCODE,
-        _ if is_decimal_comma(text) => POINT,
-        _ => CORRECT,
+        None => Remedy::FillIn,
+        Some(_) if MISSING.contains(&text.to_lowercase().as_str()) => Remedy::FillIn,
+        Some(first) if first.is_alphabetic() => Remedy::Encode,
+        _ if is_decimal_comma(text) => Remedy::DecimalPoint,
+        _ => Remedy::Correct,
     }
 }
 
-/// Whether a text is a number but for its comma.
+/// Whether a text is a number with a decimal comma.
 fn is_decimal_comma(text: &str) -> bool {
     text.contains(',') && text.replacen(',', ".", 1).parse::<f64>().is_ok()
 }

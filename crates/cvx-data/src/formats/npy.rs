@@ -1,18 +1,18 @@
-//! NumPy arrays: a header in the words of a Python dictionary, then the items.
+//! NumPy arrays: a header written as a Python dictionary, then the items.
 //!
-//! The header is parsed here because the parsers at hand believe what a hostile one says about sizes.
+//! The header is parsed here because the existing parsers trust the sizes in it, which may be hostile.
 
 use std::path::Path;
 
-use crate::bytes::Bytes;
 use crate::error::{DataError, excerpt};
+use crate::files::bytes::Bytes;
 
 const MAGIC: [u8; 6] = *b"\x93NUMPY";
 
-/// NumPy itself writes about a hundred bytes and by default reads no more than ten thousand.
+/// Limit in bytes on a header. NumPy writes about 100 bytes and reads at most 10,000 by default.
 const MAX_HEADER: usize = 1 << 16;
 
-/// An array, its items in row-major order.
+/// An array with its items in row-major order.
 pub(crate) struct Array {
     pub(crate) shape: Vec<usize>,
     pub(crate) items: Items,
@@ -23,7 +23,7 @@ pub(crate) enum Items {
     Texts(Vec<String>),
 }
 
-/// Reads one array, which must fill the content. Booleans become 0 and 1, large integers are rounded to f64.
+/// Reads one array, which must fill the content. Booleans become 0 and 1; large integers are rounded to f64.
 pub(crate) fn read(bytes: &mut Bytes) -> Result<Array, DataError> {
     let header = read_header(bytes)?;
     let items = read_items(bytes, &header)?;
@@ -56,12 +56,12 @@ fn read_header(bytes: &mut Bytes) -> Result<Header, DataError> {
         1 => usize::from(u16::from_le_bytes(bytes.array()?)),
         2 | 3 => usize::try_from(u32::from_le_bytes(bytes.array()?)).unwrap_or(usize::MAX),
         _ => {
-            return Err(malformed(bytes.path(), 6, format!("version {major} of the format is not known")));
+            return Err(malformed(bytes.path(), 6, format!("version {major} of the format is unknown")));
         }
     };
     let start = bytes.offset();
     if length > MAX_HEADER {
-        let reason = format!("a header of {length} bytes, at most {MAX_HEADER} are allowed");
+        let reason = format!("the header has {length} bytes, but at most {MAX_HEADER} are allowed");
         return Err(malformed(bytes.path(), start, reason));
     }
     let mut text = vec![0; length];
@@ -70,7 +70,8 @@ fn read_header(bytes: &mut Bytes) -> Result<Header, DataError> {
     let mut parser = Parser { rest: &text };
     parser.header().ok_or_else(|| {
         let offset = start + (text.len() - parser.rest.len()) as u64;
-        let reason = format!("the header does not go on with '{}'", excerpt(parser.rest.as_bytes()));
+        let reason =
+            format!("the header has '{}' at a place where that is not allowed", excerpt(parser.rest.as_bytes()));
         malformed(bytes.path(), offset, reason)
     })
 }
@@ -79,7 +80,7 @@ fn malformed(path: &Path, offset: u64, reason: String) -> DataError {
     DataError::Malformed { path: path.to_owned(), offset, reason }
 }
 
-/// Reads `{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }`, keys in any order.
+/// Parses `{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }` with the keys in any order.
 struct Parser<'a> {
     rest: &'a str,
 }
@@ -115,7 +116,7 @@ impl<'a> Parser<'a> {
         Some(text)
     }
 
-    /// A plain type is a string; the list of a structured one is taken as it stands, to be shown as not supported.
+    /// A plain type is a string. The list of a structured type is kept as text for the error message.
     fn dtype(&mut self) -> Option<&'a str> {
         if !self.rest.trim_start().starts_with('[') {
             return self.string();
@@ -193,18 +194,18 @@ fn read_items(bytes: &mut Bytes, header: &Header) -> Result<Items, DataError> {
     Ok(Items::Numbers(numbers?))
 }
 
-/// A text of fixed length, filled up with zeros.
+/// A text of fixed length, padded with zeros.
 fn utf8(item: &[u8]) -> Result<String, String> {
     let text = std::str::from_utf8(item).map_err(|_| "the text is not UTF-8".to_owned())?;
     Ok(text.trim_end_matches('\0').to_owned())
 }
 
-/// A text of four bytes per letter, filled up with zeros.
+/// A text of four bytes per character, padded with zeros.
 fn utf32(item: &[u8], big: bool) -> Result<String, String> {
     let letters = item.chunks_exact(4).map(|letter| {
         let letter = letter.try_into().unwrap_or_default();
         let code = if big { u32::from_be_bytes(letter) } else { u32::from_le_bytes(letter) };
-        char::from_u32(code).ok_or_else(|| format!("0x{code:x} is not a Unicode letter"))
+        char::from_u32(code).ok_or_else(|| format!("0x{code:x} is not a Unicode character"))
     });
     let text = letters.collect::<Result<String, String>>()?;
     Ok(text.trim_end_matches('\0').to_owned())

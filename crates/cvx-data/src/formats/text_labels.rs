@@ -1,10 +1,10 @@
-//! A label column read as text, which may turn out to be numbers.
+//! Labels read as texts, which become numbers or class names.
 
 use std::collections::HashMap;
 
 use cvx_model::Labels;
 
-/// Labels in the order of their samples, each distinct text kept once.
+/// Labels in the order of their samples. Each distinct text is stored once.
 #[derive(Default)]
 pub(crate) struct TextLabels {
     index: Vec<u32>,
@@ -12,14 +12,14 @@ pub(crate) struct TextLabels {
     known: HashMap<String, u32>,
 }
 
-/// A class name where the training labels are numbers.
+/// A label that is not a number, although the training labels are numbers.
 pub(crate) struct NotANumber {
     pub(crate) text: String,
     pub(crate) place: u64,
 }
 
 impl TextLabels {
-    /// Appends the label of the next sample; `place` says where in the file it stands.
+    /// Appends the label of the next sample. `place` is its position in the file.
     pub(crate) fn push(&mut self, text: &str, place: u64) {
         let index = match self.known.get(text) {
             Some(&index) => index,
@@ -33,15 +33,15 @@ impl TextLabels {
         self.index.push(index);
     }
 
-    /// The first text that is a number but not a finite one, and its place.
+    /// The first text that is a NaN or an infinity, with its place.
     pub(crate) fn first_non_finite(&self) -> Option<(String, u64)> {
         self.texts.iter().find(|(text, _)| text.parse().is_ok_and(|value: f64| !value.is_finite())).cloned()
     }
 
-    /// Numbers where every text is one, otherwise names in alphabetical order.
+    /// Numbers if every text is a number, otherwise names in alphabetical order.
     ///
-    /// The labels of a test set become what those of the training set are (`like`): numbers stay numbers, and
-    /// names keep their index, with names of classes never trained on behind them.
+    /// The labels of a test set get the type of the labels of the training set (`like`). Names keep their index in
+    /// the training set, and names that it lacks are appended.
     pub(crate) fn finish(self, like: Option<&Labels>) -> Result<Labels, NotANumber> {
         let numbers: Result<Vec<f64>, NotANumber> = self
             .texts

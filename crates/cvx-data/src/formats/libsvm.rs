@@ -1,18 +1,19 @@
-//! LIBSVM files: `label index:value ..` per line, indices from 1 in ascending order, comments behind `#`.
+//! LIBSVM files: one sample per line as `label index:value ..`, with ascending indices from 1; `#` begins a comment.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use cvx_model::{Dataset, FeatureKind, Labels};
 
-use crate::bytes::{Bytes, reserve};
 use crate::error::{DataError, excerpt};
-use crate::store::Store;
+use crate::files::bytes::{Bytes, reserve};
+use crate::files::store::Store;
+use crate::remedy::Remedy;
 
 /// Reads one file into a dense data set.
 ///
-/// The number of features is the largest index, or `n_features` where that is given and larger: the last
-/// features of a training set need not occur in the samples to test or to predict.
+/// The number of features is the largest index, or `n_features` if that is larger: the last features of a training set
+/// need not occur in the samples of a test set.
 pub(crate) fn read(path: &Path, store: &Store, n_features: Option<usize>) -> Result<Dataset, DataError> {
     let mut lines = BufReader::new(Bytes::open(path, store)?);
     let mut labels = Vec::new();
@@ -33,7 +34,7 @@ pub(crate) fn read(path: &Path, store: &Store, n_features: Option<usize>) -> Res
             place,
             text: excerpt(text),
             expected,
-            remedy: "correct or remove it",
+            remedy: Remedy::Correct,
         };
         let mut words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         let Some(label) = words.next() else { continue };
@@ -70,7 +71,9 @@ fn pair(word: &[u8]) -> Option<(usize, f64)> {
     Some((index.parse().ok()?, number(value.as_bytes())?))
 }
 
-/// Writes the entries into a row-major array of zeros, which a large index in a small file could make huge.
+/// Writes the entries (row, column, value) into a row-major array of zeros.
+///
+/// The size is limited, because a large index in a small file could make it huge.
 fn densify(
     path: &Path,
     rows: usize,

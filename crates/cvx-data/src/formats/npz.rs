@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use cvx_model::{DataSplit, Dataset, FeatureKind, Labels, ModelError};
 use zip::{CompressionMethod, ZipArchive};
 
-use crate::bytes::{Bytes, is_gz, reserve};
 use crate::error::DataError;
-use crate::labels::TextLabels;
-use crate::npy::{self, Array, Items};
-use crate::source::{MAX_BYTES, extension};
-use crate::store::{ReadSeek, Store};
+use crate::files::bytes::{Bytes, MAX_RATIO, reserve};
+use crate::files::store::{ReadSeek, Store};
+use crate::formats::npy::{self, Array, Items};
+use crate::formats::text_labels::TextLabels;
+use crate::name::{extension, is_gz};
+use crate::request::MAX_BYTES;
 
-/// Names of training features, training labels, test features, test labels, in the spellings that are about.
+/// Names of training features, training labels, test features and test labels, in each usual spelling.
 const KEYS: [[&str; 4]; 4] = [
     ["x_train", "y_train", "x_test", "y_test"],
     ["X_train", "y_train", "X_test", "y_test"],
@@ -21,11 +22,8 @@ const KEYS: [[&str; 4]; 4] = [
     ["x", "y", "x_test", "y_test"],
 ];
 
-/// The same, in words.
+/// [`KEYS`] in words.
 const EXPECTED: &str = "x_train, X_train, X or x, with labels under y_train or y";
-
-/// The most that one byte of deflated content can unpack to.
-pub(crate) const MAX_RATIO: u64 = 1032;
 
 /// Reads the training and test arrays of an archive. `like` holds the labels of the training set when the
 /// archive is read as a test set.
@@ -46,13 +44,13 @@ pub(crate) fn read_features(path: &Path, store: &Store) -> Result<Dataset, DataE
 
 /// Reads a matrix of finite numbers: an `.npy` file (also `.npy.gz`), or one array of an `.npz` archive.
 ///
-/// `key` names the array of an archive, `gates` by default; it is not looked at for a single array. Returns the
-/// number of rows, the number of columns and the values row by row.
+/// `key` names the array of an archive, `gates` by default; it is ignored for a single array. Returns the number of
+/// rows, the number of columns and the values in row-major order.
 ///
 /// # Errors
-/// [`DataError::UnknownSource`] for another extension, [`DataError::UnknownKey`] with the arrays there are,
+/// [`DataError::UnknownSource`] for another extension, [`DataError::UnknownKey`] if the archive has no such array,
 /// [`DataError::WrongShape`] unless there are two axes, [`DataError::Unusable`] for a NaN or an infinity with its
-/// place, and those of an unreadable file.
+/// place, and the errors of an unreadable or damaged file.
 pub fn read_matrix(path: &Path, key: Option<&str>) -> Result<(usize, usize, Vec<f64>), DataError> {
     let store = Store::disk(MAX_BYTES);
     let (place, array) = match extension(path).as_deref() {
@@ -138,7 +136,7 @@ impl<'a> Archive<'a> {
         let place = self.place(key);
         let entry =
             self.zip.by_name(&format!("{key}.npy")).map_err(|error| DataError::read(&place, 0, error.into()))?;
-        // The sizes are claims of the archive: held against each other and the file before they are believed.
+        // The sizes come from the archive: they are compared with each other and with the file before use.
         let (packed, unpacked) = (entry.compressed_size(), entry.size());
         let most = match entry.compression() {
             CompressionMethod::Stored => packed,
@@ -148,7 +146,10 @@ impl<'a> Archive<'a> {
             return Err(DataError::Malformed {
                 path: place,
                 offset: 0,
-                reason: format!("{unpacked} bytes are said to be packed into {packed} of an archive of {}", self.len),
+                reason: format!(
+                    "the entry claims {unpacked} bytes from {packed} compressed bytes, in an archive of {}",
+                    self.len
+                ),
             });
         }
         if unpacked > self.max_bytes {
@@ -157,7 +158,7 @@ impl<'a> Archive<'a> {
         npy::read(&mut Bytes::new(place, Box::new(entry), unpacked))
     }
 
-    /// The samples `x` with the labels `y`, where there are any.
+    /// The samples of array `x` with the labels of array `y`, if present.
     fn dataset(&mut self, x: &str, y: &str, like: Option<&Labels>) -> Result<Dataset, DataError> {
         let features = self.array(x)?;
         let labels = if self.has(y) {
@@ -171,7 +172,7 @@ impl<'a> Archive<'a> {
     }
 }
 
-/// One row of features per entry of the first axis; three or four axes are images, channel first.
+/// The first axis counts samples. Arrays of three or four axes are images, channel first.
 fn dataset(path: &Path, x: Array, labels: Option<Labels>) -> Result<Dataset, DataError> {
     let (n_features, kind) = match *x.shape.as_slice() {
         [_, columns] => (columns, FeatureKind::Table),
@@ -200,7 +201,7 @@ fn numbers(path: &Path, items: Items) -> Result<Vec<f64>, DataError> {
     }
 }
 
-/// Labels of `n_samples` samples: numbers (one or several per sample) or one name each.
+/// The labels of `n_samples` samples: one or several numbers per sample, or one name per sample.
 fn labels(path: &Path, y: Array, n_samples: usize, like: Option<&Labels>) -> Result<Labels, DataError> {
     let (rows, columns) = match (y.shape.as_slice(), &y.items) {
         (&[rows], _) | (&[rows, 1], _) => (rows, 1),

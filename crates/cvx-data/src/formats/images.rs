@@ -1,4 +1,4 @@
-//! Folders of images: one folder for each class, with PNG or JPEG files of one size in it.
+//! Folders of images: one folder for each class, which holds PNG or JPEG files of one size.
 
 use std::fmt;
 use std::io::{Cursor, Read};
@@ -8,23 +8,23 @@ use std::path::{Path, PathBuf};
 use cvx_model::{DataSplit, Dataset, FeatureKind, Labels};
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, ImageResult, Limits};
 
-use crate::bytes::{Bytes, reserve};
 use crate::error::DataError;
-use crate::labels::TextLabels;
-use crate::npz::MAX_RATIO;
-use crate::source::extension;
-use crate::store::Store;
+use crate::files::bytes::{Bytes, MAX_RATIO, reserve};
+use crate::files::store::Store;
+use crate::formats::text_labels::TextLabels;
+use crate::name::extension;
 
-/// A file of more bytes is no image to learn from; nor is one that needs more to be unpacked.
-const LARGEST_IMAGE: u64 = 256 << 20;
+/// Limit in bytes on an image file and on the memory of its decoder.
+const MAX_IMAGE: u64 = 256 << 20;
 
-/// The most bytes of pixels that a byte of PNG can hold: a bit of its deflated content may be three bytes of a palette.
-const MOST_IN_PNG: u64 = MAX_RATIO * 24;
+/// Largest number of bytes of pixels per byte of a PNG: one bit of its deflated content may stand for three bytes of a
+/// palette.
+const MAX_PNG_RATIO: u64 = MAX_RATIO * 24;
 
-/// The same for JPEG, where 8 x 8 pixels of three bytes take a bit at least.
-const MOST_IN_JPEG: u64 = 8 * 8 * 3 * 8;
+/// The same for JPEG, where 8 x 8 pixels of three bytes take at least one bit.
+const MAX_JPEG_RATIO: u64 = 8 * 8 * 3 * 8;
 
-/// Whether the folder holds images, folders with images, or parts of a split.
+/// Whether the folder holds images, folders of images, or the parts `train` and `test`.
 pub(crate) fn recognises(path: &Path, store: &Store) -> Result<bool, DataError> {
     for entry in list(path, store)? {
         let within = if store.is_folder(&entry) { list(&entry, store)? } else { Vec::new() };
@@ -35,14 +35,14 @@ pub(crate) fn recognises(path: &Path, store: &Store) -> Result<bool, DataError> 
     Ok(part(path, "train", store).or(part(path, "test", store)).is_some())
 }
 
-/// Reads `CLASS/*`, or `train/CLASS/*` and, where it is there, `test/CLASS/*`; images that lie in the folder itself have no
-/// labels. `like` holds the labels of the training set when the folder is read as a test set.
+/// Reads `CLASS/*`, or `train/CLASS/*` and, if present, `test/CLASS/*`. Images directly in the folder have no labels.
+/// For a test set, `like` holds the labels of the training set.
 ///
-/// Pixels become numbers in [0, 1], channel by channel; classes and files are in the order of their names.
+/// Pixels are scaled to [0, 1] and stored channel by channel. Classes and files are in the order of their names.
 pub(crate) fn read(path: &Path, store: &Store, like: Option<&Labels>) -> Result<DataSplit, DataError> {
     let (train, test) = match (part(path, "train", store), part(path, "test", store)) {
         (Some(train), test) => (train, test),
-        // Whoever only predicts needs no more.
+        // Prediction needs no training samples.
         (None, Some(test)) => (test, None),
         (None, None) => (path.to_owned(), None),
     };
@@ -51,14 +51,14 @@ pub(crate) fn read(path: &Path, store: &Store, like: Option<&Labels>) -> Result<
     Ok(DataSplit { train, test })
 }
 
-/// The part of a split, if it is one: `train` may be a class too, and then the images lie in it.
+/// The folder of a part of a split. `None` if the folder is a class of that name, with images directly in it.
 fn part(path: &Path, name: &str, store: &Store) -> Option<PathBuf> {
     let part = path.join(name);
     let entries = store.is_folder(&part).then(|| list(&part, store).ok()).flatten()?;
     entries.iter().any(|entry| store.is_folder(entry)).then_some(part)
 }
 
-/// What a folder holds, in order, but for hidden files.
+/// The entries of a folder in order, without hidden ones.
 fn list(folder: &Path, store: &Store) -> Result<Vec<PathBuf>, DataError> {
     let names = store.names(folder)?;
     Ok(names.iter().filter(|name| !name.starts_with('.')).map(|name| folder.join(name)).collect())
@@ -68,7 +68,7 @@ fn is_image(path: &Path, store: &Store) -> bool {
     matches!(extension(path).as_deref(), Some("png" | "jpg" | "jpeg")) && !store.is_folder(path)
 }
 
-/// Reads a part of the folder `source`, which the names of the samples begin in.
+/// Reads a part of the folder `source`. The names of the samples are relative to `source`.
 fn read_part(source: &Path, path: &Path, store: &Store, like: Option<&Labels>) -> Result<Dataset, DataError> {
     let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) =
         list(path, store)?.into_iter().partition(|entry| store.is_folder(entry));
@@ -78,7 +78,7 @@ fn read_part(source: &Path, path: &Path, store: &Store, like: Option<&Labels>) -
     }
     let mut classes = TextLabels::default();
     for folder in &folders {
-        // Of Unicode, as all names of a store.
+        // Every name of a store is Unicode.
         let class = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let within: Vec<PathBuf> = list(folder, store)?.into_iter().filter(|file| is_image(file, store)).collect();
         if within.is_empty() {
@@ -88,7 +88,7 @@ fn read_part(source: &Path, path: &Path, store: &Store, like: Option<&Labels>) -
         images.extend(within);
     }
     let (shape, values) = read_files(path, &images, store)?;
-    // Classes even where the folders are named by numbers.
+    // Folders are classes even if their names are numbers.
     let names = Labels::Names { index: Vec::new(), names: Vec::new() };
     let labels = (!folders.is_empty()).then(|| classes.finish(Some(like.unwrap_or(&names)))).transpose();
     let labels =
@@ -99,12 +99,12 @@ fn read_part(source: &Path, path: &Path, store: &Store, like: Option<&Labels>) -
         .map_err(|error| DataError::Unusable { path: path.to_owned(), error })
 }
 
-/// The name of an image in the folder that was asked for.
+/// The name of an image, relative to the folder `source`.
 fn name(source: &Path, image: &Path) -> String {
     image.strip_prefix(source).unwrap_or(image).display().to_string()
 }
 
-/// The common shape of the images, and their pixels one after the other.
+/// The common shape of the images, and their pixels, image by image.
 fn read_files(folder: &Path, files: &[PathBuf], store: &Store) -> Result<(Shape, Vec<f64>), DataError> {
     let [first, ..] = files else {
         return Err(DataError::Empty { path: folder.to_owned(), what: "PNG or JPEG files" });
@@ -123,7 +123,7 @@ fn read_files(folder: &Path, files: &[PathBuf], store: &Store) -> Result<(Shape,
     Ok((expected, values))
 }
 
-/// Channels, rows and columns.
+/// Numbers of channels, rows and columns.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Shape {
     channels: usize,
@@ -143,11 +143,11 @@ impl fmt::Display for Shape {
     }
 }
 
-/// Reads an image, which has to have the shape of another where one is given.
+/// Reads an image, which must have the shape of `like` if that is given.
 fn decode(path: &Path, like: Option<(&Path, Shape)>, store: &Store) -> Result<(Shape, DynamicImage), DataError> {
     let mut bytes = Bytes::open(path, store)?;
-    if bytes.len() > LARGEST_IMAGE {
-        return Err(DataError::TooLarge { path: path.to_owned(), limit: LARGEST_IMAGE });
+    if bytes.len() > MAX_IMAGE {
+        return Err(DataError::TooLarge { path: path.to_owned(), limit: MAX_IMAGE });
     }
     let mut content = Vec::new();
     bytes.read_to_end(&mut content).map_err(|error| DataError::read(path, 0, error))?;
@@ -161,9 +161,9 @@ fn decode(path: &Path, like: Option<(&Path, Shape)>, store: &Store) -> Result<(S
     let packed = content.len() as u64;
     let mut reader = ImageReader::with_format(Cursor::new(content), format);
     let mut limits = Limits::default();
-    limits.max_alloc = Some(LARGEST_IMAGE);
+    limits.max_alloc = Some(MAX_IMAGE);
     reader.limits(limits);
-    let decoder = unbroken(path, || reader.into_decoder())?;
+    let decoder = caught(path, || reader.into_decoder())?;
     let channels = match decoder.color_type() {
         ColorType::L8 | ColorType::L16 => 1,
         ColorType::Rgb8 | ColorType::Rgb16 => 3,
@@ -178,31 +178,31 @@ fn decode(path: &Path, like: Option<(&Path, Shape)>, store: &Store) -> Result<(S
         let reason = format!("{shape}, but {} has {expected}: give all images one size and colour", first.display());
         return Err(refused(path, reason));
     }
-    // The size is a claim of the header: held against the file before it is believed.
-    let ratio = if format == ImageFormat::Png { MOST_IN_PNG } else { MOST_IN_JPEG };
+    // The size comes from the header: it is compared with the size of the file before use.
+    let ratio = if format == ImageFormat::Png { MAX_PNG_RATIO } else { MAX_JPEG_RATIO };
     if decoder.total_bytes() > packed.saturating_mul(ratio) {
-        return Err(refused(path, format!("{shape} are said to be packed into {packed} bytes")));
+        return Err(refused(path, format!("the file claims {shape}, which do not fit into {packed} bytes")));
     }
-    let image = unbroken(path, || DynamicImage::from_decoder(decoder))?;
+    let image = caught(path, || DynamicImage::from_decoder(decoder))?;
     Ok((shape, image))
 }
 
-/// What a decoder makes of a file; one that panics on it has been broken by it.
-fn unbroken<T>(path: &Path, decode: impl FnOnce() -> ImageResult<T>) -> Result<T, DataError> {
-    // Nothing that the decoder was at is looked at again.
+/// The result of a decoder. A panic of the decoder becomes an error.
+fn caught<T>(path: &Path, decode: impl FnOnce() -> ImageResult<T>) -> Result<T, DataError> {
+    // After a panic, no state of the decoder is used again.
     match catch_unwind(AssertUnwindSafe(decode)) {
         Ok(decoded) => decoded.map_err(|error| refused(path, error.to_string())),
-        Err(_) => Err(refused(path, "the decoder breaks down on it")),
+        Err(_) => Err(refused(path, "the decoder fails on it")),
     }
 }
 
-/// A JPEG without an end (`FF D9`) after its last scan (`FF DA`): the decoder would fill it up with grey.
+/// Whether a JPEG lacks its end (`FF D9`) after its last scan (`FF DA`). The decoder would fill the rest with grey.
 fn is_cut_short(jpeg: &[u8]) -> bool {
     let last = |marker: u8| jpeg.windows(2).rposition(|bytes| bytes == [0xff, marker]);
     last(0xd9) < last(0xda)
 }
 
-/// The image channel by channel, in [0, 1].
+/// Appends the pixels of an image channel by channel, scaled to [0, 1].
 fn push_channels(image: &DynamicImage, channels: usize, values: &mut Vec<f64>) {
     let mut push = |samples: &[u16], most: f64| {
         for channel in 0..channels {
@@ -212,7 +212,7 @@ fn push_channels(image: &DynamicImage, channels: usize, values: &mut Vec<f64>) {
     match image {
         DynamicImage::ImageLuma16(image) => push(image, 65535.0),
         DynamicImage::ImageRgb16(image) => push(image, 65535.0),
-        // Of eight bits by now: see `open`.
+        // Eight bits: see `decode`.
         image => push(&image.as_bytes().iter().map(|&byte| u16::from(byte)).collect::<Vec<_>>(), 255.0),
     }
 }
