@@ -4,7 +4,7 @@ use crate::arrays::to_array;
 use crate::data::Data;
 use crate::errors::{file_error, train_error};
 use cvx_admm::{Settings, verify};
-use cvx_model::{FeatureKind, Loss, Normalisation};
+use cvx_model::{FeatureKind, Loss};
 use numpy::{PyArray1, PyArray2};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
@@ -160,11 +160,7 @@ impl Model {
                 Loss::Huber { delta } => Some(delta),
                 _ => None,
             },
-            normalize: match model.normalisation {
-                Normalisation::None => "none",
-                Normalisation::Global => "global",
-                Normalisation::Column => "column",
-            },
+            normalize: model.normalisation.name(),
             image: match model.kind {
                 FeatureKind::Image { channels, height, width } => Some((channels, height, width)),
                 FeatureKind::Table => None,
