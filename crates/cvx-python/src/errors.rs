@@ -120,7 +120,7 @@ fn out_of_range(name: &str, value: impl std::fmt::Display, range: &str) -> Strin
 }
 
 /// The parameter that sets a setting of the library.
-fn parameter<'a>(setting: &'a str) -> &'a str {
+fn parameter(setting: &str) -> &str {
     RENAMED.iter().find(|(name, _)| *name == setting).map_or(setting, |(_, parameter)| parameter)
 }
 

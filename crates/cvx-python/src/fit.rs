@@ -46,7 +46,8 @@ impl Fit {
     }
 }
 
-/// Trains on `data` and evaluates on `test` too. `callback` is called after every iteration; a true result ends the run.
+/// Trains on `data` and evaluates on `test` too. `callback` is called after every iteration; a true result ends the
+/// run.
 #[pyfunction]
 #[pyo3(signature = (data, test, parameters, *, regression, callback=None))]
 pub fn fit(

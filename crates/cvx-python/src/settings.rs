@@ -12,7 +12,7 @@ use std::iter;
 
 const COUNT: &str = "a whole number that is 0 or larger";
 
-/// The settings, and whether the number of patterns is to be chosen by samples and memory.
+/// The settings, and whether samples and memory decide the number of patterns.
 pub fn settings(parameters: &Bound<'_, PyDict>, regression: bool) -> PyResult<(Settings, bool)> {
     let given = Parameters(parameters);
     let base = Settings::default();
@@ -68,7 +68,7 @@ fn or_auto<T, const N: usize>(auto: T, others: [(&'static str, T); N]) -> Vec<(&
 struct Parameters<'a, 'py>(&'a Bound<'py, PyDict>);
 
 impl<'py> Parameters<'_, 'py> {
-    /// The value; one that is not there is `None`.
+    /// The value, none for Python's `None` too.
     fn get(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
         Ok(self.0.get_item(name)?.filter(|value| !value.is_none()))
     }
@@ -97,7 +97,7 @@ impl<'py> Parameters<'_, 'py> {
         found.map(|(_, choice)| choice.clone()).ok_or_else(|| bad_value(name, &value, &expected))
     }
 
-    /// A kind by its name, or an array that has all gates.
+    /// A kind by its name, or an array of all gates.
     fn gates(&self) -> PyResult<Gates> {
         let Some(value) = self.get("gates")?.filter(|value| !value.is_instance_of::<PyString>()) else {
             let kinds = named(GateKind::ALL, GateKind::name).map(|(name, kind)| (name, Gates::Kind(kind)));
@@ -140,7 +140,7 @@ impl<'py> Parameters<'_, 'py> {
         let losses = [Loss::Squared, Loss::Logistic, Loss::SquaredHinge, huber];
         let loss = self.choice("loss", &named(losses, Loss::name))?;
         if delta.is_some() && loss != huber {
-            return Err(PyValueError::new_err("huber_delta is for loss='huber' alone: leave it at None"));
+            return Err(PyValueError::new_err("huber_delta is only for loss='huber': leave it at None"));
         }
         Ok(loss)
     }

@@ -12,7 +12,7 @@ pub fn advice(status: Status) -> &'static str {
         Status::TimeLimit => "raise time_limit, or accept a larger gap",
         Status::Interrupted => "the best network so far was kept",
         Status::InsufficientProgress => {
-            "the gap has stalled: use precision=\"f64\" or a larger beta, or accept the network with the gap that it has"
+            "the gap has stalled: use precision=\"f64\" or a larger beta, or accept the network with its gap"
         }
         Status::DeviceError => "use device=\"cpu\", or fewer samples or patterns; the best network so far was kept",
         Status::NumericalError => "use precision=\"f64\", or check the data for extreme values",

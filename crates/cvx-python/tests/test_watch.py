@@ -32,7 +32,7 @@ def test_a_callback_sees_every_iteration_in_its_own_thread(moons):
     network = ConvexReLUClassifier().fit(*moons, callback=look)
     assert threads == {threading.get_ident()}
     assert [record["iteration"] for record in seen] == list(range(1, network.n_iter_ + 1))
-    assert seen[0].keys() == network.history_.keys()
+    assert list(seen[0]) == list(network.history_)
     assert seen[0]["network"] == network.history_["network"][0]
     plain = ConvexReLUClassifier().fit(*moons)
     np.testing.assert_array_equal(plain.w1_, network.w1_)
