@@ -62,6 +62,9 @@ pub fn device_text(error: &LinalgError) -> String {
         LinalgError::NoDriver => {
             r#"no NVIDIA driver was found (libcuda cannot be loaded): install it, or use device="cpu""#.to_string()
         }
+        LinalgError::NoSuchDevice { ordinal, count } => {
+            format!("there is no device cuda:{ordinal}: the driver sees {count} (ordinals count from 0)")
+        }
         LinalgError::DeviceMemory { needed, free } => format!(
             "the GPU is out of memory: {needed} bytes were needed and {free} were free; \
              use fewer samples or patterns, another solver, or device=\"cpu\""
