@@ -1,8 +1,9 @@
 //! `--log json`: the course of a run as one JSON object a line, on stderr.
 
 use crate::output::note;
-use cvx_admm::{FileError, Flow, Iteration, Observer, Round, Scores, Summary};
+use cvx_admm::{FileError, Iteration, Observer, Round, Scores, Summary};
 use serde_json::{Value, json};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 /// Writes a line for everything that an observer is told.
@@ -35,7 +36,7 @@ impl Observer for JsonLog {
         );
     }
 
-    fn iteration(&mut self, record: &Iteration) -> Flow {
+    fn iteration(&mut self, record: &Iteration) -> ControlFlow<()> {
         event(
             "iteration",
             json!({
@@ -45,7 +46,7 @@ impl Observer for JsonLog {
                 "dual_residual": record.dual_residual, "rho": record.rho, "inner_iterations": record.inner_iterations,
             }),
         );
-        Flow::Continue
+        ControlFlow::Continue(())
     }
 
     fn checkpoint(&mut self, written: Result<&Path, &FileError>) {

@@ -1,6 +1,6 @@
 //! Errors of the library as Python exceptions, phrased with the parameters of this package.
 
-use cvx_admm::{FileError, TrainError};
+use cvx_admm::{ArtifactError, FileError, TrainError};
 use cvx_linalg::LinalgError;
 use cvx_model::ModelError;
 use pyo3::exceptions::{PyFileNotFoundError, PyMemoryError, PyOSError, PyRuntimeError, PyValueError};
@@ -31,6 +31,18 @@ pub fn train_error(error: TrainError) -> PyErr {
 /// `ValueError`.
 pub fn model_error(error: ModelError) -> PyErr {
     train_error(error.into())
+}
+
+/// `ValueError` for samples that do not fit a model or that it was not trained on.
+pub fn artifact_error(error: ArtifactError) -> PyErr {
+    match error {
+        ArtifactError::Model(error) => model_error(error),
+        ArtifactError::Linalg(error) => train_error(error.into()),
+        ArtifactError::OtherData { expected, found } => PyValueError::new_err(format!(
+            "the {found} samples are not the {expected} that the model was trained on: \
+             give the X, y and sample_weight of its fit"
+        )),
+    }
 }
 
 /// `OSError` with the file and the error number of the system, or `ValueError` for a file that is not a valid model.
@@ -95,10 +107,6 @@ fn train_text(error: &TrainError) -> String {
             };
             format!("{solver} needs about {} and the budget is {}: {remedy}", gigabytes(*needed), gigabytes(*budget))
         }
-        TrainError::OtherData { expected, found } => format!(
-            "the {found} samples are not the {expected} that the model was trained on: \
-             give the X, y and sample_weight of its fit"
-        ),
         // Of checkpoints and warm starts, which the package does not have.
         _ => error.to_string(),
     }

@@ -2,8 +2,9 @@
 
 use crate::arrays::to_array;
 use crate::data::Data;
-use crate::errors::{file_error, train_error};
+use crate::errors::{artifact_error, file_error};
 use cvx_admm::{Settings, verify};
+use cvx_linalg::ThreadPool;
 use cvx_model::{FeatureKind, Loss};
 use numpy::{PyArray1, PyArray2};
 use pyo3::prelude::*;
@@ -82,7 +83,9 @@ impl Model {
 
     /// Outputs of the network (n x C), and for each sample the index of its class in `classes`, none for a regression.
     fn predict<'py>(&self, py: Python<'py>, data: &Data) -> PyResult<Prediction<'py>> {
-        let prediction = py.detach(|| self.inner.predict(&data.inner)).map_err(train_error)?;
+        // Not on the global pool: its threads are missing in a forked process, where a prediction would not return.
+        let predict = || ThreadPool::new(0)?.run(|| self.inner.predict(&data.inner));
+        let prediction = py.detach(predict).map_err(artifact_error)?;
         let row = |row: usize| (0..prediction.cols()).map(|c| prediction[(row, c)]).collect::<Vec<_>>();
         let classes = (0..prediction.rows()).filter_map(|a| self.inner.task.class_of(&row(a))).collect();
         Ok((to_array(py, &prediction)?, PyArray1::from_vec(py, classes)))
@@ -90,7 +93,7 @@ impl Model {
 
     /// Recomputes the objective and the certificate on the training samples.
     fn verify(&self, py: Python<'_>, data: &Data) -> PyResult<Verified> {
-        let found = py.detach(|| verify(&self.inner, &data.inner)).map_err(train_error)?;
+        let found = py.detach(|| verify(&self.inner, &data.inner)).map_err(artifact_error)?;
         Ok(Verified {
             network: found.network,
             loss: found.loss,

@@ -38,7 +38,7 @@ pub fn settings(parameters: &Bound<'_, PyDict>, regression: bool) -> PyResult<(S
         refine: given.required("refine", COUNT)?,
         max_iterations: given.required("max_iterations", COUNT)?,
         gap: given.required("gap", "a positive number")?,
-        certify: given.choice("certify", &named([Certify::Network, Certify::Sampled], Certify::name))?,
+        certify: given.choice("certify", &named(Certify::ALL, Certify::name))?,
         time_limit: given.optional("time_limit", "None, or a number of seconds")?,
         rho: given.optional("rho", "None, or a positive number")?,
         sigma: given.optional("sigma", "None, or a positive number")?,

@@ -1,10 +1,11 @@
 //! A run on its own thread, while the calling thread handles signals and calls back into Python.
 
 use crate::record::record;
-use cvx_admm::{Flow, Iteration, Observer, Scores, StopToken};
+use cvx_admm::{Iteration, Observer, Scores, StopToken};
 use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt};
 use pyo3::prelude::*;
 use serde::Serialize;
+use std::ops::ControlFlow;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -49,28 +50,32 @@ pub enum Wanted {
 pub struct Watcher {
     wanted: Option<Wanted>,
     events: Sender<Event>,
-    answers: Receiver<Flow>,
+    answers: Receiver<ControlFlow<()>>,
     stop: StopToken,
 }
 
 impl Watcher {
-    fn ask(&self, event: Event) -> Flow {
+    fn ask(&self, event: Event) -> ControlFlow<()> {
         match self.events.send(event) {
-            Ok(()) => self.answers.recv().unwrap_or(Flow::Stop),
-            Err(_) => Flow::Stop,
+            Ok(()) => self.answers.recv().unwrap_or(ControlFlow::Break(())),
+            Err(_) => ControlFlow::Break(()),
         }
     }
 }
 
 impl Observer for Watcher {
-    fn iteration(&mut self, iteration: &Iteration) -> Flow {
-        if self.wanted == Some(Wanted::Iterations) { self.ask(Event::Iteration(*iteration)) } else { Flow::Continue }
+    fn iteration(&mut self, iteration: &Iteration) -> ControlFlow<()> {
+        if self.wanted == Some(Wanted::Iterations) {
+            self.ask(Event::Iteration(*iteration))
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 
     fn point(&mut self, fraction: f64, relative_gap: f64, validation: &Scores) {
         if self.wanted == Some(Wanted::Points) {
             let event = Event::Point { fraction, relative_gap, validation: *validation };
-            if self.ask(event) == Flow::Stop {
+            if self.ask(event).is_break() {
                 self.stop.raise();
             }
         }
@@ -86,17 +91,17 @@ struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    fn answer(&mut self, event: Event) -> Flow {
+    fn answer(&mut self, event: Event) -> ControlFlow<()> {
         Python::attach(|py| {
             let called = self.callback.map_or(Ok(false), |callback| event.call(py, callback));
             // A callback that is written in C does not check for signals.
             let ends = called.and_then(|ends| py.check_signals().map(|()| ends));
             match ends {
-                Ok(false) => Flow::Continue,
-                Ok(true) => Flow::Stop,
+                Ok(false) => ControlFlow::Continue(()),
+                Ok(true) => ControlFlow::Break(()),
                 Err(error) => {
-                    self.note(py, error);
-                    Flow::Stop
+                    self.end_run(py, error);
+                    ControlFlow::Break(())
                 }
             }
         })
@@ -105,13 +110,13 @@ impl Caller<'_> {
     fn look_for_signals(&mut self) {
         Python::attach(|py| {
             if let Err(error) = py.check_signals() {
-                self.note(py, error);
+                self.end_run(py, error);
             }
         });
     }
 
     /// Ends the run. After Ctrl-C it returns its best network; any other exception is raised again when it has ended.
-    fn note(&mut self, py: Python<'_>, error: PyErr) {
+    fn end_run(&mut self, py: Python<'_>, error: PyErr) {
         self.stop.raise();
         if error.is_instance_of::<PyKeyboardInterrupt>(py) {
             self.interrupted = true;
