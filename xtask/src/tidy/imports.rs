@@ -30,7 +30,11 @@ const ALLOWED: [Row; 13] = [
     ("cvx-figures", &[], Some(&["anyhow", "base64", "kuva", "png"])),
     // The two ways in know of cvx-model and cvx-linalg the data types alone: samples, tasks, host matrices.
     ("cvx-cli", &["cvx-admm", "cvx-data", "cvx-export", "cvx-fetch", "cvx-figures", "cvx-model", "cvx-linalg"], None),
-    ("cvx-python", &["cvx-admm", "cvx-model", "cvx-linalg"], Some(&["numpy", "pyo3", "pyo3-build-config"])),
+    (
+        "cvx-python",
+        &["cvx-admm", "cvx-model", "cvx-linalg"],
+        Some(&["numpy", "pyo3", "pyo3-build-config", "pythonize", "serde"]),
+    ),
     ("cvx-bench", &["cvx-admm", "cvx-data", "cvx-figures", "cvx-model", "cvx-linalg", "cvx-solvers"], None),
     ("cvx-fuzz", &["cvx-admm", "cvx-data", "cvx-model"], None),
     ("xtask", &[], None),
