@@ -220,7 +220,6 @@ fn r2_arguments_that_are_none() {
         ("train --patterns many", "--patterns"),
         ("train --seed -1", "-1"),
         ("train --beta 1 --beta-fraction 0.1", "cannot be used with"),
-        ("train --sigma 1 --poster-exact", "cannot be used with"),
         ("train --betta 1", "--beta"),
         ("predict", "<MODEL>"),
         ("trian", "train"),
@@ -279,8 +278,8 @@ fn e5_a_device_that_is_not_there_is_no_cpu() {
 fn e8_a_run_that_will_not_fit_is_refused_with_its_bytes() {
     let lab = Lab::new();
     lab.refused("train --memory-budget 0.0001", &["bytes", "100000 bytes", "use fewer samples"]);
-    let dense = "train --solver cholesky-dense --memory-budget 0.05";
-    lab.refused(dense, &["cholesky-dense needs", "bytes", "--solver cholesky would fit"]);
+    let exact = "train --data planted:1500x20 --solver cholesky --memory-budget 0.03";
+    lab.refused(exact, &["cholesky needs", "bytes", "--solver gram-pcg would fit"]);
 }
 
 #[test]

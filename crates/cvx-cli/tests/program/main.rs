@@ -9,6 +9,7 @@ mod data;
 mod export;
 mod gated;
 mod habits;
+mod help;
 mod info;
 mod lab;
 mod losses;

@@ -157,7 +157,6 @@ fn r2_arguments_that_exclude_each_other() {
         ("path --folds 3 --validation 0.2", ["--folds", "cannot be used with"]),
         ("path --beta 3", ["--beta", "unexpected argument"]),
         ("path --choose worst", ["best, sparsest", "--choose"]),
-        ("path --poster-exact", ["--poster-exact", "unexpected argument"]),
     ] {
         let run = lab.cvx(arguments);
         assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{arguments}");

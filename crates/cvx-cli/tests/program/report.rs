@@ -131,10 +131,3 @@ fn test_samples_are_scored_where_there_are_any() {
     assert!(number(&report, "test.accuracy") > 0.7);
     assert!(number(&report, "test.loss") > 0.0);
 }
-
-#[test]
-fn the_originals_settings_stay_as_they_are() {
-    let report = Lab::new().report("train --poster-exact --max-iterations 30");
-    assert_eq!((number(&report, "rho"), number(&report, "beta")), (0.01, 0.001));
-    assert!(values(&report, "history.rho").iter().all(|rho| rho.as_f64() == Some(0.01)));
-}

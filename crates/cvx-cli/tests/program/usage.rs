@@ -37,21 +37,6 @@ fn quiet_prints_nothing() {
 }
 
 #[test]
-fn help_shows_examples_and_sources() {
-    let lab = Lab::new();
-    for command in ["train", "path", "predict", "verify", "info", "export"] {
-        let help = lab.done(&format!("{command} --help")).stdout;
-        assert!(help.contains("Example") && help.contains(&format!("\n  cvx {command} ")), "{help}");
-        assert!(lab.done("--help").stdout.contains(&format!("\n  {command} ")));
-    }
-    for help in [lab.done("--help").stdout, lab.done("train -h").stdout] {
-        assert!(help.contains("Data sources:") && help.contains("CIFAR-10"));
-    }
-    assert!(lab.done("--version").stdout.starts_with("cvx "));
-    assert_eq!(lab.cvx("").code, Some(2));
-}
-
-#[test]
 fn a_table_with_two_named_classes_goes_all_the_way() {
     let lab = Lab::new();
     let data = cats_and_dogs(120, 1);

@@ -1,13 +1,15 @@
 //! `cvx verify`.
 
 use crate::args::VerifyArgs;
-use crate::output::{complain, print};
-use crate::table::{facts, percent};
-use crate::{Exit, source};
+use crate::exit::Exit;
+use crate::number::percent;
+use crate::source;
+use crate::terminal::stream::{complain, print};
+use crate::terminal::table::facts;
 use anyhow::{Context, Result, anyhow};
 use cvx_admm::{Certify, Model, verify};
 
-/// Recomputes a model's claims and says whether they hold.
+/// Recomputes a model's claims and prints whether they hold.
 pub fn run(args: &VerifyArgs) -> Result<Exit> {
     let model = Model::load(&args.model)?;
     let split = source::load(&args.source, true, source::request_for(&model))?;

@@ -1,16 +1,16 @@
 //! `cvx data fetch`.
 
-use crate::Exit;
 use crate::args::FetchArgs;
-use crate::output::{complain, print};
-use anyhow::{Context, Result, anyhow};
+use crate::exit::Exit;
+use crate::terminal::stream::{complain, print};
+use anyhow::{Result, anyhow};
 use cvx_fetch::{DataSet, FetchError, Remote, cache_folder};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::path::Path;
 
-/// Fetches a data set and says where it is.
+/// Fetches a data set and prints where it is.
 pub fn fetch(args: &FetchArgs) -> Result<Exit> {
-    let data_set = DataSet::by_name(&args.name).context("the parser knows the names")?;
+    let data_set = &args.data_set;
     let folder = match &args.to {
         Some(folder) => folder.clone(),
         None => cache_folder()?.join(data_set.name),
@@ -42,7 +42,7 @@ fn target(quiet: bool) -> ProgressDrawTarget {
     if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() }
 }
 
-/// What to do where the network does not help.
+/// How to do by hand what failed on the network.
 fn by_hand(error: &FetchError, data_set: &DataSet, base: &str, folder: &Path) -> String {
     match error {
         FetchError::Io { .. } | FetchError::NoCache | FetchError::Archive { .. } => String::new(),

@@ -1,11 +1,12 @@
 //! `cvx predict`.
 
 use crate::args::PredictArgs;
-use crate::by_class::by_class;
-use crate::json::{PredictionReport, to_json};
-use crate::output::{self, note};
-use crate::table::percent;
-use crate::{Exit, source};
+use crate::exit::Exit;
+use crate::number::percent;
+use crate::report::{PredictionReport, to_json};
+use crate::terminal::classes::by_class;
+use crate::terminal::stream::note;
+use crate::{file, source};
 use anyhow::{Context, Result};
 use cvx_admm::{Model, Scores};
 use cvx_data::DataError;
@@ -13,35 +14,35 @@ use cvx_model::{Confusion, Dataset, FeatureKind, accuracy};
 use std::io::Write;
 use std::path::Path;
 
-/// Where there seems to be a label column all the same.
+/// The remedy if the table seems to have a label column.
 const EVERY_COLUMN: &str =
-    "--unlabelled takes every column for a feature: leave it out where the table has a label column";
+    "--unlabelled takes every column for a feature: leave it out if the table has a label column";
 
-/// Where there seems to be none.
-const ONE_COLUMN: &str = "the last column, or one named label, y, target or class, was taken for the label: give --unlabelled where \
-                          the table has none";
+/// The remedy if it seems to have none.
+const ONE_COLUMN: &str = "the last column, or one named label, y, target or class, was taken for the label: \
+                          give --unlabelled if the table has none";
 
-/// How samples of classes that the model does not know are predicted all the same.
+/// How to predict samples whose labels the model does not know.
 fn without_labels(data: &Dataset) -> &'static str {
     match data.kind() {
         FeatureKind::Table => ": to predict such samples, leave the label column out and give --unlabelled",
-        FeatureKind::Image { .. } => ": --unlabelled leaves labels aside",
+        FeatureKind::Image { .. } => ": --unlabelled ignores labels",
     }
 }
 
-/// Predicts, prints or writes CSV, and scores where there are labels.
+/// Predicts, prints or writes CSV, and scores if there are labels.
 pub fn run(args: &PredictArgs) -> Result<Exit> {
     let model = Model::load(&args.model)?;
     let read = [("the model", args.model.as_path()), ("--data", Path::new(&args.source.data))];
     let written = [("--out", &args.out), ("--json", &args.json)];
     let written: Vec<_> = written.iter().filter_map(|(option, path)| Some((*option, path.as_deref()?))).collect();
-    output::check_outputs(&read, &written)?;
+    file::check(&read, &written)?;
     let n_inputs = model.transform.n_inputs();
     let mut request = source::request_for(&model);
-    // Labels that are not looked at may be anything.
+    // Ignored labels may be anything.
     request.numbers &= !args.unlabelled;
     let split = source::load(&args.source, !args.unlabelled, request).map_err(|error| {
-        // A label that is no number, most likely.
+        // Most likely a label that is not a number.
         if args.unlabelled && matches!(error.downcast_ref(), Some(DataError::BadText { .. })) {
             error.context(EVERY_COLUMN)
         } else {
@@ -63,7 +64,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
     let first = [files.map(|_| "file"), classes.as_ref().map(|_| "class")];
     let mut header: Vec<String> = first.into_iter().flatten().map(String::from).collect();
     match model.task.classes() {
-        // A column for each class: for two of them too, where the task was chosen to be multiclass.
+        // A column for each class, also for two classes if the task was chosen to be multiclass.
         classes if classes.len() == prediction.cols() => {
             header.extend(classes.iter().map(|class| format!("score {class}")))
         }
@@ -78,7 +79,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
             file.chain(class).chain((0..prediction.cols()).map(|c| prediction[(row, c)].to_string())).collect()
         })
         .collect();
-    // Before anything is written: labels that the model does not know are an error.
+    // Labels that the model does not know are an error, before anything is written.
     let y = match data.labels().filter(|_| !args.unlabelled) {
         Some(labels) => Some(
             model
@@ -94,8 +95,8 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
     }
     let table = table.into_inner()?;
     let written = match &args.out {
-        Some(out) => output::write_whole(out, &table),
-        // A reader that has seen enough (`| head`) is no error.
+        Some(out) => file::write_whole(out, &table),
+        // A reader that has gone away (`| head`) is no error.
         None => {
             let _ = std::io::stdout().write_all(&table);
             Ok(())
@@ -107,7 +108,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
         .map(|y| Scores { loss: model.claim.loss.total(&prediction, y), accuracy: accuracy(task, &prediction, y) });
     let confusion = y.as_ref().and_then(|y| Confusion::new(task, &prediction, y));
     let report = || to_json(&PredictionReport::new(task, prediction.rows(), scores, confusion.as_ref()));
-    let reported = args.json.as_deref().map_or(Ok(()), |path| output::write_whole(path, &report()?));
+    let reported = args.json.as_deref().map_or(Ok(()), |path| file::write_whole(path, &report()?));
     if let Some(Scores { loss, accuracy }) = scores.filter(|_| !args.quiet) {
         let accuracy = accuracy.map_or(String::new(), |accuracy| format!("accuracy {}, ", percent(accuracy)));
         note(format_args!("{} samples: {accuracy}loss {loss:.6}", prediction.rows()));
@@ -118,7 +119,5 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
     if let (Some(out), Ok(()), false) = (&args.out, &written, args.quiet) {
         note(format_args!("The predictions are in {}", out.display()));
     }
-    let failures: Vec<anyhow::Error> = [written, reported].into_iter().filter_map(Result::err).collect();
-    failures.iter().for_each(output::complain);
-    Ok(if failures.is_empty() { Exit::Done } else { Exit::Failed })
+    Ok(Exit::of([Some(written), Some(reported)]))
 }

@@ -1,9 +1,8 @@
-//! What is shown while a run goes on: a bar on a terminal, a line now and then elsewhere.
+//! The progress of a run on stderr: a bar on a terminal, a line now and then elsewhere.
 
-use crate::args::{FitArgs, LogArg};
-use crate::log::JsonLog;
-use crate::output::note;
-use crate::table::{counted, percent};
+use super::event;
+use super::stream::note;
+use crate::number::{bytes, counted, short};
 use cvx_admm::{FileError, Flow, Iteration, Observer, Round, Scores, Settings, Summary};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::VecDeque;
@@ -11,16 +10,15 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Time between two lines where there is no terminal.
+/// Time between two lines without a terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// Evaluations that the estimate of the time left looks back on.
+/// Most evaluations that the estimate of the remaining time uses.
 const TREND: usize = 8;
 
 /// Shows a run on stderr.
 pub struct Progress {
     bar: ProgressBar,
-    quiet: bool,
     /// Whether one of the features is a bias.
     bias: bool,
     terminal: bool,
@@ -29,7 +27,7 @@ pub struct Progress {
     time_limit: Option<f64>,
     /// (seconds, gap) of the last evaluations.
     trend: VecDeque<(f64, f64)>,
-    /// Iterations and seconds at the last iteration, and at the beginning of this run; a path has many.
+    /// Iterations and seconds at the last iteration, and at the start of this run; a path has many runs.
     done: (usize, f64),
     began: (usize, f64),
     last: String,
@@ -37,21 +35,20 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Shows nothing when `quiet`.
-    pub fn new(quiet: bool, settings: &Settings) -> Self {
+    /// The progress of runs with these settings.
+    pub fn new(settings: &Settings) -> Self {
         let &Settings { bias, gap, max_iterations, time_limit, .. } = settings;
         let terminal = std::io::stderr().is_terminal();
         let bar = ProgressBar::with_draw_target(
             Some(max_iterations as u64),
-            if quiet || !terminal { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(8) },
+            if terminal { ProgressDrawTarget::stderr_with_hz(8) } else { ProgressDrawTarget::hidden() },
         );
-        // The template is a constant that the tests draw; a wrong one would only lose the decoration.
+        // The template is a constant; a wrong one would only lose the style.
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
             bar.set_style(style);
         }
         Progress {
             bar,
-            quiet,
             bias,
             terminal,
             gap,
@@ -66,12 +63,10 @@ impl Progress {
     }
 
     fn say(&self, text: &str) {
-        if !self.quiet {
-            self.bar.suspend(|| note(text));
-        }
+        self.bar.suspend(|| note(text));
     }
 
-    /// Seconds until the first limit is reached, as far as the trend tells.
+    /// Seconds until the first limit is reached, by the trend.
     fn seconds_left(&self, record: &Iteration) -> Option<f64> {
         let (first, last) = (self.trend.front()?, self.trend.back()?);
         let rate = (first.1 / last.1).ln() / (last.0 - first.0);
@@ -91,59 +86,29 @@ impl Drop for Progress {
     }
 }
 
-/// Who watches a run: people, a program, nobody.
-pub fn watcher(args: &FitArgs, settings: &Settings) -> Box<dyn Observer> {
-    match args.log {
-        LogArg::Json if args.quiet => Box::new(()),
-        LogArg::Json => Box::new(JsonLog),
-        LogArg::Text => Box::new(Progress::new(args.quiet, settings)),
-    }
-}
-
-/// A number of any size in a few digits.
-pub fn short(value: f64) -> String {
-    if value == 0.0 || (1e-3..1e6).contains(&value) { format!("{value:.4}") } else { format!("{value:.3e}") }
-}
-
-/// 12 MB, 1.5 GB.
-pub fn bytes(count: u64) -> String {
-    let count = count as f64;
-    if count < 1e9 { format!("{:.0} MB", (count / 1e6).max(1.0)) } else { format!("{:.1} GB", count / 1e9) }
-}
-
 impl Observer for Progress {
     fn begin(&mut self, summary: &Summary) {
         self.trend.clear();
         self.gap = summary.gap;
-        // The last run of a path has a clock of its own.
+        // The final run of a path has its own clock.
         (self.done, self.began) = ((0, 0.0), (0, 0.0));
         let shape = &summary.shape;
-        let task = match shape.n_targets {
-            1 => summary.task.to_string(),
-            // Whole numbers with few values are taken for classes, which is not always what was meant.
-            targets if summary.task == "multiclass" => {
-                format!("multiclass with {targets} classes (--task regression for numbers)")
-            }
-            targets => format!("{} with {targets} targets", summary.task),
-        };
-        let merged = match summary.merged_patterns {
-            0 => String::new(),
-            merged => format!(" ({merged} more were duplicates)"),
-        };
         self.say(&format!(
-            "{task}: {} samples, {}{}, {} patterns{merged}; beta {}\n{} on {} ({} threads), about {}",
+            "{}: {} samples, {}{}, {} patterns{}; beta {}\n{} on {} ({} threads), about {}",
+            event::task(summary),
             shape.n_samples,
             counted(shape.n_features - usize::from(self.bias), "feature"),
             if self.bias { " and a bias" } else { "" },
             shape.n_patterns,
+            event::merged(summary),
             short(summary.beta),
             summary.solver,
             summary.device_name,
             summary.threads,
             bytes(summary.memory_bytes)
         ));
-        if let Some(reason) = &summary.passed_over {
-            self.say(&format!("cuda:0 was passed over: {reason}"));
+        if let Some(reason) = event::passed_over(summary) {
+            self.say(&reason);
         }
         self.bar.set_message("setting up: factorising");
         self.bar.enable_steady_tick(Duration::from_millis(125));
@@ -174,27 +139,19 @@ impl Observer for Progress {
     fn round(&mut self, round: &Round) {
         self.trend.clear();
         self.began = self.done;
-        let Round { patterns, neurons, network, dual_bound, seconds, .. } = round;
-        let (patterns, neurons) = (counted(*patterns, "pattern"), counted(*neurons, "neuron"));
-        self.say(&format!("{patterns}, {seconds:.1} s: objective {network:.5}, bound {dual_bound:.5}, {neurons}"));
+        self.say(&event::round(round));
     }
 
     fn checkpoint(&mut self, written: Result<&Path, &FileError>) {
         if let Err(error) = written {
-            let cause = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
-            self.say(&format!("warning: no checkpoint: {error}{cause}; the run goes on"));
+            self.say(&event::no_checkpoint(error));
         }
     }
 
     fn point(&mut self, fraction: f64, relative_gap: f64, validation: &Scores) {
         self.trend.clear();
-        // Each beta counts from 1.
+        // Each beta counts its iterations from 1.
         self.began = (0, self.done.1);
-        let held_out = match validation.accuracy {
-            Some(accuracy) => format!("accuracy {}", percent(accuracy)),
-            None => format!("loss {}", short(validation.loss)),
-        };
-        let fraction = format!("beta at {fraction:.2e} of its largest value");
-        self.say(&format!("{fraction}: gap {relative_gap:.1e}, {held_out} on the held-out samples"));
+        self.say(&event::point(fraction, relative_gap, validation));
     }
 }

@@ -1,14 +1,15 @@
 //! `cvx export`.
 
-use crate::Exit;
-use crate::args::{ExportArgs, PrecisionArg};
-use crate::output::{check_outputs, print};
+use crate::args::ExportArgs;
+use crate::exit::Exit;
+use crate::file;
+use crate::terminal::stream::print;
 use anyhow::{Context, Result, bail};
 use cvx_admm::Model;
-use cvx_export::{Float, Format, save};
+use cvx_export::{Format, save};
 use std::path::Path;
 
-/// Writes a model in a format of other programs.
+/// Writes a model in the format of another program.
 pub fn run(args: &ExportArgs) -> Result<Exit> {
     let ending = by_ending(&args.out);
     if let (Some(to), Some(ending)) = (args.to, ending)
@@ -22,12 +23,8 @@ pub fn run(args: &ExportArgs) -> Result<Exit> {
         format!("--out {}: the ending says nothing of the format: give --to, one of {names}", args.out.display())
     })?;
     let model = Model::load(&args.model)?;
-    check_outputs(&[("the model", &args.model)], &[("--out", &args.out)])?;
-    let float = match args.precision {
-        PrecisionArg::F32 => Float::F32,
-        PrecisionArg::F64 => Float::F64,
-    };
-    save(&model, format, float, &args.out)?;
+    file::check(&[("the model", &args.model)], &[("--out", &args.out)])?;
+    save(&model, format, args.precision, &args.out)?;
     if !args.quiet {
         print(format_args!("The {} file is in {}", format.name(), args.out.display()));
     }

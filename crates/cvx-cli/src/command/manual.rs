@@ -1,8 +1,8 @@
-//! `cvx completions` and `cvx man`: what the command line says of itself.
+//! `cvx completions` and `cvx man`.
 
-use crate::Exit;
 use crate::args::Cli;
-use crate::output::{note, print};
+use crate::exit::Exit;
+use crate::terminal::stream::{note, print};
 use anyhow::{Context, Result};
 use clap::CommandFactory;
 use clap_complete::Shell;

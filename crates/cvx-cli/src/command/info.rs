@@ -1,14 +1,18 @@
 //! `cvx info`.
 
-use crate::Exit;
 use crate::args::InfoArgs;
-use crate::describe::Description;
-use crate::output::{check_outputs, print, write_whole};
+use crate::exit::Exit;
+use crate::number::percent;
 use crate::source::{self, begins_like_ours, located};
-use crate::table::{facts, loss, percent};
+use crate::summary::run::loss;
+use crate::summary::samples::Description;
+use crate::terminal::samples;
+use crate::terminal::stream::print;
+use crate::terminal::table::facts;
+use crate::{file, phrase};
 use anyhow::{Result, bail};
 use cvx_admm::{FileError, Model};
-use cvx_data::{DataError, LabelColumn, Request, Unusable, unusable_lines};
+use cvx_data::{LabelColumn, Request, Unusable, unusable_lines};
 use cvx_export::metadata;
 use cvx_model::{Activation, DataSplit};
 use std::path::Path;
@@ -16,35 +20,35 @@ use std::path::Path;
 /// Describes a model file, or else a data source.
 pub fn run(args: &InfoArgs) -> Result<Exit> {
     if let Some(path) = &args.json {
-        check_outputs(&[("what is described", Path::new(&args.what))], &[("--json", path)])?;
+        file::check(&[("what is described", Path::new(&args.what))], &[("--json", path)])?;
     }
     let path = Path::new(&args.what);
     let is_model = path.extension().is_some_and(|ending| ending == "cvx") || begins_like_ours(path);
     let (text, json) = match is_model.then(|| Model::load(path)) {
         Some(Ok(model)) => (facts(&describe_model(&model)), metadata(&model)),
-        // Not a model at all: then it is data, and the readers say what is wrong with it.
+        // Not a model, so it is data; the readers report what is wrong with it.
         None | Some(Err(FileError::Magic { .. })) => {
             let label_column = args.label_column.clone().map_or(LabelColumn::Auto, LabelColumn::Column);
             let description =
                 Description::new(&read(&located(&args.what)?, &Request { label_column, ..Request::default() })?);
-            (description.to_text(), serde_json::to_string_pretty(&description)?)
+            (samples::description(&description), serde_json::to_string_pretty(&description)?)
         }
         Some(Err(error)) => return Err(error.into()),
     };
     if let Some(path) = &args.json {
-        write_whole(path, json.as_bytes())?;
+        file::write_whole(path, json.as_bytes())?;
     }
     print(text);
     Ok(Exit::Done)
 }
 
-/// Reads a source; of a table with unusable lines, says where they are.
+/// Reads a source; if lines of a table cannot be used, the error names them.
 fn read(source: &str, request: &Request) -> Result<DataSplit> {
     source::read(source, request).or_else(|error| {
         let lines = unusable_lines(source, request).ok().flatten();
         let Some(Unusable { count, first }) = lines.filter(|lines| lines.count > 1) else { return Err(error) };
         let more = if count > first.len() { "; .." } else { "" };
-        let faults: Vec<String> = first.iter().map(DataError::to_string).collect();
+        let faults: Vec<String> = first.iter().map(phrase::data).collect();
         bail!("{count} lines cannot be used: {}{more}", faults.join("; "))
     })
 }

@@ -1,7 +1,6 @@
-//! What a data source holds, and what `cvx train` would make of it.
+//! What a data source holds, and what `cvx train` would do with it.
 
-use crate::table::facts;
-use comfy_table::{Table, presets};
+use crate::phrase;
 use cvx_admm::Settings;
 use cvx_model::{DataSplit, Dataset, FeatureKind, Labels, Normalisation, Targets, Task, TaskChoice};
 use serde::Serialize;
@@ -10,14 +9,17 @@ use std::collections::HashMap;
 /// Most classes, and most columns, that are listed one by one.
 const MOST_LISTED: usize = 30;
 
-/// The description; its JSON has the names of the fields.
+/// The header of a table of columns.
+pub const COLUMNS: [&str; 5] = ["column", "least", "mean", "largest", ""];
+
+/// The description of a source; its fields are the keys of its JSON.
 #[derive(Serialize)]
 pub struct Description {
     train: Part,
     test: Option<Part>,
-    /// `None` where nothing can be learned from these samples.
+    /// `None` if nothing can be learned from these samples.
     by_default: Option<Plan>,
-    /// Why not.
+    /// What is wrong with them.
     problem: Option<String>,
 }
 
@@ -54,7 +56,7 @@ struct Class {
     count: usize,
 }
 
-/// What `cvx train` would do.
+/// What `cvx train` would do by default.
 #[derive(Serialize)]
 struct Plan {
     task: &'static str,
@@ -66,24 +68,22 @@ struct Plan {
 impl Description {
     pub fn new(split: &DataSplit) -> Self {
         let targets = match split.train.labels() {
-            Some(labels) => Targets::new(labels, TaskChoice::Auto).map_err(|error| error.to_string()),
+            Some(labels) => Targets::new(labels, TaskChoice::Auto).map_err(|error| phrase::model(&error)),
             None => Err("the samples have no labels".to_string()),
         };
         let task = targets.as_ref().ok().map(|targets| &targets.task);
         let settings = Settings::default();
         let by_default = task.map(|task| Plan {
             task: task.name(),
-            normalisation: match Normalisation::default_for(split.train.kind()) {
-                Normalisation::None => "none",
-                Normalisation::Global => "global",
-                Normalisation::Column => "column",
-            },
+            normalisation: Normalisation::default_for(split.train.kind()).name(),
             loss: settings.loss.name(),
             patterns: settings.patterns,
         });
-        // Labels that the training samples do not have cannot be scored.
+        // Test labels that the training samples lack cannot be scored.
         let unknown = match (task, split.test.as_ref().and_then(Dataset::labels)) {
-            (Some(task), Some(labels)) => task.encode(labels).err().map(|error| format!("the test samples: {error}")),
+            (Some(task), Some(labels)) => {
+                task.encode(labels).err().map(|error| format!("the test samples: {}", phrase::model(&error)))
+            }
             _ => None,
         };
         Description {
@@ -94,15 +94,16 @@ impl Description {
         }
     }
 
-    /// What is known of the samples, without what would be made of them.
-    pub fn rows(&self) -> Vec<(&'static str, String)> {
+    /// Names and values of what the samples are.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
         let mut rows = self.train.rows("training samples");
         rows.extend(self.test.iter().flat_map(|test| test.rows("test samples")));
         rows
     }
 
-    pub fn to_text(&self) -> String {
-        let mut rows = self.rows();
+    /// [`facts`](Self::facts), and what `cvx train` would do by default.
+    pub fn rows(&self) -> Vec<(&'static str, String)> {
+        let mut rows = self.facts();
         if let Some(Plan { task, normalisation, loss, patterns }) = &self.by_default {
             let text = format!(
                 "task {task}, normalisation {normalisation}, {loss} loss, {patterns} patterns: see cvx train -h"
@@ -112,11 +113,22 @@ impl Description {
         if let Some(problem) = &self.problem {
             rows.push(("but", problem.clone()));
         }
-        let columns = self.train.columns.as_ref().filter(|columns| columns.len() <= MOST_LISTED);
-        match columns {
-            Some(columns) => format!("{}\n{}", facts(&rows), column_table(columns)),
-            None => facts(&rows),
-        }
+        rows
+    }
+
+    /// The columns of a table one by one, unless there are too many to list.
+    pub fn columns(&self) -> Option<Vec<Vec<String>>> {
+        let columns = self.train.columns.as_ref().filter(|columns| columns.len() <= MOST_LISTED)?;
+        Some(columns.iter().enumerate().map(|(k, column)| column.row(k)).collect())
+    }
+}
+
+impl Column {
+    /// The cells under [`COLUMNS`], of column `k` from 0.
+    fn row(&self, k: usize) -> Vec<String> {
+        let name = self.name.clone().unwrap_or_else(|| (k + 1).to_string());
+        let note = if self.low == self.high { "constant" } else { "" };
+        vec![name, self.low.to_string(), format!("{:.6}", self.mean), self.high.to_string(), note.to_string()]
     }
 }
 
@@ -180,7 +192,7 @@ impl Part {
         rows
     }
 
-    /// By name where there is one, else by number from 1.
+    /// Constant features by name, or by number from 1.
     fn name_constants(&self) -> String {
         let name = |&k: &usize| {
             let named = self.columns.as_ref().and_then(|columns| columns[k].name.clone());
@@ -225,22 +237,4 @@ fn classes(known: &[String], labels: &Labels) -> Vec<Class> {
         classes[at].count += 1;
     }
     classes
-}
-
-fn column_table(columns: &[Column]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["column", "least", "mean", "largest", ""]);
-    for (k, column) in columns.iter().enumerate() {
-        let name = column.name.clone().unwrap_or_else(|| (k + 1).to_string());
-        let note = if column.low == column.high { "constant" } else { "" };
-        table.add_row([
-            name,
-            column.low.to_string(),
-            format!("{:.6}", column.mean),
-            column.high.to_string(),
-            note.to_string(),
-        ]);
-    }
-    table
 }
