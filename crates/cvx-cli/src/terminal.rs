@@ -2,6 +2,7 @@
 
 pub mod classes;
 pub mod event;
+pub mod iterations;
 pub mod log;
 pub mod progress;
 pub mod result;

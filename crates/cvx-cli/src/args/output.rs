@@ -24,6 +24,9 @@ pub struct OutputArgs {
     /// Write a page about the run and its figures into this folder.
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
+    /// Print the problem's sizes and a row per iteration on stderr.
+    #[arg(long, short, conflicts_with_all = ["quiet", "log"])]
+    pub verbose: bool,
     /// Progress on stderr: text, or one JSON object per line.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log: LogFormat,

@@ -12,7 +12,7 @@ Examples:
   cvx train --data table.csv --task regression --loss huber --json run.json --report report
   cvx train --data rare.csv --loss logistic --class-weight balanced
   cvx train --data table.csv --checkpoint run.ckpt --resume run.ckpt
-  cvx train --data cifar10 --classes cat,dog --patterns 50 --beta 10
+  cvx train --data cifar10 --classes cat,dog --patterns 50 --beta 10 --verbose
 
 ",
     sources!()

@@ -5,8 +5,8 @@ use crate::exit::Exit;
 use crate::file::{Named, write_whole};
 use crate::interrupt::stop_on_interrupt;
 use crate::report::{PathReport, to_json};
-use crate::terminal::result;
 use crate::terminal::stream::{complain, note, print};
+use crate::terminal::{iterations, result};
 use crate::watcher::watcher;
 use crate::{figures, outputs, page, patterns, settings, source};
 use anyhow::Result;
@@ -30,6 +30,9 @@ pub fn run(args: &PathArgs) -> Result<Exit> {
     let found = path(&split.train, split.test.as_ref(), &settings, &path_settings, &stop, &mut *watcher);
     drop(watcher);
     let found = found.map_err(|error| source::blame(error, &fit.data.source))?;
+    if let (true, Some(solution)) = (fit.output.verbose, &found.solution) {
+        note(iterations::closing(solution));
+    }
 
     let saved = match (&fit.output.model, &found.solution) {
         (Some(path), Some(solution)) => Some(solution.model.save(path).map_err(Into::into)),

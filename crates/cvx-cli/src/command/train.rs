@@ -5,8 +5,8 @@ use crate::exit::Exit;
 use crate::file::write_whole;
 use crate::interrupt::stop_on_interrupt;
 use crate::report::{RunReport, to_json};
-use crate::terminal::result;
-use crate::terminal::stream::print;
+use crate::terminal::stream::{note, print};
+use crate::terminal::{iterations, result};
 use crate::watcher::watcher;
 use crate::{outputs, page, patterns, settings, shell, source};
 use anyhow::{Context, Result};
@@ -33,6 +33,9 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
     };
     drop(watcher);
     let solution = solution.map_err(|error| source::blame(error, &fit.data.source))?;
+    if fit.output.verbose {
+        note(iterations::closing(&solution));
+    }
 
     // The model first: it cannot be had again. A file that cannot be written does not keep the others from it.
     let saved = fit.output.model.as_deref().map(|path| Ok(solution.model.save(path)?));

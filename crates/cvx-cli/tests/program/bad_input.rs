@@ -220,6 +220,8 @@ fn r2_arguments_that_are_none() {
         ("train --patterns many", "--patterns"),
         ("train --seed -1", "-1"),
         ("train --beta 1 --beta-fraction 0.1", "cannot be used with"),
+        ("train --verbose --quiet", "cannot be used with"),
+        ("train --verbose --log json", "cannot be used with"),
         ("train --betta 1", "--beta"),
         ("predict", "<MODEL>"),
         ("trian", "train"),

@@ -18,3 +18,4 @@ mod path;
 mod report;
 mod signals;
 mod usage;
+mod verbose;
