@@ -4,12 +4,12 @@ use crate::host::{Host, peak_memory_bytes};
 use crate::source::Source;
 use anyhow::{Context, Result};
 use cvx_admm::{
-    Beta, Device, Flow, Iteration, Observer, Precision, Settings, SolverChoice, SolverKind, StopToken, train_with,
-    verify,
+    Beta, Device, Iteration, Observer, Precision, Settings, SolverChoice, SolverKind, StopToken, train_with, verify,
 };
 use serde::Serialize;
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 /// The problem and the settings that matter.
@@ -176,10 +176,10 @@ pub fn run(args: &Args) -> Result<()> {
 struct Until(Option<f64>);
 
 impl Observer for Until {
-    fn iteration(&mut self, record: &Iteration) -> Flow {
+    fn iteration(&mut self, record: &Iteration) -> ControlFlow<()> {
         match (self.0, record.network) {
-            (Some(objective), Some(network)) if network <= objective => Flow::Stop,
-            _ => Flow::Continue,
+            (Some(objective), Some(network)) if network <= objective => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
         }
     }
 }

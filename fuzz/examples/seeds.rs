@@ -121,8 +121,6 @@ fn main() -> std::io::Result<()> {
         models.push(mode(1, opened(&whole)));
         if name == "gated" {
             models.push(mode(0, whole));
-            let old = fs::read(goldens.join(format!("v2/{name}.cvx")))?;
-            models.push(mode(2, &old[..old.len() - 4]));
         }
     }
     seeds.push(("model", models));

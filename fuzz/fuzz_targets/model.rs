@@ -1,4 +1,4 @@
-//! Model files as they come, and sections (or a body of format 2) under checksums that fit.
+//! Model files as they come, and sections under checksums that fit.
 #![no_main]
 
 use cvx_admm::{Model, verify};
@@ -28,11 +28,7 @@ fn samples(model: &Model) -> Option<Dataset> {
 
 fuzz_target!(|input: &[u8]| {
     let Some((mode, input)) = input.split_first() else { return };
-    let bytes = match mode % 3 {
-        0 => input.to_vec(),
-        1 => sealed(MAGIC, 3, input),
-        _ => [input, &crc32fast::hash(input).to_le_bytes()].concat(),
-    };
+    let bytes = if mode % 2 == 0 { input.to_vec() } else { sealed(MAGIC, 3, input) };
     let Ok(model) = Model::from_bytes(&bytes, Path::new("in-memory.cvx")) else { return };
     let stored = model.to_bytes().expect("what was read can be stored");
     let again = Model::from_bytes(&stored, Path::new("again.cvx")).expect("what was stored can be read");

@@ -4,8 +4,9 @@ use super::Problem;
 use crate::row::{Goal, Outcome, Phase, TARGET_ACCURACY, TracePoint, finite, thinned};
 use anyhow::Result;
 use cvx_admm::{
-    Beta, Flow, Iteration, Observer, Precision, Settings, SolverChoice, SolverKind, StopToken, train_with, verify,
+    Beta, Iteration, Observer, Precision, Settings, SolverChoice, SolverKind, StopToken, train_with, verify,
 };
+use std::ops::ControlFlow;
 
 /// A solver with its settings.
 #[derive(Clone, Copy, Debug)]
@@ -123,9 +124,9 @@ fn point(record: &Iteration) -> Option<TracePoint> {
 struct Until(Goal);
 
 impl Observer for Until {
-    fn iteration(&mut self, record: &Iteration) -> Flow {
+    fn iteration(&mut self, record: &Iteration) -> ControlFlow<()> {
         let accuracy = record.train.and_then(|scores| scores.accuracy);
         let reached = accuracy.is_some_and(|accuracy| accuracy >= TARGET_ACCURACY);
-        if self.0 == Goal::Accuracy && reached { Flow::Stop } else { Flow::Continue }
+        if self.0 == Goal::Accuracy && reached { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }

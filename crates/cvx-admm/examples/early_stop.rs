@@ -1,7 +1,8 @@
 //! Shows an observer that prints how a run is doing, and ends it when the test accuracy no longer rises.
 
-use cvx_admm::{Flow, Iteration, Observer, Settings, StopToken, Summary, train_with};
+use cvx_admm::{Iteration, Observer, Settings, StopToken, Summary, train_with};
 use cvx_data::{Request, open};
+use std::ops::ControlFlow;
 
 /// Stops once this many evaluations in a row are no better than the best one.
 struct Patience {
@@ -15,9 +16,11 @@ impl Observer for Patience {
         println!("{} on {}: n = {}, P = {}", summary.solver, summary.device, shape.n_samples, shape.n_patterns);
     }
 
-    fn iteration(&mut self, iteration: &Iteration) -> Flow {
+    fn iteration(&mut self, iteration: &Iteration) -> ControlFlow<()> {
         // Most iterations are not evaluated.
-        let Some(accuracy) = iteration.test.and_then(|scores| scores.accuracy) else { return Flow::Continue };
+        let Some(accuracy) = iteration.test.and_then(|scores| scores.accuracy) else {
+            return ControlFlow::Continue(());
+        };
         let gap = iteration.relative_gap.unwrap_or(f64::INFINITY);
         println!("{:3}: test accuracy {accuracy:.3}, gap {gap:.1e}", iteration.iteration);
         if accuracy > self.best {
@@ -25,7 +28,7 @@ impl Observer for Patience {
         } else {
             self.left -= 1;
         }
-        if self.left == 0 { Flow::Stop } else { Flow::Continue }
+        if self.left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 

@@ -5,13 +5,14 @@ use crate::checkpoint::Checkpointer;
 use crate::clock::{Clock, timed};
 use crate::estimate::estimated_gap;
 use crate::incumbent::Incumbent;
-use crate::info::{Info, Iteration, Scores};
-use crate::observer::{Flow, Observer};
+use crate::info::{Info, Iteration};
+use crate::observer::Observer;
 use crate::penalty::{Penalty, Preparation, Residuals};
 use crate::schedule::{Schedule, Sign};
 use crate::settings::ValidSettings;
 use crate::state::State;
-use crate::status::Status;
+use cvx_artifact::Scores;
+use cvx_artifact::Status;
 use cvx_linalg::{
     Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, SolverMemory, StopReason,
 };
@@ -148,7 +149,7 @@ impl<B: Backend> Run<'_, B> {
             }
             let sign = self.sign(gradients, &residuals)?;
             let record = self.judge(iteration, &residuals, sign, &inner)?;
-            let goes_on = observer.iteration(&record) == Flow::Continue;
+            let goes_on = observer.iteration(&record).is_continue();
             if record.relative_gap.is_some_and(|gap| gap <= settings.gap) {
                 return Ok(Status::Optimal);
             }

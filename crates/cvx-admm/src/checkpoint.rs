@@ -4,14 +4,14 @@
 //! present programme; what follows from those and the data (patterns, factors, sketches) is made again.
 
 use crate::admm::{Progress, Run};
-use crate::container::{Kind, Parsed, Sections};
 use crate::error::TrainError;
-use crate::file_error::FileError;
-use crate::identity::{identity, phrase};
+use crate::identity::{NamedSetting, identity};
 use crate::info::Info;
 use crate::penalty::Penalty;
 use crate::settings::{Beta, Gates, Settings, SolverChoice, ValidSettings};
 use crate::train::Problem;
+use cvx_artifact::FileError;
+use cvx_artifact::container::{Kind, Parsed, Sections};
 use cvx_linalg::{Backend, HostMatrix, LinalgError, LinearSolver, Shape, SolverMemory, SystemSolution};
 use cvx_solvers::SolverKind;
 use serde::de::DeserializeOwned;
@@ -28,10 +28,6 @@ const LARGEST_RECORD: usize = 1 << 30;
 
 /// Most bytes of the section that says what run it is, which is read before anything is known of the file.
 const LARGEST_STANDING: usize = 1 << 20;
-
-/// What to do about another run, and about other samples.
-const SAME_ARGUMENTS: &str = "give the arguments of that run, or begin a new one without --resume";
-const SAME_DATA: &str = "check --data, --classes, --limit and --label-column, and that the file is as it was, or begin a new run without --resume";
 
 /// Where a run writes its checkpoints, and how often.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +50,7 @@ pub struct Checkpoint {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Standing {
     /// Settings that the iterates depend on, with what they were.
-    pub settings: Vec<(String, String)>,
+    pub settings: Vec<NamedSetting>,
     /// Of the samples and targets.
     pub fingerprint: u32,
     pub solver: String,
@@ -109,22 +105,17 @@ impl Checkpoint {
     /// [`TrainError::OtherRun`] with the first thing that differs.
     pub(crate) fn opening(&self, problem: &Problem, settings: &ValidSettings) -> Result<ValidSettings, TrainError> {
         let Standing { fingerprint, beta, sigma, solver, round, seconds, settings: saved, .. } = &self.standing;
-        let differs = |saved: String, given: String, remedy| TrainError::OtherRun {
-            path: self.path.clone(),
-            saved,
-            given,
-            remedy,
-        };
         let given = identity(problem, settings);
         let other = given.iter().zip(saved).find(|(given, saved)| given != saved);
         let others = *fingerprint != problem.fingerprint;
         // Other samples may make another task.
-        if let Some((given, saved)) = other.filter(|((name, _), _)| !(others && name == "--task")) {
-            return Err(differs(phrase(saved), phrase(given), SAME_ARGUMENTS));
+        if let Some((given, saved)) = other.filter(|(given, _)| !(others && given.name == "task")) {
+            let (path, saved, given) = (self.path.clone(), saved.clone(), given.clone());
+            return Err(TrainError::OtherRun { path, saved, given });
         }
         if others {
-            let saved = format!("samples and labels of checksum {fingerprint:08x}");
-            return Err(differs(saved, format!("others, of {:08x}", problem.fingerprint), SAME_DATA));
+            let (path, saved, given) = (self.path.clone(), *fingerprint, problem.fingerprint);
+            return Err(TrainError::OtherSamples { path, saved, given });
         }
         let mut parsed = Parsed::open(&self.bytes, &KIND, &self.path)?;
         let kind = SolverKind::ALL.into_iter().find(|kind| kind.name() == solver);

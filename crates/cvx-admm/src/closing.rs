@@ -2,12 +2,12 @@
 
 use crate::admm::Run;
 use crate::error::TrainError;
-use crate::info::Scores;
-use crate::model::{Claim, Model, Provenance, Witness};
 use crate::observer::Summary;
 use crate::prune::prune;
-use crate::status::Status;
 use crate::train::{Problem, Solution};
+use cvx_artifact::Scores;
+use cvx_artifact::Status;
+use cvx_artifact::{Claim, Model, Provenance, Witness};
 use cvx_linalg::{Backend, SystemSolution};
 use cvx_model::{Confusion, Network, accuracy};
 

@@ -1,6 +1,7 @@
 //! Why training could not begin.
 
-use crate::file_error::FileError;
+use crate::identity::NamedSetting;
+use cvx_artifact::FileError;
 use cvx_linalg::LinalgError;
 use cvx_model::{ModelError, ProgramError};
 use cvx_solvers::SolverKind;
@@ -28,17 +29,15 @@ pub enum TrainError {
     },
     /// A class that a fold would leave nothing of.
     #[error(
-        "the class '{}' has a single sample, and no network on the other folds would know it: \
-         leave it out with --classes, or hold out a share with --validation", class.escape_debug()
+        "the class '{}' has a single sample, which no network on the other folds would know: \
+         leave the class out, or hold out a share in place of folds", class.escape_debug()
     )]
     SingleSample {
         /// The class.
         class: String,
     },
     /// A device that this build does not have.
-    #[error(
-        "the device '{device}' is not compiled into this program: build it with --features cuda, or use --device cpu"
-    )]
+    #[error("the device '{device}' is not compiled in: build with the feature cuda, or use the processor")]
     NotCompiledIn {
         /// The device asked for.
         device: String,
@@ -46,8 +45,8 @@ pub enum TrainError {
     /// More memory than the budget.
     #[error(
         "{solver} needs about {} and the budget is {}: {}", gigabytes(*needed), gigabytes(*budget),
-        fits.map_or("use fewer samples or patterns, or raise --memory-budget".to_string(),
-                    |kind| format!("--solver {kind} would fit"))
+        fits.map_or("use fewer samples or patterns, or a larger budget".to_string(),
+                    |kind| format!("the solver {kind} would fit"))
     )]
     Memory {
         /// The solver asked for.
@@ -62,28 +61,28 @@ pub enum TrainError {
     /// The test samples do not fit the training samples.
     #[error("the test samples: {0}")]
     Test(ModelError),
-    /// Data that a model was not trained on, by their checksum.
-    #[error(
-        "the {found} samples are not the {expected} that the model was trained on: \
-         give the same source and the same --classes and --limit"
-    )]
-    OtherData {
-        /// Samples that the model was trained on.
-        expected: usize,
-        /// Samples given.
-        found: usize,
-    },
     /// A checkpoint of another run.
-    #[error("{}: the checkpoint is of a run with {saved}, and this one has {given}: {remedy}", path.display())]
+    #[error("{}: the checkpoint is of a run with {saved}, and this one has {given}", path.display())]
     OtherRun {
         /// The checkpoint.
         path: PathBuf,
-        /// The first thing that differs, as it was.
-        saved: String,
+        /// The first setting that differs, as it was.
+        saved: NamedSetting,
         /// As it is now.
-        given: String,
-        /// What to do about it.
-        remedy: &'static str,
+        given: NamedSetting,
+    },
+    /// A checkpoint of a run on other samples or labels.
+    #[error(
+        "{}: the checkpoint is of a run on samples and labels of checksum {saved:08x}, and these have {given:08x}",
+        path.display()
+    )]
+    OtherSamples {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Checksum of its samples and labels.
+        saved: u32,
+        /// Checksum of those given.
+        given: u32,
     },
     /// A checkpoint that cannot be written or used.
     #[error("{detail}")]

@@ -1,8 +1,8 @@
 //! The gap without its certificate: what an iteration's own numbers say of it, in their precision and at no product with X.
 
 use crate::incumbent::Incumbent;
-use crate::info::Objective;
 use crate::state::State;
+use cvx_artifact::Objective;
 use cvx_linalg::{Backend, LinalgError};
 use cvx_model::{ConvexProgram, SystemOperator, relative_gap};
 
@@ -44,7 +44,7 @@ pub(crate) fn estimated_gap<B: Backend>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Certify;
+    use cvx_artifact::Certify;
     use cvx_linalg::{Accuracy, Cpu, HostMatrix, LinearSolver};
     use cvx_model::{Activation, Certificate, Loss, RowScale, WeightedLoss};
     use cvx_solvers::Cholesky;

@@ -1,8 +1,7 @@
 //! The best network and the best bound seen so far: what a run returns, however it ends.
 
 use crate::checkpoint::{CheckpointError, Recorder, Replay};
-use crate::info::Objective;
-use crate::settings::Certify;
+use cvx_artifact::{Certify, Objective};
 use cvx_linalg::{Backend, HostMatrix, LinalgError};
 use cvx_model::{Certificate, ConvexProgram, NetworkValue, relative_gap};
 use serde::{Deserialize, Serialize};

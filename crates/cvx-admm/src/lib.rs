@@ -24,17 +24,13 @@ mod anderson;
 mod checkpoint;
 mod clock;
 mod closing;
-mod container;
 mod dispatch;
 mod error;
 mod estimate;
-mod file;
-mod file_error;
 mod identity;
 mod incumbent;
 mod info;
 mod memory;
-mod model;
 mod observer;
 mod path;
 mod penalty;
@@ -45,30 +41,27 @@ mod schedule;
 mod session;
 mod settings;
 mod state;
-mod status;
 mod suggest;
 mod train;
-mod verify;
 mod weights;
-mod whole_file;
 
 pub use checkpoint::{Checkpoint, CheckpointPlan};
+pub use cvx_artifact::{
+    ArtifactError, Certify, Claim, FileError, Model, Objective, Provenance, Scores, Status, Verification, Witness,
+    check_writable, verify, write_whole,
+};
 pub use cvx_linalg::{StopReason, StopToken};
 pub use cvx_solvers::SolverKind;
 pub use error::TrainError;
-pub use file_error::FileError;
-pub use info::{Info, Iteration, Objective, PhaseSeconds, Scores};
-pub use model::{Claim, Model, Provenance, Witness};
-pub use observer::{Flow, Observer, Summary};
+pub use identity::NamedSetting;
+pub use info::{Info, Iteration, PhaseSeconds};
+pub use observer::{Observer, Summary};
 pub use path::{Choice, PathPoint, PathSettings, PathSolution, Validation, path};
 pub use refine::Round;
-pub use settings::{Beta, Certify, Device, Gates, Precision, Settings, SolverChoice, ValidSettings};
-pub use status::Status;
+pub use settings::{Beta, Device, Gates, Precision, Settings, SolverChoice, ValidSettings};
 pub use suggest::{Suggestion, suggest_patterns};
 pub use train::{PredictionStart, Solution, WarmStart, resume, train, train_with};
-pub use verify::{Verification, verify};
 pub use weights::ClassWeights;
-pub use whole_file::{check_writable, write_whole};
 
 /// The example of README.md, run with the tests.
 #[cfg(doctest)]

@@ -1,9 +1,11 @@
-//! Somebody who watches a run, and may end it.
+//! Observer callbacks, which may stop the run.
 
-use crate::file_error::FileError;
-use crate::info::{Iteration, Scores};
+use crate::info::Iteration;
 use crate::refine::Round;
+use cvx_artifact::FileError;
+use cvx_artifact::Scores;
 use cvx_solvers::{ProblemShape, SolverKind};
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -36,22 +38,15 @@ pub struct Summary {
     pub memory_bytes: u64,
 }
 
-/// Whether the run goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    /// It does.
-    Continue,
-    /// It ends with [`Status::Interrupted`](crate::Status::Interrupted) and the best network.
-    Stop,
-}
-
-/// Watches a run. One that panics ends the run as [`Flow::Stop`] does, and is not asked again.
+/// Callbacks during a run. [`ControlFlow::Break`] ends the run with
+/// [`Status::Interrupted`](crate::Status::Interrupted) and the best network; so does an observer that panics, which is
+/// not called again.
 pub trait Observer: Send {
     /// The problem is known, set-up begins.
     fn begin(&mut self, _summary: &Summary) {}
     /// An iteration is done.
-    fn iteration(&mut self, _iteration: &Iteration) -> Flow {
-        Flow::Continue
+    fn iteration(&mut self, _iteration: &Iteration) -> ControlFlow<()> {
+        ControlFlow::Continue(())
     }
     /// A checkpoint has been written, or could not be: the run goes on either way.
     fn checkpoint(&mut self, _written: Result<&Path, &FileError>) {}
@@ -61,17 +56,17 @@ pub trait Observer: Send {
     fn point(&mut self, _fraction: f64, _relative_gap: f64, _validation: &Scores) {}
 }
 
-/// Watches nothing.
+/// Ignores every callback.
 impl Observer for () {}
 
-/// A closure watches the iterations.
-impl<F: FnMut(&Iteration) -> Flow + Send> Observer for F {
-    fn iteration(&mut self, iteration: &Iteration) -> Flow {
+/// A closure is called after every iteration.
+impl<F: FnMut(&Iteration) -> ControlFlow<()> + Send> Observer for F {
+    fn iteration(&mut self, iteration: &Iteration) -> ControlFlow<()> {
         self(iteration)
     }
 }
 
-/// An observer whose panics cost no network.
+/// An observer whose panic ends the run without losing the network.
 pub(crate) struct Guarded<'a> {
     observer: &'a mut dyn Observer,
     panicked: bool,
@@ -82,12 +77,12 @@ impl<'a> Guarded<'a> {
         Guarded { observer, panicked: false }
     }
 
-    /// What the observer answers, as long as it does.
+    /// The observer's answer; `None` once it has panicked.
     fn ask<R>(&mut self, question: impl FnOnce(&mut dyn Observer) -> R) -> Option<R> {
         if self.panicked {
             return None;
         }
-        // Whatever state a panic leaves behind is not looked at again.
+        // The observer is not called again, so the state that a panic leaves behind does not matter.
         let answer = catch_unwind(AssertUnwindSafe(|| question(&mut *self.observer))).ok();
         self.panicked = answer.is_none();
         answer
@@ -99,8 +94,8 @@ impl Observer for Guarded<'_> {
         self.ask(|observer| observer.begin(summary));
     }
 
-    fn iteration(&mut self, iteration: &Iteration) -> Flow {
-        self.ask(|observer| observer.iteration(iteration)).unwrap_or(Flow::Stop)
+    fn iteration(&mut self, iteration: &Iteration) -> ControlFlow<()> {
+        self.ask(|observer| observer.iteration(iteration)).unwrap_or(ControlFlow::Break(()))
     }
 
     fn checkpoint(&mut self, written: Result<&Path, &FileError>) {

@@ -3,12 +3,12 @@
 use crate::clock::Clock;
 use crate::dispatch::{Job, dispatch};
 use crate::error::TrainError;
-use crate::info::{Objective, Scores};
 use crate::observer::{Guarded, Observer};
 use crate::session::Session;
 use crate::settings::{Beta, Settings, ValidSettings, out_of_range};
-use crate::status::Status;
 use crate::train::{Host, Problem, Solution, train_with};
+use cvx_artifact::Status;
+use cvx_artifact::{Objective, Scores};
 use cvx_linalg::{Backend, StopToken};
 use cvx_model::{Dataset, ModelError, Task, TaskChoice, split};
 
@@ -190,10 +190,10 @@ impl PathSettings {
             return Err(out_of_range("betas", self.betas, "from 1 to 10,000"));
         }
         if !(self.ratio > 0.0 && self.ratio < 1.0) {
-            return Err(out_of_range("beta-ratio", self.ratio, "between 0 and 1"));
+            return Err(out_of_range("beta_ratio", self.ratio, "between 0 and 1"));
         }
         if !(self.gap > 0.0 && self.gap.is_finite()) {
-            return Err(out_of_range("path-gap", self.gap, "a positive number"));
+            return Err(out_of_range("path_gap", self.gap, "a positive number"));
         }
         match self.validation {
             Validation::Share(share) if !(share > 0.0 && share < 1.0) => {

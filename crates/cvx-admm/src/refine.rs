@@ -4,8 +4,8 @@
 //! the best network cannot rise.
 
 use crate::error::TrainError;
-use crate::status::Status;
 use crate::train::Solution;
+use cvx_artifact::Status;
 use cvx_linalg::HostMatrix;
 use cvx_model::{Network, PatternSet};
 use serde::{Deserialize, Serialize};

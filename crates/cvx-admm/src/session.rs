@@ -8,7 +8,7 @@ use crate::closing::finish;
 use crate::error::TrainError;
 use crate::identity::identity;
 use crate::incumbent::{Incumbent, Legacy};
-use crate::info::{Info, Scores};
+use crate::info::Info;
 use crate::memory::{base_bytes, checkpoint_bytes, choose_solver};
 use crate::observer::{Observer, Summary};
 use crate::path::FoldPoint;
@@ -16,10 +16,11 @@ use crate::penalty::{Penalty, Preparation, default_sigma, initial_rho};
 use crate::prediction;
 use crate::refine::{LEAST_PROGRESS, Round, fresh_gates, moved_blocks, next_gates, outgrows};
 use crate::schedule::Schedule;
-use crate::settings::{Beta, Certify, Gates, ValidSettings};
+use crate::settings::{Beta, Gates, ValidSettings};
 use crate::state::State;
-use crate::status::Status;
 use crate::train::{Host, PredictionStart, Problem, Solution, WarmStart};
+use cvx_artifact::Status;
+use cvx_artifact::{Certify, Scores};
 use cvx_linalg::{Backend, HostMatrix, LinearSolver};
 use cvx_model::{
     Activation, Certificate, ConvexProgram, GateKind, HeldOut, ProgramError, RowScale, SystemOperator, accuracy,
@@ -147,7 +148,7 @@ impl<'p, B: Backend> Session<'p, B> {
             budget,
             sigma,
             gated_maxima,
-            schedule: Schedule::Regular { every: settings.judge_every },
+            schedule: Schedule::Regular { every: settings.evaluate_every },
             passes_on: false,
             clock,
             ended: 0.0,
@@ -394,7 +395,7 @@ impl<'p, B: Backend> Session<'p, B> {
             self.passes_on = self.settings.refine > 0;
         }
         let mut solution = self.solve_round(observer)?;
-        while self.passes_on && solution.status.can_go_on() {
+        while self.passes_on && solution.status.can_continue() {
             // What the device fails at now is no reason to lose the network that is there.
             match self.refine(&solution) {
                 Ok(true) => self.passes_on = self.round < self.settings.refine,

@@ -3,6 +3,7 @@
 use crate::checkpoint::CheckpointPlan;
 use crate::error::TrainError;
 use crate::weights::ClassWeights;
+use cvx_artifact::Certify;
 use cvx_linalg::HostMatrix;
 use cvx_model::{Activation, GateKind, Loss, ModelError, Normalisation, TaskChoice};
 use cvx_solvers::{SolverKind, SolverSettings};
@@ -37,16 +38,6 @@ pub enum Beta {
     Value(f64),
     /// A fraction of max ||X'D_i y||, from which on the zero network is optimal (-l'(0) in the place of y for other losses).
     Fraction(f64),
-}
-
-/// Which certificate ends the run (docs/math.md, section 5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Certify {
-    /// The recovered network's own objective against the dual bound.
-    #[default]
-    Network,
-    /// A feasible point of the sampled programme against the dual bound.
-    Sampled,
 }
 
 /// How the u-update is solved.
@@ -121,7 +112,7 @@ pub struct Settings {
     /// Differences that Anderson acceleration remembers; 0 turns it off. Default 10.
     pub anderson_memory: usize,
     /// Iterations between two evaluations of the certificate; the first five are all evaluated. Default 5.
-    pub judge_every: usize,
+    pub evaluate_every: usize,
     /// Whether the rows of the cone operator are scaled to one norm. Default true.
     pub scale_rows: bool,
     /// Whether neurons that the returned network can do without are taken out (docs/math.md, section 7). Default true.
@@ -167,7 +158,7 @@ impl Default for Settings {
             over_relaxation: 1.6,
             dual_step: 1.0,
             anderson_memory: 10,
-            judge_every: 5,
+            evaluate_every: 5,
             scale_rows: true,
             prune: true,
             bias: true,
@@ -193,7 +184,7 @@ impl Settings {
             adapt_rho: false,
             over_relaxation: 1.0,
             anderson_memory: 0,
-            judge_every: 1,
+            evaluate_every: 1,
             scale_rows: false,
             original_solvers: true,
             ..Settings::default()
@@ -213,10 +204,10 @@ impl Settings {
             return Err(out_of_range("patterns", 0, "1 or more"));
         }
         if self.max_iterations == 0 {
-            return Err(out_of_range("max-iterations", 0, "1 or more"));
+            return Err(out_of_range("max_iterations", 0, "1 or more"));
         }
-        if self.judge_every == 0 {
-            return Err(out_of_range("judge-every", 0, "1 or more"));
+        if self.evaluate_every == 0 {
+            return Err(out_of_range("evaluate_every", 0, "1 or more"));
         }
         if self.threads > 4096 {
             return Err(out_of_range("threads", self.threads, "4096 or fewer"));
@@ -226,7 +217,7 @@ impl Settings {
         match self.time_limit {
             // A duration of more than a century would overflow the clock.
             Some(limit) if !(0.0..=4e9).contains(&limit) => {
-                return Err(out_of_range("time-limit", limit, "a number of seconds from 0 to 4e9"));
+                return Err(out_of_range("time_limit", limit, "a number of seconds from 0 to 4e9"));
             }
             _ => {}
         }
@@ -238,23 +229,23 @@ impl Settings {
                 return Err(out_of_range("beta", beta, "a finite number that is 0 or larger"));
             }
             Beta::Fraction(fraction) if !(fraction >= 0.0 && fraction.is_finite()) => {
-                return Err(out_of_range("beta-fraction", fraction, "a finite number that is 0 or larger"));
+                return Err(out_of_range("beta_fraction", fraction, "a finite number that is 0 or larger"));
             }
             _ => {}
         }
         if !(self.over_relaxation > 0.0 && self.over_relaxation < 2.0) {
-            return Err(out_of_range("over-relaxation", self.over_relaxation, "between 0 and 2"));
+            return Err(out_of_range("over_relaxation", self.over_relaxation, "between 0 and 2"));
         }
         if !(self.dual_step > 0.0 && self.dual_step <= 1.618) {
-            return Err(out_of_range("dual-step", self.dual_step, "between 0 and 1.618"));
+            return Err(out_of_range("dual_step", self.dual_step, "between 0 and 1.618"));
         }
         if let Loss::Huber { delta } = self.loss {
-            positive("huber-delta", Some(delta))?;
+            positive("huber_delta", Some(delta))?;
         }
         if let Some(CheckpointPlan { every, .. }) = &self.checkpoint
             && !(*every >= 0.0 && every.is_finite())
         {
-            return Err(out_of_range("checkpoint-every", every, "a number of seconds that is 0 or larger"));
+            return Err(out_of_range("checkpoint_every", every, "a number of seconds that is 0 or larger"));
         }
         self.class_weights.check()?;
         if let (Activation::Gated, SolverChoice::Kind(kind)) = (self.activation, self.solver)
@@ -312,16 +303,6 @@ impl std::ops::Deref for ValidSettings {
     type Target = Settings;
     fn deref(&self) -> &Settings {
         &self.0
-    }
-}
-
-impl Certify {
-    /// `network` or `sampled`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Certify::Network => "network",
-            Certify::Sampled => "sampled",
-        }
     }
 }
 

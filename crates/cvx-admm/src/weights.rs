@@ -26,7 +26,7 @@ impl ClassWeights {
         for (at, (class, weight)) in named.iter().enumerate() {
             let repeated = named[..at].iter().any(|(other, _)| other == class);
             if repeated || !(*weight > 0.0 && weight.is_finite()) {
-                return Err(out_of_range("class-weight", format!("{class}={weight}"), RANGE));
+                return Err(out_of_range("class_weights", format!("{class}={weight}"), RANGE));
             }
         }
         Ok(())
@@ -48,7 +48,7 @@ pub(crate) fn sample_weights(
     let mut factors = vec![1.0; task.classes().len()];
     match classes {
         ClassWeights::None => return Ok(data.weights().map(<[f64]>::to_vec)),
-        _ if factors.is_empty() => return Err(ModelError::NeedsClasses { what: "class-weight".to_string() }.into()),
+        _ if factors.is_empty() => return Err(ModelError::NeedsClasses { what: "class_weights".to_string() }.into()),
         ClassWeights::Named(named) => {
             for (class, weight) in named {
                 let at = task.classes().iter().position(|known| known == class);

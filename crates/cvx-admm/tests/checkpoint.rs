@@ -4,12 +4,13 @@ mod common;
 
 use common::{exact, planted, smooth, timeless};
 use cvx_admm::{
-    Beta, Certify, Checkpoint, CheckpointPlan, ClassWeights, FileError, Flow, Gates, Info, Iteration, Observer,
-    PathSettings, Precision, Settings, Solution, SolverChoice, SolverKind, Status, StopToken, TrainError, path, resume,
-    train, train_with, verify,
+    Beta, Certify, Checkpoint, CheckpointPlan, ClassWeights, FileError, Gates, Info, Iteration, Observer, PathSettings,
+    Precision, Settings, Solution, SolverChoice, SolverKind, Status, StopToken, TrainError, path, resume, train,
+    train_with, verify,
 };
 use cvx_model::{Activation, Dataset, GateKind, Loss};
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -41,7 +42,8 @@ fn interrupted_at(at: usize, data: &Dataset, settings: &Settings) -> Solution {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("run.ckpt");
     let first = with_checkpoint(settings, file.clone(), 1e9);
-    let mut stop = |record: &Iteration| if record.iteration == at { Flow::Stop } else { Flow::Continue };
+    let mut stop =
+        |record: &Iteration| if record.iteration == at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let part = train_with(data, None, &first, None, &StopToken::new(), &mut stop).unwrap();
     assert_eq!((part.status, part.info.history.len()), (Status::Interrupted, at));
     let checkpoint = Checkpoint::load(&file).unwrap();
@@ -131,7 +133,7 @@ fn f3_a_run_that_is_stopped_in_the_middle_of_a_step_goes_on_bit_for_bit() {
                         handle.raise();
                     });
                 }
-                Flow::Continue
+                ControlFlow::Continue(())
             };
             let first = with_checkpoint(&settings, file.clone(), 1e9);
             let part = train_with(&data, None, &first, None, &stop, &mut observer).unwrap();
@@ -226,13 +228,13 @@ struct Mover {
 }
 
 impl Observer for Mover {
-    fn iteration(&mut self, record: &Iteration) -> Flow {
+    fn iteration(&mut self, record: &Iteration) -> ControlFlow<()> {
         match record.iteration {
             4 => fs::rename(&self.folder, &self.away).unwrap(),
             8 => fs::rename(&self.away, &self.folder).unwrap(),
             _ => {}
         }
-        Flow::Continue
+        ControlFlow::Continue(())
     }
 
     fn checkpoint(&mut self, written: Result<&Path, &FileError>) {

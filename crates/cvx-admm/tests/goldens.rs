@@ -1,4 +1,4 @@
-//! F6: model files of every format there was are read, and say what they said.
+//! F6: stored model files of the current format are read, and make the claims that they were stored with.
 
 mod common;
 
@@ -72,8 +72,8 @@ fn near(found: f64, expected: f64) -> bool {
 }
 
 #[test]
-fn f6_every_format_is_read_and_claims_what_it_did() {
-    assert_eq!(formats(), (2..=NEWEST).collect::<Vec<_>>(), "a new format needs its goldens");
+fn f6_a_stored_file_is_read_and_claims_what_it_did() {
+    assert_eq!(formats(), [NEWEST], "a new format needs its goldens");
     for format in formats() {
         for golden in &GOLDENS {
             let file = path(&format!("v{format}/{}.cvx", golden.name));

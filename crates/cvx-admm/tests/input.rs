@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Random, assert_sane, exact, planted, table};
-use cvx_admm::{Beta, Device, Gates, Precision, Settings, Status, TrainError, train};
+use cvx_admm::{ArtifactError, Beta, Device, Gates, Precision, Settings, Status, TrainError, train};
 use cvx_linalg::{HostMatrix, LinalgError};
 use cvx_model::{Dataset, FeatureKind, Labels, ModelError, Normalisation, TaskChoice};
 
@@ -93,7 +93,7 @@ fn r1_test_samples_that_overflow_f32_are_named_as_test_samples() {
     let model = train(&table(1, vec![1e-100, -1e-100], vec![0.0, 1.0]), None, &Settings::default()).unwrap().model;
     let far = Dataset::new(1, vec![1.0, 1e300], None, FeatureKind::Table).unwrap();
     let error = model.predict(&far).unwrap_err();
-    assert!(matches!(error, TrainError::Model(ModelError::NonFinite { row: 1, column: 0, .. })), "{error}");
+    assert!(matches!(error, ArtifactError::Model(ModelError::NonFinite { row: 1, column: 0, .. })), "{error}");
 }
 
 /// A spread beyond f64 has no scale.
@@ -124,7 +124,7 @@ fn r2_every_setting_out_of_range_is_named() {
     let mut bad: Vec<(&str, Settings)> = vec![
         ("patterns", with(&|s| s.patterns = 0)),
         ("max-iterations", with(&|s| s.max_iterations = 0)),
-        ("judge-every", with(&|s| s.judge_every = 0)),
+        ("judge-every", with(&|s| s.evaluate_every = 0)),
         ("threads", with(&|s| s.threads = 5000)),
         ("threads", with(&|s| s.threads = usize::MAX)),
         ("over-relaxation", with(&|s| s.over_relaxation = 2.0)),
@@ -179,7 +179,7 @@ fn r2_the_ends_of_the_ranges_are_allowed() {
         Settings { over_relaxation: 1e-3, ..good.clone() },
         Settings { gap: f64::MIN_POSITIVE, ..good.clone() },
         Settings { time_limit: Some(4e9), ..good.clone() },
-        Settings { judge_every: usize::MAX, ..good.clone() },
+        Settings { evaluate_every: usize::MAX, ..good.clone() },
         Settings { anderson_memory: usize::MAX, ..good.clone() },
         Settings { beta: Beta::Value(f64::MAX), ..good.clone() },
         Settings { memory_budget: Some(u64::MAX), ..good.clone() },

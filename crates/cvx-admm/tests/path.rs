@@ -3,10 +3,11 @@
 mod common;
 
 use common::{Random, exact, near, planted, smooth, table};
-use cvx_admm::{Beta, Certify, Choice, Flow, Gates, Iteration, Observer, PathPoint, PathSettings, PathSolution};
+use cvx_admm::{Beta, Certify, Choice, Gates, Iteration, Observer, PathPoint, PathSettings, PathSolution};
 use cvx_admm::{Scores, Settings, Status, StopToken, Summary, TrainError, Validation, path, train, verify};
 use cvx_linalg::HostMatrix;
 use cvx_model::{Activation, Dataset, FeatureKind, Labels, Loss, ModelError, TaskChoice, split};
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 /// A path to the gap of the settings.
@@ -320,25 +321,25 @@ fn e2_any_number_of_threads_gives_the_same_path() {
 // ---- how a path ends -----------------------------------------------------------------------------------------------
 
 /// Does something after so many points, and counts.
-struct After<F: FnMut() -> Flow + Send> {
+struct After<F: FnMut() -> ControlFlow<()> + Send> {
     points: usize,
     done: usize,
     begun: usize,
     act: F,
 }
 
-impl<F: FnMut() -> Flow + Send> After<F> {
+impl<F: FnMut() -> ControlFlow<()> + Send> After<F> {
     fn new(points: usize, act: F) -> Self {
         After { points, done: 0, begun: 0, act }
     }
 }
 
-impl<F: FnMut() -> Flow + Send> Observer for After<F> {
+impl<F: FnMut() -> ControlFlow<()> + Send> Observer for After<F> {
     fn begin(&mut self, _: &Summary) {
         self.begun += 1;
     }
-    fn iteration(&mut self, _: &Iteration) -> Flow {
-        if self.done < self.points { Flow::Continue } else { (self.act)() }
+    fn iteration(&mut self, _: &Iteration) -> ControlFlow<()> {
+        if self.done < self.points { ControlFlow::Continue(()) } else { (self.act)() }
     }
     fn point(&mut self, fraction: f64, relative_gap: f64, validation: &Scores) {
         assert!(fraction > 0.0 && relative_gap <= 1e-3 && validation.loss > 0.0);
@@ -362,7 +363,7 @@ fn assert_cut_short(found: &PathSolution, points: usize, status: Status) {
 fn e7_an_interrupt_leaves_the_finished_points() {
     for activation in [Activation::Relu, Activation::Gated] {
         let settings = with(activation, 1e-3);
-        let mut observer = After::new(3, || Flow::Stop);
+        let mut observer = After::new(3, || ControlFlow::Break(()));
         assert_cut_short(
             &ended(Validation::Share(0.2), &settings, &StopToken::new(), &mut observer),
             3,
@@ -373,11 +374,11 @@ fn e7_an_interrupt_leaves_the_finished_points() {
         let raised = stop.clone();
         let mut observer = After::new(2, move || {
             raised.raise();
-            Flow::Continue
+            ControlFlow::Continue(())
         });
         assert_cut_short(&ended(Validation::Share(0.2), &settings, &stop, &mut observer), 2, Status::Interrupted);
         // In the second of three paths: the first has all the points.
-        let mut observer = After::new(9, || Flow::Stop);
+        let mut observer = After::new(9, || ControlFlow::Break(()));
         assert_cut_short(
             &ended(Validation::Folds(3), &settings, &StopToken::new(), &mut observer),
             6,
@@ -400,7 +401,7 @@ fn e6_a_time_limit_leaves_the_finished_points() {
     let start = Instant::now();
     let mut observer = After::new(4, move || {
         std::thread::sleep(Duration::from_secs(3).saturating_sub(start.elapsed()) + Duration::from_millis(100));
-        Flow::Continue
+        ControlFlow::Continue(())
     });
     assert_cut_short(&ended(Validation::Share(0.2), &settings, &StopToken::new(), &mut observer), 4, Status::TimeLimit);
     let none = Settings { time_limit: Some(0.0), ..settings };
@@ -411,7 +412,7 @@ fn e6_a_time_limit_leaves_the_finished_points() {
 #[test]
 fn set_ups_are_counted() {
     for (validation, begun) in [(Validation::Share(0.2), 2), (Validation::Folds(3), 4)] {
-        let mut observer = After::new(usize::MAX, || Flow::Continue);
+        let mut observer = After::new(usize::MAX, || ControlFlow::Continue(()));
         ended(validation, &with(Activation::Gated, 1e-3), &StopToken::new(), &mut observer);
         assert_eq!((observer.begun, observer.done), (begun, 6 * (begun - 1)));
     }

@@ -4,10 +4,11 @@ mod common;
 
 use common::{exact, planted, smooth};
 use cvx_admm::{
-    Beta, Certify, Flow, Gates, Iteration, Precision, Settings, Solution, Status, StopToken, TrainError, train,
-    train_with, verify,
+    Beta, Certify, Gates, Iteration, Precision, Settings, Solution, Status, StopToken, TrainError, train, train_with,
+    verify,
 };
 use cvx_model::{Activation, Dataset, Labels, Loss, TaskChoice};
+use std::ops::ControlFlow;
 
 fn refined(data: &Dataset, settings: &Settings) -> Solution {
     let solution = train(data, None, settings).unwrap();
@@ -136,7 +137,9 @@ fn a_stop_in_a_later_round_keeps_the_best_network() {
     let data = planted(120, 6, 2);
     let settings = Settings { patterns: 8, beta: Beta::Value(0.05), refine: 3, ..exact() };
     let first = train(&data, None, &settings).unwrap().info.rounds[0].iterations;
-    let mut stop = |record: &Iteration| if record.iteration == first + 3 { Flow::Stop } else { Flow::Continue };
+    let mut stop = |record: &Iteration| {
+        if record.iteration == first + 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
     let solution = train_with(&data, None, &settings, None, &StopToken::new(), &mut stop).unwrap();
     assert_eq!(solution.status, Status::Interrupted);
     assert_eq!(solution.info.rounds.len(), 2);

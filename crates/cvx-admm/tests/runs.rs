@@ -3,9 +3,10 @@
 mod common;
 
 use common::{Random, assert_same, assert_sane, exact, near, planted, sharp, smooth, table};
-use cvx_admm::{Beta, Certify, Flow, Iteration, Observer, Precision, Settings, Solution, SolverChoice, SolverKind};
+use cvx_admm::{Beta, Certify, Iteration, Observer, Precision, Settings, Solution, SolverChoice, SolverKind};
 use cvx_admm::{Status, StopToken, Summary, TrainError, train, train_with, verify};
 use cvx_model::{Dataset, FeatureKind, Labels, Task, TaskChoice};
+use std::ops::ControlFlow;
 
 fn watched(data: &Dataset, settings: &Settings, observer: &mut dyn Observer) -> Solution {
     train_with(data, None, settings, None, &StopToken::new(), observer).unwrap()
@@ -96,8 +97,13 @@ fn status_iteration_limit() {
 #[test]
 fn e10_status_insufficient_progress() {
     let data = smooth(5, 2, 3);
-    let settings =
-        Settings { patterns: 3, precision: Precision::F32, max_iterations: 300_000, judge_every: 100, ..sharp(1e-13) };
+    let settings = Settings {
+        patterns: 3,
+        precision: Precision::F32,
+        max_iterations: 300_000,
+        evaluate_every: 100,
+        ..sharp(1e-13)
+    };
     let solution = train(&data, None, &settings).unwrap();
     assert_eq!(solution.status, Status::InsufficientProgress, "{:?}", solution.objective);
     assert!(solution.status.advice().contains("stalled"));
@@ -115,7 +121,7 @@ fn e10_status_insufficient_progress_of_a_silly_penalty() {
         adapt_rho: false,
         anderson_memory: 0,
         max_iterations: 300_000,
-        judge_every: 100,
+        evaluate_every: 100,
         gap: 1e-9,
         ..exact()
     };
@@ -172,7 +178,7 @@ fn e7_an_observer_stops_a_run() {
     let mut seen = Vec::new();
     let mut observer = |record: &Iteration| {
         seen.push(*record);
-        if record.iteration == 40 { Flow::Stop } else { Flow::Continue }
+        if record.iteration == 40 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let solution = watched(&data, &settings, &mut observer);
     assert_eq!((solution.status, seen.len()), (Status::Interrupted, 40));
@@ -203,7 +209,7 @@ fn e7_a_token_raised_during_the_iterations_interrupts() {
         if record.iteration == 3 {
             handle.raise();
         }
-        Flow::Continue
+        ControlFlow::Continue(())
     };
     let during = train_with(&data, None, &settings, None, &stop, &mut observer).unwrap();
     assert_eq!((during.status, during.info.history.len()), (Status::Interrupted, 3));
@@ -219,7 +225,7 @@ fn e7_a_callback_that_panics_interrupts_with_the_best_network() {
     let mut observer = |record: &Iteration| {
         calls += 1;
         assert!(record.iteration < 4, "this panic is part of the test");
-        Flow::Continue
+        ControlFlow::Continue(())
     };
     let solution = watched(&data, &settings, &mut observer);
     assert_eq!((solution.status, solution.info.history.len(), calls), (Status::Interrupted, 4, 4));
@@ -370,9 +376,9 @@ fn an_observer_is_told_what_was_chosen() {
             assert!(self.0.is_none() && self.1 == 0, "once, before the iterations");
             self.0 = Some(summary.clone());
         }
-        fn iteration(&mut self, _: &Iteration) -> Flow {
+        fn iteration(&mut self, _: &Iteration) -> ControlFlow<()> {
             self.1 += 1;
-            Flow::Continue
+            ControlFlow::Continue(())
         }
     }
     let mut watch = Watch(None, 0);

@@ -114,7 +114,8 @@ pub fn write(folder: &Path, subject: &Subject) -> Result<()> {
 
 fn page(title: &str, files: &[String], body: &str) -> String {
     format!(
-        "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n\
+        "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\">\n<head>\n\
+         <meta charset=\"utf-8\" />\n\
          <meta name=\"generator\" content=\"cvx {}\" />\n{}\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n\
          <meta name=\"color-scheme\" content=\"light dark\" />\n\
@@ -169,7 +170,8 @@ fn heading(subject: &Subject) -> String {
     });
     let words: String = summary::run::words(solution, settings).iter().map(paragraph).collect();
     format!(
-        "<header>\n<h1>{title}</h1>\n{}<div class=\"tiles\">\n{}</div>\n<div class=\"words\">{words}</div>\n</header>\n",
+        "<header>\n<h1>{title}</h1>\n{}<div class=\"tiles\">\n{}</div>\n\
+         <div class=\"words\">{words}</div>\n</header>\n",
         paragraph(lead),
         tiles.collect::<String>()
     )

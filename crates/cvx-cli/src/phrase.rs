@@ -1,18 +1,25 @@
 //! Errors and statuses of the library in the terms of the command line: settings by their options, remedies by the
 //! options that apply them.
 
-use cvx_admm::{Status, TrainError};
+use crate::args::Cli;
+use clap::CommandFactory;
+use cvx_admm::{ArtifactError, NamedSetting, Status, TrainError};
 use cvx_data::DataError;
 use cvx_linalg::LinalgError;
 use cvx_model::ModelError;
+use std::error::Error;
 
 /// Settings of the library whose options have other names.
-const RENAMED: [(&str, &str); 4] = [
-    ("class_weights", "--class-weight"),
-    ("normalisation", "--normalize"),
-    ("ratio", "--beta-ratio"),
-    ("choice", "--choose"),
+const RENAMED: [(&str, &str); 5] = [
+    ("class_weights", "class-weight"),
+    ("weights", "class-weight"),
+    ("normalisation", "normalize"),
+    ("ratio", "beta-ratio"),
+    ("choice", "choose"),
 ];
+
+/// The value of a setting that is left to the library.
+const AUTOMATIC: &str = "automatic";
 
 /// An error with its causes.
 pub fn error(error: &anyhow::Error) -> String {
@@ -20,18 +27,13 @@ pub fn error(error: &anyhow::Error) -> String {
 }
 
 /// One error of a chain, without its causes.
-fn cause(error: &(dyn std::error::Error + 'static)) -> String {
-    if let Some(error) = error.downcast_ref() {
-        train(error)
-    } else if let Some(error) = error.downcast_ref() {
-        model(error)
-    } else if let Some(error) = error.downcast_ref() {
-        linalg(error)
-    } else if let Some(error) = error.downcast_ref() {
-        data(error)
-    } else {
-        error.to_string()
-    }
+fn cause(error: &(dyn Error + 'static)) -> String {
+    let train = error.downcast_ref().map(train);
+    let artifact = || error.downcast_ref().map(artifact);
+    let model = || error.downcast_ref().map(model);
+    let linalg = || error.downcast_ref().map(linalg);
+    let data = || error.downcast_ref().map(data);
+    train.or_else(artifact).or_else(model).or_else(linalg).or_else(data).unwrap_or_else(|| error.to_string())
 }
 
 fn train(error: &TrainError) -> String {
@@ -39,7 +41,7 @@ fn train(error: &TrainError) -> String {
         TrainError::Model(error) => model(error),
         TrainError::Test(error) => format!("the test samples: {}", model(error)),
         TrainError::Linalg(error) => linalg(error),
-        TrainError::Setting { name, value, range } => out_of_range(name, value, range),
+        TrainError::Setting { name, value, range } => format!("{} is {value}, but it must be {range}", option(name)),
         TrainError::SingleSample { class } => format!(
             "the class '{}' has a single sample, and a network that is trained on the other folds does not know it: \
              leave it out with --classes, or hold out a share with --validation",
@@ -56,20 +58,32 @@ fn train(error: &TrainError) -> String {
             };
             format!("{solver} needs about {} and the budget is {}: {remedy}", gigabytes(*needed), gigabytes(*budget))
         }
-        TrainError::OtherData { expected, found } => format!(
-            "the {found} samples are not the {expected} that the model was trained on: \
-             give the same source and the same --classes and --limit"
+        TrainError::OtherRun { path, saved, given } => format!(
+            "{}: the checkpoint is of a run with {}, and this one has {}: \
+             give the arguments of that run, or begin a new one without --resume",
+            path.display(),
+            setting(saved),
+            setting(given)
+        ),
+        TrainError::OtherSamples { .. } => format!(
+            "{error}: check --data, --classes, --limit and --label-column, and that the file is as it was, \
+             or begin a new run without --resume"
         ),
         error => error.to_string(),
+    }
+}
+
+fn artifact(error: &ArtifactError) -> String {
+    match error {
+        ArtifactError::Model(error) => model(error),
+        ArtifactError::Linalg(error) => linalg(error),
+        ArtifactError::OtherData { .. } => format!("{error}: give the same source and the same --classes and --limit"),
     }
 }
 
 /// An error of data, task or gates.
 pub fn model(error: &ModelError) -> String {
     match error {
-        ModelError::OutOfRange { name, value, range } if name.contains('-') || name.contains('_') => {
-            out_of_range(name, value, range)
-        }
         ModelError::NotImages { gates } => format!(
             "the gates '{gates}' are patches of images, and the samples are a table: choose others with --gates"
         ),
@@ -78,8 +92,9 @@ pub fn model(error: &ModelError) -> String {
              or train with --task multiclass"
         ),
         ModelError::NeedsClasses { what } => format!(
-            "{what} needs classes, but the task is a regression: choose another, \
-             or train with --task binary or multiclass"
+            "{} needs classes, but the task is a regression: choose another, \
+             or train with --task binary or multiclass",
+            option(what)
         ),
         error => error.to_string(),
     }
@@ -125,14 +140,23 @@ pub fn advice(status: Status) -> Option<&'static str> {
     }
 }
 
-fn out_of_range(name: &str, value: impl std::fmt::Display, range: &str) -> String {
-    format!("{} is {value}, but it must be {range}", option(name))
+/// A setting with its value, as options.
+fn setting(NamedSetting { name, value }: &NamedSetting) -> String {
+    match (name.as_str(), value.as_str()) {
+        ("bias", "true") => "--bias".to_string(),
+        ("bias", _) => "--no-bias".to_string(),
+        (name, AUTOMATIC) => format!("no {}", option(name)),
+        (name, value) => format!("{} {value}", option(name)),
+    }
 }
 
-/// The option of a setting.
+/// The option of a setting; the name itself if there is none.
 fn option(name: &str) -> String {
-    let renamed = RENAMED.iter().find(|(setting, _)| *setting == name);
-    renamed.map_or_else(|| format!("--{}", name.replace('_', "-")), |(_, option)| option.to_string())
+    let renamed = RENAMED.iter().find(|(setting, _)| *setting == name).map(|(_, option)| option.to_string());
+    let long = renamed.unwrap_or_else(|| name.replace('_', "-"));
+    let program = Cli::command();
+    let mut options = program.get_subcommands().flat_map(|command| command.get_arguments());
+    if options.any(|option| option.get_long() == Some(&long)) { format!("--{long}") } else { name.to_string() }
 }
 
 fn gigabytes(bytes: u64) -> String {
@@ -142,11 +166,9 @@ fn gigabytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::Cli;
-    use clap::CommandFactory;
 
-    /// The settings that the library checks, but for those that the command line cannot change.
-    const SETTINGS: [&str; 17] = [
+    /// The settings that the library checks, except those that the command line cannot change.
+    const SETTINGS: [&str; 20] = [
         "beta",
         "beta_fraction",
         "beta_ratio",
@@ -163,18 +185,27 @@ mod tests {
         "refine",
         "solver",
         "threads",
+        "rho",
+        "sigma",
         "time_limit",
+        "validation",
     ];
 
     #[test]
     fn every_setting_has_its_option() {
-        let program = Cli::command();
-        let commands = ["train", "path"].map(|name| program.find_subcommand(name).unwrap());
         for name in SETTINGS {
-            let option = option(name);
-            let is_it = |argument: &clap::Arg| argument.get_long() == option.strip_prefix("--");
-            assert!(commands.iter().any(|command| command.get_arguments().any(is_it)), "{name}: {option}");
+            assert!(option(name).starts_with("--"), "{name} has no option");
         }
+        assert_eq!(option("the logistic loss"), "the logistic loss");
+    }
+
+    #[test]
+    fn settings_of_checkpoints_are_written_as_options() {
+        let phrased = |name: &str, value: &str| setting(&NamedSetting { name: name.into(), value: value.into() });
+        assert_eq!(phrased("beta_fraction", "0.1"), "--beta-fraction 0.1");
+        assert_eq!(phrased("rank", AUTOMATIC), "no --rank");
+        assert_eq!((phrased("bias", "true"), phrased("bias", "false")), ("--bias".into(), "--no-bias".into()));
+        assert_eq!(phrased("normalisation", "none"), "--normalize none");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 pub enum Float {
     /// Half the size, for runtimes without f64; seven digits in features and sums.
     F32,
-    /// What [`Model::predict`](cvx_admm::Model::predict) computes, but for the order of sums; features go in as f64.
+    /// What [`Model::predict`](cvx_artifact::Model::predict) computes, but for the order of sums; features go in as f64.
     F64,
 }
 

@@ -1,7 +1,7 @@
 //! The network as tensors by name, row-major: what every format holds.
 
 use crate::{ExportError, Float};
-use cvx_admm::Model;
+use cvx_artifact::Model;
 use cvx_linalg::HostMatrix;
 
 /// One tensor. Its values are rounded already.

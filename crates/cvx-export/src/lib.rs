@@ -27,7 +27,7 @@ mod onnx;
 mod proto;
 mod safe;
 
-use cvx_admm::{Model, write_whole};
+use cvx_artifact::{Model, write_whole};
 use layers::Layers;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! What a reader of an export may want to know, as JSON. The names are stable; keys may be added.
 
-use cvx_admm::{Model, Objective};
+use cvx_artifact::{Model, Objective};
 use cvx_model::{FeatureKind, Loss};
 use serde::Serialize;
 

@@ -7,7 +7,7 @@ use crate::proto::{
     ValueInfo,
 };
 use crate::{ExportError, Float, Format};
-use cvx_admm::Model;
+use cvx_artifact::Model;
 use cvx_model::Task;
 use prost::Message;
 

@@ -7,6 +7,7 @@ use crate::network::norm;
 use crate::operators::SystemOperator;
 use crate::patterns::PatternSet;
 use crate::program::{ConvexProgram, ProgramError, upload_samples};
+use crate::workspace::Workspace;
 use cvx_linalg::{Backend, BitMask, HostMatrix, LinalgError, MaskedSystem, Transpose};
 
 type WideMatrix<B> = <<B as Backend>::Wide as Backend>::Matrix;
@@ -71,9 +72,8 @@ pub fn relative_gap(upper: f64, bound: f64, zero_objective: f64) -> f64 {
     if gap == 0.0 { 0.0 } else { gap / upper.max(1e-9 * zero_objective) }
 }
 
-/// Evaluates the certificate of math.md section 5, with scratch in f64 on the device.
-pub struct Certificate<'a, B: Backend> {
-    program: &'a ConvexProgram<B>,
+/// Scratch of a [`Certificate`], in f64 on the device. Kept from one to the next, it saves their allocation.
+pub struct CertificateWorkspace<B: Backend> {
     wide: B::Wide,
     /// d x 2PC.
     blocks: WideMatrix<B>,
@@ -87,16 +87,15 @@ pub struct Certificate<'a, B: Backend> {
     margins: Option<HostMatrix>,
 }
 
-impl<'a, B: Backend> Certificate<'a, B> {
-    /// The evaluator with its scratch.
+impl<B: Backend> CertificateWorkspace<B> {
+    /// For a programme of the sizes of this one, with its patterns.
     ///
     /// # Errors
     /// When the device has no memory for the scratch.
-    pub fn new(program: &'a ConvexProgram<B>) -> Result<Self, LinalgError> {
+    pub fn new(program: &ConvexProgram<B>) -> Result<Self, LinalgError> {
         let wide = program.backend().wide();
         let (n, blocks, targets) = (program.n_samples(), program.n_blocks(), program.n_targets());
-        Ok(Certificate {
-            program,
+        Ok(CertificateWorkspace {
             blocks: wide.zeros(program.n_features(), blocks)?,
             rows: wide.zeros(n, blocks)?,
             masked: wide.zeros(n, program.n_patterns() * targets)?,
@@ -105,6 +104,27 @@ impl<'a, B: Backend> Certificate<'a, B> {
             wide,
         })
     }
+}
+
+/// Evaluates the certificate of math.md section 5.
+pub struct Certificate<'a, B: Backend> {
+    program: &'a ConvexProgram<B>,
+    work: Workspace<'a, CertificateWorkspace<B>>,
+}
+
+impl<'a, B: Backend> Certificate<'a, B> {
+    /// The evaluator with its scratch.
+    ///
+    /// # Errors
+    /// When the device has no memory for the scratch.
+    pub fn new(program: &'a ConvexProgram<B>) -> Result<Self, LinalgError> {
+        Ok(Certificate { program, work: Workspace::Owned(Box::new(CertificateWorkspace::new(program)?)) })
+    }
+
+    /// The evaluator on a workspace of this programme.
+    pub fn with_workspace(program: &'a ConvexProgram<B>, workspace: &'a mut CertificateWorkspace<B>) -> Self {
+        Certificate { program, work: Workspace::Borrowed(workspace) }
+    }
 
     /// The objective of the network recovered from `v` (d x 2PC), at the cost of its neurons: zero blocks are left out where they are
     /// the most.
@@ -112,15 +132,17 @@ impl<'a, B: Backend> Certificate<'a, B> {
     /// # Errors
     /// What the device meets.
     pub fn network(&mut self, v: &B::Matrix) -> Result<NetworkValue, LinalgError> {
-        self.program.backend().widen(v, &mut self.blocks)?;
-        let norms = self.wide.column_norms(&self.blocks)?;
+        let work = &mut *self.work;
+        self.program.backend().widen(v, &mut work.blocks)?;
+        let norms = work.wide.column_norms(&work.blocks)?;
         let neurons: Vec<usize> = (0..norms.len()).filter(|&j| norms[j] > 0.0 || norms[j].is_nan()).collect();
         if 2 * neurons.len() <= norms.len() {
             self.predict_sparse(&neurons)?;
         } else {
             self.predict_all()?;
         }
-        let prediction = self.wide.download(&self.prediction)?;
+        let work = &*self.work;
+        let prediction = work.wide.download(&work.prediction)?;
         let loss = self.program.loss().total(&prediction, self.program.y_host());
         Ok(NetworkValue {
             objective: loss + self.program.beta() * norms.iter().sum::<f64>(),
@@ -132,73 +154,77 @@ impl<'a, B: Backend> Certificate<'a, B> {
 
     /// The network's predictions from all of `blocks`.
     fn predict_all(&mut self) -> Result<(), LinalgError> {
-        let (xt, rows) = (self.program.xt_wide(), &mut self.rows);
-        self.wide.gemm(1.0, xt, Transpose::Yes, &self.blocks, Transpose::No, 0.0, rows)?;
+        let work = &mut *self.work;
+        let (xt, rows) = (self.program.xt_wide(), &mut work.rows);
+        work.wide.gemm(1.0, xt, Transpose::Yes, &work.blocks, Transpose::No, 0.0, rows)?;
         match self.program.activation() {
             Activation::Relu => {
-                self.wide.positive_part(1.0, &mut self.rows)?;
-                self.wide.masked_row_sum(None, &self.rows, &mut self.prediction)
+                work.wide.positive_part(1.0, &mut work.rows)?;
+                work.wide.masked_row_sum(None, &work.rows, &mut work.prediction)
             }
-            Activation::Gated => self.wide.masked_row_sum(Some(self.program.mask()), &self.rows, &mut self.prediction),
+            Activation::Gated => work.wide.masked_row_sum(Some(self.program.mask()), &work.rows, &mut work.prediction),
         }
     }
 
     /// The network's predictions from these columns of `blocks`, target by target.
     fn predict_sparse(&mut self, neurons: &[usize]) -> Result<(), LinalgError> {
-        let (program, wide) = (self.program, &self.wide);
+        let work = &mut *self.work;
+        let (program, wide) = (self.program, &work.wide);
         let (n, p, per_target) = (program.n_samples(), program.n_patterns(), program.n_blocks() / program.n_targets());
-        wide.scale(0.0, &mut self.prediction)?;
+        wide.scale(0.0, &mut work.prediction)?;
         for target in 0..program.n_targets() {
-            let own: Vec<usize> = neurons.iter().copied().filter(|j| j / per_target == target).collect();
-            if own.is_empty() {
+            let in_target: Vec<usize> = neurons.iter().copied().filter(|j| j / per_target == target).collect();
+            if in_target.is_empty() {
                 continue;
             }
-            let mut columns = wide.zeros(program.n_features(), own.len())?;
-            wide.gather_columns(&self.blocks, &own, &mut columns)?;
-            let (mut rows, mut out) = (wide.zeros(n, own.len())?, wide.zeros(n, 1)?);
+            let mut columns = wide.zeros(program.n_features(), in_target.len())?;
+            wide.gather_columns(&work.blocks, &in_target, &mut columns)?;
+            let (mut rows, mut out) = (wide.zeros(n, in_target.len())?, wide.zeros(n, 1)?);
             wide.gemm(1.0, program.xt_wide(), Transpose::Yes, &columns, Transpose::No, 0.0, &mut rows)?;
             match program.activation() {
                 Activation::Relu => {
                     wide.positive_part(1.0, &mut rows)?;
-                    let sign = |j: usize| if (own[j] / p).is_multiple_of(2) { 1.0 } else { -1.0 };
-                    let signs = wide.upload(&HostMatrix::from_fn(own.len(), 1, |j, _| sign(j)))?;
+                    let sign = |j: usize| if (in_target[j] / p).is_multiple_of(2) { 1.0 } else { -1.0 };
+                    let signs = wide.upload(&HostMatrix::from_fn(in_target.len(), 1, |j, _| sign(j)))?;
                     wide.gemm(1.0, &rows, Transpose::No, &signs, Transpose::No, 0.0, &mut out)?;
                 }
                 Activation::Gated => {
-                    let patterns: Vec<usize> = own.iter().map(|j| j % p).collect();
+                    let patterns: Vec<usize> = in_target.iter().map(|j| j % p).collect();
                     let mask = wide.upload_mask(&program.patterns().bits().select(&patterns))?;
                     wide.masked_row_sum(Some(&mask), &rows, &mut out)?;
                 }
             }
-            wide.write_part(&out, &mut self.prediction, target * n)?;
+            wide.write_part(&out, &mut work.prediction, target * n)?;
         }
         Ok(())
     }
 
     /// rows = X v, with v widened into blocks.
     fn project(&mut self, v: &B::Matrix) -> Result<(), LinalgError> {
-        self.program.backend().widen(v, &mut self.blocks)?;
-        let (xt, rows) = (self.program.xt_wide(), &mut self.rows);
-        self.wide.gemm(1.0, xt, Transpose::Yes, &self.blocks, Transpose::No, 0.0, rows)
+        let work = &mut *self.work;
+        self.program.backend().widen(v, &mut work.blocks)?;
+        let (xt, rows) = (self.program.xt_wide(), &mut work.rows);
+        work.wide.gemm(1.0, xt, Transpose::Yes, &work.blocks, Transpose::No, 0.0, rows)
     }
 
     /// The lower bound that xi = -`residual` (n x C) and the cone multipliers give. `multipliers` (n x 2PC) holds
-    /// e_i o g o eta_i with eta_i >= 0 (n x 0 for gated neurons, which have no cones); any such eta is allowed, and the sign convention e_i is the pattern's own.
+    /// e_i o g o eta_i with eta_i >= 0 (n x 0 for gated neurons, which have no cones); any such eta is allowed, and the sign convention e_i is the pattern's work.
     ///
     /// # Errors
     /// What the device meets.
     pub fn dual(&mut self, residual: &B::Matrix, multipliers: &B::Matrix) -> Result<DualBound, LinalgError> {
+        let work = &mut *self.work;
         let (program, backend) = (self.program, self.program.backend());
-        backend.widen(residual, &mut self.prediction)?;
+        backend.widen(residual, &mut work.prediction)?;
         if !program.loss().is_plain() {
             // Into the domain of the conjugate, before anything is computed from xi.
-            let mut xi = negated(self.wide.download(&self.prediction)?);
+            let mut xi = negated(work.wide.download(&work.prediction)?);
             program.loss().clip(&mut xi, program.y_host());
-            self.prediction = self.wide.upload(&negated(xi))?;
+            work.prediction = work.wide.upload(&negated(xi))?;
         }
         match program.activation() {
-            Activation::Relu => backend.widen(multipliers, &mut self.rows)?,
-            Activation::Gated => self.wide.scale(0.0, &mut self.rows)?,
+            Activation::Relu => backend.widen(multipliers, &mut work.rows)?,
+            Activation::Gated => work.wide.scale(0.0, &mut work.rows)?,
         }
         self.bound_of_scratch(program)
     }
@@ -209,8 +235,9 @@ impl<'a, B: Backend> Certificate<'a, B> {
     /// # Errors
     /// What the device meets.
     pub fn dual_at_zero(&mut self) -> Result<DualBound, LinalgError> {
-        self.prediction = self.wide.upload(&negated(self.program.xi_at_zero()))?;
-        self.wide.scale(0.0, &mut self.rows)?;
+        let work = &mut *self.work;
+        work.prediction = work.wide.upload(&negated(self.program.xi_at_zero()))?;
+        work.wide.scale(0.0, &mut work.rows)?;
         self.bound_of_scratch(self.program)
     }
 
@@ -222,7 +249,8 @@ impl<'a, B: Backend> Certificate<'a, B> {
     pub fn gated_maxima(&mut self) -> Result<Vec<f64>, LinalgError> {
         self.dual_at_zero()?;
         // dual_at_zero leaves the block gradients in the scratch.
-        let norms = self.wide.column_norms(&self.blocks)?;
+        let work = &*self.work;
+        let norms = work.wide.column_norms(&work.blocks)?;
         let largest = |norms: &[f64]| {
             norms.iter().map(|&norm| if norm.is_nan() { f64::INFINITY } else { norm }).fold(0.0, f64::max)
         };
@@ -239,14 +267,15 @@ impl<'a, B: Backend> Certificate<'a, B> {
 
     /// With the residual in `prediction` and the signed multipliers in `rows`.
     fn bound_of_scratch(&mut self, program: &ConvexProgram<B>) -> Result<DualBound, LinalgError> {
+        let work = &mut *self.work;
         let targets = program.n_targets();
         // xi = -residual, hence the minus sign.
-        self.wide.masked_broadcast(program.mask(), -1.0, &self.prediction, &mut self.masked)?;
-        self.wide.add_pairs(targets, 1.0, &self.masked, &mut self.rows)?;
-        let (xt, blocks) = (program.xt_wide(), &mut self.blocks);
-        self.wide.gemm(1.0, xt, Transpose::No, &self.rows, Transpose::No, 0.0, blocks)?;
-        let norms = self.wide.column_norms(&self.blocks)?;
-        let residual = self.wide.download(&self.prediction)?;
+        work.wide.masked_broadcast(program.mask(), -1.0, &work.prediction, &mut work.masked)?;
+        work.wide.add_pairs(targets, 1.0, &work.masked, &mut work.rows)?;
+        let (xt, blocks) = (program.xt_wide(), &mut work.blocks);
+        work.wide.gemm(1.0, xt, Transpose::No, &work.rows, Transpose::No, 0.0, blocks)?;
+        let norms = work.wide.column_norms(&work.blocks)?;
+        let residual = work.wide.download(&work.prediction)?;
         let mut bound = DualBound { value: 0.0, ratio: 0.0 };
         for (c, norms) in norms.chunks_exact(norms.len() / targets).enumerate() {
             let largest =
@@ -266,23 +295,25 @@ impl<'a, B: Backend> Certificate<'a, B> {
     /// # Errors
     /// What the device meets.
     pub fn feasible_point(&mut self, v: &B::Matrix) -> Result<FeasiblePoint, LinalgError> {
+        let work = &mut *self.work;
         let (program, patterns) = (self.program, self.program.patterns());
         if program.activation() == Activation::Gated {
             return self.gated_point(v);
         }
         let (n, p) = (program.n_samples(), program.n_patterns());
-        let margins = match self.margins.take() {
+        let margins = match work.margins.take() {
             Some(margins) => margins,
             None => {
-                let gates = self.wide.upload(patterns.gates())?;
-                let mut product = self.wide.zeros(n, p)?;
-                self.wide.gemm(1.0, program.xt_wide(), Transpose::Yes, &gates, Transpose::No, 0.0, &mut product)?;
-                self.wide.download(&product)?
+                let gates = work.wide.upload(patterns.gates())?;
+                let mut product = work.wide.zeros(n, p)?;
+                work.wide.gemm(1.0, program.xt_wide(), Transpose::Yes, &gates, Transpose::No, 0.0, &mut product)?;
+                work.wide.download(&product)?
             }
         };
         self.project(v)?;
-        let xv = self.wide.download(&self.rows)?;
-        let mut point = FeasiblePoint { objective: 0.0, blocks: self.wide.download(&self.blocks)? };
+        let work = &mut *self.work;
+        let xv = work.wide.download(&work.rows)?;
+        let mut point = FeasiblePoint { objective: 0.0, blocks: work.wide.download(&work.blocks)? };
         for c in 0..program.n_targets() {
             let y = program.y_host().col(c);
             let (mut prediction, mut norms) = (vec![0.0; n], 0.0);
@@ -310,14 +341,15 @@ impl<'a, B: Backend> Certificate<'a, B> {
             point.objective += loss + t * decay;
             columns.for_each(|j| point.blocks.col_mut(j).iter_mut().for_each(|value| *value *= t));
         }
-        self.margins = Some(margins);
+        work.margins = Some(margins);
         Ok(point)
     }
 
     /// Without cones every point is feasible: `v` itself, or zero where that is better.
     fn gated_point(&mut self, v: &B::Matrix) -> Result<FeasiblePoint, LinalgError> {
         let (objective, zero) = (self.network(v)?.objective, self.program.zero_objective());
-        let mut blocks = self.wide.download(&self.blocks)?;
+        let work = &*self.work;
+        let mut blocks = work.wide.download(&work.blocks)?;
         if objective >= zero {
             blocks.values_mut().fill(0.0);
         }
@@ -336,7 +368,8 @@ impl<'a, B: Backend> Certificate<'a, B> {
         blocks: &B::Matrix,
         rows: &B::Matrix,
     ) -> Result<f64, LinalgError> {
-        let (program, wide) = (self.program, self.wide.clone());
+        let work = &mut *self.work;
+        let (program, wide) = (self.program, work.wide.clone());
         let (n, columns, targets) = (program.n_samples(), program.n_blocks(), program.n_targets());
         let mut g = wide.zeros(n, 1)?;
         program.backend().widen(system.row_scale(), &mut g)?;
@@ -353,25 +386,26 @@ impl<'a, B: Backend> Certificate<'a, B> {
             program.backend().widen(rows, &mut wide_rows)?;
             wide.sign_flip(program.mask(), &g, &wide_rows, &mut flipped)?;
         }
-        wide.masked_broadcast(program.mask(), 1.0 / system.penalty(), &y, &mut self.masked)?;
-        wide.add_pairs(targets, 1.0, &self.masked, &mut flipped)?;
+        wide.masked_broadcast(program.mask(), 1.0 / system.penalty(), &y, &mut work.masked)?;
+        wide.add_pairs(targets, 1.0, &work.masked, &mut flipped)?;
         program.backend().widen(blocks, &mut b)?;
         wide.gemm(1.0, program.xt_wide(), Transpose::No, &flipped, Transpose::No, 1.0, &mut b)?;
         let size = wide.norm(&b)?;
 
-        // b - A u; project leaves u in self.blocks and X u in self.rows.
+        // b - A u; project leaves u in work.blocks and X u in work.rows.
         self.project(u)?;
-        wide.masked_row_sum(Some(program.mask()), &self.rows, &mut self.prediction)?;
-        wide.masked_broadcast(program.mask(), 1.0 / system.penalty(), &self.prediction, &mut self.masked)?;
+        let work = &mut *self.work;
+        wide.masked_row_sum(Some(program.mask()), &work.rows, &mut work.prediction)?;
+        wide.masked_broadcast(program.mask(), 1.0 / system.penalty(), &work.prediction, &mut work.masked)?;
         if cones {
-            wide.sign_flip(program.mask(), &g, &self.rows, &mut flipped)?;
-            wide.sign_flip(program.mask(), &g, &flipped, &mut self.rows)?;
+            wide.sign_flip(program.mask(), &g, &work.rows, &mut flipped)?;
+            wide.sign_flip(program.mask(), &g, &flipped, &mut work.rows)?;
         } else {
-            wide.scale(0.0, &mut self.rows)?;
+            wide.scale(0.0, &mut work.rows)?;
         }
-        wide.add_pairs(targets, 1.0, &self.masked, &mut self.rows)?;
-        wide.axpby(-1.0, &self.blocks, 1.0, &mut b)?;
-        wide.gemm(-1.0, program.xt_wide(), Transpose::No, &self.rows, Transpose::No, 1.0, &mut b)?;
+        wide.add_pairs(targets, 1.0, &work.masked, &mut work.rows)?;
+        wide.axpby(-1.0, &work.blocks, 1.0, &mut b)?;
+        wide.gemm(-1.0, program.xt_wide(), Transpose::No, &work.rows, Transpose::No, 1.0, &mut b)?;
         let residual = wide.norm(&b)?;
         Ok(if size > 0.0 { residual / size } else { residual })
     }
@@ -386,7 +420,8 @@ impl<'a, B: Backend> Certificate<'a, B> {
             return Ok(0.0);
         }
         self.project(v)?;
-        let (xv, norms) = (self.wide.download(&self.rows)?, self.wide.column_norms(&self.blocks)?);
+        let work = &*self.work;
+        let (xv, norms) = (work.wide.download(&work.rows)?, work.wide.column_norms(&work.blocks)?);
         let mut worst: f64 = 0.0;
         for (j, &norm) in norms.iter().enumerate().filter(|&(_, &norm)| norm > 0.0) {
             for (a, (value, row_norm)) in xv.col(j).iter().zip(program.row_norms()).enumerate() {

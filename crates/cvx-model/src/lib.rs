@@ -31,9 +31,12 @@ pub mod split;
 mod targets;
 mod transform;
 mod weighted;
+mod workspace;
 
 pub use activation::Activation;
-pub use certificate::{Certificate, DualBound, FeasiblePoint, HeldOut, NetworkValue, relative_gap};
+pub use certificate::{
+    Certificate, CertificateWorkspace, DualBound, FeasiblePoint, HeldOut, NetworkValue, relative_gap,
+};
 pub use cone::{BetaMax, beta_max};
 pub use confusion::{ClassScores, Confusion};
 pub use dataset::{DataSplit, Dataset, FeatureKind, Labels};
@@ -42,7 +45,7 @@ pub use gates::GateKind;
 pub use loss::Loss;
 pub use metrics::{accuracy, sample_errors, squared_loss};
 pub use network::Network;
-pub use operators::{ConeOperator, PredictionOperator, SystemOperator};
+pub use operators::{ConeOperator, PredictionOperator, SystemOperator, SystemWorkspace};
 pub use patterns::PatternSet;
 pub use program::{ConvexProgram, ProgramError, RowScale};
 pub use prune::Pruned;

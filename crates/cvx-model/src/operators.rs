@@ -1,6 +1,7 @@
 //! F, G and A without ever forming them: two products with X each, masks and signs in between.
 
 use crate::program::{ConvexProgram, RowScale};
+use crate::workspace::Workspace;
 use cvx_linalg::{
     Backend, HostMatrix, LinalgError, LinearOperator, MaskedBlocks, MaskedSystem, SystemRhs, SystemSolution, Transpose,
 };
@@ -91,10 +92,9 @@ impl<B: Backend> LinearOperator<B> for ConeOperator<'_, B> {
     }
 }
 
-/// A = I + F'F/rho + Gt'Gt, the matrix of the u-update (4a) (d x 2PC -> d x 2PC).
-#[doc(alias = "A")]
-pub struct SystemOperator<'a, B: Backend> {
-    program: &'a ConvexProgram<B>,
+/// What a [`SystemOperator`] holds beside the programme: penalty, row weights, target and scratch. Kept from one
+/// operator to the next, it saves their allocation.
+pub struct SystemWorkspace<B: Backend> {
     /// What F u is drawn to where it is not y (math.md section 6).
     target: Option<B::Matrix>,
     rho: f64,
@@ -107,17 +107,16 @@ pub struct SystemOperator<'a, B: Backend> {
     prediction: B::Matrix,
 }
 
-impl<'a, B: Backend> SystemOperator<'a, B> {
-    /// The operator with its row weights and scratch.
+impl<B: Backend> SystemWorkspace<B> {
+    /// For a programme of the sizes of this one.
     ///
     /// # Errors
     /// When the device has no memory for the scratch.
-    pub fn new(program: &'a ConvexProgram<B>, row_scale: RowScale, rho: f64) -> Result<Self, LinalgError> {
+    pub fn new(program: &ConvexProgram<B>, row_scale: RowScale, rho: f64) -> Result<Self, LinalgError> {
         let (n, backend) = (program.n_samples(), program.backend());
         let weights = row_scale.weights(program.row_norms());
         let squared = HostMatrix::from_fn(n, 1, |a, _| weights[(a, 0)].powi(2));
-        Ok(SystemOperator {
-            program,
+        Ok(SystemWorkspace {
             target: None,
             rho,
             row_scale: backend.upload(&weights)?,
@@ -133,10 +132,38 @@ impl<'a, B: Backend> SystemOperator<'a, B> {
     pub fn row_scale(&self) -> &B::Matrix {
         &self.row_scale
     }
+}
+
+/// A = I + F'F/rho + Gt'Gt, the matrix of the u-update (4a) (d x 2PC -> d x 2PC).
+#[doc(alias = "A")]
+pub struct SystemOperator<'a, B: Backend> {
+    program: &'a ConvexProgram<B>,
+    work: Workspace<'a, SystemWorkspace<B>>,
+}
+
+impl<'a, B: Backend> SystemOperator<'a, B> {
+    /// The operator with its row weights and scratch.
+    ///
+    /// # Errors
+    /// When the device has no memory for the scratch.
+    pub fn new(program: &'a ConvexProgram<B>, row_scale: RowScale, rho: f64) -> Result<Self, LinalgError> {
+        let work = Workspace::Owned(Box::new(SystemWorkspace::new(program, row_scale, rho)?));
+        Ok(SystemOperator { program, work })
+    }
+
+    /// The operator on a workspace of this programme, where penalty and target stay.
+    pub fn with_workspace(program: &'a ConvexProgram<B>, workspace: &'a mut SystemWorkspace<B>) -> Self {
+        SystemOperator { program, work: Workspace::Borrowed(workspace) }
+    }
+
+    /// The row weights g (n x 1).
+    pub fn row_scale(&self) -> &B::Matrix {
+        &self.work.row_scale
+    }
 
     /// What F u is drawn to (n x C): y, unless another target was set.
     pub fn target(&self) -> &B::Matrix {
-        self.target.as_ref().unwrap_or(self.program.y())
+        self.work.target.as_ref().unwrap_or(self.program.y())
     }
 
     /// Draws F u to `target` (n x C) from now on.
@@ -144,7 +171,7 @@ impl<'a, B: Backend> SystemOperator<'a, B> {
     /// # Errors
     /// When an entry is not a number in the storage precision, or the device has no memory for it.
     pub fn set_target(&mut self, target: &HostMatrix) -> Result<(), LinalgError> {
-        self.target = Some(self.program.backend().upload(target)?);
+        self.work.target = Some(self.program.backend().upload(target)?);
         Ok(())
     }
 }
@@ -158,19 +185,20 @@ impl<B: Backend> LinearOperator<B> for SystemOperator<'_, B> {
     }
     fn apply(&mut self, out: &mut B::Matrix, u: &B::Matrix) -> Result<(), LinalgError> {
         let (program, backend) = (self.program, self.program.backend());
-        backend.gemm(1.0, program.xt(), Transpose::Yes, u, Transpose::No, 0.0, &mut self.xu)?;
-        backend.masked_row_sum(Some(program.mask()), &self.xu, &mut self.prediction)?;
+        let work = &mut *self.work;
+        backend.gemm(1.0, program.xt(), Transpose::Yes, u, Transpose::No, 0.0, &mut work.xu)?;
+        backend.masked_row_sum(Some(program.mask()), &work.xu, &mut work.prediction)?;
         if program.n_cones() > 0 {
             // Gt'Gt: the signs cancel and g comes twice, so X u only gains the weight g^2.
-            backend.sign_flip(program.mask(), &self.row_scale, &self.xu, &mut self.flipped)?;
-            backend.sign_flip(program.mask(), &self.row_scale, &self.flipped, &mut self.xu)?;
+            backend.sign_flip(program.mask(), &work.row_scale, &work.xu, &mut work.flipped)?;
+            backend.sign_flip(program.mask(), &work.row_scale, &work.flipped, &mut work.xu)?;
         } else {
-            backend.scale(0.0, &mut self.xu)?;
+            backend.scale(0.0, &mut work.xu)?;
         }
-        backend.masked_broadcast(program.mask(), 1.0 / self.rho, &self.prediction, &mut self.masked)?;
-        backend.add_pairs(program.n_targets(), 1.0, &self.masked, &mut self.xu)?;
+        backend.masked_broadcast(program.mask(), 1.0 / work.rho, &work.prediction, &mut work.masked)?;
+        backend.add_pairs(program.n_targets(), 1.0, &work.masked, &mut work.xu)?;
         backend.copy(u, out)?;
-        backend.gemm(1.0, program.xt(), Transpose::No, &self.xu, Transpose::No, 1.0, out)
+        backend.gemm(1.0, program.xt(), Transpose::No, &work.xu, Transpose::No, 1.0, out)
     }
     fn apply_adjoint(&mut self, out: &mut B::Matrix, u: &B::Matrix) -> Result<(), LinalgError> {
         self.apply(out, u)
@@ -179,10 +207,10 @@ impl<B: Backend> LinearOperator<B> for SystemOperator<'_, B> {
 
 impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
     fn penalty(&self) -> f64 {
-        self.rho
+        self.work.rho
     }
     fn set_penalty(&mut self, rho: f64) {
-        self.rho = rho;
+        self.work.rho = rho;
     }
     fn blocks(&self) -> MaskedBlocks<'_, B> {
         MaskedBlocks {
@@ -193,23 +221,24 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
             bits: self.program.patterns().bits(),
             n_patterns: self.program.n_patterns(),
             cones: self.program.n_cones() > 0,
-            row_scale: &self.row_scale,
-            row_scale_squared: &self.row_scale_squared,
+            row_scale: &self.work.row_scale,
+            row_scale_squared: &self.work.row_scale_squared,
             y: self.target(),
         }
     }
     fn assemble(&mut self, out: &mut B::Matrix, rhs: &SystemRhs<'_, B>) -> Result<(), LinalgError> {
         let (program, backend) = (self.program, self.program.backend());
+        let work = &mut *self.work;
         if program.n_cones() > 0 {
-            backend.sign_flip(program.mask(), &self.row_scale, rhs.rows, &mut self.xu)?;
+            backend.sign_flip(program.mask(), &work.row_scale, rhs.rows, &mut work.xu)?;
         } else {
-            backend.scale(0.0, &mut self.xu)?;
+            backend.scale(0.0, &mut work.xu)?;
         }
-        let target = self.target.as_ref().unwrap_or(program.y());
-        backend.masked_broadcast(program.mask(), 1.0 / self.rho, target, &mut self.masked)?;
-        backend.add_pairs(program.n_targets(), 1.0, &self.masked, &mut self.xu)?;
+        let target = work.target.as_ref().unwrap_or(program.y());
+        backend.masked_broadcast(program.mask(), 1.0 / work.rho, target, &mut work.masked)?;
+        backend.add_pairs(program.n_targets(), 1.0, &work.masked, &mut work.xu)?;
         backend.copy(rhs.blocks, out)?;
-        backend.gemm(1.0, program.xt(), Transpose::No, &self.xu, Transpose::No, 1.0, out)
+        backend.gemm(1.0, program.xt(), Transpose::No, &work.xu, Transpose::No, 1.0, out)
     }
     fn complete(&mut self, solution: &mut SystemSolution<B>) -> Result<(), LinalgError> {
         let (program, backend) = (self.program, self.program.backend());

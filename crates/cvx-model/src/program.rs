@@ -48,22 +48,9 @@ impl<B: Backend> ConvexProgram<B> {
         if xt.rows() == 0 || xt.cols() == 0 {
             return Err(ModelError::Empty { what: "samples" }.into());
         }
-        if y.rows() != xt.cols() || y.cols() == 0 {
-            return Err(ModelError::Shape {
-                what: "y",
-                expected: format!("{} targets, one per sample", xt.cols()),
-                found: y.rows().to_string(),
-            }
-            .into());
-        }
+        check_targets(&y, xt.cols())?;
         let wide = backend.wide();
-        let largest = y.values().iter().fold(0.0, |largest: f64, y| largest.max(y.abs()));
-        if !squares(&y).is_finite() {
-            let range = "small enough for 1/2 ||y||^2 to be a number: rescale y";
-            return Err(ModelError::OutOfRange { name: "the largest y", value: largest, range }.into());
-        }
-        let name_y = |error| name_non_finite(error, "y (in the chosen precision)", false);
-        let (device_xt, device_y) = (upload_samples(&backend, xt)?, backend.upload(&y).map_err(name_y)?);
+        let (device_xt, device_y) = (upload_samples(&backend, xt)?, upload_targets(&backend, &y)?);
         let xt_wide = wide.upload(xt)?;
         let patterns = PatternSet::from_gates(&wide, &xt_wide, gates)?;
         Ok(ConvexProgram {
@@ -154,6 +141,26 @@ impl<B: Backend> ConvexProgram<B> {
         self.loss = loss;
         Ok(())
     }
+    /// Sets the targets (n x C); samples, patterns, beta and loss stay.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new), and [`ModelError::Shape`] for another number of targets a sample; the old targets
+    /// then stay.
+    pub fn set_targets(&mut self, y: HostMatrix) -> Result<(), ProgramError> {
+        check_targets(&y, self.n_samples())?;
+        if y.cols() != self.n_targets() {
+            return Err(ModelError::Shape {
+                what: "y",
+                expected: format!("{} columns, as before", self.n_targets()),
+                found: y.cols().to_string(),
+            }
+            .into());
+        }
+        self.loss.check(&y)?;
+        (self.y, self.y_host) = (upload_targets(&self.backend, &y)?, y);
+        Ok(())
+    }
+
     /// The dual point xi of the zero network (n x C): y for the squared loss.
     pub fn xi_at_zero(&self) -> HostMatrix {
         self.loss.xi_at_zero(&self.y_host)
@@ -209,6 +216,27 @@ impl<B: Backend> ConvexProgram<B> {
 
 fn squares(y: &HostMatrix) -> f64 {
     y.values().iter().map(|y| y * y).sum()
+}
+
+/// Whether `y` has a row for each of `n` samples, and a sum of squares.
+fn check_targets(y: &HostMatrix, n: usize) -> Result<(), ModelError> {
+    if y.rows() != n || y.cols() == 0 {
+        return Err(ModelError::Shape {
+            what: "y",
+            expected: format!("{n} targets, one per sample"),
+            found: y.rows().to_string(),
+        });
+    }
+    let largest = y.values().iter().fold(0.0, |largest: f64, y| largest.max(y.abs()));
+    if !squares(y).is_finite() {
+        let range = "small enough for 1/2 ||y||^2 to be a number: rescale y";
+        return Err(ModelError::OutOfRange { name: "the largest y", value: largest, range });
+    }
+    Ok(())
+}
+
+fn upload_targets<B: Backend>(backend: &B, y: &HostMatrix) -> Result<B::Matrix, ProgramError> {
+    backend.upload(y).map_err(|error| name_non_finite(error, "y (in the chosen precision)", false))
 }
 
 fn check_beta(beta: f64) -> Result<(), ModelError> {

@@ -1,6 +1,6 @@
 //! Errors of the library as exceptions of Python, which speak of parameters where the program speaks of options.
 
-use cvx_admm::{FileError, TrainError};
+use cvx_admm::{ArtifactError, FileError, TrainError};
 use cvx_model::ModelError;
 use pyo3::exceptions::{PyFileNotFoundError, PyMemoryError, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -61,4 +61,13 @@ pub fn file_error(error: FileError) -> PyErr {
 pub fn bad_value(name: &str, value: &Bound<'_, PyAny>, expected: &str) -> PyErr {
     let shown = value.repr().map_or_else(|_| value.get_type().to_string(), |text| text.to_string());
     PyValueError::new_err(format!("{name} is {shown}, but it must be {expected}"))
+}
+
+/// `ValueError` for samples that a model does not fit, or was not trained on.
+pub fn artifact_error(error: ArtifactError) -> PyErr {
+    match error {
+        ArtifactError::Model(error) => train_error(error.into()),
+        ArtifactError::Linalg(error) => train_error(error.into()),
+        other => PyValueError::new_err(other.to_string()),
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::arrays::to_array;
 use crate::data::Data;
-use crate::errors::{file_error, train_error};
+use crate::errors::{artifact_error, file_error};
 use cvx_admm::{Settings, verify};
 use cvx_model::{FeatureKind, Loss, Normalisation};
 use numpy::{PyArray1, PyArray2};
@@ -82,7 +82,7 @@ impl Model {
 
     /// Predictions (n x C), and for each sample the index of its class among `classes`, none for a regression.
     fn predict<'py>(&self, py: Python<'py>, data: &Data) -> PyResult<Prediction<'py>> {
-        let prediction = py.detach(|| self.inner.predict(&data.inner)).map_err(train_error)?;
+        let prediction = py.detach(|| self.inner.predict(&data.inner)).map_err(artifact_error)?;
         let row = |row: usize| (0..prediction.cols()).map(|c| prediction[(row, c)]).collect::<Vec<_>>();
         let classes = (0..prediction.rows()).filter_map(|a| self.inner.task.class_of(&row(a))).collect();
         Ok((to_array(py, &prediction)?, PyArray1::from_vec(py, classes)))
@@ -90,7 +90,7 @@ impl Model {
 
     /// Recomputes objective and certificate on the training samples.
     fn verify(&self, py: Python<'_>, data: &Data) -> PyResult<Verified> {
-        let found = py.detach(|| verify(&self.inner, &data.inner)).map_err(train_error)?;
+        let found = py.detach(|| verify(&self.inner, &data.inner)).map_err(artifact_error)?;
         Ok(Verified {
             network: found.network,
             loss: found.loss,

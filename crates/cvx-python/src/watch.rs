@@ -1,8 +1,9 @@
 //! A run on a thread of its own, while the thread that called answers signals and calls back into Python.
 
-use cvx_admm::{Flow, Iteration, Observer, Scores, StopToken};
+use cvx_admm::{Iteration, Observer, Scores, StopToken};
 use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt};
 use pyo3::prelude::*;
+use std::ops::ControlFlow;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -101,28 +102,32 @@ pub enum Wanted {
 pub struct Watcher {
     wanted: Option<Wanted>,
     events: Sender<Event>,
-    answers: Receiver<Flow>,
+    answers: Receiver<ControlFlow<()>>,
     stop: StopToken,
 }
 
 impl Watcher {
-    fn ask(&self, event: Event) -> Flow {
+    fn ask(&self, event: Event) -> ControlFlow<()> {
         match self.events.send(event) {
-            Ok(()) => self.answers.recv().unwrap_or(Flow::Stop),
-            Err(_) => Flow::Stop,
+            Ok(()) => self.answers.recv().unwrap_or(ControlFlow::Break(())),
+            Err(_) => ControlFlow::Break(()),
         }
     }
 }
 
 impl Observer for Watcher {
-    fn iteration(&mut self, iteration: &Iteration) -> Flow {
-        if self.wanted == Some(Wanted::Iterations) { self.ask(Event::Iteration(*iteration)) } else { Flow::Continue }
+    fn iteration(&mut self, iteration: &Iteration) -> ControlFlow<()> {
+        if self.wanted == Some(Wanted::Iterations) {
+            self.ask(Event::Iteration(*iteration))
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 
     fn point(&mut self, fraction: f64, relative_gap: f64, validation: &Scores) {
         if self.wanted == Some(Wanted::Points) {
             let event = Event::Point { fraction, relative_gap, validation: *validation };
-            if self.ask(event) == Flow::Stop {
+            if self.ask(event).is_break() {
                 self.stop.raise();
             }
         }
@@ -138,17 +143,17 @@ struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    fn answer(&mut self, event: Event) -> Flow {
+    fn answer(&mut self, event: Event) -> ControlFlow<()> {
         Python::attach(|py| {
             let called = self.callback.map_or(Ok(false), |callback| event.call(py, callback));
             // A callback in C never looks for signals.
             let ends = called.and_then(|ends| py.check_signals().map(|()| ends));
             match ends {
-                Ok(false) => Flow::Continue,
-                Ok(true) => Flow::Stop,
+                Ok(false) => ControlFlow::Continue(()),
+                Ok(true) => ControlFlow::Break(()),
                 Err(error) => {
                     self.note(py, error);
-                    Flow::Stop
+                    ControlFlow::Break(())
                 }
             }
         })

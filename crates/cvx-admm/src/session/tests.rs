@@ -191,7 +191,7 @@ fn faults_are_found<B: Backend>(backend: &B) {
                     certify,
                     patterns: 8,
                     gap: 1e-12,
-                    judge_every: 1,
+                    evaluate_every: 1,
                     ..Settings::default()
                 };
                 let cut_short = |max_iterations| Settings { max_iterations, ..settings.clone() }.validate().unwrap();

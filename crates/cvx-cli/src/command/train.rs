@@ -10,7 +10,7 @@ use crate::terminal::{iterations, result};
 use crate::watcher::watcher;
 use crate::{outputs, page, patterns, settings, shell, source};
 use anyhow::{Context, Result};
-use cvx_admm::{Checkpoint, Solution, Status, resume, train_with};
+use cvx_admm::{Checkpoint, resume, train_with};
 
 /// Trains, saves, reports.
 pub fn run(args: &TrainArgs) -> Result<Exit> {
@@ -53,15 +53,10 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
         print(result::closing(&solution, &settings));
         outputs::print_model(fit, &saved);
         outputs::print_page(fit, &shown);
-        if let Some(path) = args.checkpoint.as_deref().filter(|path| can_resume(&solution) && path.is_file()) {
+        if let Some(path) = args.checkpoint.as_deref().filter(|path| solution.status.can_resume() && path.is_file()) {
             let path = shell::quoted(&path.to_string_lossy());
             print(format!("To continue, give the same command with --resume {path}"));
         }
     }
     Ok(Exit::of_run(&solution, [saved, reported, shown]))
-}
-
-/// Whether a limit or the user ended the run.
-fn can_resume(solution: &Solution) -> bool {
-    matches!(solution.status, Status::IterationLimit | Status::TimeLimit | Status::Interrupted)
 }

@@ -25,8 +25,8 @@ pub fn curves(solution: &Solution, n_test: Option<usize>) -> Result<Vec<Picture>
         curve("network", history, |record| record.network),
         curve("dual bound", history, |record| record.dual_bound),
     ];
-    let caption = "Objective of each iterate's network, and the best lower bound so far. What was returned is the best network, \
-        after pruning.";
+    let caption = "Objective of each iterate's network, and the best lower bound so far. The best network is returned, \
+                   after pruning.";
     add("objective", caption, over_time("Objective and bound", "objective", objective))?;
 
     let gap = vec![

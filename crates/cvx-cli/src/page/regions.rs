@@ -77,8 +77,8 @@ pub fn regions(model: &Model, train: &Dataset) -> Result<Option<Picture>> {
             "Colour is what the network predicts; a dot is a training sample in the colour of its target."
         }
         _ => {
-            "Colour is the predicted class, stronger for a larger margin; a dot is a training sample in the colour of its \
-             class."
+            "Colour is the predicted class, stronger for a larger margin; a dot is a training sample in the colour of \
+             its class."
         }
     };
     Ok(Some(Picture::of_panels("regions", caption, &[panel], 1)?))

@@ -111,7 +111,7 @@ fn meaning(solution: &Solution, settings: &Settings) -> String {
             "Nothing was learned yet: this is the zero network.".to_string()
         }
         _ if solution.beta == 0.0 => {
-            "Without a penalty (beta = 0) there is hardly a bound to prove: a small --beta gives the network a certificate."
+            "Without a penalty (beta = 0) the dual bound says little: a small --beta gives the network a certificate."
                 .to_string()
         }
         Certify::Network if above < -rounding => {

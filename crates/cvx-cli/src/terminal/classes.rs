@@ -10,8 +10,8 @@ const MOST_CLASSES: usize = 12;
 /// Most mistakes that are listed if the table does not fit.
 const MOST_MISTAKES: usize = 8;
 
-/// The confusions of `samples` as text: a line for each of two classes; up to [`MOST_CLASSES`] the table with the scores
-/// of each class; for more the classes of least F1 and the most frequent mistakes.
+/// The confusions of `samples` as text: a line for each of two classes; up to [`MOST_CLASSES`] the table with the
+/// scores of each class; for more the classes of least F1 and the most frequent mistakes.
 pub fn by_class(samples: &str, confusion: &Confusion) -> String {
     match confusion.classes.len() {
         2 => two_lines(samples, confusion),

@@ -3,7 +3,8 @@
 use super::event;
 use super::stream::note;
 use crate::number::{bytes, counted, gap, short};
-use cvx_admm::{FileError, Flow, Iteration, Observer, Precision, Round, Scores, Settings, Solution, Summary};
+use cvx_admm::{FileError, Iteration, Observer, Precision, Round, Scores, Settings, Solution, Summary};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 /// Rows between two headers.
@@ -58,13 +59,13 @@ impl Observer for IterationTable {
         self.rows = 0;
     }
 
-    fn iteration(&mut self, record: &Iteration) -> Flow {
+    fn iteration(&mut self, record: &Iteration) -> ControlFlow<()> {
         if self.rows.is_multiple_of(HEADER_EVERY) {
             note(format_args!("\n{HEADER}"));
         }
         self.rows += 1;
         note(row(record));
-        Flow::Continue
+        ControlFlow::Continue(())
     }
 
     fn checkpoint(&mut self, written: Result<&Path, &FileError>) {

@@ -1,9 +1,10 @@
 //! `--log json`: one JSON object per line on stderr.
 
 use super::stream::note;
-use cvx_admm::{FileError, Flow, Iteration, Observer, Round, Scores, Summary};
+use cvx_admm::{FileError, Iteration, Observer, Round, Scores, Summary};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::ops::ControlFlow;
 use std::path::Path;
 
 /// Prints a line for each event of a run.
@@ -33,9 +34,9 @@ impl Observer for JsonLog {
         );
     }
 
-    fn iteration(&mut self, record: &Iteration) -> Flow {
+    fn iteration(&mut self, record: &Iteration) -> ControlFlow<()> {
         event("iteration", record);
-        Flow::Continue
+        ControlFlow::Continue(())
     }
 
     fn checkpoint(&mut self, written: Result<&Path, &FileError>) {

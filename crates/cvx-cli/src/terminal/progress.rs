@@ -3,10 +3,11 @@
 use super::event;
 use super::stream::note;
 use crate::number::{bytes, counted, short};
-use cvx_admm::{FileError, Flow, Iteration, Observer, Round, Scores, Settings, Summary};
+use cvx_admm::{FileError, Iteration, Observer, Round, Scores, Settings, Summary};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::VecDeque;
 use std::io::IsTerminal;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -114,7 +115,7 @@ impl Observer for Progress {
         self.bar.enable_steady_tick(Duration::from_millis(125));
     }
 
-    fn iteration(&mut self, record: &Iteration) -> Flow {
+    fn iteration(&mut self, record: &Iteration) -> ControlFlow<()> {
         self.done = (record.iteration, record.seconds);
         if let (Some(network), Some(bound), Some(gap)) = (record.network, record.dual_bound, record.relative_gap) {
             self.trend.push_back((record.seconds, gap));
@@ -133,7 +134,7 @@ impl Observer for Progress {
             self.say(&line);
         }
         self.bar.set_message(line);
-        Flow::Continue
+        ControlFlow::Continue(())
     }
 
     fn round(&mut self, round: &Round) {

@@ -1,4 +1,4 @@
-//! What people expect of any program: configurations, logs that programs read, completions, manual pages, no colours in files.
+//! Configurations, logs for programs, completions, manual pages, no colours in files.
 
 use crate::lab::{Lab, cats_and_dogs};
 use serde_json::Value;
@@ -9,7 +9,8 @@ fn arguments_come_from_a_file_and_those_given_go_before() {
     lab.write("t.csv", cats_and_dogs(60, 1));
     lab.write(
         "run.toml",
-        "data = \"t.csv\"\nclasses = [\"cat\", \"dog\"]\npatterns = 7\nbeta-fraction = 0.05\nno-bias = true\nquiet = false\nseed = 3\n",
+        "data = \"t.csv\"\nclasses = [\"cat\", \"dog\"]\npatterns = 7\nbeta-fraction = 0.05\n\
+         no-bias = true\nquiet = false\nseed = 3\n",
     );
     let report = lab.report("train --config run.toml");
     assert_eq!((report["seed"].as_u64(), report["n_samples"].as_u64()), (Some(3), Some(60)), "{report}");
@@ -91,7 +92,7 @@ fn completions_and_manual_pages_know_every_command() {
     lab.refused("man file", &["file: the manual pages cannot be written into this folder"]);
 }
 
-/// Neither where nobody looks at a terminal, nor where somebody asked for none.
+/// Neither without a terminal nor with `NO_COLOR`.
 #[test]
 fn what_is_piped_has_no_colours() {
     let lab = Lab::new();

@@ -5,8 +5,8 @@ use roxmltree::{Document, Node, ParsingOptions};
 use std::collections::BTreeSet;
 use std::fs;
 
-/// The pictures of the page in `folder`. The page is XML too and needs nothing but itself; every picture shows something and lies
-/// beside it in both forms, and no other file does.
+/// The names of the pictures of the page in `folder`. The page is also XML and self-contained. Every picture has
+/// content and a file in each format beside the page, and there are no other files.
 fn pictures(lab: &Lab, folder: &str) -> Vec<String> {
     let text = lab.read(&format!("{folder}/index.html"));
     let options = ParsingOptions { allow_dtd: true, ..ParsingOptions::default() };

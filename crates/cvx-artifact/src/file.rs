@@ -13,9 +13,7 @@
 //! | `proof.eta` | the multipliers | n x 2PC, n x 0 if gated |
 //! | `proof.patterns` | words: for each pattern, 64 samples to a word, the lowest bit first | ceil(n / 64) x P |
 //!
-//! bincode has no schema of its own, so it is kept inside a versioned file and away from the numbers.
-
-mod v2;
+//! bincode has no schema, so it is used for the small header alone, inside a versioned file.
 
 use crate::container::{Kind, Parsed, Sections};
 use crate::file_error::FileError;
@@ -95,17 +93,14 @@ impl Model {
         Ok(sections)
     }
 
-    /// Parses the bytes of a model file, of format 3 or 2; `path` is named in errors.
+    /// Parses the bytes of a model file; `path` is named in errors.
     ///
     /// # Errors
-    /// [`FileError`]. No length is believed before it was compared with the bytes that are there: what is refused is
-    /// refused at once, a file of format 3 within twice its size in memory and a few megabytes.
+    /// [`FileError`]. Every length is compared with the bytes that are there before it is used: a file is refused
+    /// within twice its size in memory and a few megabytes.
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, FileError> {
         let damaged = |detail: &str| MODEL.damaged(path, detail);
-        let (mut model, proof) = match MODEL.version_of(bytes, path)? {
-            v2::VERSION => v2::read(bytes).map_err(|detail| damaged(&detail))?,
-            _ => read(Parsed::open(bytes, &MODEL, path)?)?,
-        };
+        let (mut model, proof) = read(Parsed::open(bytes, &MODEL, path)?)?;
         model.check().map_err(damaged)?;
         model.witness = proof.map(|proof| proof.of(&model)).transpose().map_err(damaged)?;
         Ok(model)

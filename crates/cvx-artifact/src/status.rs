@@ -18,13 +18,13 @@ pub enum Status {
     InsufficientProgress,
     /// An iterate was not finite, or a factorisation failed.
     NumericalError,
-    /// The GPU ran out of memory in the middle of the run; [`Info::failure`](crate::Info::failure) says what it wanted.
+    /// The GPU ran out of memory or failed during the run.
     DeviceError,
 }
 
 impl Status {
-    /// Whether a run that ended like this could be gone on with.
-    pub(crate) fn can_go_on(self) -> bool {
+    /// Whether the iterates of a run that ended so can be continued with other patterns or another beta.
+    pub fn can_continue(self) -> bool {
         matches!(self, Status::Optimal | Status::IterationLimit | Status::InsufficientProgress)
     }
 
@@ -43,6 +43,11 @@ impl Status {
             Status::DeviceError => "try --device cpu, or fewer samples or patterns; the best network so far was kept",
             Status::NumericalError => "try --precision f64, or check the data for extreme values",
         }
+    }
+
+    /// Whether a run that ended so can be resumed from a checkpoint: a limit or a stop request ended it.
+    pub fn can_resume(self) -> bool {
+        matches!(self, Status::IterationLimit | Status::Interrupted | Status::TimeLimit)
     }
 }
 

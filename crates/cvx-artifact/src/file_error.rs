@@ -68,7 +68,7 @@ pub enum FileError {
 
 impl FileError {
     /// What the operating system said when a file was to be `action`.
-    pub(crate) fn io(path: &Path, action: &'static str, source: io::Error) -> Self {
+    pub fn io(path: &Path, action: &'static str, source: io::Error) -> Self {
         FileError::Io { path: path.into(), action, source }
     }
 }

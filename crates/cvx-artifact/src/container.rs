@@ -9,8 +9,8 @@
 //! sections  in the order of the table, without gaps, to the end of the file
 //! ```
 //!
-//! All numbers are little-endian. No byte is outside a checksum, and no length is believed before it was compared with
-//! what is there. What is in a section is one of:
+//! All numbers are little-endian. Every byte is covered by a checksum, and every length is compared with the bytes that
+//! are there before it is used. A section holds one of:
 //!
 //! ```text
 //! matrix    u64 rows, u64 columns, u64 width (4 or 8), then the values, column by column, as f32 or f64
@@ -37,10 +37,11 @@ const MOST_SECTIONS: usize = 4096;
 /// Bytes before the values of a matrix.
 const MATRIX_HEAD: usize = 24;
 
-/// What a file is.
-pub(crate) struct Kind {
-    /// In messages.
+/// A kind of file.
+pub struct Kind {
+    /// Its name in messages.
     pub noun: &'static str,
+    /// The first bytes of every such file.
     pub magic: [u8; 8],
     /// The format that is written.
     pub version: u32,
@@ -48,6 +49,9 @@ pub(crate) struct Kind {
 
 impl Kind {
     /// All bytes of a file.
+    ///
+    /// # Errors
+    /// [`FileError::Missing`] or [`FileError::Io`].
     pub fn read(&self, path: &Path) -> Result<Vec<u8>, FileError> {
         std::fs::read(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => FileError::Missing { path: path.into(), what: self.noun },
@@ -56,7 +60,7 @@ impl Kind {
     }
 
     /// The version of the format of a file of this kind.
-    pub fn version_of(&self, bytes: &[u8], path: &Path) -> Result<u32, FileError> {
+    fn version_of(&self, bytes: &[u8], path: &Path) -> Result<u32, FileError> {
         let rest = bytes.strip_prefix(&self.magic);
         let rest = rest.ok_or_else(|| FileError::Magic { path: path.into(), what: self.noun })?;
         match rest.first_chunk() {
@@ -65,11 +69,12 @@ impl Kind {
         }
     }
 
+    /// The error of a file whose content does not fit together.
     pub fn damaged(&self, path: &Path, detail: impl Into<String>) -> FileError {
         FileError::Damaged { path: path.into(), what: self.noun, detail: detail.into() }
     }
 
-    pub fn unreadable(&self, path: &Path, version: u32) -> FileError {
+    fn unreadable(&self, path: &Path, version: u32) -> FileError {
         FileError::Version { path: path.into(), what: self.noun, found: version, newest: self.version }
     }
 }
@@ -78,8 +83,8 @@ fn bincode_config<const LIMIT: usize>() -> impl bincode::config::Config {
     bincode::config::standard().with_fixed_int_encoding().with_limit::<LIMIT>()
 }
 
-/// A file as it is put together. Names are the program's own: at most 16 letters of ASCII, each name once.
-pub(crate) struct Sections {
+/// A file that is being assembled. Section names are at most 16 ASCII characters, each used once.
+pub struct Sections {
     kind: &'static Kind,
     /// Name and end of each.
     table: Vec<(String, usize)>,
@@ -87,6 +92,7 @@ pub(crate) struct Sections {
 }
 
 impl Sections {
+    /// A file without sections.
     pub fn new(kind: &'static Kind) -> Self {
         Sections { kind, table: Vec::new(), payload: Vec::new() }
     }
@@ -99,12 +105,14 @@ impl Sections {
         self
     }
 
+    /// Appends 64-bit words.
     pub fn words(&mut self, name: &str, words: &[u64]) -> &mut Self {
         self.payload.reserve_exact(8 * words.len());
         words.iter().for_each(|word| self.payload.extend_from_slice(&word.to_le_bytes()));
         self.end(name)
     }
 
+    /// Appends texts in UTF-8.
     pub fn texts(&mut self, name: &str, texts: &[String]) -> &mut Self {
         for text in texts {
             self.payload.extend_from_slice(&(text.len() as u64).to_le_bytes());
@@ -113,7 +121,7 @@ impl Sections {
         self.end(name)
     }
 
-    /// As f32 where every value comes back the same from it, else as f64.
+    /// Appends a matrix, as f32 where every value is exactly representable in it, else as f64.
     pub fn matrix(&mut self, name: &str, matrix: &HostMatrix) -> &mut Self {
         let narrow = matrix.values().iter().all(|&value| f64::from(value as f32) == value);
         let width = if narrow { 4 } else { 8 };
@@ -186,8 +194,8 @@ fn is_name(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
 }
 
-/// A file whose frame was found whole, its sections not looked into yet.
-pub(crate) struct Parsed<'a> {
+/// A file whose frame and checksums are valid, with the sections that have not been read yet.
+pub struct Parsed<'a> {
     kind: &'static Kind,
     path: PathBuf,
     /// Those that nobody has taken.
@@ -208,6 +216,7 @@ impl<'a> Parsed<'a> {
         Ok(Parsed { kind, path: path.into(), sections })
     }
 
+    /// Whether there is such a section that has not been read.
     pub fn has(&self, name: &str) -> bool {
         self.sections.iter().any(|(other, _)| *other == name)
     }
@@ -223,6 +232,10 @@ impl<'a> Parsed<'a> {
         }
     }
 
+    /// A section of 64-bit words.
+    ///
+    /// # Errors
+    /// [`FileError::Damaged`] for a missing section, or one that is not made of whole words.
     pub fn words(&mut self, name: &str) -> Result<Vec<u64>, FileError> {
         match self.bytes(name)?.as_chunks() {
             (words, []) => Ok(words.iter().map(|word| u64::from_le_bytes(*word)).collect()),
@@ -230,19 +243,28 @@ impl<'a> Parsed<'a> {
         }
     }
 
-    /// `count` texts.
+    /// A section of `count` texts.
+    ///
+    /// # Errors
+    /// [`FileError::Damaged`].
     pub fn texts(&mut self, name: &str, count: usize) -> Result<Vec<String>, FileError> {
         let bytes = self.bytes(name)?;
         read_texts(bytes, count).ok_or_else(|| self.damaged(format!("the section {name} does not hold {count} texts")))
     }
 
     /// A matrix, bit for bit as it was.
+    ///
+    /// # Errors
+    /// [`FileError::Damaged`].
     pub fn matrix(&mut self, name: &str) -> Result<HostMatrix, FileError> {
         let bytes = self.bytes(name)?;
         read_matrix(bytes).ok_or_else(|| self.damaged(format!("the section {name} is not a matrix of its size")))
     }
 
     /// A matrix without NaN or infinity.
+    ///
+    /// # Errors
+    /// [`FileError::Damaged`].
     pub fn finite_matrix(&mut self, name: &str) -> Result<HostMatrix, FileError> {
         let matrix = self.matrix(name)?;
         if matrix.values().iter().all(|value| value.is_finite()) {
@@ -252,6 +274,9 @@ impl<'a> Parsed<'a> {
     }
 
     /// A struct of at most `LIMIT` bytes.
+    ///
+    /// # Errors
+    /// [`FileError::Damaged`].
     pub fn bincode<T: DeserializeOwned, const LIMIT: usize>(&mut self, name: &str) -> Result<T, FileError> {
         let bytes = self.bytes(name)?;
         match bincode::serde::decode_from_slice(bytes, bincode_config::<LIMIT>()) {
@@ -272,6 +297,7 @@ impl<'a> Parsed<'a> {
         }
     }
 
+    /// The error of this file whose content does not fit together.
     pub fn damaged(&self, detail: impl Into<String>) -> FileError {
         self.kind.damaged(&self.path, detail)
     }

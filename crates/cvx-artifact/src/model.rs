@@ -1,10 +1,10 @@
-//! The trained network with all that is needed to use it and to check it.
+//! The trained network with everything that is needed to use it and to check it.
 
-use crate::error::TrainError;
-use crate::info::Objective;
-use crate::settings::Certify;
+use crate::certify::Certify;
+use crate::error::ArtifactError;
+use crate::objective::Objective;
 use crate::status::Status;
-use cvx_linalg::{Backend, BitMask, Cpu, HostMatrix, ThreadPool};
+use cvx_linalg::{Backend, BitMask, Cpu, HostMatrix};
 use cvx_model::{Dataset, FeatureKind, Loss, Network, Normalisation, Task, Transform};
 use serde::{Deserialize, Serialize};
 
@@ -85,14 +85,15 @@ pub struct Model {
 }
 
 impl Model {
-    /// Predictions (n x C) in f64, for samples with the features of the training data.
+    /// Predictions (n x C) in f64, for samples with the features of the training data. The work is done on the
+    /// threads of the calling pool ([`ThreadPool::run`](cvx_linalg::ThreadPool::run)), or of the global one.
     ///
     /// # Errors
-    /// [`TrainError::Model`] when the features do not fit.
-    pub fn predict(&self, data: &Dataset) -> Result<HostMatrix, TrainError> {
+    /// [`ArtifactError::Model`] when the features do not fit.
+    pub fn predict(&self, data: &Dataset) -> Result<HostMatrix, ArtifactError> {
         let xt = self.transform.apply(data)?;
         let cpu = Cpu::<f64>::new();
-        ThreadPool::new(0)?.run(|| Ok(self.network.predict(&cpu, &cpu.upload(&xt)?)?))
+        Ok(self.network.predict(&cpu, &cpu.upload(&xt)?)?)
     }
 
     /// The names of the predicted classes; `None` for a regression.
@@ -106,8 +107,8 @@ impl Model {
     }
 }
 
-/// CRC-32 of the transformed samples and their targets.
-pub(crate) fn fingerprint(xt: &HostMatrix, y: &HostMatrix) -> u32 {
+/// CRC-32 of the transformed samples (d x n) and their targets (n x C).
+pub fn fingerprint(xt: &HostMatrix, y: &HostMatrix) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     let mut bytes = Vec::new();
     for matrix in [xt, y] {

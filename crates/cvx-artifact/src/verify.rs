@@ -1,8 +1,8 @@
 //! Checks a model's claims against the data, by plain loops that share nothing with the trainer's operators.
 
-use crate::error::TrainError;
+use crate::certify::Certify;
+use crate::error::ArtifactError;
 use crate::model::{Model, fingerprint};
-use crate::settings::Certify;
 use cvx_linalg::HostMatrix;
 use cvx_model::{Dataset, Loss, ModelError};
 use std::num::NonZero;
@@ -49,13 +49,13 @@ impl Verification {
 /// Recomputes objective and certificate of `model` on its training data.
 ///
 /// # Errors
-/// [`TrainError::OtherData`] for data that the model was not trained on, [`TrainError::Model`] for data that do not fit it.
-pub fn verify(model: &Model, data: &Dataset) -> Result<Verification, TrainError> {
+/// [`ArtifactError::OtherData`] for data that the model was not trained on, [`ArtifactError::Model`] for data that do not fit it.
+pub fn verify(model: &Model, data: &Dataset) -> Result<Verification, ArtifactError> {
     let claim = &model.claim;
     let xt = model.transform.apply(data)?;
     let y = model.task.encode(data.labels().ok_or(ModelError::NoLabels)?)?;
     if fingerprint(&xt, &y) != claim.fingerprint {
-        return Err(TrainError::OtherData { expected: claim.n_samples, found: xt.cols() });
+        return Err(ArtifactError::OtherData { expected: claim.n_samples, found: xt.cols() });
     }
     let prediction = forward(model, &xt);
     let loss = total_loss(model, &prediction, &y);

@@ -1,13 +1,13 @@
-//! Files that appear under their name when all of them is on the disk.
+//! Atomic writes: a file appears under its name when it is complete on the disk.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
 
-/// Writes `bytes` to a temporary file beside `path`, which takes its name at the end: whoever looks sees the old file
-/// or the new one, whatever happens in between. A link stays, and what it leads to is replaced; a device or a pipe is
-/// no file to replace, and is written to as it is.
+/// Writes `bytes` to a temporary file beside `path`, which is renamed to it at the end: a reader sees the old file or
+/// the new one. A symbolic link stays, and the file that it leads to is replaced. A device or a pipe is written to
+/// directly.
 ///
 /// # Errors
 /// When the folder is missing, full or read-only; an earlier file of that name is then as it was.
@@ -27,10 +27,10 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether [`write_whole`] could write to `path`, tried with an empty file that goes away again.
+/// Whether [`write_whole`] could write to `path`, tried with an empty temporary file.
 ///
 /// # Errors
-/// What it would meet.
+/// The error that the write would return.
 pub fn check_writable(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Err(io::Error::new(io::ErrorKind::IsADirectory, "this is a folder: name a file in it"));
@@ -48,8 +48,11 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
     temporary(&destination(path)?).map(drop)
 }
 
-/// Removes what a process that was killed has left of a file that it was writing to `path`.
-pub(crate) fn remove_leftovers(path: &Path) -> io::Result<()> {
+/// Removes the temporary files that killed processes have left of writing to `path`.
+///
+/// # Errors
+/// When the folder cannot be read, or a file not be removed.
+pub fn remove_leftovers(path: &Path) -> io::Result<()> {
     let path = destination(path)?;
     let Some(prefix) = prefix(&path) else { return Ok(()) };
     for entry in fs::read_dir(folder_of(&path))? {

@@ -1,0 +1,42 @@
+//! Trained networks: the model file, predictions, and the verification of a certificate.
+//!
+//! Nothing here trains: who only uses a network depends on this crate and on no solver.
+//!
+//! * [`Model`]: the network with its transform, its classes and its certificate; saved, loaded, used.
+//! * [`verify`]: recomputes the claims of a model from its training data.
+//! * [`Status`], [`Objective`], [`Scores`], [`Certify`]: what a model says of the run that made it.
+//! * [`container`]: the file format that models and checkpoints share.
+//!
+//! ```no_run
+//! use cvx_artifact::Model;
+//! use cvx_model::{Dataset, FeatureKind};
+//! use std::path::Path;
+//!
+//! let model = Model::load(Path::new("model.cvx"))?;
+//! let data = Dataset::new(2, vec![0.5, -1.0], None, FeatureKind::Table)?;
+//! let prediction = model.predict(&data)?;
+//! println!("{:?}", model.classes(&prediction));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod certify;
+pub mod container;
+mod error;
+mod file;
+mod file_error;
+mod model;
+mod objective;
+mod status;
+mod verify;
+mod whole_file;
+
+pub use certify::Certify;
+pub use error::ArtifactError;
+pub use file_error::FileError;
+pub use model::{Claim, Model, Provenance, Witness, fingerprint};
+pub use objective::{Objective, Scores};
+pub use status::Status;
+pub use verify::{Verification, verify};
+pub use whole_file::{check_writable, remove_leftovers, write_whole};
