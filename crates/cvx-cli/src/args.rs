@@ -4,46 +4,35 @@ mod advanced;
 mod data;
 mod export;
 mod fetch;
+mod fit;
 mod info;
 mod model;
 mod output;
 mod path;
+mod patterns;
 mod predict;
+mod sources;
 mod stopping;
 mod train;
 mod values;
 mod verify;
 
-pub use advanced::AdvancedArgs;
-pub use data::{DataArgs, SourceArgs};
+pub use data::SourceArgs;
 pub use export::ExportArgs;
 pub use fetch::FetchArgs;
+pub use fit::FitArgs;
 pub use info::InfoArgs;
-pub use model::{ModelArgs, Patterns};
+pub use model::ModelArgs;
 pub use output::{LogFormat, OutputArgs};
 pub use path::PathArgs;
+pub use patterns::Patterns;
 pub use predict::PredictArgs;
-pub use stopping::StoppingArgs;
-pub use train::{FitArgs, TrainArgs};
+pub use train::TrainArgs;
 pub use verify::VerifyArgs;
 
 use clap::{Arg, Parser, Subcommand};
+use sources::sources;
 use std::path::PathBuf;
-
-/// What `--data` accepts; the help of the program, of `train` and of `path` ends with it.
-macro_rules! sources {
-    () => {
-        "\
-Data sources:
-  planted, planted:NxD            built in: two classes drawn from a random network
-  cifar10, mnist, fashion-mnist   once fetched: cvx data fetch NAME
-  FOLDER                          CIFAR-10 batches, IDX files, or a folder of images per class
-  FILE.npz                        keys x_train, y_train and, optionally, x_test, y_test
-  FILE.csv, FILE.tsv              a table with a label column
-  FILE.svm                        LIBSVM lines; every file may also be compressed (.gz)"
-    };
-}
-use sources;
 
 /// Train two-layer ReLU networks by convex optimisation: no learning rate, and a certificate with every model.
 #[derive(Parser)]

@@ -6,64 +6,26 @@ mod curves;
 mod folder;
 mod html;
 mod neurons;
+mod picture;
 mod regions;
+mod subject;
 
-use crate::args::SourceArgs;
+pub use subject::Subject;
+
 use crate::figures::path_panels;
 use crate::number::{counted, gap, percent};
 use crate::summary;
 use anyhow::Result;
-use cvx_admm::{PathSolution, Settings, Solution, Status};
-use cvx_figures::{ENDINGS, Panel, inline, render};
-use cvx_model::{DataSplit, Dataset};
+use cvx_admm::{PathSolution, Status};
+use cvx_figures::ENDINGS;
+use cvx_model::Dataset;
 use html::{escape, paragraph, section};
+use picture::Picture;
 use std::path::Path;
 
 /// Every picture that a report can have.
 const PICTURES: [&str; 9] =
     ["path", "objective", "gap", "scores", "phases", "refinement", "regions", "predictions", "neurons"];
-
-/// What a page is about.
-pub struct Subject<'a> {
-    /// The run; `None` if a path was cut short.
-    pub solution: Option<&'a Solution>,
-    /// The path that led to it.
-    pub path: Option<&'a PathSolution>,
-    /// The settings of the run.
-    pub settings: &'a Settings,
-    /// The samples.
-    pub split: &'a DataSplit,
-    /// Their source.
-    pub source: &'a SourceArgs,
-}
-
-/// A picture on the page and in files of its own.
-struct Picture {
-    name: &'static str,
-    caption: String,
-    /// What the page shows, as HTML.
-    body: String,
-    files: [(&'static str, Vec<u8>); 2],
-}
-
-impl Picture {
-    fn of_panels(name: &'static str, caption: &str, panels: &[Panel], columns: usize) -> Result<Self> {
-        let title = panels.first().map_or("", |panel| panel.title.as_str());
-        // A file of one panel has the heading of the panel as its title.
-        let files = render(if panels.len() == 1 { "" } else { title }, panels, columns)?;
-        Ok(Picture { name, caption: caption.to_string(), body: inline(panels, columns)?, files })
-    }
-
-    fn html(&self) -> String {
-        let Picture { name, caption, body, .. } = self;
-        let files = ENDINGS.map(|ending| format!("<a href=\"{name}{ending}\">{}</a>", ending[1..].to_uppercase()));
-        format!(
-            "<figure id=\"{name}\">\n{body}\n<figcaption>{} <span class=\"files\">{}</span></figcaption>\n</figure>\n",
-            escape(caption),
-            files.join(" ")
-        )
-    }
-}
 
 /// Checks that the report can be written, before the work.
 pub fn check(folder: &Path) -> Result<()> {

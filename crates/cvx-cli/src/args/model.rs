@@ -1,6 +1,7 @@
 //! Options under "Model".
 
-use super::values::{one_of, patterns};
+use super::patterns::Patterns;
+use super::values::one_of;
 use clap::Args;
 use cvx_admm::Settings;
 use cvx_model::{Activation, Loss};
@@ -11,15 +12,6 @@ const ACTIVATIONS: [Activation; 2] = [Activation::Relu, Activation::Gated];
 
 /// The losses; `--huber-delta` changes the delta of the last.
 const LOSSES: [Loss; 4] = [Loss::Squared, Loss::Logistic, Loss::SquaredHinge, Loss::Huber { delta: 1.0 }];
-
-/// `--patterns`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Patterns {
-    /// Chosen by the number of samples and the memory.
-    Auto,
-    /// This many.
-    Count(usize),
-}
 
 /// The network and what it minimises.
 #[derive(Args)]
@@ -32,7 +24,7 @@ pub struct ModelArgs {
     )]
     pub activation: Activation,
     /// Number of activation patterns to sample, or auto [default: 50].
-    #[arg(long, value_name = "P|auto", value_parser = patterns)]
+    #[arg(long, value_name = "P|auto")]
     pub patterns: Option<Patterns>,
     /// gaussian, whitened, local (image patches), pairs, or a file of gates (d x P).
     #[arg(long, value_name = "KIND|FILE")]

@@ -1,7 +1,8 @@
 //! `cvx path`.
 
+use super::fit::FitArgs;
+use super::sources::sources;
 use super::values::one_of;
-use super::{FitArgs, sources};
 use clap::Args;
 use cvx_admm::{Choice, PathSettings};
 use std::path::PathBuf;

@@ -1,6 +1,7 @@
-//! `cvx train`, and what it shares with `cvx path`.
+//! `cvx train`.
 
-use super::{AdvancedArgs, DataArgs, ModelArgs, OutputArgs, StoppingArgs, sources};
+use super::fit::FitArgs;
+use super::sources::sources;
 use clap::Args;
 use cvx_admm::Settings;
 use std::path::PathBuf;
@@ -17,26 +18,6 @@ Examples:
 ",
     sources!()
 );
-
-/// What `cvx train` and `cvx path` share.
-#[derive(Args)]
-pub struct FitArgs {
-    /// The samples.
-    #[command(flatten)]
-    pub data: DataArgs,
-    /// The network.
-    #[command(flatten)]
-    pub model: ModelArgs,
-    /// The end of the run.
-    #[command(flatten)]
-    pub stopping: StoppingArgs,
-    /// Files and messages.
-    #[command(flatten)]
-    pub output: OutputArgs,
-    /// The computation.
-    #[command(flatten)]
-    pub advanced: AdvancedArgs,
-}
 
 /// `cvx train`.
 #[derive(Args)]

@@ -1,6 +1,5 @@
 //! The values of options, parsed into the types of the library.
 
-use super::Patterns;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use cvx_admm::{ClassWeights, Device};
 
@@ -14,14 +13,6 @@ pub fn one_of<T: Clone + Send + Sync + 'static>(
         let found = values.iter().find(|(name, _)| *name == given);
         found.map(|(_, value)| value.clone()).ok_or("unknown name")
     })
-}
-
-/// `--patterns`.
-pub fn patterns(text: &str) -> Result<Patterns, String> {
-    match text {
-        "auto" => Ok(Patterns::Auto),
-        _ => text.parse().map(Patterns::Count).map_err(|_| "expected a whole number, or auto".to_string()),
-    }
 }
 
 /// `--class-weight`; the settings check the numbers.

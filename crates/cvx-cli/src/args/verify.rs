@@ -1,6 +1,6 @@
 //! `cvx verify`.
 
-use super::SourceArgs;
+use super::data::SourceArgs;
 use clap::Args;
 use std::path::PathBuf;
 

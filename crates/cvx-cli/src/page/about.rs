@@ -1,7 +1,7 @@
 //! Samples, settings and machine of a run, and the command that repeats it.
 
-use super::Subject;
 use super::html::{escape, facts, paragraph, section};
+use super::subject::Subject;
 use crate::number::{bytes, short};
 use crate::process::{peak_memory_bytes, processor};
 use crate::shell;

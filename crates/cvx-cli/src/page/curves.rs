@@ -1,6 +1,6 @@
 //! The course of a run, and the time of its phases.
 
-use super::Picture;
+use super::picture::Picture;
 use anyhow::Result;
 use cvx_admm::{Iteration, PhaseSeconds, Solution};
 use cvx_figures::{Panel, Point, Scale, Series};

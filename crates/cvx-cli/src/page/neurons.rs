@@ -1,7 +1,7 @@
 //! Neurons of a network on images, as images.
 
-use super::Picture;
 use super::html::escape;
+use super::picture::Picture;
 use crate::number::{counted, percent};
 use anyhow::Result;
 use cvx_admm::Model;

@@ -1,6 +1,6 @@
 //! Predictions over the plane for two features, and against the targets for numbers.
 
-use super::Picture;
+use super::picture::Picture;
 use anyhow::Result;
 use cvx_admm::Model;
 use cvx_figures::{Panel, Point, Rectangle, SHADE_COUNT, Scale, Series};

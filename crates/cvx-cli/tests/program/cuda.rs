@@ -23,7 +23,7 @@ fn lab() -> Option<Lab> {
     Some(lab)
 }
 
-/// `auto` takes the GPU and says so; without one it takes the processor, and `cuda` is an error.
+/// `auto` takes the GPU and reports it; without a GPU it takes the processor, and `cuda` is an error.
 #[test]
 fn e5_auto_says_what_it_chose() {
     let Some(lab) = lab() else { return };

@@ -17,7 +17,7 @@ fn arguments_come_from_a_file_and_those_given_go_before() {
     assert!(report["n_patterns"].as_u64() <= Some(7));
     let same = lab.report("train --data t.csv --classes cat,dog --patterns 7 --beta-fraction 0.05 --no-bias --seed 3");
     assert_eq!(report["objective"], same["objective"]);
-    // One that is given, one that the file's does not go with, one that overrides it.
+    // An option that is given, one that conflicts with the file's, one that overrides it.
     let other = lab.report("train --config run.toml --seed 4 --beta 2 --bias");
     assert_eq!((other["seed"].as_u64(), other["beta"].as_f64()), (Some(4), Some(2.0)));
     let same = lab.report("train --data t.csv --patterns 7 --beta 2 --seed 4");
@@ -67,7 +67,7 @@ fn the_log_is_one_object_a_line() {
     let of = |name: &str| lines.iter().filter(|line| line["event"] == name).count();
     assert_eq!((of("patterns"), of("begin")), (1, 1));
     assert!(of("iteration") > 1 && of("round") > 1 && of("checkpoint") > 0);
-    // By the names of the history in --json.
+    // The keys are those of the history in --json.
     let has_network = |line: &&Value| line["network"].is_f64() && line["objective"].is_null();
     assert!(lines.iter().filter(has_network).count() > of("round"));
     assert!(lines.iter().any(|line| line["relative_gap"].as_f64() <= Some(1e-3)));

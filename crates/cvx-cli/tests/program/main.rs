@@ -1,4 +1,4 @@
-//! The program from the outside: what it prints, what it writes, how it exits.
+//! The program from outside: its output, its files and its exit codes.
 
 mod bad_input;
 mod by_class;
