@@ -20,7 +20,7 @@ pub fn run(args: &ExportArgs) -> Result<Exit> {
     }
     let format = args.to.or(ending).with_context(|| {
         let names = Format::ALL.map(Format::name).join(", ");
-        format!("--out {}: the ending says nothing of the format: give --to, one of {names}", args.out.display())
+        format!("--out {}: the ending does not name a format: give --to, one of {names}", args.out.display())
     })?;
     let model = Model::load(&args.model)?;
     file::check(&[("the model", &args.model)], &[("--out", &args.out)])?;

@@ -54,7 +54,7 @@ fn two_lines(samples: &str, confusion: &Confusion) -> String {
 }
 
 fn counts(samples: &str, confusion: &Confusion) -> String {
-    // Numbered columns stay as narrow as the counts, whatever the classes are called.
+    // Numbered columns stay as narrow as the counts, for any names of classes.
     let numbered = (1..=confusion.classes.len()).map(|class| class.to_string());
     let header: Vec<String> = std::iter::once(format!("{samples}, predicted as")).chain(numbered).collect();
     let mut rows = Vec::new();

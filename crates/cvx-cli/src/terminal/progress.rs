@@ -63,7 +63,7 @@ impl Progress {
         }
     }
 
-    fn say(&self, text: &str) {
+    fn print(&self, text: &str) {
         self.bar.suspend(|| note(text));
     }
 
@@ -94,7 +94,7 @@ impl Observer for Progress {
         // The final run of a path has its own clock.
         (self.done, self.began) = ((0, 0.0), (0, 0.0));
         let shape = &summary.shape;
-        self.say(&format!(
+        self.print(&format!(
             "{}: {} samples, {}{}, {} patterns{}; beta {}\n{} on {} ({} threads), about {}",
             event::task(summary),
             shape.n_samples,
@@ -109,7 +109,7 @@ impl Observer for Progress {
             bytes(summary.memory_bytes)
         ));
         if let Some(reason) = event::passed_over(summary) {
-            self.say(&reason);
+            self.print(&reason);
         }
         self.bar.set_message("setting up: factorising");
         self.bar.enable_steady_tick(Duration::from_millis(125));
@@ -131,7 +131,7 @@ impl Observer for Progress {
         let line = format!("iteration {:>4}, {:.1} s: {}", record.iteration, record.seconds, self.last);
         if !self.terminal && self.printed.elapsed() >= LINE_EVERY {
             self.printed = Instant::now();
-            self.say(&line);
+            self.print(&line);
         }
         self.bar.set_message(line);
         ControlFlow::Continue(())
@@ -140,12 +140,12 @@ impl Observer for Progress {
     fn round(&mut self, round: &Round) {
         self.trend.clear();
         self.began = self.done;
-        self.say(&event::round(round));
+        self.print(&event::round(round));
     }
 
     fn checkpoint(&mut self, written: Result<&Path, &FileError>) {
         if let Err(error) = written {
-            self.say(&event::no_checkpoint(error));
+            self.print(&event::no_checkpoint(error));
         }
     }
 
@@ -153,6 +153,6 @@ impl Observer for Progress {
         self.trend.clear();
         // Each beta counts its iterations from 1.
         self.began = (0, self.done.1);
-        self.say(&event::point(fraction, relative_gap, validation));
+        self.print(&event::point(fraction, relative_gap, validation));
     }
 }
