@@ -1,17 +1,21 @@
-//! How conditioning decides what an inner solve costs: condition numbers of the u-update under every preconditioner, and the steps and
-//! the time that conjugate gradients then take.
+//! How conditioning decides what an inner solve costs: condition numbers of the u-update under every preconditioner,
+//! and the steps and the time that conjugate gradients then take.
 
 use crate::host::Host;
 use crate::source::Source;
 use anyhow::{Context, Result, ensure};
 use comfy_table::{Table, presets};
+use cvx_bench::feng;
 use cvx_figures::{Panel, Point, Scale, Series, write};
-use cvx_linalg::{Accuracy, Backend, Cpu, LinearStatus, MaskedSystem, SystemRhs, SystemSolution, ThreadPool};
+use cvx_linalg::{
+    Accuracy, Backend, Cpu, LinalgError, LinearSolver, LinearStatus, MaskedSystem, SystemRhs, SystemSolution,
+    ThreadPool,
+};
 use cvx_model::{
     ConvexProgram, Dataset, FeatureKind, Normalisation, PatternSet, RowScale, SystemOperator, Targets, TaskChoice,
     Transform,
 };
-use cvx_solvers::{Condition, SolverKind, SolverSettings, SpectrumMethod, condition};
+use cvx_solvers::{Condition, SolverKind, SolverSettings, SpectrumMethod, condition, condition_of};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::fs;
@@ -32,7 +36,8 @@ pub struct Args {
     /// Penalty.
     #[arg(long, default_value_t = 0.01)]
     rho: f64,
-    /// Weight of the cone constraint, with rows scaled to one norm [default: rows as they are, as the original has them].
+    /// Weight of the cone constraint, with rows scaled to one norm [default: rows as they are, as Feng et al. have
+    /// them].
     #[arg(long)]
     sigma: Option<f64>,
     /// Ranks of the sketches.
@@ -56,18 +61,38 @@ pub struct Args {
 struct Contender {
     label: &'static str,
     kind: SolverKind,
-    /// The original's variant.
-    original: bool,
+    /// The sketch of Feng et al., of all of A.
+    whole: bool,
     sketched: bool,
 }
 
+impl Contender {
+    /// The solver, not yet prepared.
+    fn build(&self, settings: &SolverSettings) -> Box<dyn LinearSolver<Cpu<f64>>> {
+        if self.whole { Box::new(feng::whole_nystrom_pcg(*settings)) } else { self.kind.build(settings) }
+    }
+
+    /// The ends of the spectrum that it leaves.
+    fn condition(
+        &self,
+        settings: &SolverSettings,
+        system: &mut dyn MaskedSystem<Cpu<f64>>,
+        method: SpectrumMethod,
+    ) -> Result<Condition, LinalgError> {
+        match self.whole {
+            true => condition_of(&mut feng::whole_nystrom_pcg(*settings), settings.seed, system, method),
+            false => condition(self.kind, settings, system, method),
+        }
+    }
+}
+
 const CONTENDERS: [Contender; 6] = [
-    Contender { label: "none", kind: SolverKind::Cg, original: false, sketched: false },
-    Contender { label: "Jacobi", kind: SolverKind::JacobiPcg, original: false, sketched: false },
-    Contender { label: "Nystrom of A", kind: SolverKind::NystromPcg, original: true, sketched: true },
-    Contender { label: "Nystrom of the blocks", kind: SolverKind::NystromPcg, original: false, sketched: true },
-    Contender { label: "Gram", kind: SolverKind::GramPcg, original: false, sketched: false },
-    Contender { label: "Gram + Nystrom", kind: SolverKind::GramNystromPcg, original: false, sketched: true },
+    Contender { label: "none", kind: SolverKind::Cg, whole: false, sketched: false },
+    Contender { label: "Jacobi", kind: SolverKind::JacobiPcg, whole: false, sketched: false },
+    Contender { label: "Nystrom of A", kind: SolverKind::NystromPcg, whole: true, sketched: true },
+    Contender { label: "Nystrom of the blocks", kind: SolverKind::NystromPcg, whole: false, sketched: true },
+    Contender { label: "Gram", kind: SolverKind::GramPcg, whole: false, sketched: false },
+    Contender { label: "Gram + Nystrom", kind: SolverKind::GramNystromPcg, whole: false, sketched: true },
 ];
 
 /// Relative accuracy and most steps of a Lanczos estimate.
@@ -165,15 +190,15 @@ fn sweep(args: &Args, data: &Dataset, threads: usize) -> Result<Vec<Row>> {
         let in_kernel = matches!(contender.kind, SolverKind::GramPcg | SolverKind::GramNystromPcg);
         // What is iterated on, and what is sketched.
         let order = if in_kernel { program.n_samples() } else { order };
-        let sketched = if contender.original || in_kernel { order } else { program.n_features() };
+        let sketched = if contender.whole || in_kernel { order } else { program.n_features() };
         let ranks = args.ranks.iter().filter(|&&rank| rank <= sketched).map(|&rank| Some(rank));
         let ranks: Vec<Option<usize>> = if contender.sketched { ranks.collect() } else { vec![None] };
         for rank in ranks {
             let mut system = SystemOperator::new(&program, row_scale, args.rho)?;
-            let settings = SolverSettings { rank, seed: args.seed, original: contender.original, steps: 20_000 };
-            let estimate = condition(contender.kind, &settings, &mut system, LANCZOS)?;
+            let settings = SolverSettings { rank, seed: args.seed, steps: 20_000 };
+            let estimate = contender.condition(&settings, &mut system, LANCZOS)?;
             let exact = (order <= args.exact_to)
-                .then(|| condition(contender.kind, &settings, &mut system, SpectrumMethod::Exact))
+                .then(|| contender.condition(&settings, &mut system, SpectrumMethod::Exact))
                 .transpose()?;
             let row = measure(args, threads, contender, &settings, &program, &mut system, estimate, exact)?;
             table.add_row([
@@ -211,18 +236,14 @@ fn measure(
 ) -> Result<Row> {
     let backend = program.backend();
     let (d, n, columns) = (program.n_features(), program.n_samples(), program.n_blocks());
-    let mut solver = contender.kind.build::<Cpu<f64>>(settings);
+    let mut solver = contender.build(settings);
     let start = Instant::now();
     solver.prepare(system)?;
     let setup_seconds = start.elapsed().as_secs_f64();
     let (blocks, rows) = (backend.zeros(d, columns)?, backend.zeros(n, columns)?);
-    let mut solution = SystemSolution {
-        u: backend.zeros(d, columns)?,
-        xu: backend.zeros(n, columns)?,
-        residual: backend.zeros(n, program.n_targets())?,
-    };
+    let mut solution = SystemSolution::zeros(&system.blocks())?;
     let start = Instant::now();
-    let rhs = SystemRhs { blocks: &blocks, rows: &rows };
+    let rhs = SystemRhs { blocks: &blocks, rows: Some(&rows) };
     let info = solver.solve(system, &rhs, Accuracy::Relative(args.tolerance), &mut solution)?;
     let u_update_seconds = start.elapsed().as_secs_f64();
     let (condition_low, condition_high) = estimate.interval();

@@ -6,7 +6,7 @@ use anyhow::Result;
 use comfy_table::{Table, presets};
 use cvx_bench::verbs::filled;
 use cvx_linalg::{
-    Accuracy, Backend, BitMask, Cpu, Half, HostMatrix, LinalgError, LinearSolver, MaskedSystem, SystemRhs,
+    Accuracy, Backend, BitMask, BlockLayout, Cpu, Half, HostMatrix, LinalgError, LinearSolver, MaskedSystem, SystemRhs,
     SystemSolution, ThreadPool, Transpose,
 };
 use cvx_model::{ConvexProgram, PatternSet, RowScale, SystemOperator};
@@ -163,6 +163,7 @@ fn measure(args: &Args, threads: usize) -> Result<(String, String)> {
     let (mut masked, mut x_correction, mut r) = (cpu.zeros(n, p)?, cpu.zeros(n, p)?, cpu.zeros(n, 1)?);
     let (no, yes) = (Transpose::No, Transpose::Yes);
     let block_flops = 4.0 * nf * df * pf;
+    let layout = BlockLayout::both(p, 1);
     let t = quietest(repeats, || cpu.sign_flip(&mask, &g, &rows, &mut flipped))?;
     stage("iteration", "g e (s - nu)", 2.0 * nf * pf, None, t);
     let t = quietest(repeats, || cpu.gemm(1.0, &m_inverse, no, &blocks, no, 0.0, &mut u))?;
@@ -171,7 +172,7 @@ fn measure(args: &Args, threads: usize) -> Result<(String, String)> {
     stage("iteration", "GEMM W, 2P columns", block_flops, f32_rate, t);
     let t = quietest(repeats, || cpu.gemm(1.0, &xt, yes, &u, no, 0.0, &mut xu))?;
     stage("iteration", "GEMM X, 2P columns", block_flops, f32_rate, t);
-    let t = quietest(repeats, || cpu.masked_row_sum(Some(&mask), &xu, &mut r))?;
+    let t = quietest(repeats, || cpu.masked_row_sum(layout, Some(&mask), &xu, &mut r))?;
     stage("iteration", "masked row sum", 2.0 * nf * pf, None, t);
     let t = quietest(repeats, || cpu.solve(&kernel, Half::Both, &mut r))?;
     stage("iteration", "triangular solves, n x n", 2.0 * nf * nf, None, t);
@@ -182,8 +183,8 @@ fn measure(args: &Args, threads: usize) -> Result<(String, String)> {
     let t = quietest(repeats, || cpu.gemm(1.0, &xt, yes, &correction, no, 0.0, &mut x_correction))?;
     stage("iteration", "GEMM X, P columns", block_flops / 2.0, f32_rate, t);
     let t = quietest(repeats, || {
-        cpu.add_pairs(1, -1.0, &correction, &mut u)?;
-        cpu.add_pairs(1, -1.0, &x_correction, &mut xu)
+        cpu.add_pairs(layout, -1.0, &correction, &mut u)?;
+        cpu.add_pairs(layout, -1.0, &x_correction, &mut xu)
     })?;
     stage("iteration", "corrections of u and X u", 2.0 * (nf + df) * 2.0 * pf, None, t);
     let (mut s, mut nu) = (cpu.zeros(n, 2 * p)?, cpu.zeros(n, 2 * p)?);
@@ -204,10 +205,9 @@ fn measure(args: &Args, threads: usize) -> Result<(String, String)> {
     let setup_seconds = quietest(1, || solver.prepare(&mut system))?;
     let (d, columns) = (program.n_features(), program.n_blocks());
     let (blocks, rows) = (cpu.upload(&filled(d, columns, 5))?, cpu.upload(&filled(n, columns, 6))?);
-    let mut solution =
-        SystemSolution { u: cpu.zeros(d, columns)?, xu: cpu.zeros(n, columns)?, residual: cpu.zeros(n, 1)? };
+    let mut solution = SystemSolution::zeros(&system.blocks())?;
     let iteration_seconds = quietest(repeats, || {
-        let rhs = SystemRhs { blocks: &blocks, rows: &rows };
+        let rhs = SystemRhs { blocks: &blocks, rows: Some(&rows) };
         solver.solve(&mut system, &rhs, Accuracy::Relative(0.0), &mut solution).map(|_| ())
     })?;
     debug_assert!(system.penalty() > 0.0);

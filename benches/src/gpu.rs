@@ -1,5 +1,5 @@
-//! The processor against a GPU, in one run: the original's task and a certified one with every solver and Adam, and a sweep of
-//! sizes. Without a GPU it says so and measures the processor's half.
+//! The processor against a GPU, in one run: the original's task and a certified one with every solver and Adam, and a
+//! sweep of sizes. Without a GPU it says so and measures the processor's half.
 
 use crate::contender::{Adam, Contender, Convex, Initialisation, Problem};
 use crate::report;

@@ -60,7 +60,8 @@ fn product_rate<B: Backend>(backend: &B, rounds: usize) -> Result<f64> {
     Ok(2.0 * (SIDE as f64).powi(3) / seconds)
 }
 
-/// A copy that reads and writes `bytes` together: the roof of a pass over as much memory, which lies in the same caches.
+/// A copy that reads and writes `bytes` together: the roof of a pass over as much memory, which lies in the same
+/// caches.
 pub struct CopyRoof {
     bytes: f64,
     copy: Box<dyn FnMut() -> Result<()>>,

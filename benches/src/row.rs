@@ -7,7 +7,8 @@ use std::fs::{OpenOptions, read_to_string};
 use std::io::Write;
 use std::path::Path;
 
-/// Ratio of the places of two points of a stored trace, where they are not next to each other: 20,000 points become 117.
+/// Ratio of the places of two points of a stored trace, where they are not next to each other: 20,000 points become
+/// 117.
 const THINNING: f64 = 1.08;
 
 /// Training accuracy whose time counts: the original's yardstick.
@@ -154,8 +155,8 @@ pub fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-/// About a hundred of the points, the first and the last among them, denser where they are first: most happens there. Which are kept
-/// does not depend on how many follow, so that runs from different seeds keep the same.
+/// About a hundred of the points, the first and the last among them, denser where they are first: most happens there.
+/// Which are kept does not depend on how many follow, so that runs from different seeds keep the same.
 pub fn thinned(points: Vec<TracePoint>) -> Vec<TracePoint> {
     let last = points.len().saturating_sub(1);
     let mut next = 0;

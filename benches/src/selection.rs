@@ -1,4 +1,5 @@
-//! Which network a user ends up with when held-out samples choose everything: convex paths beside a tuned Adam, on one split.
+//! Which network a user ends up with when held-out samples choose everything: convex paths beside a tuned Adam, on one
+//! split.
 
 use crate::held_out::{Chooser, ChosenPath, Common, Grid, print};
 use anyhow::Result;

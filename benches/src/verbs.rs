@@ -8,7 +8,8 @@ use cvx_data::Planted;
 #[cfg(feature = "cuda")]
 use cvx_linalg::Cuda;
 use cvx_linalg::{
-    Accuracy, Backend, BitMask, Cpu, Half, HostMatrix, LinearOperator, SystemRhs, SystemSolution, Transpose,
+    Accuracy, Backend, BitMask, BlockLayout, Cpu, Half, HostMatrix, LinearOperator, MaskedSystem, SystemRhs,
+    SystemSolution, Transpose,
 };
 use cvx_model::{ConvexProgram, PatternSet, RowScale, SystemOperator};
 use cvx_solvers::SolverSettings;
@@ -131,6 +132,7 @@ pub const VERBS: &[Verb] = &[
     verb!(f64 "Hadamard, f64", hadamard),
     verb!(f32 "axpby", axpby),
     verb!(f32 "copy", copy),
+    verb!(f32 "fill", fill),
     verb!(f32 "dot", dot),
     verb!(f64 "dot, f64", dot),
     verb!(f64 "weighted Gram, f64", weighted_gram),
@@ -184,7 +186,7 @@ fn product<B: Backend>(backend: B, sizes: &Sizes, summed: bool) -> Result<Work> 
     Work::new(flops, (nf * df + 2.0 * df * pf + entries) * bytes, move || {
         backend.gemm(1.0, &xt, Transpose::Yes, &u, Transpose::No, 0.0, &mut xu)?;
         if summed {
-            backend.masked_row_sum(Some(&mask), &xu, &mut sum)?;
+            backend.masked_row_sum(BlockLayout::both(p, 1), Some(&mask), &xu, &mut sum)?;
         }
         Ok(())
     })
@@ -217,8 +219,9 @@ fn masked_row_sum<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {
     let (n, p) = (sizes.samples, sizes.patterns);
     let (t, mask) = (backend.upload(&filled(n, 2 * p, 6))?, backend.upload_mask(&bits(n, p))?);
     let mut out = backend.zeros(n, 1)?;
+    let layout = BlockLayout::both(p, 1);
     let (entries, bytes) = pass(&backend, sizes);
-    Work::new(entries, entries * bytes, move || Ok(backend.masked_row_sum(Some(&mask), &t, &mut out)?))
+    Work::new(entries, entries * bytes, move || Ok(backend.masked_row_sum(layout, Some(&mask), &t, &mut out)?))
 }
 
 fn masked_broadcast<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {
@@ -240,8 +243,9 @@ fn sign_flip<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {
 fn add_pairs<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {
     let (n, p) = (sizes.samples, sizes.patterns);
     let (c, mut x) = (backend.upload(&filled(n, p, 6))?, backend.upload(&filled(n, 2 * p, 9))?);
+    let layout = BlockLayout::both(p, 1);
     let (entries, bytes) = pass(&backend, sizes);
-    Work::new(2.0 * entries, 2.5 * entries * bytes, move || Ok(backend.add_pairs(1, -1e-3, &c, &mut x)?))
+    Work::new(2.0 * entries, 2.5 * entries * bytes, move || Ok(backend.add_pairs(layout, -1e-3, &c, &mut x)?))
 }
 
 fn slack_step<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {
@@ -304,6 +308,12 @@ fn copy<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {
     let mut out = backend.zeros(sizes.samples, 2 * sizes.patterns)?;
     let (entries, bytes) = pass(&backend, sizes);
     Work::new(0.0, 2.0 * entries * bytes, move || Ok(backend.copy(&x, &mut out)?))
+}
+
+fn fill<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {
+    let mut x = backend.upload(&filled(sizes.samples, 2 * sizes.patterns, 6))?;
+    let (entries, bytes) = pass(&backend, sizes);
+    Work::new(0.0, entries * bytes, move || Ok(backend.fill(0.0, &mut x)?))
 }
 
 fn dot<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {
@@ -390,12 +400,8 @@ fn u_update<B: Backend>(backend: B, sizes: &Sizes, kind: SolverKind) -> Result<W
     let [nf, df, pf, _] = sizes.floats();
     Work::new(flops * nf * df * pf, 0.0, move || {
         let mut system = SystemOperator::new(&program, ROW_SCALE, 100.0)?;
-        let mut solution = SystemSolution {
-            u: backend.zeros(d, columns)?,
-            xu: backend.zeros(n, columns)?,
-            residual: backend.zeros(n, 1)?,
-        };
-        let rhs = SystemRhs { blocks: &blocks, rows: &rows };
+        let mut solution = SystemSolution::zeros(&system.blocks())?;
+        let rhs = SystemRhs { blocks: &blocks, rows: Some(&rows) };
         solver.solve(&mut system, &rhs, Accuracy::Relative(0.0), &mut solution)?;
         Ok(())
     })

@@ -1,7 +1,7 @@
 //! Adam (Kingma & Ba 2015) on the non-convex objective: the baseline that everybody knows.
 //!
-//! A step's gradient is that of 1/(2b) ||f - y||^2 over a mini-batch of b samples plus beta/(2n) (||W1||^2 + ||w2||^2), whose mean over the
-//! batches is 1/n of the regularised objective: what is minimised is what is compared.
+//! A step's gradient is that of 1/(2b) ||f - y||^2 over a mini-batch of b samples plus beta/(2n) (||W1||^2 + ||w2||^2),
+//! whose mean over the batches is 1/n of the regularised objective: what is minimised is what is compared.
 
 use super::Problem;
 use super::back_propagation::{Batch, Layers};
@@ -9,7 +9,8 @@ use super::judge::{Judge, Samples};
 use super::stopwatch::Stopwatch;
 use crate::row::{Goal, Outcome, Phase, TARGET_ACCURACY, TracePoint, thinned};
 use anyhow::{Result, ensure};
-use cvx_linalg::{AdamStep, Backend, Cpu, HostMatrix, ThreadPool};
+use cvx_linalg::training::{AdamBackend, AdamStep};
+use cvx_linalg::{Backend, Cpu, HostMatrix, ThreadPool};
 use cvx_model::Network;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -89,7 +90,7 @@ impl Adam {
     }
 
     /// Everything of a run, the trace not thinned.
-    fn train<B: Backend>(&self, backend: &B, problem: &Problem) -> Result<(Outcome, Network)> {
+    fn train<B: AdamBackend>(&self, backend: &B, problem: &Problem) -> Result<(Outcome, Network)> {
         let mut clock = Stopwatch::default();
         let samples = clock.run(backend, || Samples::new(problem))?;
         let mut run = clock.run(backend, || Run::new(self, backend, problem, &samples))?;
@@ -152,7 +153,7 @@ struct Run<B: Backend> {
     weight_decay: f64,
 }
 
-impl<B: Backend> Run<B> {
+impl<B: AdamBackend> Run<B> {
     /// Samples on the device, first weights, scratch.
     fn new(adam: &Adam, backend: &B, problem: &Problem, samples: &Samples) -> Result<Self> {
         let Samples { xt, targets, .. } = samples;
@@ -231,8 +232,9 @@ mod tests {
         assert_eq!(outcome.seconds_to_train_accuracy_97, Some(outcome.seconds));
     }
 
-    /// A stationary point of the regularised objective is an optimum of the convex programme over its own neurons' patterns; were
-    /// the weight decay not that of beta, or the gradient not that of the loss, it would be another programme's.
+    /// A stationary point of the regularised objective is an optimum of the convex programme over its own neurons'
+    /// patterns; were the weight decay not that of beta, or the gradient not that of the loss, it would be another
+    /// programme's.
     #[test]
     fn adam_ends_where_the_convex_programme_over_its_own_patterns_does() {
         let beta = 2.0;

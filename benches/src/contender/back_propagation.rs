@@ -1,5 +1,6 @@
 //! The two layers of a network on a device, and the gradient of a batch's squared loss by back-propagation.
 
+use cvx_linalg::training::AdamBackend;
 use cvx_linalg::{Backend, LinalgError, Shape, Transpose};
 
 /// Something for each weight of both layers: the weights themselves, a gradient, a moment.
@@ -32,7 +33,7 @@ impl<B: Backend> Layers<B> {
     }
 }
 
-impl<B: Backend> Batch<B> {
+impl<B: AdamBackend> Batch<B> {
     /// Room for `size` samples of a network like `weights`.
     pub fn new(backend: &B, weights: &Layers<B>, size: usize) -> Result<Self, LinalgError> {
         let (d, m, targets) = (weights.w1.rows(), weights.w1.cols(), weights.w2.cols());

@@ -4,58 +4,67 @@ use super::Problem;
 use crate::row::{Goal, Outcome, Phase, TARGET_ACCURACY, TracePoint, finite, thinned};
 use anyhow::Result;
 use cvx_admm::{
-    Beta, Iteration, Observer, Precision, Settings, SolverChoice, SolverKind, StopToken, train_with, verify,
+    Beta, Iteration, Observer, Precision, Settings, Solution, SolverChoice, SolverKind, StopToken, train_with, verify,
 };
+use cvx_bench::feng::{self, FengSolver};
+use cvx_bench::history::seconds_to;
 use std::ops::ControlFlow;
 
 /// A solver with its settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Convex {
     /// Of the u-update.
-    pub solver: SolverKind,
-    /// The original's variant of it, in the original's iteration whatever the goal.
-    pub original: bool,
-    /// Whether it goes on with other patterns: neurons become gates, twice. For the objective; an accuracy is reached before.
+    pub solver: ConvexSolver,
+    /// Whether it continues with other patterns: neurons become gates, twice. For the objective; an accuracy is reached
+    /// before.
     pub refined: bool,
+}
+
+/// Whose solver it is.
+#[derive(Clone, Copy, Debug)]
+pub enum ConvexSolver {
+    /// One of the shipped crates.
+    Ours(SolverKind),
+    /// One that only Feng et al. have.
+    Feng(FengSolver),
 }
 
 /// Rounds of refinement: a third lowers the objective by less than its certificate costs.
 const ROUNDS: usize = 2;
 
 impl Convex {
-    /// Every solver, those that the original has too, and the exact one with refinement.
+    /// Every solver, those of Feng et al., and the exact one with refinement.
     pub fn all() -> impl Iterator<Item = Convex> {
         let ours = SolverKind::ALL.into_iter().map(Convex::plain);
-        let originals = [SolverKind::Rbcd, SolverKind::NystromPcg];
-        let originals = originals.map(|solver| Convex { original: true, ..Convex::plain(solver) });
-        ours.chain(originals).chain([Convex { refined: true, ..Convex::plain(SolverKind::Cholesky) }])
+        let theirs = FengSolver::ALL.map(|solver| Convex { solver: ConvexSolver::Feng(solver), refined: false });
+        ours.chain(theirs).chain([Convex { refined: true, ..Convex::plain(SolverKind::Cholesky) }])
     }
 
-    /// This solver as we have it, on the sampled patterns.
+    /// This solver as the shipped crates have it, on the sampled patterns.
     pub fn plain(solver: SolverKind) -> Self {
-        Convex { solver, original: false, refined: false }
+        Convex { solver: ConvexSolver::Ours(solver), refined: false }
     }
 
     /// Name in figures and tables.
     pub fn name(self) -> String {
-        let original = if self.original { " (original)" } else { "" };
-        format!("{}{original}{}", self.solver.name(), if self.refined { " refined" } else { "" })
+        let name = match self.solver {
+            ConvexSolver::Ours(solver) => solver.name(),
+            ConvexSolver::Feng(solver) => solver.name(),
+        };
+        format!("{name}{}", if self.refined { " refined" } else { "" })
     }
 
-    /// The original's penalty and steps for its task, since rho = 0.01 is what reaches an accuracy soonest; the defaults, which
-    /// lead to a certificate, for the other.
+    /// Penalty and steps of Feng et al. where it iterates as printed; else the defaults, which lead to a certificate.
     fn settings(self, problem: &Problem) -> Settings {
-        let base = match problem.goal {
-            Goal::Accuracy => Settings::poster_exact(),
-            Goal::Objective if self.original => Settings::poster_exact(),
-            Goal::Objective => Settings::default(),
-        };
+        let base = if self.iterates_as_printed(problem) { feng::settings() } else { Settings::default() };
         Settings {
             patterns: problem.patterns,
             beta: Beta::Value(problem.beta),
             gap: problem.gap,
-            solver: SolverChoice::Kind(self.solver),
-            original_solvers: self.original,
+            solver: match self.solver {
+                ConvexSolver::Ours(solver) => SolverChoice::Kind(solver),
+                ConvexSolver::Feng(_) => SolverChoice::Auto,
+            },
             device: problem.place.device(),
             precision: if problem.double { Precision::F64 } else { Precision::F32 },
             threads: problem.threads,
@@ -67,16 +76,35 @@ impl Convex {
         }
     }
 
+    /// Whether it runs in the iteration of Feng et al.: for their task, since rho = 0.01 reaches an accuracy soonest, and
+    /// their iterative solvers always.
+    fn iterates_as_printed(self, problem: &Problem) -> bool {
+        let theirs = [FengSolver::LineSearchRbcd, FengSolver::WholeNystromPcg];
+        let is_theirs = matches!(self.solver, ConvexSolver::Feng(solver) if theirs.contains(&solver));
+        problem.goal == Goal::Accuracy || is_theirs
+    }
+
+    /// Trains, with the solver of Feng et al. in place of the chosen one where it is one of theirs.
+    fn solve(self, problem: &Problem, settings: &Settings, observer: &mut dyn Observer) -> Result<Solution> {
+        let (train, test, as_printed) = (problem.train, problem.test, self.iterates_as_printed(problem));
+        let solver = match self.solver {
+            ConvexSolver::Ours(_) if !as_printed => {
+                return Ok(train_with(train, test, settings, None, &StopToken::new(), observer)?);
+            }
+            ConvexSolver::Ours(_) => None,
+            ConvexSolver::Feng(solver) => Some(solver),
+        };
+        feng::Run { train, test, settings, unscaled_rows: as_printed, solver }.on(&problem.place, observer)
+    }
+
     /// Trains and verifies.
     pub fn run(self, problem: &Problem) -> Result<Outcome> {
-        let (settings, token) = (self.settings(problem), StopToken::new());
-        let mut until = Until(problem.goal);
-        let solution = train_with(problem.train, problem.test, &settings, None, &token, &mut until)?;
+        let solution = self.solve(problem, &self.settings(problem), &mut Until(problem.goal))?;
         // Outside the clock, by code that shares nothing with the run's.
         let found = verify(&solution.model, problem.train)?;
         let (info, seconds) = (&solution.info, &solution.info.seconds);
         let trace: Vec<TracePoint> = info.history.iter().filter_map(point).collect();
-        let reached = info.seconds_to_train_accuracy_97;
+        let reached = seconds_to(TARGET_ACCURACY, &info.history);
         let ended_by_accuracy = problem.goal == Goal::Accuracy && reached.is_some();
         let holds = !ended_by_accuracy || found.accuracy.is_some_and(|accuracy| accuracy >= TARGET_ACCURACY);
         Ok(Outcome {

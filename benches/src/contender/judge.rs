@@ -85,8 +85,8 @@ impl<B: Backend> Judge<B> {
         Ok(point)
     }
 
-    /// Finds objective and accuracy of the closing network again, from its weights in f64, beside the `last` point. A time to the
-    /// accuracy that ended the run counts only if the accuracy is found again.
+    /// Finds objective and accuracy of the closing network again, from its weights in f64, beside the `last` point. A
+    /// time to the accuracy that ended the run counts only if the accuracy is found again.
     pub fn close(&self, backend: &B, weights: &Layers<B>, last: &TracePoint, outcome: &mut Outcome) -> Result<Network> {
         let Targets { task, y } = &self.samples.targets;
         outcome.test_accuracy = last.test_accuracy;

@@ -112,7 +112,8 @@ impl Contender {
         }
     }
 
-    /// A short run on that many samples: code and memory are then warm. A GPU loads its kernels by the sizes that they are for.
+    /// A short run on that many samples: code and memory are then warm. A GPU loads its kernels by the sizes that they
+    /// are for.
     pub fn warm_up(&self, problem: &Problem, n_samples: usize) -> Result<()> {
         let train = problem.train.clone().limit(problem.train.n_samples().min(n_samples))?;
         let few = Problem { train: &train, max_iterations: 2, time_limit: 10.0, ..problem.clone() };

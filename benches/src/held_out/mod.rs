@@ -82,7 +82,8 @@ pub struct Fold {
     pub held_out: Dataset,
 }
 
-/// One who chooses a network: by the held-out samples alone, then trains it on all training samples, then looks at the test samples.
+/// One who chooses a network: by the held-out samples alone, then trains it on all training samples, then looks at the
+/// test samples.
 pub trait Chooser {
     /// Name in tables.
     fn name(&self) -> String;

@@ -58,7 +58,8 @@ pub struct Row {
 /// What came of a choice.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Outcome {
-    /// How the closing run ended; `TimeLimit` without one where the time was up before it, `Failed` where something went wrong.
+    /// How the closing run ended; `TimeLimit` without one where the time was up before it, `Failed` where something
+    /// went wrong.
     pub status: String,
     /// Why it failed.
     pub error: Option<String>,
@@ -84,7 +85,8 @@ pub struct Outcome {
     pub train_accuracy: Option<f64>,
     /// Share of test samples in the right class, looked at when all was chosen.
     pub test_accuracy: Option<f64>,
-    /// The largest test accuracy on the way of the closing run, which nobody can know without the test samples; for comparison.
+    /// The largest test accuracy on the way of the closing run, which nobody can know without the test samples; for
+    /// comparison.
     pub best_test_accuracy: Option<f64>,
     /// Seconds until everything was chosen.
     pub choosing_seconds: f64,

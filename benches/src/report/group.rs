@@ -69,7 +69,8 @@ impl Field {
         groups
     }
 
-    /// The groups, before them Adam at one learning rate, the best for the goal: soonest at the accuracy, lowest in the objective.
+    /// The groups, before them Adam at one learning rate, the best for the goal: soonest at the accuracy, lowest in the
+    /// objective.
     pub fn groups_with_best_adam(&self, goal: Goal) -> Vec<Group<'_>> {
         let mut groups = self.groups(goal);
         let devices: Vec<&String> = self.rows.iter().map(|row| &row.device).collect();
@@ -106,7 +107,8 @@ impl Group<'_> {
         self.rows.iter().all(|row| row.outcome.verified)
     }
 
-    /// Whether every run reached its goal: the accuracy, the certified gap, or (Adam has no certificate) the last epoch.
+    /// Whether every run reached its goal: the accuracy, the certified gap, or (Adam has no certificate) the last
+    /// epoch.
     pub fn succeeded(&self) -> bool {
         let reached = |row: &&Row| match row.goal {
             Goal::Accuracy => row.outcome.seconds_to_train_accuracy_97.is_some(),
@@ -115,8 +117,8 @@ impl Group<'_> {
         self.verified() && self.rows.iter().all(reached)
     }
 
-    /// Mean and range over the seeds against `x`, at the iterations that every run was judged at. The start is left out, where
-    /// nothing has been done.
+    /// Mean and range over the seeds against `x`, at the iterations that every run was judged at. The start is left
+    /// out, where nothing has been done.
     pub fn curve(&self, x: impl Fn(&TracePoint) -> f64, y: impl Fn(&TracePoint) -> Option<f64>) -> Vec<Point> {
         let Some((first, others)) = self.rows.split_first() else { return Vec::new() };
         let started = first.outcome.trace.iter().filter(|point| point.iteration > 0.0);

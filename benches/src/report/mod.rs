@@ -1,4 +1,5 @@
-//! Figures 1, 3 and 4 and the tables of the original, from rows alone: whoever has rows can draw, whatever device they were made on.
+//! Figures 1, 3 and 4 and the tables of the original, from rows alone: whoever has rows can draw, whatever device they
+//! were made on.
 
 mod bars;
 mod curves;

@@ -4,7 +4,8 @@ use super::group::{Field, Group, Spread};
 use crate::row::{Goal, Outcome, Row};
 use std::fmt::Write as _;
 
-/// What "Scalable ADMM for Convex Neural Networks on GPU" (Feng, Shah & Abraham 2023) prints: method, hardware, seconds in all.
+/// What "Scalable ADMM for Convex Neural Networks on GPU" (Feng, Shah & Abraham 2023) prints: method, hardware, seconds
+/// in all.
 const ORIGINAL: [(&str, &str, f64); 5] = [
     ("Nystrom-PCG", "GPU", 39.5),
     ("RBCD", "GPU", 23.5),

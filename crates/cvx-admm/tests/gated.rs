@@ -117,6 +117,20 @@ fn several_classes_and_a_warm_start() {
     assert!(near(again.objective.network, solution.objective.network, 1e-5));
 }
 
+/// What u predicts, not what the right-hand side of its update does: the direct solver finds it as the iterative one does.
+#[test]
+fn the_accuracy_of_the_convex_model_is_that_of_u() {
+    let data = planted(400, 10, 0);
+    let found = [SolverKind::Cholesky, SolverKind::Cg].map(|kind| {
+        let solution = train(&data, None, &Settings { solver: SolverChoice::Kind(kind), ..gated(1e-6) }).unwrap();
+        assert_eq!(solution.status, Status::Optimal);
+        let (convex, network) = (solution.convex_accuracy.unwrap(), solution.train.accuracy.unwrap());
+        assert!((convex - network).abs() <= 0.01, "{kind}: {convex}, and the network's is {network}");
+        convex
+    });
+    assert!((found[0] - found[1]).abs() <= 0.005, "{found:?}");
+}
+
 #[test]
 fn what_needs_cones_is_refused() {
     let data = planted(30, 3, 1);

@@ -95,7 +95,7 @@ fn m4_zero_feature() {
 fn m6_every_solver_finds_the_oracles() {
     for kind in SolverKind::ALL.into_iter().filter(|&kind| kind != SolverKind::Cholesky) {
         // Without the d x d factor, a few thousand steps for every small oracle.
-        let limited = matches!(kind, SolverKind::Cg | SolverKind::JacobiPcg | SolverKind::CholeskyDense);
+        let limited = matches!(kind, SolverKind::Cg | SolverKind::JacobiPcg);
         check_with(kind, |name| {
             let small = name.contains("beta10.") || name.contains("beta1.") && name.contains("case01");
             !name.contains("beta0.001") && (small || !limited && name.contains("case01"))

@@ -1,6 +1,7 @@
-//! Shows a masked operator, F u = sum_i D_i X u_i with its adjoint, made of a back end's verbs: D_i X is never formed.
+//! Shows a masked operator, F u = sum_i D_i X u_i with its adjoint, written in the operations of a back end: D_i X is
+//! never formed.
 
-use cvx_linalg::{Backend, BitMask, Cpu, HostMatrix, LinalgError, LinearOperator, Shape, Transpose};
+use cvx_linalg::{Backend, BitMask, BlockLayout, Cpu, HostMatrix, LinalgError, LinearOperator, Shape, Transpose};
 
 /// F for blocks u_i as the columns of a d x P matrix; the D_i are the columns of a mask.
 struct MaskedSum<B: Backend> {
@@ -34,7 +35,7 @@ impl<B: Backend> LinearOperator<B> for MaskedSum<B> {
 
     fn apply(&mut self, out: &mut B::Matrix, u: &B::Matrix) -> Result<(), LinalgError> {
         self.backend.gemm(1.0, &self.xt, Transpose::Yes, u, Transpose::No, 0.0, &mut self.rows)?;
-        self.backend.masked_row_sum(Some(&self.mask), &self.rows, out)
+        self.backend.masked_row_sum(BlockLayout::one(self.rows.cols(), 1), Some(&self.mask), &self.rows, out)
     }
 
     fn apply_adjoint(&mut self, out: &mut B::Matrix, r: &B::Matrix) -> Result<(), LinalgError> {

@@ -52,14 +52,16 @@ template <typename T> __device__ void shift_diagonal(u64 order, double shift, T 
 
 #define DEFINE(suffix, T)                                                                                              \
     KERNEL(scale_##suffix, u64 count, double alpha, T *x) { scale(count, alpha, x); }                                  \
-    KERNEL(axpby_##suffix, u64 count, double alpha, const T *x, double beta, T *y) { axpby(count, alpha, x, beta, y); } \
+    KERNEL(axpby_##suffix, u64 count, double alpha, const T *x, double beta, T *y) {                                   \
+        axpby(count, alpha, x, beta, y);                                                                               \
+    }                                                                                                                  \
     KERNEL(hadamard_##suffix, u64 count, const T *x, const T *y, T *out) { hadamard(count, x, y, out); }               \
     KERNEL(dot_partials_##suffix, u64 count, const T *x, const T *y, double *partials) {                               \
         dot_partials(count, x, y, partials);                                                                           \
     }                                                                                                                  \
     KERNEL(column_norms_##suffix, u64 rows, const T *x, double *norms) { column_norms(rows, x, norms); }               \
-    KERNEL(scale_columns_##suffix, u64 rows, u64 columns, const T *weights, const T *a, T *out) {                        \
-        scale_columns(rows, columns, weights, a, out);                                                                   \
+    KERNEL(scale_columns_##suffix, u64 rows, u64 columns, const T *weights, const T *a, T *out) {                      \
+        scale_columns(rows, columns, weights, a, out);                                                                 \
     }                                                                                                                  \
     KERNEL(shift_diagonal_##suffix, u64 order, double shift, T *a) { shift_diagonal(order, shift, a); }
 FOR_BOTH(DEFINE)

@@ -12,8 +12,8 @@ __device__ void copy_lower(u64 order, const T *source, u64 source_stride, T *out
     }
 }
 
-// Puts the number of the first diagonal entry that no factor has (counted from 1; NaN or not positive) into info, unless something
-// stands there: a factorisation may pass over NaN. One block.
+// Puts the number of the first diagonal entry that no factor has (counted from 1; NaN or not positive) into info,
+// unless something stands there: a factorisation may pass over NaN. One block.
 template <typename T> __device__ void check_pivots(u64 order, const T *factor, int *info) {
     double from_end = 0.0;
     for (u64 i = threadIdx.x; i < order; i += THREADS) {
@@ -28,8 +28,8 @@ template <typename T> __device__ void identity(u64 order, T *out) {
     for (u64 k = first_index(); k < order * order; k += index_step()) out[k] = (T)(k % order == k / order ? 1 : 0);
 }
 
-// On and below the diagonal, matrix = I + factor N, with N above the diagonal and in `diagonal`: a tile to a block, turned
-// over in shared memory so that both its reads and its writes run down columns.
+// On and below the diagonal, matrix = I + factor N, with N above the diagonal and in `diagonal`: a tile to a block,
+// turned over in shared memory so that both its reads and its writes run down columns.
 template <typename T> __device__ void shifted_lower(u64 order, double factor, const T *diagonal, T *matrix) {
     __shared__ T tile[TILE][TILE + 1];
     const u64 row = (u64)blockIdx.x * TILE, column = (u64)blockIdx.y * TILE;

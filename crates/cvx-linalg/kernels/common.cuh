@@ -33,15 +33,15 @@ __device__ __forceinline__ u64 index_step() { return (u64)gridDim.x * THREADS; }
 // One bit of packed rows or columns, 64 to a word, the lowest bit first.
 __device__ __forceinline__ bool bit_at(const u64 *words, u64 index) { return words[index / 64] >> (index % 64) & 1; }
 
-// The position of this thread in a matrix of block columns: its row, the pattern, the block (target and sign), each with its
-// step. A grid of three dimensions, because a 64-bit division for each entry would cost more than its bytes.
+// The position of this thread in a matrix of block columns: its row, the pattern, the block (target and sign), each
+// with its step. A grid of three dimensions, because a 64-bit division for each entry would cost more than its bytes.
 #define FOR_EACH_ENTRY(rows, patterns, blocks)                                                                         \
     for (u64 block = blockIdx.z; block < (blocks); block += gridDim.z)                                                 \
         for (u64 pattern = blockIdx.y; pattern < (patterns); pattern += gridDim.y)                                     \
             for (u64 row = first_index(); row < (rows); row += index_step())
 
-// Sums of each of `values` over the threads of a block, to all of them: LANES threads each sum every LANES-th value, then
-// everybody sums what those found. Three barriers instead of a tree's ten, and no thread waits for less.
+// Sums of each of `values` over the threads of a block, to all of them: LANES threads each sum every LANES-th value,
+// then everybody sums what those found. Three barriers instead of a tree's ten, and no thread waits for less.
 template <u32 N> __device__ __forceinline__ void block_sums(double (&values)[N]) {
     __shared__ double sums[N][THREADS];
     __syncthreads();

@@ -2,7 +2,7 @@
 
 #include "blas.cuh"
 #include "cholesky.cuh"
-#include "descent.cuh"
 #include "masks.cuh"
 #include "matrix.cuh"
 #include "prox.cuh"
+#include "training.cuh"

@@ -26,8 +26,8 @@ __device__ void masked_row_sum(u64 rows, u64 patterns, u32 signs, u64 words, con
 }
 
 template <typename T>
-__device__ void masked_broadcast(u64 rows, u64 patterns, u64 targets, u64 words, const u64 *mask, double alpha, const T *r,
-                                 T *out) {
+__device__ void masked_broadcast(u64 rows, u64 patterns, u64 targets, u64 words, const u64 *mask, double alpha,
+                                 const T *r, T *out) {
     FOR_EACH_ENTRY(rows, patterns, targets) {
         bool open = bit_at(mask + pattern * words, row);
         out[(block * patterns + pattern) * rows + row] = (T)(open ? alpha * r[block * rows + row] : 0.0);
@@ -53,11 +53,11 @@ template <typename T> __device__ void add_pairs(u64 rows, u64 patterns, u64 targ
     }
 }
 
-// Columns first.. of (a'a) o (D D') from those of a'a, which come as `products` with a row for each of the first `height`
-// samples: above the diagonal to `out`, on it to `diagonal`. The bits of a sample are `words` words.
+// Columns first.. of (a'a) o (D D') from those of a'a, which come as `products` with a row for each of the first
+// `height` samples: above the diagonal to `out`, on it to `diagonal`. The bits of a sample are `words` words.
 template <typename T>
-__device__ void coactivate(u64 first, u64 width, u64 height, u64 order, u64 words, const u64 *samples, const T *products,
-                           T *out, T *diagonal) {
+__device__ void coactivate(u64 first, u64 width, u64 height, u64 order, u64 words, const u64 *samples,
+                           const T *products, T *out, T *diagonal) {
     __shared__ u64 left[TILE_STEP][TILE], right[TILE_STEP][TILE];
     const u64 row = (u64)blockIdx.x * TILE, column = (u64)blockIdx.y * TILE;
     u32 counts[TILE / TILE_STEP] = {};
@@ -83,7 +83,8 @@ __device__ void coactivate(u64 first, u64 width, u64 height, u64 order, u64 word
 }
 
 #define DEFINE(suffix, T)                                                                                              \
-    KERNEL(masked_row_sum_##suffix, u64 rows, u64 patterns, u32 signs, u64 words, const u64 *mask, const T *t, T *out) { \
+    KERNEL(masked_row_sum_##suffix, u64 rows, u64 patterns, u32 signs, u64 words, const u64 *mask, const T *t,         \
+           T *out) {                                                                                                   \
         masked_row_sum(rows, patterns, signs, words, mask, t, out);                                                    \
     }                                                                                                                  \
     KERNEL(masked_broadcast_##suffix, u64 rows, u64 patterns, u64 targets, u64 words, const u64 *mask, double alpha,   \

@@ -19,8 +19,8 @@ template <typename T> __device__ void group_soft_threshold(u64 rows, double thre
 // (4b), (4c) of docs/math.md for s and nu, with the squared norms that they leave behind: one sum of each kind for each
 // block, kind by kind.
 template <typename T>
-__device__ void slack_step(u64 rows, u64 patterns, u64 blocks, u64 words, const u64 *mask, const T *factors, const T *xu,
-                           double relaxation, double dual_step, T *s, T *nu, double *partials) {
+__device__ void slack_step(u64 rows, u64 patterns, u64 blocks, u64 words, const u64 *mask, const T *factors,
+                           const T *xu, double relaxation, double dual_step, T *s, T *nu, double *partials) {
     double norms[4] = {};
     FOR_EACH_ENTRY(rows, patterns, blocks) {
         u64 at = (block * patterns + pattern) * rows + row;

@@ -1,7 +1,8 @@
-//! The one seam between the algorithms and a device.
+//! The interface between the algorithms and a device.
 
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
+use crate::layout::BlockLayout;
 use crate::mask::BitMask;
 use crate::stop::StopToken;
 
@@ -34,7 +35,7 @@ pub struct MemoryInfo {
     pub free: u64,
 }
 
-/// Squared norms that the fused slack-and-dual step gathers on its way.
+/// Squared norms that the fused slack and dual step computes as it goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SlackNorms {
     /// ||Gt u - s||^2 with the new s: the primal residual of the cone constraint.
@@ -47,24 +48,6 @@ pub struct SlackNorms {
     pub dual: f64,
 }
 
-/// Coefficients of one step of Adam (Kingma & Ba 2015, algorithm 1) with weight decay; the corrections for the moments'
-/// start at zero are taken into `rate` and `root_scale`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AdamStep {
-    /// Learning rate over `1 - first_decay^t` at step t.
-    pub rate: f64,
-    /// Share of the first moment that is kept.
-    pub first_decay: f64,
-    /// Share of the second moment that is kept.
-    pub second_decay: f64,
-    /// `1 / sqrt(1 - second_decay^t)`.
-    pub root_scale: f64,
-    /// Added to the root of the second moment.
-    pub epsilon: f64,
-    /// Gradient of the weight decay per unit of weight.
-    pub weight_decay: f64,
-}
-
 /// The shape of a matrix on a device.
 pub trait Shape {
     /// Number of rows.
@@ -73,31 +56,30 @@ pub trait Shape {
     fn cols(&self) -> usize;
 }
 
-/// A device with its storage precision, and the verbs that the algorithms are written in.
+/// A device with its storage precision, and the operations that the algorithms are written in.
 ///
-/// Conventions that every verb shares:
+/// Conventions that all operations share:
 /// * matrices are column-major and live on the device; coefficients and results are host `f64`s;
 /// * sums are accumulated in `f64` and in an order that depends on shapes alone, never on the number of threads:
 ///   the same input gives the same bits;
-/// * "block columns" are the layout of math.md section 1: a matrix with `2 P C` columns holds, for each target c,
-///   the P columns of sign + and then the P columns of sign -; one with `P C` columns holds P columns per target;
-/// * a shape that does not fit is [`LinalgError::Shape`], a stop request in a long verb [`LinalgError::Stopped`].
+/// * the blocks of the unknowns are columns in the order of a [`BlockLayout`]; a matrix with `P C` columns holds P
+///   columns per target;
+/// * a shape that does not fit is [`LinalgError::Shape`], a stop request in a long operation [`LinalgError::Stopped`].
 ///
-/// Each verb has its test in [`crate::conformance`].
+/// Each operation has its test in [`crate::conformance`].
 pub trait Backend: Clone + Send + Sync + 'static {
     /// A dense matrix on the device.
     type Matrix: Shape + Send + Sync;
     /// A bit mask on the device; it does not depend on the precision.
     type Mask: Send + Sync;
-    /// The same device with `f64` storage: what must not be done in `f32` (the d x d factor, the certificate) is
-    /// done there.
+    /// The same device with `f64` storage, for what must not be computed in `f32`: the d x d factor, the certificate.
     type Wide: Backend<Mask = Self::Mask, Wide = Self::Wide>;
 
     // ---- device -------------------------------------------------------------------------------------------------
 
     /// `cpu` or `cuda`.
     fn device(&self) -> &'static str;
-    /// The device for people: `cpu`, or `cuda:0` with the name of the card.
+    /// A description of the device: `cpu`, or `cuda:0` with the name of the card.
     fn describe(&self) -> String {
         self.device().to_string()
     }
@@ -111,9 +93,9 @@ pub trait Backend: Clone + Send + Sync + 'static {
     }
     /// The same device in `f64`.
     fn wide(&self) -> Self::Wide;
-    /// The token that the long verbs look at.
+    /// The token that the long operations look at.
     fn stop(&self) -> &StopToken;
-    /// Waits until everything that was asked for has happened. To be called before a clock is read.
+    /// Waits until all requested work is done. Call it before reading a clock.
     fn synchronize(&self) -> Result<(), LinalgError>;
     /// Memory of the device.
     fn memory_info(&self) -> MemoryInfo;
@@ -131,19 +113,22 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn download(&self, matrix: &Self::Matrix) -> Result<HostMatrix, LinalgError>;
     /// Copies a mask to the device.
     fn upload_mask(&self, mask: &BitMask) -> Result<Self::Mask, LinalgError>;
+    /// Sets every entry of `x` to `value`, whatever it held: unlike [`scale`](Backend::scale) by zero, it leaves no
+    /// NaN.
+    fn fill(&self, value: f64, x: &mut Self::Matrix) -> Result<(), LinalgError>;
     /// `out = source`.
     fn copy(&self, source: &Self::Matrix, out: &mut Self::Matrix) -> Result<(), LinalgError>;
-    /// Fills `out` with the entries of `source` from the one numbered `first` on, both column by column: a run of whole
-    /// columns, or all of them in another shape.
+    /// Fills `out` with the entries of `source` from number `first` on, both column by column: a range of whole
+    /// columns, or all entries in another shape.
     fn read_part(&self, source: &Self::Matrix, first: usize, out: &mut Self::Matrix) -> Result<(), LinalgError>;
-    /// Puts all entries of `source` into `out`, from the one numbered `first` on: the inverse of
+    /// Copies all entries of `source` into `out`, from its entry number `first` on: the inverse of
     /// [`read_part`](Backend::read_part).
     fn write_part(&self, source: &Self::Matrix, out: &mut Self::Matrix, first: usize) -> Result<(), LinalgError>;
-    /// Column j of `out` is column `indices[j]` of `source`: a mini-batch of shuffled samples. In parts of one column it would be
-    /// as many calls (of kernels, on a GPU) as there are samples.
+    /// Column j of `out` is column `indices[j]` of `source`: the blocks of some neurons, or a mini-batch of samples. By
+    /// [`read_part`](Backend::read_part) it would take a call (on a GPU, of a kernel) for each column.
     ///
     /// # Errors
-    /// [`LinalgError::Shape`] for an index beyond the last column too; `out` is then as it was.
+    /// [`LinalgError::Shape`], also for an index beyond the last column; `out` is then unchanged.
     fn gather_columns(
         &self,
         source: &Self::Matrix,
@@ -194,16 +179,16 @@ pub trait Backend: Clone + Send + Sync + 'static {
 
     // ---- factor -------------------------------------------------------------------------------------------------
 
-    /// Cholesky factor L of the symmetric matrix whose lower triangle `a` holds; L takes that triangle's place and
-    /// the entries above the diagonal are neither read nor written.
+    /// Cholesky factor L of the symmetric matrix whose lower triangle `a` holds; L overwrites that triangle, and the
+    /// entries above the diagonal are neither read nor written.
     ///
     /// # Errors
     /// [`LinalgError::NotPositiveDefinite`]; `a` then holds a partial factor.
     fn cholesky(&self, a: &mut Self::Matrix) -> Result<(), LinalgError>;
     /// Solves in place with the factor in the lower triangle of `l`.
     fn solve(&self, l: &Self::Matrix, half: Half, b: &mut Self::Matrix) -> Result<(), LinalgError>;
-    /// `(a'a) o (D D')` for a mask with one row per column of `a`: its entries above the diagonal go above the
-    /// diagonal of `out`, its diagonal to the column `diagonal`. Whatever `out` holds on and below its diagonal stays.
+    /// `(a'a) o (D D')` for a mask with one row per column of `a`: its entries above the diagonal go above the diagonal
+    /// of `out`, its diagonal to the column `diagonal`. The entries of `out` on and below its diagonal are not changed.
     fn masked_gram(
         &self,
         a: &Self::Matrix,
@@ -217,10 +202,15 @@ pub trait Backend: Clone + Send + Sync + 'static {
 
     // ---- masks --------------------------------------------------------------------------------------------------
 
-    /// `out_c = sum_i d_i o (t_{c,i}^+ - t_{c,i}^-)`: the signed, masked sum over blocks (`t`: n x 2PC, `out`: n x C).
-    /// With a mask, `t` may also be n x PC: `out_c = sum_i d_i o t_{c,i}`. Without a mask every d_i is 1, and P is `t.cols() / 2 / out.cols()`.
+    /// `out_c = sum_i d_i o (t_{c,i}^+ - t_{c,i}^-)`: the signed, masked sum over the blocks of `layout` (`t`: n x 2PC,
+    /// `out`: n x C). In a layout of one sign `out_c = sum_i d_i o t_{c,i}` (`t`: n x PC). Without a mask every d_i is
+    /// 1.
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`] unless `t`, `out` and the mask (n x P) have the shapes of the layout.
     fn masked_row_sum(
         &self,
+        layout: BlockLayout,
         mask: Option<&Self::Mask>,
         t: &Self::Matrix,
         out: &mut Self::Matrix,
@@ -241,8 +231,18 @@ pub trait Backend: Clone + Send + Sync + 'static {
         x: &Self::Matrix,
         out: &mut Self::Matrix,
     ) -> Result<(), LinalgError>;
-    /// `x^+ += alpha c`, `x^- -= alpha c` per block (`c`: m x PC, `x`: m x 2PC); where `x` is m x PC too, `x += alpha c`.
-    fn add_pairs(&self, targets: usize, alpha: f64, c: &Self::Matrix, x: &mut Self::Matrix) -> Result<(), LinalgError>;
+    /// `x^+ += alpha c`, `x^- -= alpha c` per pair of blocks (`c`: m x PC, `x`: m x 2PC); in a layout of one sign
+    /// `x += alpha c` (`x`: m x PC).
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`] unless `c` and `x` have the columns of the layout, and as many rows as each other.
+    fn add_pairs(
+        &self,
+        layout: BlockLayout,
+        alpha: f64,
+        c: &Self::Matrix,
+        x: &mut Self::Matrix,
+    ) -> Result<(), LinalgError>;
 
     // ---- prox ---------------------------------------------------------------------------------------------------
 
@@ -251,21 +251,6 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// Each column of `out` is that of `x` times `max(0, 1 - threshold / ||column||)`; a zero column stays zero.
     fn group_soft_threshold(&self, x: &Self::Matrix, threshold: f64, out: &mut Self::Matrix)
     -> Result<(), LinalgError>;
-    /// `g = 0` where `z <= 0`, entry by entry: the derivative of [`positive_part`](Backend::positive_part), applied to what is
-    /// propagated back through it. The masks are no substitute: those bits are fixed, these change with every step.
-    fn gate(&self, z: &Self::Matrix, g: &mut Self::Matrix) -> Result<(), LinalgError>;
-    /// Adam's update of weights w with moments m and v, entry by entry: `g = gradient + weight_decay w`,
-    /// `m = first_decay m + (1 - first_decay) g`, `v = second_decay v + (1 - second_decay) g^2`,
-    /// `w -= rate m / (root_scale sqrt(v) + epsilon)`. One pass over four matrices, where verbs with one operation each would
-    /// take ten; it is what a step of small batches spends its time on.
-    fn adam_step(
-        &self,
-        step: &AdamStep,
-        gradient: &Self::Matrix,
-        m: &mut Self::Matrix,
-        v: &mut Self::Matrix,
-        w: &mut Self::Matrix,
-    ) -> Result<(), LinalgError>;
     /// The slack and dual step (4b), (4c) in one pass: with `gu = diag(scale) E_i xu` and
     /// `gh = relaxation gu + (1 - relaxation) s`, sets `s = max(gh + nu, 0)` and `nu += dual_step (gh - s)`.
     #[allow(clippy::too_many_arguments)]

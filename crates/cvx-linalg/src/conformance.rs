@@ -1,15 +1,16 @@
-//! One test per verb of [`Backend`], against plain loops on the host.
+//! One test per operation of [`Backend`], against plain loops on the host.
 //!
 //! A back end passes them all by one line in a test file: `cvx_linalg::conformance_tests!(cpu_f64, Cpu::<f64>::new());`
 
-use crate::backend::{AdamStep, Backend, Half, Shape, Transpose};
+use crate::backend::{Backend, Half, Shape, Transpose};
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
+use crate::layout::{BlockLayout, Signs};
 use crate::mask::BitMask;
 use std::io::Write;
 
-/// Declares a module `$name` with one `#[test]` per verb, each on a fresh `$backend`; after `optional`, on one that may be
-/// `None` where the machine has no such device.
+/// Declares a module `$name` with one `#[test]` per operation, each on a fresh `$backend`; after `optional`, on one
+/// that may be `None` where the machine has no such device.
 #[macro_export]
 macro_rules! conformance_tests {
     ($name:ident, $backend:expr) => {
@@ -17,23 +18,24 @@ macro_rules! conformance_tests {
     };
     ($name:ident, optional $backend:expr) => {
         $crate::conformance_tests!(@each $name, $backend,
-            memory, parts, gather_columns, conversion, upload_refuses_non_finite, gemm, weighted_gram, scale, axpby, hadamard, dot_and_norms, cholesky, solve,
-            masked_gram, shifted_lower, masked_row_sum, masked_broadcast, sign_flip, add_pairs, positive_part,
-            group_soft_threshold, gate, adam_step, slack_step, wrong_shapes_are_errors, stop_requests_are_errors);
+            memory, fill, parts, gather_columns, conversion, upload_refuses_non_finite, gemm, weighted_gram, scale,
+            axpby, hadamard, dot_and_norms, cholesky, solve, masked_gram, shifted_lower, masked_row_sum,
+            masked_broadcast, sign_flip, add_pairs, positive_part, group_soft_threshold, slack_step,
+            wrong_shapes_are_errors, stop_requests_are_errors);
     };
-    (@each $name:ident, $backend:expr, $($verb:ident),*) => {
+    (@each $name:ident, $backend:expr, $($operation:ident),*) => {
         mod $name {
             use super::*;
-            $(#[test] fn $verb() { if let Some(backend) = $backend { $crate::conformance::$verb(&backend); } })*
+            $(#[test] fn $operation() { if let Some(backend) = $backend { $crate::conformance::$operation(&backend); } })*
         }
     };
 }
 
-/// Says, past the test harness (which shows nothing of a test that passes), that the running test skips itself:
+/// Reports on standard error, which the test harness does not capture, that the running test is skipped:
 /// `skipped NAME: reason`, as `cargo xtask reliability` counts them.
 pub fn skip(reason: &dyn std::fmt::Display) {
     let thread = std::thread::current();
-    // Where nobody can be told, there is nothing to be done about it.
+    // A failure to write the message is ignored.
     let _ = writeln!(std::io::stderr(), "skipped {}: {reason}", thread.name().unwrap_or("a test"));
 }
 
@@ -104,6 +106,23 @@ pub fn memory<B: Backend>(backend: &B) {
     backend.synchronize().expect("synchronize");
     let memory = backend.memory_info();
     assert!(memory.free > 0 && memory.free <= memory.total);
+}
+
+/// `fill`: every entry, also those that were not finite, in small and in large matrices.
+pub fn fill<B: Backend>(backend: &B) {
+    for (rows, cols) in [(0, 3), (5, 1), (700, 90)] {
+        let mut out = backend.zeros(rows, cols).expect("zeros");
+        backend.fill(1.0, &mut out).expect("fill");
+        assert_close(backend, &out, &HostMatrix::from_fn(rows, cols, |_, _| 1.0), 1);
+        // Neither can be uploaded.
+        for not_finite in [f64::NAN, f64::INFINITY] {
+            backend.scale(not_finite, &mut out).expect("scale");
+            backend.fill(0.0, &mut out).expect("fill");
+            assert_close(backend, &out, &HostMatrix::zeros(rows, cols), 1);
+            backend.fill(-2.5, &mut out).expect("fill");
+            assert_close(backend, &out, &HostMatrix::from_fn(rows, cols, |_, _| -2.5), 1);
+        }
+    }
 }
 
 /// `read_part` and `write_part`: whole columns, other shapes, and nothing outside the part.
@@ -348,30 +367,53 @@ pub fn shifted_lower<B: Backend>(backend: &B) {
     }
 }
 
-/// Shapes for the mask verbs: one word, several, several tiles; one and several targets.
+/// Shapes for the operations with masks: one word, several, several tiles; one and several targets.
 const MASKED: [(usize, usize, usize); 4] = [(1, 1, 1), (70, 5, 3), (1500, 3, 1), (1100, 20, 2)];
 
-/// `masked_row_sum`, with a mask and without.
+/// `masked_row_sum` in both layouts, with a mask and without; a layout that does not fit is an error.
 pub fn masked_row_sum<B: Backend>(backend: &B) {
     for (n, patterns, targets) in MASKED {
-        let (mask, t) = (mask_of(n, patterns), filled(n, 2 * patterns * targets, 1));
+        let mask = mask_of(n, patterns);
         let device_mask = backend.upload_mask(&mask).expect("a mask");
-        for masked in [true, false] {
-            let mut out = backend.zeros(n, targets).expect("zeros");
-            let given = masked.then_some(&device_mask);
-            backend.masked_row_sum(given, &upload(backend, &t), &mut out).expect("masked_row_sum");
-            let expected = HostMatrix::from_fn(n, targets, |a, c| {
-                let difference = |i| t[(a, 2 * c * patterns + i)] - t[(a, (2 * c + 1) * patterns + i)];
-                (0..patterns).map(|i| if masked { bit(&mask, a, i) * difference(i) } else { difference(i) }).sum()
-            });
-            assert_close(backend, &out, &expected, 2 * patterns);
+        for layout in [BlockLayout::both(patterns, targets), BlockLayout::one(patterns, targets)] {
+            let t = filled(n, layout.columns(), 1);
+            let device_t = upload(backend, &t);
+            for masked in [true, false] {
+                let mut out = backend.zeros(n, targets).expect("zeros");
+                let given = masked.then_some(&device_mask);
+                backend.masked_row_sum(layout, given, &device_t, &mut out).expect("masked_row_sum");
+                let expected = HostMatrix::from_fn(n, targets, |a, c| {
+                    let column = |sign: usize, i: usize| t[(a, (layout.signs.count() * c + sign) * patterns + i)];
+                    let value = |i| match layout.signs {
+                        Signs::Both => column(0, i) - column(1, i),
+                        Signs::One => column(0, i),
+                    };
+                    (0..patterns).map(|i| if masked { bit(&mask, a, i) * value(i) } else { value(i) }).sum()
+                });
+                assert_close(backend, &out, &expected, layout.columns());
+                for wrong in [
+                    BlockLayout { patterns: patterns + 1, ..layout },
+                    BlockLayout { targets: targets + 1, ..layout },
+                    BlockLayout { signs: other(layout.signs), ..layout },
+                ] {
+                    let result = backend.masked_row_sum(wrong, given, &device_t, &mut out);
+                    assert!(matches!(result, Err(LinalgError::Shape { .. })), "{wrong:?}: {result:?}");
+                }
+            }
         }
-        let (t, mut out) = (filled(n, patterns * targets, 2), backend.zeros(n, targets).expect("zeros"));
-        backend.masked_row_sum(Some(&device_mask), &upload(backend, &t), &mut out).expect("one sign");
-        let expected = HostMatrix::from_fn(n, targets, |a, c| {
-            (0..patterns).map(|i| bit(&mask, a, i) * t[(a, c * patterns + i)]).sum()
-        });
-        assert_close(backend, &out, &expected, patterns);
+        // Twice the patterns of one sign have the columns of both: the mask tells them apart.
+        let mut out = backend.zeros(n, targets).expect("zeros");
+        let t = backend.zeros(n, 2 * patterns * targets).expect("zeros");
+        let result = backend.masked_row_sum(BlockLayout::one(2 * patterns, targets), Some(&device_mask), &t, &mut out);
+        assert!(matches!(result, Err(LinalgError::Shape { .. })), "{result:?}");
+    }
+}
+
+/// The signs that these are not.
+fn other(signs: Signs) -> Signs {
+    match signs {
+        Signs::Both => Signs::One,
+        Signs::One => Signs::Both,
     }
 }
 
@@ -404,23 +446,28 @@ pub fn sign_flip<B: Backend>(backend: &B) {
     }
 }
 
-/// `add_pairs`.
+/// `add_pairs` in both layouts; a layout that does not fit is an error.
 pub fn add_pairs<B: Backend>(backend: &B) {
     for (m, patterns, targets) in MASKED {
-        let (c, x) = (filled(m, patterns * targets, 1), filled(m, 2 * patterns * targets, 2));
-        let mut out = upload(backend, &x);
-        backend.add_pairs(targets, 0.7, &upload(backend, &c), &mut out).expect("add_pairs");
-        let expected = HostMatrix::from_fn(m, x.cols(), |a, j| {
-            let (target, sign) = (j / (2 * patterns), if j / patterns % 2 == 0 { 1.0 } else { -1.0 });
-            x[(a, j)] + sign * 0.7 * c[(a, target * patterns + j % patterns)]
-        });
-        assert_close(backend, &out, &expected, 2);
-
-        let x = filled(m, patterns * targets, 3);
-        let mut out = upload(backend, &x);
-        backend.add_pairs(targets, 0.7, &upload(backend, &c), &mut out).expect("add_pairs of one sign");
-        let expected = HostMatrix::from_fn(m, x.cols(), |a, j| x[(a, j)] + 0.7 * c[(a, j)]);
-        assert_close(backend, &out, &expected, 2);
+        for layout in [BlockLayout::both(patterns, targets), BlockLayout::one(patterns, targets)] {
+            let (c, x) = (filled(m, layout.pairs(), 1), filled(m, layout.columns(), 2));
+            let (device_c, mut out) = (upload(backend, &c), upload(backend, &x));
+            backend.add_pairs(layout, 0.7, &device_c, &mut out).expect("add_pairs");
+            let expected = HostMatrix::from_fn(m, x.cols(), |a, j| {
+                let signs = layout.signs.count();
+                let (target, sign) = (j / (signs * patterns), if j / patterns % signs == 0 { 1.0 } else { -1.0 });
+                x[(a, j)] + sign * 0.7 * c[(a, target * patterns + j % patterns)]
+            });
+            assert_close(backend, &out, &expected, 2);
+            for wrong in [
+                BlockLayout { patterns: patterns + 1, ..layout },
+                BlockLayout { targets: targets + 1, ..layout },
+                BlockLayout { signs: other(layout.signs), ..layout },
+            ] {
+                let result = backend.add_pairs(wrong, 0.7, &device_c, &mut out);
+                assert!(matches!(result, Err(LinalgError::Shape { .. })), "{wrong:?}: {result:?}");
+            }
+        }
     }
 }
 
@@ -446,52 +493,6 @@ pub fn group_soft_threshold<B: Backend>(backend: &B) {
         };
         assert_close(backend, &out, &HostMatrix::from_fn(50, 9, |i, j| factor(j) * x[(i, j)]), 50);
     }
-}
-
-/// `gate`: zero and negative entries of z close it, of either sign of zero.
-pub fn gate<B: Backend>(backend: &B) {
-    let g = filled(333, 120, 2);
-    let raw = filled(333, 120, 1);
-    let z = HostMatrix::from_fn(333, 120, |i, j| if i % 7 == 0 { -0.0 * j as f64 } else { raw[(i, j)] });
-    let mut out = upload(backend, &g);
-    backend.gate(&upload(backend, &z), &mut out).expect("gate");
-    assert_close(
-        backend,
-        &out,
-        &HostMatrix::from_fn(333, 120, |i, j| if z[(i, j)] > 0.0 { g[(i, j)] } else { 0.0 }),
-        1,
-    );
-}
-
-/// `adam_step`: w and both moments, in small and in large matrices; an entry without gradient and moments stays.
-pub fn adam_step<B: Backend>(backend: &B) {
-    let step = AdamStep {
-        rate: 0.02,
-        first_decay: 0.9,
-        second_decay: 0.99,
-        root_scale: 1.5,
-        epsilon: 1e-3,
-        weight_decay: 0.3,
-    };
-    for (rows, cols) in [(5, 1), (700, 90)] {
-        let (gradient, w, m) = (filled(rows, cols, 1), filled(rows, cols, 2), filled(rows, cols, 3));
-        let v = HostMatrix::from_fn(rows, cols, |i, j| m[(i, j)] * m[(i, j)] + 0.1);
-        let [mut out_m, mut out_v, mut out_w] = [&m, &v, &w].map(|host| upload(backend, host));
-        backend.adam_step(&step, &upload(backend, &gradient), &mut out_m, &mut out_v, &mut out_w).expect("adam_step");
-        let g = |i, j| gradient[(i, j)] + 0.3 * w[(i, j)];
-        let new_m = HostMatrix::from_fn(rows, cols, |i, j| 0.9 * m[(i, j)] + 0.1 * g(i, j));
-        let new_v = HostMatrix::from_fn(rows, cols, |i, j| 0.99 * v[(i, j)] + 0.01 * g(i, j) * g(i, j));
-        let new_w = HostMatrix::from_fn(rows, cols, |i, j| {
-            w[(i, j)] - 0.02 * new_m[(i, j)] / (1.5 * new_v[(i, j)].sqrt() + 1e-3)
-        });
-        assert_close(backend, &out_m, &new_m, 2);
-        assert_close(backend, &out_v, &new_v, 2);
-        assert_close(backend, &out_w, &new_w, 4);
-    }
-    let [mut m, mut v, mut w] = [0; 3].map(|_| upload(backend, &HostMatrix::zeros(4, 3)));
-    let gradient = upload(backend, &HostMatrix::zeros(4, 3));
-    backend.adam_step(&AdamStep { epsilon: 1e-8, ..step }, &gradient, &mut m, &mut v, &mut w).expect("adam_step");
-    assert_close(backend, &w, &HostMatrix::zeros(4, 3), 1);
 }
 
 /// `slack_step`: s, nu and the four norms.
@@ -536,17 +537,16 @@ pub fn wrong_shapes_are_errors<B: Backend>(backend: &B) {
         backend.copy(&a, &mut out),
         backend.axpby(1.0, &a, 1.0, &mut out),
         backend.dot(&a, &out).map(|_| ()),
-        backend.add_pairs(1, 1.0, &a, &mut out),
+        backend.add_pairs(BlockLayout::both(2, 1), 1.0, &a, &mut out),
         backend.group_soft_threshold(&a, 1.0, &mut out).map(|_| ()),
         backend.gather_columns(&a, &[0, 1], &mut out),
-        backend.gate(&a, &mut out),
     ];
     for result in results {
         assert!(matches!(result, Err(LinalgError::Shape { .. })), "{result:?}");
     }
 }
 
-/// A raised token ends the long verbs.
+/// A raised token ends the long operations.
 pub fn stop_requests_are_errors<B: Backend>(backend: &B) {
     let stop = backend.stop().clone();
     let upload = |rows, cols| upload(backend, &filled(rows, cols, 1));

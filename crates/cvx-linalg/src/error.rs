@@ -1,9 +1,9 @@
-//! Why a verb could not be carried out.
+//! Why an operation could not be carried out.
 
 use crate::stop::StopReason;
 use thiserror::Error;
 
-/// The failure of one numerical verb.
+/// The failure of one numerical operation. It carries data; how to name a remedy to users is up to the front end.
 #[derive(Clone, Debug, Error, PartialEq)]
 pub enum LinalgError {
     /// A Cholesky factorisation met a pivot that is not positive.
@@ -16,10 +16,10 @@ pub enum LinalgError {
     #[error("the eigenvalues of a matrix could not be found: an entry is not finite")]
     NoEigenvalues,
     /// Operands whose shapes do not fit together.
-    #[error("{verb}: {detail}")]
+    #[error("{operation}: {detail}")]
     Shape {
-        /// The verb that was called.
-        verb: &'static str,
+        /// The operation that was called.
+        operation: &'static str,
         /// The shapes.
         detail: String,
     },
@@ -35,7 +35,7 @@ pub enum LinalgError {
         /// Name of the storage precision.
         precision: &'static str,
     },
-    /// The run was asked to stop, or its time is up, in the middle of a long verb.
+    /// The run was asked to stop, or its time is up, in the middle of a long operation.
     #[error("stopped: {0}")]
     Stopped(StopReason),
     /// A thread pool or a device could not be started.
@@ -47,10 +47,10 @@ pub enum LinalgError {
         detail: String,
     },
     /// No driver for NVIDIA GPUs.
-    #[error("no NVIDIA driver was found (libcuda cannot be loaded): install it, or use --device cpu")]
+    #[error("no NVIDIA driver was found (libcuda cannot be loaded): install it, or compute on the processor")]
     NoDriver,
     /// A GPU with another ordinal than those that there are.
-    #[error("there is no device cuda:{ordinal}: the driver sees {count} (ordinals count from 0)")]
+    #[error("there is no GPU with the ordinal {ordinal}: the driver sees {count} (ordinals count from 0)")]
     NoSuchDevice {
         /// The ordinal asked for.
         ordinal: usize,
@@ -66,7 +66,7 @@ pub enum LinalgError {
     /// An allocation on a GPU that did not fit.
     #[error(
         "the GPU is out of memory: {needed} bytes were needed and {free} were free; \
-         use fewer samples or patterns, another solver, or --device cpu"
+         use fewer samples or patterns, another solver, or the processor"
     )]
     DeviceMemory {
         /// Bytes of the allocation.
@@ -77,16 +77,22 @@ pub enum LinalgError {
     /// A GPU that failed in the middle of its work.
     #[error("the GPU failed in {step}: {detail}")]
     DeviceFailure {
-        /// The verb or kernel.
+        /// The operation or kernel.
         step: &'static str,
         /// What driver or library said.
         detail: String,
     },
 }
 
+impl From<StopReason> for LinalgError {
+    fn from(reason: StopReason) -> Self {
+        LinalgError::Stopped(reason)
+    }
+}
+
 impl LinalgError {
-    /// A [`LinalgError::Shape`] of `verb`.
-    pub(crate) fn shape(verb: &'static str, detail: impl Into<String>) -> Self {
-        LinalgError::Shape { verb, detail: detail.into() }
+    /// A [`LinalgError::Shape`] of `operation`.
+    pub(crate) fn shape(operation: &'static str, detail: impl Into<String>) -> Self {
+        LinalgError::Shape { operation, detail: detail.into() }
     }
 }

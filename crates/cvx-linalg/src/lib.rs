@@ -1,11 +1,11 @@
-//! Matrices, bit masks and the [`Backend`] seam: everything numerical in this workspace stands on the two dozen
-//! verbs of one trait, so that a solver written once runs on every device and in every precision.
+//! Matrices, bit masks and the [`Backend`] trait: everything numerical in this workspace is written in its two dozen
+//! operations, so that a solver written once runs on every device and in every precision.
 //!
-//! * [`Backend`]: the verbs; [`Cpu`] implements them on faer and rayon, `Cuda` (feature `cuda`) on an NVIDIA GPU.
-//! * [`HostMatrix`], [`BitMask`]: what crosses between host and device.
+//! * [`Backend`]: the operations; [`Cpu`] implements them on faer and rayon, `Cuda` (feature `cuda`) on an NVIDIA GPU.
+//! * [`HostMatrix`], [`BitMask`]: what is copied between host and device. [`BlockLayout`]: blocks as columns.
 //! * [`LinearOperator`], [`MaskedSystem`], [`LinearSolver`]: the contracts between a problem and its solvers.
 //! * [`NystromSketch`]: the largest eigenvalues of a matrix that is only ever applied.
-//! * [`conformance`]: one test per verb that every back end has to pass.
+//! * [`conformance`]: one test per operation that every back end has to pass.
 //!
 //! Coefficients go in as `f64`, norms and products come out as `f64`: precision is a property of storage only.
 //!
@@ -28,23 +28,27 @@ mod cpu;
 mod cuda;
 mod error;
 mod host;
+mod layout;
 mod mask;
 mod nystrom;
 mod operator;
 mod shape;
 mod stop;
+#[cfg(feature = "training")]
+pub mod training;
 
-pub use backend::{AdamStep, Backend, Half, MemoryInfo, Shape, SlackNorms, Transpose};
+pub use backend::{Backend, Half, MemoryInfo, Shape, SlackNorms, Transpose};
 pub use cpu::{Cpu, CpuMatrix, CpuScalar, SymmetricEigen, ThreadPool, symmetric_eigen};
 #[cfg(feature = "cuda")]
 pub use cuda::{Cuda, CudaMask, CudaMatrix};
 pub use error::LinalgError;
 pub use host::HostMatrix;
+pub use layout::{BlockLayout, Signs};
 pub use mask::BitMask;
 pub use nystrom::{NystromSketch, SketchMap, SketchRank};
 pub use operator::{
-    Accuracy, LinearInfo, LinearOperator, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem, SolverFlops,
-    SolverMemory, SystemRhs, SystemSolution,
+    Accuracy, ConeRows, LinearInfo, LinearOperator, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem,
+    SolverFlops, SolverMemory, SystemRhs, SystemSolution,
 };
 pub use stop::{StopReason, StopToken};
 

@@ -1,4 +1,4 @@
-//! The randomised Nystrom sketch of a positive semidefinite matrix that is only ever applied.
+//! The randomised Nystrom sketch of a positive semidefinite matrix that is given by its products.
 
 use crate::backend::{Backend, Shape, Transpose};
 use crate::cpu::{SymmetricEigen, symmetric_eigen};
@@ -11,7 +11,7 @@ use rand_pcg::Pcg64;
 pub type SketchMap<'a, B> =
     dyn FnMut(&mut <B as Backend>::Matrix, &<B as Backend>::Matrix) -> Result<(), LinalgError> + 'a;
 
-/// How many eigenvalues a sketch looks for.
+/// The rank of a sketch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SketchRank {
     /// This many, or all of them where there are fewer.
@@ -28,8 +28,8 @@ pub enum SketchRank {
 /// First rank of an adaptive sketch.
 const FIRST_RANK: usize = 16;
 
-/// A doubling of the rank has to lower the error to this share of it, or the next one is not tried: a spectrum that
-/// hardly decays is not worth sketching further.
+/// A doubling of the rank has to lower the error to this share of it, or the next one is not tried: a larger sketch of
+/// a spectrum that hardly decays does not pay.
 const WORTHWHILE: f64 = 0.9;
 
 /// Power steps of the error estimate.
@@ -38,11 +38,11 @@ const POWER_STEPS: usize = 5;
 /// Share of the largest eigenvalue of the r x r core below which a direction is rounding, per column.
 const CORE_ROUNDING: f64 = 1e-14;
 
-/// K ~ U diag(lambda) U', from below: a low-rank matrix that K minus it is positive semidefinite (Halko, Martinsson & Tropp 2011;
-/// Frangella, Tropp & Udell 2021).
+/// K ~ U diag(lambda) U', from below: K minus this low-rank matrix is positive semidefinite (Halko, Martinsson &
+/// Tropp 2011; Frangella, Tropp & Udell 2021).
 ///
-/// K meets r random vectors of signs, in storage precision; what comes back is shifted by the rounding of that precision, so that noise
-/// does not become negative eigenvalues, and turned into U and lambda in f64.
+/// K is applied to r random vectors of signs, in storage precision. The products are shifted by the rounding of that
+/// precision, so that noise does not become negative eigenvalues, and converted into U and lambda in f64.
 ///
 /// ```
 /// use cvx_linalg::{Backend, Cpu, HostMatrix, NystromSketch, SketchRank};
@@ -65,7 +65,8 @@ impl<B: Backend> NystromSketch<B> {
     /// Sketches the matrix of order `size` that `map` applies, to at most `batch` test vectors at once.
     ///
     /// # Errors
-    /// What `map` and the device meet; [`LinalgError::NoEigenvalues`] where `map` gives numbers that are not finite.
+    /// Those of `map` and of the device; [`LinalgError::NoEigenvalues`] where `map` returns numbers that are not
+    /// finite.
     pub fn new(
         backend: &B,
         size: usize,
@@ -95,7 +96,7 @@ impl<B: Backend> NystromSketch<B> {
         }
     }
 
-    /// Number of eigenvalues r that were found: those above rounding.
+    /// Number r of eigenvalues above rounding.
     pub fn rank(&self) -> usize {
         self.eigenvalues.len()
     }
@@ -115,7 +116,7 @@ impl<B: Backend> NystromSketch<B> {
         self.error
     }
 
-    /// Products with K that it took.
+    /// Number of products with K that were used.
     pub fn products(&self) -> usize {
         self.products
     }
@@ -153,7 +154,7 @@ fn signs(rows: usize, columns: usize, rng: &mut Pcg64) -> HostMatrix {
     HostMatrix::from_fn(rows, columns, |_, _| if rng.random::<bool>() { size } else { -size })
 }
 
-/// Test vectors and what K makes of them, in f64.
+/// Test vectors and their products with K, in f64.
 struct Sample<B: Backend> {
     wide: B::Wide,
     /// Omega and Y = K Omega (N x r).
@@ -172,8 +173,8 @@ impl<B: Backend> Sample<B> {
         self.test.cols()
     }
 
-    /// Draws test vectors until there are `rank`, and applies K to the new ones. A full set is the unit vectors: then the
-    /// sketch is K itself.
+    /// Draws test vectors until there are `rank`, and applies K to the new ones. A full set is the unit vectors; the
+    /// sketch is then K itself.
     fn extend(
         &mut self,
         backend: &B,
@@ -210,8 +211,8 @@ impl<B: Backend> Sample<B> {
         Ok(())
     }
 
-    /// Omega without the rows that K never reaches, where there are such: the shift must not put into U what is not in K, or features
-    /// that are zero everywhere would come to have weights.
+    /// Omega without the rows where K is zero, if there are such rows. The shift must not add them to U, or features
+    /// that are zero everywhere would get weights.
     fn reached(&self) -> Result<Option<<B::Wide as Backend>::Matrix>, LinalgError> {
         let (wide, size, rank) = (&self.wide, self.test.rows(), self.rank());
         let mut column = wide.zeros(size, 1)?;

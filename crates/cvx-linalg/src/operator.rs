@@ -1,11 +1,12 @@
-//! The contracts between a problem and the solvers of its u-update.
+//! The interfaces between a problem and the solvers of its u-update.
 //!
-//! A solver knows blocks, masks and a penalty; it does not know what they mean. Equation numbers are those of
+//! A solver sees blocks, masks and a penalty, and does not depend on what they mean. Equation numbers are those of
 //! `docs/math.md`.
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Shape};
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
+use crate::layout::BlockLayout;
 use crate::mask::BitMask;
 
 /// A linear map between matrices on a device, applied to blocks of columns.
@@ -34,17 +35,38 @@ pub struct MaskedBlocks<'a, B: Backend> {
     pub mask: &'a B::Mask,
     /// The same patterns on the host.
     pub bits: &'a BitMask,
-    /// Number of patterns P.
-    pub n_patterns: usize,
-    /// Whether there are cones. Without them Gt = 0, M = I, and one block per pattern carries both signs: wherever these pages say
-    /// 2PC columns, there are PC.
-    pub cones: bool,
-    /// Row weights g of the cone operator (n x 1).
-    pub row_scale: &'a B::Matrix,
-    /// g o g (n x 1), in f64.
-    pub row_scale_squared: &'a <B::Wide as Backend>::Matrix,
+    /// The blocks u. In a layout of one sign there are PC columns wherever these pages say 2PC.
+    pub layout: BlockLayout,
+    /// The cone part; `None` without cones, where Gt = 0 and M = I.
+    pub cones: Option<ConeRows<'a, B>>,
     /// Targets y (n x C).
     pub y: &'a B::Matrix,
+}
+
+/// The rows of the cone operator Gt = diag(g) (2 D_i - I) X.
+pub struct ConeRows<'a, B: Backend> {
+    /// Row weights g (n x 1).
+    pub scale: &'a B::Matrix,
+    /// g o g (n x 1), in f64.
+    pub scale_squared: &'a <B::Wide as Backend>::Matrix,
+}
+
+impl<B: Backend> Clone for ConeRows<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B: Backend> Copy for ConeRows<'_, B> {}
+
+impl<'a, B: Backend> MaskedBlocks<'a, B> {
+    /// The cone part, for a solver that works on it.
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`] without cones.
+    pub fn expect_cones(&self, solver: &'static str) -> Result<ConeRows<'a, B>, LinalgError> {
+        self.cones.ok_or_else(|| LinalgError::shape(solver, "it needs cones, and the system has none"))
+    }
 }
 
 /// The right-hand side of (4a), kept in parts: b = blocks + Gt' rows + F' y / rho.
@@ -54,19 +76,81 @@ pub struct MaskedBlocks<'a, B: Backend> {
 pub struct SystemRhs<'a, B: Backend> {
     /// v - lambda (d x 2PC).
     pub blocks: &'a B::Matrix,
-    /// s - nu (n x 2PC).
-    pub rows: &'a B::Matrix,
+    /// s - nu (n x 2PC); `None` without cones.
+    pub rows: Option<&'a B::Matrix>,
+}
+
+impl<'a, B: Backend> SystemRhs<'a, B> {
+    /// The part of the cones.
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`] where there is none.
+    pub fn expect_rows(&self, solver: &'static str) -> Result<&'a B::Matrix, LinalgError> {
+        self.rows.ok_or_else(|| LinalgError::shape(solver, "the right-hand side has no part for the cones"))
+    }
 }
 
 /// The solution of (4a) and what comes with it.
 pub struct SystemSolution<B: Backend> {
     /// u (d x 2PC); on entry the warm start.
     pub u: B::Matrix,
-    /// X u (n x 2PC).
-    pub xu: B::Matrix,
+    /// X u (n x 2PC) of the returned u, however early the solver stopped: the slack and dual step of the cones reads
+    /// it. `None` without cones, where nothing reads it and a solver need not compute it.
+    pub xu: Option<B::Matrix>,
     /// r (n x C): F u - y, or what stands in its place in the equations that u satisfies, where a solver ended before
-    /// the two were one. Its negative is the dual point that the certificate is evaluated at.
+    /// the two were equal. Its negative is the dual point that the certificate is evaluated at.
     pub residual: B::Matrix,
+}
+
+impl<B: Backend> SystemSolution<B> {
+    /// Zeros in the shapes of a system with these blocks.
+    ///
+    /// # Errors
+    /// When the device has no memory for them.
+    pub fn zeros(blocks: &MaskedBlocks<'_, B>) -> Result<Self, LinalgError> {
+        let (backend, columns) = (blocks.backend, blocks.layout.columns());
+        let (d, n) = (blocks.xt.rows(), blocks.xt.cols());
+        Ok(SystemSolution {
+            u: backend.zeros(d, columns)?,
+            xu: blocks.cones.is_some().then(|| backend.zeros(n, columns)).transpose()?,
+            residual: backend.zeros(n, blocks.layout.targets)?,
+        })
+    }
+
+    /// Zeros in the shapes of another solution.
+    ///
+    /// # Errors
+    /// When the device has no memory for them.
+    pub fn zeros_like(backend: &B, other: &SystemSolution<B>) -> Result<Self, LinalgError> {
+        let zeros = |matrix: &B::Matrix| backend.zeros(matrix.rows(), matrix.cols());
+        Ok(SystemSolution {
+            u: zeros(&other.u)?,
+            xu: other.xu.as_ref().map(zeros).transpose()?,
+            residual: zeros(&other.residual)?,
+        })
+    }
+
+    /// Takes the values of another solution of the same shapes.
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`] for other shapes; those of the device.
+    pub fn copy_from(&mut self, backend: &B, source: &SystemSolution<B>) -> Result<(), LinalgError> {
+        backend.copy(&source.u, &mut self.u)?;
+        if let (Some(xu), Some(source)) = (&mut self.xu, &source.xu) {
+            backend.copy(source, xu)?;
+        }
+        backend.copy(&source.residual, &mut self.residual)
+    }
+
+    /// u, X u and r, for a solver of systems with cones.
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`] where there is no place for X u.
+    pub fn expect_xu(&mut self, solver: &'static str) -> Result<[&mut B::Matrix; 3], LinalgError> {
+        let SystemSolution { u, xu, residual } = self;
+        let xu = xu.as_mut().ok_or_else(|| LinalgError::shape(solver, "the solution has no place for X u"))?;
+        Ok([u, xu, residual])
+    }
 }
 
 /// How accurate a solution of (4a) has to be.
@@ -100,14 +184,15 @@ pub trait MaskedSystem<B: Backend>: LinearOperator<B> {
     fn blocks(&self) -> MaskedBlocks<'_, B>;
     /// `out` = b of (4a).
     fn assemble(&mut self, out: &mut B::Matrix, rhs: &SystemRhs<'_, B>) -> Result<(), LinalgError>;
-    /// From `solution.u`, its X u and F u - y.
+    /// From `solution.u`, its F u - y, and X u where there is a place for it.
     fn complete(&mut self, solution: &mut SystemSolution<B>) -> Result<(), LinalgError>;
 }
 
-/// How a linear solve ended; never inferred from an iteration count.
+/// How a linear solve ended. It is never inferred from an iteration count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinearStatus {
-    /// The true residual is within the accuracy asked for, or within the rounding of the storage precision where that is larger.
+    /// The true residual is within the requested accuracy, or within the rounding of the storage precision where that
+    /// is larger.
     Converged,
     /// The iteration limit came first.
     IterationLimit,
@@ -124,13 +209,14 @@ pub struct LinearInfo {
     pub status: LinearStatus,
     /// Inner iterations; 0 for a direct solver.
     pub iterations: usize,
-    /// True relative residual of the system that was iterated on, for A itself ||b - A u|| / ||b||; `None` for a direct solver, whose accuracy is that of its factors.
+    /// True relative residual of the system that was iterated on, for A itself ||b - A u|| / ||b||; `None` for a direct
+    /// solver, whose accuracy is that of its factors.
     pub relative_residual: Option<f64>,
 }
 
 /// A solver of the u-update (4a).
 pub trait LinearSolver<B: Backend> {
-    /// The name that users choose it by.
+    /// The name by which users choose it.
     fn name(&self) -> &'static str;
     /// Does the work that does not depend on the right-hand side, for the operator's present penalty.
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError>;
@@ -149,7 +235,7 @@ pub trait LinearSolver<B: Backend> {
         solution: &mut SystemSolution<B>,
     ) -> Result<LinearInfo, LinalgError>;
     /// Floating-point operations of one [`update_penalty`](LinearSolver::update_penalty) and of one
-    /// [`solve`](LinearSolver::solve): the price by which penalty changes are rationed.
+    /// [`solve`](LinearSolver::solve): penalty changes are limited by this cost.
     fn flops(&self) -> SolverFlops;
     /// What the solves so far leave to the next one.
     fn memory(&self, _backend: &B) -> Result<SolverMemory, LinalgError> {
@@ -164,8 +250,8 @@ pub trait LinearSolver<B: Backend> {
     }
 }
 
-/// What a solver keeps from one solve to the next beside the solution: with it and the solution, a solver that was prepared
-/// afresh takes the same steps, bit for bit.
+/// What a solver keeps from one solve to the next beside the solution: with it and the solution, a solver that was
+/// prepared afresh takes the same steps, bit for bit.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SolverMemory {
     /// Counts, and the bits of numbers.
@@ -186,7 +272,7 @@ impl SolverMemory {
     /// [`LinalgError::Shape`].
     pub fn words<const N: usize>(&self) -> Result<[u64; N], LinalgError> {
         <[u64; N]>::try_from(self.words.as_slice()).map_err(|_| LinalgError::Shape {
-            verb: "recall",
+            operation: "recall",
             detail: format!("{} numbers, expected {N}", self.words.len()),
         })
     }

@@ -1,11 +1,9 @@
-//! A flag and a deadline that long verbs look at.
+//! A flag and a deadline that long operations look at.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
-
-use crate::error::LinalgError;
 
 /// Why a run is to end early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,35 +23,47 @@ impl fmt::Display for StopReason {
     }
 }
 
-/// A flag that anybody may raise and a deadline; back ends look at both between the blocks of their long verbs.
+/// A flag that any thread may raise, and a deadline. Back ends look at both between the blocks of a long operation.
 ///
 /// Clones share the flag. The deadline never steers an algorithm, it only ends it.
+///
+/// A token made by [`new`](StopToken::new) is always heeded: once it is raised, every long operation of a back end that
+/// holds it fails. A token made by [`for_run`](StopToken::for_run) is heeded only inside [`heed`](StopToken::heed), so
+/// that a run can finish what must not be left half done.
 #[derive(Clone, Debug, Default)]
 pub struct StopToken {
     raised: Arc<AtomicBool>,
     deadline: Option<Instant>,
-    /// Whether nobody is to heed the token now; shared by the clones that one run hands out.
+    /// Whether requests are not seen at present; shared by the clones that one run hands out.
     ignored: Arc<AtomicBool>,
 }
 
 impl StopToken {
-    /// A token that nothing has stopped yet and no time limits.
+    /// A token that is not raised and has no deadline.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A token for one run: the same flag, with a deadline, and ignored until [`heed`](StopToken::heed) is called.
+    /// A token for one run: the same flag, with a deadline. It stops nothing outside [`heed`](StopToken::heed).
     pub fn for_run(&self, deadline: Option<Instant>) -> Self {
         StopToken { raised: Arc::clone(&self.raised), deadline, ignored: Arc::new(AtomicBool::new(true)) }
     }
 
-    /// From here on, the token stops what looks at it.
-    pub fn heed(&self) {
-        self.ignored.store(false, Ordering::Relaxed);
+    /// Does `work`, during which the token stops what looks at it. Afterwards, also where `work` panics, requests are
+    /// seen or not as they were before. All clones of a run's token share that state.
+    pub fn heed<R>(&self, work: impl FnOnce() -> R) -> R {
+        struct Restore<'a>(&'a AtomicBool, bool);
+        impl Drop for Restore<'_> {
+            fn drop(&mut self) {
+                self.0.store(self.1, Ordering::Relaxed);
+            }
+        }
+        let _restore = Restore(&self.ignored, self.ignored.swap(false, Ordering::Relaxed));
+        work()
     }
 
-    /// From here on, the token stops nothing: a run that has ended still has to evaluate what it returns.
-    pub fn ignore(&self) {
+    /// From now on, requests are seen inside [`heed`](StopToken::heed) alone, as those of a run's token are.
+    pub fn defer(&self) {
         self.ignored.store(true, Ordering::Relaxed);
     }
 
@@ -62,7 +72,7 @@ impl StopToken {
         self.raised.store(true, Ordering::Relaxed);
     }
 
-    /// Whether somebody has asked the run to end.
+    /// Whether the token was raised.
     pub fn is_raised(&self) -> bool {
         self.raised.load(Ordering::Relaxed)
     }
@@ -81,8 +91,51 @@ impl StopToken {
         }
     }
 
-    /// [`LinalgError::Stopped`] when the run is to end now.
-    pub fn check(&self) -> Result<(), LinalgError> {
-        self.reason().map_or(Ok(()), |reason| Err(LinalgError::Stopped(reason)))
+    /// An error where the run is to end now.
+    ///
+    /// # Errors
+    /// The [`reason`](StopToken::reason).
+    pub fn check(&self) -> Result<(), StopReason> {
+        self.reason().map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_token_is_heeded_everywhere() {
+        let token = StopToken::new();
+        assert_eq!(token.check(), Ok(()));
+        token.raise();
+        assert_eq!(token.check(), Err(StopReason::Interrupted));
+        assert_eq!(token.heed(|| token.check()), Err(StopReason::Interrupted));
+        assert_eq!(token.check(), Err(StopReason::Interrupted));
+    }
+
+    #[test]
+    fn a_token_of_a_run_is_heeded_inside_heed_alone() {
+        let user = StopToken::new();
+        let token = user.for_run(Some(Instant::now()));
+        let clone = token.clone();
+        assert_eq!(clone.check(), Ok(()));
+        assert_eq!(token.heed(|| clone.check()), Err(StopReason::TimeLimit));
+        user.raise();
+        let nested = token.heed(|| {
+            assert_eq!(token.heed(|| clone.check()), Err(StopReason::Interrupted));
+            clone.check()
+        });
+        assert_eq!(nested, Err(StopReason::Interrupted), "the inner scope restores the outer one's state");
+        assert_eq!(clone.check(), Ok(()));
+    }
+
+    #[test]
+    fn a_panic_inside_heed_restores_the_state() {
+        let token = StopToken::new().for_run(None);
+        token.raise();
+        let work = std::panic::AssertUnwindSafe(|| token.heed(|| panic!("expected by the test")));
+        assert!(std::panic::catch_unwind(work).is_err());
+        assert_eq!(token.check(), Ok(()));
     }
 }

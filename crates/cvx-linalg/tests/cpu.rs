@@ -1,11 +1,11 @@
-//! The CPU back end: every verb, and the same bits at any number of threads.
+//! The CPU back end: every operation, and the same bits at any number of threads.
 
-use cvx_linalg::{Backend, BitMask, Cpu, Half, HostMatrix, ThreadPool, Transpose};
+use cvx_linalg::{Backend, BitMask, BlockLayout, Cpu, Half, HostMatrix, ThreadPool, Transpose};
 
 cvx_linalg::conformance_tests!(cpu_f32, Cpu::<f32>::new());
 cvx_linalg::conformance_tests!(cpu_f64, Cpu::<f64>::new());
 
-/// Every parallel verb in one chain, over shapes that take several tiles.
+/// Every parallel operation in one chain, over shapes that take several tiles.
 fn chain() -> Vec<HostMatrix> {
     let cpu = Cpu::<f32>::new();
     let (d, n, patterns) = (700, 1500, 20);
@@ -26,13 +26,14 @@ fn chain() -> Vec<HostMatrix> {
     let mut xu = cpu.zeros(n, 2 * patterns).unwrap();
     cpu.gemm(1.0, &xt, Transpose::Yes, &u, Transpose::No, 0.0, &mut xu).unwrap();
     let mut r = cpu.zeros(n, 1).unwrap();
-    cpu.masked_row_sum(Some(&mask), &xu, &mut r).unwrap();
+    let layout = BlockLayout::both(patterns, 1);
+    cpu.masked_row_sum(layout, Some(&mask), &xu, &mut r).unwrap();
     cpu.solve(&kernel, Half::Both, &mut r).unwrap();
     let mut z = cpu.zeros(n, patterns).unwrap();
     cpu.masked_broadcast(&mask, 0.5, &r, &mut z).unwrap();
     let mut c = cpu.zeros(d, patterns).unwrap();
     cpu.gemm(1.0, &w, Transpose::No, &z, Transpose::No, 0.0, &mut c).unwrap();
-    cpu.add_pairs(1, -1.0, &c, &mut u).unwrap();
+    cpu.add_pairs(layout, -1.0, &c, &mut u).unwrap();
     let (mut s, mut nu) = (cpu.zeros(n, 2 * patterns).unwrap(), cpu.zeros(n, 2 * patterns).unwrap());
     let norms = cpu.slack_step(&mask, &ones, &xu, 1.6, 1.0, &mut s, &mut nu).unwrap();
     let scalars = [cpu.dot(&u, &u).unwrap(), norms.residual, norms.image];

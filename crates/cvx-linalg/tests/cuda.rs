@@ -1,4 +1,4 @@
-//! The CUDA back end: every verb, on the first GPU.
+//! The CUDA back end: every operation, on the first GPU.
 //!
 //! Without one the tests say so and pass; with `CVX_REQUIRE_CUDA=1` they fail. `cargo xtask cuda-stand-in` builds
 //! libraries that stand in for a GPU.

@@ -70,7 +70,8 @@ proptest! {
     }
 }
 
-/// Square random signs may be nearly singular, which amplifies rounding: 5e-11 of the norm is lost here, where 1e-12 is usual.
+/// Square random signs may be nearly singular, which amplifies rounding: 5e-11 of the norm is lost here, where 1e-12 is
+/// usual.
 #[test]
 fn m9_an_unlucky_full_sketch() {
     let values: Vec<f64> = (0..36).map(|k| if k < 35 { 1e-5 * 0.422905669389046f64.powi(k) } else { 0.0 }).collect();

@@ -1,5 +1,6 @@
 //! What switches a hidden neuron on: the two models that share the programme.
 
+use cvx_linalg::Signs;
 use serde::{Deserialize, Serialize};
 
 /// When a neuron passes x'w on.
@@ -24,10 +25,10 @@ impl Activation {
     }
 
     /// Blocks per pattern and target.
-    pub fn signs(self) -> usize {
+    pub fn signs(self) -> Signs {
         match self {
-            Activation::Relu => 2,
-            Activation::Gated => 1,
+            Activation::Relu => Signs::Both,
+            Activation::Gated => Signs::One,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::operators::SystemOperator;
 use crate::patterns::PatternSet;
 use crate::program::{ConvexProgram, ProgramError, upload_samples};
 use crate::workspace::Workspace;
-use cvx_linalg::{Backend, BitMask, HostMatrix, LinalgError, MaskedSystem, Transpose};
+use cvx_linalg::{Backend, BitMask, BlockLayout, HostMatrix, LinalgError, MaskedSystem, SystemRhs, Transpose};
 
 type WideMatrix<B> = <<B as Backend>::Wide as Backend>::Matrix;
 
@@ -155,14 +155,16 @@ impl<'a, B: Backend> Certificate<'a, B> {
     /// The network's predictions from all of `blocks`.
     fn predict_all(&mut self) -> Result<(), LinalgError> {
         let work = &mut *self.work;
-        let (xt, rows) = (self.program.xt_wide(), &mut work.rows);
+        let (xt, rows, layout) = (self.program.xt_wide(), &mut work.rows, self.program.layout());
         work.wide.gemm(1.0, xt, Transpose::Yes, &work.blocks, Transpose::No, 0.0, rows)?;
         match self.program.activation() {
             Activation::Relu => {
                 work.wide.positive_part(1.0, &mut work.rows)?;
-                work.wide.masked_row_sum(None, &work.rows, &mut work.prediction)
+                work.wide.masked_row_sum(layout, None, &work.rows, &mut work.prediction)
             }
-            Activation::Gated => work.wide.masked_row_sum(Some(self.program.mask()), &work.rows, &mut work.prediction),
+            Activation::Gated => {
+                work.wide.masked_row_sum(layout, Some(self.program.mask()), &work.rows, &mut work.prediction)
+            }
         }
     }
 
@@ -171,7 +173,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
         let work = &mut *self.work;
         let (program, wide) = (self.program, &work.wide);
         let (n, p, per_target) = (program.n_samples(), program.n_patterns(), program.n_blocks() / program.n_targets());
-        wide.scale(0.0, &mut work.prediction)?;
+        wide.fill(0.0, &mut work.prediction)?;
         for target in 0..program.n_targets() {
             let in_target: Vec<usize> = neurons.iter().copied().filter(|j| j / per_target == target).collect();
             if in_target.is_empty() {
@@ -191,7 +193,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
                 Activation::Gated => {
                     let patterns: Vec<usize> = in_target.iter().map(|j| j % p).collect();
                     let mask = wide.upload_mask(&program.patterns().bits().select(&patterns))?;
-                    wide.masked_row_sum(Some(&mask), &rows, &mut out)?;
+                    wide.masked_row_sum(BlockLayout::one(patterns.len(), 1), Some(&mask), &rows, &mut out)?;
                 }
             }
             wide.write_part(&out, &mut work.prediction, target * n)?;
@@ -224,7 +226,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
         }
         match program.activation() {
             Activation::Relu => backend.widen(multipliers, &mut work.rows)?,
-            Activation::Gated => work.wide.scale(0.0, &mut work.rows)?,
+            Activation::Gated => work.wide.fill(0.0, &mut work.rows)?,
         }
         self.bound_of_scratch(program)
     }
@@ -237,7 +239,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
     pub fn dual_at_zero(&mut self) -> Result<DualBound, LinalgError> {
         let work = &mut *self.work;
         work.prediction = work.wide.upload(&negated(self.program.xi_at_zero()))?;
-        work.wide.scale(0.0, &mut work.rows)?;
+        work.wide.fill(0.0, &mut work.rows)?;
         self.bound_of_scratch(self.program)
     }
 
@@ -271,7 +273,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
         let targets = program.n_targets();
         // xi = -residual, hence the minus sign.
         work.wide.masked_broadcast(program.mask(), -1.0, &work.prediction, &mut work.masked)?;
-        work.wide.add_pairs(targets, 1.0, &work.masked, &mut work.rows)?;
+        work.wide.add_pairs(program.layout(), 1.0, &work.masked, &mut work.rows)?;
         let (xt, blocks) = (program.xt_wide(), &mut work.blocks);
         work.wide.gemm(1.0, xt, Transpose::No, &work.rows, Transpose::No, 0.0, blocks)?;
         let norms = work.wide.column_norms(&work.blocks)?;
@@ -356,8 +358,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
         Ok(FeasiblePoint { objective: objective.min(zero), blocks })
     }
 
-    /// ||b - A u|| / ||b|| of the u-update (4a), with b = `blocks` + Gt'`rows` + F'y/rho (or the system's target in the
-    /// place of y), all in f64.
+    /// ||b - A u|| / ||b|| of the u-update (4a) with the right-hand side `rhs`, all in f64.
     ///
     /// # Errors
     /// What the device meets.
@@ -365,12 +366,11 @@ impl<'a, B: Backend> Certificate<'a, B> {
         &mut self,
         system: &SystemOperator<'_, B>,
         u: &B::Matrix,
-        blocks: &B::Matrix,
-        rows: &B::Matrix,
+        rhs: &SystemRhs<'_, B>,
     ) -> Result<f64, LinalgError> {
         let work = &mut *self.work;
         let (program, wide) = (self.program, work.wide.clone());
-        let (n, columns, targets) = (program.n_samples(), program.n_blocks(), program.n_targets());
+        let (n, columns) = (program.n_samples(), program.n_blocks());
         let mut g = wide.zeros(n, 1)?;
         program.backend().widen(system.row_scale(), &mut g)?;
         let (mut wide_rows, mut flipped) = (wide.zeros(n, program.n_cones())?, wide.zeros(n, columns)?);
@@ -383,27 +383,27 @@ impl<'a, B: Backend> Certificate<'a, B> {
 
         // b
         if cones {
-            program.backend().widen(rows, &mut wide_rows)?;
+            program.backend().widen(rhs.expect_rows("system_residual")?, &mut wide_rows)?;
             wide.sign_flip(program.mask(), &g, &wide_rows, &mut flipped)?;
         }
         wide.masked_broadcast(program.mask(), 1.0 / system.penalty(), &y, &mut work.masked)?;
-        wide.add_pairs(targets, 1.0, &work.masked, &mut flipped)?;
-        program.backend().widen(blocks, &mut b)?;
+        wide.add_pairs(program.layout(), 1.0, &work.masked, &mut flipped)?;
+        program.backend().widen(rhs.blocks, &mut b)?;
         wide.gemm(1.0, program.xt_wide(), Transpose::No, &flipped, Transpose::No, 1.0, &mut b)?;
         let size = wide.norm(&b)?;
 
         // b - A u; project leaves u in work.blocks and X u in work.rows.
         self.project(u)?;
         let work = &mut *self.work;
-        wide.masked_row_sum(Some(program.mask()), &work.rows, &mut work.prediction)?;
+        wide.masked_row_sum(program.layout(), Some(program.mask()), &work.rows, &mut work.prediction)?;
         wide.masked_broadcast(program.mask(), 1.0 / system.penalty(), &work.prediction, &mut work.masked)?;
         if cones {
             wide.sign_flip(program.mask(), &g, &work.rows, &mut flipped)?;
             wide.sign_flip(program.mask(), &g, &flipped, &mut work.rows)?;
         } else {
-            wide.scale(0.0, &mut work.rows)?;
+            wide.fill(0.0, &mut work.rows)?;
         }
-        wide.add_pairs(targets, 1.0, &work.masked, &mut work.rows)?;
+        wide.add_pairs(program.layout(), 1.0, &work.masked, &mut work.rows)?;
         wide.axpby(-1.0, &work.blocks, 1.0, &mut b)?;
         wide.gemm(-1.0, program.xt_wide(), Transpose::No, &work.rows, Transpose::No, 1.0, &mut b)?;
         let residual = wide.norm(&b)?;
@@ -441,6 +441,7 @@ pub struct HeldOut<B: Backend> {
     xt: B::Matrix,
     /// Which gates switch on for which of these samples; ReLU neurons switch themselves.
     mask: Option<B::Mask>,
+    layout: BlockLayout,
     rows: B::Matrix,
     prediction: B::Matrix,
 }
@@ -463,6 +464,7 @@ impl<B: Backend> HeldOut<B> {
         Ok(HeldOut {
             xt: upload_samples(backend, xt)?,
             mask,
+            layout: program.layout(),
             rows: backend.zeros(xt.cols(), program.n_blocks())?,
             prediction: backend.zeros(xt.cols(), program.n_targets())?,
         })
@@ -482,7 +484,7 @@ impl<B: Backend> HeldOut<B> {
         if self.mask.is_none() {
             backend.positive_part(1.0, &mut self.rows)?;
         }
-        backend.masked_row_sum(self.mask.as_ref(), &self.rows, &mut self.prediction)?;
+        backend.masked_row_sum(self.layout, self.mask.as_ref(), &self.rows, &mut self.prediction)?;
         backend.download(&self.prediction)
     }
 }

@@ -37,7 +37,7 @@ pub fn beta_max<B: Backend>(program: &ConvexProgram<B>, tolerance: f64) -> Resul
     let (mut rows, mut masked) = (wide.zeros(n, blocks)?, wide.zeros(n, blocks / 2)?);
     let y = wide.upload(&program.xi_at_zero())?;
     wide.masked_broadcast(program.mask(), 1.0, &y, &mut masked)?;
-    wide.add_pairs(program.n_targets(), 1.0, &masked, &mut rows)?;
+    wide.add_pairs(program.layout(), 1.0, &masked, &mut rows)?;
     let mut gradients = wide.zeros(d, blocks)?;
     wide.gemm(1.0, program.xt_wide(), Transpose::No, &rows, Transpose::No, 0.0, &mut gradients)?;
     let largest = |norms: Vec<f64>| norms.into_iter().fold(0.0, f64::max);

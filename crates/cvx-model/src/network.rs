@@ -40,7 +40,7 @@ impl Network {
             for (weight, value) in network.w1.col_mut(neuron).iter_mut().zip(v.col(j)) {
                 *weight = value / root;
             }
-            let signs = activation.signs();
+            let signs = activation.signs().count();
             let (target, negative) = (j / (signs * n_patterns), j / n_patterns % signs == 1);
             network.w2[(neuron, target)] = if negative { -root } else { root };
         }

@@ -3,7 +3,8 @@
 use crate::program::{ConvexProgram, RowScale};
 use crate::workspace::Workspace;
 use cvx_linalg::{
-    Backend, HostMatrix, LinalgError, LinearOperator, MaskedBlocks, MaskedSystem, SystemRhs, SystemSolution, Transpose,
+    Backend, ConeRows, HostMatrix, LinalgError, LinearOperator, MaskedBlocks, MaskedSystem, SystemRhs, SystemSolution,
+    Transpose,
 };
 
 /// F u = sum_i D_i X (u_i^+ - u_i^-): what the convex model predicts (d x 2PC -> n x C).
@@ -39,13 +40,13 @@ impl<B: Backend> LinearOperator<B> for PredictionOperator<'_, B> {
     fn apply(&mut self, out: &mut B::Matrix, u: &B::Matrix) -> Result<(), LinalgError> {
         let (program, backend) = (self.program, self.program.backend());
         backend.gemm(1.0, program.xt(), Transpose::Yes, u, Transpose::No, 0.0, &mut self.xu)?;
-        backend.masked_row_sum(Some(program.mask()), &self.xu, out)
+        backend.masked_row_sum(program.layout(), Some(program.mask()), &self.xu, out)
     }
     fn apply_adjoint(&mut self, out: &mut B::Matrix, r: &B::Matrix) -> Result<(), LinalgError> {
         let (program, backend) = (self.program, self.program.backend());
         backend.masked_broadcast(program.mask(), 1.0, r, &mut self.masked)?;
-        backend.scale(0.0, &mut self.xu)?;
-        backend.add_pairs(program.n_targets(), 1.0, &self.masked, &mut self.xu)?;
+        backend.fill(0.0, &mut self.xu)?;
+        backend.add_pairs(program.layout(), 1.0, &self.masked, &mut self.xu)?;
         backend.gemm(1.0, program.xt(), Transpose::No, &self.xu, Transpose::No, 0.0, out)
     }
 }
@@ -187,16 +188,16 @@ impl<B: Backend> LinearOperator<B> for SystemOperator<'_, B> {
         let (program, backend) = (self.program, self.program.backend());
         let work = &mut *self.work;
         backend.gemm(1.0, program.xt(), Transpose::Yes, u, Transpose::No, 0.0, &mut work.xu)?;
-        backend.masked_row_sum(Some(program.mask()), &work.xu, &mut work.prediction)?;
+        backend.masked_row_sum(program.layout(), Some(program.mask()), &work.xu, &mut work.prediction)?;
         if program.n_cones() > 0 {
             // Gt'Gt: the signs cancel and g comes twice, so X u only gains the weight g^2.
             backend.sign_flip(program.mask(), &work.row_scale, &work.xu, &mut work.flipped)?;
             backend.sign_flip(program.mask(), &work.row_scale, &work.flipped, &mut work.xu)?;
         } else {
-            backend.scale(0.0, &mut work.xu)?;
+            backend.fill(0.0, &mut work.xu)?;
         }
         backend.masked_broadcast(program.mask(), 1.0 / work.rho, &work.prediction, &mut work.masked)?;
-        backend.add_pairs(program.n_targets(), 1.0, &work.masked, &mut work.xu)?;
+        backend.add_pairs(program.layout(), 1.0, &work.masked, &mut work.xu)?;
         backend.copy(u, out)?;
         backend.gemm(1.0, program.xt(), Transpose::No, &work.xu, Transpose::No, 1.0, out)
     }
@@ -219,10 +220,9 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
             xt_wide: self.program.xt_wide(),
             mask: self.program.mask(),
             bits: self.program.patterns().bits(),
-            n_patterns: self.program.n_patterns(),
-            cones: self.program.n_cones() > 0,
-            row_scale: &self.work.row_scale,
-            row_scale_squared: &self.work.row_scale_squared,
+            layout: self.program.layout(),
+            cones: (self.program.n_cones() > 0)
+                .then_some(ConeRows { scale: &self.work.row_scale, scale_squared: &self.work.row_scale_squared }),
             y: self.target(),
         }
     }
@@ -230,20 +230,22 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
         let (program, backend) = (self.program, self.program.backend());
         let work = &mut *self.work;
         if program.n_cones() > 0 {
-            backend.sign_flip(program.mask(), &work.row_scale, rhs.rows, &mut work.xu)?;
+            backend.sign_flip(program.mask(), &work.row_scale, rhs.expect_rows("assemble")?, &mut work.xu)?;
         } else {
-            backend.scale(0.0, &mut work.xu)?;
+            backend.fill(0.0, &mut work.xu)?;
         }
         let target = work.target.as_ref().unwrap_or(program.y());
         backend.masked_broadcast(program.mask(), 1.0 / work.rho, target, &mut work.masked)?;
-        backend.add_pairs(program.n_targets(), 1.0, &work.masked, &mut work.xu)?;
+        backend.add_pairs(program.layout(), 1.0, &work.masked, &mut work.xu)?;
         backend.copy(rhs.blocks, out)?;
         backend.gemm(1.0, program.xt(), Transpose::No, &work.xu, Transpose::No, 1.0, out)
     }
     fn complete(&mut self, solution: &mut SystemSolution<B>) -> Result<(), LinalgError> {
         let (program, backend) = (self.program, self.program.backend());
-        backend.gemm(1.0, program.xt(), Transpose::Yes, &solution.u, Transpose::No, 0.0, &mut solution.xu)?;
-        backend.masked_row_sum(Some(program.mask()), &solution.xu, &mut solution.residual)?;
-        backend.axpby(-1.0, self.target(), 1.0, &mut solution.residual)
+        let SystemSolution { u, xu, residual } = solution;
+        let xu = xu.as_mut().unwrap_or(&mut self.work.xu);
+        backend.gemm(1.0, program.xt(), Transpose::Yes, u, Transpose::No, 0.0, xu)?;
+        backend.masked_row_sum(program.layout(), Some(program.mask()), xu, residual)?;
+        backend.axpby(-1.0, self.target(), 1.0, residual)
     }
 }

@@ -4,7 +4,7 @@ use crate::activation::Activation;
 use crate::error::ModelError;
 use crate::patterns::{PatternSet, check_gates};
 use crate::weighted::WeightedLoss;
-use cvx_linalg::{Backend, HostMatrix, LinalgError, Shape};
+use cvx_linalg::{Backend, BlockLayout, HostMatrix, LinalgError, Shape};
 
 /// min 1/2 ||F u - y||^2 + beta sum ||u_block||, (2 D_i - I) X u_block >= 0: equation (P), or (P) with another loss.
 ///
@@ -189,9 +189,13 @@ impl<B: Backend> ConvexProgram<B> {
     pub fn activation(&self) -> Activation {
         self.activation
     }
+    /// How the blocks lie in the columns of a matrix.
+    pub fn layout(&self) -> BlockLayout {
+        BlockLayout { patterns: self.n_patterns(), targets: self.n_targets(), signs: self.activation.signs() }
+    }
     /// 2 P C, the number of blocks; P C for gated neurons.
     pub fn n_blocks(&self) -> usize {
-        self.activation.signs() * self.n_patterns() * self.n_targets()
+        self.layout().columns()
     }
     /// Columns of s, nu and the cone multipliers: one per block, none for gated neurons.
     pub fn n_cones(&self) -> usize {

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Case, Random, case, distance, dot, loss, norm};
-use cvx_linalg::{Backend, Cpu, HostMatrix, LinearOperator};
+use cvx_linalg::{Backend, Cpu, HostMatrix, LinearOperator, SystemRhs};
 use cvx_model::reference::{dense_a, dense_f, dense_g, multiply};
 use cvx_model::{
     Activation, Certificate, HeldOut, Network, PredictionOperator, RowScale, SystemOperator, relative_gap,
@@ -314,7 +314,8 @@ fn system_residual_is_that_of_the_dense_system() {
             let parts =
                 [random.matrix(d, columns, 1.0), random.matrix(d, columns, 1.0), random.matrix(n, columns, 1.0)];
             let [u, blocks, rows] = parts.each_ref().map(|part| cpu.upload(part).unwrap());
-            let found = Certificate::new(&case.program).unwrap().system_residual(&system, &u, &blocks, &rows).unwrap();
+            let rhs = SystemRhs { blocks: &blocks, rows: Some(&rows) };
+            let found = Certificate::new(&case.program).unwrap().system_residual(&system, &u, &rhs).unwrap();
 
             let (f, g) = (
                 dense_f(&case.xt, case.patterns()),

@@ -4,7 +4,7 @@ mod common;
 
 use approx::assert_relative_eq;
 use common::{Random, case, distance, dot, loss, norm};
-use cvx_linalg::{Backend, Cpu, HostMatrix, LinearOperator, Shape};
+use cvx_linalg::{Backend, BlockLayout, Cpu, HostMatrix, LinearOperator, Shape};
 use cvx_model::{Activation, Certificate, HeldOut, Network, PredictionOperator, RowScale, SystemOperator};
 
 const SHAPES: [[usize; 4]; 4] = [[15, 4, 6, 1], [20, 3, 9, 2], [1, 1, 1, 1], [7, 6, 3, 3]];
@@ -67,6 +67,7 @@ fn there_is_one_block_per_pattern_and_target() {
     each(|gated| {
         let program = &gated.case.program;
         assert_eq!(program.n_blocks(), program.n_patterns() * program.n_targets());
+        assert_eq!(program.layout(), BlockLayout::one(program.n_patterns(), program.n_targets()));
         assert_eq!(program.n_cones(), 0);
     });
 }

@@ -1,6 +1,6 @@
 //! Shows one u-update solved by three solvers: they agree on u, and differ in what it takes them.
 
-use cvx_linalg::{Accuracy, Backend, Cpu, HostMatrix, LinalgError, Shape, SystemRhs, SystemSolution};
+use cvx_linalg::{Accuracy, Backend, Cpu, HostMatrix, LinalgError, MaskedSystem, Shape, SystemRhs, SystemSolution};
 use cvx_model::{Certificate, ConvexProgram, PatternSet, ProgramError, RowScale, SystemOperator};
 use cvx_solvers::{SolverKind, SolverSettings};
 
@@ -17,17 +17,17 @@ fn main() -> Result<(), ProgramError> {
     // What ADMM would ask for: v - lambda and s - nu.
     let blocks = cpu.upload(&HostMatrix::from_fn(d, columns, |i, j| (i as f64 - 0.5 * j as f64).sin()))?;
     let rows = cpu.upload(&HostMatrix::from_fn(n, columns, |a, j| (0.2 * a as f64 + j as f64).cos()))?;
-    let rhs = SystemRhs { blocks: &blocks, rows: &rows };
+    let rhs = SystemRhs { blocks: &blocks, rows: Some(&rows) };
 
     let mut first = None;
     for kind in [SolverKind::Cholesky, SolverKind::GramPcg, SolverKind::Cg] {
         let mut system = SystemOperator::new(&program, RowScale::Unscaled, rho)?;
         let mut solver = kind.build::<Cpu<f64>>(&SolverSettings::default());
-        let mut solution = zero(&program)?;
+        let mut solution = SystemSolution::zeros(&system.blocks())?;
         solver.prepare(&mut system)?;
         let info = solver.solve(&mut system, &rhs, Accuracy::Relative(1e-10), &mut solution)?;
         // Recomputed by other code: ||b - A u|| / ||b||.
-        let residual = Certificate::new(&program)?.system_residual(&system, &solution.u, &blocks, &rows)?;
+        let residual = Certificate::new(&program)?.system_residual(&system, &solution.u, &rhs)?;
         print!("{kind}: {:?}, {} inner steps, residual {residual:.0e}", info.status, info.iterations);
         match &first {
             None => println!(),
@@ -36,16 +36,6 @@ fn main() -> Result<(), ProgramError> {
         first = first.or(Some(solution.u));
     }
     Ok(())
-}
-
-/// The start of a solve.
-fn zero<B: Backend>(program: &ConvexProgram<B>) -> Result<SystemSolution<B>, LinalgError> {
-    let (backend, n, columns) = (program.backend(), program.n_samples(), program.n_blocks());
-    Ok(SystemSolution {
-        u: backend.zeros(program.n_features(), columns)?,
-        xu: backend.zeros(n, columns)?,
-        residual: backend.zeros(n, program.n_targets())?,
-    })
 }
 
 /// ||u - exact|| / ||exact||.

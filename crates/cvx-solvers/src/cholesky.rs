@@ -2,8 +2,8 @@
 
 use crate::gram::GramFactor;
 use cvx_linalg::{
-    Accuracy, Backend, Half, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem, Shape,
-    SolverFlops, SystemRhs, SystemSolution, Transpose,
+    Accuracy, Backend, ConeRows, Half, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem,
+    Shape, SolverFlops, SystemRhs, SystemSolution, Transpose,
 };
 
 /// Direct solver by the reduced n x n kernel.
@@ -17,19 +17,19 @@ use cvx_linalg::{
 /// u_i^+ = uhat_i^+ - W (d_i o r) / rho,  u_i^- = uhat_i^- + ..  (3.4)
 /// ```
 ///
-/// where everything hangs on one n x n system,
+/// where one n x n system has to be solved,
 ///
 /// $$ \Bigl( I + \tfrac2\rho K \circ S \Bigr) r = \hat q - y, \qquad K = X M^{-1} X^\top, \quad S = D D^\top, $$
 ///
-/// and r = F u - y comes out as the training residual. Without cones M = I, W = X', and there is one block per pattern, so the
-/// kernel's factor is 1/rho. M, its factor and W are made in f64 and stored rounded: with
-/// raw pixels M has eigenvalues of 1e7, and in f32 its identity would drown.
+/// and r = F u - y comes out as the training residual. Without cones M = I, W = X', and there is one block per pattern,
+/// so the kernel's factor is 1/rho. M, its factor and W are computed in f64 and stored rounded: with raw pixels M has
+/// eigenvalues of 1e7, and in f32 its identity would drown.
 pub struct Cholesky<B: Backend> {
     factors: Option<Factors<B>>,
 }
 
 struct Factors<B: Backend> {
-    /// What the cones bring in; `None` without them.
+    /// The part of the cones; `None` without them.
     cones: Option<ConeFactors<B>>,
     /// K o S above the diagonal, the factor of I + (2/rho) K o S on and below it (n x n).
     kernel: B::Matrix,
@@ -40,7 +40,7 @@ struct Factors<B: Backend> {
     /// d, and blocks per pattern and target.
     d: f64,
     signs: f64,
-    /// Scratch: d_i o r / rho (n x PC).
+    /// Scratch: d_i o r / rho, and without cones X u before (n x PC).
     masked: B::Matrix,
 }
 
@@ -75,30 +75,29 @@ impl<B: Backend> Factors<B> {
     fn new(system: &dyn MaskedSystem<B>) -> Result<Self, LinalgError> {
         let blocks = system.blocks();
         let (backend, n) = (blocks.backend, blocks.xt.cols());
-        let cones = if blocks.cones { Some(ConeFactors::new(&blocks)?) } else { None };
+        let cones = blocks.cones.map(|cones| ConeFactors::new(&blocks, cones)).transpose()?;
         let mut factors = Factors {
             cones,
             kernel: backend.zeros(n, n)?,
             diagonal: backend.zeros(n, 1)?,
             factored_at: None,
             d: blocks.xt.rows() as f64,
-            signs: if blocks.cones { 2.0 } else { 1.0 },
+            signs: blocks.layout.signs.count() as f64,
             masked: backend.zeros(0, 0)?,
         };
         factors.take_patterns(system)?;
         Ok(factors)
     }
 
-    /// K o S and the scratch: all that depends on the patterns.
+    /// K o S and the scratch: everything that depends on the patterns.
     fn take_patterns(&mut self, system: &dyn MaskedSystem<B>) -> Result<(), LinalgError> {
         let blocks = system.blocks();
         let (backend, d, n) = (blocks.backend, blocks.xt.rows(), blocks.xt.cols());
-        let (_, columns) = system.input_shape();
+        let (columns, halves) = (blocks.layout.columns(), blocks.layout.pairs());
         self.factored_at = None;
         // K = V'V is symmetric by construction.
         let v = self.cones.as_ref().map_or(blocks.xt, |cones| &cones.v);
         backend.masked_gram(v, blocks.mask, &mut self.kernel, &mut self.diagonal)?;
-        let halves = columns / self.signs as usize;
         if self.masked.cols() != halves {
             self.masked = backend.zeros(n, halves)?;
             if let Some(cones) = &mut self.cones {
@@ -110,7 +109,7 @@ impl<B: Backend> Factors<B> {
         Ok(())
     }
 
-    /// The factor of I + (2/rho) K o S: all that depends on rho.
+    /// The factor of I + (2/rho) K o S: everything that depends on rho.
     fn factor_kernel(&mut self, backend: &B, rho: f64) -> Result<(), LinalgError> {
         self.factored_at = None;
         backend.shifted_lower(self.signs / rho, &self.diagonal, &mut self.kernel)?;
@@ -122,10 +121,10 @@ impl<B: Backend> Factors<B> {
 
 impl<B: Backend> ConeFactors<B> {
     /// M, its factor, V and W are made in f64 and rounded once. The scratch has no columns yet.
-    fn new(blocks: &MaskedBlocks<'_, B>) -> Result<Self, LinalgError> {
+    fn new(blocks: &MaskedBlocks<'_, B>, cones: ConeRows<'_, B>) -> Result<Self, LinalgError> {
         let backend = blocks.backend;
         let (d, n) = (blocks.xt.rows(), blocks.xt.cols());
-        let gram = GramFactor::new(blocks)?;
+        let gram = GramFactor::new(blocks, cones)?;
         let mut v_wide = gram.half_samples(blocks)?;
         let mut v = backend.zeros(d, n)?;
         backend.narrow(&v_wide, &mut v)?;
@@ -152,7 +151,8 @@ impl<B: Backend> LinearSolver<B> for Cholesky<B> {
 
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {
         self.factors = None;
-        // Kept even where this rho has no factor: a larger one may, and only the factor depends on it.
+        // Kept even if there is no factor at this rho: there may be one at a larger rho, and only the factor depends on
+        // it.
         let factors = self.factors.insert(Factors::new(system)?);
         factors.factor_kernel(system.blocks().backend, system.penalty())
     }
@@ -192,34 +192,39 @@ impl<B: Backend> LinearSolver<B> for Cholesky<B> {
             if factors.factored_at != Some(rho) {
                 factors.factor_kernel(backend, rho)?;
             }
-            let SystemSolution { u, xu, residual } = solution;
-            let targets = residual.cols();
-            let (no, yes) = (Transpose::No, Transpose::Yes);
-            // (3.1)
-            match &mut factors.cones {
-                None => backend.copy(rhs.blocks, u)?,
-                Some(ConeFactors { m_inverse, w, rows, .. }) => {
-                    backend.sign_flip(blocks.mask, blocks.row_scale, rhs.rows, rows)?;
+            let (layout, no, yes) = (blocks.layout, Transpose::No, Transpose::Yes);
+            let Factors { cones, kernel, masked, .. } = factors;
+            match cones {
+                None => {
+                    let SystemSolution { u, residual, .. } = solution;
+                    // (3.1) to (3.4) with M = I. X u is not needed, and would cost another product.
+                    backend.copy(rhs.blocks, u)?;
+                    backend.gemm(1.0, blocks.xt, yes, u, no, 0.0, masked)?;
+                    backend.masked_row_sum(layout, Some(blocks.mask), masked, residual)?;
+                    backend.axpby(-1.0, blocks.y, 1.0, residual)?;
+                    backend.solve(kernel, Half::Both, residual)?;
+                    backend.masked_broadcast(blocks.mask, 1.0 / rho, residual, masked)?;
+                    backend.gemm(-1.0, blocks.xt, no, masked, no, 1.0, u)?;
+                }
+                Some(ConeFactors { m_inverse, w, rows, correction, x_correction, .. }) => {
+                    let [u, xu, residual] = solution.expect_xu("cholesky")?;
+                    let given = rhs.expect_rows("cholesky")?;
+                    // (3.1)
+                    backend.sign_flip(blocks.mask, blocks.expect_cones("cholesky")?.scale, given, rows)?;
                     backend.gemm(1.0, m_inverse, no, rhs.blocks, no, 0.0, u)?;
                     backend.gemm(1.0, w, no, rows, no, 1.0, u)?;
-                }
-            }
-            // (3.2)
-            backend.gemm(1.0, blocks.xt, yes, u, no, 0.0, xu)?;
-            backend.masked_row_sum(Some(blocks.mask), xu, residual)?;
-            // (3.3)
-            backend.axpby(-1.0, blocks.y, 1.0, residual)?;
-            backend.solve(&factors.kernel, Half::Both, residual)?;
-            // (3.4), and, where the cones will ask for it, X u by the same correction
-            let masked = &mut factors.masked;
-            backend.masked_broadcast(blocks.mask, 1.0 / rho, residual, masked)?;
-            match &mut factors.cones {
-                None => backend.gemm(-1.0, blocks.xt, no, masked, no, 1.0, u)?,
-                Some(ConeFactors { w, correction, x_correction, .. }) => {
+                    // (3.2)
+                    backend.gemm(1.0, blocks.xt, yes, u, no, 0.0, xu)?;
+                    backend.masked_row_sum(layout, Some(blocks.mask), xu, residual)?;
+                    // (3.3)
+                    backend.axpby(-1.0, blocks.y, 1.0, residual)?;
+                    backend.solve(kernel, Half::Both, residual)?;
+                    // (3.4), and X u by the same correction
+                    backend.masked_broadcast(blocks.mask, 1.0 / rho, residual, masked)?;
                     backend.gemm(1.0, w, no, masked, no, 0.0, correction)?;
                     backend.gemm(1.0, blocks.xt, yes, correction, no, 0.0, x_correction)?;
-                    backend.add_pairs(targets, -1.0, correction, u)?;
-                    backend.add_pairs(targets, -1.0, x_correction, xu)?;
+                    backend.add_pairs(layout, -1.0, correction, u)?;
+                    backend.add_pairs(layout, -1.0, x_correction, xu)?;
                 }
             }
         }

@@ -1,17 +1,18 @@
-//! What conjugate gradients have to do: extreme eigenvalues of a preconditioned system.
+//! How hard a system is for conjugate gradients: the extreme eigenvalues of a preconditioned system.
 
 use crate::conjugate::Apply;
 use crate::kind::{SolverKind, SolverSettings};
 use crate::{GramPcg, Pcg};
 use cvx_linalg::{Backend, Cpu, HostMatrix, LinalgError, MaskedSystem, Shape, Transpose, symmetric_eigen};
 
-/// An eigenvalue and the half-width of the interval that holds one.
+/// An eigenvalue and the half-width of the interval that contains it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Eigenvalue {
     /// The estimate.
     pub value: f64,
-    /// An eigenvalue lies within this distance of it: rounding alone for one that was computed; for an estimate the residual's
-    /// bound, or its square over the distance to the next estimate, which holds where no eigenvalue hides between the two.
+    /// An eigenvalue lies within this distance of it: rounding alone for one that was computed; for an estimate the
+    /// residual's bound, or its square over the distance to the next estimate, which holds where no eigenvalue hides
+    /// between the two.
     pub error: f64,
 }
 
@@ -32,15 +33,15 @@ impl Condition {
         self.largest.value / self.smallest.value
     }
 
-    /// The interval of the condition number that the errors leave; open above where the smallest eigenvalue's is no smaller
-    /// than itself.
+    /// The interval of the condition number that the errors leave; open above where the smallest eigenvalue's is no
+    /// smaller than itself.
     pub fn interval(&self) -> (f64, f64) {
         let least = (self.smallest.value - self.smallest.error).max(0.0);
         let (low, high) = (self.largest.value - self.largest.error, self.largest.value + self.largest.error);
         (low / (self.smallest.value + self.smallest.error), high / least)
     }
 
-    /// With what is known of a smallest eigenvalue that cannot be below 1.
+    /// With the error of a smallest eigenvalue that cannot be below 1.
     fn at_least_one(mut self) -> Self {
         self.smallest.error = self.smallest.error.min((self.smallest.value - 1.0).max(f64::EPSILON));
         self
@@ -62,8 +63,8 @@ impl Condition {
 pub enum SpectrumMethod {
     /// From the dense matrix; for orders of up to a few thousand.
     Exact,
-    /// By the Lanczos process within conjugate gradients: until both ends are known to this relative accuracy, or for so
-    /// many steps.
+    /// By the Lanczos process within conjugate gradients: until both ends are known to this relative accuracy, or for
+    /// so many steps.
     Lanczos {
         /// Relative accuracy.
         accuracy: f64,
@@ -76,40 +77,72 @@ pub enum SpectrumMethod {
 /// present penalty. The targets share it: the system of one is looked at.
 ///
 /// # Errors
-/// [`LinalgError::Shape`] for a solver that iterates on no such system (the direct ones and block coordinate descent);
-/// [`LinalgError::NoEigenvalues`] where a number is not finite; what the device meets.
+/// [`LinalgError::Shape`] for a solver that iterates on no such system (the direct one and block coordinate descent);
+/// [`LinalgError::NoEigenvalues`] where a number is not finite; those of the device.
 pub fn condition<B: Backend>(
     kind: SolverKind,
     settings: &SolverSettings,
     system: &mut dyn MaskedSystem<B>,
     method: SpectrumMethod,
 ) -> Result<Condition, LinalgError> {
-    let backend = system.blocks().backend.clone();
-    let (d, columns) = system.input_shape();
-    let (n, targets) = (system.blocks().xt.cols(), system.blocks().y.cols());
+    let found = match kind {
+        SolverKind::Cg => condition_of(&mut Pcg::cg(*settings), settings.seed, system, method),
+        SolverKind::JacobiPcg => condition_of(&mut Pcg::jacobi(*settings), settings.seed, system, method),
+        SolverKind::NystromPcg => condition_of(&mut Pcg::nystrom(*settings), settings.seed, system, method),
+        SolverKind::GramPcg => condition_of_kernel(GramPcg::new(*settings), settings.seed, system, method),
+        SolverKind::GramNystromPcg => condition_of_kernel(GramPcg::sketched(*settings), settings.seed, system, method),
+        SolverKind::Cholesky | SolverKind::Rbcd | SolverKind::NystromRbcd => Err(LinalgError::Shape {
+            operation: "condition",
+            detail: format!("{kind} does not iterate on a preconditioned system"),
+        }),
+    }?;
     // A and the kernel's map are the identity and something positive semidefinite.
-    let floored = matches!(kind, SolverKind::Cg | SolverKind::GramPcg);
-    let look = |shape: [usize; 2]| {
-        let backend = &backend;
-        move |apply: &mut Apply<'_, B>, precondition: &mut Apply<'_, B>| match method {
-            SpectrumMethod::Exact => exact(backend, shape, targets, apply, precondition),
-            SpectrumMethod::Lanczos { accuracy, steps } => {
-                let found = lanczos(backend, shape, settings.seed, accuracy, steps, apply, precondition)?;
-                Ok(if floored { found.at_least_one() } else { found })
-            }
-        }
-    };
-    match kind {
-        SolverKind::Cg => Pcg::cg(*settings).with_maps(system, look([d, columns])),
-        SolverKind::JacobiPcg => Pcg::jacobi(*settings).with_maps(system, look([d, columns])),
-        SolverKind::NystromPcg => Pcg::nystrom(*settings).with_maps(system, look([d, columns])),
-        SolverKind::GramPcg => GramPcg::new(*settings).with_maps(system, look([n, targets])),
-        SolverKind::GramNystromPcg => GramPcg::sketched(*settings).with_maps(system, look([n, targets])),
-        SolverKind::Cholesky | SolverKind::CholeskyDense | SolverKind::Rbcd | SolverKind::NystromRbcd => {
-            Err(LinalgError::Shape {
-                verb: "condition",
-                detail: format!("{kind} does not iterate on a preconditioned system"),
-            })
+    let floored = matches!(kind, SolverKind::Cg | SolverKind::GramPcg) && method != SpectrumMethod::Exact;
+    Ok(if floored { found.at_least_one() } else { found })
+}
+
+/// [`condition`] of conjugate gradients on A with the preconditioner of `solver`. `seed` is that of the first vector of
+/// the Lanczos process.
+///
+/// # Errors
+/// [`LinalgError::NoEigenvalues`] where a number is not finite; those of the device.
+pub fn condition_of<B: Backend>(
+    solver: &mut Pcg<B>,
+    seed: u64,
+    system: &mut dyn MaskedSystem<B>,
+    method: SpectrumMethod,
+) -> Result<Condition, LinalgError> {
+    let backend = system.blocks().backend.clone();
+    let ((d, columns), targets) = (system.input_shape(), system.blocks().y.cols());
+    solver.with_maps(system, |a, inverse| spectrum(&backend, [d, columns], targets, seed, method, a, inverse))
+}
+
+/// [`condition`] of conjugate gradients on the n x n kernel.
+fn condition_of_kernel<B: Backend>(
+    mut solver: GramPcg<B>,
+    seed: u64,
+    system: &mut dyn MaskedSystem<B>,
+    method: SpectrumMethod,
+) -> Result<Condition, LinalgError> {
+    let backend = system.blocks().backend.clone();
+    let (n, targets) = (system.blocks().xt.cols(), system.blocks().y.cols());
+    solver.with_maps(system, |a, inverse| spectrum(&backend, [n, targets], targets, seed, method, a, inverse))
+}
+
+/// The ends of the spectrum of `precondition` after `apply`, for matrices of that shape.
+fn spectrum<B: Backend>(
+    backend: &B,
+    shape: [usize; 2],
+    targets: usize,
+    seed: u64,
+    method: SpectrumMethod,
+    apply: &mut Apply<'_, B>,
+    precondition: &mut Apply<'_, B>,
+) -> Result<Condition, LinalgError> {
+    match method {
+        SpectrumMethod::Exact => exact(backend, shape, targets, apply, precondition),
+        SpectrumMethod::Lanczos { accuracy, steps } => {
+            lanczos(backend, shape, seed, accuracy, steps, apply, precondition)
         }
     }
 }
@@ -205,7 +238,7 @@ fn lanczos<B: Backend>(
         tridiagonal.off_diagonal.push(growth.max(0.0).sqrt() / step);
         carried = growth / step;
         let steps = tridiagonal.diagonal.len();
-        // Where the residual is gone, the process has seen all that the start has a part in.
+        // With a zero residual, the process has found every eigenvalue whose vector is not orthogonal to the start.
         let exhausted = next <= f64::EPSILON * f64::EPSILON * first;
         if steps >= look || steps >= limit || exhausted {
             look = (look as f64 * LOOK_GROWTH) as usize + 1;
@@ -220,7 +253,7 @@ fn lanczos<B: Backend>(
     }
 }
 
-/// Most copies of an extreme estimate that are passed over, and how near they are to it.
+/// Most copies of an extreme estimate that are skipped, and their largest relative distance to it.
 const COPIES: usize = 16;
 const COPY: f64 = 1e-6;
 

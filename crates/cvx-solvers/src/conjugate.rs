@@ -1,9 +1,9 @@
-//! The iteration of conjugate gradients, on whatever system and preconditioner.
+//! The iteration of conjugate gradients, for any system and preconditioner.
 
 use cvx_linalg::{Accuracy, Backend, LinalgError, LinearInfo, LinearStatus};
 
 /// Steps whose decrease of the energy estimates what the error was before them (Strakos & Tichy 2002). The estimate is
-/// from below, so it has to be this many times smaller than what is asked for.
+/// from below, so it has to be this many times smaller than the requested error.
 const DELAY: usize = 12;
 pub(crate) const ESTIMATE_SAFETY: f64 = 3.0;
 
@@ -27,7 +27,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The squared energy of the error that suffices; none does where a residual was asked for.
+    /// The squared energy of the error that suffices; 0 if a residual was requested.
     fn energy(&self) -> f64 {
         match self.accuracy {
             Accuracy::Relative(_) => 0.0,
@@ -36,8 +36,8 @@ impl Target {
     }
 }
 
-/// Preconditioned conjugate gradients (Hestenes & Stiefel 1952), warm-started, stopped on the true residual, or where the
-/// error of u is what was asked for, on an estimate of that too.
+/// Preconditioned conjugate gradients (Hestenes & Stiefel 1952), warm-started, stopped on the true residual, or, where
+/// an error of u is requested, also on an estimate of that error.
 pub(crate) struct ConjugateGradients<B: Backend> {
     residual: B::Matrix,
     /// The preconditioned residual.
@@ -70,7 +70,7 @@ impl<B: Backend> ConjugateGradients<B> {
         backend.norm(&self.residual)
     }
 
-    /// Begins afresh along the preconditioned residual z; returns r'z.
+    /// Restarts along the preconditioned residual z; returns r'z.
     fn restart(&mut self, backend: &B, precondition: &mut Apply<'_, B>) -> Result<f64, LinalgError> {
         precondition(&mut self.z, &self.residual)?;
         backend.copy(&self.z, &mut self.direction)?;
@@ -94,7 +94,7 @@ impl<B: Backend> ConjugateGradients<B> {
         let mut best = norm;
         let mut product = self.restart(backend, precondition)?;
         let mut iterations = 0;
-        // What the last steps took off the squared energy of the error: by how much it was larger before them.
+        // By how much each of the last steps lowered the squared energy of the error.
         let mut decreases = [f64::INFINITY; DELAY];
         let energy_target = target.energy();
         let status = loop {
@@ -113,8 +113,8 @@ impl<B: Backend> ConjugateGradients<B> {
             if curvature <= 0.0 || !curvature.is_finite() {
                 break LinearStatus::Breakdown;
             }
-            // Not r'z: where the true residual has replaced the recursive one, it is no longer orthogonal to
-            // the direction's history.
+            // Not r'z: after the true residual has replaced the recursive one, it is no longer orthogonal to the
+            // earlier directions.
             let step = backend.dot(&self.direction, &self.residual)? / curvature;
             backend.axpby(step, &self.direction, 1.0, x)?;
             backend.axpby(-step, &self.image, 1.0, &mut self.residual)?;
@@ -122,7 +122,7 @@ impl<B: Backend> ConjugateGradients<B> {
             iterations += 1;
             let mut next = backend.norm(&self.residual)?;
             if next <= residual_target || iterations % RECOMPUTE == 0 {
-                // The recursive residual drifts from the true one; the direction starts afresh where it did.
+                // The recursive residual drifts from the true one; where it has, the iteration restarts.
                 let recursive = next;
                 next = self.true_residual(backend, system, b, x)?;
                 if next > residual_target && next > 2.0 * recursive {

@@ -1,9 +1,14 @@
 //! The coordinates z = L'u with M = L L', in which the cone part of A is the identity (docs/math.md, section 4).
 
 use crate::gram::GramFactor;
-use cvx_linalg::{Backend, Half, LinalgError, MaskedBlocks, MaskedSystem, Shape, SystemRhs, SystemSolution, Transpose};
+use cvx_linalg::{
+    Backend, Half, LinalgError, MaskedBlocks, MaskedSystem, Shape, Signs, SystemRhs, SystemSolution, Transpose,
+};
 
-/// What every solver in these coordinates has: V = L^-1 X', the way in (4.1), (4.2) and the way out (4.4).
+/// The operation named in errors.
+const USER: &str = "a solver by the factor of M";
+
+/// What every solver in these coordinates needs: V = L^-1 X', the change to them (4.1), (4.2) and back (4.4).
 pub(crate) struct GramCoordinates<B: Backend> {
     /// L^-1 (d x d).
     l_inverse: B::Matrix,
@@ -13,7 +18,7 @@ pub(crate) struct GramCoordinates<B: Backend> {
     rows: B::Matrix,
     /// zhat, then z (d x 2PC).
     z: B::Matrix,
-    /// What r stands for in every block: V (d_i o r), times a factor (d x PC), and V' of that (n x PC).
+    /// The contribution of r to every block: V (d_i o r), times a factor (d x PC), and V' of that (n x PC).
     pub image: B::Matrix,
     pub x_image: B::Matrix,
 }
@@ -21,11 +26,14 @@ pub(crate) struct GramCoordinates<B: Backend> {
 impl<B: Backend> GramCoordinates<B> {
     /// M, its factor and V are made in f64 and rounded once.
     pub fn new(system: &dyn MaskedSystem<B>) -> Result<Self, LinalgError> {
-        let (_, columns) = system.input_shape();
         let blocks = system.blocks();
-        let backend = blocks.backend;
-        let (d, n) = (blocks.xt.rows(), blocks.xt.cols());
-        let gram = GramFactor::new(&blocks)?;
+        let (backend, layout) = (blocks.backend, blocks.layout);
+        let (d, n, columns) = (blocks.xt.rows(), blocks.xt.cols(), layout.columns());
+        let gram = GramFactor::new(&blocks, blocks.expect_cones(USER)?)?;
+        if layout.signs != Signs::Both {
+            let detail = format!("it needs blocks of both signs, and the layout is {layout:?}");
+            return Err(LinalgError::Shape { operation: USER, detail });
+        }
         let l_inverse = gram.inverse(backend, Half::Lower)?;
         let v_wide = gram.half_samples(&blocks)?;
         let mut v = backend.zeros(d, n)?;
@@ -36,12 +44,12 @@ impl<B: Backend> GramCoordinates<B> {
             v,
             rows: backend.zeros(n, columns)?,
             z: backend.zeros(d, columns)?,
-            image: backend.zeros(d, columns / 2)?,
-            x_image: backend.zeros(n, columns / 2)?,
+            image: backend.zeros(d, layout.pairs())?,
+            x_image: backend.zeros(n, layout.pairs())?,
         })
     }
 
-    /// zhat (4.1) and `b` = qhat - y (4.2); `xu` takes V'zhat on the way.
+    /// zhat (4.1) and `b` = qhat - y (4.2); `xu` receives V'zhat.
     pub fn enter(
         &mut self,
         blocks: &MaskedBlocks<'_, B>,
@@ -50,11 +58,11 @@ impl<B: Backend> GramCoordinates<B> {
         b: &mut B::Matrix,
     ) -> Result<(), LinalgError> {
         let (backend, no, yes) = (blocks.backend, Transpose::No, Transpose::Yes);
-        backend.sign_flip(blocks.mask, blocks.row_scale, rhs.rows, &mut self.rows)?;
+        backend.sign_flip(blocks.mask, blocks.expect_cones(USER)?.scale, rhs.expect_rows(USER)?, &mut self.rows)?;
         backend.gemm(1.0, &self.l_inverse, no, rhs.blocks, no, 0.0, &mut self.z)?;
         backend.gemm(1.0, &self.v, no, &self.rows, no, 1.0, &mut self.z)?;
         backend.gemm(1.0, &self.v, yes, &self.z, no, 0.0, xu)?;
-        backend.masked_row_sum(Some(blocks.mask), xu, b)?;
+        backend.masked_row_sum(blocks.layout, Some(blocks.mask), xu, b)?;
         backend.axpby(-1.0, blocks.y, 1.0, b)
     }
 
@@ -72,14 +80,20 @@ impl<B: Backend> GramCoordinates<B> {
     }
 
     /// (4.4) z^+ = zhat^+ - alpha image, z^- = zhat^- + alpha image, u = L^-T z, and X u by the same correction.
-    pub fn leave(&mut self, backend: &B, alpha: f64, solution: &mut SystemSolution<B>) -> Result<(), LinalgError> {
-        let targets = solution.residual.cols();
-        backend.add_pairs(targets, -alpha, &self.image, &mut self.z)?;
-        backend.add_pairs(targets, -alpha, &self.x_image, &mut solution.xu)?;
-        backend.gemm(1.0, &self.l_inverse, Transpose::Yes, &self.z, Transpose::No, 0.0, &mut solution.u)
+    pub fn leave(
+        &mut self,
+        blocks: &MaskedBlocks<'_, B>,
+        alpha: f64,
+        solution: &mut SystemSolution<B>,
+    ) -> Result<(), LinalgError> {
+        let (backend, layout) = (blocks.backend, blocks.layout);
+        let [u, xu, _] = solution.expect_xu(USER)?;
+        backend.add_pairs(layout, -alpha, &self.image, &mut self.z)?;
+        backend.add_pairs(layout, -alpha, &self.x_image, xu)?;
+        backend.gemm(1.0, &self.l_inverse, Transpose::Yes, &self.z, Transpose::No, 0.0, u)
     }
 
-    /// Operations of a way in and out, and of a product with V or V' for every pattern.
+    /// Operations of the change there and back, and of a product with V or V' for every pattern.
     pub fn flops(&self) -> (f64, f64) {
         let [d, n, columns] = [self.v.rows(), self.v.cols(), self.z.cols()].map(|size| size as f64);
         (4.0 * (n * d + d * d) * columns, n * d * columns)

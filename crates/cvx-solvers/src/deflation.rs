@@ -2,18 +2,18 @@
 
 use cvx_linalg::{Backend, HostMatrix, LinalgError, NystromSketch, Transpose};
 
-/// Test vectors that a sketch of order d meets at once.
+/// Test vectors that a sketch of order d is applied to at once.
 pub(crate) const BATCH: usize = 32;
 
-/// The approximate inverse of K + shift I (up to a factor) that a sketch of K gives: the directions of the sketch are
-/// brought down to the smallest of them, the others stay (Frangella, Tropp & Udell 2021, equation 1.3),
+/// The approximate inverse of K + shift I, up to a factor, that a sketch of K gives. The directions of the sketch are
+/// scaled down to the smallest of them, the others stay (Frangella, Tropp & Udell 2021, equation 1.3):
 ///
 /// ```text
 /// P^-1 = I + U diag((lambda_r + shift) / (lambda_j + shift) - 1) U'
 /// ```
 ///
-/// The sketch knows nothing of the shift: a new one costs r numbers.
-pub(crate) struct Deflation<B: Backend> {
+/// The sketch does not depend on the shift: a new shift costs r numbers.
+pub struct Deflation<B: Backend> {
     sketch: NystromSketch<B>,
     /// The diagonal matrix between U and U' (r x r).
     core: B::Matrix,
@@ -23,7 +23,10 @@ pub(crate) struct Deflation<B: Backend> {
 }
 
 impl<B: Backend> Deflation<B> {
-    /// For vectors as `columns` columns.
+    /// The approximate inverse for vectors that come as matrices of `columns` columns.
+    ///
+    /// # Errors
+    /// Those of the device.
     pub fn new(backend: &B, sketch: NystromSketch<B>, shift: f64, columns: usize) -> Result<Self, LinalgError> {
         let rank = sketch.rank();
         let (inner, weighted) = (backend.zeros(rank, columns)?, backend.zeros(rank, columns)?);
@@ -32,6 +35,10 @@ impl<B: Backend> Deflation<B> {
         Ok(deflation)
     }
 
+    /// Another shift for the same sketch.
+    ///
+    /// # Errors
+    /// Those of the device.
     pub fn set_shift(&mut self, backend: &B, shift: f64) -> Result<(), LinalgError> {
         let values = self.sketch.eigenvalues();
         let least = values.last().copied().unwrap_or(0.0) + shift;
@@ -41,6 +48,10 @@ impl<B: Backend> Deflation<B> {
     }
 
     /// `out` = P^-1 `x` (N x k).
+    ///
+    /// # Errors
+    /// Those of the device; [`LinalgError::Shape`] unless `x` has as many columns as were given to
+    /// [`new`](Deflation::new).
     pub fn apply(&mut self, backend: &B, x: &B::Matrix, out: &mut B::Matrix) -> Result<(), LinalgError> {
         let (no, yes) = (Transpose::No, Transpose::Yes);
         backend.copy(x, out)?;
@@ -52,6 +63,7 @@ impl<B: Backend> Deflation<B> {
         backend.gemm(1.0, self.sketch.basis(), no, &self.weighted, no, 1.0, out)
     }
 
+    /// The sketch of K.
     pub fn sketch(&self) -> &NystromSketch<B> {
         &self.sketch
     }

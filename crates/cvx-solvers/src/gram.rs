@@ -1,6 +1,6 @@
 //! M = I + X' diag(g^2) X, the part of A that every block has in common.
 
-use cvx_linalg::{Backend, Half, HostMatrix, LinalgError, MaskedBlocks, Shape};
+use cvx_linalg::{Backend, ConeRows, Half, HostMatrix, LinalgError, MaskedBlocks, Shape};
 
 /// The Cholesky factor of M, in f64: with raw pixels M has eigenvalues of 1e7, and in f32 its identity would drown
 /// (docs/math.md, section 3).
@@ -11,11 +11,11 @@ pub(crate) struct GramFactor<B: Backend> {
 }
 
 impl<B: Backend> GramFactor<B> {
-    pub fn new(blocks: &MaskedBlocks<'_, B>) -> Result<Self, LinalgError> {
+    pub fn new(blocks: &MaskedBlocks<'_, B>, cones: ConeRows<'_, B>) -> Result<Self, LinalgError> {
         let wide = blocks.backend.wide();
         let d = blocks.xt.rows();
         let mut l = wide.zeros(d, d)?;
-        wide.weighted_gram(blocks.xt_wide, blocks.row_scale_squared, 1.0, &mut l)?;
+        wide.weighted_gram(blocks.xt_wide, cones.scale_squared, 1.0, &mut l)?;
         wide.cholesky(&mut l)?;
         Ok(GramFactor { wide, l })
     }
@@ -28,8 +28,8 @@ impl<B: Backend> GramFactor<B> {
         Ok(v)
     }
 
-    /// M^-1 for [`Half::Both`], L^-1 for [`Half::Lower`] (d x d), rounded once to storage precision: a product with it is
-    /// faster than a triangular solve.
+    /// M^-1 for [`Half::Both`], L^-1 for [`Half::Lower`] (d x d), rounded once to storage precision: a product with it
+    /// is faster than a triangular solve.
     pub fn inverse(&self, backend: &B, half: Half) -> Result<B::Matrix, LinalgError> {
         let d = self.l.rows();
         let identity = HostMatrix::from_fn(d, d, |i, j| f64::from(u8::from(i == j)));

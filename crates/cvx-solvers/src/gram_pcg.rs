@@ -11,8 +11,8 @@ use cvx_linalg::{
 
 /// Conjugate gradients on A preconditioned by M in every block, in the coordinates in which that is cheapest.
 ///
-/// With M = L L', V = L^-1 X' and u = L^-T z, the cone part of A is the identity and only the differences z^+ - z^- meet
-/// F, so that the iteration runs on the n x C residuals of (3.3), with K = V'V applied and never formed:
+/// With M = L L', V = L^-1 X' and u = L^-T z, the cone part of A is the identity and only the differences z^+ - z^-
+/// meet F, so that the iteration runs on the n x C residuals of (3.3), with K = V'V applied and never formed:
 ///
 /// ```text
 /// zhat  = L^-1 (v - lambda) + V (g o e_i o (s - nu))                                                (4.1)
@@ -21,11 +21,11 @@ use cvx_linalg::{
 /// u_i^+ = L^-T (zhat_i^+ - V (d_i o r)/rho),     u_i^- = L^-T (zhat_i^- + V (d_i o r)/rho)          (4.4)
 /// ```
 ///
-/// However early (4.3) ends, every block of u is stationary for the r that comes with it: r, not F u - y, is the dual
-/// point, and the next warm start.
+/// However early (4.3) ends, every block of u is stationary for the r that is returned with it: r, not F u - y, is the
+/// dual point and the next warm start.
 ///
-/// The kernel N = K o S = sum_i D_i K D_i of (4.3) contains no rho. Where it is sketched, I + (2/rho) N is preconditioned with
-/// the shift rho/2, and a change of rho costs nothing.
+/// The kernel N = K o S = sum_i D_i K D_i of (4.3) contains no rho. Where it is sketched, I + (2/rho) N is
+/// preconditioned with the shift rho/2, and a change of rho costs nothing.
 pub struct GramPcg<B: Backend> {
     settings: SolverSettings,
     sketched: bool,
@@ -50,7 +50,7 @@ fn apply_kernel<B: Backend>(
     out: &mut B::Matrix,
 ) -> Result<(), LinalgError> {
     coordinates.spread(blocks, scale, r)?;
-    blocks.backend.masked_row_sum(Some(blocks.mask), &coordinates.x_image, out)
+    blocks.backend.masked_row_sum(blocks.layout.one_sign(), Some(blocks.mask), &coordinates.x_image, out)
 }
 
 impl<B: Backend> GramPcg<B> {
@@ -64,7 +64,7 @@ impl<B: Backend> GramPcg<B> {
         GramPcg { sketched: true, ..GramPcg::new(settings) }
     }
 
-    /// Shows `look` the map of (4.3) and its preconditioner.
+    /// Calls `look` with the map of (4.3) and its preconditioner.
     pub(crate) fn with_maps<R>(
         &mut self,
         system: &mut dyn MaskedSystem<B>,
@@ -119,10 +119,10 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
         let mut deflation = None;
         if self.sketched {
             let rank = self.settings.sketch_rank(SolverKind::GramNystromPcg, 10.0 * shift(rho));
-            // The kernel is applied to C columns at once; a smaller batch leaves the rest zero.
+            // The kernel is applied to C columns at once; for a smaller batch the rest is zero.
             let (mut x, mut image) = (backend.zeros(n, targets)?, backend.zeros(n, targets)?);
             let sketch = NystromSketch::new(backend, n, rank, targets, self.settings.seed, &mut |out, test| {
-                backend.scale(0.0, &mut x)?;
+                backend.fill(0.0, &mut x)?;
                 backend.write_part(test, &mut x, 0)?;
                 apply_kernel(&mut coordinates, &blocks, 1.0, &x, &mut image)?;
                 backend.read_part(&image, 0, out)
@@ -140,7 +140,7 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
             Some(Factors { deflation: Some(deflation), .. }) => {
                 deflation.set_shift(system.blocks().backend, shift(rho))
             }
-            // Nothing else that is kept contains rho.
+            // Nothing else that is kept depends on rho.
             _ => Ok(()),
         }
     }
@@ -160,7 +160,8 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
         let backend = blocks.backend;
         let mut info = LinearInfo { status: LinearStatus::Converged, iterations: 0, relative_residual: None };
         if let Some(Factors { coordinates, b, iteration, deflation }) = &mut self.factors {
-            coordinates.enter(&blocks, rhs, &mut solution.xu, b)?;
+            let [_, xu, residual] = solution.expect_xu("gram-pcg")?;
+            coordinates.enter(&blocks, rhs, xu, b)?;
             // With B r = b for (4.3), an error dr of r moves u by (du, Gt du) of the squared norm dr'(B - I)dr/rho, at
             // most a quarter of ||B dr||^2/rho because t - t^2 <= 1/4 for the inverse eigenvalues t of B.
             let (root, steps) = (rho.sqrt(), self.settings.steps);
@@ -171,10 +172,10 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
                 &mut preconditioner(deflation, backend),
                 b,
                 target,
-                &mut solution.residual,
+                residual,
             )?;
-            coordinates.spread(&blocks, 1.0 / rho, &solution.residual)?;
-            coordinates.leave(backend, 1.0, solution)?;
+            coordinates.spread(&blocks, 1.0 / rho, residual)?;
+            coordinates.leave(&blocks, 1.0, solution)?;
         }
         self.last_iterations = info.iterations;
         Ok(info)

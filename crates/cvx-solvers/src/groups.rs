@@ -52,19 +52,4 @@ impl<B: Backend> Group<B> {
         }
         Ok(())
     }
-
-    /// Takes the group's columns from their places in `all`.
-    pub fn read(
-        &mut self,
-        backend: &B,
-        all: &B::Matrix,
-        own: &mut B::Matrix,
-        n_patterns: usize,
-    ) -> Result<(), LinalgError> {
-        for (here, there) in self.runs(own, n_patterns) {
-            backend.read_part(all, there, &mut self.columns)?;
-            backend.write_part(&self.columns, own, here)?;
-        }
-        Ok(())
-    }
 }

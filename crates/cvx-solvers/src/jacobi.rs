@@ -26,7 +26,7 @@ impl<B: Backend> Preconditioner<B> for Jacobi<B> {
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {
         let (d, columns) = system.input_shape();
         let blocks = system.blocks();
-        let (backend, n, p) = (blocks.backend, blocks.xt.cols(), blocks.n_patterns);
+        let (backend, n, p) = (blocks.backend, blocks.xt.cols(), blocks.layout.patterns);
         let squares = |x: &B::Matrix| -> Result<B::Matrix, LinalgError> {
             let mut out = backend.zeros(x.rows(), x.cols())?;
             backend.hadamard(x, x, &mut out)?;
@@ -42,7 +42,10 @@ impl<B: Backend> Preconditioner<B> for Jacobi<B> {
         let ones = backend.upload(&HostMatrix::from_fn(n, 1, |_, _| 1.0))?;
         backend.masked_broadcast(blocks.mask, 1.0, &ones, &mut patterns)?;
         self.parts = Some(Parts {
-            cone: weigh(&x_squared, &squares(blocks.row_scale)?)?,
+            cone: match blocks.cones {
+                Some(cones) => weigh(&x_squared, &squares(cones.scale)?)?,
+                None => HostMatrix::zeros(d, 1),
+            },
             fit: weigh(&x_squared, &patterns)?,
             inverse: backend.zeros(d, columns)?,
         });

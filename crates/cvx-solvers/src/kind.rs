@@ -1,10 +1,10 @@
 //! The solvers by name, and what each of them needs.
 
-use crate::{Cholesky, CholeskyDense, GramPcg, LineSearchRbcd, Pcg, Rbcd};
+use crate::{Cholesky, GramPcg, Pcg, Rbcd};
 use cvx_linalg::{Backend, LinearSolver, SketchRank};
 use std::fmt;
 
-/// The sizes that memory and work depend on.
+/// The sizes that determine memory and work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProblemShape {
     /// n.
@@ -37,8 +37,6 @@ impl ProblemShape {
 pub enum SolverKind {
     /// One d x d and one n x n factor.
     Cholesky,
-    /// One (2dP) x (2dP) factor.
-    CholeskyDense,
     /// Conjugate gradients.
     Cg,
     /// Conjugate gradients, preconditioned with diag(A).
@@ -55,42 +53,39 @@ pub enum SolverKind {
     NystromRbcd,
 }
 
-/// What the solvers that draw at random or sketch can be told.
+/// Settings of the solvers that draw at random or sketch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SolverSettings {
     /// Rank of a Nystrom sketch; by default it adapts.
     pub rank: Option<usize>,
     /// Seed of sketches and of the order of blocks.
     pub seed: u64,
-    /// [`Rbcd`](SolverKind::Rbcd) and [`NystromPcg`](SolverKind::NystromPcg) as the original has them: a line search and
-    /// decaying thresholds, a sketch of all of A.
-    pub original: bool,
     /// Most steps of one solve by conjugate gradients. Default 2,000.
     pub steps: usize,
 }
 
 impl Default for SolverSettings {
     fn default() -> Self {
-        SolverSettings { rank: None, seed: 0, original: false, steps: 2000 }
+        SolverSettings { rank: None, seed: 0, steps: 2000 }
     }
 }
 
-/// Iterations of a run, and inner steps of each, by which the automatic choice counts: measured at n = 10,000 and a gap of
-/// 1e-3 (docs/solvers.md).
+/// Iterations of a run, and inner steps of each, by which the automatic choice counts: measured at n = 10,000 and a gap
+/// of 1e-3 (docs/solvers.md).
 const ITERATIONS: f64 = 100.0;
 const STEPS: f64 = 14.0;
 
 impl SolverSettings {
     /// The rank of the sketch of a solver of this `kind`, with the error that is small enough.
     pub(crate) fn sketch_rank(&self, kind: SolverKind, error: f64) -> SketchRank {
-        let adaptive = SketchRank::Adaptive { largest: kind.largest_rank(self), error };
+        let adaptive = SketchRank::Adaptive { largest: kind.largest_rank(), error };
         self.rank.map_or(adaptive, SketchRank::Fixed)
     }
 }
 
 impl SolverKind {
     /// All of them.
-    pub const ALL: [SolverKind; 9] = [
+    pub const ALL: [SolverKind; 8] = [
         SolverKind::Cholesky,
         SolverKind::GramPcg,
         SolverKind::GramNystromPcg,
@@ -99,14 +94,12 @@ impl SolverKind {
         SolverKind::NystromPcg,
         SolverKind::JacobiPcg,
         SolverKind::Cg,
-        SolverKind::CholeskyDense,
     ];
 
-    /// The name that users choose it by.
+    /// The name by which users choose it.
     pub fn name(self) -> &'static str {
         match self {
             SolverKind::Cholesky => "cholesky",
-            SolverKind::CholeskyDense => "cholesky-dense",
             SolverKind::Cg => "cg",
             SolverKind::JacobiPcg => "jacobi-pcg",
             SolverKind::NystromPcg => "nystrom-pcg",
@@ -119,26 +112,22 @@ impl SolverKind {
 
     /// A solver of this kind, not yet prepared.
     pub fn build<B: Backend>(self, settings: &SolverSettings) -> Box<dyn LinearSolver<B>> {
-        let seed = settings.seed;
         match self {
             SolverKind::Cholesky => Box::new(Cholesky::new()),
-            SolverKind::CholeskyDense => Box::new(CholeskyDense::new()),
             SolverKind::Cg => Box::new(Pcg::cg(*settings)),
             SolverKind::JacobiPcg => Box::new(Pcg::jacobi(*settings)),
             SolverKind::NystromPcg => Box::new(Pcg::nystrom(*settings)),
             SolverKind::GramPcg => Box::new(GramPcg::new(*settings)),
             SolverKind::GramNystromPcg => Box::new(GramPcg::sketched(*settings)),
-            SolverKind::Rbcd if settings.original => Box::new(LineSearchRbcd::new(seed)),
-            SolverKind::Rbcd => Box::new(Rbcd::new(seed)),
+            SolverKind::Rbcd => Box::new(Rbcd::new(settings.seed)),
             SolverKind::NystromRbcd => Box::new(Rbcd::sketched(*settings)),
         }
     }
 
-    /// Limit of a rank that adapts: a rank costs a product with X for the blocks' common part, with X and all masks for the
-    /// kernel and for all of A, and with X for each pattern where each has its own.
-    fn largest_rank(self, settings: &SolverSettings) -> usize {
+    /// Limit of a rank that adapts. A rank costs a product with X for the blocks' common part, one with X and all masks
+    /// for the kernel, and one with X for each pattern where each has its own.
+    fn largest_rank(self) -> usize {
         match self {
-            SolverKind::NystromPcg if settings.original => 128,
             SolverKind::NystromPcg => 1024,
             SolverKind::GramNystromPcg => 256,
             SolverKind::NystromRbcd => 64,
@@ -146,17 +135,18 @@ impl SolverKind {
         }
     }
 
-    /// Whether it stands on the factor of M = I + Gt_i'Gt_i, or on blocks in pairs of two signs: without cones there is neither.
+    /// Whether it needs the factor of M = I + Gt_i'Gt_i, or blocks in pairs of two signs. Without cones there is
+    /// neither.
     pub fn needs_cones(self) -> bool {
         !matches!(self, SolverKind::Cholesky | SolverKind::Cg)
     }
 
     /// Whether its solution is as good as its factors, with no inner tolerance.
     pub fn is_direct(self) -> bool {
-        matches!(self, SolverKind::Cholesky | SolverKind::CholeskyDense)
+        self == SolverKind::Cholesky
     }
 
-    /// The kinds that a run may take by itself, the one with the least work to a certificate first.
+    /// The kinds that the automatic choice considers, the one with the least work to a certificate first.
     pub fn by_work(shape: &ProblemShape) -> Vec<SolverKind> {
         if shape.signs == 1 {
             return Self::ALL.into_iter().filter(|kind| !kind.needs_cones()).collect();
@@ -174,14 +164,14 @@ impl SolverKind {
         vec![first, second, SolverKind::JacobiPcg, SolverKind::Cg]
     }
 
-    /// Bytes at the peak of its set-up, beyond what every run takes.
+    /// Peak bytes of its set-up, beyond what every run needs.
     pub fn memory_bytes(self, shape: &ProblemShape, settings: &SolverSettings) -> u64 {
         let [n, d, p, c] = shape.dims();
         let entries = |rows: u64, cols: u64| rows.saturating_mul(cols);
         let blocks = p.saturating_mul(c).saturating_mul(shape.signs as u64);
         // b, residual, preconditioned residual, direction and image.
         let iterates = shape.stored(entries(d, blocks).saturating_mul(5));
-        let sketch_rank = settings.rank.unwrap_or(self.largest_rank(settings)) as u64;
+        let sketch_rank = settings.rank.unwrap_or(self.largest_rank()) as u64;
         // f64: M, its inverse, a scaled copy of X, V.
         let wide = entries(d, d).saturating_add(entries(n, d)).saturating_mul(2).saturating_mul(8);
         // Stored: V, L^-1, and scratch of n x 3PC and d x 3PC.
@@ -203,11 +193,6 @@ impl SolverKind {
                     .saturating_add(entries(n, p.saturating_mul(c)).saturating_mul(4));
                 wide.saturating_add(shape.stored(stored))
             }
-            SolverKind::CholeskyDense => {
-                let order = entries(d, p).saturating_mul(2);
-                // The factor, its f64 image on the host, and the columns of A while they are collected.
-                shape.stored(entries(order, order)).saturating_add(entries(order, order).saturating_mul(8))
-            }
             SolverKind::Cg => iterates,
             // X o X, the patterns as numbers, and the diagonal on device and host.
             SolverKind::JacobiPcg => {
@@ -215,10 +200,8 @@ impl SolverKind {
                 iterates.saturating_add(shape.stored(entries))
             }
             SolverKind::NystromPcg => {
-                // f64: test vectors, images and two stages of the factor. Stored: the basis and, for the original's
-                // sketch, flat unknowns.
-                let order = if settings.original { entries(d, blocks / c.max(1)) } else { d };
-                let sketch = entries(order, sketch_rank);
+                // f64: test vectors, images and two stages of the factor. Stored: the basis.
+                let sketch = entries(d, sketch_rank);
                 let scratch = entries(d, blocks).saturating_mul(4).saturating_add(entries(n, 64));
                 iterates
                     .saturating_add(sketch.saturating_mul(4 * 8))
@@ -229,8 +212,8 @@ impl SolverKind {
                 let sketch = entries(n, sketch_rank);
                 gram.saturating_add(sketch.saturating_mul(4 * 8)).saturating_add(shape.stored(sketch))
             }
-            // t, gradient, direction, start and way of each block, columns on their way, and its rows; no iterates of n x C
-            // to speak of.
+            // t, gradient, direction, start and way of each block, columns on their way, and its rows; no iterates of n
+            // x C to speak of.
             SolverKind::Rbcd | SolverKind::NystromRbcd => {
                 let halves = entries(d, blocks / 2).saturating_mul(6).saturating_add(entries(n, blocks / 2));
                 let sketch = if self == SolverKind::NystromRbcd { entries(entries(d, p), sketch_rank) } else { 0 };

@@ -5,7 +5,6 @@ use crate::conjugate::{Apply, ConjugateGradients, Target};
 use crate::jacobi::Jacobi;
 use crate::kind::{SolverKind, SolverSettings};
 use crate::preconditioner::{Identity, Preconditioner};
-use crate::whole_nystrom::WholeNystrom;
 use cvx_linalg::{
     Accuracy, Backend, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedSystem, Shape, SolverFlops,
     SolverMemory, SystemRhs, SystemSolution,
@@ -13,7 +12,7 @@ use cvx_linalg::{
 
 /// Conjugate gradients on the d x 2PC unknowns themselves.
 pub struct Pcg<B: Backend> {
-    kind: SolverKind,
+    name: &'static str,
     /// Most steps of one solve.
     steps: usize,
     preconditioner: Box<dyn Preconditioner<B>>,
@@ -32,28 +31,29 @@ struct Scratch<B: Backend> {
 impl<B: Backend> Pcg<B> {
     /// Without a preconditioner, unprepared.
     pub fn cg(settings: SolverSettings) -> Self {
-        Self::new(SolverKind::Cg, settings, Box::new(Identity))
+        Self::preconditioned(SolverKind::Cg.name(), settings, Box::new(Identity))
     }
 
-    /// With a Nystrom sketch of what all blocks of A have in common, or of all of A where the settings ask for the
-    /// original's; unprepared.
+    /// With a Nystrom sketch of what all blocks of A have in common, unprepared.
     pub fn nystrom(settings: SolverSettings) -> Self {
-        if settings.original {
-            return Self::new(SolverKind::NystromPcg, settings, Box::new(WholeNystrom::new(settings)));
-        }
-        Self::new(SolverKind::NystromPcg, settings, Box::new(BlockNystrom::new(settings)))
+        Self::preconditioned(SolverKind::NystromPcg.name(), settings, Box::new(BlockNystrom::new(settings)))
     }
 
     /// With diag(A), unprepared.
     pub fn jacobi(settings: SolverSettings) -> Self {
-        Self::new(SolverKind::JacobiPcg, settings, Box::new(Jacobi::new()))
+        Self::preconditioned(SolverKind::JacobiPcg.name(), settings, Box::new(Jacobi::new()))
     }
 
-    fn new(kind: SolverKind, settings: SolverSettings, preconditioner: Box<dyn Preconditioner<B>>) -> Self {
-        Pcg { kind, steps: settings.steps, preconditioner, scratch: None, last_iterations: 1, product_flops: 0.0 }
+    /// With any preconditioner, unprepared. `name` is what [`LinearSolver::name`] returns.
+    pub fn preconditioned(
+        name: &'static str,
+        settings: SolverSettings,
+        preconditioner: Box<dyn Preconditioner<B>>,
+    ) -> Self {
+        Pcg { name, steps: settings.steps, preconditioner, scratch: None, last_iterations: 1, product_flops: 0.0 }
     }
 
-    /// Shows `look` the map A and its preconditioner.
+    /// Calls `look` with the map A and its preconditioner.
     pub(crate) fn with_maps<R>(
         &mut self,
         system: &mut dyn MaskedSystem<B>,
@@ -69,7 +69,7 @@ impl<B: Backend> Pcg<B> {
 
 impl<B: Backend> LinearSolver<B> for Pcg<B> {
     fn name(&self) -> &'static str {
-        self.kind.name()
+        self.name
     }
 
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {
@@ -106,9 +106,9 @@ impl<B: Backend> LinearSolver<B> for Pcg<B> {
                 &mut |out, u| system.apply(out, u),
                 &mut |out, r| self.preconditioner.apply(&backend, r, out),
                 b,
-                // A >= M in the order of symmetric matrices, and A >= I: ||du||_M <= ||du||_A <= ||b - A u||. The estimate of
-                // the energy is held to half: what it lets through leaves the blocks' own equations unsatisfied, and that
-                // disturbs the outer iteration more than the error's size says.
+                // A >= M in the order of symmetric matrices, and A >= I: ||du||_M <= ||du||_A <= ||b - A u||. The
+                // estimated energy has to be half as large: the error that it allows leaves the equations of single
+                // blocks unsatisfied, which disturbs the outer iteration more than its size suggests.
                 Target { accuracy, error_per_residual: 1.0, error_per_energy: 2.0, steps: self.steps },
                 &mut solution.u,
             )?;

@@ -3,12 +3,21 @@
 use cvx_linalg::{Backend, LinalgError, MaskedSystem, SolverFlops};
 
 /// A symmetric positive definite approximation of A^-1.
-pub(crate) trait Preconditioner<B: Backend> {
+pub trait Preconditioner<B: Backend> {
     /// Does the work that depends on the samples, and that for the system's present penalty.
+    ///
+    /// # Errors
+    /// Those of the device.
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError>;
     /// Renews what depends on the penalty.
+    ///
+    /// # Errors
+    /// Those of the device.
     fn update_penalty(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError>;
     /// `out` = the approximation of A^-1 `r`; an unprepared one is the identity.
+    ///
+    /// # Errors
+    /// Those of the device.
     fn apply(&mut self, backend: &B, r: &B::Matrix, out: &mut B::Matrix) -> Result<(), LinalgError>;
     /// Operations of a penalty change and of one application to a `rows x cols` matrix.
     fn flops(&self, rows: usize, cols: usize) -> SolverFlops;

@@ -6,15 +6,15 @@ use crate::deflation::{BATCH, Deflation};
 use crate::groups::{Group, groups};
 use crate::kind::{SolverKind, SolverSettings};
 use cvx_linalg::{
-    Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem,
-    NystromSketch, Shape, SolverFlops, SolverMemory, SystemRhs, SystemSolution, Transpose,
+    Accuracy, Backend, BlockLayout, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks,
+    MaskedSystem, NystromSketch, Shape, SolverFlops, SolverMemory, SystemRhs, SystemSolution, Transpose,
 };
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_pcg::Pcg64;
 
-/// Most patterns of one step, and the entries of X for each: a product with a large X has to be shared by several columns
-/// to be bound by arithmetic, one with a small X stays in cache.
+/// Most patterns of one step, and the entries of X for each: a product with a large X has to be shared by several
+/// columns to be bound by arithmetic, one with a small X stays in cache.
 const GROUP: usize = 17;
 const ENTRIES: usize = 1 << 18;
 
@@ -27,10 +27,12 @@ const RECOMPUTE: usize = 50;
 /// A stretch of that many passes has to lower the true residual to this share of it.
 const PROGRESS: f64 = 0.99;
 
-/// Squared sine of the angle between two passes' ways below which they span a line, and rounding the plane.
+/// Two passes' directions are taken as parallel if the squared sine of their angle is below this: rounding would then
+/// decide on the plane.
 const PLANE: f64 = 1e-3;
 
-/// A product with t has an error of its rounding times its square: squares of ways have to be this much larger.
+/// A product with t has an error of about its rounding times its square. Squared directions have to be this much
+/// larger.
 const ABOVE_ROUNDING: f64 = 100.0;
 
 /// Block coordinate descent on the differences z^+ - z^- = -2t/rho of the blocks; their sums are exact at once.
@@ -42,8 +44,8 @@ const ABOVE_ROUNDING: f64 = 100.0;
 /// ```
 ///
 /// with the gradient (2/rho)(t_i - V(d_i o r)). A step takes the next few patterns of a shuffled pass along their
-/// gradient, and exactly to the minimum on that line, where the original searches a step size: the slope is -p'(t - V(d o r)) and the
-/// curvature ||p||^2 + (2/rho) ||sum_i d_i o V'p_i||^2, and the sum is what r is kept up to date with.
+/// gradient, exactly to the minimum on that line (Feng et al. search a step size): the slope is -p'(t - V(d
+/// o r)) and the curvature ||p||^2 + (2/rho) ||sum_i d_i o V'p_i||^2, and the sum is what r is kept up to date with.
 ///
 /// Where the blocks are sketched, the gradient of each is preconditioned with its Hessian, I + (2/rho) V D_i V'.
 pub struct Rbcd<B: Backend> {
@@ -183,7 +185,8 @@ impl<B: Backend> Block<B> {
         let square = self.descend(backend, v, r)?;
         self.precondition(backend)?;
         backend.gemm(1.0, v, Transpose::Yes, &self.direction, Transpose::No, 0.0, &mut self.rows)?;
-        backend.masked_row_sum(Some(&self.group.mask), &self.rows, change)?;
+        let layout = BlockLayout::one(self.group.count, change.cols());
+        backend.masked_row_sum(layout, Some(&self.group.mask), &self.rows, change)?;
         let slope = backend.dot(&self.gradient, &self.direction)?;
         let curvature = backend.dot(&self.direction, &self.direction)? + 2.0 / rho * backend.dot(change, change)?;
         let mut decrease = 0.0;
@@ -198,7 +201,7 @@ impl<B: Backend> Block<B> {
 }
 
 impl<B: Backend> Factors<B> {
-    /// Forgets the orders of earlier solves.
+    /// Restarts the shuffling, independent of earlier solves.
     fn shuffle_from(&mut self, seed: u64) {
         self.rng = Pcg64::seed_from_u64(seed);
         self.order.sort_unstable();
@@ -208,10 +211,10 @@ impl<B: Backend> Factors<B> {
     fn refresh(&mut self, blocks: &MaskedBlocks<'_, B>, rho: f64, r: &mut B::Matrix) -> Result<(), LinalgError> {
         let backend = blocks.backend;
         for block in &mut self.blocks {
-            block.group.write(backend, &block.t, &mut self.coordinates.image, blocks.n_patterns)?;
+            block.group.write(backend, &block.t, &mut self.coordinates.image, blocks.layout.patterns)?;
         }
         self.coordinates.project(backend)?;
-        backend.masked_row_sum(Some(blocks.mask), &self.coordinates.x_image, r)?;
+        backend.masked_row_sum(blocks.layout.one_sign(), Some(blocks.mask), &self.coordinates.x_image, r)?;
         backend.axpby(1.0, &self.b, -2.0 / rho, r)
     }
 
@@ -224,8 +227,9 @@ impl<B: Backend> Factors<B> {
         Ok(square.sqrt())
     }
 
-    /// One pass over all blocks in a new order, and the best point of the plane that it spans with the one before. Returns the norm of
-    /// the gradients that it met, and what both took off the squared error ||(du, Gt du)||^2 + ||F du||^2/rho.
+    /// One pass over all blocks in a new order, then the best point of the plane that it spans with the previous pass.
+    /// Returns the norm of the gradients in the pass, and by how much both lowered the squared error ||(du, Gt du)||^2
+    /// + ||F du||^2/rho.
     fn pass(&mut self, backend: &B, rho: f64, r: &mut B::Matrix) -> Result<[f64; 2], LinalgError> {
         self.order.shuffle(&mut self.rng);
         backend.copy(r, &mut self.r_start)?;
@@ -242,12 +246,13 @@ impl<B: Backend> Factors<B> {
         Ok([square.sqrt(), self.search_plane(backend, rho, r, decrease)?])
     }
 
-    /// Minimises (4.5) over start + a D + b E, where D is the way of this pass and E that of the last one: what conjugate
-    /// gradients do with a preconditioned gradient in D's place. It costs no product. Returns 2/rho times the decrease since
-    /// the start, which is that of the squared error.
+    /// Minimises (4.5) over start + a D + b E, where D is the step of this pass and E that of the last one, as
+    /// conjugate gradients do with a preconditioned gradient in the place of D. It costs no product. Returns 2/rho
+    /// times the decrease since the start, which is that of the squared error.
     ///
-    /// The slope along D follows from the `decrease` of the pass's steps. That along E was zero where the last search ended, but for
-    /// what rounding made of it since, which would grow; it is taken from t and r, as long as it does not drown in their rounding.
+    /// The slope along D follows from the `decrease` of the pass's steps. The slope along E was zero where the last
+    /// search ended, but for rounding, which would accumulate. It is therefore recomputed from t and r, as long as it
+    /// is above their rounding.
     fn search_plane(&mut self, backend: &B, rho: f64, r: &mut B::Matrix, decrease: f64) -> Result<f64, LinalgError> {
         backend.axpby(-1.0, &self.r_start, 1.0, r)?;
         let (weight, moved) = (2.0 / rho, &mut self.r_moved);
@@ -299,9 +304,9 @@ impl<B: Backend> Factors<B> {
         // The Hessian of (4.5) is at least 2/rho, and ||(du, Gt du)||^2 = 2 ||dt||^2/rho^2.
         let wanted = accuracy.residual(size, 2f64.sqrt() / rho);
         let target = wanted.max(attainable(backend) * size);
-        // The last pass of another solve spans no plane with this one's first.
-        backend.scale(0.0, &mut self.r_moved)?;
-        self.blocks.iter_mut().try_for_each(|block| backend.scale(0.0, &mut block.moved))?;
+        // The last pass of an earlier solve is not used with the first one of this solve.
+        backend.fill(0.0, &mut self.r_moved)?;
+        self.blocks.iter_mut().try_for_each(|block| backend.fill(0.0, &mut block.moved))?;
         let (mut passes, mut best) = (0, norm);
         let (mut last_decrease, energy_target) = (f64::INFINITY, energy_target(accuracy));
         let status = loop {
@@ -316,7 +321,7 @@ impl<B: Backend> Factors<B> {
             }
             let [met, decrease] = self.pass(backend, rho, r)?;
             passes += 1;
-            // What is left, if every pass takes off the same share.
+            // The remaining decrease, if every pass has the same ratio.
             let share = (decrease / last_decrease).min(0.99);
             last_decrease = decrease;
             let near = passes > 1 && decrease * share / (1.0 - share) < energy_target;
@@ -339,7 +344,7 @@ impl<B: Backend> Factors<B> {
     }
 }
 
-/// The squared error of (u, Gt u) that suffices by estimate; none does where a residual was asked for.
+/// The estimated squared error of (u, Gt u) that suffices; 0 if a residual was requested.
 fn energy_target(accuracy: Accuracy) -> f64 {
     match accuracy {
         Accuracy::Relative(_) => 0.0,
@@ -404,9 +409,10 @@ impl<B: Backend> LinearSolver<B> for Rbcd<B> {
         if let Some(factors) = &mut self.factors {
             self.solves = self.solves.wrapping_add(1);
             factors.shuffle_from(self.seed.wrapping_add(self.solves));
-            factors.coordinates.enter(&blocks, rhs, &mut solution.xu, &mut factors.b)?;
-            info = factors.run(&blocks, rho, accuracy, &mut solution.residual)?;
-            factors.coordinates.leave(blocks.backend, 1.0 / rho, solution)?;
+            let [_, xu, residual] = solution.expect_xu("rbcd")?;
+            factors.coordinates.enter(&blocks, rhs, xu, &mut factors.b)?;
+            info = factors.run(&blocks, rho, accuracy, residual)?;
+            factors.coordinates.leave(&blocks, 1.0 / rho, solution)?;
         }
         self.last_passes = info.iterations;
         Ok(info)
@@ -441,7 +447,7 @@ impl<B: Backend> LinearSolver<B> for Rbcd<B> {
         for block in &mut factors.blocks {
             let (rows, cols) = (block.t.rows(), block.t.cols());
             let (own, others) = rest.split_at_checked(rows * cols).ok_or_else(|| LinalgError::Shape {
-                verb: "recall",
+                operation: "recall",
                 detail: format!("{} unknowns are left for {rows} x {cols}", rest.len()),
             })?;
             block.t = backend.upload(&HostMatrix::from_vec(rows, cols, own.to_vec()))?;

@@ -11,7 +11,7 @@ use crate::checkpoint::identity::identity;
 use crate::problem::input::Problem;
 use cvx_artifact::FileError;
 use cvx_artifact::container::{Parsed, Sections};
-use cvx_linalg::{Backend, HostMatrix, LinalgError, LinearSolver, Shape, SolverMemory, SystemSolution};
+use cvx_linalg::{Backend, HostMatrix, LinalgError, LinearSolver, SolverMemory, SystemSolution};
 use cvx_solvers::SolverKind;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -146,13 +146,9 @@ impl<B: Backend> Checkpointer<B> {
         backend: &B,
         warm_started: Option<&SystemSolution<B>>,
     ) -> Result<Self, LinalgError> {
-        let zeros = |like: &B::Matrix| backend.zeros(like.rows(), like.cols());
         let kept = match warm_started {
             None => None,
-            Some(SystemSolution { u, xu, residual }) => {
-                let solution = SystemSolution { u: zeros(u)?, xu: zeros(xu)?, residual: zeros(residual)? };
-                Some((solution, SolverMemory::default()))
-            }
+            Some(solution) => Some((SystemSolution::zeros_like(backend, solution)?, SolverMemory::default())),
         };
         Ok(Checkpointer { plan: plan.clone(), header, last: Instant::now(), kept })
     }
@@ -176,7 +172,7 @@ impl<B: Backend> Checkpointer<B> {
     ) -> Result<(), LinalgError> {
         let Some((kept, memory)) = &mut self.kept else { return Ok(()) };
         *memory = linear.memory(backend)?;
-        copy(backend, solution, kept)
+        kept.copy_from(backend, solution)
     }
 
     /// Restores it.
@@ -188,7 +184,7 @@ impl<B: Backend> Checkpointer<B> {
     ) -> Result<(), LinalgError> {
         let Some((kept, memory)) = &self.kept else { return Ok(()) };
         linear.recall(backend, memory)?;
-        copy(backend, kept, solution)
+        solution.copy_from(backend, kept)
     }
 
     /// Writes a checkpoint after so many iterations and seconds, with these `gates` (d x P) and what `save` records;
@@ -217,10 +213,4 @@ impl<B: Backend> Checkpointer<B> {
         self.last = Instant::now();
         written
     }
-}
-
-fn copy<B: Backend>(backend: &B, from: &SystemSolution<B>, to: &mut SystemSolution<B>) -> Result<(), LinalgError> {
-    backend.copy(&from.u, &mut to.u)?;
-    backend.copy(&from.xu, &mut to.xu)?;
-    backend.copy(&from.residual, &mut to.residual)
 }

@@ -66,7 +66,7 @@ impl<B: Backend> State<B> {
             nu: start(warm.map(|warm| &warm.nu), n, cones)?,
             solution: SystemSolution {
                 u: start(warm.map(|warm| &warm.v), d, columns)?,
-                xu: backend.zeros(n, columns)?,
+                xu: (cones > 0).then(|| backend.zeros(n, columns)).transpose()?,
                 residual: backend.zeros(n, program.n_targets())?,
             },
             start: accelerated.then(|| Point::zeros_like(backend, &v, &s, &split.zeros())).transpose()?,
@@ -136,7 +136,7 @@ impl<B: Backend> State<B> {
         self.split.set_target(system)?;
         combine(&self.backend, &self.v, -1.0, &self.lambda, &mut self.blocks)?;
         combine(&self.backend, &self.s, -1.0, &self.nu, &mut self.rows)?;
-        let rhs = SystemRhs { blocks: &self.blocks, rows: &self.rows };
+        let rhs = SystemRhs { blocks: &self.blocks, rows: self.solution.xu.is_some().then_some(&self.rows) };
         linear.solve(system, &rhs, accuracy, &mut self.solution)
     }
 
@@ -146,7 +146,8 @@ impl<B: Backend> State<B> {
         certificate: &mut Certificate<'_, B>,
         system: &SystemOperator<'_, B>,
     ) -> Result<f64, LinalgError> {
-        certificate.system_residual(system, &self.solution.u, &self.blocks, &self.rows)
+        let rhs = SystemRhs { blocks: &self.blocks, rows: self.solution.xu.is_some().then_some(&self.rows) };
+        certificate.system_residual(system, &self.solution.u, &rhs)
     }
 
     /// ||F'xi|| of each block at xi = -kappa r, without a product: with no cones, (4a) says that F'xi = rho (u - (v - lambda)). As
@@ -175,10 +176,8 @@ impl<B: Backend> State<B> {
         alpha: f64,
         gamma: f64,
     ) -> Result<SlackNorms, LinalgError> {
-        if program.n_cones() == 0 {
-            return Ok(SlackNorms::default());
-        }
-        let (xu, s, nu) = (&self.solution.xu, &mut self.s, &mut self.nu);
+        let Some(xu) = &self.solution.xu else { return Ok(SlackNorms::default()) };
+        let (s, nu) = (&mut self.s, &mut self.nu);
         self.backend.slack_step(program.mask(), row_scale, xu, alpha, gamma, s, nu)
     }
 
@@ -288,10 +287,11 @@ impl<B: Backend> State<B> {
     pub fn save(&self, out: &mut Recorder<'_, B>) -> Result<(), CheckpointError> {
         let SystemSolution { u, xu, residual } = &self.solution;
         let State { v, lambda, s, nu, .. } = self;
-        for (name, matrix) in
-            [("v", v), ("lambda", lambda), ("s", s), ("nu", nu), ("u", u), ("xu", xu), ("residual", residual)]
-        {
+        for (name, matrix) in [("v", v), ("lambda", lambda), ("s", s), ("nu", nu), ("u", u), ("residual", residual)] {
             out.matrix(name, matrix)?;
+        }
+        if let Some(xu) = xu {
+            out.matrix("xu", xu)?;
         }
         if let Some(SplitStart { q, mu }) = self.split.start() {
             out.host("q", &q)?;
@@ -304,10 +304,11 @@ impl<B: Backend> State<B> {
     pub fn restore(&mut self, saved: &mut Replay<'_, B>) -> Result<(), CheckpointError> {
         let SystemSolution { u, xu, residual } = &mut self.solution;
         let State { v, lambda, s, nu, .. } = self;
-        for (name, matrix) in
-            [("v", v), ("lambda", lambda), ("s", s), ("nu", nu), ("u", u), ("xu", xu), ("residual", residual)]
-        {
+        for (name, matrix) in [("v", v), ("lambda", lambda), ("s", s), ("nu", nu), ("u", u), ("residual", residual)] {
             saved.matrix(name, matrix)?;
+        }
+        if let Some(xu) = xu {
+            saved.matrix("xu", xu)?;
         }
         if let Some(SplitStart { mut q, mut mu }) = self.split.start() {
             saved.host("q", &mut q)?;

@@ -153,8 +153,9 @@ mod tests {
 
     #[test]
     fn e8_what_does_not_fit_is_refused_with_its_bytes_and_what_would_fit() {
-        let dense = SolverChoice::Kind(SolverKind::CholeskyDense);
-        let error = choose_solver(dense, &SolverSettings::default(), &shape(10_000), BASE, 4 << 30).unwrap_err();
+        let sketched = SolverChoice::Kind(SolverKind::NystromPcg);
+        let settings = SolverSettings { rank: Some(1_000_000), ..SolverSettings::default() };
+        let error = choose_solver(sketched, &settings, &shape(10_000), BASE, 4 << 30).unwrap_err();
         let TrainError::Memory { needed, fits, .. } = &error else {
             panic!("{error}");
         };

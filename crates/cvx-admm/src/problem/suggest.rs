@@ -50,7 +50,7 @@ impl Problem {
             n_features: self.xt.rows(),
             n_patterns: patterns,
             n_targets: self.targets.y.cols(),
-            signs: settings.activation.signs(),
+            signs: settings.activation.signs().count(),
             scalar_bytes: settings.precision.bytes(),
         };
         let base = self.base_bytes(&shape, settings);

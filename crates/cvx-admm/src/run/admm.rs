@@ -269,8 +269,8 @@ fn interruptible<B: Backend, R>(
     work: impl FnOnce() -> Result<R, LinalgError>,
 ) -> Result<R, LinalgError> {
     let stop = program.backend().stop();
-    stop.heed();
-    let result = stop.check().and_then(|()| work());
-    stop.ignore();
-    result
+    stop.heed(|| {
+        stop.check()?;
+        work()
+    })
 }

@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn errors_of_the_program_are_no_status() {
-        let shape = LinalgError::Shape { verb: "gemm", detail: "2 x 3 times 2 x 3".to_string() };
+        let shape = LinalgError::Shape { operation: "gemm", detail: "2 x 3 times 2 x 3".to_string() };
         assert_eq!(Termination::of_error(&shape), None);
         assert_eq!(Termination::of_error(&LinalgError::NoEigenvalues), Some(Status::NumericalError));
         let stopped = LinalgError::Stopped(StopReason::TimeLimit);

@@ -10,8 +10,8 @@ use crate::run::termination::Termination;
 use crate::solver::prune::prune;
 use crate::solver::solution::Solution;
 use cvx_artifact::{Claim, Model, Provenance, Scores, Status, Witness};
-use cvx_linalg::{Backend, LinalgError, SystemSolution};
-use cvx_model::{Confusion, Network, accuracy};
+use cvx_linalg::{Backend, LinalgError, MaskedSystem};
+use cvx_model::{Confusion, Network, SystemOperator, accuracy};
 
 /// Closes a run: the network, its last metrics, and the witness that proves its bound. `round` and sigma are those of the
 /// run.
@@ -121,7 +121,14 @@ pub(crate) fn close<B: Backend>(
 /// Training accuracy of the convex model F u itself: the residual of an inexact u-update may stand for something else.
 fn convex_accuracy<B: Backend>(admm: &mut Admm<B>, cx: &Context<'_, B>) -> Result<Option<f64>, LinalgError> {
     let (program, backend) = (cx.program, cx.program.backend());
-    let SystemSolution { xu, residual, .. } = &mut admm.state.solution;
-    backend.masked_row_sum(Some(program.mask()), xu, residual)?;
-    Ok(accuracy(cx.task, &backend.download(residual)?, program.y_host()))
+    let solution = &mut admm.state.solution;
+    match &solution.xu {
+        Some(xu) => backend.masked_row_sum(program.layout(), Some(program.mask()), xu, &mut solution.residual)?,
+        None => {
+            let mut system = SystemOperator::with_workspace(program, &mut admm.system);
+            system.complete(solution)?;
+            backend.axpby(1.0, system.target(), 1.0, &mut solution.residual)?;
+        }
+    }
+    Ok(accuracy(cx.task, &backend.download(&solution.residual)?, program.y_host()))
 }

@@ -108,7 +108,8 @@ pub struct DualPoint {
 
 impl<B: Backend> Solver<B> {
     /// Checks the input, draws the gates and puts the problem on the device of `backend`. Device, precision and threads
-    /// of the settings are not used: the back end has its own.
+    /// of the settings are not used: the back end has its own. Its stop token ends set-up and u-updates; the short steps
+    /// between them are completed.
     ///
     /// # Errors
     /// [`TrainError`] for bad input or too little memory, before any long work.
@@ -127,13 +128,14 @@ impl<B: Backend> Solver<B> {
         settings: ValidSettings,
         clock: Clock,
     ) -> Result<Self, TrainError> {
+        backend.stop().defer();
         let Problem { xt, targets, .. } = &*problem;
         let shape = ProblemShape {
             n_samples: xt.cols(),
             n_features: xt.rows(),
             n_patterns: settings.sampled(),
             n_targets: targets.y.cols(),
-            signs: settings.activation.signs(),
+            signs: settings.activation.signs().count(),
             scalar_bytes: backend.scalar_bytes(),
         };
         let budget = settings.memory_budget.unwrap_or_else(|| backend.memory_info().free / 10 * 9);
@@ -724,7 +726,7 @@ fn anderson<B: Backend>(
 /// neurons: w1_j |w2_jc| for target c and the sign of w2_jc, or w1_j w2_jc of a gated neuron. Neurons of one pattern,
 /// target and sign add up; one that is inactive on every sample is left out.
 fn moved_blocks(network: &Network, next: &PatternSet) -> HostMatrix {
-    let (signs, targets) = (network.activation().signs(), network.w2.cols());
+    let (signs, targets) = (network.activation().signs().count(), network.w2.cols());
     let mut moved = HostMatrix::zeros(network.w1.rows(), signs * next.len() * targets);
     for neuron in 0..network.n_neurons() {
         let Some(pattern) = next.pattern_of(neuron) else { continue };
@@ -746,8 +748,7 @@ fn largest(maxima: &[f64]) -> f64 {
 fn row_scale(settings: &ValidSettings, sigma: f64) -> RowScale {
     match settings.activation {
         Activation::Gated => RowScale::None,
-        Activation::Relu if settings.scale_rows => RowScale::Normalised { sigma },
-        Activation::Relu => RowScale::Unscaled,
+        Activation::Relu => RowScale::Normalised { sigma },
     }
 }
 

@@ -148,7 +148,7 @@ impl<B: Backend> LinearSolver<B> for Faulty<B> {
         if self.solves == self.at {
             match self.fault {
                 Fault::U(value) => self.poisoned(&mut solution.u, value)?,
-                Fault::Xu(value) => self.poisoned(&mut solution.xu, value)?,
+                Fault::Xu(value) => self.poisoned(solution.expect_xu("a faulty solver")?[1], value)?,
                 Fault::Status => info.status = LinearStatus::NonFinite,
                 Fault::Pivot => {}
                 Fault::Shape => self.backend.copy(&solution.u, &mut self.backend.zeros(1, 1)?)?,

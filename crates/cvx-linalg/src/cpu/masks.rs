@@ -7,7 +7,9 @@ use super::tiles;
 use super::vector::vectorised;
 use crate::backend::Shape;
 use crate::error::LinalgError;
+use crate::layout::{BlockLayout, Signs};
 use crate::mask::BitMask;
+use crate::shape;
 use crate::stop::StopToken;
 use faer::MatMut;
 use faer::prelude::ReborrowMut;
@@ -47,20 +49,17 @@ pub(super) fn for_each_word(words: &[u64], rows: usize, mut f: impl FnMut(u64, R
 }
 
 pub(super) fn masked_row_sum<T: CpuScalar>(
+    layout: BlockLayout,
     mask: Option<&BitMask>,
     t: &CpuMatrix<T>,
     out: &mut CpuMatrix<T>,
 ) -> Result<(), LinalgError> {
-    let (rows, targets) = (t.rows(), out.cols());
-    let n_patterns = mask.map_or(t.cols() / (2 * targets).max(1), BitMask::cols);
-    // With a mask, one column per pattern is a sum without the second sign.
-    let signs = if mask.is_some() && t.cols() == n_patterns * targets { 1 } else { 2 };
-    expect_shape("masked_row_sum", "t", t, (rows, signs * n_patterns * targets))?;
+    let (rows, n_patterns, targets) = (t.rows(), layout.patterns, layout.targets);
+    let signs = layout.signs.count();
+    expect_shape("masked_row_sum", "t", t, (rows, layout.columns()))?;
     expect_shape("masked_row_sum", "out", out, (rows, targets))?;
-    if let Some(mask) = mask
-        && mask.rows() != rows
-    {
-        return Err(LinalgError::shape("masked_row_sum", format!("a mask of {} rows for {rows}", mask.rows())));
+    if let Some(mask) = mask {
+        shape::expect("masked_row_sum", "the mask", (mask.rows(), mask.cols()), (rows, n_patterns))?;
     }
     for target in 0..targets {
         let column = &mut out.values_mut()[target * rows..(target + 1) * rows];
@@ -74,9 +73,9 @@ pub(super) fn masked_row_sum<T: CpuScalar>(
                 let sums = &mut sums[..out.len()];
                 vectorised(
                     #[inline(always)]
-                    || match signs {
-                        1 => add_kept(words, column(0), sums),
-                        _ => add_kept_differences(words, column(0), column(1), sums),
+                    || match layout.signs {
+                        Signs::One => add_kept(words, column(0), sums),
+                        Signs::Both => add_kept_differences(words, column(0), column(1), sums),
                     },
                 );
             }
@@ -176,17 +175,17 @@ fn flip_column<T: CpuScalar>(words: &[u64], scale: &[T], x: &[T], out: &mut [T])
 }
 
 pub(super) fn add_pairs<T: CpuScalar>(
-    targets: usize,
+    layout: BlockLayout,
     alpha: f64,
     c: &CpuMatrix<T>,
     x: &mut CpuMatrix<T>,
 ) -> Result<(), LinalgError> {
-    let (rows, n_patterns) = (c.rows(), c.cols() / targets.max(1));
-    expect_shape("add_pairs", "c", c, (rows, n_patterns * targets))?;
-    if x.cols() == c.cols() {
+    let (rows, n_patterns) = (c.rows(), layout.patterns);
+    expect_shape("add_pairs", "c", c, (rows, layout.pairs()))?;
+    expect_shape("add_pairs", "x", x, (rows, layout.columns()))?;
+    if layout.signs == Signs::One {
         return axpby(alpha, c, 1.0, x);
     }
-    expect_shape("add_pairs", "x", x, (rows, 2 * c.cols()))?;
     tiles::for_each_column(rows, x.values_mut(), |j, column| {
         let (target, sign) = (j / (2 * n_patterns), j / n_patterns % 2);
         let alpha = if sign == 0 { alpha } else { -alpha };

@@ -127,3 +127,8 @@ pub(super) fn gather_columns<T: CpuScalar>(
     tiles::for_each_column(source.rows, &mut out.values, |j, column| column.copy_from_slice(source.col(indices[j])));
     Ok(())
 }
+
+pub(super) fn fill<T: CpuScalar>(value: f64, x: &mut CpuMatrix<T>) {
+    let value = T::from_f64(value);
+    tiles::for_each_column(x.rows, &mut x.values, |_, column| column.fill(value));
+}

@@ -5,7 +5,6 @@
 
 mod blas;
 mod cholesky;
-mod descent;
 mod eigen;
 mod kernel;
 mod masks;
@@ -13,6 +12,8 @@ mod matrix;
 mod pool;
 mod prox;
 mod tiles;
+#[cfg(feature = "training")]
+mod training;
 mod vector;
 
 pub use eigen::{SymmetricEigen, symmetric_eigen};
@@ -22,15 +23,16 @@ pub use pool::ThreadPool;
 
 use std::marker::PhantomData;
 
-use crate::backend::{AdamStep, Backend, Half, MemoryInfo, SlackNorms, Transpose};
+use crate::backend::{Backend, Half, MemoryInfo, SlackNorms, Transpose};
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
+use crate::layout::BlockLayout;
 use crate::mask::BitMask;
 use crate::stop::StopToken;
 
 /// The CPU with matrices stored as `T` (`f32` or `f64`).
 ///
-/// Verbs run on the rayon pool they are called from; see [`ThreadPool`] for one of a chosen size.
+/// Operations run on the rayon pool that they are called from; see [`ThreadPool`] for one of a chosen size.
 #[derive(Clone, Debug, Default)]
 pub struct Cpu<T> {
     stop: StopToken,
@@ -38,12 +40,12 @@ pub struct Cpu<T> {
 }
 
 impl<T: CpuScalar> Cpu<T> {
-    /// The CPU, with nothing that stops it.
+    /// The CPU, with a stop token of its own.
     pub fn new() -> Self {
         Self::with_stop(StopToken::new())
     }
 
-    /// The CPU; its long verbs end when `stop` says so.
+    /// The CPU; its long operations fail when `stop` is raised.
     pub fn with_stop(stop: StopToken) -> Self {
         Cpu { stop, storage: PhantomData }
     }
@@ -90,6 +92,10 @@ macro_rules! cpu_backend {
             }
             fn upload_mask(&self, mask: &BitMask) -> Result<BitMask, LinalgError> {
                 Ok(mask.clone())
+            }
+            fn fill(&self, value: f64, x: &mut Self::Matrix) -> Result<(), LinalgError> {
+                matrix::fill(value, x);
+                Ok(())
             }
             fn copy(&self, source: &Self::Matrix, out: &mut Self::Matrix) -> Result<(), LinalgError> {
                 matrix::convert("copy", source, out)
@@ -189,11 +195,12 @@ macro_rules! cpu_backend {
 
             fn masked_row_sum(
                 &self,
+                layout: BlockLayout,
                 mask: Option<&BitMask>,
                 t: &Self::Matrix,
                 out: &mut Self::Matrix,
             ) -> Result<(), LinalgError> {
-                masks::masked_row_sum(mask, t, out)
+                masks::masked_row_sum(layout, mask, t, out)
             }
             fn masked_broadcast(
                 &self,
@@ -215,12 +222,12 @@ macro_rules! cpu_backend {
             }
             fn add_pairs(
                 &self,
-                targets: usize,
+                layout: BlockLayout,
                 alpha: f64,
                 c: &Self::Matrix,
                 x: &mut Self::Matrix,
             ) -> Result<(), LinalgError> {
-                masks::add_pairs(targets, alpha, c, x)
+                masks::add_pairs(layout, alpha, c, x)
             }
 
             fn positive_part(&self, scale: f64, x: &mut Self::Matrix) -> Result<(), LinalgError> {
@@ -234,19 +241,6 @@ macro_rules! cpu_backend {
                 out: &mut Self::Matrix,
             ) -> Result<(), LinalgError> {
                 prox::group_soft_threshold(x, threshold, out)
-            }
-            fn gate(&self, z: &Self::Matrix, g: &mut Self::Matrix) -> Result<(), LinalgError> {
-                descent::gate(z, g)
-            }
-            fn adam_step(
-                &self,
-                step: &AdamStep,
-                gradient: &Self::Matrix,
-                m: &mut Self::Matrix,
-                v: &mut Self::Matrix,
-                w: &mut Self::Matrix,
-            ) -> Result<(), LinalgError> {
-                descent::adam_step(step, gradient, m, v, w)
             }
             fn slack_step(
                 &self,

@@ -25,7 +25,7 @@ impl ThreadPool {
         self.0.current_num_threads()
     }
 
-    /// Runs `f` on the pool: every verb called inside uses its threads and no others.
+    /// Runs `f` on the pool: every operation called inside uses its threads and no others.
     pub fn run<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
         self.0.install(f)
     }
@@ -39,7 +39,7 @@ pub(super) fn memory_info() -> MemoryInfo {
     let group = |file: &str| std::fs::read_to_string(format!("/sys/fs/cgroup/memory.{file}")).unwrap_or_default();
     // `max` where there is no limit.
     let limit = group("max").trim().parse().unwrap_or(u64::MAX);
-    // Pages of files that nobody has used lately make room when they have to.
+    // The kernel frees the page cache when memory is needed.
     let reclaimable = field(&group("stat"), "inactive_file").unwrap_or(0);
     let used = group("current").trim().parse::<u64>().unwrap_or(0).saturating_sub(reclaimable);
     MemoryInfo {

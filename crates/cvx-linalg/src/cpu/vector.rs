@@ -1,7 +1,7 @@
 //! Loops compiled for the vector instructions that the processor turns out to have.
 
-/// Runs `f` as compiled for AVX2 where the processor has it, and for every x86-64 otherwise: conversions between f32 and
-/// f64, which all our passes consist of, then go four to an instruction.
+/// Runs `f` as compiled for AVX2 where the processor has it, and for every x86-64 otherwise: conversions between f32
+/// and f64, which all our passes consist of, then go four to an instruction.
 ///
 /// What `f` calls has to be inlined into it. Products and sums are not contracted, so both give the same bits.
 #[inline(always)]

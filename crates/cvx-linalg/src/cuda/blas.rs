@@ -2,8 +2,10 @@
 
 use super::Cuda;
 use super::device::failure;
-use super::kernels::{self, Kernel, launch, over_columns, over_entries};
-use super::matrix::{CudaMatrix, Part, expect_shape};
+use super::kernels::Kernel;
+use super::launch::{self, launch, over_columns, over_entries};
+use super::matrix::{CudaMatrix, expect_shape, fill};
+use super::part::Part;
 use super::scalar::{CUBLAS_OP_N, CUBLAS_OP_T, CudaScalar, cublasOperation_t};
 use crate::backend::{Shape, Transpose};
 use crate::error::LinalgError;
@@ -74,14 +76,14 @@ pub(super) fn weighted_gram<T: CudaScalar>(
     expect_shape("weighted_gram", "out", out, (d, d))?;
     let mut scaled = cuda.device.uninitialised::<T>(d * n.min(WEIGHTED_RUN))?;
     if n == 0 {
-        scale(cuda, 0.0, out)?;
+        fill(cuda, 0.0, out)?;
     }
     let gram = out.whole();
     for first in (0..n).step_by(WEIGHTED_RUN) {
         cuda.stop.check()?;
         let width = WEIGHTED_RUN.min(n - first);
         let (rows, cols) = (d as u64, width as u64);
-        let grid = kernels::over_blocks(d, width, 1);
+        let grid = launch::over_blocks(d, width, 1);
         let samples = a.values().slice(first * d..(first + width) * d);
         let run = weights.values().slice(first..first + width);
         launch!(&cuda.device, Kernel::ScaleColumns, T, grid, &rows, &cols, &run, &samples, &mut scaled)?;
@@ -140,7 +142,7 @@ pub(super) fn sums<T: CudaScalar, const N: usize>(
     grid: &LaunchConfig,
     launch: impl FnOnce(&mut CudaSlice<f64>) -> Result<(), LinalgError>,
 ) -> Result<[f64; N], LinalgError> {
-    let count = kernels::blocks(grid);
+    let count = launch::blocks(grid);
     if count == 0 {
         return Ok([0.0; N]);
     }

@@ -8,8 +8,10 @@
 use super::Cuda;
 use super::blas::product;
 use super::device::failure;
-use super::kernels::{Kernel, launch, over_columns, over_entries, over_tiles};
-use super::matrix::{CudaMatrix, Part, expect_shape};
+use super::kernels::Kernel;
+use super::launch::{launch, over_columns, over_entries, over_tiles};
+use super::matrix::{CudaMatrix, expect_shape};
+use super::part::Part;
 use super::scalar::{CUBLAS_OP_N, CUBLAS_OP_T, CudaScalar, cublasOperation_t, cublasSideMode_t};
 use crate::backend::{Half, Shape};
 use crate::error::LinalgError;

@@ -23,10 +23,10 @@ const CAPABILITY: (i32, i32) = (8, 0);
 const DRIVER: i32 = 13_000;
 const CUBLAS: i32 = 120_000;
 
-/// The GPUs that are open: all that work on one share its stream, so whatever they hand each other comes in order.
+/// The open GPUs. All work on one of them goes to its one stream, so operations run in the order of the calls.
 static OPEN: Mutex<Vec<(usize, Weak<Device>)>> = Mutex::new(Vec::new());
 
-/// One GPU. All work goes to one stream: what is asked for first is done first.
+/// One GPU. All work goes to one stream and is done in the order of the calls.
 pub(super) struct Device {
     // Dropped in this order: the libraries' handles before the stream that they use.
     blas: Blas,
@@ -37,7 +37,7 @@ pub(super) struct Device {
 }
 
 impl Device {
-    /// The GPU with this ordinal, opened if nobody has it open.
+    /// The GPU with this ordinal, opened unless it is open already.
     pub(super) fn shared(ordinal: usize) -> Result<Arc<Self>, LinalgError> {
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|(_, device)| device.strong_count() > 0);
@@ -132,7 +132,7 @@ impl Device {
         self.stream.context().bind_to_thread().map_err(|error| failure("device", error))
     }
 
-    /// Memory with nothing in it yet. Whoever asks writes all of it before it is read.
+    /// Uninitialised memory. The caller has to write all of it before it is read.
     pub(super) fn uninitialised<N: DeviceRepr>(&self, count: usize) -> Result<CudaSlice<N>, LinalgError> {
         // SAFETY: the numbers of a kernel have no invalid bit patterns. CUDA refuses to allocate nothing.
         unsafe { self.stream.alloc(count.max(1)) }.map_err(|error| self.allocation(count, size_of::<N>(), error))
@@ -160,8 +160,8 @@ impl Device {
         failure("allocation", error)
     }
 
-    /// Total and free memory, what was freed and kept for the next allocation among the latter; nothing where the device
-    /// no longer answers.
+    /// Total and free memory. Memory that was freed and is kept for the next allocation counts as free. Zeros if the
+    /// device no longer responds.
     pub(super) fn memory(&self) -> MemoryInfo {
         let context = self.stream.context();
         let (free, total) = context.mem_get_info().unwrap_or((0, 0));
@@ -195,17 +195,17 @@ fn not_started(ordinal: usize, detail: String) -> LinalgError {
     LinalgError::Device { device: format!("cuda:{ordinal}"), detail }
 }
 
-/// What a call of the driver or of a library answered in the middle of the work.
+/// The error of a call of the driver or of a library.
 pub(super) fn failure(step: &'static str, error: impl std::fmt::Display) -> LinalgError {
     LinalgError::DeviceFailure { step, detail: error.to_string() }
 }
 
-/// A version as the driver tells it: 13000 for 13.0.
+/// A version number of the driver as text: 13000 is 13.0.
 fn dotted(version: i32) -> String {
     format!("{}.{}", version / 1000, version % 1000 / 10)
 }
 
-/// Memory that was freed stays with the process: the next allocation of the same size then costs nothing.
+/// Keeps freed memory in the process: the next allocation of the same size then costs nothing.
 fn keep_freed_memory(context: &CudaContext) -> Result<(), DriverError> {
     if !context.has_async_alloc() {
         return Ok(());
@@ -216,7 +216,7 @@ fn keep_freed_memory(context: &CudaContext) -> Result<(), DriverError> {
     unsafe { cuMemPoolSetAttribute(pool, attribute, (&raw mut threshold).cast()) }.result()
 }
 
-/// Bytes that are kept and not in use.
+/// Bytes that are kept but not in use.
 fn kept_memory(context: &CudaContext) -> Result<u64, DriverError> {
     let pool = pool(context)?;
     let attribute = |attribute: CUmemPool_attribute| {
@@ -238,7 +238,7 @@ fn pool(context: &CudaContext) -> Result<CUmemoryPool, DriverError> {
 impl Drop for Device {
     fn drop(&mut self) {
         let context = self.stream.context();
-        // The last owner may be on a thread that never worked on the device. An error of earlier is given back first.
+        // The last owner may be on a thread that never used the device. The first call may return an earlier error.
         if context.bind_to_thread().or_else(|_| context.bind_to_thread()).is_ok()
             && context.has_async_alloc()
             && let Ok(pool) = pool(context)
@@ -249,7 +249,7 @@ impl Drop for Device {
     }
 }
 
-/// cudarc's own handles panic in their destructors where the device has failed; these let go in silence.
+/// cudarc's own handles panic in their destructors where the device has failed; these ignore the error.
 struct Blas(cublasHandle_t);
 
 impl Blas {
@@ -289,6 +289,6 @@ impl Drop for Solver {
 // SAFETY: the driver's and the libraries' handles may be used from any thread that the context is bound to, which
 // `blas`, `solver` and cudarc's own calls see to.
 unsafe impl Send for Device {}
-// SAFETY: as above; the verbs of one device are called by one thread at a time, and both libraries document their handles as
-// safe to share.
+// SAFETY: as above; the operations of one device are called by one thread at a time, and both libraries document their
+// handles as safe to share.
 unsafe impl Sync for Device {}

@@ -2,12 +2,16 @@
 
 use super::Cuda;
 use super::blas::{axpby, product};
-use super::kernels::{Kernel, launch, over_blocks, over_row_tiles, over_tiles};
-use super::matrix::{CudaMatrix, Part, expect_shape};
+use super::kernels::Kernel;
+use super::launch::{launch, over_blocks, over_row_tiles, over_tiles};
+use super::matrix::{CudaMatrix, expect_shape};
+use super::part::Part;
 use super::scalar::{CUBLAS_OP_N, CUBLAS_OP_T, CudaScalar};
 use crate::backend::Shape;
 use crate::error::LinalgError;
+use crate::layout::{BlockLayout, Signs};
 use crate::mask::BitMask;
+use crate::shape;
 use cudarc::driver::{CudaSlice, DevicePtr};
 
 /// Columns of the n x n kernel that are made at a time.
@@ -55,20 +59,18 @@ impl CudaMask {
 
 pub(super) fn masked_row_sum<T: CudaScalar>(
     cuda: &Cuda<T>,
+    layout: BlockLayout,
     mask: Option<&CudaMask>,
     t: &CudaMatrix<T>,
     out: &mut CudaMatrix<T>,
 ) -> Result<(), LinalgError> {
-    let (rows, targets) = (t.rows(), out.cols());
-    let n_patterns = mask.map_or(t.cols() / (2 * targets).max(1), CudaMask::cols);
-    // With a mask, one column per pattern is a sum without the second sign.
-    let signs = if mask.is_some() && t.cols() == n_patterns * targets { 1 } else { 2 };
-    expect_shape("masked_row_sum", "t", t, (rows, signs * n_patterns * targets))?;
+    let (rows, n_patterns, targets) = (t.rows(), layout.patterns, layout.targets);
+    expect_shape("masked_row_sum", "t", t, (rows, layout.columns()))?;
     expect_shape("masked_row_sum", "out", out, (rows, targets))?;
     if let Some(mask) = mask {
-        expect_rows("masked_row_sum", mask, rows)?;
+        shape::expect("masked_row_sum", "the mask", (mask.rows, mask.cols), (rows, n_patterns))?;
     }
-    let (grid, signs) = (over_row_tiles(rows, targets), signs as u32);
+    let (grid, signs) = (over_row_tiles(rows, targets), layout.signs.count() as u32);
     let (rows, n_patterns) = (rows as u64, n_patterns as u64);
     // A null pointer for every bit 1.
     let bits = mask.map_or(0, |mask| mask.by_column.device_ptr(&cuda.device.stream).0);
@@ -145,17 +147,17 @@ pub(super) fn block_count<T>(verb: &'static str, mask: &CudaMask, x: &CudaMatrix
 
 pub(super) fn add_pairs<T: CudaScalar>(
     cuda: &Cuda<T>,
-    targets: usize,
+    layout: BlockLayout,
     alpha: f64,
     c: &CudaMatrix<T>,
     x: &mut CudaMatrix<T>,
 ) -> Result<(), LinalgError> {
-    let (rows, n_patterns) = (c.rows(), c.cols() / targets.max(1));
-    expect_shape("add_pairs", "c", c, (rows, n_patterns * targets))?;
-    if x.cols() == c.cols() {
+    let (rows, n_patterns, targets) = (c.rows(), layout.patterns, layout.targets);
+    expect_shape("add_pairs", "c", c, (rows, layout.pairs()))?;
+    expect_shape("add_pairs", "x", x, (rows, layout.columns()))?;
+    if layout.signs == Signs::One {
         return axpby(cuda, alpha, c, 1.0, x);
     }
-    expect_shape("add_pairs", "x", x, (rows, 2 * c.cols()))?;
     let grid = over_blocks(rows, n_patterns, targets);
     let [rows, n_patterns, targets] = [rows, n_patterns, targets].map(|count| count as u64);
     launch!(&cuda.device, Kernel::AddPairs, T, grid, &rows, &n_patterns, &targets, &alpha, c.values(), x.values_mut())

@@ -2,16 +2,16 @@
 
 use super::Cuda;
 use super::device::failure;
-use super::kernels::{Kernel, launch, over_entries};
+use super::kernels::Kernel;
+use super::launch::{launch, over_blocks, over_entries};
+use super::part::Part;
 use super::scalar::CudaScalar;
 use crate::backend::Shape;
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
 use crate::shape;
-use cudarc::driver::sys::CUdeviceptr;
-use cudarc::driver::{CudaSlice, DevicePtr};
+use cudarc::driver::CudaSlice;
 use rayon::prelude::*;
-use std::marker::PhantomData;
 
 /// A dense column-major matrix of `T` on a GPU.
 pub struct CudaMatrix<T> {
@@ -24,7 +24,7 @@ pub struct CudaMatrix<T> {
 
 impl<T> Drop for CudaMatrix<T> {
     fn drop(&mut self) {
-        // Whoever drops it may be on a thread that never worked on the device; should that fail, memory is lost, not more.
+        // The dropping thread may never have worked on the device. Should binding fail, memory is lost, nothing else.
         let _ = self.values.context().bind_to_thread();
     }
 }
@@ -48,7 +48,7 @@ impl<T> CudaMatrix<T> {
         &self.values
     }
 
-    /// To be written: what was known of the old entries goes.
+    /// For writing: the inverses that belong to the old entries are dropped.
     pub(super) fn values_mut(&mut self) -> &mut CudaSlice<T> {
         self.inverses = None;
         &mut self.values
@@ -63,33 +63,6 @@ impl<T> CudaMatrix<T> {
     }
 }
 
-/// A rectangle of a matrix, for the libraries. It borrows nothing: the verb that makes it holds the matrix.
-#[derive(Clone, Copy)]
-pub struct Part<T> {
-    pub(super) pointer: CUdeviceptr,
-    pub(super) rows: usize,
-    pub(super) cols: usize,
-    /// Entries from one column to the next.
-    pub(super) stride: usize,
-    scalar: PhantomData<T>,
-}
-
-impl<T> Part<T> {
-    /// A matrix of `rows x cols` at the beginning of `values`.
-    pub(super) fn of(values: &CudaSlice<T>, rows: usize, cols: usize) -> Self {
-        assert!(rows * cols <= values.len(), "{rows} x {cols} in {} entries", values.len());
-        let (pointer, _) = values.device_ptr(values.stream());
-        Part { pointer, rows, cols, stride: rows.max(1), scalar: PhantomData }
-    }
-
-    /// The rectangle of `rows x cols` from (`row`, `col`) on.
-    pub(super) fn part(self, row: usize, col: usize, rows: usize, cols: usize) -> Self {
-        assert!(row + rows <= self.rows && col + cols <= self.cols, "a part of {} x {}", self.rows, self.cols);
-        let skipped = (col * self.stride + row) * size_of::<T>();
-        Part { pointer: self.pointer + skipped as u64, rows, cols, ..self }
-    }
-}
-
 impl<T: CudaScalar> CudaMatrix<T> {
     pub(super) fn zeros(cuda: &Cuda<T>, rows: usize, cols: usize) -> Result<Self, LinalgError> {
         let count = rows.checked_mul(cols).filter(|count| count.checked_mul(size_of::<T>()).is_some());
@@ -97,7 +70,7 @@ impl<T: CudaScalar> CudaMatrix<T> {
         Ok(CudaMatrix { rows, cols, values: cuda.device.zeroed(count)?, inverses: None })
     }
 
-    /// Nothing in it yet; whoever asks writes all of it.
+    /// Entries are undefined; the caller has to write all of them.
     pub(super) fn uninitialised(cuda: &Cuda<T>, rows: usize, cols: usize) -> Result<Self, LinalgError> {
         Ok(CudaMatrix { rows, cols, values: cuda.device.uninitialised(rows * cols)?, inverses: None })
     }
@@ -188,4 +161,26 @@ pub(super) fn convert<T: CudaScalar, A, B>(
     expect_shape(kernel.name(), "out", out, (source.rows, source.cols))?;
     let (count, grid) = (source.len() as u64, over_entries(source.len()));
     launch!(&cuda.device, kernel, T, grid, &count, &source.values, out.values_mut())
+}
+
+pub(super) fn gather_columns<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    source: &CudaMatrix<T>,
+    indices: &[usize],
+    out: &mut CudaMatrix<T>,
+) -> Result<(), LinalgError> {
+    let (rows, cols) = (source.rows(), source.cols());
+    expect_shape("gather_columns", "out", out, (rows, indices.len()))?;
+    if let Some(index) = indices.iter().find(|&&index| index >= cols) {
+        return Err(LinalgError::shape("gather_columns", format!("column {index} of {cols}")));
+    }
+    let indices: Vec<u64> = indices.iter().map(|&index| index as u64).collect();
+    let (grid, count) = (over_blocks(rows, indices.len(), 1), indices.len() as u64);
+    let (rows, indices) = (rows as u64, cuda.device.filled(&indices)?);
+    launch!(&cuda.device, Kernel::GatherColumns, T, grid, &rows, &count, &indices, source.values(), out.values_mut())
+}
+
+pub(super) fn fill<T: CudaScalar>(cuda: &Cuda<T>, value: f64, x: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
+    let (count, grid) = (x.len() as u64, over_entries(x.len()));
+    launch!(&cuda.device, Kernel::Fill, T, grid, &count, &value, x.values_mut())
 }

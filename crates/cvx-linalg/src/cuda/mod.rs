@@ -1,25 +1,29 @@
-//! The CUDA back end: cuBLAS and cuSOLVER for what is bound by arithmetic, own kernels for what is bound by memory.
+//! The CUDA back end: cuBLAS and cuSOLVER where arithmetic is the limit, own kernels where memory is.
 //!
-//! Everything lives on the GPU and is asked for on one stream; the host sees scalars. Sums have a fixed order, so the same
-//! input gives the same bits on the same card. The kernels lie in `kernels/*.cuh`; their PTX is compiled in, and the
-//! driver, cuBLAS and cuSOLVER are loaded when the first device is opened: the build needs none of them.
+//! All matrices are on the GPU and all work goes to one stream; the host receives scalars. Sums have a fixed order, so
+//! the same input gives the same bits on the same card. The kernels lie in `kernels/*.cuh`; their PTX is compiled in,
+//! and the driver, cuBLAS and cuSOLVER are loaded when the first device is opened: the build needs none of them.
 
 mod blas;
 mod cholesky;
-mod descent;
 mod device;
 mod kernels;
+mod launch;
 mod masks;
 mod matrix;
+mod part;
 mod prox;
 mod scalar;
+#[cfg(feature = "training")]
+mod training;
 
 pub use masks::CudaMask;
 pub use matrix::CudaMatrix;
 
-use crate::backend::{AdamStep, Backend, Half, MemoryInfo, SlackNorms, Transpose};
+use crate::backend::{Backend, Half, MemoryInfo, SlackNorms, Transpose};
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
+use crate::layout::BlockLayout;
 use crate::mask::BitMask;
 use crate::stop::StopToken;
 use device::Device;
@@ -28,7 +32,7 @@ use scalar::CudaScalar;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// An NVIDIA GPU with matrices stored as `T` (`f32` or `f64`). All that work on one GPU share it, with one stream.
+/// An NVIDIA GPU with matrices stored as `T` (`f32` or `f64`). All values for one GPU share it, with one stream.
 pub struct Cuda<T> {
     device: Arc<Device>,
     stop: StopToken,
@@ -42,7 +46,7 @@ impl<T> Clone for Cuda<T> {
 }
 
 impl<T: CudaScalar> Cuda<T> {
-    /// The GPU with this ordinal, with nothing that stops it.
+    /// The GPU with this ordinal, with a stop token of its own.
     ///
     /// # Errors
     /// [`LinalgError::NoDriver`], [`LinalgError::NoSuchDevice`], [`LinalgError::NoLibrary`] or [`LinalgError::Device`].
@@ -50,7 +54,7 @@ impl<T: CudaScalar> Cuda<T> {
         Self::with_stop(ordinal, StopToken::new())
     }
 
-    /// The GPU with this ordinal; its long verbs end when `stop` says so.
+    /// The GPU with this ordinal; its long operations fail when `stop` is raised.
     ///
     /// # Errors
     /// Those of [`new`](Cuda::new).
@@ -109,6 +113,9 @@ impl<T: CudaScalar> Backend for Cuda<T> {
     fn upload_mask(&self, mask: &BitMask) -> Result<CudaMask, LinalgError> {
         CudaMask::from_host(self, mask)
     }
+    fn fill(&self, value: f64, x: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
+        matrix::fill(self, value, x)
+    }
     fn copy(&self, source: &CudaMatrix<T>, out: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
         matrix::copy(self, source, out)
     }
@@ -124,7 +131,7 @@ impl<T: CudaScalar> Backend for Cuda<T> {
         indices: &[usize],
         out: &mut CudaMatrix<T>,
     ) -> Result<(), LinalgError> {
-        descent::gather_columns(self, source, indices, out)
+        matrix::gather_columns(self, source, indices, out)
     }
     fn widen(&self, source: &CudaMatrix<T>, out: &mut CudaMatrix<f64>) -> Result<(), LinalgError> {
         matrix::convert(self, Kernel::Widen, source, out)
@@ -196,11 +203,12 @@ impl<T: CudaScalar> Backend for Cuda<T> {
 
     fn masked_row_sum(
         &self,
+        layout: BlockLayout,
         mask: Option<&CudaMask>,
         t: &CudaMatrix<T>,
         out: &mut CudaMatrix<T>,
     ) -> Result<(), LinalgError> {
-        masks::masked_row_sum(self, mask, t, out)
+        masks::masked_row_sum(self, layout, mask, t, out)
     }
     fn masked_broadcast(
         &self,
@@ -222,12 +230,12 @@ impl<T: CudaScalar> Backend for Cuda<T> {
     }
     fn add_pairs(
         &self,
-        targets: usize,
+        layout: BlockLayout,
         alpha: f64,
         c: &CudaMatrix<T>,
         x: &mut CudaMatrix<T>,
     ) -> Result<(), LinalgError> {
-        masks::add_pairs(self, targets, alpha, c, x)
+        masks::add_pairs(self, layout, alpha, c, x)
     }
 
     fn positive_part(&self, scale: f64, x: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
@@ -240,19 +248,6 @@ impl<T: CudaScalar> Backend for Cuda<T> {
         out: &mut CudaMatrix<T>,
     ) -> Result<(), LinalgError> {
         prox::group_soft_threshold(self, x, threshold, out)
-    }
-    fn gate(&self, z: &CudaMatrix<T>, g: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
-        descent::gate(self, z, g)
-    }
-    fn adam_step(
-        &self,
-        step: &AdamStep,
-        gradient: &CudaMatrix<T>,
-        m: &mut CudaMatrix<T>,
-        v: &mut CudaMatrix<T>,
-        w: &mut CudaMatrix<T>,
-    ) -> Result<(), LinalgError> {
-        descent::adam_step(self, step, gradient, m, v, w)
     }
     fn slack_step(
         &self,

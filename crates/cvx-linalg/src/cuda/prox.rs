@@ -2,7 +2,8 @@
 
 use super::Cuda;
 use super::blas::sums;
-use super::kernels::{Kernel, launch, over_blocks, over_columns, over_entries};
+use super::kernels::Kernel;
+use super::launch::{launch, over_blocks, over_columns, over_entries};
 use super::masks::{CudaMask, block_count};
 use super::matrix::{CudaMatrix, expect_shape};
 use super::scalar::CudaScalar;

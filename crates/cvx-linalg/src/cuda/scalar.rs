@@ -1,6 +1,6 @@
 //! The storage precisions, with what cuBLAS and cuSOLVER do in each.
 
-use super::matrix::Part;
+use super::part::Part;
 use cudarc::cublas::sys::{self as blas, cublasHandle_t, cublasStatus_t};
 use cudarc::cusolver::sys::{self as solver, cusolverDnHandle_t, cusolverStatus_t};
 use cudarc::driver::{DeviceRepr, ValidAsZeroBits};
@@ -13,8 +13,8 @@ pub(super) use blas::{
 
 /// A storage precision of the CUDA back end: `f32` or `f64`.
 ///
-/// The unsafe functions hand their parts on to a library that calls them by another name for each precision: handles have
-/// to be valid, parts to lie in live matrices, and shapes to fit. Nobody outside can implement it.
+/// The unsafe functions hand their parts on to a library that calls them by another name for each precision: handles
+/// have to be valid, parts to lie in live matrices, and shapes to fit. Nobody outside can implement it.
 pub trait CudaScalar: DeviceRepr + ValidAsZeroBits + Copy + PartialEq + Send + Sync + 'static {
     /// `f32` or `f64`.
     const NAME: &'static str;

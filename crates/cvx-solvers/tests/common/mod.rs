@@ -4,7 +4,7 @@
 #![allow(dead_code)]
 
 use cvx_linalg::{
-    Accuracy, Backend, Cpu, HostMatrix, LinalgError, LinearInfo, LinearSolver, SystemRhs, SystemSolution,
+    Accuracy, Backend, Cpu, HostMatrix, LinalgError, LinearInfo, LinearSolver, MaskedSystem, SystemRhs, SystemSolution,
 };
 use cvx_model::reference::{dense_a, dense_f, dense_g, multiply};
 use cvx_model::{Certificate, ConvexProgram, PatternSet, RowScale, SystemOperator};
@@ -132,26 +132,19 @@ pub struct Device<'a, B: Backend> {
 
 impl<'a, B: Backend> Device<'a, B> {
     pub fn new(program: &'a ConvexProgram<B>, case: &Case, rho: f64) -> Self {
-        let (backend, n, columns) = (program.backend(), program.n_samples(), program.n_blocks());
+        let (backend, system) = (program.backend(), SystemOperator::new(program, case.row_scale, rho).unwrap());
         Device {
             program,
-            system: SystemOperator::new(program, case.row_scale, rho).unwrap(),
             blocks: backend.upload(&case.blocks).unwrap(),
             rows: backend.upload(&case.rows).unwrap(),
-            solution: SystemSolution {
-                u: backend.zeros(program.n_features(), columns).unwrap(),
-                xu: backend.zeros(n, columns).unwrap(),
-                residual: backend.zeros(n, program.n_targets()).unwrap(),
-            },
+            solution: SystemSolution::zeros(&system.blocks()).unwrap(),
+            system,
         }
     }
 
     /// Takes over a solution as a warm start.
     pub fn begin_at(&mut self, solution: &SystemSolution<B>) {
-        let (backend, own) = (self.program.backend(), &mut self.solution);
-        backend.copy(&solution.u, &mut own.u).unwrap();
-        backend.copy(&solution.xu, &mut own.xu).unwrap();
-        backend.copy(&solution.residual, &mut own.residual).unwrap();
+        self.solution.copy_from(self.program.backend(), solution).unwrap();
     }
 
     pub fn solve(&mut self, solver: &mut dyn LinearSolver<B>, tolerance: f64) -> Result<Solved, LinalgError> {
@@ -159,20 +152,15 @@ impl<'a, B: Backend> Device<'a, B> {
     }
 
     pub fn solve_to(&mut self, solver: &mut dyn LinearSolver<B>, accuracy: Accuracy) -> Result<Solved, LinalgError> {
-        let rhs = SystemRhs { blocks: &self.blocks, rows: &self.rows };
+        let rhs = SystemRhs { blocks: &self.blocks, rows: Some(&self.rows) };
         let info = solver.solve(&mut self.system, &rhs, accuracy, &mut self.solution)?;
         let (backend, solution) = (self.program.backend(), &self.solution);
         Ok(Solved {
             u: backend.download(&solution.u)?,
-            xu: backend.download(&solution.xu)?,
+            xu: backend.download(solution.xu.as_ref().expect("a system with cones"))?,
             residual: backend.download(&solution.residual)?,
             info,
-            true_residual: Certificate::new(self.program)?.system_residual(
-                &self.system,
-                &solution.u,
-                &self.blocks,
-                &self.rows,
-            )?,
+            true_residual: Certificate::new(self.program)?.system_residual(&self.system, &solution.u, &rhs)?,
         })
     }
 }

@@ -1,10 +1,8 @@
-//! The original's block coordinate descent, kept so that its curves can be drawn again.
+//! The block coordinate descent of Feng et al.
 
-use crate::groups::{Group, groups};
-use crate::kind::SolverKind;
 use cvx_linalg::{
-    Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedSystem, Shape,
-    SolverFlops, SolverMemory, SystemRhs, SystemSolution, Transpose,
+    Accuracy, Backend, BlockLayout, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks,
+    MaskedSystem, Shape, SolverFlops, SolverMemory, SystemRhs, SystemSolution, Transpose,
 };
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
@@ -31,10 +29,10 @@ const GIVE_UP: f64 = 1e-8;
 /// Armijo's share of the length of a step that the objective has to fall by.
 const ARMIJO: f64 = 1e-3;
 
-/// Block coordinate descent on u itself, by gradient steps with a backtracking line search and a threshold that decays from one
-/// u-update to the next: the original's method and constants ("Scalable ADMM for Convex Neural Networks on GPU"). Its line search adds
-/// where it should subtract the old distance of the second half of a block; this one evaluates the change of
-/// the objective in closed form, -step ||g||^2 + step^2/2 (rho g'M g + ||F g||^2).
+/// Block coordinate descent on u itself, by gradient steps with a backtracking line search and a threshold that decays
+/// from one u-update to the next: the method and the constants of Feng et al. Their line search adds the old distance
+/// of the second half of a block where it should subtract it. This one evaluates the change of the objective in closed
+/// form, -step ||g||^2 + step^2/2 (rho g'M g + ||F g||^2).
 pub struct LineSearchRbcd<B: Backend> {
     seed: u64,
     parts: Option<Parts<B>>,
@@ -59,8 +57,15 @@ struct Parts<B: Backend> {
     last_steps: usize,
 }
 
+/// A few patterns that move together: `count` of them from `first` on. Gates are drawn independently, so neighbours are
+/// as random as any other choice.
 struct Block<B: Backend> {
-    group: Group<B>,
+    first: usize,
+    count: usize,
+    /// Their columns of the patterns (n x k).
+    mask: B::Mask,
+    /// The columns of one sign and target (d x k), while they are copied.
+    columns: B::Matrix,
     /// u, the gradient, M times either, the right-hand side (d x 2kC).
     u: B::Matrix,
     gradient: B::Matrix,
@@ -79,6 +84,54 @@ impl<B: Backend> LineSearchRbcd<B> {
     }
 }
 
+impl<B: Backend> Block<B> {
+    fn new(parts: &MaskedBlocks<'_, B>, first: usize, count: usize) -> Result<Self, LinalgError> {
+        let (backend, d, n) = (parts.backend, parts.xt.rows(), parts.xt.cols());
+        let width = count * parts.y.cols();
+        let zeros = || backend.zeros(d, 2 * width);
+        Ok(Block {
+            first,
+            count,
+            mask: backend.upload_mask(&parts.bits.columns(first, count))?,
+            columns: backend.zeros(d, count)?,
+            u: zeros()?,
+            gradient: zeros()?,
+            image: zeros()?,
+            b: zeros()?,
+            rows: backend.zeros(n, 2 * width)?,
+            masked: backend.zeros(n, width)?,
+            fit: backend.zeros(d, width)?,
+        })
+    }
+
+    /// The block's runs of columns, one to each sign and target: first entries in the block's own matrices, and in
+    /// those of all P patterns.
+    fn runs(&self, patterns: usize) -> impl Iterator<Item = (usize, usize)> + use<B> {
+        let (d, first, count) = (self.u.rows(), self.first, self.count);
+        (0..self.u.cols() / count).map(move |run| (run * count * d, (run * patterns + first) * d))
+    }
+
+    /// Takes the block's columns of u and of the right-hand side.
+    fn read(&mut self, backend: &B, u: &B::Matrix, b: &B::Matrix, patterns: usize) -> Result<(), LinalgError> {
+        for (own, all) in self.runs(patterns) {
+            backend.read_part(u, all, &mut self.columns)?;
+            backend.write_part(&self.columns, &mut self.u, own)?;
+            backend.read_part(b, all, &mut self.columns)?;
+            backend.write_part(&self.columns, &mut self.b, own)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the block's columns of u back.
+    fn write(&mut self, backend: &B, u: &mut B::Matrix, patterns: usize) -> Result<(), LinalgError> {
+        for (own, all) in self.runs(patterns) {
+            backend.read_part(&self.u, own, &mut self.columns)?;
+            backend.write_part(&self.columns, u, all)?;
+        }
+        Ok(())
+    }
+}
+
 impl<B: Backend> Parts<B> {
     fn new(system: &dyn MaskedSystem<B>, seed: u64) -> Result<Self, LinalgError> {
         let (d, columns) = system.input_shape();
@@ -86,16 +139,13 @@ impl<B: Backend> Parts<B> {
         let (backend, n, targets) = (parts.backend, parts.xt.cols(), parts.y.cols());
         let wide = backend.wide();
         let mut lower = wide.zeros(d, d)?;
-        wide.weighted_gram(parts.xt_wide, parts.row_scale_squared, 1.0, &mut lower)?;
+        let cones = parts.expect_cones("line-search descent")?;
+        wide.weighted_gram(parts.xt_wide, cones.scale_squared, 1.0, &mut lower)?;
         let lower = wide.download(&lower)?;
         let m = backend.upload(&HostMatrix::from_fn(d, d, |i, j| lower[(i.max(j), i.min(j))]))?;
-        let blocks = groups(backend, parts.bits, GROUP, d)?.into_iter().map(|group| {
-            let width = group.count * targets;
-            let zeros = || backend.zeros(d, 2 * width);
-            let (rows, masked) = (backend.zeros(n, 2 * width)?, backend.zeros(n, width)?);
-            let fit = backend.zeros(d, width)?;
-            Ok(Block { group, u: zeros()?, gradient: zeros()?, image: zeros()?, b: zeros()?, rows, masked, fit })
-        });
+        let number = parts.bits.cols().div_ceil(GROUP);
+        let bound = |k: usize| k * parts.bits.cols() / number;
+        let blocks = (0..number).map(|k| Block::new(&parts, bound(k), bound(k + 1) - bound(k)));
         let blocks = blocks.collect::<Result<Vec<_>, LinalgError>>()?;
         let memory = (MEMORY * (blocks.len() as f64).sqrt()).ceil() as usize;
         Ok(Parts {
@@ -116,20 +166,21 @@ impl<B: Backend> Parts<B> {
     /// One gradient step on one random block; returns the decrease of the objective.
     fn descend(&mut self, system: &dyn MaskedSystem<B>, u: &mut B::Matrix) -> Result<f64, LinalgError> {
         let (rho, parts, (no, yes)) = (system.penalty(), system.blocks(), (Transpose::No, Transpose::Yes));
-        let (backend, p, targets) = (parts.backend, parts.n_patterns, parts.y.cols());
+        let (backend, p, targets) = (parts.backend, parts.layout.patterns, parts.layout.targets);
         let chosen = self.rng.random_range(0..self.blocks.len());
-        let Block { group, u: own, gradient, image, b, rows, masked, fit } = &mut self.blocks[chosen];
-        group.read(backend, u, own, p)?;
-        group.read(backend, &self.b, b, p)?;
+        let block = &mut self.blocks[chosen];
+        block.read(backend, u, &self.b, p)?;
+        let layout = BlockLayout::both(block.count, targets);
+        let Block { mask, u: own, gradient, image, b, rows, masked, fit, .. } = block;
         // g = rho (M u - b) + F'F u
         backend.gemm(rho, &self.m, no, own, no, 0.0, gradient)?;
         backend.axpby(-rho, b, 1.0, gradient)?;
-        backend.masked_broadcast(&group.mask, 1.0, &self.prediction, masked)?;
+        backend.masked_broadcast(mask, 1.0, &self.prediction, masked)?;
         backend.gemm(1.0, parts.xt, no, masked, no, 0.0, fit)?;
-        backend.add_pairs(targets, 1.0, fit, gradient)?;
+        backend.add_pairs(layout, 1.0, fit, gradient)?;
         // What a step along -g does to the objective.
         backend.gemm(1.0, parts.xt, yes, gradient, no, 0.0, rows)?;
-        backend.masked_row_sum(Some(&group.mask), rows, &mut self.change)?;
+        backend.masked_row_sum(layout, Some(mask), rows, &mut self.change)?;
         backend.gemm(1.0, &self.m, no, gradient, no, 0.0, image)?;
         let slope = backend.dot(gradient, gradient)?;
         let curvature = rho * backend.dot(gradient, image)? + backend.dot(&self.change, &self.change)?;
@@ -144,7 +195,7 @@ impl<B: Backend> Parts<B> {
         };
         self.step *= 1.05;
         backend.axpby(-step, gradient, 1.0, own)?;
-        group.write(backend, own, u, p)?;
+        block.write(backend, u, p)?;
         backend.axpby(-step, &self.change, 1.0, &mut self.prediction)?;
         Ok(-change)
     }
@@ -152,7 +203,7 @@ impl<B: Backend> Parts<B> {
 
 impl<B: Backend> LinearSolver<B> for LineSearchRbcd<B> {
     fn name(&self) -> &'static str {
-        SolverKind::Rbcd.name()
+        super::FengSolver::LineSearchRbcd.name()
     }
 
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {
@@ -167,7 +218,7 @@ impl<B: Backend> LinearSolver<B> for LineSearchRbcd<B> {
         Ok(())
     }
 
-    /// Ends by the original's threshold, whatever `accuracy` says; so it claims no convergence.
+    /// Ends by their threshold, whatever `accuracy` says; so it claims no convergence.
     fn solve(
         &mut self,
         system: &mut dyn MaskedSystem<B>,

@@ -1,14 +1,7 @@
-// What descent on the non-convex objective needs, each one pass over its matrices.
+// Adam's two operations, each one pass over its matrices.
 
 #pragma once
 #include "common.cuh"
-
-// Column j of out is column indices[j] of source: blockIdx.y takes turns at the columns.
-template <typename T>
-__device__ void gather_columns(u64 rows, u64 columns, const u64 *indices, const T *source, T *out) {
-    for (u64 j = blockIdx.y; j < columns; j += gridDim.y)
-        for (u64 i = first_index(); i < rows; i += index_step()) out[j * rows + i] = source[indices[j] * rows + i];
-}
 
 template <typename T> __device__ void gate(u64 count, const T *z, T *g) {
     for (u64 i = first_index(); i < count; i += index_step())
@@ -30,9 +23,6 @@ __device__ void adam_step(u64 count, double rate, double first_decay, double sec
 }
 
 #define DEFINE(suffix, T)                                                                                              \
-    KERNEL(gather_columns_##suffix, u64 rows, u64 columns, const u64 *indices, const T *source, T *out) {              \
-        gather_columns(rows, columns, indices, source, out);                                                           \
-    }                                                                                                                  \
     KERNEL(gate_##suffix, u64 count, const T *z, T *g) { gate(count, z, g); }                                          \
     KERNEL(adam_step_##suffix, u64 count, double rate, double first_decay, double second_decay, double root_scale,     \
            double epsilon, double weight_decay, const T *gradient, T *m, T *v, T *w) {                                 \

@@ -1,17 +1,24 @@
-//! A Nystrom sketch of all of A - I: the original's preconditioner.
+//! A Nystrom sketch of all of A - I: the preconditioner of Feng et al.
 
-use crate::deflation::Deflation;
-use crate::kind::{SolverKind, SolverSettings};
-use crate::preconditioner::Preconditioner;
-use cvx_linalg::{Backend, LinalgError, MaskedSystem, NystromSketch, Shape, SolverFlops};
+use cvx_linalg::{Backend, LinalgError, MaskedSystem, NystromSketch, Shape, SketchRank, SolverFlops};
+use cvx_solvers::{Deflation, Preconditioner, SolverSettings};
 
-/// The sketch is made anew when rho has left its own by more than this factor: up to there, the condition number that it leaves
-/// grows by no more.
+/// The sketch is made anew when rho has left its own by more than this factor. Up to there, the condition number that
+/// it leaves grows by no more.
 const STALE: f64 = 4.0;
 
-/// A - I = F'F/rho + Gt'Gt, sketched as one matrix of order 2dP; the shift of A is 1. Each eigenvalue of Gt'Gt comes
-/// 2P times, and uses up as many ranks: [`BlockNystrom`](crate::block_nystrom::BlockNystrom) needs one.
-pub(crate) struct WholeNystrom<B: Backend> {
+/// Limit of a rank that adapts: a rank costs a product with X and all masks.
+const LARGEST_RANK: usize = 128;
+
+/// The error of the sketch at which a rank that adapts is large enough.
+const SKETCH_ERROR: f64 = 10.0;
+
+/// A - I = F'F/rho + Gt'Gt, sketched as one matrix of order 2dP; the shift of A is 1. Each eigenvalue of Gt'Gt comes 2P
+/// times and uses up as many ranks; the sketch of what the blocks have in common ([`SolverKind::NystromPcg`]) needs
+/// one.
+///
+/// [`SolverKind::NystromPcg`]: cvx_solvers::SolverKind::NystromPcg
+pub struct WholeNystrom<B: Backend> {
     settings: SolverSettings,
     parts: Option<Parts<B>>,
 }
@@ -26,6 +33,7 @@ struct Parts<B: Backend> {
 }
 
 impl<B: Backend> WholeNystrom<B> {
+    /// An unprepared preconditioner.
     pub fn new(settings: SolverSettings) -> Self {
         WholeNystrom { settings, parts: None }
     }
@@ -37,22 +45,17 @@ impl<B: Backend> Preconditioner<B> for WholeNystrom<B> {
         let (d, columns) = system.input_shape();
         let (backend, targets) = (system.blocks().backend.clone(), system.blocks().y.cols());
         let size = d * columns / targets;
+        let adaptive = SketchRank::Adaptive { largest: LARGEST_RANK, error: SKETCH_ERROR };
+        let rank = self.settings.rank.map_or(adaptive, SketchRank::Fixed);
         // The targets share one A, so that a matrix of the unknowns' shape carries one test vector to a target.
         let (mut x, mut image) = (backend.zeros(d, columns)?, backend.zeros(d, columns)?);
-        let sketch = NystromSketch::new(
-            &backend,
-            size,
-            self.settings.sketch_rank(SolverKind::NystromPcg, 10.0),
-            targets,
-            self.settings.seed,
-            &mut |out, test| {
-                backend.scale(0.0, &mut x)?;
-                backend.write_part(test, &mut x, 0)?;
-                system.apply(&mut image, &x)?;
-                backend.axpby(-1.0, &x, 1.0, &mut image)?;
-                backend.read_part(&image, 0, out)
-            },
-        )?;
+        let sketch = NystromSketch::new(&backend, size, rank, targets, self.settings.seed, &mut |out, test| {
+            backend.fill(0.0, &mut x)?;
+            backend.write_part(test, &mut x, 0)?;
+            system.apply(&mut image, &x)?;
+            backend.axpby(-1.0, &x, 1.0, &mut image)?;
+            backend.read_part(&image, 0, out)
+        })?;
         drop((x, image));
         self.parts = Some(Parts {
             deflation: Deflation::new(&backend, sketch, 1.0, targets)?,

@@ -1,32 +1,32 @@
-//! The original's direct solver: the (2dP) x (2dP) matrix A itself, factored.
+//! The direct solver of Feng et al.: the (2dP) x (2dP) matrix A itself, factored.
 
 use cvx_linalg::{
     Accuracy, Backend, Half, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedSystem, Shape,
     SolverFlops, SystemRhs, SystemSolution,
 };
 
-/// Direct solver by the dense factor of A. Its memory grows with (2dP)^2: a reference for small problems.
-pub struct CholeskyDense<B: Backend> {
+/// Direct solver by the dense factor of A. Its memory grows with (2dP)^2: for small problems.
+pub struct DenseCholesky<B: Backend> {
     factor: Option<B::Matrix>,
     n_targets: usize,
 }
 
-impl<B: Backend> CholeskyDense<B> {
+impl<B: Backend> DenseCholesky<B> {
     /// An unprepared solver.
     pub fn new() -> Self {
-        CholeskyDense { factor: None, n_targets: 1 }
+        DenseCholesky { factor: None, n_targets: 1 }
     }
 }
 
-impl<B: Backend> Default for CholeskyDense<B> {
+impl<B: Backend> Default for DenseCholesky<B> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<B: Backend> LinearSolver<B> for CholeskyDense<B> {
+impl<B: Backend> LinearSolver<B> for DenseCholesky<B> {
     fn name(&self) -> &'static str {
-        "cholesky-dense"
+        super::FengSolver::DenseCholesky.name()
     }
 
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {
