@@ -4,6 +4,7 @@ mod bench;
 mod bench_check;
 mod ci;
 mod cuda;
+mod modules;
 mod onnx;
 mod python;
 mod reliability;

@@ -68,7 +68,12 @@ impl Tree {
 
     /// The text of one file.
     pub fn text(&self, path: &str) -> Option<&str> {
-        self.files.get(path).map(String::as_str)
+        self.entry(path).map(|(_, text)| text)
+    }
+
+    /// Path and text of one file, for as long as the tree lives.
+    pub fn entry(&self, path: &str) -> Option<(&str, &str)> {
+        self.files.get_key_value(path).map(|(path, text)| (path.as_str(), text.as_str()))
     }
 
     /// Whether there is a file or a folder of that path.

@@ -1,6 +1,6 @@
 //! What the documentation points at exists.
 
-use super::Violation;
+use super::violation::Violation;
 use crate::tree::Tree;
 
 /// The table of measurements, and where its rows come from.
@@ -83,7 +83,7 @@ fn results(line: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::found;
+    use crate::tidy::violation::found;
 
     #[test]
     fn links_that_lead_nowhere_are_found() {

@@ -1,6 +1,6 @@
 //! docs/reliability.md and the tests do not drift apart.
 
-use super::Violation;
+use super::violation::Violation;
 use crate::rows::{NO_TEST, PAGE, by_number, rows, tests};
 use crate::tree::Tree;
 
@@ -37,7 +37,7 @@ pub fn check(tree: &Tree) -> Vec<Violation> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::found;
+    use crate::tidy::violation::found;
 
     const TESTS: &str = "crates/a/tests/t.rs";
 

@@ -1,6 +1,6 @@
 //! One noun per file: no source is too long to be one.
 
-use super::Violation;
+use super::violation::Violation;
 use crate::tree::Tree;
 
 /// Most lines of a source.
@@ -19,7 +19,7 @@ pub fn check(tree: &Tree) -> Vec<Violation> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::found;
+    use crate::tidy::violation::found;
 
     #[test]
     fn the_limit_is_six_hundred() {

@@ -2,7 +2,7 @@
 //!
 //! They are put together from parts here, so that this file does not trip over itself.
 
-use super::{Violation, scan};
+use super::violation::{Violation, scan};
 use crate::tree::{Tree, is_text};
 
 /// Numerical libraries, and the folder that may name each.
@@ -79,7 +79,7 @@ fn names_root(text: &str, root: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::found;
+    use crate::tidy::violation::found;
 
     #[test]
     fn libraries_are_named_in_their_back_ends_alone() {
