@@ -1,6 +1,7 @@
 //! Every use of `unsafe` is in the audit of docs/reliability.md.
 //!
-//! The lints `unsafe_code` and `undocumented_unsafe_blocks` say where `unsafe` may stand and that each use has its reason.
+//! Where `unsafe` is allowed and that each use has its reason are for the lints `unsafe_code` and
+//! `undocumented_unsafe_blocks`.
 
 use super::violation::Violation;
 use crate::rows::PAGE;

@@ -1,10 +1,10 @@
-//! A choice by device or precision is made in one place.
+//! Device and precision are matched in one file.
 
 use super::violation::{Violation, scan};
 use crate::rust::Token;
 use crate::tree::Tree;
 
-/// The enums that users choose by.
+/// The enums of the choice.
 const CHOICES: [&str; 2] = ["Device", "Precision"];
 
 /// The sources that have the enums, and the file there that makes the choice.
@@ -53,7 +53,7 @@ fn is_variant(tokens: &[Token], at: usize) -> bool {
         && text(tokens, at + 2).starts_with(char::is_uppercase)
 }
 
-/// Whether the function around a token is one that the definition needs.
+/// Whether the function around a token is one of the definition's.
 fn is_defining(tokens: &[Token], at: usize) -> bool {
     let name = (0..at).rev().find(|&before| tokens[before].text == "fn").map(|before| text(tokens, before + 1));
     name.is_some_and(|name| DEFINITION.1.contains(&name))
@@ -116,7 +116,7 @@ fn skip_payload(tokens: &[Token], at: usize) -> usize {
 /// that level would end the arm that the variant is the value of.
 fn is_pattern(tokens: &[Token], at: usize) -> bool {
     let (mut depth, mut lowest_with_comma) = (0, 1);
-    // Where the payload's braces open a block instead, this skips the block of an `if`, which compares and is found.
+    // Braces may open a block instead of a payload: that of an `if`, whose comparison is found in any case.
     let mut next = if text(tokens, at + 3) == "(" { skip_payload(tokens, at + 3) } else { at + 3 };
     while next < tokens.len() {
         match tokens[next].text {
@@ -124,7 +124,7 @@ fn is_pattern(tokens: &[Token], at: usize) -> bool {
             "," => lowest_with_comma = lowest_with_comma.min(depth),
             "(" | "[" => depth += 1,
             ")" | "]" => depth -= 1,
-            // A struct pattern ends so, and then comes the rest of the pattern; after a block comes something else.
+            // After a struct pattern comes the rest of the pattern; after a block, something else.
             "}" => {
                 depth -= 1;
                 if !["=>", "=", "|", ")", "]", "}", ",", "if"].contains(&text(tokens, next + 1)) {

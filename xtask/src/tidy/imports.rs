@@ -49,7 +49,7 @@ const ALLOWED: [Row; 14] = [
     ("xtask", &[], None),
 ];
 
-/// Libraries that one crate alone may depend on.
+/// Libraries that only one crate may depend on.
 const RESERVED: [(&str, &str); 3] = [("faer", "cvx-linalg"), ("cudarc", "cvx-linalg"), ("bincode", "cvx-artifact")];
 
 /// Every crate depends on what its row allows; its tests may depend on anything.
@@ -67,10 +67,11 @@ pub fn check(tree: &Tree) -> Vec<Violation> {
             let is_ours = ALLOWED.iter().any(|row| row.0 == other);
             let reserved = RESERVED.iter().find(|(library, user)| *library == other && user != name);
             if is_ours && !allowed.contains(&other) {
-                let what = format!("{name} may not depend on {other}: it may import {}", in_words(allowed));
+                let what =
+                    format!("{name} may not depend on {other}: of this workspace it may import {}", in_words(allowed));
                 violations.push(Violation::new(manifest.path, dependency.line, what));
             } else if let Some((_, user)) = reserved {
-                let what = format!("{name} may not depend on {other}: {user} alone may");
+                let what = format!("{name} may not depend on {other}: only {user} may");
                 violations.push(Violation::new(manifest.path, dependency.line, what));
             } else if let Some(libraries) = libraries.filter(|libraries| !is_ours && !libraries.contains(&other)) {
                 let what = format!("{name} may not depend on {other}: its libraries are {}", libraries.join(", "));
@@ -82,7 +83,7 @@ pub fn check(tree: &Tree) -> Vec<Violation> {
 }
 
 fn in_words(allowed: &[&str]) -> String {
-    if allowed.is_empty() { "no crate of this workspace".to_string() } else { allowed.join(", ") }
+    if allowed.is_empty() { "nothing".to_string() } else { allowed.join(", ") }
 }
 
 #[cfg(test)]
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_library_needs_a_place_in_the_row() {
+    fn a_library_must_be_in_the_row() {
         assert_eq!(manifest("cvx-linalg", "[dependencies]\nserde.workspace = true\n").len(), 1);
         assert!(manifest("cvx-admm", "[dependencies]\nserde.workspace = true\n").is_empty());
         assert!(manifest("cvx-cli", "[dependencies]\nanything.workspace = true\n").is_empty());

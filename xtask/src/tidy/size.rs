@@ -1,4 +1,4 @@
-//! One noun per file: no source is too long to be one.
+//! No source is too long: one noun per file.
 
 use super::violation::Violation;
 use crate::tree::Tree;
@@ -6,7 +6,7 @@ use crate::tree::Tree;
 /// Most lines of a source.
 const LONGEST: usize = 600;
 
-/// No source of more lines than that.
+/// No source has more lines than that.
 pub fn check(tree: &Tree) -> Vec<Violation> {
     let sources = tree.files().filter(|(path, _)| [".rs", ".cu", ".py", ".sh"].iter().any(|end| path.ends_with(end)));
     sources

@@ -1,4 +1,4 @@
-//! Every way in which a run can end is produced by a test.
+//! A test produces every way in which a run can end.
 
 use super::violation::Violation;
 use crate::rust::{code, has_word, tokens};

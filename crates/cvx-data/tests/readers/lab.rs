@@ -1,5 +1,7 @@
 //! Files to read, and a watch on how much memory reading asks for.
 
+#![allow(unsafe_code)]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fs::{self, File};
