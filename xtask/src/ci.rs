@@ -4,7 +4,7 @@
 //! command selects decide that set: so every command of the dev profile selects the whole workspace. And downloads are
 //! made while the first steps compile.
 
-use crate::{cuda, onnx, python, tidy};
+use crate::{cuda, machete, onnx, python, tidy};
 use anyhow::{Context, Result, bail, ensure};
 use std::env;
 use std::ffi::OsString;
@@ -43,7 +43,7 @@ pub fn run(root: &Path) -> Result<ExitCode> {
     // A download that fails is tried again, and reported, by the step that needs it.
     let downloads = thread::spawn({
         let root = root.to_path_buf();
-        move || (cuda::install(&root).ok(), python::install(&root).ok(), onnx::install(&root))
+        move || (machete::install(&root), cuda::install(&root).ok(), python::install(&root).ok(), onnx::install(&root))
     });
     for arguments in CHECKS {
         step(&format!("cargo {}", arguments.join(" ")), || run_cargo(&mut cargo(root, arguments)))?;
@@ -54,6 +54,7 @@ pub fn run(root: &Path) -> Result<ExitCode> {
     })?;
     // Were it to panic, the steps below would download.
     let _ = downloads.join();
+    step("cargo machete", || machete::check(root))?;
     step("the CUDA back end", || cuda(root))?;
     // Python's tests take one processor of two.
     let mut release = cargo(root, &RELEASE).spawn()?;

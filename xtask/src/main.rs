@@ -5,6 +5,7 @@ mod bench;
 mod bench_check;
 mod ci;
 mod cuda;
+mod machete;
 mod modules;
 mod onnx;
 mod python;

@@ -6,6 +6,7 @@
 use crate::rust::{Token, code, tokens};
 use crate::tree::Tree;
 use std::collections::{BTreeMap, BTreeSet};
+use std::slice::from_ref;
 
 /// Words that are followed by the name of an item.
 const DEFINING: [&str; 9] = ["fn", "struct", "enum", "union", "trait", "type", "const", "static", "macro"];
@@ -96,7 +97,7 @@ impl<'a> Modules<'a> {
             let files = [format!("{folder}/{name}.rs"), format!("{folder}/{name}/mod.rs")];
             if let Some((file, text)) = files.iter().find_map(|file| tree.entry(file)) {
                 let child =
-                    self.add(tree, file, text, &format!("{folder}/{name}"), [&scope[..], &[name.clone()]].concat());
+                    self.add(tree, file, text, &format!("{folder}/{name}"), [&scope[..], from_ref(&name)].concat());
                 self.all[number].children.insert(name, child);
             }
         }
