@@ -12,16 +12,17 @@ const PAGES: [&str; 3] = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"];
 
 /// No longer line in a page or in a comment, but for what cannot be broken: tables, code, formulae, lone links.
 pub fn check(tree: &Tree) -> Vec<Violation> {
-    let pages = tree.files().filter(|(path, _)| is_page(path));
-    let pages =
-        pages.map(|(path, text)| (path, long_lines(text.lines().enumerate().map(|(at, line)| (at + 1, line, line)))));
-    let sources = tree.rust().map(|(path, text)| (path, long_lines(comments(text).into_iter())));
-    let all = pages.chain(sources).flat_map(|(path, lines)| lines.into_iter().map(move |line| (path, line)));
-    all.map(|(path, (line, columns))| {
-        Violation::new(path, line, format!("{columns} columns of prose, at most {LONGEST}: break the line"))
-    })
-    .collect()
+    let pages = tree.files().filter(|(path, _)| is_page(path)).map(|(path, text)| (path, page(text)));
+    let sources = tree.rust().map(|(path, text)| (path, comments(text)));
+    let violations = |(path, lines)| {
+        let what = |columns| format!("{columns} columns of prose, at most {LONGEST}: break the line");
+        long_lines(lines).into_iter().map(move |(line, columns)| Violation::new(path, line, what(columns)))
+    };
+    pages.chain(sources).flat_map(violations).collect()
 }
+
+/// A line with its number, and the Markdown in it.
+type Line<'a> = (usize, &'a str, &'a str);
 
 fn is_page(path: &str) -> bool {
     let own = |path: &str| path.split('/').count() == 3 && path.ends_with("/README.md");
@@ -29,8 +30,8 @@ fn is_page(path: &str) -> bool {
     PAGES.contains(&path) || path.strip_prefix("docs/").is_some_and(docs) || path.starts_with("crates/") && own(path)
 }
 
-/// Number and columns of the lines that are too long. Each line comes with its number and the Markdown in it.
-fn long_lines<'a>(lines: impl Iterator<Item = (usize, &'a str, &'a str)>) -> Vec<(usize, usize)> {
+/// Number and columns of the lines that are too long.
+fn long_lines(lines: Vec<Line>) -> Vec<(usize, usize)> {
     let (mut in_code, mut in_formula, mut last) = (false, false, 0);
     let mut long = Vec::new();
     for (number, line, markdown) in lines {
@@ -41,9 +42,10 @@ fn long_lines<'a>(lines: impl Iterator<Item = (usize, &'a str, &'a str)>) -> Vec
         }
         last = number;
         let fence = markdown.starts_with("```");
-        let formula = in_formula || markdown.contains("$$");
+        let (opens, closes) = (markdown.starts_with("$$"), markdown.len() > 2 && markdown.ends_with("$$"));
+        let formula = in_formula || opens || closes;
         in_code ^= fence;
-        in_formula ^= !in_code && markdown.matches("$$").count() % 2 == 1;
+        in_formula ^= !in_code && opens != closes;
         let columns = line.chars().count();
         let free = in_code || fence || formula || markdown.starts_with('|') || is_lone_link(markdown);
         if columns > LONGEST && !free {
@@ -63,8 +65,12 @@ fn is_lone_link(markdown: &str) -> bool {
     address || link || definition || image
 }
 
-/// Number, whole line, and text of every line that ends in a comment.
-fn comments(source: &str) -> Vec<(usize, &str, &str)> {
+fn page(text: &str) -> Vec<Line<'_>> {
+    text.lines().enumerate().map(|(index, line)| (index + 1, line, line)).collect()
+}
+
+/// Every line that ends in a comment.
+fn comments(source: &str) -> Vec<Line<'_>> {
     let lines: Vec<&str> = source.lines().collect();
     let mut comments = Vec::new();
     for part in parts(source).iter().filter(|part| part.kind == Kind::Comment) {
@@ -112,7 +118,9 @@ mod tests {
             let after = format!("{text}\n{}", long("x"));
             assert_eq!(found(check, &[("README.md", &after)]).len(), 1, "{after}");
         }
-        assert_eq!(found(check, &[("README.md", &format!("{} [name](a.md)", long("see")))]).len(), 1);
+        for text in [format!("{} [name](a.md)", long("see")), long("The marks `$$` and")] {
+            assert_eq!(found(check, &[("README.md", &text)]).len(), 1, "{text}");
+        }
     }
 
     #[test]
