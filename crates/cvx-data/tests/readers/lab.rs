@@ -1,5 +1,7 @@
 //! Files to read, and a record of the largest allocation while they are read.
 
+#![allow(unsafe_code)]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fs::{self, File};

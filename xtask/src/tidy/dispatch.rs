@@ -1,35 +1,45 @@
-//! A choice by device or precision is made in one place.
+//! Device and precision are matched in one file.
 
-use super::{Violation, is_shipped, scan};
+use super::violation::{Violation, scan};
 use crate::rust::Token;
 use crate::tree::Tree;
 
-/// The enums that users choose by.
+/// The enums of the choice.
 const CHOICES: [&str; 2] = ["Device", "Precision"];
 
-/// Where the choice is made.
-const DISPATCH: &str = "crates/cvx-admm/src/dispatch.rs";
+/// The sources that have the enums, and the file there that makes the choice.
+const SOURCES: &str = "crates/cvx-admm/src/";
+const DISPATCH: &str = "dispatch.rs";
 
-/// Where the enums are defined, and the functions there that name and check them.
-const DEFINITION: (&str, [&str; 3]) = ("crates/cvx-admm/src/settings.rs", ["name", "validate", "fmt"]);
+/// The file there that defines the enums, and its functions that name and check them.
+const DEFINITION: (&str, [&str; 3]) = ("settings.rs", ["name", "validate", "fmt"]);
 
 /// No pattern and no comparison on a device or a precision outside dispatch; to construct one is fine.
 pub fn check(tree: &Tree) -> Vec<Violation> {
     scan(
         tree,
-        |path| is_shipped(path) && path != DISPATCH,
+        |path| is_shipped(path) && !is_source(path, DISPATCH),
         |path, tokens| {
-            let choices = (0..tokens.len()).filter(|&at| is_variant(tokens, at));
-            let matched =
-                choices.filter(|&at| is_matched(tokens, at) && !(path == DEFINITION.0 && is_defining(tokens, at)));
+            let choices = (0..tokens.len()).filter(|&at| is_variant(tokens, at) && is_matched(tokens, at));
+            let matched = choices.filter(|&at| !(is_source(path, DEFINITION.0) && is_defining(tokens, at)));
             matched
                 .map(|at| {
-                    let what = format!("a match on {} outside {DISPATCH}", tokens[at].text);
+                    let what = format!("a match on {} outside {DISPATCH} of {SOURCES}", tokens[at].text);
                     Violation::new(path, tokens[at].line, what)
                 })
                 .collect()
         },
     )
+}
+
+/// Whether a source is part of a library or a program, not of its tests.
+fn is_shipped(path: &str) -> bool {
+    path.contains("/src/") || path.ends_with("/build.rs")
+}
+
+/// Whether a path is that of the file `name`, in whatever folder of the sources.
+fn is_source(path: &str, name: &str) -> bool {
+    path.strip_prefix(SOURCES).is_some_and(|path| path.rsplit('/').next() == Some(name))
 }
 
 fn text<'a>(tokens: &[Token<'a>], at: usize) -> &'a str {
@@ -43,7 +53,7 @@ fn is_variant(tokens: &[Token], at: usize) -> bool {
         && text(tokens, at + 2).starts_with(char::is_uppercase)
 }
 
-/// Whether the function around a token is one that the definition needs.
+/// Whether the function around a token is one of the definition's.
 fn is_defining(tokens: &[Token], at: usize) -> bool {
     let name = (0..at).rev().find(|&before| tokens[before].text == "fn").map(|before| text(tokens, before + 1));
     name.is_some_and(|name| DEFINITION.1.contains(&name))
@@ -106,7 +116,7 @@ fn skip_payload(tokens: &[Token], at: usize) -> usize {
 /// that level would end the arm that the variant is the value of.
 fn is_pattern(tokens: &[Token], at: usize) -> bool {
     let (mut depth, mut lowest_with_comma) = (0, 1);
-    // Where the payload's braces open a block instead, this skips the block of an `if`, which compares and is found.
+    // Braces may open a block instead of a payload: that of an `if`, whose comparison is found in any case.
     let mut next = if text(tokens, at + 3) == "(" { skip_payload(tokens, at + 3) } else { at + 3 };
     while next < tokens.len() {
         match tokens[next].text {
@@ -114,7 +124,7 @@ fn is_pattern(tokens: &[Token], at: usize) -> bool {
             "," => lowest_with_comma = lowest_with_comma.min(depth),
             "(" | "[" => depth += 1,
             ")" | "]" => depth -= 1,
-            // A struct pattern ends so, and then comes the rest of the pattern; after a block comes something else.
+            // After a struct pattern comes the rest of the pattern; after a block, something else.
             "}" => {
                 depth -= 1;
                 if !["=>", "=", "|", ")", "]", "}", ",", "if"].contains(&text(tokens, next + 1)) {
@@ -132,7 +142,7 @@ fn is_pattern(tokens: &[Token], at: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::found;
+    use crate::tidy::violation::found;
 
     const FILE: &str = "crates/cvx-model/src/a.rs";
 
@@ -181,8 +191,12 @@ mod tests {
     #[test]
     fn the_dispatcher_and_the_definition_may_match() {
         let code = "fn name(self) { match self { Precision::F32 => 1 } }\nfn run() { match x { Precision::F32 => 1 } }";
-        assert_eq!(found(check, &[(DEFINITION.0, code)]), [format!("{}:2", DEFINITION.0)]);
-        assert!(found(check, &[(DISPATCH, code)]).is_empty());
+        for folder in ["", "api/", "a/b/"] {
+            let definition = format!("{SOURCES}{folder}settings.rs");
+            assert_eq!(found(check, &[(&definition, code)]), [format!("{definition}:2")]);
+            assert!(found(check, &[(&format!("{SOURCES}{folder}dispatch.rs"), code)]).is_empty());
+            assert_eq!(found(check, &[(&format!("{SOURCES}{folder}no_dispatch.rs"), code)]).len(), 2);
+        }
         assert!(found(check, &[("crates/cvx-admm/tests/a.rs", code)]).is_empty());
     }
 }
