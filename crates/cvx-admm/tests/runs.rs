@@ -101,7 +101,6 @@ fn e10_status_insufficient_progress() {
     };
     let solution = train(&data, None, &settings).unwrap();
     assert_eq!(solution.status, Status::InsufficientProgress, "{:?}", solution.objective);
-    assert!(solution.status.advice().contains("stalled"));
     assert!(solution.info.history.len() < 300_000);
     assert_usable(&solution, &data, "stall");
     assert!(solution.objective.relative_gap < 1e-3, "{:?}", solution.objective);
@@ -235,7 +234,6 @@ fn e9_status_numerical_error() {
     let settings = Settings { patterns: 3, precision: Precision::F32, max_iterations: 50, ..exact() };
     let solution = train(&data, None, &settings).unwrap();
     assert_eq!(solution.status, Status::NumericalError, "{:?}", solution.objective);
-    assert!(solution.status.advice().contains("f64"));
     assert!(solution.objective.network <= 5.0 && solution.objective.relative_gap.is_finite());
     let prediction = solution.model.predict(&data).unwrap();
     assert!(prediction.values().iter().all(|value| value.is_finite()));

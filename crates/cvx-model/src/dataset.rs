@@ -1,7 +1,6 @@
 //! Samples and labels as a reader returns them, before normalisation and encoding.
 
 use crate::error::ModelError;
-use crate::weighted::check_weights;
 use serde::{Deserialize, Serialize};
 
 /// The kind of the features of a data set. It determines the default normalisation.
@@ -338,4 +337,12 @@ pub struct DataSplit {
     pub train: Dataset,
     /// Test samples, which training does not use.
     pub test: Option<Dataset>,
+}
+
+/// Checks that every weight is positive and finite.
+pub(crate) fn check_weights(weights: &[f64]) -> Result<(), ModelError> {
+    match weights.iter().position(|&weight| !(weight > 0.0 && weight.is_finite())) {
+        Some(row) => Err(ModelError::Weight { row, value: weights[row] }),
+        None => Ok(()),
+    }
 }

@@ -18,7 +18,6 @@ mod certificate;
 mod cone;
 mod confusion;
 mod dataset;
-mod decompose;
 mod error;
 mod gates;
 mod loss;

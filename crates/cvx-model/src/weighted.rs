@@ -1,5 +1,6 @@
 //! The weighted loss sum_a omega_a l(q_a; y_a) over all samples a (docs/math.md, section 6).
 
+use crate::dataset::check_weights;
 use crate::error::ModelError;
 use crate::loss::Loss;
 use crate::metrics::squared_loss;
@@ -217,14 +218,6 @@ fn squared_multiple(f: &[f64], y: &[f64], decay: f64) -> (f64, f64) {
     let t = if f_f > 0.0 { ((f_y - decay) / f_f).max(0.0) } else { 0.0 };
     let loss: f64 = f.iter().zip(y).map(|(f, y)| (t * f - y) * (t * f - y)).sum();
     (t, 0.5 * loss)
-}
-
-/// Checks that every weight is positive and finite.
-pub(crate) fn check_weights(weights: &[f64]) -> Result<(), ModelError> {
-    match weights.iter().position(|&weight| !(weight > 0.0 && weight.is_finite())) {
-        Some(row) => Err(ModelError::Weight { row, value: weights[row] }),
-        None => Ok(()),
-    }
 }
 
 /// The maximiser of a concave function on [0, limit], by bisection of its derivative `slope`.
