@@ -4,7 +4,7 @@
 use crate::args::Cli;
 use clap::CommandFactory;
 use cvx_admm::{ArtifactError, NamedSetting, Status, TrainError};
-use cvx_data::DataError;
+use cvx_data::{DataError, Remedy};
 use cvx_linalg::LinalgError;
 use cvx_model::ModelError;
 use std::error::Error;
@@ -120,7 +120,12 @@ pub fn linalg(error: &LinalgError) -> String {
 
 /// An error of a data source.
 pub fn data(error: &DataError) -> String {
-    error.to_string()
+    match error {
+        DataError::BadText { remedy: Remedy::Encode, .. } => {
+            format!("{error} (--label-column names the column of the labels)")
+        }
+        error => error.to_string(),
+    }
 }
 
 /// What to do about a run that ended with `status`; `None` if there is nothing to do.

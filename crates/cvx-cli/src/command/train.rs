@@ -37,7 +37,8 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
         note(iterations::closing(&solution));
     }
 
-    // The model first, because it cannot be recomputed cheaply. One that fails does not keep the others from being written.
+    // The model first: it cannot be recomputed cheaply. An output that fails does not keep the others from being
+    // written.
     let saved = fit.output.model.as_deref().map(|path| Ok(solution.model.save(path)?));
     let report = || to_json(&RunReport::new(&solution, &settings));
     let reported = fit.output.json.as_deref().map(|path| write_whole(path, &report()?));

@@ -32,7 +32,7 @@ fn f8_csv_tables_that_are_no_tables() {
         ("a,b,label\n1,2,x\n\n3,4,5,y\n", &["t.csv line 4", "expected 3 fields, found 4"]),
         (
             "a,b,label\n1,2,x\n3,abc,y\n",
-            &["t.csv line 3, column 2 ('b')", "'abc' is not a number", "correct or remove"],
+            &["t.csv line 3, column 2 ('b')", "'abc' is not a number", "correct or remove", "--label-column"],
         ),
         ("1,2,x\n3,,y\n", &["t.csv line 2, column 2: the field is empty, and should be a number: fill it in"]),
         ("a,b,label\n1,2,x\n3,4,\n", &["t.csv line 3, column 3 ('label'): the field is empty, and should be a label"]),
