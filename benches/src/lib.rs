@@ -1,6 +1,6 @@
 //! What several of the benchmarks share.
 
 pub mod feng;
+pub mod operations;
 pub mod place;
 pub mod roof;
-pub mod verbs;
