@@ -23,7 +23,7 @@ pub struct Args {
     /// What ends a run.
     #[arg(long = "goal", value_enum, value_delimiter = ',', default_value = "accuracy,objective")]
     goals: Vec<Goal>,
-    /// Weight of the regulariser where the goal is the accuracy: the original's.
+    /// Weight of the regulariser where the goal is the accuracy, by default that of Feng et al.
     #[arg(long, default_value_t = 1e-3)]
     accuracy_beta: f64,
     /// Weight of the regulariser where the goal is the objective.

@@ -4,7 +4,7 @@
 use crate::host::Host;
 use anyhow::Result;
 use comfy_table::{Table, presets};
-use cvx_bench::verbs::filled;
+use cvx_bench::operations::filled;
 use cvx_linalg::{
     Accuracy, Backend, BitMask, BlockLayout, Cpu, Half, HostMatrix, LinalgError, LinearSolver, MaskedSystem, SystemRhs,
     SystemSolution, ThreadPool, Transpose,

@@ -1,5 +1,5 @@
-//! The processor against a GPU, in one run: the original's task and a certified one with every solver and Adam, and a
-//! sweep of sizes. Without a GPU it says so and measures the processor's half.
+//! The processor against a GPU, in one run: the task of Feng et al. and a certified one with every solver and Adam, and
+//! a sweep of sizes. Without a GPU it says so and measures the processor's half.
 
 use crate::contender::{Adam, Contender, Convex, Initialisation, Problem};
 use crate::report;
@@ -23,7 +23,7 @@ const SWEEP_ITERATIONS: usize = 30;
 pub struct Args {
     #[command(flatten)]
     source: Source,
-    /// Number of patterns of the original's task.
+    /// Number of patterns of the task of Feng et al.
     #[arg(long, default_value_t = 50)]
     patterns: usize,
     /// Weight of the regulariser of the certified task.
@@ -32,7 +32,7 @@ pub struct Args {
     /// Sizes of the sweep, on planted data: samples x features x patterns.
     #[arg(long, value_delimiter = ',', default_value = "2000x300x50,10000x300x50,2000x3000x50,2000x300x500")]
     sizes: Vec<String>,
-    /// Contenders by name [default: every solver, and Adam at 1e-4, the original's rate].
+    /// Contenders by name [default: every solver, and Adam at 1e-4, the rate of Feng et al.].
     #[arg(long, value_delimiter = ',')]
     contenders: Vec<String>,
     /// Runs of each; the table shows the quickest.

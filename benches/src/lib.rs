@@ -2,6 +2,6 @@
 
 pub mod feng;
 pub mod history;
+pub mod operations;
 pub mod place;
 pub mod roof;
-pub mod verbs;

@@ -9,13 +9,13 @@ mod gates;
 mod gpu;
 mod held_out;
 mod host;
+mod operation_table;
 mod penalty_sweep;
 mod report;
 mod row;
 mod scaling;
 mod selection;
 mod source;
-mod verb_table;
 
 use clap::{Parser, Subcommand};
 
@@ -40,7 +40,7 @@ enum Bench {
     Figures(report::Args),
     /// The kinds of gates against each other: for each, the network that a path chooses on held-out samples.
     Gates(gates::Args),
-    /// The processor against a GPU: the original's task, a sweep of sizes, every solver.
+    /// The processor against a GPU: the task of Feng et al., a sweep of sizes, every solver.
     Gpu(gpu::Args),
     /// Iterations to a certified gap for multiples of the starting rho: is the default near the best?
     PenaltySweep(penalty_sweep::Args),
@@ -48,8 +48,9 @@ enum Bench {
     Scaling(scaling::Args),
     /// Which network a user ends up with when held-out samples choose everything: convex paths beside a tuned Adam.
     Selection(selection::Args),
-    /// Each verb of an iteration and of its set-up, against the roof of the machine.
-    Verbs(verb_table::Args),
+    /// Each operation of an iteration and of its set-up, against the roof of the machine.
+    #[command(alias = "verbs")]
+    Operations(operation_table::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -67,7 +68,7 @@ fn main() -> anyhow::Result<()> {
         Bench::PenaltySweep(args) => penalty_sweep::run(&args),
         Bench::Scaling(args) => scaling::run(&args),
         Bench::Selection(args) => selection::run(&args),
-        Bench::Verbs(args) => verb_table::run(&args),
+        Bench::Operations(args) => operation_table::run(&args),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a device can do at best, measured in the run that it is compared with: a plain product and a plain copy.
 
+use crate::operations::filled;
 use crate::place::Place;
-use crate::verbs::filled;
 use anyhow::Result;
 use cvx_linalg::{Backend, Cpu, Transpose};
 use rayon::prelude::*;

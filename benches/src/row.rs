@@ -11,14 +11,14 @@ use std::path::Path;
 /// 117.
 const THINNING: f64 = 1.08;
 
-/// Training accuracy whose time counts: the original's yardstick.
+/// Training accuracy whose time is recorded, as by Feng et al.
 pub const TARGET_ACCURACY: f64 = 0.97;
 
 /// What ends a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Goal {
-    /// The original's task: 97 % of the training samples are classified correctly.
+    /// The task of Feng et al.: 97 % of the training samples are classified correctly.
     Accuracy,
     /// The regularised objective: a certified gap, or all epochs.
     Objective,
@@ -88,7 +88,7 @@ pub struct Outcome {
     pub train_accuracy: Option<f64>,
     /// Share of test samples in the right class.
     pub test_accuracy: Option<f64>,
-    /// The largest test accuracy on the way: what somebody who watched the test samples would report.
+    /// The largest test accuracy during the run. To choose a network by it would use the test samples.
     pub best_test_accuracy: Option<f64>,
     /// From the data in memory to the network, evaluations that the method does not need excluded.
     pub seconds: f64,

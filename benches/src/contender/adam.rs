@@ -1,11 +1,11 @@
-//! Adam (Kingma & Ba 2015) on the non-convex objective: the baseline that everybody knows.
+//! Adam (Kingma & Ba 2015) on the non-convex objective: the usual baseline.
 //!
 //! A step's gradient is that of 1/(2b) ||f - y||^2 over a mini-batch of b samples plus beta/(2n) (||W1||^2 + ||w2||^2),
 //! whose mean over the batches is 1/n of the regularised objective: what is minimised is what is compared.
 
 use super::Problem;
 use super::back_propagation::{Batch, Layers};
-use super::judge::{Judge, Samples};
+use super::evaluator::{Evaluator, Samples};
 use super::stopwatch::Stopwatch;
 use crate::row::{Goal, Outcome, Phase, TARGET_ACCURACY, TracePoint, thinned};
 use anyhow::{Result, ensure};
@@ -18,7 +18,7 @@ use rand_distr::StandardNormal;
 use rand_pcg::Pcg64;
 use serde::Serialize;
 
-/// The method's own constants, which nobody changes.
+/// The method's constants at their usual values.
 const FIRST_DECAY: f64 = 0.9;
 const SECOND_DECAY: f64 = 0.999;
 const EPSILON: f64 = 1e-8;
@@ -62,7 +62,7 @@ impl Initialisation {
 }
 
 impl Adam {
-    /// Trains, with the clock stopped at every evaluation.
+    /// Trains; the clock stops during evaluations.
     pub fn run(&self, problem: &Problem) -> Result<Outcome> {
         let (outcome, trace) = self.run_with_whole_trace(problem)?;
         Ok(Outcome { trace: thinned(trace), ..outcome })
@@ -95,10 +95,10 @@ impl Adam {
         let samples = clock.run(backend, || Samples::new(problem))?;
         let mut run = clock.run(backend, || Run::new(self, backend, problem, &samples))?;
         let setup = clock.seconds();
-        let judge = Judge::new(backend, problem, samples)?;
+        let evaluator = Evaluator::new(backend, problem, samples)?;
 
         let mut outcome = Outcome { status: "EpochLimit".to_string(), ..Outcome::default() };
-        let mut last = judge.point(backend, &run.xt, &run.weights, 0.0, setup)?;
+        let mut last = evaluator.point(backend, &run.xt, &run.weights, 0.0, setup)?;
         let mut trace = vec![last];
         let steps_per_epoch = run.order.len().div_ceil(self.batch);
         let (every, most) = (self.evaluate_every.unwrap_or(steps_per_epoch), self.epochs * steps_per_epoch);
@@ -106,7 +106,7 @@ impl Adam {
             let until = ((run.steps / every + 1) * every).min(most);
             clock.run(backend, || (run.steps..until).try_for_each(|_| run.step(self, backend)))?;
             let epochs = run.steps as f64 / steps_per_epoch as f64;
-            last = judge.point(backend, &run.xt, &run.weights, epochs, clock.seconds())?;
+            last = evaluator.point(backend, &run.xt, &run.weights, epochs, clock.seconds())?;
             trace.push(last);
             if last.objective.is_none() {
                 outcome.status = "NumericalError".to_string();
@@ -129,7 +129,7 @@ impl Adam {
         outcome.seconds = clock.seconds();
         outcome.phases = vec![Phase::new("set-up", setup), Phase::new("steps", outcome.seconds - setup)];
         outcome.best_test_accuracy = trace.iter().filter_map(|point| point.test_accuracy).reduce(f64::max);
-        let network = judge.close(backend, &run.weights, &last, &mut outcome)?;
+        let network = evaluator.close(backend, &run.weights, &last, &mut outcome)?;
         outcome.trace = trace;
         Ok((outcome, network))
     }

@@ -1,4 +1,4 @@
-//! ADMM on the convex programme, with one of the solvers of its u-update.
+//! ADMM on the convex program, with one of the solvers of its u-update.
 
 use super::Problem;
 use crate::row::{Goal, Outcome, Phase, TARGET_ACCURACY, TracePoint, finite, thinned};

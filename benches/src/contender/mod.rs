@@ -1,9 +1,9 @@
-//! Who competes, and on what: all solvers of the convex programme, the original's iteration, and Adam.
+//! The contenders and their problem: all solvers of the convex program, the iteration of Feng et al., and Adam.
 
 mod adam;
 mod back_propagation;
 mod convex;
-mod judge;
+mod evaluator;
 mod stopwatch;
 
 pub use adam::{Adam, Initialisation};
@@ -29,7 +29,7 @@ pub struct Problem<'a> {
     pub goal: Goal,
     /// Weight of the regulariser.
     pub beta: f64,
-    /// Certified gap that ends a run of the convex programme.
+    /// Certified gap that ends a run of the convex program.
     pub gap: f64,
     /// Number of patterns.
     pub patterns: usize,
@@ -47,17 +47,17 @@ pub struct Problem<'a> {
     pub seed: u64,
 }
 
-/// One who competes.
+/// A contender.
 #[derive(Clone, Debug)]
 pub enum Contender {
-    /// A solver of the convex programme.
+    /// A solver of the convex program.
     Convex(Convex),
     /// Adam on the non-convex objective.
     Adam(Adam),
 }
 
 impl<'a> Problem<'a> {
-    /// The original's task on these data.
+    /// The task of Feng et al. on these data.
     pub fn new(data: &'a str, split: &'a DataSplit, seed: u64) -> Self {
         Problem {
             data,
@@ -86,7 +86,7 @@ impl Contender {
         }
     }
 
-    /// Runs, and makes a row of it however it ends: what fails is seen.
+    /// Runs, and makes a row of it however it ends, so that failures are recorded.
     pub fn run(&self, problem: &Problem, threads: usize) -> Row {
         let (outcome, width, learning_rate) = match self {
             Contender::Convex(convex) => (convex.run(problem), 2 * problem.patterns, None),

@@ -132,7 +132,7 @@ impl Ground {
         Normalisation::default_for(self.split.train.kind())
     }
 
-    /// Runs everybody from every seed, appends a row for each run, and returns them all.
+    /// Runs every method from every seed, appends a row for each run, and returns them all.
     pub fn run(&self, bench: &'static str, choosers: &[Box<dyn Chooser>], json: &Path) -> Result<Vec<Row>> {
         let threads = ThreadPool::new(self.threads)?.threads();
         let mut rows = Vec::new();

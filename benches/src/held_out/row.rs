@@ -132,7 +132,7 @@ pub enum Choice {
     },
 }
 
-/// Held-out samples judge a network.
+/// The scores of a network on held-out samples.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Score {
     /// Share in the right class; `None` for a regression.
@@ -169,7 +169,7 @@ impl Outcome {
 }
 
 impl Row {
-    /// Lets somebody choose, and makes a row of it however it ends: what fails is seen.
+    /// Runs a method and makes a row of it however it ends, so that failures are recorded.
     pub fn new(bench: &'static str, chooser: &dyn Chooser, ground: &Ground, seed: u64, threads: usize) -> Self {
         let failed = |error: anyhow::Error| Outcome {
             status: "Failed".to_string(),

@@ -126,7 +126,7 @@ impl Chooser for Grid {
     }
 }
 
-/// All epochs on these samples, judged by `watched`.
+/// All epochs on these samples, evaluated on `watched`.
 fn problem<'a>(
     ground: &'a Ground,
     train: &'a Dataset,

@@ -117,7 +117,7 @@ impl Group<'_> {
         self.verified() && self.rows.iter().all(reached)
     }
 
-    /// Mean and range over the seeds against `x`, at the iterations that every run was judged at. The start is left
+    /// Mean and range over the seeds against `x`, at the iterations at which every run was evaluated. The start is left
     /// out, where nothing has been done.
     pub fn curve(&self, x: impl Fn(&TracePoint) -> f64, y: impl Fn(&TracePoint) -> Option<f64>) -> Vec<Point> {
         let Some((first, others)) = self.rows.split_first() else { return Vec::new() };

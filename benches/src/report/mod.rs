@@ -1,5 +1,4 @@
-//! Figures 1, 3 and 4 and the tables of the original, from rows alone: whoever has rows can draw, whatever device they
-//! were made on.
+//! Figures 1, 3 and 4 and the tables of Feng et al., from rows alone, of any device.
 
 mod bars;
 mod curves;

@@ -1,24 +1,24 @@
-//! Each verb's seconds and rates, and its share of the roof that bounds it.
+//! The seconds and rates of each operation, and its share of the roof that limits it.
 
 use crate::host::Host;
 use anyhow::Result;
 use comfy_table::{Table, presets};
+use cvx_bench::operations::{OPERATIONS, Operation, Sizes};
 use cvx_bench::place::Place;
 use cvx_bench::roof::{CopyRoof, ProductRoof, quietest};
-use cvx_bench::verbs::{Sizes, VERBS, Verb};
 use cvx_linalg::ThreadPool;
 use serde::Serialize;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Which verbs, and how long.
+/// Which operations, and how long.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Only verbs whose name contains one of these.
+    /// Only operations whose name contains one of these.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Small sizes, for a look in passing.
+    /// Small sizes, for a quick check.
     #[arg(long)]
     small: bool,
     /// Where: cpu, cuda or cuda:I.
@@ -27,16 +27,16 @@ pub struct Args {
     /// Threads; 0 takes one per core.
     #[arg(long, default_value_t = 0)]
     threads: usize,
-    /// Least repetitions of a verb; the quietest counts.
+    /// Least repetitions of an operation; the fastest counts.
     #[arg(long, default_value_t = 5)]
     repeats: usize,
-    /// Least seconds that a verb is repeated for.
+    /// Least seconds for which an operation is repeated.
     #[arg(long, default_value_t = 0.3)]
     seconds: f64,
-    /// Print nothing but a line for each verb, its seconds and its name, for programs to read.
+    /// Print nothing but a line for each operation, its seconds and its name, for programs to read.
     #[arg(long)]
     plain: bool,
-    /// Append a JSON line for each verb.
+    /// Append a JSON line for each operation.
     #[arg(long)]
     json: Option<PathBuf>,
 }
@@ -46,7 +46,8 @@ struct Row<'a> {
     bench: &'static str,
     host: &'a Host,
     device: String,
-    verb: &'static str,
+    #[serde(rename = "verb")]
+    operation: &'static str,
     n_samples: usize,
     n_features: usize,
     n_patterns: usize,
@@ -61,13 +62,15 @@ struct Row<'a> {
 
 /// Measures, prints, records.
 pub fn run(args: &Args) -> Result<()> {
-    let sizes = if args.small { Sizes::SMALL } else { Sizes::POSTER };
-    let wanted = |verb: &&Verb| args.only.is_empty() || args.only.iter().any(|part| verb.name.contains(part.as_str()));
+    let sizes = if args.small { Sizes::SMALL } else { Sizes::FENG };
+    let wanted = |operation: &&Operation| {
+        args.only.is_empty() || args.only.iter().any(|part| operation.name.contains(part.as_str()))
+    };
     let place = Place::named(&args.device)?;
     let pool = ThreadPool::new(args.threads)?;
     if args.plain {
-        for verb in VERBS.iter().filter(wanted) {
-            println!("{:e}\t{}", pool.run(|| seconds(args, verb, &place, &sizes))?, verb.name);
+        for operation in OPERATIONS.iter().filter(wanted) {
+            println!("{:e}\t{}", pool.run(|| seconds(args, operation, &place, &sizes))?, operation.name);
         }
         return Ok(());
     }
@@ -75,12 +78,12 @@ pub fn run(args: &Args) -> Result<()> {
     let products = pool.run(|| ProductRoof::measure(&place, args.repeats))?;
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(["verb", "ms", "GFLOP/s", "GB/s", "roof", "share of it"]);
-    for verb in VERBS.iter().filter(wanted) {
-        let row = pool.run(|| measure(args, verb, &place, &sizes, &products, &host))?;
+    table.set_header(["operation", "ms", "GFLOP/s", "GB/s", "roof", "share of it"]);
+    for operation in OPERATIONS.iter().filter(wanted) {
+        let row = pool.run(|| measure(args, operation, &place, &sizes, &products, &host))?;
         let rate = |rate: f64| if rate > 0.0 { format!("{rate:.1}") } else { String::new() };
         table.add_row([
-            verb.name.to_string(),
+            operation.name.to_string(),
             format!("{:.3}", 1e3 * row.seconds),
             rate(row.gigaflops),
             rate(row.gigabytes_per_second),
@@ -106,27 +109,27 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn seconds(args: &Args, verb: &Verb, place: &Place, sizes: &Sizes) -> Result<f64> {
-    let mut work = verb.build(place, sizes)?;
-    // The first run meets cold caches and pages that nobody has touched.
+fn seconds(args: &Args, operation: &Operation, place: &Place, sizes: &Sizes) -> Result<f64> {
+    let mut work = operation.build(place, sizes)?;
+    // In the first run, caches are cold and pages are not yet mapped.
     work.run()?;
     quietest(args.repeats, args.seconds, || work.run())
 }
 
 fn measure<'a>(
     args: &Args,
-    verb: &Verb,
+    operation: &Operation,
     place: &Place,
     sizes: &Sizes,
     products: &ProductRoof,
     host: &'a Host,
 ) -> Result<Row<'a>> {
-    let mut work = verb.build(place, sizes)?;
+    let mut work = operation.build(place, sizes)?;
     work.run()?;
     let mut copy = CopyRoof::new(place, work.bytes)?;
     let mut copy_rate: f64 = 0.0;
     let mut seconds = f64::INFINITY;
-    // Roof and verb take turns, so that a busy neighbour slows both.
+    // Roof and operation take turns, so that other load on the machine slows both.
     const TURNS: usize = 3;
     for _ in 0..TURNS {
         for _ in 0..args.repeats {
@@ -135,13 +138,13 @@ fn measure<'a>(
         let (repeats, share) = (args.repeats.div_ceil(TURNS), args.seconds / TURNS as f64);
         seconds = seconds.min(quietest(repeats, share, || work.run())?);
     }
-    let (product, copied) = (work.flops / products.rate(verb.scalar_bytes), work.bytes / copy_rate);
+    let (product, copied) = (work.flops / products.rate(operation.scalar_bytes), work.bytes / copy_rate);
     let counted = work.flops > 0.0 || work.bytes > 0.0;
     Ok(Row {
         bench: "verbs",
         host,
         device: place.description(),
-        verb: verb.name,
+        operation: operation.name,
         n_samples: sizes.samples,
         n_features: sizes.features,
         n_patterns: sizes.patterns,

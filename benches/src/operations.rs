@@ -1,5 +1,5 @@
-//! The verbs of an iteration and of its set-up, each with its operations and its bytes: what the micro benchmarks, the
-//! table of roofs and the regression guard measure.
+//! The operations of an iteration and of its set-up, each with its operations and its bytes: what the micro benchmarks,
+//! the table of roofs and the regression guard measure.
 
 use crate::place::Place;
 use anyhow::Result;
@@ -14,7 +14,7 @@ use cvx_linalg::{
 use cvx_model::{ConvexProgram, PatternSet, RowScale, SystemOperator};
 use cvx_solvers::SolverSettings;
 
-/// What the verbs work on.
+/// The sizes of their data.
 #[derive(Clone, Copy)]
 pub struct Sizes {
     /// n.
@@ -28,8 +28,8 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// The poster's, but for the cubic verbs.
-    pub const POSTER: Sizes = Sizes { samples: 10_000, features: 3_072, patterns: 50, order: 4_096 };
+    /// Those of Feng et al., but for the cubic operations.
+    pub const FENG: Sizes = Sizes { samples: 10_000, features: 3_072, patterns: 50, order: 4_096 };
     /// Small enough that a guard has time for many rounds.
     pub const SMALL: Sizes = Sizes { samples: 4_000, features: 300, patterns: 50, order: 1_024 };
 
@@ -39,8 +39,8 @@ impl Sizes {
 }
 
 /// One measurement.
-pub struct Verb {
-    /// What people look for.
+pub struct Operation {
+    /// The name in tables.
     pub name: &'static str,
     /// Bytes of one stored number.
     pub scalar_bytes: usize,
@@ -49,8 +49,8 @@ pub struct Verb {
     gpu: fn(&Cuda<f32>, &Sizes) -> Result<Work>,
 }
 
-impl Verb {
-    /// The verb on data of these sizes, at that place.
+impl Operation {
+    /// The operation on data of these sizes, at that place.
     ///
     /// # Errors
     /// When memory is short.
@@ -59,7 +59,7 @@ impl Verb {
         if let Some(cuda) = place.cuda() {
             let mut work = (self.gpu)(cuda, sizes)?;
             let cuda = cuda.clone();
-            // A GPU has only been told of it.
+            // The call only queues the work.
             return Work::new(work.flops, work.bytes, move || {
                 work.run()?;
                 Ok(cuda.synchronize()?)
@@ -70,9 +70,9 @@ impl Verb {
     }
 }
 
-/// A verb with its data.
+/// An operation with its data.
 pub struct Work {
-    /// Operations of one run; 0 where nobody has counted them.
+    /// Operations of one run; 0 where they are not counted.
     pub flops: f64,
     /// Bytes that one run has to read and to write, if each number is moved once.
     pub bytes: f64,
@@ -87,22 +87,22 @@ impl Work {
     /// Does it once.
     ///
     /// # Errors
-    /// What the verb reports.
+    /// Those of the operation.
     pub fn run(&mut self) -> Result<()> {
         (self.run)()
     }
 }
 
-/// A verb by the generic function that builds it.
-macro_rules! verb {
+/// An operation by the generic function that builds it.
+macro_rules! operation {
     (f32 $name:literal, $build:ident $(, $argument:expr)*) => {
-        verb!(@ $name, 4, Cpu::<f32>::new(), Cuda::clone, $build $(, $argument)*)
+        operation!(@ $name, 4, Cpu::<f32>::new(), Cuda::clone, $build $(, $argument)*)
     };
     (f64 $name:literal, $build:ident $(, $argument:expr)*) => {
-        verb!(@ $name, 8, Cpu::<f64>::new(), Backend::wide, $build $(, $argument)*)
+        operation!(@ $name, 8, Cpu::<f64>::new(), Backend::wide, $build $(, $argument)*)
     };
     (@ $name:literal, $bytes:literal, $cpu:expr, $cuda:expr, $build:ident $(, $argument:expr)*) => {
-        Verb {
+        Operation {
             name: $name,
             scalar_bytes: $bytes,
             processor: |sizes| $build($cpu, sizes $(, $argument)*),
@@ -113,39 +113,39 @@ macro_rules! verb {
 }
 
 /// All of them.
-pub const VERBS: &[Verb] = &[
-    verb!(f32 "X u", product, false),
-    verb!(f64 "X u, f64", product, false),
-    verb!(f32 "X u and masked sum", product, true),
-    verb!(f32 "application of A", system),
-    verb!(f64 "application of A, f64", system),
-    verb!(f32 "masked row sum", masked_row_sum),
-    verb!(f32 "masked broadcast", masked_broadcast),
-    verb!(f32 "sign flip", sign_flip),
-    verb!(f32 "add pairs", add_pairs),
-    verb!(f32 "slack step", slack_step),
-    verb!(f64 "slack step, f64", slack_step),
-    verb!(f32 "group soft-threshold", group_soft_threshold),
-    verb!(f32 "column norms", column_norms),
-    verb!(f32 "positive part", positive_part),
-    verb!(f32 "Hadamard", hadamard),
-    verb!(f64 "Hadamard, f64", hadamard),
-    verb!(f32 "axpby", axpby),
-    verb!(f32 "copy", copy),
-    verb!(f32 "fill", fill),
-    verb!(f32 "dot", dot),
-    verb!(f64 "dot, f64", dot),
-    verb!(f64 "weighted Gram, f64", weighted_gram),
-    verb!(f32 "masked Gram", masked_gram),
-    verb!(f32 "shifted lower", shifted_lower),
-    verb!(f32 "Cholesky", cholesky),
-    verb!(f64 "Cholesky, f64", cholesky),
-    verb!(f32 "solve, one column", solve, 1),
-    verb!(f64 "solve, 512 columns, f64", solve, 512),
-    verb!(f32 "set-up, cholesky", set_up),
-    verb!(f32 "u-update, cholesky", u_update, SolverKind::Cholesky),
-    verb!(f32 "u-update, gram-pcg, 5 steps", u_update, SolverKind::GramPcg),
-    verb!(f32 "training run, 30 iterations", training_run),
+pub const OPERATIONS: &[Operation] = &[
+    operation!(f32 "X u", product, false),
+    operation!(f64 "X u, f64", product, false),
+    operation!(f32 "X u and masked sum", product, true),
+    operation!(f32 "application of A", system),
+    operation!(f64 "application of A, f64", system),
+    operation!(f32 "masked row sum", masked_row_sum),
+    operation!(f32 "masked broadcast", masked_broadcast),
+    operation!(f32 "sign flip", sign_flip),
+    operation!(f32 "add pairs", add_pairs),
+    operation!(f32 "slack step", slack_step),
+    operation!(f64 "slack step, f64", slack_step),
+    operation!(f32 "group soft-threshold", group_soft_threshold),
+    operation!(f32 "column norms", column_norms),
+    operation!(f32 "positive part", positive_part),
+    operation!(f32 "Hadamard", hadamard),
+    operation!(f64 "Hadamard, f64", hadamard),
+    operation!(f32 "axpby", axpby),
+    operation!(f32 "copy", copy),
+    operation!(f32 "fill", fill),
+    operation!(f32 "dot", dot),
+    operation!(f64 "dot, f64", dot),
+    operation!(f64 "weighted Gram, f64", weighted_gram),
+    operation!(f32 "masked Gram", masked_gram),
+    operation!(f32 "shifted lower", shifted_lower),
+    operation!(f32 "Cholesky", cholesky),
+    operation!(f64 "Cholesky, f64", cholesky),
+    operation!(f32 "solve, one column", solve, 1),
+    operation!(f64 "solve, 512 columns, f64", solve, 512),
+    operation!(f32 "set-up, cholesky", set_up),
+    operation!(f32 "u-update, cholesky", u_update, SolverKind::Cholesky),
+    operation!(f32 "u-update, gram-pcg, 5 steps", u_update, SolverKind::GramPcg),
+    operation!(f32 "training run, 30 iterations", training_run),
 ];
 
 /// Reproducible entries in [-1, 1).
@@ -260,7 +260,7 @@ fn slack_step<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {
     })
 }
 
-/// The verb of the blocks: d x 2P.
+/// The shape of the blocks: d x 2P.
 fn blocks(sizes: &Sizes) -> (usize, usize, f64) {
     (sizes.features, 2 * sizes.patterns, (2 * sizes.features * sizes.patterns) as f64)
 }
@@ -369,7 +369,7 @@ fn solve<B: Backend>(backend: B, sizes: &Sizes, columns: usize) -> Result<Work> 
     Work::new(2.0 * n * n * c, bytes, move || Ok(backend.solve(&l, Half::Both, &mut b)?))
 }
 
-/// The sizes at which the n x n factor has the order of the other cubic verbs.
+/// The sizes at which the n x n factor has the order of the other cubic operations.
 fn squared(sizes: &Sizes) -> Sizes {
     Sizes { samples: sizes.order, ..*sizes }
 }

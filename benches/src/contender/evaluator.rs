@@ -24,7 +24,7 @@ pub struct Samples {
 }
 
 /// Evaluates networks.
-pub struct Judge<B: Backend> {
+pub struct Evaluator<B: Backend> {
     samples: Samples,
     beta: f64,
     goal: Goal,
@@ -42,7 +42,7 @@ impl Samples {
     }
 }
 
-impl<B: Backend> Judge<B> {
+impl<B: Backend> Evaluator<B> {
     /// Takes the samples, and the problem's test samples to the device.
     pub fn new(backend: &B, problem: &Problem, samples: Samples) -> Result<Self> {
         let test = match problem.test {
@@ -52,7 +52,7 @@ impl<B: Backend> Judge<B> {
                 Some((backend.upload(&samples.transform.apply(test)?)?, y))
             }
         };
-        Ok(Judge { samples, beta: problem.beta, goal: problem.goal, test })
+        Ok(Evaluator { samples, beta: problem.beta, goal: problem.goal, test })
     }
 
     /// Everything about the network of these weights, in the storage precision; no objective where it is no number.
