@@ -10,11 +10,11 @@ pub use line_search_rbcd::LineSearchRbcd;
 pub use whole_nystrom::WholeNystrom;
 
 use crate::place::Place;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use cvx_admm::{Beta, Observer, Precision, Settings, Solution, Solver, StopToken};
 use cvx_linalg::{Backend, Cpu, LinearSolver, ThreadPool};
 use cvx_model::{Dataset, RowScale};
-use cvx_solvers::{Pcg, SolverSettings};
+use cvx_solvers::{Pcg, ProblemShape, SolverSettings};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,15 @@ impl FengSolver {
             FengSolver::LineSearchRbcd => "rbcd (original)",
             FengSolver::WholeNystromPcg => "nystrom-pcg (original)",
             FengSolver::DenseCholesky => "cholesky-dense",
+        }
+    }
+
+    /// Bytes of its factor, in storage precision and on its way in f64; 0 where it has none.
+    fn factor_bytes(self, shape: &ProblemShape) -> u64 {
+        let order = [shape.n_features, shape.n_patterns, shape.signs].map(|size| size as u64).iter().product::<u64>();
+        match self {
+            FengSolver::DenseCholesky => order.saturating_mul(order).saturating_mul(shape.scalar_bytes as u64 + 8),
+            FengSolver::LineSearchRbcd | FengSolver::WholeNystromPcg => 0,
         }
     }
 
@@ -93,9 +102,10 @@ impl Run<'_> {
                 return if double { self.train(cuda.wide(), observer) } else { self.train(cuda, observer) };
             }
             debug_assert_eq!(place.name(), "cpu");
-            match double {
-                true => self.train(Cpu::<f64>::with_stop(stop), observer),
-                false => self.train(Cpu::<f32>::with_stop(stop), observer),
+            if double {
+                self.train(Cpu::<f64>::with_stop(stop), observer)
+            } else {
+                self.train(Cpu::<f32>::with_stop(stop), observer)
             }
         })
     }
@@ -106,6 +116,9 @@ impl Run<'_> {
             solver = solver.with_row_scale(RowScale::Unscaled);
         }
         if let Some(theirs) = self.solver {
+            let (needed, free) =
+                (theirs.factor_bytes(&solver.summary().shape), solver.program().backend().memory_info().free);
+            ensure!(needed <= free, "{theirs} needs {needed} bytes for its factor, and {free} are free");
             let Settings { rank, seed, .. } = *self.settings;
             solver =
                 solver.with_linear_solver(theirs.build(&SolverSettings { rank, seed, ..SolverSettings::default() }));

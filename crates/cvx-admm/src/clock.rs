@@ -40,8 +40,8 @@ impl Clock {
     }
 }
 
-/// Runs `f` without waiting for the device, and adds the seconds to `phase`. For the short steps of an iteration: waiting
-/// after each would leave a GPU idle, and what they leave in its queue counts for the next phase that waits.
+/// Runs `f` without waiting for the device, and adds the seconds to `phase`. For the short steps of an iteration:
+/// waiting after each would leave a GPU idle, and what they leave in its queue counts for the next phase that waits.
 pub(crate) fn enqueued<R>(phase: &mut f64, f: impl FnOnce() -> R) -> R {
     let begin = Instant::now();
     let result = f();

@@ -1,4 +1,5 @@
-//! Pattern refinement (docs/math.md, section 10): neurons become gates, fresh ones join, and the programme is solved again.
+//! Pattern refinement (docs/math.md, section 10): neurons become gates, fresh ones join, and the programme is solved
+//! again.
 //!
 //! The neurons of a network lie in the cones of their own patterns, so the network is a point of the new programme: the
 //! objective of the best network cannot rise.
@@ -81,8 +82,8 @@ fn refine<B: Backend>(solver: &mut Solver<B>, solution: &Solution, sampled: usiz
     Ok(true)
 }
 
-/// The gates of the next programme: those of the neurons of `network`, then `fresh` ones. A ReLU neuron is its own gate,
-/// a gated one keeps the one it has.
+/// The gates of the next programme: those of the neurons of `network`, then `fresh` ones. A ReLU neuron is its own
+/// gate, a gated one keeps the one it has.
 fn next_gates(network: &Network, fresh: &HostMatrix) -> HostMatrix {
     let own = network.gates.as_ref().unwrap_or(&network.w1);
     HostMatrix::from_vec(own.rows(), own.cols() + fresh.cols(), [own.values(), fresh.values()].concat())

@@ -44,9 +44,9 @@ pub fn train_with(
     dispatch(job, &settings, stop, clock)
 }
 
-/// Continues the run that wrote `checkpoint`, on the same samples and with the same settings: on the same machine, bit for
-/// bit as it would have continued. Limits, gap, threads, observer and test samples may differ; a time limit is counted
-/// from now.
+/// Continues the run that wrote `checkpoint`, on the same samples and with the same settings: on the same machine, bit
+/// for bit as it would have continued. Limits, gap, threads, observer and test samples may differ; a time limit is
+/// counted from now.
 ///
 /// # Errors
 /// [`TrainError`] for bad input, a checkpoint of another run among it, before any work.

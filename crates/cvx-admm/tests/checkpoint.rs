@@ -1,4 +1,5 @@
-//! F1 to F3: a run that was ended goes on from its checkpoint as if it had not been ended, and nothing else is taken for one.
+//! F1 to F3: a run that was ended goes on from its checkpoint as if it had not been ended, and nothing else is taken
+//! for one.
 
 mod common;
 

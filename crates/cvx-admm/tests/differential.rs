@@ -1,6 +1,7 @@
 //! M4: two hundred small programmes of random shape, by every solver, against an interior-point method.
 //!
-//! One run takes each programme by one solver in one precision, in turn. With `CVX_THOROUGH=1` each is taken by all of them.
+//! One run takes each programme by one solver in one precision, in turn. With `CVX_THOROUGH=1` each is taken by all of
+//! them.
 
 mod common;
 #[path = "common/conic.rs"]

@@ -117,7 +117,8 @@ fn several_classes_and_a_warm_start() {
     assert!(near(again.objective.network, solution.objective.network, 1e-5));
 }
 
-/// What u predicts, not what the right-hand side of its update does: the direct solver finds it as the iterative one does.
+/// What u predicts, not what the right-hand side of its update does: the direct solver finds it as the iterative one
+/// does.
 #[test]
 fn the_accuracy_of_the_convex_model_is_that_of_u() {
     let data = planted(400, 10, 0);

@@ -9,8 +9,8 @@ use peak_alloc::PeakAlloc;
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
-/// What faer reserves, or has reserved before, to pack blocks, whatever the sizes; little of it is ever touched. The runs
-/// here take less.
+/// What faer reserves, or has reserved before, to pack blocks, whatever the sizes; little of it is ever touched. The
+/// runs here take less.
 const PACKING: usize = 64 << 20;
 
 /// Bytes that `work` takes at its peak.

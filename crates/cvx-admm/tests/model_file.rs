@@ -165,7 +165,8 @@ fn m5_one_corrupted_weight_is_caught() {
     let (data, model, _) = trained(Precision::F64);
     let (first, second) = (model.network.w1.values().len(), model.network.w2.values().len());
     for k in 0..first + second {
-        // The objective is flat to first order at a good network: a much smaller change changes nothing that is claimed.
+        // The objective is flat to first order at a good network: a much smaller change changes nothing that is
+        // claimed.
         for factor in [1.01, 0.99, -1.0, 0.0] {
             let mut corrupted = model.clone();
             let network = &mut corrupted.network;

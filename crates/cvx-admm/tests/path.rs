@@ -57,7 +57,8 @@ fn timeless(found: &PathSolution) -> (Vec<PathPoint>, f64, usize) {
 
 // ---- every point is what a run of its own gives --------------------------------------------------------------------
 
-/// Of each point: its bound is no higher than the optimum of its programme, and what it has is no more than its gap above it.
+/// Of each point: its bound is no higher than the optimum of its programme, and what it has is no more than its gap
+/// above it.
 fn assert_agrees(data: &Dataset, settings: &Settings, classes: bool, place: &str) {
     let found = along(data, settings, &short(5));
     let (_, kept, _) = parts(data, classes, settings.seed);

@@ -124,8 +124,8 @@ fn r10_no_solver_depends_on_units() {
     }
 }
 
-/// Sketches of rank 0, 1 and above the size, of a system whose eigenvalues beyond the rank of the samples are exactly zero:
-/// columns of zeros, columns that occur twice, and fewer samples than features.
+/// Sketches of rank 0, 1 and above the size, of a system whose eigenvalues beyond the rank of the samples are exactly
+/// zero: columns of zeros, columns that occur twice, and fewer samples than features.
 #[test]
 fn m9_sketches_of_singular_systems_end_with_a_status_and_numbers() {
     let (n, d) = (12, 20);
@@ -157,7 +157,8 @@ fn m9_sketches_of_singular_systems_end_with_a_status_and_numbers() {
     }
 }
 
-/// Factors carry nothing from one iteration to the next but what a warm start holds; what other solvers carry, a checkpoint does.
+/// Factors carry nothing from one iteration to the next but what a warm start holds; what other solvers carry, a
+/// checkpoint does.
 #[test]
 fn m10_k_runs_of_one_iteration_are_one_run_of_k() {
     let data = planted(60, 5, 6);

@@ -42,7 +42,8 @@ impl Model {
     /// Writes the model to `path`, whole or not at all.
     ///
     /// # Errors
-    /// [`FileError::Io`], or [`FileError::Unstorable`] for class names of a megabyte; a previous file is then as it was.
+    /// [`FileError::Io`], or [`FileError::Unstorable`] for class names of a megabyte; a previous file is then as it
+    /// was.
     pub fn save(&self, path: &Path) -> Result<(), FileError> {
         self.sections()?.save(path)
     }

@@ -49,7 +49,8 @@ impl Verification {
 /// Recomputes objective and certificate of `model` on its training data.
 ///
 /// # Errors
-/// [`ArtifactError::OtherData`] for data that the model was not trained on, [`ArtifactError::Model`] for data that do not fit it.
+/// [`ArtifactError::OtherData`] for data that the model was not trained on, [`ArtifactError::Model`] for data that do
+/// not fit it.
 pub fn verify(model: &Model, data: &Dataset) -> Result<Verification, ArtifactError> {
     let claim = &model.claim;
     let xt = model.transform.apply(data)?;
@@ -128,7 +129,8 @@ fn forward(model: &Model, xt: &HostMatrix) -> HostMatrix {
     HostMatrix::from_fn(xt.cols(), w2.cols(), |a, c| rows[a][c])
 }
 
-/// Whether the gate h is on for sample a: x'h >= 0, or, where that is zero to rounding, what the witness says of this gate.
+/// Whether the gate h is on for sample a: x'h >= 0, or, where that is zero to rounding, what the witness says of this
+/// gate.
 fn is_on(model: &Model, gate: &[f64], sample: &[f64], a: usize) -> bool {
     let product = dot(gate, sample);
     if product.abs() > TIE * (dot(gate, gate) * dot(sample, sample)).sqrt() {
@@ -213,8 +215,8 @@ fn best_dual_value(model: &Model, xi: &[f64], y: &[f64], limit: f64) -> f64 {
     best
 }
 
-/// The lower bound that the saved multipliers prove: the largest [`dual_value`] with t <= 1/c, c the largest norm of a block
-/// of +-X'D_i xi + X'(multipliers) over beta. Multipliers of the wrong sign prove nothing and count as 0.
+/// The lower bound that the saved multipliers prove: the largest [`dual_value`] with t <= 1/c, c the largest norm of a
+/// block of +-X'D_i xi + X'(multipliers) over beta. Multipliers of the wrong sign prove nothing and count as 0.
 fn dual_bound(model: &Model, xt: &HostMatrix, y: &HostMatrix) -> Option<f64> {
     let witness = model.witness.as_ref()?;
     let (n, p) = (xt.cols(), witness.gates.cols());

@@ -5,7 +5,8 @@
 pub enum Float {
     /// Half the size of f64, for runtimes without f64. Features and sums have about seven digits.
     F32,
-    /// The arithmetic of [`Model::predict`](cvx_artifact::Model::predict), except for the order of sums. Features are f64.
+    /// The arithmetic of [`Model::predict`](cvx_artifact::Model::predict), except for the order of sums. Features are
+    /// f64.
     F64,
 }
 

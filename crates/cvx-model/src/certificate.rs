@@ -126,11 +126,11 @@ impl<'a, B: Backend> Certificate<'a, B> {
         Certificate { program, work: Workspace::Borrowed(workspace) }
     }
 
-    /// The objective of the network recovered from `v` (d x 2PC), at the cost of its neurons: zero blocks are left out where they are
-    /// the most.
+    /// The objective of the network recovered from `v` (d x 2PC), at the cost of its neurons: zero blocks are left out
+    /// where they are the most.
     ///
     /// # Errors
-    /// What the device meets.
+    /// [`LinalgError`] where the back end fails.
     pub fn network(&mut self, v: &B::Matrix) -> Result<NetworkValue, LinalgError> {
         let work = &mut *self.work;
         self.program.backend().widen(v, &mut work.blocks)?;
@@ -209,11 +209,12 @@ impl<'a, B: Backend> Certificate<'a, B> {
         work.wide.gemm(1.0, xt, Transpose::Yes, &work.blocks, Transpose::No, 0.0, rows)
     }
 
-    /// The lower bound that xi = -`residual` (n x C) and the cone multipliers give. `multipliers` (n x 2PC) holds
-    /// e_i o g o eta_i with eta_i >= 0 (n x 0 for gated neurons, which have no cones); any such eta is allowed, and the sign convention e_i is the pattern's work.
+    /// The lower bound that xi = -`residual` (n x C) and the cone multipliers give. `multipliers` (n x 2PC) holds e_i o
+    /// g o eta_i with eta_i >= 0 (n x 0 for gated neurons, which have no cones); any such eta is allowed, and the sign
+    /// convention e_i is the pattern's own.
     ///
     /// # Errors
-    /// What the device meets.
+    /// [`LinalgError`] where the back end fails.
     pub fn dual(&mut self, residual: &B::Matrix, multipliers: &B::Matrix) -> Result<DualBound, LinalgError> {
         let work = &mut *self.work;
         let (program, backend) = (self.program, self.program.backend());
@@ -235,7 +236,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
     /// where beta is at least the gated beta_max, which is its [`ratio`](DualBound::ratio) times beta.
     ///
     /// # Errors
-    /// What the device meets.
+    /// [`LinalgError`] where the back end fails.
     pub fn dual_at_zero(&mut self) -> Result<DualBound, LinalgError> {
         let work = &mut *self.work;
         work.prediction = work.wide.upload(&negated(self.program.xi_at_zero()))?;
@@ -243,11 +244,11 @@ impl<'a, B: Backend> Certificate<'a, B> {
         self.bound_of_scratch(self.program)
     }
 
-    /// max over the blocks of each target of ||X'D_i xi|| at the xi of the zero network: at their largest and above, the zero network is optimal. It is a closed-form
-    /// upper bound of beta_max.
+    /// max over the blocks of each target of ||X'D_i xi|| at the xi of the zero network: at their largest and above,
+    /// the zero network is optimal. It is a closed-form upper bound of beta_max.
     ///
     /// # Errors
-    /// What the device meets.
+    /// [`LinalgError`] where the back end fails.
     pub fn gated_maxima(&mut self) -> Result<Vec<f64>, LinalgError> {
         self.dual_at_zero()?;
         // dual_at_zero leaves the block gradients in the scratch.
@@ -262,7 +263,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
     /// The largest of [`gated_maxima`](Self::gated_maxima).
     ///
     /// # Errors
-    /// What the device meets.
+    /// [`LinalgError`] where the back end fails.
     pub fn gated_beta_max(&mut self) -> Result<f64, LinalgError> {
         Ok(self.gated_maxima()?.into_iter().fold(0.0, f64::max))
     }
@@ -295,7 +296,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
     /// feasible, and the blocks of each target are scaled by the best t >= 0.
     ///
     /// # Errors
-    /// What the device meets.
+    /// [`LinalgError`] where the back end fails.
     pub fn feasible_point(&mut self, v: &B::Matrix) -> Result<FeasiblePoint, LinalgError> {
         let work = &mut *self.work;
         let (program, patterns) = (self.program, self.program.patterns());
@@ -361,7 +362,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
     /// ||b - A u|| / ||b|| of the u-update (4a) with the right-hand side `rhs`, all in f64.
     ///
     /// # Errors
-    /// What the device meets.
+    /// [`LinalgError`] where the back end fails.
     pub fn system_residual(
         &mut self,
         system: &SystemOperator<'_, B>,
@@ -413,7 +414,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
     /// Largest violation of a cone, max over rows and blocks of (-e_ai x_a'v_i)+ / (||x_a|| ||v_i||); 0 without cones.
     ///
     /// # Errors
-    /// What the device meets.
+    /// [`LinalgError`] where the back end fails.
     pub fn cone_violation(&mut self, v: &B::Matrix) -> Result<f64, LinalgError> {
         let program = self.program;
         if program.n_cones() == 0 {
@@ -450,8 +451,8 @@ impl<B: Backend> HeldOut<B> {
     /// Puts transformed samples (d x n') on the device, for networks of `program`.
     ///
     /// # Errors
-    /// [`ProgramError::Model`] for samples that overflow the storage precision, [`ProgramError::Linalg`] for what else the
-    /// device meets.
+    /// [`ProgramError::Model`] for samples that overflow the storage precision, [`ProgramError::Linalg`] for what else
+    /// the device meets.
     pub fn new(program: &ConvexProgram<B>, xt: &HostMatrix) -> Result<Self, ProgramError> {
         let (backend, wide) = (program.backend(), program.backend().wide());
         let mask = match program.activation() {
@@ -478,7 +479,7 @@ impl<B: Backend> HeldOut<B> {
     /// Predictions (n' x C).
     ///
     /// # Errors
-    /// What the device meets.
+    /// [`LinalgError`] where the back end fails.
     pub fn predict(&mut self, backend: &B, v: &B::Matrix) -> Result<HostMatrix, LinalgError> {
         backend.gemm(1.0, &self.xt, Transpose::Yes, v, Transpose::No, 0.0, &mut self.rows)?;
         if self.mask.is_none() {

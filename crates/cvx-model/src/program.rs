@@ -204,8 +204,8 @@ impl<B: Backend> ConvexProgram<B> {
             Activation::Gated => 0,
         }
     }
-    /// The lower bound at the xi of the zero network and eta = 0, from the [`gated_maxima`](crate::Certificate::gated_maxima) of these
-    /// patterns.
+    /// The lower bound at the xi of the zero network and eta = 0, from the
+    /// [`gated_maxima`](crate::Certificate::gated_maxima) of these patterns.
     pub fn bound_at_zero(&self, gated_maxima: &[f64]) -> f64 {
         let xi = self.xi_at_zero();
         let limit = |maximum: f64| if maximum > 0.0 { self.beta / maximum } else { f64::INFINITY };
@@ -261,8 +261,8 @@ pub enum ProgramError {
     Linalg(#[from] LinalgError),
 }
 
-/// Uploads samples (d x n); one that overflows the storage precision is named as the user knows it: samples are columns on
-/// the device, but rows to the user.
+/// Uploads samples (d x n); one that overflows the storage precision is named as the user knows it: samples are columns
+/// on the device, but rows to the user.
 pub(crate) fn upload_samples<B: Backend>(backend: &B, xt: &HostMatrix) -> Result<B::Matrix, ProgramError> {
     backend.upload(xt).map_err(|error| name_non_finite(error, "x (normalised, in the chosen precision)", true))
 }

@@ -6,8 +6,8 @@ use rand::seq::SliceRandom;
 use rand_pcg::Pcg64;
 use std::collections::BTreeMap;
 
-/// The rows of about this `share` of the samples, where the labels are `classes` drawn class by class, and at least one of each class
-/// that has two or more; in ascending order.
+/// The rows of about this `share` of the samples, where the labels are `classes` drawn class by class, and at least one
+/// of each class that has two or more; in ascending order.
 pub fn share(labels: &Labels, classes: bool, share: f64, seed: u64) -> Vec<usize> {
     let mut rows = Vec::new();
     for mut class in shuffled_classes(labels, classes, seed) {
@@ -18,7 +18,8 @@ pub fn share(labels: &Labels, classes: bool, share: f64, seed: u64) -> Vec<usize
     rows
 }
 
-/// The rows of each of `count` parts of equal size, give or take one, with the labels spread evenly over them where they are `classes`.
+/// The rows of each of `count` parts of equal size, give or take one, with the labels spread evenly over them where
+/// they are `classes`.
 pub fn folds(labels: &Labels, classes: bool, count: usize, seed: u64) -> Vec<Vec<usize>> {
     let mut folds = vec![Vec::new(); count];
     // Dealt like cards, one class after the other.

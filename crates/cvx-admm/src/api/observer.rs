@@ -51,7 +51,8 @@ pub trait Observer: Send {
     fn checkpoint(&mut self, _written: Result<&Path, &FileError>) {}
     /// A programme is solved, of a run that refines its patterns.
     fn round(&mut self, _round: &Round) {}
-    /// A beta of a path is done, on one part of the samples: its fraction, its gap, and its scores on the held-out samples.
+    /// A beta of a path is done, on one part of the samples: its fraction, its gap, and its scores on the held-out
+    /// samples.
     fn point(&mut self, _fraction: f64, _relative_gap: f64, _validation: &Scores) {}
 }
 

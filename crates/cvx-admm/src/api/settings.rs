@@ -36,7 +36,8 @@ pub enum Precision {
 pub enum Beta {
     /// beta itself.
     Value(f64),
-    /// A fraction of max ||X'D_i y||, from which on the zero network is optimal (-l'(0) in the place of y for other losses).
+    /// A fraction of max ||X'D_i y||, from which on the zero network is optimal (-l'(0) in the place of y for other
+    /// losses).
     Fraction(f64),
 }
 
@@ -94,8 +95,8 @@ pub struct Settings {
     pub threads: usize,
     /// Seed of the gates.
     pub seed: u64,
-    /// Most rounds of refinement: neurons become gates, fresh ones join, and the programme is solved again, until the objective no
-    /// longer falls. Default 0.
+    /// Most rounds of refinement: neurons become gates, fresh ones join, and the programme is solved again, until the
+    /// objective no longer falls. Default 0.
     pub refine: usize,
     /// Most ADMM iterations, in each round. Default 20,000.
     pub max_iterations: usize,

@@ -1,4 +1,5 @@
-//! The gap without its certificate: what an iteration's own numbers say of it, in their precision and at no product with X.
+//! The gap without its certificate: what an iteration's own numbers say of it, in their precision and at no product
+//! with X.
 
 use crate::evaluation::incumbent::Incumbent;
 use crate::iterates::state::State;
@@ -10,8 +11,8 @@ use cvx_model::{ConvexProgram, SystemOperator, relative_gap};
 const SPARSE: usize = 4;
 
 /// What the certificate will say of this iterate: the bound at xi = -kappa r, whose block `gradients` have these norms
-/// ([`State::gradient_norms`]), and the objective of v: itself where it has few neurons, else with the predictions of u, which v comes
-/// to have.
+/// ([`State::gradient_norms`]), and the objective of v: itself where it has few neurons, else with the predictions of
+/// u, which v comes to have.
 pub(crate) fn estimated_gap<B: Backend>(
     program: &ConvexProgram<B>,
     system: &SystemOperator<'_, B>,
@@ -49,8 +50,8 @@ mod tests {
     use cvx_model::{Activation, Certificate, Loss, RowScale, WeightedLoss};
     use cvx_solvers::Cholesky;
 
-    /// In f64 and with exact solves, the bound by the iteration's numbers is that of the certificate, and so is the objective where
-    /// neurons are few; near the optimum it nearly is where they are many.
+    /// In f64 and with exact solves, the bound by the iteration's numbers is that of the certificate, and so is the
+    /// objective where neurons are few; near the optimum it nearly is where they are many.
     #[test]
     fn the_estimate_is_the_certificate_without_its_products() {
         let (n, d, p, rho) = (40, 6, 12, 3.0);

@@ -96,7 +96,8 @@ impl<B: Backend> Incumbent<B> {
         Ok(())
     }
 
-    /// Evaluates an iterate: v (d x 2PC) as a network, residual and nu as a dual point. Returns the value of the network.
+    /// Evaluates an iterate: v (d x 2PC) as a network, residual and nu as a dual point. Returns the value of the
+    /// network.
     pub fn evaluate(
         &mut self,
         program: &ConvexProgram<B>,
@@ -232,8 +233,8 @@ impl<B: Backend> Incumbent<B> {
         &self.v
     }
 
-    /// Computes what only the closing report needs: the feasible objective near the last iterate, if there is one, and the
-    /// best network's cone violation.
+    /// Computes what only the closing report needs: the feasible objective near the last iterate, if there is one, and
+    /// the best network's cone violation.
     pub fn close(&mut self, program: &ConvexProgram<B>, last: Option<&B::Matrix>) -> Result<f64, LinalgError> {
         last.map_or(Ok(()), |v| self.evaluate_sampled(program, v))?;
         Certificate::with_workspace(program, &mut self.workspace).cone_violation(&self.v)

@@ -1,5 +1,5 @@
-//! Anderson acceleration of the fixed-point variable z = (v + lambda, s + nu), and q + mu where the loss is split off, of
-//! which v, lambda, s, nu, q and mu are functions (type II, safeguarded; Walker & Ni 2011).
+//! Anderson acceleration of the fixed-point variable z = (v + lambda, s + nu), and q + mu where the loss is split off,
+//! of which v, lambda, s, nu, q and mu are functions (type II, safeguarded; Walker & Ni 2011).
 
 use crate::checkpoint::codec::{CheckpointError, Recorder, Replay};
 use crate::problem::memory::HISTORY_BYTES;

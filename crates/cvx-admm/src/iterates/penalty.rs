@@ -34,8 +34,9 @@ const LARGEST_CHANGE: f64 = 10.0;
 const RESCUE: f64 = 10.0;
 const RESCUES: usize = 24;
 
-/// rho for a programme with this beta and, for ReLU neurons, this sigma, where the gated beta_max of each target is `maxima`: such that
-/// the soft-threshold beta/rho is of the size of a neuron. xi is that of the zero network, y for the squared loss.
+/// rho for a programme with this beta and, for ReLU neurons, this sigma, where the gated beta_max of each target is
+/// `maxima`: such that the soft-threshold beta/rho is of the size of a neuron. xi is that of the zero network, y for
+/// the squared loss.
 ///
 /// Both rules scale with x and y as the problem does, and with samples that are repeated.
 pub(crate) fn initial_rho<B: Backend>(program: &ConvexProgram<B>, maxima: &[f64], sigma: f64) -> f64 {
@@ -50,15 +51,17 @@ pub(crate) fn initial_rho<B: Backend>(program: &ConvexProgram<B>, maxima: &[f64]
     if rho > 0.0 && rho.is_finite() { rho } else { 1.0 }
 }
 
-/// Blocks of one sign that add up like independent ones predict ||xi|| / sqrt(blocks) each, and are that over ||X||_F large. Measured
-/// optima over CIFAR and planted problems (n 500 to 10,000, d 21 to 3,073, P 20 to 200, beta over two and a half decades) are within a
-/// factor of 3 of it, those of 60 to 200 samples 3 to 10 times as large; with cones, what matters most is rho sigma.
+/// Blocks of one sign that add up like independent ones predict ||xi|| / sqrt(blocks) each, and are that over ||X||_F
+/// large. Measured optima over CIFAR and planted problems (n 500 to 10,000, d 21 to 3,073, P 20 to 200, beta over two
+/// and a half decades) are within a factor of 3 of it, those of 60 to 200 samples 3 to 10 times as large; with cones,
+/// what matters most is rho sigma.
 fn relu_rho(beta: f64, row_norms: &[f64], xi: &HostMatrix, blocks: usize, sigma: f64) -> f64 {
     0.015 * beta * (blocks as f64 * sum_of_squares(row_norms) / sum_of_squares(xi.values())).sqrt() / sigma
 }
 
-/// Along its gradient a single block is about ||xi||^2 / beta_max large. Measured optima over CIFAR and planted problems (n 500 to 10,000,
-/// d 21 to 3,073, P 20 to 500, beta over nearly three decades) are within a factor of 3 of it.
+/// Along its gradient a single block is about ||xi||^2 / beta_max large. Measured optima over CIFAR and planted
+/// problems (n 500 to 10,000, d 21 to 3,073, P 20 to 500, beta over nearly three decades) are within a factor of 3 of
+/// it.
 fn gated_rho(fraction: f64, maxima: &[f64], xi: &HostMatrix) -> f64 {
     12.0 * fraction * sum_of_squares(maxima) / sum_of_squares(xi.values())
 }
@@ -188,8 +191,8 @@ impl Penalty {
         self.next_check
     }
 
-    /// beta has changed, and [`initial_rho`] by `ratio` with it. rho itself moves when it has become worth a factorisation, in the
-    /// next [`prepare`](Penalty::prepare).
+    /// beta has changed, and [`initial_rho`] by `ratio` with it. rho itself moves when it has become worth a
+    /// factorisation, in the next [`prepare`](Penalty::prepare).
     pub fn follow(&mut self, ratio: f64) {
         if self.adapt && ratio > 0.0 && ratio.is_finite() {
             self.due *= ratio;

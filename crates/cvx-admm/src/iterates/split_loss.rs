@@ -14,8 +14,8 @@ pub struct SplitStart {
     pub mu: HostMatrix,
 }
 
-/// q and mu, on the host and in f64. They are n x C numbers beside the n x 2PC of an iteration, so their transfer to and
-/// from a GPU costs less than any operation there, and a loss needs no kernel.
+/// q and mu, on the host and in f64. They are n x C numbers beside the n x 2PC of an iteration, so their transfer to
+/// and from a GPU costs less than any operation there, and a loss needs no kernel.
 pub(crate) struct SplitLoss {
     loss: WeightedLoss,
     y: HostMatrix,
@@ -76,7 +76,8 @@ impl SplitLoss {
         system.set_target(&self.target)
     }
 
-    /// (6.3) q = prox(fh + mu) and mu += gamma (fh - q), with fh = alpha F u + (1 - alpha) q and F u = target + `residual`.
+    /// (6.3) q = prox(fh + mu) and mu += gamma (fh - q), with fh = alpha F u + (1 - alpha) q and F u = target +
+    /// `residual`.
     pub fn update<B: Backend>(
         &mut self,
         backend: &B,

@@ -126,7 +126,8 @@ impl<B: Backend> State<B> {
         self.backend.scale(share, &mut self.nu)
     }
 
-    /// (4a) u = argmin 1/2 ||F u - y||^2 + rho/2 ||u - v + lambda||^2 + rho/2 ||Gt u - s + nu||^2; (6.2) for other losses.
+    /// (4a) u = argmin 1/2 ||F u - y||^2 + rho/2 ||u - v + lambda||^2 + rho/2 ||Gt u - s + nu||^2; (6.2) for other
+    /// losses.
     pub fn u_update(
         &mut self,
         linear: &mut dyn LinearSolver<B>,
@@ -168,7 +169,8 @@ impl<B: Backend> State<B> {
         backend.group_soft_threshold(&self.image.blocks, threshold, &mut self.v)
     }
 
-    /// Without cones there is nothing to do. (4b, 4c) s = max(gh + nu, 0) and nu += gamma (gh - s), with gh = alpha Gt u + (1 - alpha) s.
+    /// Without cones there is nothing to do. (4b, 4c) s = max(gh + nu, 0) and nu += gamma (gh - s), with gh = alpha Gt
+    /// u + (1 - alpha) s.
     pub fn slack_update(
         &mut self,
         program: &ConvexProgram<B>,
@@ -333,8 +335,8 @@ impl<B: Backend> State<B> {
     }
 }
 
-/// The fixed-point variable z = (v + lambda, s + nu), and q + mu where the loss is split off, of which the next iteration
-/// is a function.
+/// The fixed-point variable z = (v + lambda, s + nu), and q + mu where the loss is split off, of which the next
+/// iteration is a function.
 fn write_point<B: Backend>(
     backend: &B,
     [v, lambda, s, nu]: [&B::Matrix; 4],

@@ -36,8 +36,8 @@ pub struct PathSolution {
     pub solution: Option<Solution>,
 }
 
-/// Trains along a path of betas on a part of `data`, chooses one by the rest, and trains on all of `data` there, watching `test`
-/// where given. `settings.beta` is not used; a time limit is for path and final run together.
+/// Trains along a path of betas on a part of `data`, chooses one by the rest, and trains on all of `data` there,
+/// watching `test` where given. `settings.beta` is not used; a time limit is for path and final run together.
 ///
 /// # Errors
 /// [`TrainError`] for bad input, before any work.

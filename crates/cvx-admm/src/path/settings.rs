@@ -18,8 +18,8 @@ pub enum Choice {
     /// The one with the smallest error on the held-out samples.
     #[default]
     Best,
-    /// The largest whose error is within one standard error of the smallest (Hastie, Tibshirani & Friedman 2009, section 7.10): fewer
-    /// neurons for an error that cannot be told apart.
+    /// The largest whose error is within one standard error of the smallest (Hastie, Tibshirani & Friedman 2009,
+    /// section 7.10): fewer neurons for an error that cannot be told apart.
     Sparsest,
 }
 

@@ -32,8 +32,8 @@ pub(crate) fn choose_solver(
     Err(TrainError::Memory { solver, needed: needed(solver), budget, fits: fitting })
 }
 
-/// Bytes that a run takes whatever its solver, at its largest: the iterates in storage precision, samples, certificate and
-/// what is returned in f64.
+/// Bytes that a run takes whatever its solver, at its largest: the iterates in storage precision, samples, certificate
+/// and what is returned in f64.
 pub(crate) fn base_bytes(shape: &ProblemShape, held_out_samples: usize, anderson_memory: usize) -> u64 {
     // In f64, which neither overflows nor needs to be exact here.
     let [n, d, p, c, test] = [shape.n_samples, shape.n_features, shape.n_patterns, shape.n_targets, held_out_samples]
@@ -48,16 +48,17 @@ pub(crate) fn base_bytes(shape: &ProblemShape, held_out_samples: usize, anderson
         + test * (d + blocks);
     // The caller's samples, the transformed ones on host and device; gates and margins; certificate.
     let wide = 3.0 * (n + test) * d + (2.0 * d + 2.0 * n) * p + 2.0 * d * blocks + 1.5 * n * blocks;
-    // While it runs: the residual of the acceleration and its last two points, where the last beta of a path ended, and differences, which
-    // are capped. When it closes: witness and warm start, in f64.
+    // While it runs: the residual of the acceleration and its last two points, where the last beta of a path ended, and
+    // differences, which are capped. When it closes: witness and warm start, in f64.
     let differences = (2.0 * anderson_memory as f64 * point * scalar).min(HISTORY_BYTES as f64);
     let running = 4.0 * point * scalar + differences;
     let closing = (2.0 * d * blocks + 3.0 * n * blocks) * 8.0 + point * scalar;
     (stored * scalar + wide * 8.0 + running.max(closing)) as u64
 }
 
-/// Bytes that a checkpoint takes while it is written: the iterates, the best network and bound, two points and the remembered differences
-/// in storage precision, and one matrix on its way in f64. An iterative solver has a copy of what it begins at.
+/// Bytes that a checkpoint takes while it is written: the iterates, the best network and bound, two points and the
+/// remembered differences in storage precision, and one matrix on its way in f64. An iterative solver has a copy of
+/// what it begins at.
 pub(crate) fn checkpoint_bytes(shape: &ProblemShape, anderson_memory: usize) -> u64 {
     let [n, d, p, c] = [shape.n_samples, shape.n_features, shape.n_patterns, shape.n_targets].map(|size| size as f64);
     let blocks = shape.signs as f64 * p * c;

@@ -8,8 +8,9 @@ use cvx_linalg::{Backend, Cpu};
 use cvx_model::{Activation, Dataset};
 use cvx_solvers::ProblemShape;
 
-/// Samples to a pattern. Accuracy on unseen images still rises with every doubling up to here, and the work of an iteration with it
-/// (docs/benchmarks.md); a ReLU pattern costs three times the work of a gated one, and two neurons come of it.
+/// Samples to a pattern. Accuracy on unseen images still rises with every doubling up to here, and the work of an
+/// iteration with it (docs/benchmarks.md); a ReLU pattern costs three times the work of a gated one, and two neurons
+/// come of it.
 const SAMPLES_PER_GATED: usize = 10;
 const SAMPLES_PER_RELU: usize = 50;
 
@@ -26,8 +27,8 @@ pub struct Suggestion {
     pub reason: String,
 }
 
-/// A number of patterns for these samples: one to every ten of them for gated neurons, to every fifty for ReLU, between 50 and 2,000, and no
-/// more than the memory of the processor has room for.
+/// A number of patterns for these samples: one to every ten of them for gated neurons, to every fifty for ReLU, between
+/// 50 and 2,000, and no more than the memory of the processor has room for.
 ///
 /// # Errors
 /// [`TrainError`] for bad input, and where not even one pattern fits the memory.

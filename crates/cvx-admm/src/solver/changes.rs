@@ -66,8 +66,8 @@ impl<B: Backend> Solver<B> {
         Ok(())
     }
 
-    /// Sets the weights of the samples (n positive numbers; `None`: all 1). The factors stay; where the curvature of the
-    /// loss changes, the n x n factor is updated. The iterates continue, the certificate starts anew.
+    /// Sets the weights of the samples (n positive numbers; `None`: all 1). The factors stay; where the curvature of
+    /// the loss changes, the n x n factor is updated. The iterates continue, the certificate starts anew.
     ///
     /// # Errors
     /// [`TrainError::Model`] for weights that are not positive, or of another number.
@@ -78,8 +78,8 @@ impl<B: Backend> Solver<B> {
         self.changed_loss()
     }
 
-    /// Sets the labels of the samples, which must be of the same classes, or as many numbers a sample. The factors stay,
-    /// the iterates continue, the certificate starts anew.
+    /// Sets the labels of the samples, which must be of the same classes, or as many numbers a sample. The factors
+    /// stay, the iterates continue, the certificate starts anew.
     ///
     /// # Errors
     /// [`TrainError::Model`] for labels that do not fit.

@@ -13,8 +13,8 @@ use cvx_artifact::{Claim, Model, Provenance, Scores, Status, Witness};
 use cvx_linalg::{Backend, LinalgError, MaskedSystem};
 use cvx_model::{Confusion, Network, SystemOperator, accuracy};
 
-/// Closes a run: the network, its last metrics, and the witness that proves its bound. `round` and sigma are those of the
-/// run.
+/// Closes a run: the network, its last metrics, and the witness that proves its bound. `round` and sigma are those of
+/// the run.
 pub(crate) fn close<B: Backend>(
     admm: &mut Admm<B>,
     cx: &Context<'_, B>,

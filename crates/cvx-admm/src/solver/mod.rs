@@ -39,8 +39,8 @@ const NEAR_ZERO: f64 = 0.3;
 
 /// One programme on one device: set up once, solved at many betas, iteration by iteration where wanted.
 ///
-/// The first solve factors what depends on samples and gates; later ones reuse it. A solve continues from where the last
-/// one ended. [`train`](crate::train), [`path`](crate::path) and refinement are written on this type.
+/// The first solve factors what depends on samples and gates; later ones reuse it. A solve continues from where the
+/// last one ended. [`train`](crate::train), [`path`](crate::path) and refinement are written on this type.
 ///
 /// ```
 /// use cvx_admm::{Settings, Solver};
@@ -97,8 +97,8 @@ pub struct Solver<B: Backend> {
 
 impl<B: Backend> Solver<B> {
     /// Checks the input, draws the gates and puts the problem on the device of `backend`. Device, precision and threads
-    /// of the settings are not used: the back end has its own. Its stop token ends set-up and u-updates; the short steps
-    /// between them are completed.
+    /// of the settings are not used: the back end has its own. Its stop token ends set-up and u-updates; the short
+    /// steps between them are completed.
     ///
     /// # Errors
     /// [`TrainError`] for bad input or too little memory, before any long work.
@@ -507,8 +507,8 @@ impl<B: Backend> Solver<B> {
     }
 }
 
-/// Whether the fixed-point iteration is accelerated. Extrapolation needs v, s to be functions of v + lambda, s + nu, which
-/// they are for a dual step of 1 alone.
+/// Whether the fixed-point iteration is accelerated. Extrapolation needs v, s to be functions of v + lambda, s + nu,
+/// which they are for a dual step of 1 alone.
 fn accelerated(settings: &Settings) -> bool {
     settings.dual_step == 1.0 && settings.anderson_memory > 0
 }

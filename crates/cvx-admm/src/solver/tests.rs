@@ -13,8 +13,8 @@ fn data() -> Dataset {
     Dataset::new(4, x, Some(Labels::numbers(y)), FeatureKind::Table).unwrap()
 }
 
-/// The solver with its factors is one and the same from the first beta to the last, and all that it is asked to do again is to factor
-/// I + (2/rho) K o S where rho has moved.
+/// The solver with its factors is one and the same from the first beta to the last, and all that it is asked to do
+/// again is to factor I + (2/rho) K o S where rho has moved.
 #[test]
 fn m11_a_path_sets_its_solver_up_once() {
     for activation in [Activation::Relu, Activation::Gated] {
@@ -41,8 +41,8 @@ fn m11_a_path_sets_its_solver_up_once() {
     }
 }
 
-/// Multipliers scaled by the ratio of the betas prove at least that share of their bound, which is concave in the scale: however little
-/// a beta iterates, its bound is no lower.
+/// Multipliers scaled by the ratio of the betas prove at least that share of their bound, which is concave in the
+/// scale: however little a beta iterates, its bound is no lower.
 #[test]
 fn m11_a_relu_path_keeps_what_the_last_beta_proved() {
     let settings = Settings { patterns: 8, gap: 1e-9, max_iterations: 2, ..Settings::default() };
@@ -75,7 +75,8 @@ fn e9_iterates_that_are_not_finite_are_forgotten() {
     }
 }
 
-// ---- E9: what is not finite ------------------------------------------------------------------------------------------
+// ---- E9: what is not finite
+// ------------------------------------------------------------------------------------------
 
 /// What goes wrong in a u-update.
 #[derive(Clone, Copy, Debug, PartialEq)]
