@@ -1,12 +1,12 @@
 //! ADMM on the convex program, with one of the solvers of its u-update.
 
 use super::Problem;
-use crate::row::{Goal, Outcome, Phase, TARGET_ACCURACY, TracePoint, finite, thinned};
-use anyhow::{Result, bail};
+use crate::row::{Goal, Outcome, Phase, TARGET_ACCURACY, TracePoint, finite, seconds_to_target, thinned};
+use anyhow::Result;
 use cvx_admm::{
     Beta, Iteration, Observer, Precision, Settings, Solution, SolverChoice, SolverKind, StopToken, train_with, verify,
 };
-use cvx_bench::feng::{self, FengSolver};
+use cvx_bench::feng::{self, FengRun, FengSolver};
 use std::ops::ControlFlow;
 
 /// A solver with its settings.
@@ -56,16 +56,14 @@ impl Convex {
     /// The penalty and the steps of Feng et al. for their task, since rho = 0.01 reaches an accuracy soonest; for the
     /// objective the defaults, which lead to a certificate. Their iterative solvers always run in their iteration.
     fn settings(self, problem: &Problem) -> Settings {
-        let theirs =
-            matches!(self.solver, ConvexSolver::Feng(FengSolver::LineSearchRbcd | FengSolver::WholeNystromPcg));
-        let base = if problem.goal == Goal::Accuracy || theirs { feng::settings() } else { Settings::default() };
+        let base = if self.is_theirs(problem) { feng::settings() } else { Settings::default() };
         Settings {
             patterns: problem.patterns,
             beta: Beta::Value(problem.beta),
             gap: problem.gap,
             solver: match self.solver {
                 ConvexSolver::Ours(solver) => SolverChoice::Kind(solver),
-                ConvexSolver::Feng(_) => SolverChoice::Auto,
+                ConvexSolver::Feng(solver) => SolverChoice::Kind(solver.counterpart()),
             },
             device: problem.place.device(),
             precision: if problem.double { Precision::F64 } else { Precision::F32 },
@@ -78,14 +76,24 @@ impl Convex {
         }
     }
 
-    /// Trains, with the solver of Feng et al. in the place of the chosen one where it is one of theirs.
+    /// Whether the run is in the iteration of Feng et al.
+    fn is_theirs(self, problem: &Problem) -> bool {
+        let iterative =
+            matches!(self.solver, ConvexSolver::Feng(FengSolver::LineSearchRbcd | FengSolver::WholeNystromPcg));
+        problem.goal == Goal::Accuracy || iterative
+    }
+
+    /// Trains, with the solver and the row weights of Feng et al. where they are asked for.
     fn solve(self, problem: &Problem, settings: &Settings, observer: &mut dyn Observer) -> Result<Solution> {
-        match self.solver {
-            ConvexSolver::Ours(_) => {
-                Ok(train_with(problem.train, problem.test, settings, None, &StopToken::new(), observer)?)
+        let (train, test, unscaled) = (problem.train, problem.test, self.is_theirs(problem));
+        let solver = match self.solver {
+            ConvexSolver::Ours(_) if !unscaled => {
+                return Ok(train_with(train, test, settings, None, &StopToken::new(), observer)?);
             }
-            ConvexSolver::Feng(solver) => bail!("{solver}: the trainer takes no solver from outside yet"),
-        }
+            ConvexSolver::Ours(_) => None,
+            ConvexSolver::Feng(solver) => Some(solver),
+        };
+        FengRun { train, test, settings, solver, unscaled, place: &problem.place }.run(observer)
     }
 
     /// Trains and verifies.
@@ -95,7 +103,7 @@ impl Convex {
         let found = verify(&solution.model, problem.train)?;
         let (info, seconds) = (&solution.info, &solution.info.seconds);
         let trace: Vec<TracePoint> = info.history.iter().filter_map(point).collect();
-        let reached = info.seconds_to_train_accuracy_97;
+        let reached = seconds_to_target(&info.history);
         let ended_by_accuracy = problem.goal == Goal::Accuracy && reached.is_some();
         let holds = !ended_by_accuracy || found.accuracy.is_some_and(|accuracy| accuracy >= TARGET_ACCURACY);
         Ok(Outcome {

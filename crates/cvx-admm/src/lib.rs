@@ -19,49 +19,40 @@
 //! * [`Settings`]: everything that can be chosen; nothing has to be.
 //! * [`Model`]: the network with its transform, its classes and its certificate; saved, loaded, verified.
 
-mod admm;
-mod anderson;
+mod api;
 mod checkpoint;
 mod clock;
-mod closing;
-mod dispatch;
-mod error;
-mod estimate;
-mod identity;
-mod incumbent;
-mod info;
-mod memory;
-mod observer;
+mod evaluation;
+mod iterates;
 mod path;
-mod penalty;
-mod prediction;
-mod prune;
+mod problem;
 mod refine;
-mod schedule;
-mod session;
-mod settings;
-mod state;
-mod suggest;
+mod run;
+mod solver;
 mod train;
-mod weights;
 
-pub use checkpoint::{Checkpoint, CheckpointPlan};
+pub use api::error::{NamedSetting, TrainError};
+pub use api::observer::{Observer, Summary};
+pub use api::record::{Info, Iteration, PhaseSeconds, Round};
+pub use api::settings::{Beta, CheckpointPlan, Device, Gates, Precision, Settings, SolverChoice, ValidSettings};
+pub use api::weights::ClassWeights;
+pub use checkpoint::file::Checkpoint;
 pub use cvx_artifact::{
     ArtifactError, Certify, Claim, FileError, Model, Objective, Provenance, Scores, Status, Verification, Witness,
     check_writable, verify, write_whole,
 };
 pub use cvx_linalg::{StopReason, StopToken};
 pub use cvx_solvers::SolverKind;
-pub use error::TrainError;
-pub use identity::NamedSetting;
-pub use info::{Info, Iteration, PhaseSeconds};
-pub use observer::{Observer, Summary};
-pub use path::{Choice, PathPoint, PathSettings, PathSolution, Validation, path};
-pub use refine::Round;
-pub use settings::{Beta, Device, Gates, Precision, Settings, SolverChoice, ValidSettings};
-pub use suggest::{Suggestion, suggest_patterns};
-pub use train::{PredictionStart, Solution, WarmStart, resume, train, train_with};
-pub use weights::ClassWeights;
+pub use iterates::split_loss::SplitStart;
+pub use iterates::state::WarmStart;
+pub use path::point::PathPoint;
+pub use path::settings::{Choice, PathSettings, Validation};
+pub use path::{PathSolution, path};
+pub use problem::suggest::{Suggestion, suggest_patterns};
+pub use solver::continuation::Continuation;
+pub use solver::solution::Solution;
+pub use solver::{DualPoint, Solver};
+pub use train::{resume, train, train_with};
 
 /// The example of README.md, run with the tests.
 #[cfg(doctest)]

@@ -1,98 +1,98 @@
 //! Pattern refinement (docs/math.md, section 10): neurons become gates, fresh ones join, and the programme is solved again.
 //!
-//! The neurons of a network lie in the cones of their own patterns, so that it is a point of the new programme: the objective of
-//! the best network cannot rise.
+//! The neurons of a network lie in the cones of their own patterns, so the network is a point of the new programme: the
+//! objective of the best network cannot rise.
 
-use crate::error::TrainError;
-use crate::train::Solution;
+use crate::api::error::TrainError;
+use crate::api::observer::Observer;
+use crate::solver::Solver;
+use crate::solver::solution::Solution;
 use cvx_artifact::Status;
-use cvx_linalg::HostMatrix;
-use cvx_model::{Network, PatternSet};
-use serde::{Deserialize, Serialize};
+use cvx_linalg::{Backend, HostMatrix};
+use cvx_model::Network;
 
 /// Fresh gates of a round, as a share of the gates of the first programme.
 const FRESH_SHARE: f64 = 0.2;
 
-/// Most patterns of a round over those of the first: several targets may bring a neuron each for every pattern of the last.
+/// Most patterns of a round over those of the first: several targets may bring a neuron each for every pattern of the
+/// last.
 const MOST_GROWTH: usize = 8;
 
 /// A round has to lower the objective by this share of it, or it is the last.
-pub(crate) const LEAST_PROGRESS: f64 = 1e-3;
+const LEAST_PROGRESS: f64 = 1e-3;
 
-/// One programme of a refined run.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Round {
-    /// Number of patterns.
-    pub patterns: usize,
-    /// Number of neurons of the best network.
-    pub neurons: usize,
-    /// Its objective.
-    pub network: f64,
-    /// Lower bound of this round's programme.
-    pub dual_bound: f64,
-    /// ADMM iterations so far.
-    pub iterations: usize,
-    /// Seconds since the data were in memory.
-    pub seconds: f64,
-}
-
-impl Round {
-    /// What a finished programme comes to.
-    pub fn new(solution: &Solution) -> Self {
-        Round {
-            patterns: solution.summary.shape.n_patterns,
-            neurons: solution.model.network.n_neurons(),
-            network: solution.objective.network,
-            dual_bound: solution.objective.dual_bound,
-            iterations: solution.info.history.len(),
-            seconds: solution.info.seconds.total,
+/// Solves; then, as often as the settings say and as long as it helps, refines the patterns and solves again. The
+/// intermediate programmes end when progress is slow; the last is solved to the gap. `sampled` gates were drawn first.
+pub(crate) fn solve_and_refine<B: Backend>(
+    solver: &mut Solver<B>,
+    sampled: usize,
+    observer: &mut dyn Observer,
+) -> Result<Solution, TrainError> {
+    let (gap, rounds) = (solver.settings().gap, solver.settings().refine);
+    let mut solution = solve_round(solver, observer)?;
+    while solver.round().0 && solution.status.can_continue() {
+        // A device error from here on does not lose the network that is there.
+        match refine(solver, &solution, sampled) {
+            Ok(true) => solver.stop_when_slow(solver.round().1 < rounds),
+            Ok(false) if solution.objective.relative_gap <= gap => break,
+            Ok(false) => {
+                solver.stop_when_slow(false);
+                solver.keep_record();
+            }
+            Err(error) => return cut_short(solution, error),
         }
+        solution = match solve_round(solver, observer) {
+            Ok(next) => next,
+            Err(error) => return cut_short(solution, error),
+        };
     }
+    Ok(solution)
 }
 
-/// Whether a programme of so many patterns is too large a step from one that began with `sampled`.
-pub(crate) fn outgrows(patterns: usize, sampled: usize) -> bool {
-    patterns > MOST_GROWTH * sampled
+fn solve_round<B: Backend>(solver: &mut Solver<B>, observer: &mut dyn Observer) -> Result<Solution, TrainError> {
+    let solution = solver.solve(observer)?;
+    if solver.settings().refine > 0
+        && let Some(round) = solution.info.rounds.last()
+    {
+        observer.round(round);
+    }
+    Ok(solution)
 }
 
-/// Number of fresh gates in a round of a run that began with so many gates.
-pub(crate) fn fresh_gates(patterns: usize) -> usize {
-    (patterns as f64 * FRESH_SHARE).ceil() as usize
+/// Makes the neurons of the network gates, with fresh ones beside them, and starts there. Says whether that is worth
+/// while: whether the last such step was, and the programme fits the memory and has not outgrown the first.
+fn refine<B: Backend>(solver: &mut Solver<B>, solution: &Solution, sampled: usize) -> Result<bool, TrainError> {
+    let fell = match solution.info.rounds.as_slice() {
+        [.., before, last] => last.network < before.network * (1.0 - LEAST_PROGRESS),
+        _ => true,
+    };
+    let network = &solution.model.network;
+    if !fell || network.n_neurons() == 0 {
+        return Ok(false);
+    }
+    let seed = solver.settings().seed.wrapping_add(solver.round().1 as u64 + 1);
+    let count = (sampled as f64 * FRESH_SHARE).ceil() as usize;
+    let gates = next_gates(network, &solver.sample_gates(count, seed)?);
+    let (budget, needed) = solver.memory(gates.cols());
+    if needed > budget || gates.cols() > MOST_GROWTH * sampled {
+        return Ok(false);
+    }
+    solver.set_gates(&gates, network)?;
+    Ok(true)
 }
 
-/// The gates of the next programme: those of the neurons of `network`, then `fresh` ones. A ReLU neuron is its own gate, a
-/// gated one keeps the one it has.
-pub(crate) fn next_gates(network: &Network, fresh: &HostMatrix) -> HostMatrix {
+/// The gates of the next programme: those of the neurons of `network`, then `fresh` ones. A ReLU neuron is its own gate,
+/// a gated one keeps the one it has.
+fn next_gates(network: &Network, fresh: &HostMatrix) -> HostMatrix {
     let own = network.gates.as_ref().unwrap_or(&network.w1);
     HostMatrix::from_vec(own.rows(), own.cols() + fresh.cols(), [own.values(), fresh.values()].concat())
 }
 
-/// The blocks of `network` in the places that they have among `next` (d x blocks), whose first gates are those of its neurons: w1_j |w2_jc|
-/// for target c and the sign of w2_jc, or w1_j w2_jc of a gated neuron. Neurons of one pattern, target and sign add up; one that is
-/// inactive on every sample is left out.
-pub(crate) fn moved_blocks(network: &Network, next: &PatternSet) -> HostMatrix {
-    let (signs, targets) = (network.activation().signs().count(), network.w2.cols());
-    let mut moved = HostMatrix::zeros(network.w1.rows(), signs * next.len() * targets);
-    for neuron in 0..network.n_neurons() {
-        let Some(pattern) = next.pattern_of(neuron) else { continue };
-        for target in 0..targets {
-            let weight = network.w2[(neuron, target)];
-            let negative = usize::from(signs == 2 && weight < 0.0);
-            let factor = if signs == 2 { weight.abs() } else { weight };
-            let block = moved.col_mut((signs * target + negative) * next.len() + pattern);
-            block.iter_mut().zip(network.w1.col(neuron)).for_each(|(sum, w1)| *sum += factor * w1);
-        }
-    }
-    moved
-}
-
-impl Solution {
-    /// This solution, of a run whose next programme met an error of the device; other errors stay errors.
-    pub(crate) fn cut_short_by(mut self, error: TrainError) -> Result<Solution, TrainError> {
-        let TrainError::Linalg(failure) = error else { return Err(error) };
-        self.status = Status::DeviceError;
-        self.model.claim.status = self.status;
-        self.info.failure = Some(failure);
-        Ok(self)
-    }
+/// The solution of a run whose next programme met an error of the device; other errors stay errors.
+fn cut_short(mut solution: Solution, error: TrainError) -> Result<Solution, TrainError> {
+    let TrainError::Linalg(failure) = error else { return Err(error) };
+    solution.status = Status::DeviceError;
+    solution.model.claim.status = solution.status;
+    solution.info.failure = Some(failure);
+    Ok(solution)
 }

@@ -123,29 +123,31 @@ fn r2_every_setting_out_of_range_is_named() {
     };
     let mut bad: Vec<(&str, Settings)> = vec![
         ("patterns", with(&|s| s.patterns = 0)),
-        ("max-iterations", with(&|s| s.max_iterations = 0)),
-        ("judge-every", with(&|s| s.evaluate_every = 0)),
+        ("max_iterations", with(&|s| s.max_iterations = 0)),
+        ("evaluate_every", with(&|s| s.evaluate_every = 0)),
         ("threads", with(&|s| s.threads = 5000)),
         ("threads", with(&|s| s.threads = usize::MAX)),
-        ("over-relaxation", with(&|s| s.over_relaxation = 2.0)),
-        ("dual-step", with(&|s| s.dual_step = 1.7)),
+        ("over_relaxation", with(&|s| s.over_relaxation = 2.0)),
+        ("dual_step", with(&|s| s.dual_step = 1.7)),
+        // alpha gamma has to stay below 2 (docs/math.md, section 2).
+        ("dual_step", with(&|s| (s.over_relaxation, s.dual_step) = (1.6, 1.3))),
         ("gap", with(&|s| s.gap = 0.0)),
         ("rho", with(&|s| s.rho = Some(0.0))),
         ("sigma", with(&|s| s.sigma = Some(0.0))),
-        ("time-limit", with(&|s| s.time_limit = Some(1e300))),
+        ("time_limit", with(&|s| s.time_limit = Some(1e300))),
         ("gates", with(&|s| s.gates = Gates::Given(HostMatrix::zeros(4, 0)))),
         ("gates", with(&|s| s.gates = Gates::Given(HostMatrix::zeros(0, 0)))),
     ];
     for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0] {
         bad.extend([
             ("beta", with(&|s| s.beta = Beta::Value(value))),
-            ("beta-fraction", with(&|s| s.beta = Beta::Fraction(value))),
+            ("beta_fraction", with(&|s| s.beta = Beta::Fraction(value))),
             ("rho", with(&|s| s.rho = Some(value))),
             ("sigma", with(&|s| s.sigma = Some(value))),
-            ("time-limit", with(&|s| s.time_limit = Some(value))),
+            ("time_limit", with(&|s| s.time_limit = Some(value))),
             ("gap", with(&|s| s.gap = value)),
-            ("over-relaxation", with(&|s| s.over_relaxation = value)),
-            ("dual-step", with(&|s| s.dual_step = value)),
+            ("over_relaxation", with(&|s| s.over_relaxation = value)),
+            ("dual_step", with(&|s| s.dual_step = value)),
         ]);
         if !value.is_finite() {
             bad.push((
@@ -174,7 +176,7 @@ fn r2_the_ends_of_the_ranges_are_allowed() {
     let data = planted(20, 3, 1);
     let good = Settings { patterns: 4, max_iterations: 10, ..Settings::default() };
     for settings in [
-        Settings { dual_step: 1.618, ..good.clone() },
+        Settings { over_relaxation: 1.2, dual_step: 1.618, ..good.clone() },
         Settings { over_relaxation: 1.999, ..good.clone() },
         Settings { over_relaxation: 1e-3, ..good.clone() },
         Settings { gap: f64::MIN_POSITIVE, ..good.clone() },

@@ -482,14 +482,14 @@ fn r2_bad_settings_are_refused_by_the_names_that_users_type() {
     let folds = |folds| PathSettings { validation: Validation::Folds(folds), ..fine.clone() };
     let ratio = |ratio| PathSettings { ratio, ..fine.clone() };
     for (path_settings, name) in [
-        (PathSettings { gap: 0.0, ..fine.clone() }, "path-gap"),
+        (PathSettings { gap: 0.0, ..fine.clone() }, "path_gap"),
         (PathSettings { betas: 0, ..fine.clone() }, "betas"),
         (PathSettings { betas: 10_001, ..fine.clone() }, "betas"),
-        (ratio(0.0), "beta-ratio"),
-        (ratio(1.0), "beta-ratio"),
-        (ratio(-0.5), "beta-ratio"),
-        (ratio(f64::NAN), "beta-ratio"),
-        (ratio(f64::INFINITY), "beta-ratio"),
+        (ratio(0.0), "beta_ratio"),
+        (ratio(1.0), "beta_ratio"),
+        (ratio(-0.5), "beta_ratio"),
+        (ratio(f64::NAN), "beta_ratio"),
+        (ratio(f64::INFINITY), "beta_ratio"),
         (share(0.0), "validation"),
         (share(1.0), "validation"),
         (share(-0.1), "validation"),
@@ -517,7 +517,7 @@ fn r3_samples_that_cannot_be_parted() {
     let folds = PathSettings { validation: Validation::Folds(3), ..short(3) };
     let error = refused(&data, None, &Settings::default(), &folds);
     assert_eq!(error, TrainError::SingleSample { class: "2".to_string() });
-    for word in ["'2'", "--classes", "--validation"] {
+    for word in ["'2'", "leave the class out", "hold out a share"] {
         assert!(error.to_string().contains(word), "{error}");
     }
     // A share leaves it to training.

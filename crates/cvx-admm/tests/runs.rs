@@ -341,7 +341,6 @@ fn the_posters_settings_run() {
         assert_eq!((solution.rho, solution.info.penalty_changes), (1e-2, 0));
         // More weights than samples and hardly a penalty: the samples are fitted.
         assert!(solution.train.accuracy.unwrap() >= 0.97, "{:?}", solution.train);
-        assert!(solution.info.seconds_to_train_accuracy_97.is_some());
     }
 }
 

@@ -62,12 +62,6 @@ impl StopToken {
         work()
     }
 
-    /// Switches heeding on or off until the next switch. [`heed`](StopToken::heed) is the safer way.
-    #[doc(hidden)]
-    pub fn set_heeded(&self, heeded: bool) {
-        self.ignored.store(!heeded, Ordering::Relaxed);
-    }
-
     /// Asks the run to end at its next look at the token. Safe to call from a signal-handling thread.
     pub fn raise(&self) {
         self.raised.store(true, Ordering::Relaxed);

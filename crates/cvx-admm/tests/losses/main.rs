@@ -268,7 +268,7 @@ fn m10_five_runs_of_one_iteration_are_one_run_of_five() {
         }
         assert!(whole.warm_start == parts.warm_start, "{loss:?}");
         let mut other = whole.warm_start.clone();
-        other.prediction.as_mut().unwrap().mu = HostMatrix::zeros(3, 1);
+        other.split.as_mut().unwrap().mu = HostMatrix::zeros(3, 1);
         let refused = train_with(&data, None, &settings(1), Some(&other), &StopToken::new(), &mut ());
         assert!(matches!(refused, Err(TrainError::WarmStart { .. })));
     }
@@ -365,7 +365,7 @@ fn r2_what_does_not_fit_is_refused_before_work() {
     }
     for delta in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let error = refused(&classes, Settings { loss: Loss::Huber { delta }, ..Settings::default() });
-        assert!(matches!(error, TrainError::Setting { name: "huber-delta", .. }), "{error}");
+        assert!(matches!(error, TrainError::Setting { name: "huber_delta", .. }), "{error}");
     }
     for weight in [0.0, -2.0, f64::NAN, f64::INFINITY] {
         let mut weights = vec![1.0; 20];

@@ -1,0 +1,140 @@
+//! Why training could not begin.
+
+use cvx_artifact::FileError;
+use cvx_linalg::LinalgError;
+use cvx_model::{ModelError, ProgramError};
+use cvx_solvers::SolverKind;
+use serde::{Deserialize, Serialize};
+use std::fmt::{self, Display};
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// A setting of a run by its name in [`Settings`](crate::Settings), with its value as text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedSetting {
+    /// The field's name; `beta` or `beta_fraction` by the variant of [`Beta`](crate::Beta).
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+impl Display for NamedSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {}", self.name, self.value)
+    }
+}
+
+/// Bad input or a missing resource, said before any work.
+#[derive(Clone, Debug, Error, PartialEq)]
+pub enum TrainError {
+    /// The data or the problem.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The device.
+    #[error(transparent)]
+    Linalg(#[from] LinalgError),
+    /// A setting outside its range.
+    #[error("{name} is {value}, but it must be {range}")]
+    Setting {
+        /// The setting.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What is allowed.
+        range: &'static str,
+    },
+    /// A class that a fold would leave nothing of.
+    #[error(
+        "the class '{}' has a single sample, which no network on the other folds would know: \
+         leave the class out, or hold out a share in place of folds", class.escape_debug()
+    )]
+    SingleSample {
+        /// The class.
+        class: String,
+    },
+    /// A device that this build does not have.
+    #[error("the device '{device}' is not compiled in: build with the feature cuda, or use the processor")]
+    NotCompiledIn {
+        /// The device asked for.
+        device: String,
+    },
+    /// More memory than the budget.
+    #[error(
+        "{solver} needs about {} and the budget is {}: {}", gigabytes(*needed), gigabytes(*budget),
+        fits.map_or("use fewer samples or patterns, or a larger budget".to_string(),
+                    |kind| format!("the solver {kind} would fit"))
+    )]
+    Memory {
+        /// The solver asked for.
+        solver: SolverKind,
+        /// Bytes it needs.
+        needed: u64,
+        /// Bytes it may use.
+        budget: u64,
+        /// A solver that would fit.
+        fits: Option<SolverKind>,
+    },
+    /// The test samples do not fit the training samples.
+    #[error("the test samples: {0}")]
+    Test(ModelError),
+    /// A checkpoint of another run.
+    #[error("{}: the checkpoint is of a run with {saved}, and this one has {given}", path.display())]
+    OtherRun {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The first setting that differs, as it was.
+        saved: NamedSetting,
+        /// As it is now.
+        given: NamedSetting,
+    },
+    /// A checkpoint of a run on other samples or labels.
+    #[error(
+        "{}: the checkpoint is of a run on samples and labels of checksum {saved:08x}, and these have {given:08x}",
+        path.display()
+    )]
+    OtherSamples {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Checksum of its samples and labels.
+        saved: u32,
+        /// Checksum of those given.
+        given: u32,
+    },
+    /// A checkpoint that cannot be written or used.
+    #[error("{detail}")]
+    Checkpoint {
+        /// The file, and what is wrong with it.
+        detail: String,
+    },
+    /// A warm start of another problem.
+    #[error("the warm start does not fit: {detail}")]
+    WarmStart {
+        /// What differs.
+        detail: String,
+    },
+}
+
+impl From<FileError> for TrainError {
+    fn from(error: FileError) -> Self {
+        let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
+        TrainError::Checkpoint { detail: format!("{error}{cause}") }
+    }
+}
+
+impl From<ProgramError> for TrainError {
+    fn from(error: ProgramError) -> Self {
+        match error {
+            ProgramError::Model(error) => error.into(),
+            ProgramError::Linalg(error) => error.into(),
+        }
+    }
+}
+
+/// A setting outside its range.
+pub(crate) fn out_of_range(name: &'static str, value: impl ToString, range: &'static str) -> TrainError {
+    TrainError::Setting { name, value: value.to_string(), range }
+}
+
+fn gigabytes(bytes: u64) -> String {
+    format!("{:.2} GB ({bytes} bytes)", bytes as f64 / 1e9)
+}

@@ -1,0 +1,7 @@
+//! What users see: settings, errors, observers and the record of a run.
+
+pub(crate) mod error;
+pub(crate) mod observer;
+pub(crate) mod record;
+pub(crate) mod settings;
+pub(crate) mod weights;

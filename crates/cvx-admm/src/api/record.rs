@@ -1,0 +1,92 @@
+//! The record of a run.
+
+use cvx_artifact::Scores;
+use cvx_linalg::LinalgError;
+use serde::{Deserialize, Serialize};
+
+/// One ADMM iteration. Numbers that were not evaluated at this iteration are `None`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Iteration {
+    /// From 1.
+    pub iteration: usize,
+    /// Since the data were in memory, evaluation of test metrics excluded.
+    pub seconds: f64,
+    /// Objective of this iteration's network.
+    pub network: Option<f64>,
+    /// Best dual bound so far.
+    pub dual_bound: Option<f64>,
+    /// Gap of the best network and the best bound so far.
+    pub relative_gap: Option<f64>,
+    /// Of this iteration's network, on the training samples.
+    pub train: Option<Scores>,
+    /// Of this iteration's network, on the test samples.
+    pub test: Option<Scores>,
+    /// ||(u - v, Gt u - s)||.
+    pub primal_residual: f64,
+    /// rho ||(v - v_old, s - s_old)||.
+    pub dual_residual: f64,
+    /// The penalty.
+    pub rho: f64,
+    /// Inner iterations of the linear solver.
+    pub inner_iterations: usize,
+}
+
+/// Seconds spent in each phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PhaseSeconds {
+    /// Transform, upload, patterns, factorisations (those after a change of rho too).
+    pub setup: f64,
+    /// The u-update (4a).
+    pub u: f64,
+    /// Over-relaxation and group soft-threshold (4b).
+    pub v: f64,
+    /// The fused slack step and its dual (4b, 4c).
+    pub s: f64,
+    /// The dual of u = v (4c), the split prediction (6.3) and the acceleration.
+    pub dual: f64,
+    /// Network objective and dual bound.
+    pub certificate: f64,
+    /// From the data in memory to the returned model, test metrics excluded.
+    pub total: f64,
+}
+
+/// One programme of a run that refines its patterns (docs/math.md, section 10).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Round {
+    /// Number of patterns.
+    pub patterns: usize,
+    /// Number of neurons of the best network.
+    pub neurons: usize,
+    /// Its objective.
+    pub network: f64,
+    /// Lower bound of this round's programme.
+    pub dual_bound: f64,
+    /// ADMM iterations so far.
+    pub iterations: usize,
+    /// Seconds since the data were in memory.
+    pub seconds: f64,
+}
+
+/// The record of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Info {
+    /// Every iteration.
+    pub history: Vec<Iteration>,
+    /// Where the time went.
+    pub seconds: PhaseSeconds,
+    /// Times that rho was changed, each a factorisation.
+    pub penalty_changes: usize,
+    /// u-updates whose inner iteration ended before its tolerance.
+    pub unconverged_solves: usize,
+    /// Relative residual of (4a), recomputed in f64 after the first u-update.
+    pub linear_residual: Option<f64>,
+    /// The programmes that were solved one after the other: one, and one for each refinement.
+    pub rounds: Vec<Round>,
+    /// Why the last checkpoint could not be written, if it could not.
+    #[serde(skip)]
+    pub checkpoint_failure: Option<String>,
+    /// The error that ended a run with [`Status::DeviceError`](crate::Status::DeviceError) or
+    /// [`Status::NumericalError`](crate::Status::NumericalError), where one did.
+    #[serde(skip)]
+    pub failure: Option<LinalgError>,
+}

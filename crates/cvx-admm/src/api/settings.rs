@@ -1,0 +1,326 @@
+//! Everything that can be chosen, with defaults that need no choice.
+
+use crate::api::error::{TrainError, out_of_range};
+use crate::api::weights::ClassWeights;
+use cvx_artifact::Certify;
+use cvx_linalg::HostMatrix;
+use cvx_model::{Activation, GateKind, Loss, ModelError, Normalisation, TaskChoice};
+use cvx_solvers::{SolverKind, SolverSettings};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Where the work is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Device {
+    /// The fastest device that this build and this machine have.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+    /// The NVIDIA GPU of this ordinal.
+    Cuda(usize),
+}
+
+/// How matrices are stored; the certificate is computed in f64 either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Precision {
+    /// 32 bits: twice as fast.
+    #[default]
+    F32,
+    /// 64 bits: for gaps below 1e-5.
+    F64,
+}
+
+/// The weight of the group norm.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Beta {
+    /// beta itself.
+    Value(f64),
+    /// A fraction of max ||X'D_i y||, from which on the zero network is optimal (-l'(0) in the place of y for other losses).
+    Fraction(f64),
+}
+
+/// How the u-update is solved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SolverChoice {
+    /// The fastest that fits the memory budget.
+    #[default]
+    Auto,
+    /// This one.
+    Kind(SolverKind),
+}
+
+/// Where the gates come from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Gates {
+    /// [`GateKind::Local`] for gated neurons on images, else [`GateKind::Gaussian`].
+    #[default]
+    Auto,
+    /// Drawn in this way.
+    Kind(GateKind),
+    /// The user's own (d x P, the bias row included).
+    Given(HostMatrix),
+}
+
+/// Where a run writes its checkpoints, and how often.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckpointPlan {
+    /// The file; each checkpoint replaces the one before.
+    pub path: PathBuf,
+    /// Seconds between two; 0 writes after every iteration.
+    pub every: f64,
+}
+
+/// Everything that can be chosen. `Settings::default()` is a good start for any data set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// ReLU or gated neurons.
+    pub activation: Activation,
+    /// Number of gates to sample; duplicate patterns are merged. Default 50.
+    pub patterns: usize,
+    /// Where the gates come from.
+    pub gates: Gates,
+    /// Weight of the group norm. Default: 1e-3 of the gated beta_max.
+    pub beta: Beta,
+    /// Solver of the u-update.
+    pub solver: SolverChoice,
+    /// Rank of the solvers that sketch; by default it adapts.
+    pub rank: Option<usize>,
+    /// Whether `rbcd` and `nystrom-pcg` are the original's, with a line search and decaying thresholds, and a sketch of
+    /// the whole system. Default false.
+    pub original_solvers: bool,
+    /// Where the work is done.
+    pub device: Device,
+    /// How matrices are stored.
+    pub precision: Precision,
+    /// Threads of the CPU; 0 takes one per core. The result does not depend on it.
+    pub threads: usize,
+    /// Seed of the gates.
+    pub seed: u64,
+    /// Most rounds of refinement: neurons become gates, fresh ones join, and the programme is solved again, until the objective no
+    /// longer falls. Default 0.
+    pub refine: usize,
+    /// Most ADMM iterations, in each round. Default 20,000.
+    pub max_iterations: usize,
+    /// Certified relative gap to stop at. Default 1e-3.
+    pub gap: f64,
+    /// Which certificate that gap is of.
+    pub certify: Certify,
+    /// Seconds after which the best network so far is returned.
+    pub time_limit: Option<f64>,
+    /// Starting penalty rho; by default chosen from the data, see `docs/math.md`. Adapted either way.
+    pub rho: Option<f64>,
+    /// Weight of the cone constraint against u = v. Default 1/4.
+    pub sigma: Option<f64>,
+    /// Whether rho follows the residuals. Default true.
+    pub adapt_rho: bool,
+    /// Over-relaxation alpha, in (0, 2). Default 1.6.
+    pub over_relaxation: f64,
+    /// Step of the dual updates, in (0, 1.618\]. Default 1; Anderson acceleration needs 1.
+    pub dual_step: f64,
+    /// Differences that Anderson acceleration remembers; 0 turns it off. Default 10.
+    pub anderson_memory: usize,
+    /// Iterations between two evaluations of the certificate; the first five are all evaluated. Default 5.
+    pub evaluate_every: usize,
+    /// Whether the rows of the cone operator are scaled to one norm. Default true.
+    pub scale_rows: bool,
+    /// Whether neurons that the returned network can do without are taken out (docs/math.md, section 7). Default true.
+    pub prune: bool,
+    /// Whether a bias column is added. Default true.
+    pub bias: bool,
+    /// How features are scaled. Default: one scale for pixels, one per column for tables.
+    pub normalisation: Option<Normalisation>,
+    /// Classes or numbers. Default: by the labels.
+    pub task: TaskChoice,
+    /// What a prediction costs. Default: the squared loss.
+    pub loss: Loss,
+    /// How much each class counts, beside the weights that the data may have.
+    pub class_weights: ClassWeights,
+    /// Bytes that the run may use; by default nine tenths of what is free.
+    pub memory_budget: Option<u64>,
+    /// Where checkpoints of the run are written, if any are; see [`resume`](crate::resume).
+    pub checkpoint: Option<CheckpointPlan>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            activation: Activation::Relu,
+            patterns: 50,
+            gates: Gates::Auto,
+            beta: Beta::Fraction(1e-3),
+            solver: SolverChoice::Auto,
+            rank: None,
+            original_solvers: false,
+            device: Device::Auto,
+            precision: Precision::F32,
+            threads: 0,
+            seed: 0,
+            refine: 0,
+            max_iterations: 20_000,
+            gap: 1e-3,
+            certify: Certify::Network,
+            time_limit: None,
+            rho: None,
+            sigma: None,
+            adapt_rho: true,
+            over_relaxation: 1.6,
+            dual_step: 1.0,
+            anderson_memory: 10,
+            evaluate_every: 5,
+            scale_rows: true,
+            prune: true,
+            bias: true,
+            normalisation: None,
+            task: TaskChoice::Auto,
+            loss: Loss::Squared,
+            class_weights: ClassWeights::None,
+            memory_budget: None,
+            checkpoint: None,
+        }
+    }
+}
+
+impl Settings {
+    /// The original's iteration: alpha = 1, G unscaled, rho = 0.01 and beta = 0.001 fixed, no acceleration, and block
+    /// coordinate descent with its line search.
+    ///
+    /// beta is that of this project's objective, which has the factor 1/2 that the original's equation (3) omits.
+    pub fn poster_exact() -> Self {
+        Settings {
+            beta: Beta::Value(1e-3),
+            rho: Some(1e-2),
+            adapt_rho: false,
+            over_relaxation: 1.0,
+            anderson_memory: 0,
+            evaluate_every: 1,
+            scale_rows: false,
+            original_solvers: true,
+            ..Settings::default()
+        }
+    }
+
+    /// Checks every setting against its range.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] or [`TrainError::Model`] naming the first that is out of range.
+    pub fn validate(&self) -> Result<ValidSettings, TrainError> {
+        let positive = |name, value: Option<f64>| match value {
+            Some(value) if !(value > 0.0 && value.is_finite()) => Err(out_of_range(name, value, "a positive number")),
+            _ => Ok(()),
+        };
+        if self.patterns == 0 && !matches!(self.gates, Gates::Given(_)) {
+            return Err(out_of_range("patterns", 0, "1 or more"));
+        }
+        if self.max_iterations == 0 {
+            return Err(out_of_range("max_iterations", 0, "1 or more"));
+        }
+        if self.evaluate_every == 0 {
+            return Err(out_of_range("evaluate_every", 0, "1 or more"));
+        }
+        if self.threads > 4096 {
+            return Err(out_of_range("threads", self.threads, "4096 or fewer"));
+        }
+        positive("rho", self.rho)?;
+        positive("sigma", self.sigma)?;
+        match self.time_limit {
+            // A duration of more than a century would overflow the clock.
+            Some(limit) if !(0.0..=4e9).contains(&limit) => {
+                return Err(out_of_range("time_limit", limit, "a number of seconds from 0 to 4e9"));
+            }
+            _ => {}
+        }
+        if !(self.gap.is_finite() && self.gap > 0.0) {
+            return Err(out_of_range("gap", self.gap, "a positive number"));
+        }
+        match self.beta {
+            Beta::Value(beta) if !(beta >= 0.0 && beta.is_finite()) => {
+                return Err(out_of_range("beta", beta, "a finite number that is 0 or larger"));
+            }
+            Beta::Fraction(fraction) if !(fraction >= 0.0 && fraction.is_finite()) => {
+                return Err(out_of_range("beta_fraction", fraction, "a finite number that is 0 or larger"));
+            }
+            _ => {}
+        }
+        if !(self.over_relaxation > 0.0 && self.over_relaxation < 2.0) {
+            return Err(out_of_range("over_relaxation", self.over_relaxation, "between 0 and 2"));
+        }
+        if !(self.dual_step > 0.0 && self.dual_step <= 1.618) {
+            return Err(out_of_range("dual_step", self.dual_step, "between 0 and 1.618"));
+        }
+        if self.over_relaxation * self.dual_step >= 2.0 {
+            // On a flat direction the multipliers are mapped by 1 - alpha gamma (docs/math.md, section 2).
+            let range = "smaller than 2 / over_relaxation: the multipliers diverge";
+            return Err(out_of_range("dual_step", self.dual_step, range));
+        }
+        if let Loss::Huber { delta } = self.loss {
+            positive("huber_delta", Some(delta))?;
+        }
+        if let Some(CheckpointPlan { every, .. }) = &self.checkpoint
+            && !(*every >= 0.0 && every.is_finite())
+        {
+            return Err(out_of_range("checkpoint_every", every, "a number of seconds that is 0 or larger"));
+        }
+        self.class_weights.check()?;
+        if let (Activation::Gated, SolverChoice::Kind(kind)) = (self.activation, self.solver)
+            && kind.needs_cones()
+        {
+            return Err(out_of_range("solver", kind, "cholesky or cg for gated neurons, which have no cones"));
+        }
+        if self.refine > 0 && self.certify == Certify::Sampled && self.activation == Activation::Relu {
+            let range = "0 with the sampled certificate: neurons as gates lie on the edge of their cones, where it has no feasible point";
+            return Err(out_of_range("refine", self.refine, range));
+        }
+        if let Gates::Given(gates) = &self.gates {
+            if gates.cols() == 0 {
+                return Err(ModelError::Empty { what: "gates" }.into());
+            }
+            if let Some(at) = gates.values().iter().position(|value| !value.is_finite()) {
+                return Err(
+                    ModelError::NonFinite { what: "gates", row: at % gates.rows(), column: at / gates.rows() }.into()
+                );
+            }
+        }
+        Ok(ValidSettings(self.clone()))
+    }
+}
+
+impl ValidSettings {
+    /// Number of gates of the first programme.
+    pub(crate) fn sampled(&self) -> usize {
+        match &self.gates {
+            Gates::Given(gates) => gates.cols(),
+            Gates::Auto | Gates::Kind(_) => self.patterns,
+        }
+    }
+
+    /// The part that the solvers are told.
+    pub(crate) fn solver_settings(&self) -> SolverSettings {
+        SolverSettings {
+            rank: self.rank,
+            seed: self.seed,
+            ..SolverSettings::default()
+        }
+    }
+}
+
+/// Settings that are known to be in range.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ValidSettings(Settings);
+
+impl std::ops::Deref for ValidSettings {
+    type Target = Settings;
+    fn deref(&self) -> &Settings {
+        &self.0
+    }
+}
+
+impl Precision {
+    /// `f32` or `f64`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::F64 => "f64",
+        }
+    }
+}

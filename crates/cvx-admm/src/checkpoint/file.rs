@@ -1,0 +1,216 @@
+//! The checkpoint file: everything that the next iteration depends on.
+//!
+//! It holds the iterates, the state of acceleration, penalty and solver, the best network and bound, the record, and
+//! the gates of the present programme. What follows from those and the data (patterns, factors, sketches) is
+//! recomputed.
+
+use crate::api::error::{NamedSetting, TrainError};
+use crate::api::settings::{Beta, CheckpointPlan, Gates, Settings, SolverChoice, ValidSettings};
+use crate::checkpoint::codec::{CheckpointError, KIND, Recorder, Replay};
+use crate::checkpoint::identity::identity;
+use crate::problem::input::Problem;
+use cvx_artifact::FileError;
+use cvx_artifact::container::{Parsed, Sections};
+use cvx_linalg::{Backend, HostMatrix, LinalgError, LinearSolver, SolverMemory, SystemSolution};
+use cvx_solvers::SolverKind;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Most bytes of the header, which is read before anything else is known of the file.
+const LARGEST_HEADER: usize = 1 << 20;
+
+/// A checkpoint that was read, with valid checksums.
+#[derive(Debug)]
+pub struct Checkpoint {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    header: Header,
+}
+
+/// Which run a checkpoint is of, and how far it has come.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Header {
+    /// The settings that the iterates depend on.
+    pub settings: Vec<NamedSetting>,
+    /// Of the samples and targets.
+    pub fingerprint: u32,
+    pub solver: String,
+    pub beta: f64,
+    pub sigma: f64,
+    /// Round of refinement, from 0, and whether another round is to follow.
+    pub round: usize,
+    pub intermediate: bool,
+    /// Gates of the first programme that were merged into others.
+    pub merged: usize,
+    /// Iterations in all, and seconds.
+    pub iterations: usize,
+    pub seconds: f64,
+}
+
+impl Checkpoint {
+    /// Reads a checkpoint and checks that it is whole.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn load(path: &Path) -> Result<Self, FileError> {
+        Self::from_bytes(KIND.read(path)?, path)
+    }
+
+    /// Checks the bytes of a checkpoint; `path` is named in errors.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn from_bytes(bytes: Vec<u8>, path: &Path) -> Result<Self, FileError> {
+        let mut parsed = Parsed::open(&bytes, &KIND, path)?;
+        let header: Header = parsed.bincode::<_, LARGEST_HEADER>("run")?;
+        Ok(Checkpoint { path: path.into(), bytes, header })
+    }
+
+    /// ADMM iterations that were done, in all rounds.
+    pub fn iterations(&self) -> usize {
+        self.header.iterations
+    }
+
+    /// Seconds that they took.
+    pub fn seconds(&self) -> f64 {
+        self.header.seconds
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The settings to set a solver up with: those of the user, with the gates, solver and beta of the checkpoint.
+    ///
+    /// # Errors
+    /// [`TrainError::OtherRun`] with the first setting that differs, or [`TrainError::OtherSamples`].
+    pub(crate) fn opening(&self, problem: &Problem, settings: &ValidSettings) -> Result<ValidSettings, TrainError> {
+        let Header { fingerprint, beta, sigma, solver, round, seconds, settings: saved, .. } = &self.header;
+        let given = identity(problem, settings);
+        let other = given.iter().zip(saved).find(|(given, saved)| given != saved);
+        let other_samples = *fingerprint != problem.fingerprint;
+        // Other samples may make another task.
+        if let Some((given, saved)) = other.filter(|(given, _)| !(other_samples && given.name == "task")) {
+            let (path, saved, given) = (self.path.clone(), saved.clone(), given.clone());
+            return Err(TrainError::OtherRun { path, saved, given });
+        }
+        if other_samples {
+            let (path, saved, given) = (self.path.clone(), *fingerprint, problem.fingerprint);
+            return Err(TrainError::OtherSamples { path, saved, given });
+        }
+        let mut parsed = Parsed::open(&self.bytes, &KIND, &self.path)?;
+        let kind = SolverKind::ALL.into_iter().find(|kind| kind.name() == solver);
+        let kind = kind.ok_or_else(|| parsed.damaged(format!("there is no solver {}", solver.escape_debug())))?;
+        if !(*seconds >= 0.0 && seconds.is_finite() && *round <= settings.refine) {
+            return Err(parsed.damaged(format!("it cannot be of round {round}, {seconds} seconds")).into());
+        }
+        let gates = parsed.finite_matrix("gates")?;
+        if gates.rows() != problem.xt.rows() {
+            return Err(parsed.damaged("the gates have another number of rows than samples have features").into());
+        }
+        Settings {
+            gates: Gates::Given(gates),
+            solver: SolverChoice::Kind(kind),
+            beta: Beta::Value(*beta),
+            sigma: Some(*sigma),
+            ..(**settings).clone()
+        }
+        .validate()
+    }
+
+    /// The parts of the file, past those that say which run it is of.
+    pub(crate) fn replay<'a, B: Backend>(&'a self, backend: &'a B) -> Result<Replay<'a, B>, CheckpointError> {
+        let mut saved = Replay::open(backend, &self.bytes, &self.path)?;
+        saved.skip("run")?;
+        saved.skip("gates")?;
+        Ok(saved)
+    }
+}
+
+/// Writes the checkpoints of one run.
+pub(crate) struct Checkpointer<B: Backend> {
+    plan: CheckpointPlan,
+    header: Header,
+    last: Instant,
+    /// What an iterative solver started the present u-update from: if it is stopped, the next one starts there again.
+    kept: Option<(SystemSolution<B>, SolverMemory)>,
+}
+
+impl<B: Backend> Checkpointer<B> {
+    /// For the run that `header` describes, with room for the `solution` of a solver that starts from the last one.
+    pub fn new(
+        plan: &CheckpointPlan,
+        header: Header,
+        backend: &B,
+        warm_started: Option<&SystemSolution<B>>,
+    ) -> Result<Self, LinalgError> {
+        let kept = match warm_started {
+            None => None,
+            Some(solution) => Some((SystemSolution::zeros_like(backend, solution)?, SolverMemory::default())),
+        };
+        Ok(Checkpointer { plan: plan.clone(), header, last: Instant::now(), kept })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.plan.path
+    }
+
+    /// Whether the next checkpoint is due.
+    pub fn is_due(&self) -> bool {
+        self.last.elapsed().as_secs_f64() >= self.plan.every
+    }
+
+    /// Keeps what the next u-update starts from.
+    pub fn keep(
+        &mut self,
+        backend: &B,
+        linear: &dyn LinearSolver<B>,
+        solution: &SystemSolution<B>,
+    ) -> Result<(), LinalgError> {
+        let Some((kept, memory)) = &mut self.kept else { return Ok(()) };
+        *memory = linear.memory(backend)?;
+        kept.copy_from(backend, solution)
+    }
+
+    /// Restores it.
+    pub fn put_back(
+        &mut self,
+        backend: &B,
+        linear: &mut dyn LinearSolver<B>,
+        solution: &mut SystemSolution<B>,
+    ) -> Result<(), LinalgError> {
+        let Some((kept, memory)) = &self.kept else { return Ok(()) };
+        linear.recall(backend, memory)?;
+        solution.copy_from(backend, kept)
+    }
+
+    /// Writes a checkpoint after so many iterations and seconds, with these `gates` (d x P) and what `save` records;
+    /// the one before is replaced when all of the new one is on the disk.
+    pub fn write(
+        &mut self,
+        backend: &B,
+        (iterations, seconds): (usize, f64),
+        gates: &HostMatrix,
+        save: impl FnOnce(&mut Recorder<'_, B>) -> Result<(), CheckpointError>,
+    ) -> Result<(), FileError> {
+        (self.header.iterations, self.header.seconds) = (iterations, seconds);
+        let path = &self.plan.path;
+        let unwritten = |error: CheckpointError| FileError::io(path, "written", io::Error::other(error.to_string()));
+        let mut sections = Sections::new(&KIND);
+        let written = (sections.bincode::<LARGEST_HEADER>("run", &self.header).map(|_| ()))
+            .map_err(CheckpointError::from)
+            .and_then(|()| {
+                let mut out = Recorder::new(backend, sections);
+                out.host("gates", gates)?;
+                save(&mut out)?;
+                Ok(out.into_sections())
+            });
+        let written = written.map_err(unwritten).and_then(|sections| sections.save(path));
+        // Measured from the end: however long a file takes, most of the time is the run's.
+        self.last = Instant::now();
+        written
+    }
+}

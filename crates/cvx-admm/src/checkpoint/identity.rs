@@ -1,0 +1,67 @@
+//! The settings that identify a run: a checkpoint is resumed only by the same ones.
+
+use crate::api::error::NamedSetting;
+use crate::api::settings::{Beta, Gates, Settings, SolverChoice, ValidSettings};
+use crate::problem::input::Problem;
+use cvx_model::Loss;
+use std::fmt::Display;
+
+/// The settings that the iterates depend on. Limits, threads and outputs may differ between the parts of a run.
+pub(crate) fn identity(problem: &Problem, settings: &ValidSettings) -> Vec<NamedSetting> {
+    let Settings { gates, beta, solver, rank, rho, sigma, .. } = &**settings;
+    let (beta, beta_value) = match beta {
+        Beta::Value(value) => ("beta", value),
+        Beta::Fraction(fraction) => ("beta_fraction", fraction),
+    };
+    let gates = match gates {
+        Gates::Auto => AUTOMATIC.to_string(),
+        Gates::Kind(kind) => kind.name().to_string(),
+        Gates::Given(gates) => checksum(gates.values()),
+    };
+    let solver = match solver {
+        SolverChoice::Auto => AUTOMATIC,
+        SolverChoice::Kind(kind) => kind.name(),
+    };
+    let loss = match problem.loss.loss() {
+        Loss::Huber { delta } => format!("huber, delta {delta}"),
+        loss => loss.name().to_string(),
+    };
+    let all = [
+        ("activation", settings.activation.name().to_string()),
+        ("patterns", settings.patterns.to_string()),
+        ("gates", gates),
+        (beta, beta_value.to_string()),
+        ("solver", solver.to_string()),
+        ("rank", given(*rank)),
+        ("original_solvers", settings.original_solvers.to_string()),
+        ("precision", settings.precision.name().to_string()),
+        ("seed", settings.seed.to_string()),
+        ("refine", settings.refine.to_string()),
+        ("certify", settings.certify.name().to_string()),
+        ("rho", given(*rho)),
+        ("sigma", given(*sigma)),
+        ("adapt_rho", settings.adapt_rho.to_string()),
+        ("over_relaxation", settings.over_relaxation.to_string()),
+        ("dual_step", settings.dual_step.to_string()),
+        ("anderson_memory", settings.anderson_memory.to_string()),
+        ("evaluate_every", settings.evaluate_every.to_string()),
+        ("scale_rows", settings.scale_rows.to_string()),
+        ("bias", settings.bias.to_string()),
+        ("normalisation", problem.normalisation.name().to_string()),
+        ("task", problem.targets.task.name().to_string()),
+        ("loss", loss),
+        ("weights", problem.loss.weights().map_or_else(|| "none".to_string(), checksum)),
+    ];
+    all.map(|(name, value)| NamedSetting { name: name.to_string(), value }).into()
+}
+
+const AUTOMATIC: &str = "automatic";
+
+fn given<T: Display>(value: Option<T>) -> String {
+    value.map_or_else(|| AUTOMATIC.to_string(), |value| value.to_string())
+}
+
+fn checksum(values: &[f64]) -> String {
+    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    format!("values of checksum {:08x}", crc32fast::hash(&bytes))
+}

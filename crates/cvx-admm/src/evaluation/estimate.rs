@@ -1,0 +1,97 @@
+//! The gap without its certificate: what an iteration's own numbers say of it, in their precision and at no product with X.
+
+use crate::evaluation::incumbent::Incumbent;
+use crate::iterates::state::State;
+use cvx_artifact::Objective;
+use cvx_linalg::{Backend, LinalgError};
+use cvx_model::{ConvexProgram, SystemOperator, relative_gap};
+
+/// Where no more than one block in so many is a neuron, its network is valued in less time than an iteration takes.
+const SPARSE: usize = 4;
+
+/// What the certificate will say of this iterate: the bound at xi = -kappa r, whose block `gradients` have these norms
+/// ([`State::gradient_norms`]), and the objective of v: itself where it has few neurons, else with the predictions of u, which v comes
+/// to have.
+pub(crate) fn estimated_gap<B: Backend>(
+    program: &ConvexProgram<B>,
+    system: &SystemOperator<'_, B>,
+    state: &State<B>,
+    incumbent: &mut Incumbent<B>,
+    gradients: &[f64],
+) -> Result<f64, LinalgError> {
+    let (backend, loss, y, beta) = (program.backend(), program.loss(), program.y_host(), program.beta());
+    let residual = backend.download(&state.solution.residual)?;
+    let norms = backend.column_norms(&state.v)?;
+    let neurons = norms.iter().filter(|&&norm| norm > 0.0).count();
+    let upper = if SPARSE * neurons <= norms.len() {
+        incumbent.evaluate_network(program, &state.v)?.objective
+    } else {
+        let mut prediction = backend.download(system.target())?;
+        prediction.values_mut().iter_mut().zip(residual.values()).for_each(|(f, r)| *f += r);
+        loss.total(&prediction, y) + beta * norms.iter().sum::<f64>()
+    };
+    let kappa = loss.kappa(y);
+    let mut xi = residual;
+    xi.values_mut().iter_mut().for_each(|r| *r *= -kappa);
+    loss.clip(&mut xi, y);
+    let bound: f64 = (gradients.chunks_exact(gradients.len() / program.n_targets()).enumerate())
+        .map(|(c, norms)| loss.bound(xi.col(c), y.col(c), beta / norms.iter().copied().fold(0.0, f64::max)))
+        .sum();
+    let Objective { network, dual_bound, .. } = incumbent.objective();
+    Ok(relative_gap(upper.min(network), bound.max(dual_bound), program.zero_objective()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cvx_artifact::Certify;
+    use cvx_linalg::{Accuracy, Cpu, HostMatrix, LinearSolver};
+    use cvx_model::{Activation, Certificate, Loss, RowScale, WeightedLoss};
+    use cvx_solvers::Cholesky;
+
+    /// In f64 and with exact solves, the bound by the iteration's numbers is that of the certificate, and so is the objective where
+    /// neurons are few; near the optimum it nearly is where they are many.
+    #[test]
+    fn the_estimate_is_the_certificate_without_its_products() {
+        let (n, d, p, rho) = (40, 6, 12, 3.0);
+        let wave = |k: usize| ((k * k) as f64 * 0.37 + k as f64).sin();
+        let xt = HostMatrix::from_fn(d, n, |j, a| wave(7 * a + j));
+        let y = HostMatrix::from_fn(n, 2, |a, c| if wave(7 * a + c) > 0.1 { 1.0 } else { -1.0 });
+        let gates = HostMatrix::from_fn(d, p, |j, i| wave(100 + 11 * i + j));
+        for loss in [Loss::Squared, Loss::Logistic] {
+            let program = ConvexProgram::new(Cpu::<f64>::new(), &xt, y.clone(), &gates, 1.0).unwrap();
+            let mut program = program.with_activation(Activation::Gated);
+            program.set_loss(WeightedLoss::new(loss, None).unwrap()).unwrap();
+            let maxima = Certificate::new(&program).unwrap().gated_maxima().unwrap();
+            for fraction in [0.7, 0.02] {
+                program.set_beta(fraction * maxima[0].max(maxima[1])).unwrap();
+                let beta = program.beta();
+                let mut system = SystemOperator::new(&program, RowScale::None, rho / program.loss().kappa(&y)).unwrap();
+                let mut state = State::new(&program, None, false).unwrap();
+                let mut incumbent = Incumbent::new(&program, Certify::Network, &maxima).unwrap();
+                let mut solver = Cholesky::new();
+                solver.prepare(&mut system).unwrap();
+                let mut last = (0.0, 0.0);
+                for iteration in 1..=400 {
+                    state.u_update(&mut solver, &mut system, Accuracy::Relative(1e-9)).unwrap();
+                    let gradients = state.gradient_norms(rho).unwrap();
+                    state.v_update(1.0, beta / rho).unwrap();
+                    state.dual_update(1.0).unwrap();
+                    state.split_update(1.0, 1.0).unwrap();
+                    let estimate = estimated_gap(&program, &system, &state, &mut incumbent, &gradients).unwrap();
+                    let scaled = state.scaled_residual().unwrap();
+                    let residual = scaled.as_ref().unwrap_or(&state.solution.residual);
+                    incumbent.evaluate(&program, &state.v, residual, &state.nu, rho, system.row_scale()).unwrap();
+                    let exact = incumbent.objective().relative_gap;
+                    if fraction == 0.7 {
+                        assert!((estimate - exact).abs() < 1e-9, "{loss:?}, {iteration}: {estimate}, {exact}");
+                    }
+                    last = (estimate, exact);
+                }
+                let (estimate, exact) = last;
+                let place = format!("{loss:?}, {fraction}: {estimate}, {exact}");
+                assert!(exact < 0.02 && (estimate - exact).abs() <= 0.25 * exact + 1e-9, "{place}");
+            }
+        }
+    }
+}

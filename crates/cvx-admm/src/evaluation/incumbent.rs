@@ -1,0 +1,263 @@
+//! The best network and the best bound seen so far: what a run returns, however it ends.
+
+use crate::checkpoint::codec::{CheckpointError, Recorder, Replay};
+use cvx_artifact::{Certify, Objective};
+use cvx_linalg::{Backend, HostMatrix, LinalgError};
+use cvx_model::{Certificate, CertificateWorkspace, ConvexProgram, NetworkValue, relative_gap};
+use serde::{Deserialize, Serialize};
+
+/// Best network, best bound with its multipliers, and the gap between them.
+pub(crate) struct Incumbent<B: Backend> {
+    workspace: CertificateWorkspace<B>,
+    certify: Certify,
+    /// Blocks of the best network (d x 2PC).
+    v: B::Matrix,
+    network: NetworkValue,
+    sampled_primal: Option<f64>,
+    bound: f64,
+    /// Objective of the zero network, which scales the gap.
+    zero: f64,
+    /// Whether that bound is still the one at the xi of the zero network.
+    at_zero: bool,
+    /// Whether the multipliers are those of another beta, whose bound at this one has not been evaluated yet.
+    inherited: bool,
+    /// -xi (n x C) and e o g o eta (n x 2PC) of the best bound.
+    residual: B::Matrix,
+    multipliers: B::Matrix,
+    /// Multipliers under evaluation, before and after signs and weights.
+    eta: B::Matrix,
+    candidate: B::Matrix,
+}
+
+/// The numbers of a checkpoint, beside the matrices.
+#[derive(Serialize, Deserialize)]
+struct Numbers {
+    objective: f64,
+    loss: f64,
+    neurons: usize,
+    sampled_primal: Option<f64>,
+    bound: f64,
+    at_zero: bool,
+}
+
+impl<B: Backend> Incumbent<B> {
+    /// Starts with the zero network and the bound at its xi (y for the squared loss) and eta = 0, which `gated_maxima`
+    /// prove.
+    pub fn new(program: &ConvexProgram<B>, certify: Certify, gated_maxima: &[f64]) -> Result<Self, LinalgError> {
+        let backend = program.backend();
+        let (n, blocks, targets) = (program.n_samples(), program.n_blocks(), program.n_targets());
+        let cones = program.n_cones();
+        Ok(Incumbent {
+            workspace: CertificateWorkspace::new(program)?,
+            certify,
+            v: backend.zeros(program.n_features(), blocks)?,
+            network: zero_network(program),
+            sampled_primal: None,
+            bound: program.bound_at_zero(gated_maxima),
+            zero: program.zero_objective(),
+            at_zero: true,
+            inherited: false,
+            residual: backend.zeros(n, targets)?,
+            multipliers: backend.zeros(n, cones)?,
+            eta: backend.zeros(n, cones)?,
+            candidate: backend.zeros(n, cones)?,
+        })
+    }
+
+    /// Another run begins on the same patterns: the best network stays where it is better than zero, the bound is that
+    /// of the zero network again. With `proof` the multipliers stay too; their bound is evaluated with the first
+    /// iterate, since it depends on beta.
+    pub fn restart(
+        &mut self,
+        program: &ConvexProgram<B>,
+        gated_maxima: &[f64],
+        proof: bool,
+    ) -> Result<(), LinalgError> {
+        self.zero = program.zero_objective();
+        let better_than_zero = self.network.objective < self.zero;
+        if !better_than_zero {
+            self.forget_network(program)?;
+        }
+        (self.sampled_primal, self.bound) = (None, program.bound_at_zero(gated_maxima));
+        (self.at_zero, self.inherited) = (true, proof);
+        Ok(())
+    }
+
+    /// The best network at another beta: its norms count `ratio` times as much.
+    pub fn revalue(&mut self, ratio: f64) {
+        let NetworkValue { objective, loss, .. } = &mut self.network;
+        *objective = *loss + (*objective - *loss) * ratio;
+    }
+
+    /// Puts the zero network in place of the best one.
+    pub fn forget_network(&mut self, program: &ConvexProgram<B>) -> Result<(), LinalgError> {
+        self.v = program.backend().zeros(program.n_features(), program.n_blocks())?;
+        self.network = zero_network(program);
+        Ok(())
+    }
+
+    /// Evaluates an iterate: v (d x 2PC) as a network, residual and nu as a dual point. Returns the value of the network.
+    pub fn evaluate(
+        &mut self,
+        program: &ConvexProgram<B>,
+        v: &B::Matrix,
+        residual: &B::Matrix,
+        nu: &B::Matrix,
+        rho: f64,
+        row_scale: &B::Matrix,
+    ) -> Result<NetworkValue, LinalgError> {
+        let backend = program.backend();
+        let value = self.evaluate_network(program, v)?;
+        if self.certify == Certify::Sampled {
+            self.evaluate_sampled(program, v)?;
+        }
+        if program.n_cones() > 0 {
+            // eta = max(0, -rho nu) >= 0, signed and weighted as it enters X'(e o g o eta).
+            backend.copy(nu, &mut self.eta)?;
+            backend.positive_part(-rho, &mut self.eta)?;
+            backend.sign_flip(program.mask(), row_scale, &self.eta, &mut self.candidate)?;
+        }
+        self.evaluate_inherited(program)?;
+        let mut certificate = Certificate::with_workspace(program, &mut self.workspace);
+        let bound = certificate.dual(residual, &self.candidate)?.value;
+        if bound > self.bound {
+            self.bound = bound;
+            self.at_zero = false;
+            backend.copy(residual, &mut self.residual)?;
+            std::mem::swap(&mut self.multipliers, &mut self.candidate);
+        }
+        Ok(value)
+    }
+
+    /// Evaluates the bound of another beta's multipliers at this one.
+    fn evaluate_inherited(&mut self, program: &ConvexProgram<B>) -> Result<(), LinalgError> {
+        if std::mem::take(&mut self.inherited) {
+            let mut certificate = Certificate::with_workspace(program, &mut self.workspace);
+            let bound = certificate.dual(&self.residual, &self.multipliers)?.value;
+            if bound > self.bound {
+                (self.bound, self.at_zero) = (bound, false);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all of it.
+    pub fn save(&self, out: &mut Recorder<'_, B>) -> Result<(), CheckpointError> {
+        let NetworkValue { objective, loss, neurons, prediction } = &self.network;
+        out.record(
+            "incumbent",
+            &Numbers {
+                objective: *objective,
+                loss: *loss,
+                neurons: *neurons,
+                sampled_primal: self.sampled_primal,
+                bound: self.bound,
+                at_zero: self.at_zero,
+            },
+        )?;
+        out.host("best.f", prediction)?;
+        out.matrix("best.v", &self.v)?;
+        out.matrix("bound.residual", &self.residual)?;
+        out.matrix("bound.eta", &self.multipliers)
+    }
+
+    /// Restores what was written.
+    pub fn restore(&mut self, saved: &mut Replay<'_, B>) -> Result<(), CheckpointError> {
+        let Numbers { objective, loss, neurons, sampled_primal, bound, at_zero } = saved.record("incumbent")?;
+        saved.host("best.f", &mut self.network.prediction)?;
+        saved.matrix("best.v", &mut self.v)?;
+        saved.matrix("bound.residual", &mut self.residual)?;
+        saved.matrix("bound.eta", &mut self.multipliers)?;
+        (self.network.objective, self.network.loss, self.network.neurons) = (objective, loss, neurons);
+        (self.sampled_primal, self.bound, self.at_zero) = (sampled_primal, bound, at_zero);
+        Ok(())
+    }
+
+    /// Evaluates the feasible point near v, as a point of the programme and as a network.
+    fn evaluate_sampled(&mut self, program: &ConvexProgram<B>, v: &B::Matrix) -> Result<(), LinalgError> {
+        let point = Certificate::with_workspace(program, &mut self.workspace).feasible_point(v)?;
+        if self.sampled_primal.is_none_or(|best| point.objective < best) {
+            self.sampled_primal = Some(point.objective);
+        }
+        if point.objective < self.network.objective {
+            let blocks = program.backend().upload(&point.blocks)?;
+            self.evaluate_network(program, &blocks)?;
+        }
+        Ok(())
+    }
+
+    /// Evaluates v as a network, and keeps it if it is the best.
+    pub fn evaluate_network(&mut self, program: &ConvexProgram<B>, v: &B::Matrix) -> Result<NetworkValue, LinalgError> {
+        let value = Certificate::with_workspace(program, &mut self.workspace).network(v)?;
+        if value.objective < self.network.objective {
+            program.backend().copy(v, &mut self.v)?;
+            self.network = value.clone();
+        }
+        Ok(value)
+    }
+
+    /// The evaluator, for other f64 checks.
+    pub fn certificate<'a>(&'a mut self, program: &'a ConvexProgram<B>) -> Certificate<'a, B> {
+        Certificate::with_workspace(program, &mut self.workspace)
+    }
+
+    /// The certificate as it stands.
+    pub fn objective(&self) -> Objective {
+        let zero = self.zero;
+        // Zero is feasible, so its objective bounds the sampled optimum from above where nothing better is known.
+        let upper = match self.certify {
+            Certify::Network => self.network.objective,
+            Certify::Sampled => self.sampled_primal.unwrap_or(zero).min(zero),
+        };
+        Objective {
+            network: self.network.objective,
+            sampled_primal: self.sampled_primal.filter(|&value| value < zero || zero == 0.0),
+            dual_bound: self.bound,
+            relative_gap: relative_gap(upper, self.bound, zero),
+        }
+    }
+
+    /// The best network's value.
+    pub fn network(&self) -> &NetworkValue {
+        &self.network
+    }
+
+    /// Puts the value of a network that is returned in place of the best one's, and gives that back.
+    pub fn replace_value(&mut self, value: NetworkValue) -> NetworkValue {
+        std::mem::replace(&mut self.network, value)
+    }
+
+    /// The best network's blocks (d x 2PC).
+    pub fn v(&self) -> &B::Matrix {
+        &self.v
+    }
+
+    /// Computes what only the closing report needs: the feasible objective near the last iterate, if there is one, and the
+    /// best network's cone violation.
+    pub fn close(&mut self, program: &ConvexProgram<B>, last: Option<&B::Matrix>) -> Result<f64, LinalgError> {
+        last.map_or(Ok(()), |v| self.evaluate_sampled(program, v))?;
+        Certificate::with_workspace(program, &mut self.workspace).cone_violation(&self.v)
+    }
+
+    /// xi (n x C) and the signed multipliers (n x 2PC) that prove the bound.
+    pub fn witness(&self, program: &ConvexProgram<B>) -> Result<(HostMatrix, HostMatrix), LinalgError> {
+        let backend = program.backend();
+        if self.at_zero {
+            // Computed on the host: the device would round it.
+            return Ok((program.xi_at_zero(), HostMatrix::zeros(program.n_samples(), program.n_cones())));
+        }
+        let multipliers = backend.download(&self.multipliers)?;
+        let mut xi = backend.download(&self.residual)?;
+        xi.values_mut().iter_mut().for_each(|value| *value = -*value);
+        Ok((xi, multipliers))
+    }
+}
+
+fn zero_network<B: Backend>(program: &ConvexProgram<B>) -> NetworkValue {
+    NetworkValue {
+        objective: program.zero_objective(),
+        loss: program.zero_objective(),
+        neurons: 0,
+        prediction: HostMatrix::zeros(program.n_samples(), program.n_targets()),
+    }
+}

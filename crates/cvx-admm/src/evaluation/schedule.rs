@@ -1,0 +1,135 @@
+//! When the certificate is evaluated: it costs as much as an iteration or two.
+
+/// The first iterations from zero are all evaluated: most progress is there.
+const EVALUATED_FIRST: usize = 5;
+
+/// Iterations after which the certificate is evaluated in any case.
+const LONGEST_SILENCE: usize = 10;
+
+/// Iterations before the first evaluation where nothing is known yet.
+const FIRST: usize = 5;
+
+/// A plan of evaluations.
+#[derive(Clone, Debug)]
+pub(crate) enum Schedule {
+    /// The first five, and every so many: a record of the run.
+    Regular {
+        /// Iterations between two evaluations.
+        every: usize,
+    },
+    /// When the gap may have been reached, by its ratio to an [`Indicator`] at the last evaluation: what a path needs.
+    WhenReached {
+        /// The gap to reach.
+        gap: f64,
+        /// Gap over indicator at the last evaluation.
+        rate: Option<f64>,
+        /// Iterations since then.
+        silence: usize,
+    },
+}
+
+/// An estimate of the gap that an iteration gives at no cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Indicator {
+    /// The largest relative residual, which falls as the gap does.
+    Residual(f64),
+    /// The gap itself, by numbers of the iteration's precision.
+    Gap(f64),
+}
+
+impl Indicator {
+    fn size(self) -> f64 {
+        let (Indicator::Residual(size) | Indicator::Gap(size)) = self;
+        size
+    }
+}
+
+impl Schedule {
+    /// Evaluations that find out when this gap is reached.
+    pub fn until(gap: f64) -> Self {
+        Schedule::WhenReached { gap, rate: None, silence: 0 }
+    }
+
+    /// Whether it goes by indicators.
+    pub fn uses_indicators(&self) -> bool {
+        matches!(self, Schedule::WhenReached { .. })
+    }
+
+    /// Whether this iteration is to be evaluated.
+    pub fn is_due(&mut self, iteration: usize, indicator: Indicator) -> bool {
+        match self {
+            Schedule::Regular { every } => iteration <= EVALUATED_FIRST || iteration.is_multiple_of(*every),
+            Schedule::WhenReached { gap, rate, silence } => {
+                *silence += 1;
+                let reached = |rate: f64| rate * indicator.size() <= *gap;
+                *silence >= LONGEST_SILENCE
+                    || match (*rate, indicator) {
+                        (Some(rate), _) => reached(rate),
+                        (None, Indicator::Gap(_)) => reached(1.0),
+                        (None, Indicator::Residual(_)) => *silence >= FIRST,
+                    }
+            }
+        }
+    }
+
+    /// Takes the gap that the evaluation of this iteration found.
+    pub fn learn(&mut self, found: f64, indicator: Indicator) {
+        if let Schedule::WhenReached { rate, silence, .. } = self {
+            *rate = (indicator.size() > 0.0)
+                .then(|| found / indicator.size())
+                .filter(|rate| *rate > 0.0 && rate.is_finite());
+            *silence = 0;
+        }
+    }
+
+    /// Another programme begins.
+    pub fn restart(&mut self) {
+        if let Schedule::WhenReached { silence, .. } = self {
+            *silence = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_has_the_first_five_and_every_so_many() {
+        let mut schedule = Schedule::Regular { every: 5 };
+        let due: Vec<usize> = (1..=16).filter(|&k| schedule.is_due(k, Indicator::Residual(1.0))).collect();
+        assert_eq!(due, [1, 2, 3, 4, 5, 10, 15]);
+    }
+
+    #[test]
+    fn a_path_asks_when_the_gap_may_be_there() {
+        let mut schedule = Schedule::until(1e-2);
+        let first = (1..).find(|&k| schedule.is_due(k, Indicator::Residual(1.0))).unwrap();
+        assert_eq!(first, FIRST);
+        schedule.learn(0.1, Indicator::Residual(1.0));
+        // A tenth of the residual is a tenth of the gap.
+        assert!(!schedule.is_due(6, Indicator::Residual(0.2)));
+        assert!(schedule.is_due(7, Indicator::Residual(0.09)));
+        schedule.learn(0.011, Indicator::Residual(0.09));
+        let asked = (8..).find(|&k| schedule.is_due(k, Indicator::Residual(0.09))).unwrap();
+        assert_eq!(asked, 7 + LONGEST_SILENCE, "a residual that does not fall is no reason to be silent for ever");
+    }
+
+    #[test]
+    fn a_gap_is_believed_from_the_first_iteration_and_corrected_by_what_was_found() {
+        let mut schedule = Schedule::until(1e-2);
+        assert!(!schedule.is_due(1, Indicator::Gap(0.011)));
+        assert!(schedule.is_due(2, Indicator::Gap(0.009)));
+        schedule.learn(0.018, Indicator::Gap(0.009));
+        assert!(!schedule.is_due(3, Indicator::Gap(0.006)));
+        assert!(schedule.is_due(4, Indicator::Gap(0.004)));
+        // Infinite or 0: nothing to learn.
+        for (found, sign) in [(f64::INFINITY, 0.01), (0.0, 0.01), (0.01, 0.0)] {
+            schedule.learn(found, Indicator::Gap(sign));
+            assert!(
+                schedule.is_due(5, Indicator::Gap(0.009)) && !schedule.is_due(6, Indicator::Gap(0.02)),
+                "{found}, {sign}"
+            );
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! Anderson acceleration of the fixed-point variable z = (v + lambda, s + nu), and q + mu where the loss is split off, of
+//! which v, lambda, s, nu, q and mu are functions (type II, safeguarded; Walker & Ni 2011).
+
+use crate::checkpoint::codec::{CheckpointError, Recorder, Replay};
+use crate::problem::memory::HISTORY_BYTES;
+use cvx_linalg::{Backend, HostMatrix, LinalgError, Shape};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// Share of the trace that regularises the normal equations of the mixing weights.
+const REGULARISATION: f64 = 1e-10;
+
+/// Mixing weights of more than this say that the differences have become dependent.
+const LARGEST_WEIGHTS: f64 = 1e4;
+
+/// A step is undone when the fixed-point residual grows by more than this.
+const LARGEST_GROWTH: f64 = 2.0;
+
+/// The parts of the fixed-point variable: d x 2PC, n x 2PC, and on the host n x C or nothing.
+pub(crate) struct Point<B: Backend> {
+    pub blocks: B::Matrix,
+    pub rows: B::Matrix,
+    pub prediction: HostMatrix,
+}
+
+impl<B: Backend> Point<B> {
+    /// Zeros of these shapes.
+    pub fn zeros_like(
+        backend: &B,
+        blocks: &B::Matrix,
+        rows: &B::Matrix,
+        prediction: &HostMatrix,
+    ) -> Result<Self, LinalgError> {
+        Ok(Point {
+            blocks: backend.zeros(blocks.rows(), blocks.cols())?,
+            rows: backend.zeros(rows.rows(), rows.cols())?,
+            prediction: HostMatrix::zeros(prediction.rows(), prediction.cols()),
+        })
+    }
+
+    fn copy_from(&mut self, backend: &B, other: &Self) -> Result<(), LinalgError> {
+        backend.copy(&other.blocks, &mut self.blocks)?;
+        self.prediction.values_mut().copy_from_slice(other.prediction.values());
+        backend.copy(&other.rows, &mut self.rows)
+    }
+
+    /// self = alpha other + beta self.
+    pub fn add(&mut self, backend: &B, alpha: f64, other: &Self, beta: f64) -> Result<(), LinalgError> {
+        let entries = self.prediction.values_mut().iter_mut().zip(other.prediction.values());
+        entries.for_each(|(own, other)| *own = alpha * other + beta * *own);
+        backend.axpby(alpha, &other.blocks, beta, &mut self.blocks)?;
+        backend.axpby(alpha, &other.rows, beta, &mut self.rows)
+    }
+
+    fn save(&self, out: &mut Recorder<'_, B>, name: &str) -> Result<(), CheckpointError> {
+        out.matrix(&format!("{name}.blocks"), &self.blocks)?;
+        out.matrix(&format!("{name}.rows"), &self.rows)?;
+        out.host(&format!("{name}.q"), &self.prediction)
+    }
+
+    fn restore(&mut self, saved: &mut Replay<'_, B>, name: &str) -> Result<(), CheckpointError> {
+        saved.matrix(&format!("{name}.blocks"), &mut self.blocks)?;
+        saved.matrix(&format!("{name}.rows"), &mut self.rows)?;
+        saved.host(&format!("{name}.q"), &mut self.prediction)
+    }
+
+    fn dot(&self, backend: &B, other: &Self) -> Result<f64, LinalgError> {
+        let entries = self.prediction.values().iter().zip(other.prediction.values());
+        let prediction = entries.map(|(own, other)| own * other).sum::<f64>();
+        Ok(backend.dot(&self.blocks, &other.blocks)? + backend.dot(&self.rows, &other.rows)? + prediction)
+    }
+}
+
+/// Differences of one iteration: of the residual f = g(z) - z and of the image g(z).
+struct Difference<B: Backend> {
+    residual: Point<B>,
+    image: Point<B>,
+}
+
+/// What a checkpoint says of the memory, beside the points.
+#[derive(Serialize, Deserialize)]
+struct Memory {
+    gram: VecDeque<VecDeque<f64>>,
+    norm: Option<f64>,
+}
+
+/// The acceleration with what it remembers.
+pub(crate) struct Anderson<B: Backend> {
+    backend: B,
+    memory: usize,
+    differences: VecDeque<Difference<B>>,
+    /// Products of the residual differences, `gram[i][j] = <df_i, df_j>`, oldest first.
+    gram: VecDeque<VecDeque<f64>>,
+    /// Residual and image of the last step, and the residual's norm.
+    last: Option<(Point<B>, Point<B>, f64)>,
+    residual: Point<B>,
+}
+
+impl<B: Backend> Anderson<B> {
+    /// Acceleration over `memory` differences, fewer where they would take more than half a gigabyte.
+    pub fn new(
+        backend: &B,
+        memory: usize,
+        blocks: &B::Matrix,
+        rows: &B::Matrix,
+        prediction: &HostMatrix,
+    ) -> Result<Self, LinalgError> {
+        let point = (blocks.rows() * blocks.cols() + rows.rows() * rows.cols()) * backend.scalar_bytes();
+        Ok(Anderson {
+            backend: backend.clone(),
+            memory: memory.min(HISTORY_BYTES / (2 * point.max(1))),
+            differences: VecDeque::new(),
+            gram: VecDeque::new(),
+            last: None,
+            residual: Point::zeros_like(backend, blocks, rows, prediction)?,
+        })
+    }
+
+    /// Forgets everything: the fixed-point map has changed.
+    pub fn restart(&mut self) {
+        self.differences.clear();
+        self.gram.clear();
+        self.last = None;
+    }
+
+    /// The next point does not follow from the last, but the fixed-point map is nearly the same.
+    pub fn pause(&mut self) {
+        self.last = None;
+    }
+
+    /// Replaces the image g = g(z) by the next point to evaluate: the combination of the last images whose residuals
+    /// nearly cancel. Says whether the point differs from g.
+    pub fn extrapolate(&mut self, z: &Point<B>, g: &mut Point<B>) -> Result<bool, LinalgError> {
+        if self.memory == 0 {
+            return Ok(false);
+        }
+        let backend = self.backend.clone();
+        self.residual.copy_from(&backend, g)?;
+        self.residual.add(&backend, -1.0, z, 1.0)?;
+        let norm = self.residual.dot(&backend, &self.residual)?.sqrt();
+        let zeros = |like: &Point<B>| Point::zeros_like(&backend, &like.blocks, &like.rows, &like.prediction);
+        let (mut spare_residual, mut spare_image) = match self.last.take() {
+            None => (zeros(g)?, zeros(g)?),
+            Some((_, last_image, last_norm)) if norm > LARGEST_GROWTH * last_norm => {
+                // The last extrapolation went astray: back to the plain image before it, with nothing remembered.
+                g.copy_from(&backend, &last_image)?;
+                self.restart();
+                return Ok(true);
+            }
+            Some((last_residual, last_image, _)) => self.remember(last_residual, last_image, g)?,
+        };
+        spare_residual.copy_from(&backend, &self.residual)?;
+        spare_image.copy_from(&backend, g)?;
+        self.last = Some((spare_residual, spare_image, norm));
+        let weights = self.weights()?;
+        for (weight, difference) in weights.iter().zip(&self.differences) {
+            g.add(&backend, -weight, &difference.image, 1.0)?;
+        }
+        Ok(!weights.is_empty())
+    }
+
+    /// Writes everything that is remembered.
+    pub fn save(&self, out: &mut Recorder<'_, B>) -> Result<(), CheckpointError> {
+        let norm = self.last.as_ref().map(|(_, _, norm)| *norm);
+        out.record("anderson", &Memory { gram: self.gram.clone(), norm })?;
+        for (k, Difference { residual, image }) in self.differences.iter().enumerate() {
+            residual.save(out, &format!("df{k}"))?;
+            image.save(out, &format!("dg{k}"))?;
+        }
+        if let Some((residual, image, _)) = &self.last {
+            residual.save(out, "f")?;
+            image.save(out, "g")?;
+        }
+        Ok(())
+    }
+
+    /// Remembers what was written.
+    pub fn restore(&mut self, saved: &mut Replay<'_, B>) -> Result<(), CheckpointError> {
+        let memory: Memory = saved.record("anderson")?;
+        let square = memory.gram.iter().all(|row| row.len() == memory.gram.len());
+        if memory.gram.len() > self.memory || !square {
+            return Err(saved.damaged("the memory of the acceleration has another size"));
+        }
+        let mut point = |name: &str| {
+            let Point { blocks, rows, prediction } = &self.residual;
+            let mut point = Point::zeros_like(&self.backend, blocks, rows, prediction)?;
+            point.restore(saved, name)?;
+            Ok::<_, CheckpointError>(point)
+        };
+        let differences = (0..memory.gram.len())
+            .map(|k| Ok(Difference { residual: point(&format!("df{k}"))?, image: point(&format!("dg{k}"))? }))
+            .collect::<Result<_, CheckpointError>>()?;
+        let last = match memory.norm {
+            Some(norm) => Some((point("f")?, point("g")?, norm)),
+            None => None,
+        };
+        (self.differences, self.gram, self.last) = (differences, memory.gram, last);
+        Ok(())
+    }
+
+    /// Turns the last residual and image into differences to the present ones; gives back two points to fill.
+    fn remember(
+        &mut self,
+        mut last_residual: Point<B>,
+        mut last_image: Point<B>,
+        g: &Point<B>,
+    ) -> Result<(Point<B>, Point<B>), LinalgError> {
+        let backend = &self.backend;
+        last_residual.add(backend, 1.0, &self.residual, -1.0)?;
+        last_image.add(backend, 1.0, g, -1.0)?;
+        let mut spare = None;
+        if self.differences.len() == self.memory {
+            spare = self.differences.pop_front();
+            self.gram.pop_front();
+            self.gram.iter_mut().for_each(|row| {
+                row.pop_front();
+            });
+        }
+        let difference = Difference { residual: last_residual, image: last_image };
+        let mut products = VecDeque::new();
+        for (row, other) in self.gram.iter_mut().zip(&self.differences) {
+            let product = difference.residual.dot(backend, &other.residual)?;
+            row.push_back(product);
+            products.push_back(product);
+        }
+        products.push_back(difference.residual.dot(backend, &difference.residual)?);
+        self.gram.push_back(products);
+        self.differences.push_back(difference);
+        match spare {
+            Some(spare) => Ok((spare.residual, spare.image)),
+            None => {
+                let zeros = || Point::zeros_like(backend, &g.blocks, &g.rows, &g.prediction);
+                Ok((zeros()?, zeros()?))
+            }
+        }
+    }
+
+    /// The weights that minimise ||f - sum w_i df_i||; none where they would be meaningless.
+    fn weights(&mut self) -> Result<Vec<f64>, LinalgError> {
+        let mut rhs = Vec::with_capacity(self.differences.len());
+        for difference in &self.differences {
+            rhs.push(self.residual.dot(&self.backend, &difference.residual)?);
+        }
+        let trace: f64 = (0..rhs.len()).map(|i| self.gram[i][i]).sum();
+        let mut matrix: Vec<Vec<f64>> = self.gram.iter().map(|row| row.iter().copied().collect()).collect();
+        (0..rhs.len()).for_each(|i| matrix[i][i] += REGULARISATION * trace);
+        let weights = solve_symmetric(matrix, rhs);
+        let size: f64 = weights.iter().map(|weight| weight.abs()).sum();
+        if size.is_finite() && size <= LARGEST_WEIGHTS {
+            return Ok(weights);
+        }
+        self.differences.clear();
+        self.gram.clear();
+        Ok(Vec::new())
+    }
+}
+
+/// Gaussian elimination with pivoting for the small positive semidefinite system of the weights.
+fn solve_symmetric(mut matrix: Vec<Vec<f64>>, mut rhs: Vec<f64>) -> Vec<f64> {
+    let order = rhs.len();
+    for k in 0..order {
+        let pivot = (k..order).fold(k, |best, i| if matrix[i][k].abs() > matrix[best][k].abs() { i } else { best });
+        matrix.swap(k, pivot);
+        rhs.swap(k, pivot);
+        let (above, below) = matrix.split_at_mut(k + 1);
+        for (i, row) in below.iter_mut().enumerate() {
+            let factor = row[k] / above[k][k];
+            row.iter_mut().zip(&above[k]).for_each(|(entry, pivot)| *entry -= factor * pivot);
+            rhs[k + 1 + i] -= factor * rhs[k];
+        }
+    }
+    for k in (0..order).rev() {
+        let known: f64 = (k + 1..order).map(|j| matrix[k][j] * rhs[j]).sum();
+        rhs[k] = (rhs[k] - known) / matrix[k][k];
+    }
+    rhs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cvx_linalg::{Cpu, HostMatrix};
+
+    #[test]
+    fn a_linear_contraction_is_solved_in_as_many_steps_as_dimensions() {
+        // z -> A z + b with A = diag(0.99, 0.9, 0.5, -0.7): plain iteration needs a thousand steps.
+        let cpu = Cpu::<f64>::new();
+        let (rates, shift) = ([0.99, 0.9, 0.5, -0.7], [1.0, 2.0, 3.0, 4.0]);
+        let point = |values: &[f64]| Point::<Cpu<f64>> {
+            blocks: cpu.upload(&HostMatrix::from_vec(1, 2, values[..2].to_vec())).unwrap(),
+            rows: cpu.upload(&HostMatrix::from_vec(1, 1, values[2..3].to_vec())).unwrap(),
+            prediction: HostMatrix::from_vec(1, 1, values[3..].to_vec()),
+        };
+        let values = |p: &Point<Cpu<f64>>| {
+            let (blocks, rows) = (cpu.download(&p.blocks).unwrap(), cpu.download(&p.rows).unwrap());
+            [blocks.values(), rows.values(), p.prediction.values()].concat()
+        };
+        let mut z = point(&[0.0; 4]);
+        let mut anderson = Anderson::new(&cpu, 10, &z.blocks, &z.rows, &z.prediction).unwrap();
+        for _ in 0..8 {
+            let image: Vec<f64> = values(&z).iter().zip(rates).zip(shift).map(|((z, a), b)| a * z + b).collect();
+            let mut g = point(&image);
+            anderson.extrapolate(&z, &mut g).unwrap();
+            z = g;
+        }
+        for ((z, rate), shift) in values(&z).into_iter().zip(rates).zip(shift) {
+            let fixed = shift / (1.0 - rate);
+            assert!((z - fixed).abs() < 1e-4 * fixed, "{z} instead of {fixed}");
+        }
+    }
+}

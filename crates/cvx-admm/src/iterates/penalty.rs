@@ -1,0 +1,351 @@
+//! The penalty rho: where it starts, when it changes, and what changes with it.
+//!
+//! Nothing outside this file assigns rho.
+
+use cvx_linalg::{Accuracy, Backend, HostMatrix, LinalgError, LinearSolver, MaskedSystem, SolverFlops};
+use cvx_model::{Activation, ConvexProgram};
+use cvx_solvers::SolverKind;
+use serde::{Deserialize, Serialize};
+
+/// Weight of the cone constraint against u = v, with rows scaled to one norm. See `docs/math.md`, section 2.
+pub(crate) fn default_sigma(solver: SolverKind) -> f64 {
+    // With rho sigma fixed, a smaller sigma leaves the n x n kernel fewer large eigenvalues, which a factor does not
+    // feel and conjugate gradients do; below 1/16 the outer iteration pays for it.
+    if solver.is_direct() { 0.25 } else { 0.0625 }
+}
+
+/// Iteration from which on the u-updates are solved to less than the outer residuals: measured on the oracles, as many
+/// outer iterations as with exact solves, at the fewest inner steps.
+const SETTLED: f64 = 100.0;
+
+/// First iteration at which the residuals are compared, and the least distance between two comparisons.
+const FIRST_CHECK: usize = 20;
+
+/// Comparisons get rarer by this factor, so that rho settles and the iteration converges.
+const CHECK_GROWTH: f64 = 1.5;
+
+/// rho changes when its residuals, or another beta, ask for a change by at least this factor.
+pub(crate) const THRESHOLD: f64 = 2.5;
+
+/// Largest change at once.
+const LARGEST_CHANGE: f64 = 10.0;
+
+/// Factor by which rho rises when the kernel's factorisation fails in the storage precision, and how often.
+const RESCUE: f64 = 10.0;
+const RESCUES: usize = 24;
+
+/// rho for a programme with this beta and, for ReLU neurons, this sigma, where the gated beta_max of each target is `maxima`: such that
+/// the soft-threshold beta/rho is of the size of a neuron. xi is that of the zero network, y for the squared loss.
+///
+/// Both rules scale with x and y as the problem does, and with samples that are repeated.
+pub(crate) fn initial_rho<B: Backend>(program: &ConvexProgram<B>, maxima: &[f64], sigma: f64) -> f64 {
+    let gated_beta_max = maxima.iter().copied().fold(0.0, f64::max);
+    // beta = 0, y = 0 and X = 0 still need a positive penalty.
+    let beta = program.beta().clamp(1e-8 * gated_beta_max, gated_beta_max);
+    let xi = program.xi_at_zero();
+    let rho = match program.activation() {
+        Activation::Relu => relu_rho(beta, program.row_norms(), &xi, program.n_patterns() * program.n_targets(), sigma),
+        Activation::Gated => gated_rho(beta / gated_beta_max, maxima, &xi),
+    };
+    if rho > 0.0 && rho.is_finite() { rho } else { 1.0 }
+}
+
+/// Blocks of one sign that add up like independent ones predict ||xi|| / sqrt(blocks) each, and are that over ||X||_F large. Measured
+/// optima over CIFAR and planted problems (n 500 to 10,000, d 21 to 3,073, P 20 to 200, beta over two and a half decades) are within a
+/// factor of 3 of it, those of 60 to 200 samples 3 to 10 times as large; with cones, what matters most is rho sigma.
+fn relu_rho(beta: f64, row_norms: &[f64], xi: &HostMatrix, blocks: usize, sigma: f64) -> f64 {
+    0.015 * beta * (blocks as f64 * sum_of_squares(row_norms) / sum_of_squares(xi.values())).sqrt() / sigma
+}
+
+/// Along its gradient a single block is about ||xi||^2 / beta_max large. Measured optima over CIFAR and planted problems (n 500 to 10,000,
+/// d 21 to 3,073, P 20 to 500, beta over nearly three decades) are within a factor of 3 of it.
+fn gated_rho(fraction: f64, maxima: &[f64], xi: &HostMatrix) -> f64 {
+    12.0 * fraction * sum_of_squares(maxima) / sum_of_squares(xi.values())
+}
+
+fn sum_of_squares(values: &[f64]) -> f64 {
+    values.iter().map(|value| value * value).sum()
+}
+
+/// Norms of one iteration, for the balance of the residuals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Residuals {
+    /// ||(u - v, Gt u - s)||.
+    pub primal: f64,
+    /// ||(v - v_old, s - s_old)||; times rho, the dual residual.
+    pub change: f64,
+    /// ||(u, Gt u)||.
+    pub primal_scale: f64,
+    /// ||(lambda, nu)||.
+    pub dual_scale: f64,
+}
+
+impl Residuals {
+    /// Whether an iterate left the finite numbers.
+    pub fn finite(&self) -> bool {
+        [self.primal, self.change, self.primal_scale, self.dual_scale].iter().all(|norm| norm.is_finite())
+    }
+
+    fn relative(&self) -> (f64, f64) {
+        let over = |size: f64, scale: f64| size / scale.max(f64::MIN_POSITIVE);
+        (over(self.primal, self.primal_scale), over(self.change, self.dual_scale))
+    }
+
+    /// The larger of the two relative residuals.
+    pub fn largest(&self) -> f64 {
+        let (primal, dual) = self.relative();
+        primal.max(dual)
+    }
+
+    /// Accuracy that the u-update after `iteration` deserves: an error no larger than the outer residuals are anyway,
+    /// and smaller than them by a growing factor once the iteration settles.
+    pub fn inner_accuracy(&self, iteration: usize) -> Accuracy {
+        let share = (SETTLED / iteration as f64).min(1.0);
+        Accuracy::Error(share * (self.primal * self.change).sqrt())
+    }
+
+    /// Factor by which rho would have to change for the relative residuals to be in balance (He, Yang & Wang 2000).
+    fn balance(&self) -> f64 {
+        let (primal, dual) = self.relative();
+        if primal > 0.0 && dual > 0.0 { (primal / dual).sqrt() } else { 1.0 }
+    }
+}
+
+/// What a solver has to do before its next solve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Preparation {
+    /// All of it.
+    Everything,
+    /// What depends on the patterns, and on rho.
+    Patterns,
+    /// What depends on rho or kappa.
+    Penalty,
+    /// All of it, as it was done by the run that is resumed.
+    Again,
+    /// Nothing, unless rho changes.
+    Nothing,
+}
+
+/// rho and the plan of its changes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Penalty {
+    rho: f64,
+    /// Factor by which rho should change, of betas that have changed since it did.
+    due: f64,
+    /// The weight of the prediction against u = v is kappa/rho: 1/rho for the squared loss.
+    kappa: f64,
+    adapt: bool,
+    next_check: usize,
+    work_since_change: f64,
+    changes: usize,
+    /// rho when the solver was prepared: the size of a sketch depends on it.
+    prepared_at: f64,
+    /// The factor that the residuals of the last iteration ask for.
+    proposed: Option<f64>,
+}
+
+impl Penalty {
+    pub fn new(rho: f64, kappa: f64, adapt: bool) -> Self {
+        Penalty {
+            rho,
+            due: 1.0,
+            kappa,
+            adapt,
+            next_check: FIRST_CHECK,
+            work_since_change: 0.0,
+            changes: 0,
+            prepared_at: rho,
+            proposed: None,
+        }
+    }
+
+    /// Whether this penalty, from a file, can be that of the run of `other` after so many iterations.
+    pub fn continues(&self, other: &Penalty, iterations: usize) -> bool {
+        let Penalty { rho, due, kappa, changes, prepared_at, proposed, .. } = self;
+        let factors = [*rho, *due, *prepared_at, proposed.unwrap_or(1.0)];
+        factors.iter().all(|factor| *factor > 0.0 && factor.is_finite())
+            && kappa.to_bits() == other.kappa.to_bits()
+            && *changes <= iterations
+    }
+
+    pub fn rho(&self) -> f64 {
+        self.rho
+    }
+
+    /// The penalty of the system (4a): rho over kappa.
+    pub fn system(&self) -> f64 {
+        self.rho / self.kappa
+    }
+
+    /// Number of changes so far.
+    pub fn changes(&self) -> usize {
+        self.changes
+    }
+
+    /// The first iteration at which the residuals are compared again.
+    #[cfg(test)]
+    pub fn next_check(&self) -> usize {
+        self.next_check
+    }
+
+    /// beta has changed, and [`initial_rho`] by `ratio` with it. rho itself moves when it has become worth a factorisation, in the
+    /// next [`prepare`](Penalty::prepare).
+    pub fn follow(&mut self, ratio: f64) {
+        if self.adapt && ratio > 0.0 && ratio.is_finite() {
+            self.due *= ratio;
+        }
+        self.restart();
+    }
+
+    /// Another programme begins: the residuals are compared from its first iterations on.
+    pub fn restart(&mut self) {
+        (self.next_check, self.proposed) = (FIRST_CHECK, None);
+    }
+
+    /// The weight of the split prediction has changed, with the loss: the solver's penalty rho/kappa changes with it.
+    pub fn set_kappa(&mut self, kappa: f64) {
+        self.kappa = kappa;
+    }
+
+    /// Prepares the solver at the present rho, as far as it is not. A rho that is due is taken once it differs by
+    /// `threshold`. Where its factor does not exist in the storage precision (a tiny rho drowns the identity in
+    /// rounding), rho rises until it does. Returns the factor by which the scaled duals change.
+    #[must_use = "the scaled duals are the multipliers over rho"]
+    pub fn prepare<B: Backend>(
+        &mut self,
+        preparation: &mut Preparation,
+        linear: &mut dyn LinearSolver<B>,
+        system: &mut dyn MaskedSystem<B>,
+        threshold: f64,
+    ) -> Result<f64, LinalgError> {
+        let first = self.rho;
+        let follows = !(1.0 / threshold..=threshold).contains(&self.due);
+        if follows {
+            self.rho *= self.due;
+            self.due = 1.0;
+        }
+        match preparation {
+            Preparation::Everything | Preparation::Patterns => self.prepared_at = self.rho,
+            Preparation::Again | Preparation::Penalty | Preparation::Nothing => {}
+        }
+        let at = if *preparation == Preparation::Again { self.prepared_at } else { self.rho };
+        system.set_penalty(at / self.kappa);
+        let mut result = match preparation {
+            Preparation::Everything => linear.prepare(system),
+            Preparation::Patterns => linear.update_patterns(system),
+            Preparation::Again => match linear.prepare(system) {
+                // rho has moved since, maybe because this one had no factor.
+                Ok(()) | Err(LinalgError::NotPositiveDefinite { .. }) if at != self.rho => {
+                    linear.update_penalty(system, self.system())
+                }
+                prepared => prepared,
+            },
+            Preparation::Penalty => linear.update_penalty(system, self.system()),
+            Preparation::Nothing if follows => linear.update_penalty(system, self.system()),
+            Preparation::Nothing => Ok(()),
+        };
+        for _ in 0..RESCUES {
+            let Err(LinalgError::NotPositiveDefinite { .. }) = result else {
+                break;
+            };
+            self.rho *= RESCUE;
+            self.due = 1.0;
+            result = linear.update_penalty(system, self.system());
+        }
+        result?;
+        *preparation = Preparation::Nothing;
+        Ok(first / self.rho)
+    }
+
+    /// Whether rho is to change before the next iteration, by [`settle`](Penalty::settle).
+    pub fn propose(&mut self, iteration: usize, residuals: &Residuals, flops: SolverFlops) -> bool {
+        self.work_since_change += flops.solve;
+        if !self.adapt || iteration < self.next_check {
+            return false;
+        }
+        self.next_check = (iteration + FIRST_CHECK).max((iteration as f64 * CHECK_GROWTH) as usize);
+        let factor = residuals.balance().clamp(1.0 / LARGEST_CHANGE, LARGEST_CHANGE);
+        // Rationed by operation counts, never by a clock: a change must have been earned by as much iterating.
+        let earned = self.work_since_change >= flops.update;
+        self.proposed = (earned && !(1.0 / THRESHOLD..=THRESHOLD).contains(&factor)).then_some(factor);
+        self.proposed.is_some()
+    }
+
+    /// Multiplies rho by the factor that was proposed, if one was. Returns the factor by which the scaled duals change,
+    /// so that the multipliers stay.
+    #[must_use = "the scaled duals are the multipliers over rho"]
+    pub fn settle<B: Backend>(
+        &mut self,
+        linear: &mut dyn LinearSolver<B>,
+        system: &mut dyn MaskedSystem<B>,
+    ) -> Result<f64, LinalgError> {
+        let Some(factor) = self.proposed else { return Ok(1.0) };
+        match linear.update_penalty(system, self.rho * factor / self.kappa) {
+            Err(LinalgError::NotPositiveDefinite { .. }) => {
+                // Not at this precision: stay where the factor exists, and stop asking.
+                (self.adapt, self.proposed) = (false, None);
+                linear.update_penalty(system, self.system())?;
+                return Ok(1.0);
+            }
+            other => other?,
+        }
+        // Only now: a run that was stopped in between ends with duals that belong to its rho.
+        (self.rho, self.due, self.proposed) = (self.rho * factor, 1.0, None);
+        self.changes += 1;
+        self.work_since_change = 0.0;
+        Ok(1.0 / factor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cvx_linalg::Cpu;
+
+    #[test]
+    fn r10_the_first_rho_scales_with_x_squared_and_not_with_y() {
+        // x -> 1000 x and y -> 5 y: the fraction of beta_max stays.
+        let norms = [1.0, 2.0, 3.0];
+        let xi = HostMatrix::from_vec(2, 1, vec![1.0, -1.0]);
+        let five = HostMatrix::from_vec(2, 1, vec![5.0, -5.0]);
+        let rho = relu_rho(0.01, &norms, &xi, 9, 0.25);
+        let scaled = relu_rho(50.0, &norms.map(|norm| 1000.0 * norm), &five, 9, 0.25);
+        assert!((scaled / rho - 1e6).abs() < 1e-6);
+        let (rho, scaled) = (gated_rho(0.01, &[7.0], &xi), gated_rho(0.01, &[35_000.0], &five));
+        assert!((scaled / rho - 1e6).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_penalty_exists_even_without_data_or_beta() {
+        let (x, y) = (HostMatrix::from_vec(2, 1, vec![1.0, -0.5]), HostMatrix::from_vec(2, 1, vec![1.0, -1.0]));
+        let gates = HostMatrix::from_vec(1, 1, vec![1.0]);
+        let nothing = HostMatrix::zeros(2, 1);
+        for activation in [Activation::Relu, Activation::Gated] {
+            for (x, y, beta, maximum) in
+                [(&x, &y, 0.0, 1.0), (&x, &nothing, 1.0, 0.0), (&nothing, &y, 1.0, 0.0), (&nothing, &nothing, 0.0, 0.0)]
+            {
+                let xt = HostMatrix::from_fn(1, 2, |_, a| x.col(0)[a]);
+                let program = ConvexProgram::new(Cpu::<f64>::new(), &xt, y.clone(), &gates, beta).unwrap();
+                let rho = initial_rho(&program.with_activation(activation), &[maximum], 0.25);
+                assert!(rho > 0.0 && rho.is_finite(), "{activation:?}, {rho}");
+            }
+        }
+    }
+
+    #[test]
+    fn inner_solves_are_as_accurate_as_the_residuals_and_then_more() {
+        let residuals = Residuals { primal: 4.0, change: 0.25, primal_scale: 9.0, dual_scale: 9.0 };
+        assert_eq!(residuals.inner_accuracy(1), Accuracy::Error(1.0));
+        assert_eq!(residuals.inner_accuracy(100), Accuracy::Error(1.0));
+        assert_eq!(residuals.inner_accuracy(400), Accuracy::Error(0.25));
+    }
+
+    #[test]
+    fn changes_have_to_be_earned_by_iterating() {
+        let mut penalty = Penalty::new(1.0, 1.0, true);
+        let residuals = Residuals { primal: 1.0, change: 1e-4, primal_scale: 1.0, dual_scale: 1.0 };
+        let dear = SolverFlops { update: 30.0, solve: 1.0 };
+        let proposals: Vec<usize> = (1..200).filter(|&k| penalty.propose(k, &residuals, dear)).collect();
+        assert_eq!(proposals.first(), Some(&40), "not at 20: only 20 of 30 were earned");
+    }
+}

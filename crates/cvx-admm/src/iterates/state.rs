@@ -1,0 +1,360 @@
+//! The iterates and the steps on them: equations (4a) to (4c) of `docs/math.md`.
+
+use crate::checkpoint::codec::{CheckpointError, Recorder, Replay};
+use crate::iterates::anderson::{Anderson, Point};
+use crate::iterates::penalty::Residuals;
+use crate::iterates::split_loss::{SplitLoss, SplitStart};
+use cvx_linalg::{
+    Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearOperator, LinearSolver, Shape, SlackNorms, SystemRhs,
+    SystemSolution,
+};
+use cvx_model::{Certificate, ConeOperator, ConvexProgram, PredictionOperator, RowScale, SystemOperator};
+
+/// Iterates that a later run on the same samples and gates can start from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WarmStart {
+    /// v (d x 2PC).
+    pub v: HostMatrix,
+    /// Scaled dual of u = v (d x 2PC).
+    pub lambda: HostMatrix,
+    /// s (n x 2PC).
+    pub s: HostMatrix,
+    /// Scaled dual of Gt u = s (n x 2PC).
+    pub nu: HostMatrix,
+    /// q and mu, where the loss is split off; without them a run starts from the prediction 0.
+    pub split: Option<SplitStart>,
+    /// The penalty that the duals are scaled by.
+    pub rho: f64,
+    /// The weight that s and nu are scaled by.
+    pub sigma: f64,
+}
+
+/// Iterates on the device, by the names of the algorithm box.
+pub(crate) struct State<B: Backend> {
+    backend: B,
+    pub v: B::Matrix,
+    pub lambda: B::Matrix,
+    pub s: B::Matrix,
+    pub nu: B::Matrix,
+    pub split: SplitLoss,
+    pub solution: SystemSolution<B>,
+    /// The fixed-point variable z at the beginning of the iteration, where it is accelerated.
+    start: Option<Point<B>>,
+    /// Its image, and scratch.
+    image: Point<B>,
+    /// v at the beginning of the iteration (d x 2PC).
+    previous: B::Matrix,
+    /// Scratch (d x 2PC, n x 2PC): v - lambda and s - nu for (4a), then uh.
+    blocks: B::Matrix,
+    rows: B::Matrix,
+}
+
+impl<B: Backend> State<B> {
+    /// Zeros, or the iterates of a warm start; `accelerated` where z is needed.
+    pub fn new(program: &ConvexProgram<B>, warm: Option<&WarmStart>, accelerated: bool) -> Result<Self, LinalgError> {
+        let backend = program.backend();
+        let (d, n) = (program.n_features(), program.n_samples());
+        let (columns, cones) = (program.n_blocks(), program.n_cones());
+        let start = |given: Option<&HostMatrix>, rows, columns| {
+            given.map_or_else(|| backend.zeros(rows, columns), |m| backend.upload(m))
+        };
+        let v = start(warm.map(|warm| &warm.v), d, columns)?;
+        let s = start(warm.map(|warm| &warm.s), n, cones)?;
+        let split = SplitLoss::new(program, warm.and_then(|warm| warm.split.as_ref()));
+        Ok(State {
+            lambda: start(warm.map(|warm| &warm.lambda), d, columns)?,
+            nu: start(warm.map(|warm| &warm.nu), n, cones)?,
+            solution: SystemSolution {
+                u: start(warm.map(|warm| &warm.v), d, columns)?,
+                xu: (cones > 0).then(|| backend.zeros(n, columns)).transpose()?,
+                residual: backend.zeros(n, program.n_targets())?,
+            },
+            start: accelerated.then(|| Point::zeros_like(backend, &v, &s, &split.zeros())).transpose()?,
+            image: Point::zeros_like(backend, &v, &s, &split.zeros())?,
+            split,
+            previous: backend.zeros(d, columns)?,
+            blocks: backend.zeros(d, columns)?,
+            rows: backend.zeros(n, cones)?,
+            v,
+            s,
+            backend: backend.clone(),
+        })
+    }
+
+    /// Starts at the optimum of the largest betas: zero, with its multiplier lambda = F'xi/rho. Only without cones:
+    /// with them, nu takes a part of F'xi.
+    pub fn at_zero(program: &ConvexProgram<B>, rho: f64, accelerated: bool) -> Result<Self, LinalgError> {
+        let mut state = State::new(program, None, accelerated)?;
+        let xi = program.backend().upload(&program.xi_at_zero())?;
+        PredictionOperator::new(program)?.apply_adjoint(&mut state.lambda, &xi)?;
+        program.backend().scale(1.0 / rho, &mut state.lambda)?;
+        Ok(state)
+    }
+
+    /// Starts at the network `v` (d x 2PC), which lies in its cones: s = Gt v, and lambda is beta v/||v|| over rho, the
+    /// multiplier of an optimum. F'xi is much larger, since nu takes the part that keeps blocks in their cones: with
+    /// lambda = F'xi/rho and nu = 0 the first iterates diverge.
+    pub fn at(
+        program: &ConvexProgram<B>,
+        v: &HostMatrix,
+        row_scale: RowScale,
+        rho: f64,
+        accelerated: bool,
+    ) -> Result<Self, LinalgError> {
+        let backend = program.backend();
+        let mut state = State::new(program, None, accelerated)?;
+        state.v = backend.upload(v)?;
+        backend.copy(&state.v, &mut state.solution.u)?;
+        let mut multipliers = v.clone();
+        for j in 0..v.cols() {
+            let norm = v.col(j).iter().map(|v| v * v).sum::<f64>().sqrt();
+            let scale = if norm > 0.0 { program.beta() / (rho * norm) } else { 0.0 };
+            multipliers.col_mut(j).iter_mut().for_each(|value| *value *= scale);
+        }
+        state.lambda = backend.upload(&multipliers)?;
+        state.split = SplitLoss::at(program, &state.v)?;
+        if program.n_cones() > 0 {
+            ConeOperator::new(program, row_scale)?.apply(&mut state.s, &state.v)?;
+            // Rounding alone.
+            backend.positive_part(1.0, &mut state.s)?;
+        }
+        Ok(state)
+    }
+
+    /// Scales the multipliers of the cones by `share`.
+    pub fn loosen_cones(&mut self, share: f64) -> Result<(), LinalgError> {
+        self.backend.scale(share, &mut self.nu)
+    }
+
+    /// (4a) u = argmin 1/2 ||F u - y||^2 + rho/2 ||u - v + lambda||^2 + rho/2 ||Gt u - s + nu||^2; (6.2) for other losses.
+    pub fn u_update(
+        &mut self,
+        linear: &mut dyn LinearSolver<B>,
+        system: &mut SystemOperator<'_, B>,
+        accuracy: Accuracy,
+    ) -> Result<LinearInfo, LinalgError> {
+        self.split.set_target(system)?;
+        combine(&self.backend, &self.v, -1.0, &self.lambda, &mut self.blocks)?;
+        combine(&self.backend, &self.s, -1.0, &self.nu, &mut self.rows)?;
+        let rhs = SystemRhs { blocks: &self.blocks, rows: self.solution.xu.is_some().then_some(&self.rows) };
+        linear.solve(system, &rhs, accuracy, &mut self.solution)
+    }
+
+    /// Relative residual of (4a) in f64; to be called right after [`u_update`](State::u_update).
+    pub fn linear_residual(
+        &self,
+        certificate: &mut Certificate<'_, B>,
+        system: &SystemOperator<'_, B>,
+    ) -> Result<f64, LinalgError> {
+        let rhs = SystemRhs { blocks: &self.blocks, rows: self.solution.xu.is_some().then_some(&self.rows) };
+        certificate.system_residual(system, &self.solution.u, &rhs)
+    }
+
+    /// ||F'xi|| of each block at xi = -kappa r, without a product: with no cones, (4a) says that F'xi = rho (u - (v - lambda)). As
+    /// accurate as the u-update was; to be called right after it.
+    pub fn gradient_norms(&mut self, rho: f64) -> Result<Vec<f64>, LinalgError> {
+        self.backend.axpby(1.0, &self.solution.u, -1.0, &mut self.blocks)?;
+        let norms = self.backend.column_norms(&self.blocks)?;
+        Ok(norms.into_iter().map(|norm| rho * norm).collect())
+    }
+
+    /// (4b) v = group soft-threshold of uh + lambda, with uh = alpha u + (1 - alpha) v.
+    pub fn v_update(&mut self, alpha: f64, threshold: f64) -> Result<(), LinalgError> {
+        let backend = &self.backend;
+        backend.copy(&self.solution.u, &mut self.blocks)?;
+        backend.axpby(1.0 - alpha, &self.v, alpha, &mut self.blocks)?;
+        combine(backend, &self.blocks, 1.0, &self.lambda, &mut self.image.blocks)?;
+        std::mem::swap(&mut self.v, &mut self.previous);
+        backend.group_soft_threshold(&self.image.blocks, threshold, &mut self.v)
+    }
+
+    /// Without cones there is nothing to do. (4b, 4c) s = max(gh + nu, 0) and nu += gamma (gh - s), with gh = alpha Gt u + (1 - alpha) s.
+    pub fn slack_update(
+        &mut self,
+        program: &ConvexProgram<B>,
+        row_scale: &B::Matrix,
+        alpha: f64,
+        gamma: f64,
+    ) -> Result<SlackNorms, LinalgError> {
+        let Some(xu) = &self.solution.xu else { return Ok(SlackNorms::default()) };
+        let (s, nu) = (&mut self.s, &mut self.nu);
+        self.backend.slack_step(program.mask(), row_scale, xu, alpha, gamma, s, nu)
+    }
+
+    /// (6.3) q and mu, from the F u of the last u-update.
+    pub fn split_update(&mut self, alpha: f64, gamma: f64) -> Result<(), LinalgError> {
+        self.split.update(&self.backend, &self.solution.residual, alpha, gamma)
+    }
+
+    /// -xi of this iterate, where it is not the residual r = F u - y itself: kappa r, with which the equation of every
+    /// block of u holds. kappa mu is nearer to the domain of the conjugate, but further from dual feasible.
+    pub fn scaled_residual(&self) -> Result<Option<B::Matrix>, LinalgError> {
+        let Some(kappa) = self.split.kappa() else { return Ok(None) };
+        let residual = &self.solution.residual;
+        let mut scaled = self.backend.zeros(residual.rows(), residual.cols())?;
+        self.backend.axpby(kappa, residual, 0.0, &mut scaled)?;
+        Ok(Some(scaled))
+    }
+
+    /// (4c) lambda += gamma (uh - v).
+    pub fn dual_update(&mut self, gamma: f64) -> Result<(), LinalgError> {
+        self.backend.axpby(gamma, &self.blocks, 1.0, &mut self.lambda)?;
+        self.backend.axpby(-gamma, &self.v, 1.0, &mut self.lambda)
+    }
+
+    /// Norms of the iteration that just ended; `previous` and `blocks` are scratch from here on.
+    pub fn residuals(&mut self, slack: &SlackNorms) -> Result<Residuals, LinalgError> {
+        let backend = &self.backend;
+        combine(backend, &self.solution.u, -1.0, &self.v, &mut self.blocks)?;
+        backend.axpby(-1.0, &self.v, 1.0, &mut self.previous)?;
+        let hypot = |part: f64, squares: f64| part.hypot(squares.sqrt());
+        Ok(Residuals {
+            primal: hypot(backend.norm(&self.blocks)?, slack.residual),
+            change: hypot(backend.norm(&self.previous)?, slack.change),
+            primal_scale: hypot(backend.norm(&self.solution.u)?, slack.image),
+            dual_scale: hypot(backend.norm(&self.lambda)?, slack.dual),
+        })
+    }
+
+    /// Whether z is kept.
+    #[cfg(test)]
+    pub fn keeps_start(&self) -> bool {
+        self.start.is_some()
+    }
+
+    /// Keeps z of the beginning of an iteration, where it is accelerated.
+    pub fn keep_start(&mut self, rho: f64) -> Result<(), LinalgError> {
+        let State { backend, v, lambda, s, nu, split, start, .. } = self;
+        let Some(start) = start else { return Ok(()) };
+        write_point(backend, [v, lambda, s, nu], split, rho, start)
+    }
+
+    /// Moves on to the extrapolated point.
+    pub fn accelerate(&mut self, anderson: &mut Anderson<B>, beta: f64, rho: f64) -> Result<(), LinalgError> {
+        let Some(start) = &self.start else { return Ok(()) };
+        let (backend, image) = (&self.backend, &mut self.image);
+        write_point(backend, [&self.v, &self.lambda, &self.s, &self.nu], &self.split, rho, image)?;
+        if anderson.extrapolate(start, image)? { self.set_from_image(beta, rho) } else { Ok(()) }
+    }
+
+    /// z, for [`extrapolate`](State::extrapolate).
+    pub fn point(&self, rho: f64) -> Result<Point<B>, LinalgError> {
+        let mut point = Point::zeros_like(&self.backend, &self.v, &self.s, &self.split.zeros())?;
+        write_point(&self.backend, [&self.v, &self.lambda, &self.s, &self.nu], &self.split, rho, &mut point)?;
+        Ok(point)
+    }
+
+    /// Continues from `last` through the present point, `step` times as far: optima at neighbouring betas lie nearly on
+    /// a line, as long as no neuron comes or goes.
+    pub fn extrapolate(&mut self, last: &Point<B>, step: f64, beta: f64, rho: f64) -> Result<(), LinalgError> {
+        self.image = self.point(rho)?;
+        self.image.add(&self.backend, -step, last, 1.0 + step)?;
+        self.set_from_image(beta, rho)
+    }
+
+    /// v, s and q are the proximal points of the image, lambda, nu and mu the rest.
+    fn set_from_image(&mut self, beta: f64, rho: f64) -> Result<(), LinalgError> {
+        let (backend, image) = (&self.backend, &self.image);
+        self.split.set_from_point(rho, &image.prediction);
+        backend.group_soft_threshold(&image.blocks, beta / rho, &mut self.v)?;
+        combine(backend, &image.blocks, -1.0, &self.v, &mut self.lambda)?;
+        backend.copy(&image.rows, &mut self.s)?;
+        backend.positive_part(1.0, &mut self.s)?;
+        combine(backend, &image.rows, -1.0, &self.s, &mut self.nu)
+    }
+
+    /// Rescales the duals lambda and nu, which are the multipliers over rho, for another rho.
+    pub fn rescale_duals(&mut self, factor: f64) -> Result<(), LinalgError> {
+        if factor == 1.0 {
+            return Ok(());
+        }
+        self.backend.scale(factor, &mut self.lambda)?;
+        self.backend.scale(factor, &mut self.nu)
+    }
+
+    /// Takes the loss and the targets of the programme anew; q and mu start from zero.
+    pub fn restart_split(&mut self, program: &ConvexProgram<B>) -> Result<(), LinalgError> {
+        self.split = SplitLoss::new(program, None);
+        let zeros = self.split.zeros();
+        self.image = Point::zeros_like(&self.backend, &self.v, &self.s, &zeros)?;
+        if self.start.is_some() {
+            self.start = Some(Point::zeros_like(&self.backend, &self.v, &self.s, &zeros)?);
+        }
+        Ok(())
+    }
+
+    /// Writes what the next iteration depends on.
+    pub fn save(&self, out: &mut Recorder<'_, B>) -> Result<(), CheckpointError> {
+        let SystemSolution { u, xu, residual } = &self.solution;
+        let State { v, lambda, s, nu, .. } = self;
+        for (name, matrix) in [("v", v), ("lambda", lambda), ("s", s), ("nu", nu), ("u", u), ("residual", residual)] {
+            out.matrix(name, matrix)?;
+        }
+        if let Some(xu) = xu {
+            out.matrix("xu", xu)?;
+        }
+        if let Some(SplitStart { q, mu }) = self.split.start() {
+            out.host("q", &q)?;
+            out.host("mu", &mu)?;
+        }
+        Ok(())
+    }
+
+    /// Restores what was written.
+    pub fn restore(&mut self, saved: &mut Replay<'_, B>) -> Result<(), CheckpointError> {
+        let SystemSolution { u, xu, residual } = &mut self.solution;
+        let State { v, lambda, s, nu, .. } = self;
+        for (name, matrix) in [("v", v), ("lambda", lambda), ("s", s), ("nu", nu), ("u", u), ("residual", residual)] {
+            saved.matrix(name, matrix)?;
+        }
+        if let Some(xu) = xu {
+            saved.matrix("xu", xu)?;
+        }
+        if let Some(SplitStart { mut q, mut mu }) = self.split.start() {
+            saved.host("q", &mut q)?;
+            saved.host("mu", &mut mu)?;
+            self.split.set(SplitStart { q, mu });
+        }
+        Ok(())
+    }
+
+    /// What a later run can start from.
+    pub fn warm_start(&self, rho: f64, sigma: f64) -> Result<WarmStart, LinalgError> {
+        let backend = &self.backend;
+        Ok(WarmStart {
+            v: backend.download(&self.v)?,
+            lambda: backend.download(&self.lambda)?,
+            s: backend.download(&self.s)?,
+            nu: backend.download(&self.nu)?,
+            split: self.split.start(),
+            rho,
+            sigma,
+        })
+    }
+}
+
+/// The fixed-point variable z = (v + lambda, s + nu), and q + mu where the loss is split off, of which the next iteration
+/// is a function.
+fn write_point<B: Backend>(
+    backend: &B,
+    [v, lambda, s, nu]: [&B::Matrix; 4],
+    split: &SplitLoss,
+    rho: f64,
+    out: &mut Point<B>,
+) -> Result<(), LinalgError> {
+    split.to_point(rho, &mut out.prediction);
+    combine(backend, v, 1.0, lambda, &mut out.blocks)?;
+    combine(backend, s, 1.0, nu, &mut out.rows)
+}
+
+/// out = a + factor b.
+fn combine<B: Backend>(
+    backend: &B,
+    a: &B::Matrix,
+    factor: f64,
+    b: &B::Matrix,
+    out: &mut B::Matrix,
+) -> Result<(), LinalgError> {
+    backend.copy(a, out)?;
+    backend.axpby(factor, b, 1.0, out)
+}

@@ -1,0 +1,88 @@
+//! The one place that turns a device and a precision into a back end.
+
+use crate::api::error::TrainError;
+use crate::api::settings::{Device, Precision, ValidSettings};
+use crate::clock::Clock;
+use crate::problem::input::Host;
+use cvx_linalg::{Backend, Cpu, StopToken, ThreadPool};
+#[cfg(feature = "cuda")]
+use cvx_linalg::{Cuda, LinalgError};
+
+/// Work that can be done on any device.
+pub(crate) trait Job: Send {
+    /// What it comes to.
+    type Output: Send;
+    /// Does it. It is called again on the CPU where [`Device::Auto`] finds that a GPU has too little memory.
+    fn run<B: Backend>(&mut self, backend: B, host: Host) -> Result<Self::Output, TrainError>;
+}
+
+/// Does `job` on the chosen device.
+pub(crate) fn dispatch<J: Job>(
+    mut job: J,
+    settings: &ValidSettings,
+    stop: &StopToken,
+    clock: Clock,
+) -> Result<J::Output, TrainError> {
+    let stop = stop.for_run(settings.time_limit.map(|limit| clock.deadline(limit)));
+    let pool = ThreadPool::new(settings.threads)?;
+    #[cfg_attr(not(feature = "cuda"), expect(unused_mut))]
+    let mut host = Host { threads: pool.threads(), passed_over: None };
+    match settings.device {
+        Device::Cpu => {}
+        #[cfg(feature = "cuda")]
+        Device::Cuda(ordinal) => {
+            let cuda = Cuda::<f32>::with_stop(ordinal, stop)?;
+            return pool.run(|| on_cuda(cuda, host, settings, &mut job));
+        }
+        #[cfg(not(feature = "cuda"))]
+        Device::Cuda(ordinal) => return Err(TrainError::NotCompiledIn { device: format!("cuda:{ordinal}") }),
+        #[cfg(feature = "cuda")]
+        Device::Auto => {
+            // The first GPU, if there is one that works; why one that is there does not is said.
+            match Cuda::<f32>::with_stop(0, stop.clone()) {
+                Ok(cuda) => match pool.run(|| on_cuda(cuda, host.clone(), settings, &mut job)) {
+                    Err(error @ TrainError::Memory { .. }) => host.passed_over = Some(error.to_string()),
+                    ended => return ended,
+                },
+                Err(LinalgError::NoDriver | LinalgError::NoSuchDevice { .. }) => {}
+                Err(error) => host.passed_over = Some(error.to_string()),
+            }
+        }
+        #[cfg(not(feature = "cuda"))]
+        Device::Auto => {}
+    }
+    pool.run(|| match settings.precision {
+        Precision::F32 => job.run(Cpu::<f32>::with_stop(stop), host),
+        Precision::F64 => job.run(Cpu::<f64>::with_stop(stop), host),
+    })
+}
+
+#[cfg(feature = "cuda")]
+fn on_cuda<J: Job>(
+    cuda: Cuda<f32>,
+    host: Host,
+    settings: &ValidSettings,
+    job: &mut J,
+) -> Result<J::Output, TrainError> {
+    match settings.precision {
+        Precision::F32 => job.run(cuda, host),
+        Precision::F64 => job.run(cuda.wide(), host),
+    }
+}
+
+impl Precision {
+    /// Bytes of one stored number.
+    pub(crate) fn bytes(self) -> usize {
+        match self {
+            Precision::F32 => 4,
+            Precision::F64 => 8,
+        }
+    }
+}
+
+impl Device {
+    /// Whether nothing but a GPU will do.
+    pub(crate) fn is_gpu(self) -> bool {
+        matches!(self, Device::Cuda(_))
+    }
+}

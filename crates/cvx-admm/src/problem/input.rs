@@ -1,0 +1,99 @@
+//! The input of a run, checked and transformed.
+
+use crate::api::error::TrainError;
+use crate::api::settings::{Gates, ValidSettings};
+use crate::api::weights::sample_weights;
+use cvx_artifact::fingerprint;
+use cvx_linalg::{Backend, HostMatrix};
+use cvx_model::{
+    Activation, ConvexProgram, Dataset, FeatureKind, GateKind, HeldOut, ModelError, Normalisation, ProgramError,
+    Targets, Transform, WeightedLoss,
+};
+
+/// What a run reports of the machine around its device.
+#[derive(Clone)]
+pub(crate) struct Host {
+    /// Threads of the CPU.
+    pub threads: usize,
+    /// Why a GPU that is there is not used.
+    pub passed_over: Option<String>,
+}
+
+/// Samples and targets, checked and transformed, on the host.
+#[derive(Clone)]
+pub(crate) struct Problem {
+    /// Transformed samples as columns (d x n).
+    pub xt: HostMatrix,
+    pub targets: Targets,
+    pub transform: Transform,
+    pub normalisation: Normalisation,
+    pub kind: FeatureKind,
+    /// Checksum of samples and targets.
+    pub fingerprint: u32,
+    pub loss: WeightedLoss,
+    /// Test samples (d x n') and their targets (n' x C).
+    pub test: Option<(HostMatrix, HostMatrix)>,
+}
+
+impl Problem {
+    /// Checks the input, and fits and applies the transform.
+    pub fn new(data: &Dataset, test: Option<&Dataset>, settings: &ValidSettings) -> Result<Self, TrainError> {
+        let labels = data.labels().ok_or(ModelError::NoLabels)?;
+        let targets = Targets::new(labels, settings.task)?;
+        if settings.loss.needs_classes() && targets.task.classes().is_empty() {
+            return Err(ModelError::NeedsClasses { what: format!("the {} loss", settings.loss.name()) }.into());
+        }
+        let weights = sample_weights(data, &targets.task, &targets.y, &settings.class_weights)?;
+        let loss = WeightedLoss::new(settings.loss, weights)?;
+        let normalisation = settings.normalisation.unwrap_or(Normalisation::default_for(data.kind()));
+        let transform = Transform::fit(data, normalisation, settings.bias)?;
+        let test = match test {
+            None => None,
+            Some(test) => {
+                let labels = test.labels().ok_or(TrainError::Test(ModelError::NoLabels))?;
+                let xt = transform.apply(test).map_err(TrainError::Test)?;
+                Some((xt, targets.task.encode(labels).map_err(TrainError::Test)?))
+            }
+        };
+        let xt = transform.apply(data)?;
+        Ok(Problem {
+            fingerprint: fingerprint(&xt, &targets.y),
+            xt,
+            targets,
+            transform,
+            normalisation,
+            kind: data.kind(),
+            loss,
+            test,
+        })
+    }
+
+    /// `count` gates of the kind that the settings ask for.
+    pub(crate) fn sample_gates<B: Backend>(
+        &self,
+        backend: &B,
+        settings: &ValidSettings,
+        count: usize,
+        seed: u64,
+    ) -> Result<HostMatrix, ProgramError> {
+        let kind = match (&settings.gates, settings.activation, self.kind) {
+            (Gates::Kind(kind), ..) => *kind,
+            (_, Activation::Gated, FeatureKind::Image { .. }) => GateKind::Local,
+            _ => GateKind::Gaussian,
+        };
+        kind.sample(backend, &self.xt, self.kind, settings.bias, count, seed)
+    }
+
+    /// The test samples on the device, with their targets (n' x C).
+    pub(crate) fn held_out<B: Backend>(
+        &self,
+        program: &ConvexProgram<B>,
+    ) -> Result<Option<(HeldOut<B>, HostMatrix)>, TrainError> {
+        let Some((xt, y)) = &self.test else { return Ok(None) };
+        match HeldOut::new(program, xt) {
+            Ok(held_out) => Ok(Some((held_out, y.clone()))),
+            Err(ProgramError::Model(error)) => Err(TrainError::Test(error)),
+            Err(ProgramError::Linalg(error)) => Err(error.into()),
+        }
+    }
+}

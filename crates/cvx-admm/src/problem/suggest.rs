@@ -1,0 +1,126 @@
+//! How many patterns to take.
+
+use crate::api::error::TrainError;
+use crate::api::settings::{Gates, Settings, ValidSettings};
+use crate::problem::input::Problem;
+use crate::problem::memory::choose_solver;
+use cvx_linalg::{Backend, Cpu};
+use cvx_model::{Activation, Dataset};
+use cvx_solvers::ProblemShape;
+
+/// Samples to a pattern. Accuracy on unseen images still rises with every doubling up to here, and the work of an iteration with it
+/// (docs/benchmarks.md); a ReLU pattern costs three times the work of a gated one, and two neurons come of it.
+const SAMPLES_PER_GATED: usize = 10;
+const SAMPLES_PER_RELU: usize = 50;
+
+/// Fewest and most patterns that are suggested.
+const FEWEST: usize = 50;
+const MOST: usize = 2000;
+
+/// A number of patterns, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suggestion {
+    /// Number of patterns P.
+    pub patterns: usize,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// A number of patterns for these samples: one to every ten of them for gated neurons, to every fifty for ReLU, between 50 and 2,000, and no
+/// more than the memory of the processor has room for.
+///
+/// # Errors
+/// [`TrainError`] for bad input, and where not even one pattern fits the memory.
+pub fn suggest_patterns(data: &Dataset, test: Option<&Dataset>, settings: &Settings) -> Result<Suggestion, TrainError> {
+    let valid = settings.validate()?;
+    let problem = Problem::new(data, test, &valid)?;
+    suggest(&problem, &valid, budget(&valid))
+}
+
+/// Bytes that a run on the processor may use.
+fn budget(settings: &ValidSettings) -> u64 {
+    settings.memory_budget.unwrap_or_else(|| Cpu::<f32>::new().memory_info().free / 10 * 9)
+}
+
+impl Problem {
+    /// Whether a run with so many patterns fits, with a solver that the settings allow.
+    fn fits(&self, settings: &ValidSettings, patterns: usize, budget: u64) -> Result<(), TrainError> {
+        let shape = ProblemShape {
+            n_samples: self.xt.cols(),
+            n_features: self.xt.rows(),
+            n_patterns: patterns,
+            n_targets: self.targets.y.cols(),
+            signs: settings.activation.signs().count(),
+            scalar_bytes: settings.precision.bytes(),
+        };
+        let base = self.base_bytes(&shape, settings);
+        choose_solver(settings.solver, &settings.solver_settings(), &shape, base, budget).map(|_| ())
+    }
+
+    /// Whether a run on the processor will fit: for those who come to it after hours of other work.
+    pub(crate) fn check_memory(&self, settings: &ValidSettings) -> Result<(), TrainError> {
+        let patterns = match &settings.gates {
+            Gates::Given(gates) => gates.cols(),
+            Gates::Auto | Gates::Kind(_) => settings.patterns,
+        };
+        // A GPU is asked when its turn comes.
+        if settings.device.is_gpu() { Ok(()) } else { self.fits(settings, patterns, budget(settings)) }
+    }
+}
+
+fn suggest(problem: &Problem, settings: &ValidSettings, budget: u64) -> Result<Suggestion, TrainError> {
+    let n = problem.xt.cols();
+    let (share, name) = match settings.activation {
+        Activation::Relu => (SAMPLES_PER_RELU, "ReLU"),
+        Activation::Gated => (SAMPLES_PER_GATED, "gated"),
+    };
+    let wanted = (n / share).clamp(FEWEST, MOST);
+    let fits = |patterns: usize| problem.fits(settings, patterns, budget);
+    let by_data = format!("one to every {share} of {n} samples for {name} neurons, between {FEWEST} and {MOST}");
+    if fits(wanted).is_ok() {
+        return Ok(Suggestion { patterns: wanted, reason: by_data });
+    }
+    // What fits is what is below some number.
+    let (mut low, mut high) = (1, wanted);
+    fits(low)?;
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if fits(middle).is_ok() { low = middle } else { high = middle }
+    }
+    let reason = format!("what {:.1} GB have room for; {by_data}, would be {wanted}", budget as f64 / 1e9);
+    Ok(Suggestion { patterns: low, reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cvx_model::{FeatureKind, Labels};
+
+    fn data(n: usize) -> Dataset {
+        let labels = Labels::numbers((0..n).map(|row| (row % 2) as f64).collect());
+        Dataset::new(3, (0..3 * n).map(|k| (k as f64).sin()).collect(), Some(labels), FeatureKind::Table).unwrap()
+    }
+
+    fn patterns(n: usize, settings: &Settings) -> usize {
+        suggest_patterns(&data(n), None, settings).unwrap().patterns
+    }
+
+    #[test]
+    fn patterns_follow_the_samples_between_their_limits() {
+        let gated = Settings { activation: Activation::Gated, ..Settings::default() };
+        assert_eq!([100, 3_000, 40_000].map(|n| patterns(n, &gated)), [50, 300, 2000]);
+        assert_eq!([100, 10_000].map(|n| patterns(n, &Settings::default())), [50, 200]);
+    }
+
+    #[test]
+    fn a_small_memory_takes_fewer_and_says_so() {
+        let settings = Settings { memory_budget: Some(20_000_000), ..Settings::default() };
+        let found = suggest_patterns(&data(5_000), None, &settings).unwrap();
+        assert!((1..100).contains(&found.patterns), "{found:?}");
+        assert!(found.reason.contains("GB"), "{}", found.reason);
+        let trained = Settings { patterns: found.patterns, max_iterations: 1, ..settings.clone() };
+        assert!(crate::train(&data(5_000), None, &trained).is_ok(), "what is suggested is not refused");
+        let none = Settings { memory_budget: Some(1), ..settings };
+        assert!(matches!(suggest_patterns(&data(5_000), None, &none), Err(TrainError::Memory { .. })));
+    }
+}

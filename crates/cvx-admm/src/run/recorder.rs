@@ -1,0 +1,58 @@
+//! What a run records: its history, its clock, and the scores on held-out samples.
+
+use crate::api::record::{Info, Iteration};
+use crate::clock::Clock;
+use crate::iterates::penalty::Residuals;
+use cvx_artifact::Scores;
+use cvx_linalg::{Backend, HostMatrix, LinalgError, LinearInfo};
+use cvx_model::{ConvexProgram, HeldOut, NetworkValue, Task, accuracy};
+
+/// The record of a run, and what it takes to make it.
+pub(crate) struct Record<B: Backend> {
+    pub info: Info,
+    pub clock: Clock,
+    /// Held-out samples on the device, with their targets (n' x C).
+    pub held_out: Option<(HeldOut<B>, HostMatrix)>,
+}
+
+/// An iteration that was not evaluated.
+pub(crate) fn unevaluated(iteration: usize, residuals: &Residuals, rho: f64, inner: &LinearInfo) -> Iteration {
+    Iteration {
+        iteration,
+        seconds: 0.0,
+        network: None,
+        dual_bound: None,
+        relative_gap: None,
+        train: None,
+        test: None,
+        primal_residual: residuals.primal,
+        dual_residual: rho * residuals.change,
+        rho,
+        inner_iterations: inner.iterations,
+    }
+}
+
+/// Scores of a network on the training samples.
+pub(crate) fn train_scores<B: Backend>(program: &ConvexProgram<B>, task: &Task, value: &NetworkValue) -> Scores {
+    Scores { loss: value.loss, accuracy: accuracy(task, &value.prediction, program.y_host()) }
+}
+
+impl<B: Backend> Record<B> {
+    /// Scores of the network `v` (d x 2PC) on the held-out samples, where there are any. The clock stands still.
+    pub fn test_scores(
+        &mut self,
+        program: &ConvexProgram<B>,
+        task: &Task,
+        v: &B::Matrix,
+    ) -> Result<Option<Scores>, LinalgError> {
+        let Some((held_out, y)) = &mut self.held_out else { return Ok(None) };
+        let prediction = self.clock.excluding(|| held_out.predict(program.backend(), v))?;
+        let loss = program.loss().loss().total(&prediction, y);
+        Ok(Some(Scores { loss, accuracy: accuracy(task, &prediction, y) }))
+    }
+
+    /// Adds an iteration to the history.
+    pub fn push(&mut self, iteration: Iteration) {
+        self.info.history.push(iteration);
+    }
+}

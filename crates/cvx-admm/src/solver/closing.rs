@@ -1,0 +1,134 @@
+//! What a finished run returns.
+
+use crate::api::error::TrainError;
+use crate::api::observer::Summary;
+use crate::api::record::Round;
+use crate::problem::input::Problem;
+use crate::run::admm::{Admm, Context};
+use crate::run::recorder::{Record, train_scores};
+use crate::run::termination::Termination;
+use crate::solver::prune::prune;
+use crate::solver::solution::Solution;
+use cvx_artifact::{Claim, Model, Provenance, Scores, Status, Witness};
+use cvx_linalg::{Backend, LinalgError, MaskedSystem};
+use cvx_model::{Confusion, Network, SystemOperator, accuracy};
+
+/// Closes a run: the network, its last metrics, and the witness that proves its bound. `round` and sigma are those of the
+/// run.
+pub(crate) fn close<B: Backend>(
+    admm: &mut Admm<B>,
+    cx: &Context<'_, B>,
+    record: &mut Record<B>,
+    problem: &Problem,
+    status: Status,
+    summary: &Summary,
+    (round, sigma): (usize, f64),
+) -> Result<Solution, TrainError> {
+    let (program, settings, task) = (cx.program, cx.settings, cx.task);
+    // After a numerical error, parts of the last iterate are not finite.
+    let last = (status != Status::NumericalError).then_some(&admm.state.v);
+    let cone_violation = admm.incumbent.close(program, last)?;
+    let v = program.backend().download(admm.incumbent.v())?;
+    let network = Network::from_blocks(&v, program.activation(), program.patterns().gates(), program.n_targets());
+    let best = admm.incumbent.network().clone();
+    let (network, pruned) = if settings.prune { prune(program, &mut admm.incumbent, network) } else { (network, 0) };
+    let (xi, multipliers) = admm.incumbent.witness(program)?;
+    let objective = admm.incumbent.objective();
+    let status = Termination::after_closing(settings.gap, status, objective.relative_gap);
+    let train = train_scores(program, task, admm.incumbent.network());
+    let train_confusion = Confusion::new(task, &admm.incumbent.network().prediction, program.y_host());
+    // A later run continues from the blocks, which were not pruned.
+    admm.incumbent.replace_value(best);
+    let convex_accuracy = match status {
+        // The u-update may have been left half done.
+        Status::Interrupted | Status::TimeLimit | Status::NumericalError | Status::DeviceError => None,
+        // u = 0 and the zero network predict the same.
+        _ if admm.iteration == 0 => train.accuracy,
+        _ => convex_accuracy(admm, cx)?,
+    };
+    record.info.seconds.total = record.clock.seconds();
+    let (test, test_confusion) = match &record.held_out {
+        None => (None, None),
+        Some((held_out, y)) => {
+            let prediction = network.predict(program.backend(), held_out.samples())?;
+            let loss = program.loss().loss().total(&prediction, y);
+            let scores = Scores { loss, accuracy: accuracy(task, &prediction, y) };
+            (Some(scores), Confusion::new(task, &prediction, y))
+        }
+    };
+    record.info.rounds.truncate(round);
+    record.info.rounds.push(Round {
+        patterns: program.n_patterns(),
+        neurons: network.n_neurons(),
+        network: objective.network,
+        dual_bound: objective.dual_bound,
+        iterations: record.info.history.len(),
+        seconds: record.info.seconds.total,
+    });
+    let model = Model {
+        network,
+        transform: problem.transform.clone(),
+        normalisation: problem.normalisation,
+        task: task.clone(),
+        kind: problem.kind,
+        claim: Claim {
+            objective,
+            certify: settings.certify,
+            beta: program.beta(),
+            loss: program.loss().loss(),
+            weights: program.loss().weights().map(<[f64]>::to_vec),
+            train_loss: train.loss,
+            train_accuracy: train.accuracy,
+            n_samples: program.n_samples(),
+            fingerprint: problem.fingerprint,
+            status,
+        },
+        provenance: Provenance {
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            solver: summary.solver.name().to_string(),
+            device: summary.device.to_string(),
+            precision: settings.precision.name().to_string(),
+            seed: settings.seed,
+            iterations: record.info.history.len() as u64,
+        },
+        witness: Some(Witness {
+            gates: program.patterns().gates().clone(),
+            patterns: program.patterns().bits().clone(),
+            xi,
+            multipliers,
+        }),
+    };
+    Ok(Solution {
+        status,
+        model,
+        objective,
+        train,
+        train_confusion,
+        convex_accuracy,
+        test,
+        test_confusion,
+        pruned,
+        cone_violation,
+        beta: program.beta(),
+        rho: admm.penalty.rho(),
+        sigma,
+        summary: summary.clone(),
+        warm_start: admm.state.warm_start(admm.penalty.rho(), sigma)?,
+        info: record.info.clone(),
+    })
+}
+
+/// Training accuracy of the convex model F u itself: the residual of an inexact u-update may stand for something else.
+fn convex_accuracy<B: Backend>(admm: &mut Admm<B>, cx: &Context<'_, B>) -> Result<Option<f64>, LinalgError> {
+    let (program, backend) = (cx.program, cx.program.backend());
+    let solution = &mut admm.state.solution;
+    match &solution.xu {
+        Some(xu) => backend.masked_row_sum(program.layout(), Some(program.mask()), xu, &mut solution.residual)?,
+        None => {
+            let mut system = SystemOperator::with_workspace(program, &mut admm.system);
+            system.complete(solution)?;
+            backend.axpby(1.0, system.target(), 1.0, &mut solution.residual)?;
+        }
+    }
+    Ok(accuracy(cx.task, &backend.download(&solution.residual)?, program.y_host()))
+}

@@ -1,0 +1,779 @@
+//! The solver object: set up once on samples and gates, solved at many betas.
+
+mod closing;
+pub(crate) mod continuation;
+mod prune;
+pub(crate) mod solution;
+
+use crate::api::error::TrainError;
+use crate::api::observer::{Observer, Summary};
+use crate::api::record::{Info, Iteration};
+use crate::api::settings::{Beta, Gates, Settings, ValidSettings};
+use crate::checkpoint::file::{Checkpoint, Checkpointer, Header};
+use crate::checkpoint::identity::identity;
+use crate::clock::Clock;
+use crate::evaluation::incumbent::Incumbent;
+use crate::evaluation::schedule::Schedule;
+use crate::iterates::anderson::{Anderson, Point};
+use crate::iterates::penalty::{Penalty, Preparation, default_sigma, initial_rho};
+use crate::iterates::split_loss::SplitStart;
+use crate::iterates::state::{State, WarmStart};
+use crate::problem::input::{Host, Problem};
+use crate::problem::memory::choose_solver;
+use crate::run::admm::{Admm, Context};
+use crate::run::recorder::{Record, train_scores};
+use crate::run::termination::Termination;
+use closing::close;
+use continuation::Continuation;
+use cvx_artifact::{Objective, Scores, Status, fingerprint};
+use cvx_linalg::{Backend, HostMatrix, LinearSolver};
+use cvx_model::{
+    Activation, Certificate, ConvexProgram, Dataset, Labels, Network, PatternSet, RowScale, SystemWorkspace,
+    WeightedLoss,
+};
+use cvx_solvers::{ProblemShape, SolverKind};
+use solution::Solution;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// From this share of the gated beta_max on, a run starts with the multipliers of the zero network.
+const NEAR_ZERO: f64 = 0.3;
+
+/// One programme on one device: set up once, solved at many betas, iteration by iteration where wanted.
+///
+/// The first solve factors what depends on samples and gates; later ones reuse it. A solve continues from where the last
+/// one ended. [`train`](crate::train), [`path`](crate::path) and refinement are written on this type.
+///
+/// ```
+/// use cvx_admm::{Settings, Solver};
+/// use cvx_linalg::Cpu;
+/// use cvx_model::{Dataset, FeatureKind, Labels};
+///
+/// let x: Vec<f64> = (0..60).map(|k| (k as f64 * 0.7).sin()).collect();
+/// let labels = Labels::numbers((0..30).map(|row| f64::from(u8::from(x[2 * row] > x[2 * row + 1]))).collect());
+/// let data = Dataset::new(2, x, Some(labels), FeatureKind::Table)?;
+/// let settings = Settings { patterns: 10, ..Settings::default() };
+/// let mut solver = Solver::new(Cpu::<f64>::new(), &data, None, &settings)?;
+/// for share in [0.3, 0.1, 0.03] {
+///     solver.set_beta(share * solver.gated_beta_max())?;
+///     let solution = solver.solve(&mut ())?;
+///     let dual = solver.dual_point()?;
+///     println!("{} neurons, gap {:.1e}", solution.model.network.n_neurons(), solution.objective.relative_gap);
+///     println!("largest residual multiplier {:?}", dual.xi.values().iter().copied().fold(0.0, f64::max));
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Solver<B: Backend> {
+    problem: Arc<Problem>,
+    settings: ValidSettings,
+    program: ConvexProgram<B>,
+    summary: Summary,
+    /// max ||X'D_i y|| of each target.
+    gated_maxima: Vec<f64>,
+    row_scale: RowScale,
+    sigma: f64,
+    continuation: Continuation,
+    /// Bytes that may be used.
+    budget: u64,
+    schedule: Schedule,
+    /// Round of refinement, from 0, and whether another one is to follow.
+    round: usize,
+    intermediate: bool,
+    record: Record<B>,
+    /// When the last run ended, by the clock of the record.
+    ended_at: f64,
+    /// A solver of the u-update that the user gives, before it is used.
+    given_solver: Option<Box<dyn LinearSolver<B>>>,
+    /// The iteration; `None` before the first run, and after one whose iterates are not finite.
+    admm: Option<Admm<B>>,
+    /// How the last run ended; `None` before there was one, and during one.
+    ended: Option<Status>,
+    running: bool,
+    /// Whether the next run appends to the record of the last one.
+    keeps_record: bool,
+    /// Where the runs at the last two betas ended, with beta and rho.
+    last: Option<(Point<B>, f64, f64)>,
+    /// Whether the next run continues one of a checkpoint.
+    resumed: bool,
+}
+
+/// The dual point of the best bound (docs/math.md, section 5).
+#[derive(Clone, Debug, PartialEq)]
+pub struct DualPoint {
+    /// xi (n x C), the multiplier of the predictions.
+    pub xi: HostMatrix,
+    /// e_i o g o eta_i (n x 2PC), the signed multipliers of the cones; n x 0 for gated neurons.
+    pub multipliers: HostMatrix,
+}
+
+impl<B: Backend> Solver<B> {
+    /// Checks the input, draws the gates and puts the problem on the device of `backend`. Device, precision and threads
+    /// of the settings are not used: the back end has its own.
+    ///
+    /// # Errors
+    /// [`TrainError`] for bad input or too little memory, before any long work.
+    pub fn new(backend: B, data: &Dataset, test: Option<&Dataset>, settings: &Settings) -> Result<Self, TrainError> {
+        let settings = settings.validate()?;
+        let problem = Arc::new(Problem::new(data, test, &settings)?);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Solver::open(backend, Host { threads, passed_over: None }, problem, settings, Clock::start())
+    }
+
+    /// Chooses a solver that fits the memory, draws the gates, and puts the problem on the device.
+    pub(crate) fn open(
+        backend: B,
+        host: Host,
+        problem: Arc<Problem>,
+        settings: ValidSettings,
+        clock: Clock,
+    ) -> Result<Self, TrainError> {
+        let Problem { xt, targets, .. } = &*problem;
+        let shape = ProblemShape {
+            n_samples: xt.cols(),
+            n_features: xt.rows(),
+            n_patterns: settings.sampled(),
+            n_targets: targets.y.cols(),
+            signs: settings.activation.signs().count(),
+            scalar_bytes: backend.scalar_bytes(),
+        };
+        let budget = settings.memory_budget.unwrap_or_else(|| backend.memory_info().free / 10 * 9);
+        let base = problem.base_bytes(&shape, &settings);
+        let (kind, memory_bytes) = choose_solver(settings.solver, &settings.solver_settings(), &shape, base, budget)?;
+        let (device, device_name) = (backend.device(), backend.describe());
+
+        let gates = match &settings.gates {
+            Gates::Given(gates) => gates,
+            _ => &problem.sample_gates(&backend, &settings, shape.n_patterns, settings.seed)?,
+        };
+        let program = ConvexProgram::new(backend, xt, targets.y.clone(), gates, 0.0)?;
+        let mut program = program.with_activation(settings.activation);
+        program.set_loss(problem.loss.clone())?;
+        let gated_maxima = Certificate::new(&program)?.gated_maxima()?;
+        let beta = match settings.beta {
+            Beta::Value(beta) => beta,
+            Beta::Fraction(fraction) => fraction * largest(&gated_maxima),
+        };
+        program.set_beta(beta)?;
+        let sigma = settings.sigma.unwrap_or_else(|| default_sigma(kind));
+        let summary = Summary {
+            task: targets.task.name(),
+            shape: ProblemShape { n_patterns: program.n_patterns(), ..shape },
+            solver: kind,
+            device,
+            device_name,
+            passed_over: host.passed_over,
+            threads: host.threads,
+            beta,
+            gap: settings.gap,
+            max_iterations: settings.max_iterations,
+            merged_patterns: program.patterns().merged(),
+            memory_bytes,
+        };
+        let held_out = problem.held_out(&program)?;
+        Ok(Solver {
+            row_scale: row_scale(&settings, sigma),
+            program,
+            summary,
+            gated_maxima,
+            sigma,
+            continuation: Continuation::of(&settings),
+            budget,
+            schedule: Schedule::Regular { every: settings.evaluate_every },
+            round: 0,
+            intermediate: false,
+            record: Record { info: Info::default(), clock, held_out },
+            ended_at: 0.0,
+            given_solver: None,
+            admm: None,
+            ended: None,
+            running: false,
+            keeps_record: false,
+            last: None,
+            resumed: false,
+            problem,
+            settings,
+        })
+    }
+
+    /// Uses a solver of the u-update of one's own in place of that of the settings. To be called before the first run.
+    pub fn with_linear_solver(self, solver: Box<dyn LinearSolver<B>>) -> Self {
+        Solver { given_solver: Some(solver), ..self }
+    }
+
+    /// Uses other row weights g of the cones (docs/math.md, section 2). To be called before the first run.
+    pub fn with_row_scale(self, row_scale: RowScale) -> Self {
+        Solver { row_scale, ..self }
+    }
+
+    /// Continues the run of a checkpoint, on a solver that was opened with its settings; `settings` are the user's.
+    pub(crate) fn resume(&mut self, checkpoint: &Checkpoint, settings: &ValidSettings) -> Result<(), TrainError> {
+        let Header { round, intermediate, merged, seconds, .. } = *checkpoint.header();
+        self.settings = settings.clone();
+        (self.round, self.intermediate, self.ended_at) = (round, intermediate, seconds);
+        self.summary.merged_patterns = merged;
+        self.install_cold()?;
+        let Solver { program, record, admm, .. } = self;
+        let Some(admm) = admm else { return Ok(()) };
+        let mut saved = checkpoint.replay(program.backend())?;
+        record.info = admm.restore(&mut saved, checkpoint.iterations())?;
+        saved.finish()?;
+        (self.resumed, self.keeps_record) = (true, true);
+        Ok(())
+    }
+
+    // ---- what is solved ----------------------------------------------------------------------------------------
+
+    /// The sizes of the problem, the solver and the device.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// The programme: samples, patterns, targets, loss and beta.
+    pub fn program(&self) -> &ConvexProgram<B> {
+        &self.program
+    }
+
+    /// max ||X'D_i y|| (-l'(0) in place of y for other losses): from this beta on, the zero network is optimal.
+    pub fn gated_beta_max(&self) -> f64 {
+        largest(&self.gated_maxima)
+    }
+
+    /// Bytes that may be used, and those that the programme with so many patterns would need.
+    pub(crate) fn memory(&self, n_patterns: usize) -> (u64, u64) {
+        let shape = ProblemShape { n_patterns, ..self.summary.shape };
+        let needed = self.summary.solver.memory_bytes(&shape, &self.settings.solver_settings());
+        (self.budget, self.problem.base_bytes(&shape, &self.settings).saturating_add(needed))
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// `count` gates of the kind that the settings ask for (d x `count`).
+    ///
+    /// # Errors
+    /// [`TrainError`] where they cannot be drawn.
+    pub fn sample_gates(&self, count: usize, seed: u64) -> Result<HostMatrix, TrainError> {
+        Ok(self.problem.sample_gates(self.program.backend(), &self.settings, count, seed)?)
+    }
+
+    // ---- what can be changed -----------------------------------------------------------------------------------
+
+    /// Starts from these iterates instead of zeros.
+    ///
+    /// # Errors
+    /// [`TrainError::WarmStart`] for iterates of another problem.
+    pub fn warm_start(&mut self, warm: &WarmStart) -> Result<(), TrainError> {
+        check_warm_start(warm, &self.program)?;
+        self.sigma = warm.sigma;
+        self.row_scale = row_scale(&self.settings, warm.sigma);
+        let state = State::new(&self.program, Some(warm), self.accelerated())?;
+        let penalty = Penalty::new(warm.rho, self.kappa(), self.settings.adapt_rho);
+        let linear = self.linear_solver();
+        self.install(linear, penalty, state, Preparation::Everything)
+    }
+
+    /// Moves on to another beta. The factors stay, rho follows when it has to, and the iterates continue as
+    /// [`Continuation`] says.
+    ///
+    /// # Errors
+    /// [`TrainError::Model`] for a negative or infinite beta.
+    pub fn set_beta(&mut self, beta: f64) -> Result<(), TrainError> {
+        let (from, rho_from) = (self.program.beta(), self.first_rho());
+        self.program.set_beta(beta)?;
+        self.summary.beta = beta;
+        let start = self.first_rho();
+        self.running = false;
+        let Some(admm) = self.admm.as_mut().filter(|_| self.ended != Some(Status::NumericalError)) else {
+            return Ok(());
+        };
+        admm.penalty.follow(start / rho_from);
+        match self.continuation.cone_share() {
+            Some(share) => admm.state.loosen_cones(share)?,
+            None => {
+                let rho = admm.penalty.rho();
+                let point = admm.state.point(rho)?;
+                if let Some((last, last_beta, last_rho)) = self.last.take()
+                    && rho == last_rho
+                {
+                    let step = (beta - from) / (from - last_beta);
+                    admm.state.extrapolate(&last, step, beta, rho)?;
+                }
+                self.last = Some((point, from, rho));
+            }
+        }
+        if from > 0.0 {
+            admm.incumbent.revalue(beta / from);
+            return Ok(());
+        }
+        // At beta = 0 the objective does not tell the norms.
+        admm.incumbent.forget_network(&self.program)?;
+        admm.incumbent.evaluate_network(&self.program, &admm.state.v)?;
+        Ok(())
+    }
+
+    /// Sets the weights of the samples (n positive numbers; `None`: all 1). The factors stay; where the curvature of the
+    /// loss changes, the n x n factor is updated. The iterates continue, the certificate starts anew.
+    ///
+    /// # Errors
+    /// [`TrainError::Model`] for weights that are not positive, or of another number.
+    pub fn set_weights(&mut self, weights: Option<Vec<f64>>) -> Result<(), TrainError> {
+        let loss = WeightedLoss::new(self.settings.loss, weights)?;
+        self.program.set_loss(loss.clone())?;
+        Arc::make_mut(&mut self.problem).loss = loss;
+        self.changed_loss()
+    }
+
+    /// Sets the labels of the samples, which must be of the same classes, or as many numbers a sample. The factors stay,
+    /// the iterates continue, the certificate starts anew.
+    ///
+    /// # Errors
+    /// [`TrainError::Model`] for labels that do not fit.
+    pub fn set_targets(&mut self, labels: &Labels) -> Result<(), TrainError> {
+        let y = self.problem.targets.task.encode(labels)?;
+        self.program.set_targets(y.clone())?;
+        let problem = Arc::make_mut(&mut self.problem);
+        (problem.fingerprint, problem.targets.y) = (fingerprint(&problem.xt, &y), y);
+        self.changed_loss()
+    }
+
+    /// Loss or targets have changed: the best network and bound are of another objective.
+    fn changed_loss(&mut self) -> Result<(), TrainError> {
+        self.gated_maxima = Certificate::new(&self.program)?.gated_maxima()?;
+        let (kappa, row_scale) = (self.kappa(), self.row_scale);
+        (self.last, self.running) = (None, false);
+        let Some(admm) = &mut self.admm else { return Ok(()) };
+        admm.penalty.set_kappa(kappa);
+        admm.penalty.restart();
+        if admm.preparation == Preparation::Nothing {
+            admm.preparation = Preparation::Penalty;
+        }
+        admm.system = SystemWorkspace::new(&self.program, row_scale, admm.penalty.system())?;
+        admm.state.restart_split(&self.program)?;
+        admm.incumbent = Incumbent::new(&self.program, self.settings.certify, &self.gated_maxima)?;
+        admm.incumbent.evaluate_network(&self.program, &admm.state.v)?;
+        admm.anderson = anderson(&self.program, &self.settings, &admm.state)?;
+        Ok(())
+    }
+
+    /// Moves on to other gates (d x P), of which the first are those of the neurons of `start`: its network, moved into
+    /// its new blocks, is where the next run starts. What of the solver does not depend on patterns stays.
+    ///
+    /// # Errors
+    /// [`TrainError`] for gates that do not fit, or too little memory.
+    pub fn set_gates(&mut self, gates: &HostMatrix, start: &Network) -> Result<(), TrainError> {
+        // The old iterates are dropped first: both together may be too large.
+        let (linear, mut penalty, preparation) = match self.admm.take() {
+            Some(Admm { linear, penalty, .. }) => (linear, penalty, Preparation::Patterns),
+            None => {
+                let penalty = Penalty::new(self.first_rho(), self.kappa(), self.settings.adapt_rho);
+                (self.linear_solver(), penalty, Preparation::Everything)
+            }
+        };
+        penalty.restart();
+        (self.record.held_out, self.last) = (None, None);
+        self.program.set_gates(gates)?;
+        let v = moved_blocks(start, self.program.patterns());
+        self.gated_maxima = Certificate::new(&self.program)?.gated_maxima()?;
+        self.record.held_out = self.problem.held_out(&self.program)?;
+        self.summary.shape.n_patterns = self.program.n_patterns();
+        let state = State::at(&self.program, &v, self.row_scale, penalty.rho(), self.accelerated())?;
+        self.round += 1;
+        self.keeps_record = true;
+        self.install(linear, penalty, state, preparation)
+    }
+
+    /// Whether slow progress ends a run: for the intermediate rounds of a refinement, after which the gates change.
+    pub fn stop_when_slow(&mut self, intermediate: bool) {
+        self.intermediate = intermediate;
+    }
+
+    /// Whether [`stop_when_slow`](Solver::stop_when_slow) is on, and how many times the gates have changed.
+    pub fn round(&self) -> (bool, usize) {
+        (self.intermediate, self.round)
+    }
+
+    /// The next run appends to the record of the last one, as it does after [`set_gates`](Solver::set_gates).
+    pub fn keep_record(&mut self) {
+        self.keeps_record = true;
+    }
+
+    /// Evaluates the certificate only when the gap may have been reached, instead of at regular iterations, unless the
+    /// [`Continuation`] needs the regular ones.
+    pub fn evaluate_sparingly(&mut self) {
+        if self.continuation.evaluates_sparingly() {
+            self.schedule = Schedule::until(self.settings.gap);
+        }
+    }
+
+    // ---- solving -----------------------------------------------------------------------------------------------
+
+    /// Sets up where that has not been done, or does one iteration of the present run, and returns its record. A status
+    /// ends the run; the next call begins another one.
+    ///
+    /// # Errors
+    /// [`TrainError::Linalg`] for a fault of the program or of a solver of one's own.
+    pub fn step(&mut self) -> Result<ControlFlow<Status, Iteration>, TrainError> {
+        let done = self.record.info.history.len();
+        loop {
+            if let Some(status) = self.advance(&mut ())? {
+                return Ok(ControlFlow::Break(status));
+            }
+            if let Some(last) = self.record.info.history.get(done) {
+                return Ok(ControlFlow::Continue(*last));
+            }
+        }
+    }
+
+    /// Iterates at the present beta until a status is reached. However it ends, the best network stands.
+    ///
+    /// # Errors
+    /// As for [`step`](Solver::step).
+    pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Status, TrainError> {
+        loop {
+            if let Some(status) = self.advance(observer)? {
+                return Ok(status);
+            }
+        }
+    }
+
+    /// [`run`](Solver::run), and the network with its certificate as a model that can be saved.
+    ///
+    /// # Errors
+    /// As for [`step`](Solver::step); [`TrainError::Linalg`] where the device failed before there was a network.
+    pub fn solve(&mut self, observer: &mut dyn Observer) -> Result<Solution, TrainError> {
+        let status = self.run(observer)?;
+        self.close(status)
+    }
+
+    /// One stage of the present run, after the beginning of one where there is none.
+    fn advance(&mut self, observer: &mut dyn Observer) -> Result<Option<Status>, TrainError> {
+        if !self.running {
+            self.begin_run()?;
+        }
+        let Solver { program, settings, problem, record, admm, continuation, .. } = self;
+        let Some(admm) = admm else { return Ok(None) };
+        let (task, rho_threshold) = (&problem.targets.task, continuation.rho_threshold());
+        let cx = Context { program, settings, task, rho_threshold };
+        let Some(status) = admm.advance(&cx, record, observer)? else { return Ok(None) };
+        // The beginning of a refined programme is worth keeping too.
+        let moved = admm.iteration > admm.resumed_at || admm.resumed_at == 0 && admm.earlier > 0;
+        if status.can_resume() && moved {
+            admm.write_checkpoint(program, record, observer);
+        }
+        self.end_run(status);
+        Ok(Some(status))
+    }
+
+    /// From zeros, from installed iterates, or from where the last run ended.
+    fn begin_run(&mut self) -> Result<(), TrainError> {
+        if self.ended == Some(Status::NumericalError) {
+            // Non-finite iterates cannot start another run.
+            self.admm = None;
+        }
+        match &mut self.admm {
+            Some(admm) if self.ended.is_some() => {
+                let proof = self.continuation.keeps_proof();
+                admm.incumbent.restart(&self.program, &self.gated_maxima, proof)?;
+            }
+            Some(_) => {}
+            None => self.install_cold()?,
+        }
+        if !std::mem::take(&mut self.keeps_record) {
+            let linear_residual = self.record.info.linear_residual;
+            self.record.info = Info { linear_residual, ..Info::default() };
+        }
+        let header = self.settings.checkpoint.is_some().then(|| self.header());
+        let Solver { program, settings, record, admm, .. } = self;
+        let Some(admm) = admm else { return Ok(()) };
+        if !std::mem::take(&mut self.resumed) {
+            (admm.begun, admm.iteration, admm.resumed_at, admm.residuals) = (false, 0, 0, None);
+            admm.earlier = record.info.history.len();
+            admm.penalty.restart();
+            admm.termination = Termination::new(settings, self.intermediate);
+        }
+        admm.schedule = self.schedule.clone();
+        admm.checkpointer = match (&settings.checkpoint, header) {
+            (Some(plan), Some(header)) => {
+                let warm_started = (!self.summary.solver.is_direct()).then_some(&admm.state.solution);
+                Some(Checkpointer::new(plan, header, program.backend(), warm_started)?)
+            }
+            _ => None,
+        };
+        record.info.seconds.setup += record.clock.seconds() - self.ended_at;
+        (self.running, self.ended) = (true, None);
+        Ok(())
+    }
+
+    fn end_run(&mut self, status: Status) {
+        (self.running, self.ended) = (false, Some(status));
+        self.ended_at = self.record.clock.seconds();
+        let Some(admm) = &mut self.admm else { return };
+        if status == Status::DeviceError {
+            // Closing takes memory too, and the factors are of no more use.
+            admm.linear = SolverKind::Cg.build(&self.settings.solver_settings());
+            admm.preparation = Preparation::Everything;
+            admm.anderson.restart();
+        }
+        admm.anderson.pause();
+        self.schedule = admm.schedule.clone();
+        self.schedule.restart();
+    }
+
+    /// The model of the best network, with what the closing evaluation finds.
+    fn close(&mut self, status: Status) -> Result<Solution, TrainError> {
+        let Solver { program, settings, problem, record, admm, continuation, .. } = self;
+        let Some(admm) = admm else { return Err(TrainError::WarmStart { detail: "nothing was run".to_string() }) };
+        // Closing takes memory too.
+        admm.anderson.restart();
+        let rho_threshold = continuation.rho_threshold();
+        let cx = Context { program, settings, task: &problem.targets.task, rho_threshold };
+        let failure = record.info.failure.clone().filter(|_| status == Status::DeviceError);
+        let closed = close(admm, &cx, record, problem, status, &self.summary, (self.round, self.sigma));
+        self.ended_at = record.clock.seconds();
+        // Where the device has failed, its first error is the cause.
+        closed.map_err(|error| failure.map_or(error, Into::into))
+    }
+
+    // ---- what was found ----------------------------------------------------------------------------------------
+
+    /// The certificate of the best network and bound so far; `None` before the first run.
+    pub fn objective(&self) -> Option<Objective> {
+        self.admm.as_ref().map(|admm| admm.incumbent.objective())
+    }
+
+    /// The best network so far; `None` before the first run.
+    ///
+    /// # Errors
+    /// [`TrainError::Linalg`] where the device fails.
+    pub fn network(&self) -> Result<Option<Network>, TrainError> {
+        let Some(admm) = &self.admm else { return Ok(None) };
+        let (program, v) = (&self.program, self.program.backend().download(admm.incumbent.v())?);
+        let gates = program.patterns().gates();
+        Ok(Some(Network::from_blocks(&v, program.activation(), gates, program.n_targets())))
+    }
+
+    /// The dual point of the best bound so far; that of the zero network before the first run.
+    ///
+    /// # Errors
+    /// [`TrainError::Linalg`] where the device fails.
+    pub fn dual_point(&self) -> Result<DualPoint, TrainError> {
+        let (xi, multipliers) = match &self.admm {
+            Some(admm) => admm.incumbent.witness(&self.program)?,
+            None => (self.program.xi_at_zero(), HostMatrix::zeros(self.program.n_samples(), self.program.n_cones())),
+        };
+        Ok(DualPoint { xi, multipliers })
+    }
+
+    /// The present iterates, which [`warm_start`](Solver::warm_start) takes; `None` before the first run.
+    ///
+    /// # Errors
+    /// [`TrainError::Linalg`] where the device fails.
+    pub fn iterates(&self) -> Result<Option<WarmStart>, TrainError> {
+        let Some(admm) = &self.admm else { return Ok(None) };
+        Ok(Some(admm.state.warm_start(admm.penalty.rho(), self.sigma)?))
+    }
+
+    /// The record of the present run.
+    pub fn info(&self) -> &Info {
+        &self.record.info
+    }
+
+    /// Seconds since the data were in memory, evaluation of test metrics excluded.
+    pub fn seconds(&self) -> f64 {
+        self.record.clock.seconds()
+    }
+
+    /// Scores of the best network so far on the training samples, with its number of non-zero blocks; `None` before the
+    /// first run.
+    pub fn train_scores(&self) -> Option<(Scores, usize)> {
+        let value = self.admm.as_ref()?.incumbent.network();
+        Some((train_scores(&self.program, &self.problem.targets.task, value), value.neurons))
+    }
+
+    /// Predictions of the best network so far on the test samples (n' x C), in storage precision; `None` before the
+    /// first run and without test samples.
+    ///
+    /// # Errors
+    /// [`TrainError::Linalg`] where the device fails.
+    pub fn test_prediction(&mut self) -> Result<Option<HostMatrix>, TrainError> {
+        match (&self.admm, &mut self.record.held_out) {
+            (Some(admm), Some((held_out, _))) => {
+                Ok(Some(held_out.predict(self.program.backend(), admm.incumbent.v())?))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    // ---- parts -------------------------------------------------------------------------------------------------
+
+    fn accelerated(&self) -> bool {
+        accelerated(&self.settings)
+    }
+
+    /// The weight of F u = q: 1 for the squared loss.
+    fn kappa(&self) -> f64 {
+        self.program.loss().kappa(self.program.y_host())
+    }
+
+    /// The rho that a run from zeros starts with.
+    fn first_rho(&self) -> f64 {
+        let start = || self.kappa() * initial_rho(&self.program, &self.gated_maxima, self.sigma);
+        self.settings.rho.unwrap_or_else(start)
+    }
+
+    /// The user's solver of the u-update, or that of the settings.
+    fn linear_solver(&mut self) -> Box<dyn LinearSolver<B>> {
+        let settings = self.settings.solver_settings();
+        self.given_solver.take().unwrap_or_else(|| self.summary.solver.build(&settings))
+    }
+
+    /// Iterates at zero.
+    fn install_cold(&mut self) -> Result<(), TrainError> {
+        let (program, rho, accelerated) = (&self.program, self.first_rho(), self.accelerated());
+        let near_zero = program.n_cones() == 0 && program.beta() >= NEAR_ZERO * largest(&self.gated_maxima);
+        let state = if near_zero {
+            State::at_zero(program, rho, accelerated)?
+        } else {
+            State::new(program, None, accelerated)?
+        };
+        let penalty = Penalty::new(rho, self.kappa(), self.settings.adapt_rho);
+        let linear = self.linear_solver();
+        self.put(linear, penalty, state, Preparation::Everything)
+    }
+
+    /// Iterates of which the network is the first one to compare with.
+    fn install(
+        &mut self,
+        linear: Box<dyn LinearSolver<B>>,
+        penalty: Penalty,
+        state: State<B>,
+        preparation: Preparation,
+    ) -> Result<(), TrainError> {
+        self.put(linear, penalty, state, preparation)?;
+        if let Some(admm) = &mut self.admm {
+            admm.incumbent.evaluate_network(&self.program, &admm.state.v)?;
+        }
+        Ok(())
+    }
+
+    fn put(
+        &mut self,
+        linear: Box<dyn LinearSolver<B>>,
+        penalty: Penalty,
+        state: State<B>,
+        preparation: Preparation,
+    ) -> Result<(), TrainError> {
+        let (program, settings) = (&self.program, &self.settings);
+        self.admm = Some(Admm {
+            linear,
+            system: SystemWorkspace::new(program, self.row_scale, penalty.system())?,
+            penalty,
+            preparation,
+            resumed_solver: None,
+            anderson: anderson(program, settings, &state)?,
+            incumbent: Incumbent::new(program, settings.certify, &self.gated_maxima)?,
+            state,
+            schedule: self.schedule.clone(),
+            termination: Termination::new(settings, self.intermediate),
+            checkpointer: None,
+            iteration: 0,
+            resumed_at: 0,
+            earlier: 0,
+            residuals: None,
+            begun: false,
+        });
+        (self.running, self.ended) = (false, None);
+        Ok(())
+    }
+
+    /// What a checkpoint says of the run.
+    fn header(&self) -> Header {
+        Header {
+            settings: identity(&self.problem, &self.settings),
+            fingerprint: self.problem.fingerprint,
+            solver: self.summary.solver.name().to_string(),
+            beta: self.program.beta(),
+            sigma: self.sigma,
+            round: self.round,
+            intermediate: self.intermediate,
+            merged: self.summary.merged_patterns,
+            iterations: self.record.info.history.len(),
+            seconds: self.ended_at,
+        }
+    }
+}
+
+/// Whether the fixed-point iteration is accelerated. Extrapolation needs v, s to be functions of v + lambda, s + nu, which
+/// they are for a dual step of 1 alone.
+fn accelerated(settings: &Settings) -> bool {
+    settings.dual_step == 1.0 && settings.anderson_memory > 0
+}
+
+fn anderson<B: Backend>(
+    program: &ConvexProgram<B>,
+    settings: &Settings,
+    state: &State<B>,
+) -> Result<Anderson<B>, TrainError> {
+    let differences = if accelerated(settings) { settings.anderson_memory } else { 0 };
+    Ok(Anderson::new(program.backend(), differences, &state.v, &state.s, &state.split.zeros())?)
+}
+
+/// The blocks of `network` in the places that they have among `next` (d x blocks), whose first gates are those of its
+/// neurons: w1_j |w2_jc| for target c and the sign of w2_jc, or w1_j w2_jc of a gated neuron. Neurons of one pattern,
+/// target and sign add up; one that is inactive on every sample is left out.
+fn moved_blocks(network: &Network, next: &PatternSet) -> HostMatrix {
+    let (signs, targets) = (network.activation().signs().count(), network.w2.cols());
+    let mut moved = HostMatrix::zeros(network.w1.rows(), signs * next.len() * targets);
+    for neuron in 0..network.n_neurons() {
+        let Some(pattern) = next.pattern_of(neuron) else { continue };
+        for target in 0..targets {
+            let weight = network.w2[(neuron, target)];
+            let negative = usize::from(signs == 2 && weight < 0.0);
+            let factor = if signs == 2 { weight.abs() } else { weight };
+            let block = moved.col_mut((signs * target + negative) * next.len() + pattern);
+            block.iter_mut().zip(network.w1.col(neuron)).for_each(|(sum, w1)| *sum += factor * w1);
+        }
+    }
+    moved
+}
+
+fn largest(maxima: &[f64]) -> f64 {
+    maxima.iter().copied().fold(0.0, f64::max)
+}
+
+fn row_scale(settings: &ValidSettings, sigma: f64) -> RowScale {
+    match settings.activation {
+        Activation::Gated => RowScale::None,
+        Activation::Relu if settings.scale_rows => RowScale::Normalised { sigma },
+        Activation::Relu => RowScale::Unscaled,
+    }
+}
+
+fn check_warm_start<B: Backend>(warm: &WarmStart, program: &ConvexProgram<B>) -> Result<(), TrainError> {
+    let (d, n, blocks, cones) = (program.n_features(), program.n_samples(), program.n_blocks(), program.n_cones());
+    let mut parts = vec![
+        ("v", &warm.v, d, blocks),
+        ("lambda", &warm.lambda, d, blocks),
+        ("s", &warm.s, n, cones),
+        ("nu", &warm.nu, n, cones),
+    ];
+    if let Some(SplitStart { q, mu }) = &warm.split {
+        parts.extend([("q", q, n, program.n_targets()), ("mu", mu, n, program.n_targets())]);
+    }
+    for (name, matrix, rows, columns) in parts {
+        if (matrix.rows(), matrix.cols()) != (rows, columns) {
+            return Err(TrainError::WarmStart {
+                detail: format!("{name} is {} x {}, expected {rows} x {columns}", matrix.rows(), matrix.cols()),
+            });
+        }
+    }
+    if warm.rho > 0.0 && warm.rho.is_finite() && warm.sigma > 0.0 && warm.sigma.is_finite() {
+        return Ok(());
+    }
+    Err(TrainError::WarmStart { detail: format!("rho = {} and sigma = {} must be positive", warm.rho, warm.sigma) })
+}
+
+#[cfg(test)]
+mod tests;
