@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-# Largest difference over largest prediction; f32 has seven digits, and a sum of 3072 products loses one of them.
+# Largest difference over largest prediction. f32 has seven digits; a sum of 3072 products loses one of them.
 TOLERANCE = {"f64": 1e-12, "f32": 1e-5}
 
 
@@ -55,13 +55,13 @@ def check(cvx, folder, name, x, y, options, precision):
     metadata = json.loads(session.get_modelmeta().custom_metadata_map["cvx"])
     if metadata["classes"]:
         classes = [metadata["classes"][index] for index in found["class"]]
-        # In f32 a score next to zero may fall on the other side.
+        # In f32 a score near zero may change its sign.
         wrong = sum(row[0] != name for row, name in zip(rows, classes))
         assert wrong <= (0 if precision == "f64" else 1), f"{name}: {wrong} other classes"
         rows = [row[1:] for row in rows]
     expected = np.array(rows, dtype=np.float64)
     assert found["prediction"].shape == expected.shape
-    # One sample alone, and none at all: the number of rows is open.
+    # One sample and none: the graph leaves the number of rows open.
     one = session.run(["prediction"], {"x": features[:1]})[0]
     assert np.allclose(one, found["prediction"][:1], rtol=1e-3)
     assert session.run(["prediction"], {"x": features[:0]})[0].shape == (0, expected.shape[1])
@@ -73,7 +73,7 @@ def main():
     for name, x, y in data():
         for options in (["--activation", "relu"], ["--activation", "gated"], ["--no-bias", "--normalize", "none"]):
             for precision in ("f64", "f32"):
-                # Features of 1e9 are no f32.
+                # f32 has too few digits for features of 1e9.
                 if name == "far from zero" and ("none" in options or precision == "f32"):
                     continue
                 with tempfile.TemporaryDirectory() as folder:

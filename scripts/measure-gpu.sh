@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Everything that only a GPU can confirm, in one call.
+# All tests and measurements that need a GPU.
 #
-#   scripts/measure-gpu.sh build KIT         here: builds the programs and puts them into the folder KIT
-#   scripts/measure-gpu.sh run KIT DATA OUT  on the machine with the GPU, which needs neither cargo nor a toolkit: the tests of the
-#                                            back end, compute-sanitizer where there is one, then the measurements on DATA;
-#                                            logs, JSON lines and figures go to the folder OUT
+#   scripts/measure-gpu.sh build KIT         builds the programs and puts them into the folder KIT
+#   scripts/measure-gpu.sh run KIT DATA OUT  on the machine with the GPU, which needs neither cargo nor a toolkit: runs
+#                                            the tests of the back end, compute-sanitizer where there is one, then the
+#                                            measurements on DATA; logs, JSON lines and figures go to the folder OUT
 #
-# The CUDA 13 libraries have to be on the loader's path; those of the Python wheels are found by themselves.
+# The CUDA 13 libraries have to be on the loader's path; those of the Python wheels are found without it.
 set -euo pipefail
 
 build() {
@@ -19,7 +19,7 @@ build() {
     cp target/release/cvx target/release/cvx-bench "$kit"
     for test in cvx-linalg cvx-admm; do
         cargo test --no-run --locked -p "$test" --features cuda --test cuda
-        # Asked again, cargo says on a line of its own where the test is.
+        # The second time cargo only prints where the test is.
         cp "$(cargo test --no-run --locked -p "$test" --features cuda --test cuda 2>&1 |
             sed -n 's/.*Executable.*(\(.*\)).*/\1/p')" "$kit/test-$test"
     done
@@ -32,7 +32,12 @@ run() {
     local kit data=$2 out=$3 failed=0 wheels test
     kit=$(cd "$1" && pwd)
     mkdir -p "$out"
-    wheels=$(python3 -c 'import glob, site; print(":".join(lib for folder in [*site.getsitepackages(), site.getusersitepackages()] for lib in glob.glob(folder + "/nvidia/*/lib")))' 2>/dev/null || true)
+    wheels=$(python3 - 2>/dev/null <<'END' || true
+import glob, site
+folders = [*site.getsitepackages(), site.getusersitepackages()]
+print(":".join(lib for folder in folders for lib in glob.glob(folder + "/nvidia/*/lib")))
+END
+    )
     export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$wheels" CVX_REQUIRE_CUDA=1
     nvidia-smi >"$out/nvidia-smi.txt" 2>&1 || true
     cp "$kit/revision" "$out"
@@ -42,27 +47,29 @@ run() {
     done
     if command -v compute-sanitizer >/dev/null; then
         for tool in memcheck racecheck initcheck; do
-            step "$out" "sanitizer-$tool" compute-sanitizer --tool "$tool" --error-exitcode 1 "$kit/test-cvx-linalg" cuda_f32 || failed=1
+            step "$out" "sanitizer-$tool" compute-sanitizer --tool "$tool" --error-exitcode 1 \
+                "$kit/test-cvx-linalg" cuda_f32 || failed=1
         done
     else
-        echo "compute-sanitizer is not here: not run" | tee "$out/sanitizer.log"
+        echo "there is no compute-sanitizer: not run" | tee "$out/sanitizer.log"
     fi
-    step "$out" train "$kit/cvx" train --data "$data" --patterns 50 --beta 10 --gap 1e-3 --device cuda --json "$out/train.json" || failed=1
+    step "$out" train "$kit/cvx" train --data "$data" --patterns 50 --beta 10 --gap 1e-3 --device cuda \
+        --json "$out/train.json" || failed=1
     step "$out" verbs "$kit/cvx-bench" verbs --device cuda --json "$out/verbs.jsonl" || failed=1
-    step "$out" bench-gpu "$kit/cvx-bench" gpu --require --data "$data" --repeats "$REPEATS" --time-limit "$TIME_LIMIT" \
-        --contenders "$CONTENDERS" \
-        --sizes "$SIZES" --json "$out/gpu.jsonl" --out "$out/figures" || failed=1
+    step "$out" bench-gpu "$kit/cvx-bench" gpu --require --data "$data" --repeats "$REPEATS" \
+        --time-limit "$TIME_LIMIT" --contenders "$CONTENDERS" --sizes "$SIZES" --json "$out/gpu.jsonl" \
+        --out "$out/figures" || failed=1
     return "$failed"
 }
 
-# The quick ones: the others take minutes on the processor. `cvx-bench gpu` without --contenders runs all.
+# The fast ones: the others take minutes on the processor. `cvx-bench gpu` without --contenders runs all.
 CONTENDERS=${CONTENDERS:-cholesky,gram-pcg,Adam 0.0001}
-# Each runs for two goals, on the GPU and on the processor: with these limits, a quarter of an hour at most.
+# Each runs for two goals, on the GPU and on the processor: with these limits 15 minutes at most.
 REPEATS=${REPEATS:-2}
 TIME_LIMIT=${TIME_LIMIT:-60}
 SIZES=${SIZES:-2000x300x50,10000x300x50,2000x3000x50,2000x300x500}
 
-# Runs a command with its output in a file of its own.
+# Runs a command and writes its output to a file of its own.
 step() {
     local out=$1 name=$2
     shift 2

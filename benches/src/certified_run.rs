@@ -1,13 +1,13 @@
 //! One training run from data in memory to a certified network, as a row.
 
 use crate::host::{Host, peak_memory_bytes};
-use crate::row::seconds_to_target;
 use crate::source::Source;
 use anyhow::{Context, Result};
 use cvx_admm::{
     Beta, Device, Iteration, Observer, Precision, Settings, SolverChoice, SolverKind, StopToken, train_with, verify,
 };
-use cvx_bench::feng::{self, FengRun};
+use cvx_bench::feng::{self, Run};
+use cvx_bench::history::seconds_to;
 use cvx_bench::place::Place;
 use serde::Serialize;
 use std::fs::OpenOptions;
@@ -122,12 +122,13 @@ pub fn run(args: &Args) -> Result<()> {
     };
     for _ in 0..args.repeats {
         let mut until = Until(args.until_objective);
+        let token = StopToken::new();
         let (train, test) = (&split.train, split.test.as_ref());
         let solution = if args.poster_exact {
-            let place = &Place::processor();
-            FengRun { train, test, settings: &settings, solver: None, unscaled: true, place }.run(&mut until)?
+            let run = Run { train, test, settings: &settings, unscaled_rows: true, solver: None };
+            run.on(&Place::processor(), &mut until)?
         } else {
-            train_with(train, test, &settings, None, &StopToken::new(), &mut until)?
+            train_with(train, test, &settings, None, &token, &mut until)?
         };
         let reached = args.until_objective.and_then(|objective| {
             let history = &solution.info.history;
@@ -164,7 +165,7 @@ pub fn run(args: &Args) -> Result<()> {
             s_seconds: info.seconds.s,
             dual_seconds: info.seconds.dual,
             certificate_seconds: info.seconds.certificate,
-            seconds_to_train_accuracy_97: seconds_to_target(&info.history),
+            seconds_to_train_accuracy_97: seconds_to(0.97, &info.history),
             until_objective: args.until_objective,
             seconds_to_objective: reached.map(|record| record.seconds),
             inner_iterations: info.history.iter().map(|record| record.inner_iterations).sum(),

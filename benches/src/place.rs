@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use cvx_admm::Device;
 #[cfg(feature = "cuda")]
-use cvx_linalg::{Backend, Cuda};
+use cvx_linalg::{Backend, Cuda, StopToken};
 
 /// The processor, or a GPU that stays open, so that no run pays for waking it.
 #[derive(Clone)]
@@ -71,6 +71,15 @@ impl Place {
             return cuda.describe();
         }
         "cpu".to_string()
+    }
+
+    /// The GPU, if it is one, opened anew for a run that `stop` ends.
+    ///
+    /// # Errors
+    /// When it is gone.
+    #[cfg(feature = "cuda")]
+    pub fn cuda_with_stop(&self, stop: &StopToken) -> Result<Option<Cuda<f32>>> {
+        Ok(self.ordinal.map(|ordinal| Cuda::with_stop(ordinal, stop.clone())).transpose()?)
     }
 
     /// The GPU, if it is one.

@@ -2,7 +2,6 @@
 
 use crate::host::Host;
 use anyhow::{Context, Result};
-use cvx_admm::Iteration;
 use serde::{Deserialize, Serialize};
 use std::fs::{OpenOptions, read_to_string};
 use std::io::Write;
@@ -14,14 +13,6 @@ const THINNING: f64 = 1.08;
 
 /// Training accuracy whose time is recorded, as by Feng et al.
 pub const TARGET_ACCURACY: f64 = 0.97;
-
-/// Seconds until a network of the run first had the target accuracy on the training samples.
-pub fn seconds_to_target(history: &[Iteration]) -> Option<f64> {
-    let reached = |record: &&Iteration| {
-        record.train.and_then(|scores| scores.accuracy).is_some_and(|accuracy| accuracy >= TARGET_ACCURACY)
-    };
-    history.iter().find(reached).map(|record| record.seconds)
-}
 
 /// What ends a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

@@ -4,12 +4,16 @@
 mod common;
 
 use common::{Case, Device, norm, relative_distance};
-use cvx_bench::feng::{FengSolver, settings};
+use cvx_admm::{Precision, Settings, verify};
+use cvx_bench::feng::{FengSolver, Run, settings};
+use cvx_bench::history::seconds_to;
+use cvx_bench::place::Place;
+use cvx_data::Planted;
 use cvx_linalg::{
     Accuracy, Backend, Cpu, HostMatrix, LinalgError, LinearOperator, LinearSolver, LinearStatus, StopToken,
 };
 use cvx_model::{ConvexProgram, RowScale, SystemOperator};
-use cvx_solvers::{Cholesky, SolverKind, SolverSettings, SpectrumMethod, condition, condition_of};
+use cvx_solvers::{Cholesky, ProblemShape, SolverKind, SolverSettings, SpectrumMethod, condition, condition_of};
 
 /// Those that solve to the accuracy that is asked for.
 const ACCURATE: [FengSolver; 2] = [FengSolver::DenseCholesky, FengSolver::WholeNystromPcg];
@@ -47,6 +51,27 @@ fn every_rank_of_the_sketch_gives_the_same_solution() {
         let solved = Device::new(&program, &case, rho).solve(solver, 1e-13).unwrap();
         let error = relative_distance(&solved.u, &expected);
         assert!(error < 1e-9, "rank {rank:?}: {error}, {:?}", solved.info);
+    }
+}
+
+/// Their iteration trains with every solver of theirs, and its model can be verified.
+#[test]
+fn a_run_as_printed_fits_the_samples() {
+    let planted = Planted { n_train: 100, n_test: 0, n_features: 6, n_neurons: 3, noise: 0.05, seed: 2 };
+    let train = &planted.generate().unwrap().train;
+    for solver in [None, Some(FengSolver::DenseCholesky), Some(FengSolver::WholeNystromPcg)] {
+        for precision in [Precision::F32, Precision::F64] {
+            let settings = &Settings { max_iterations: 60, precision, ..settings() };
+            assert_eq!((settings.over_relaxation, settings.adapt_rho, settings.anderson_memory), (1.0, false, 0));
+            let run = Run { train, test: None, settings, unscaled_rows: true, solver };
+            let solution = run.on(&Place::processor(), &mut ()).unwrap();
+            assert!(verify(&solution.model, train).unwrap().holds(), "{solver:?}, {precision:?}");
+            assert!(solution.info.history.iter().all(|record| record.rho == 1e-2 && record.network.is_some()));
+            assert_eq!((solution.rho, solution.info.penalty_changes), (1e-2, 0));
+            // More weights than samples and hardly a penalty: the samples are fitted.
+            assert!(solution.train.accuracy.unwrap() >= 0.97, "{solver:?}, {precision:?}: {:?}", solution.train);
+            assert!(seconds_to(0.97, &solution.info.history).is_some());
+        }
     }
 }
 
@@ -180,4 +205,22 @@ fn the_settings_are_those_that_were_printed() {
     let settings = settings();
     assert_eq!((settings.rho, settings.adapt_rho, settings.over_relaxation), (Some(1e-2), false, 1.0));
     assert_eq!((settings.beta, settings.anderson_memory), (cvx_admm::Beta::Value(1e-3), 0));
+}
+
+/// A dense factor of 2dP = 2 x 3,073 x 50 unknowns takes a terabyte: it is refused before anything is allocated for it.
+#[test]
+fn a_dense_factor_that_does_not_fit_is_refused() {
+    use cvx_bench::feng::Run;
+    use cvx_bench::place::Place;
+    let split = cvx_data::open("planted:60x5", &cvx_data::Request::default()).unwrap();
+    let shape =
+        ProblemShape { n_samples: 10_000, n_features: 3073, n_patterns: 50, n_targets: 1, signs: 2, scalar_bytes: 4 };
+    assert!(FengSolver::DenseCholesky.dense_bytes(&shape) > 1 << 40);
+    let settings = Settings { memory_budget: Some(2_000_000), max_iterations: 5, patterns: 40, ..settings() };
+    let run = |solver| Run { train: &split.train, test: None, settings: &settings, unscaled_rows: true, solver };
+    let error = run(Some(FengSolver::DenseCholesky)).on(&Place::processor(), &mut ()).unwrap_err();
+    assert!(error.to_string().contains("cholesky-dense needs"), "{error}");
+    for solver in [None, Some(FengSolver::LineSearchRbcd)] {
+        assert_eq!(run(solver).on(&Place::processor(), &mut ()).unwrap().info.history.len(), 5);
+    }
 }

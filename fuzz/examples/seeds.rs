@@ -1,4 +1,4 @@
-//! Writes the seeds of every target to `corpus/`: files that are whole, and small.
+//! Writes the seeds of every target to `corpus/`: small, valid files.
 
 use cvx_admm::{CheckpointPlan, Settings, train};
 use cvx_fuzz::{frame::opened, joined, resumable};
@@ -51,7 +51,7 @@ fn cifar(label: u8) -> Vec<u8> {
     record
 }
 
-/// PNG and JPEG, of one size and of two, grey and in colour, of eight bits and of sixteen.
+/// PNG and JPEG images of one or two sizes, grey or in colour, of eight or sixteen bits.
 fn images() -> Vec<Vec<u8>> {
     let encoded = |image: DynamicImage, format| {
         let mut bytes = Cursor::new(Vec::new());
@@ -67,7 +67,7 @@ fn images() -> Vec<Vec<u8>> {
     ]
 }
 
-/// The mode of the target in front of its input.
+/// An input with the mode of the target in its first byte.
 fn mode(mode: u8, input: impl AsRef<[u8]>) -> Vec<u8> {
     [&[mode], input.as_ref()].concat()
 }

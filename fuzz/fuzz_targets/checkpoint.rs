@@ -1,4 +1,4 @@
-//! Checkpoints as they come, and sections under checksums that fit; what is taken for one is gone on with.
+//! Checkpoints from raw bytes and from sections with valid checksums. A run is resumed from each valid checkpoint.
 #![no_main]
 
 use cvx_admm::{Checkpoint, StopToken, resume};

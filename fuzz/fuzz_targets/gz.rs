@@ -1,4 +1,4 @@
-//! Compressed files as they come, and packed content, which must read as the same unpacked.
+//! Compressed files from raw bytes, and compressed content, which must be read like the same content uncompressed.
 #![no_main]
 
 use cvx_data::Request;

@@ -1,4 +1,4 @@
-//! Folders of images: two files, PNG or JPEG by their content.
+//! Folders of images: two files, whose content decides between PNG and JPEG.
 #![no_main]
 
 use cvx_data::Request;
@@ -12,7 +12,8 @@ fuzz_target!(init: hush(), |input: &[u8]| {
     let _ = read(&files, "d", Request::default());
 });
 
-/// The reader survives a decoder that panics, and libFuzzer's own hook would end the process before. What nobody catches still ends it.
+/// Removes the panic hook of libFuzzer, which would end the process at a panic of the decoder that the reader catches.
+/// A panic that nothing catches still ends the process.
 fn hush() {
     std::panic::set_hook(Box::new(|_| {}));
 }

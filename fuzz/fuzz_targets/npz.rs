@@ -1,4 +1,4 @@
-//! NumPy archives as they come, and arrays in an archive whose checksums fit.
+//! NumPy archives from raw bytes, and arrays in an archive with valid checksums.
 #![no_main]
 
 use cvx_data::Request;

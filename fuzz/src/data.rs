@@ -3,10 +3,10 @@
 use cvx_data::{DataError, LabelColumn, Request, open_in_memory};
 use cvx_model::DataSplit;
 
-/// Beyond it an input that unpacks to much, or claims a large index, is refused.
+/// Limit in bytes on the unpacked size of an input, and on the dense form of a sparse one.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Reads a source made of these files; what was read must be sound, and what was refused must say why.
+/// Reads a source made of these files. A data set must be valid, and an error must have a message.
 pub fn read(files: &[(&str, &[u8])], source: &str, request: Request) -> Result<DataSplit, DataError> {
     let files = files.iter().map(|(name, content)| (name.to_string(), content.to_vec())).collect();
     let result = open_in_memory(&files, source, &Request { max_bytes: MAX_BYTES, ..request });
@@ -24,7 +24,7 @@ pub fn read(files: &[(&str, &[u8])], source: &str, request: Request) -> Result<D
     result
 }
 
-/// The labels in that column.
+/// A request with this label column.
 pub fn labels_in(label_column: LabelColumn) -> Request {
     Request { label_column, ..Request::default() }
 }

@@ -1,11 +1,12 @@
-//! Files of named sections, sealed with checksums that fit whatever is in them.
+//! Files of named sections with valid checksums.
 
 use crate::{joined, parts};
 
-/// Names that are longer are cut off.
+/// Length of a name in bytes. Longer names are truncated.
 const NAME: usize = 16;
 
-/// The file of that magic and version whose sections an input lists: each part is a name, a zero and the content.
+/// The file with this magic and version and the sections of an input. Each part of the input is a name, a zero byte and
+/// the content of a section.
 pub fn sealed(magic: &[u8; 8], version: u32, input: &[u8]) -> Vec<u8> {
     let sections: Vec<(&[u8], &[u8])> = parts(input).into_iter().map(split).collect();
     let mut bytes = magic.to_vec();
@@ -32,7 +33,7 @@ fn split(part: &[u8]) -> (&[u8], &[u8]) {
     (&part[..at], part.get(at + 1..).unwrap_or_default())
 }
 
-/// The input that lists the sections of a whole file.
+/// The input for the sections of a file: the inverse of [`sealed`].
 pub fn opened(file: &[u8]) -> Vec<u8> {
     let number = |at: usize| u64::from_le_bytes(file[at..at + 8].try_into().expect("eight bytes")) as usize;
     let count = u32::from_le_bytes(file[12..16].try_into().expect("four bytes")) as usize;

@@ -1,4 +1,4 @@
-//! What the fuzz targets share: inputs made of parts, frames with checksums that fit, and data sets that must be sound.
+//! Code that the fuzz targets share: inputs of several parts, files with valid checksums, and checks of data sets.
 
 pub mod data;
 pub mod frame;
@@ -7,10 +7,10 @@ use cvx_admm::{Device, Settings, SolverChoice, SolverKind};
 use cvx_data::Planted;
 use cvx_model::{Dataset, Loss};
 
-/// Between the parts of an input. Inserting or dropping bytes in one part leaves the others as they are.
+/// Separator of the parts of an input. Inserting or deleting bytes in one part does not change the others.
 pub const MARK: [u8; 3] = [0xfe, 0x00, 0xfe];
 
-/// The parts between the marks.
+/// The parts of an input.
 pub fn parts(input: &[u8]) -> Vec<&[u8]> {
     let mut parts = Vec::new();
     let mut rest = input;
@@ -22,13 +22,13 @@ pub fn parts(input: &[u8]) -> Vec<&[u8]> {
     parts
 }
 
-/// Parts as an input.
+/// The input of these parts.
 pub fn joined(parts: &[impl AsRef<[u8]>]) -> Vec<u8> {
     let parts: Vec<&[u8]> = parts.iter().map(AsRef::as_ref).collect();
     parts.join(&MARK[..])
 }
 
-/// A small run that uses every part of a checkpoint: the seeds are of it.
+/// Data and settings of a small run that uses every part of a checkpoint. The seeds are checkpoints of this run.
 pub fn resumable() -> (Dataset, Settings) {
     let planted = Planted { n_train: 12, n_test: 0, n_features: 2, n_neurons: 2, noise: 0.1, seed: 1 };
     let data = planted.generate().expect("a planted problem").train;

@@ -1,11 +1,11 @@
-//! `cargo xtask condition-sweep` and its like: benchmarks by the name that people look for them under.
+//! `cargo xtask condition-sweep` and others: the benchmarks of cvx-bench by their names.
 
 use anyhow::{Context, Result};
 use std::env;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-/// Runs one of cvx-bench's benchmarks, built for release with these features, where the user stands.
+/// Runs a benchmark of cvx-bench, built for release with these features, in the current folder.
 pub fn run(root: &Path, name: &str, arguments: &[String], features: &[&str]) -> Result<ExitCode> {
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(program)

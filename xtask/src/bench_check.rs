@@ -1,7 +1,7 @@
-//! `cargo xtask bench-check BASE [HEAD]`: whether the verbs have become slower between two revisions.
+//! `cargo xtask bench-check BASE [HEAD]`: whether the back end's operations have become slower between two revisions.
 //!
-//! Both are built, and their measurements take turns in one run: what a busy machine does to one it does to the other. Of each
-//! the quietest round counts.
+//! Both revisions are built, and their measurements alternate in one run, so that load on the machine affects both. The
+//! fastest round of each measurement counts.
 
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
@@ -10,32 +10,32 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-/// What to compare, and how patiently.
+/// What to compare, and how often.
 #[derive(clap::Args)]
 pub struct Args {
     /// Revision to compare with.
     base: String,
-    /// Revision to judge.
+    /// Revision to measure against it.
     #[arg(default_value = "HEAD")]
     head: String,
-    /// Fail when a measurement takes more than this many times what it took.
+    /// Fail when a measurement takes more than this many times its seconds in BASE.
     #[arg(long, default_value_t = 1.10)]
     fail_above: f64,
-    /// Rounds; each measures both revisions.
+    /// Number of rounds; each measures both revisions.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Keep the two working trees for the next comparison.
     #[arg(long)]
     keep: bool,
-    /// Passed on to `cvx-bench verbs`; by default `--small`.
+    /// Arguments of `cvx-bench verbs` [default: --small].
     #[arg(last = true)]
     arguments: Vec<String>,
 }
 
-/// The quietest seconds of each measurement.
+/// The fewest seconds of each measurement.
 type Seconds = BTreeMap<String, f64>;
 
-/// Builds, measures, prints; fails above the threshold.
+/// Builds and measures both revisions and prints a table; fails above the threshold.
 pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     ensure!(args.fail_above > 0.0, "--fail-above is {}, but it must be positive", args.fail_above);
     let folder = root.join("target/bench-check");
@@ -48,7 +48,7 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     for round in 1..=args.rounds.max(1) {
         eprintln!("round {round} of {}", args.rounds.max(1));
         for (program, seconds) in programs.iter().zip(&mut seconds) {
-            keep_quietest(seconds, &measure(program, &args.arguments)?);
+            keep_fastest(seconds, &measure(program, &args.arguments)?);
         }
     }
     if !args.keep {
@@ -67,15 +67,15 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// The benchmarks of one revision, in a working tree of its own. What is built is not shared: cargo names a package by its
-/// path in the workspace, and would take the other tree's for this one's.
+/// Builds the benchmarks of one revision in a working tree and a target folder of its own. The revisions cannot share a
+/// target folder: cargo names a package by its path in the workspace, and would take one revision's for the other's.
 fn build(root: &Path, folder: &Path, name: &str, revision: &str) -> Result<PathBuf> {
     let tree = folder.join(name);
     let commit = git(root, &["rev-parse", "--verify", "--end-of-options", &format!("{revision}^{{commit}}")])?;
     if tree.join(".git").exists() {
         git(&tree, &["checkout", "--quiet", "--force", "--detach", commit.trim()])?;
     } else {
-        // A folder that was deleted by hand is still on git's list.
+        // Git still lists a folder that was deleted by hand.
         git(root, &["worktree", "prune"])?;
         git(root, &["worktree", "add", "--quiet", "--detach", path_text(&tree)?, commit.trim()])?;
     }
@@ -93,7 +93,7 @@ fn build(root: &Path, folder: &Path, name: &str, revision: &str) -> Result<PathB
     Ok(built.join("release/cvx-bench"))
 }
 
-/// What one revision prints; nothing where it is too old to have the benchmark.
+/// What one revision measures; nothing where it is too old to have the benchmark.
 fn measure(program: &Path, arguments: &[String]) -> Result<Seconds> {
     let mut command = Command::new(program);
     command.args(["verbs", "--plain"]);
@@ -110,7 +110,7 @@ fn measure(program: &Path, arguments: &[String]) -> Result<Seconds> {
     Ok(parse(&String::from_utf8_lossy(&output.stdout)))
 }
 
-/// Lines of seconds and name; others are no measurements.
+/// Reads lines of seconds, a tab and a name; other lines are left out.
 fn parse(text: &str) -> Seconds {
     let lines = text.lines().filter_map(|line| {
         let (seconds, name) = line.split_once('\t')?;
@@ -120,14 +120,14 @@ fn parse(text: &str) -> Seconds {
     lines.collect()
 }
 
-fn keep_quietest(seconds: &mut Seconds, round: &Seconds) {
+fn keep_fastest(seconds: &mut Seconds, round: &Seconds) {
     for (name, &found) in round {
-        let quietest = seconds.entry(name.clone()).or_insert(found);
-        *quietest = quietest.min(found);
+        let fastest = seconds.entry(name.clone()).or_insert(found);
+        *fastest = fastest.min(found);
     }
 }
 
-/// One line for each measurement, and how many are above the threshold.
+/// One line for each measurement, and the number of those above the threshold.
 fn report(base: &Seconds, head: &Seconds, fail_above: f64) -> (String, usize) {
     let mut lines = vec![format!("{:<32} {:>12} {:>12} {:>8}", "measurement", "base, ms", "head, ms", "ratio")];
     let mut slower = 0;
@@ -148,7 +148,7 @@ fn report(base: &Seconds, head: &Seconds, fail_above: f64) -> (String, usize) {
 }
 
 fn path_text(path: &Path) -> Result<&str> {
-    path.to_str().with_context(|| format!("{}: not a name in Unicode", path.display()))
+    path.to_str().with_context(|| format!("{}: the path is not valid Unicode", path.display()))
 }
 
 fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
@@ -163,15 +163,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_quietest_round_counts_and_noise_is_no_measurement() {
+    fn the_fastest_round_counts_and_other_lines_are_left_out() {
         let mut seconds = parse("2e-3\taxpby\nwarning: old\n1\tdot\nNaN\tbad\n-1\tbad\n");
-        keep_quietest(&mut seconds, &parse("1e-3\taxpby\n2\tdot\n3\tnew\n"));
+        keep_fastest(&mut seconds, &parse("1e-3\taxpby\n2\tdot\n3\tnew\n"));
         let found: Vec<_> = seconds.iter().map(|(name, &seconds)| (name.as_str(), seconds)).collect();
         assert_eq!(found, [("axpby", 1e-3), ("dot", 1.0), ("new", 3.0)]);
     }
 
     #[test]
-    fn what_is_slower_or_missing_is_said() {
+    fn what_is_slower_or_missing_is_reported() {
         let (base, head) = (parse("1\ta\n1\tb\n1\told\n"), parse("1.05\ta\n1.2\tb\n1\tnew\n"));
         let (lines, slower) = report(&base, &head, 1.10);
         assert_eq!(slower, 1);

@@ -1,11 +1,17 @@
-//! `cargo xtask ci`: everything that a change has to pass, in one place.
+//! `cargo xtask ci`: everything that a change has to pass.
+//!
+//! Two things keep it short. Cargo compiles a dependency once for each set of its features, and the packages that a
+//! command selects decide that set: so every command of the dev profile selects the whole workspace. And downloads are
+//! made while the first steps compile.
 
-use crate::{cuda, onnx, python, tidy};
+use crate::{cuda, machete, onnx, python, tidy};
 use anyhow::{Context, Result, bail, ensure};
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::thread;
 use std::time::Instant;
 
 /// What the sources have to pass before the program is built for release.
@@ -17,11 +23,16 @@ const CHECKS: [&[&str]; 4] = [
 ];
 
 /// The feature in every crate that has it.
-const CUDA: &str = "cvx-linalg/cuda,cvx-admm/cuda,cvx-cli/cuda,cvx-bench/cuda";
+pub const CUDA: &str = "cvx-linalg/cuda,cvx-admm/cuda,cvx-cli/cuda,cvx-bench/cuda";
 
-/// Tests of the CUDA back end: package, target, and the name of the tests in it.
-pub const CUDA_TESTS: [(&str, &str, &str); 3] =
-    [("cvx-linalg", "cuda", ""), ("cvx-admm", "cuda", ""), ("cvx-cli", "program", "cuda::")];
+/// Tests of the CUDA back end: target, and what their names contain.
+pub const CUDA_TESTS: [(&str, &str); 2] = [("cuda", ""), ("program", "cuda::")];
+
+/// The tests that every back end has to pass, among those of the target `cuda`.
+const CONFORMANCE: &str = "cuda_f";
+
+/// The program, built for release.
+const RELEASE: [&str; 6] = ["build", "--release", "--locked", "--quiet", "--package", "cvx-cli"];
 
 /// The keys of the report that `--json` writes; the tests of the program check their types too.
 const REPORT_KEYS: &str = "crates/cvx-cli/tests/report_keys.txt";
@@ -29,18 +40,36 @@ const REPORT_KEYS: &str = "crates/cvx-cli/tests/report_keys.txt";
 /// Runs every step and stops at the first that fails.
 pub fn run(root: &Path) -> Result<ExitCode> {
     let start = Instant::now();
+    // A download that fails is tried again, and reported, by the step that needs it.
+    let downloads = thread::spawn({
+        let root = root.to_path_buf();
+        move || (machete::install(&root), cuda::install(&root).ok(), python::install(&root).ok(), onnx::install(&root))
+    });
     for arguments in CHECKS {
-        step(&format!("cargo {}", arguments.join(" ")), || cargo(root, arguments))?;
+        step(&format!("cargo {}", arguments.join(" ")), || run_cargo(&mut cargo(root, arguments)))?;
     }
     step("cargo xtask tidy", || match tidy::check(root)? {
         0 => Ok(()),
         violations => bail!("{violations} violations"),
     })?;
+    // Were it to panic, the steps below would download.
+    let _ = downloads.join();
+    step("cargo machete", || machete::check(root))?;
     step("the CUDA back end", || cuda(root))?;
-    step("the Python package", || python::check(root))?;
-    step("cargo build --release", || cargo(root, &["build", "--release", "--locked", "--package", "cvx-cli"]))?;
-    step("cvx train", || smoke(root))?;
-    step("onnxruntime", || onnx::check(root, &released()?))?;
+    // Python's tests take one processor of two.
+    let mut release = cargo(root, &RELEASE).spawn()?;
+    if let Err(error) = step("the Python package", || python::check(root)) {
+        let _ = release.kill();
+        return Err(error);
+    }
+    step("cargo build --release, begun with the last step", || {
+        let status = release.wait()?;
+        ensure!(status.success(), "{status}");
+        Ok(())
+    })?;
+    let cvx = released()?;
+    step("cvx train", || smoke(root, &cvx))?;
+    step("onnxruntime", || onnx::check(root, &cvx))?;
     println!("\nall steps passed in {:.0} s", start.elapsed().as_secs_f64());
     Ok(ExitCode::SUCCESS)
 }
@@ -54,15 +83,18 @@ fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
     result.with_context(|| format!("{name} failed"))
 }
 
-fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
-    let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(program);
+fn cargo(root: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root);
     if arguments.first() == Some(&"doc") {
         // A broken link is a warning elsewhere.
         command.env("RUSTDOCFLAGS", "-D warnings");
     }
-    let status = command.status()?;
+    command
+}
+
+fn run_cargo(command: &mut Command) -> Result<()> {
+    let status = command.status().context("cargo cannot be started")?;
     ensure!(status.success(), "{status}");
     Ok(())
 }
@@ -70,7 +102,7 @@ fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
 /// The release build of the program, in the same target folder as this one.
 fn released() -> Result<PathBuf> {
     let this = env::current_exe()?;
-    let target = this.ancestors().nth(2).context("this program is in no target folder")?;
+    let target = this.ancestors().nth(2).context("this program is not in a target folder")?;
     Ok(target.join("release").join(format!("cvx{}", env::consts::EXE_SUFFIX)))
 }
 
@@ -80,46 +112,43 @@ fn cuda(root: &Path) -> Result<()> {
         println!("The kernels are compiled only where a compiler is: {error:#}");
     }
     cuda::check(root)?;
-    cargo(root, &["clippy", "--workspace", "--all-targets", "--features", CUDA, "--locked", "--", "-D", "warnings"])?;
+    let clippy = ["clippy", "--workspace", "--all-targets", "--features", CUDA, "--locked", "--", "-D", "warnings"];
+    run_cargo(&mut cargo(root, &clippy))?;
     let Some(stand_in) = cuda::stand_in::build(root)? else {
-        println!("The CUDA back end is compiled, not run: libraries that stand in for a GPU take g++ on x86-64.");
+        println!("The CUDA back end is compiled, not run: the libraries that stand in for a GPU need g++ on x86-64.");
         return Ok(());
     };
     let path = cuda::stand_in::search_path(stand_in)?;
-    for (package, test, filter) in CUDA_TESTS {
-        let arguments = ["test", "--package", package, "--features", "cuda", "--locked", "--test", test, filter];
-        // Threads forwards, and backwards with what nobody promises to keep overwritten.
-        let orders: &[&[(&str, &str)]] = match package {
-            "cvx-linalg" => &[&[], &[("CVX_STAND_IN_REVERSE", "1"), ("CVX_STAND_IN_SCRIBBLE", "1")]],
-            _ => &[&[]],
-        };
-        for order in orders {
-            let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-            command.args(arguments).current_dir(root).envs(order.iter().copied());
-            command.env("LD_LIBRARY_PATH", &path).env("CVX_REQUIRE_CUDA", "1");
-            let status = command.status()?;
-            ensure!(status.success(), "{package}: {status}");
-        }
+    for (target, filter) in CUDA_TESTS {
+        run_cargo(cuda_test(root, target, &path).arg(filter))?;
     }
-    Ok(())
+    // Once more with blocks and threads in descending order, and NaNs wherever a routine may leave anything behind.
+    let mut reversed = cuda_test(root, CUDA_TESTS[0].0, &path);
+    run_cargo(reversed.arg(CONFORMANCE).envs([("CVX_STAND_IN_REVERSE", "1"), ("CVX_STAND_IN_SCRIBBLE", "1")]))
 }
 
-/// Trains on the built-in data with the release build and looks into the report.
-fn smoke(root: &Path) -> Result<()> {
+/// Tests of the CUDA back end on the libraries in these folders.
+fn cuda_test(root: &Path, target: &str, libraries: &OsString) -> Command {
+    let mut command = cargo(root, &["test", "--workspace", "--features", CUDA, "--locked", "--test", target]);
+    command.env("LD_LIBRARY_PATH", libraries).env("CVX_REQUIRE_CUDA", "1");
+    command
+}
+
+/// Trains on the built-in data with the release build and checks the report.
+fn smoke(root: &Path, cvx: &Path) -> Result<()> {
     let folder = env::temp_dir().join(format!("cvx-ci-{}", std::process::id()));
     fs::create_dir(&folder)?;
     let report = folder.join("report.json");
-    let path = report.to_str().context("the temporary folder has a name that is no Unicode")?;
-    let build = ["run", "--release", "--locked", "--quiet", "--package", "cvx-cli", "--"];
-    let trained = cargo(root, &[&build[..], &["train", "--quiet", "--json", path]].concat());
+    let trained = Command::new(cvx).args(["train", "--quiet", "--json"]).arg(&report).status();
     let text = fs::read_to_string(&report);
     fs::remove_dir_all(&folder)?;
-    trained?;
+    let trained = trained.with_context(|| format!("{} cannot be started", cvx.display()))?;
+    ensure!(trained.success(), "{trained}");
     let keys = fs::read_to_string(root.join(REPORT_KEYS)).context(REPORT_KEYS)?;
     check_report(&text.context("no report was written")?, &keys)
 }
 
-/// The report says Optimal and holds every key; whether it is well-formed is for the tests of the program.
+/// The report says Optimal and has every key; the tests of the program check that it is well-formed.
 fn check_report(report: &str, keys: &str) -> Result<()> {
     ensure!(report.contains("\"status\": \"Optimal\""), "the status is not Optimal");
     for key in keys.lines().filter_map(|line| line.split_whitespace().next()) {

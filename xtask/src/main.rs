@@ -1,9 +1,12 @@
-//! Chores of the workspace: `cargo xtask tidy`, `ci`, `python`, `reliability`, `sanitize`, `report`, and benchmarks by their names.
+//! Tasks of the workspace: `cargo xtask tidy`, `ci`, `python`, `reliability`, `sanitize`, `report`, and benchmarks by
+//! their names.
 
 mod bench;
 mod bench_check;
 mod ci;
 mod cuda;
+mod machete;
+mod modules;
 mod onnx;
 mod python;
 mod reliability;
@@ -19,7 +22,7 @@ use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Chores of the workspace.
+/// Tasks of the workspace.
 #[derive(Parser)]
 #[command(name = "cargo xtask")]
 struct Cli {
@@ -29,35 +32,35 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Check the invariants of docs/architecture.md; one line per violation.
+    /// Check the rules of docs/architecture.md that neither the compiler nor clippy checks; one line per violation.
     Tidy,
-    /// Condition numbers of the u-update under every preconditioner, with the steps and the time that they cost: rows and
-    /// pictures. Takes the arguments of `cvx-bench condition-sweep`; see its --help.
+    /// Condition numbers of the u-update under every preconditioner, with steps and seconds: rows and figures. Takes
+    /// the arguments of `cvx-bench condition-sweep`; see its --help.
     #[command(disable_help_flag = true)]
     ConditionSweep(Passed),
-    /// The processor against a GPU: the original's task, a sweep of sizes, every solver; rows, a table, figures 3 and 4. Takes
-    /// the arguments of `cvx-bench gpu`; see its --help.
+    /// The processor against a GPU: the task of Feng et al., a sweep of sizes, every solver; rows, a table, figures 3
+    /// and 4. Takes the arguments of `cvx-bench gpu`; see its --help.
     #[command(disable_help_flag = true)]
     BenchGpu(Passed),
-    /// Set-up, iteration and memory over n, d, P and the number of classes. Takes the arguments of `cvx-bench scaling`; see
-    /// its --help.
+    /// Set-up, iteration and memory over n, d, P and the number of classes. Takes the arguments of `cvx-bench scaling`;
+    /// see its --help.
     #[command(disable_help_flag = true)]
     Scaling(Passed),
-    /// Which network a user ends up with when held-out samples choose everything: convex paths beside a tuned Adam, as rows. Takes
-    /// the arguments of `cvx-bench selection`; see its --help.
+    /// The network that is chosen by held-out samples: convex paths beside a tuned Adam, as rows. Takes the arguments
+    /// of `cvx-bench selection`; see its --help.
     #[command(disable_help_flag = true)]
     Selection(Passed),
-    /// The kinds of gates against each other, each along a path, as rows. Takes the arguments of `cvx-bench gates`; see its
+    /// The kinds of gates compared, each along a path, as rows. Takes the arguments of `cvx-bench gates`; see its
     /// --help.
     #[command(disable_help_flag = true)]
     Gates(Passed),
-    /// Whether verbs have become slower between two revisions, both measured in one run.
+    /// Whether the back end's operations have become slower between two revisions, both measured in one run.
     BenchCheck(bench_check::Args),
-    /// Build the Python package, and run its tests in an environment of their own.
+    /// Build the Python package and run its tests in an environment of their own.
     Python,
-    /// Compile the CUDA kernels to the PTX that the program carries, or check it.
+    /// Compile the CUDA kernels to the PTX that the program contains, or check it.
     BuildCuda(cuda::Args),
-    /// Build the libraries that stand in for a GPU in the tests, and say how to use them.
+    /// Build the libraries that stand in for a GPU in the tests, and print how to use them.
     CudaStandIn,
     /// All contenders on one problem, as rows. Takes the arguments of `cvx-bench comparison`; see its --help.
     #[command(disable_help_flag = true)]
@@ -66,11 +69,11 @@ enum Command {
     /// `cvx-bench figures`; see its --help.
     #[command(disable_help_flag = true)]
     Figures(Passed),
-    /// Measure and draw every figure and table of the original: the condition sweep, the comparison, and the page.
+    /// Measure and draw every figure and table of Feng et al.: the condition sweep, the comparison, and the page.
     Report(report::Args),
-    /// The rows of docs/reliability.md, each with what its tests say now.
+    /// The rows of docs/reliability.md, each with the result of its tests.
     Reliability(reliability::Args),
-    /// Tests under AddressSanitizer, after a look whether it sees anything; takes a nightly toolchain.
+    /// Run tests under AddressSanitizer, after a check that it finds a known error; needs a nightly toolchain.
     Sanitize(sanitize::Args),
     /// Run everything that a change has to pass.
     Ci,
@@ -110,7 +113,7 @@ fn run(command: Command) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::CudaStandIn => {
-            let folder = cuda::stand_in::build(&root)?.context("it takes g++ and x86-64")?;
+            let folder = cuda::stand_in::build(&root)?.context("this needs g++ on x86-64")?;
             println!("export LD_LIBRARY_PATH={}", folder.display());
             Ok(ExitCode::SUCCESS)
         }
@@ -123,9 +126,9 @@ fn run(command: Command) -> Result<ExitCode> {
     }
 }
 
-/// The folder of the workspace: cargo says where this package lies, which is one folder below it.
+/// The folder of the workspace, one above this package's, which cargo names.
 fn root() -> Result<PathBuf> {
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").context("run this as `cargo xtask ..`")?;
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").context("run this as `cargo xtask`")?;
     let root = PathBuf::from(package).parent().map(PathBuf::from);
-    root.context("the package xtask has to lie in the workspace's folder")
+    root.context("the package xtask must lie in the workspace's folder")
 }

@@ -1,7 +1,7 @@
-//! The Python package: a virtual environment below `target`, a wheel in the dev profile, the tests of the package.
+//! `cargo xtask python`: a virtual environment below `target`, a wheel in the dev profile, the tests of the package.
 
 use crate::cuda::stand_in;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
@@ -20,14 +20,14 @@ const REQUIREMENTS: &str = "crates/cvx-python/tests/requirements.txt";
 /// Pages whose examples are tests.
 const PAGES: [&str; 3] = ["README.md", "docs/python.md", "crates/cvx-python/README.md"];
 
-/// Environment, wheel, and whatever else is made on the way.
+/// Environment and wheel.
 const FOLDER: &str = "target/python";
 
 /// The oldest Python that the wheel is for.
 const OLDEST: (u32, u32) = (3, 11);
 
-/// Builds the wheel, installs it and runs its tests; says why where there is no Python or no registry to install from, which
-/// `CVX_REQUIRE_PYTHON` makes a failure.
+/// Builds the wheel, installs it and runs its tests. Without Python, or a registry to install from, it says so and
+/// succeeds; with `CVX_REQUIRE_PYTHON` set it fails.
 pub fn check(root: &Path) -> Result<()> {
     let environment = match environment(root) {
         Ok(environment) => environment,
@@ -53,7 +53,7 @@ pub fn check(root: &Path) -> Result<()> {
     }
     let program = program(root)?;
     let tests = ["-m", "pytest", "-p", "no:cacheprovider", "--quiet"];
-    // Checks of scikit-learn that are left out without it.
+    // Without it scikit-learn leaves some of its checks out.
     let array_api = ("SCIPY_ARRAY_API", OsStr::new("1"));
     let what = ["--doctest-modules", "--doctest-glob=*.md", "--pyargs", "cvx_relu", TESTS];
     run(environment
@@ -68,6 +68,11 @@ pub fn check(root: &Path) -> Result<()> {
         run(gpu.args(tests).args(["-k", "gpu", TESTS]).env("LD_LIBRARY_PATH", path).env("CVX_REQUIRE_CUDA", "1"))?;
     }
     Ok(())
+}
+
+/// Makes the environment that [`check`] needs.
+pub fn install(root: &Path) -> Result<()> {
+    environment(root).map(drop)
 }
 
 /// A virtual environment.
@@ -92,7 +97,7 @@ fn environment(root: &Path) -> Result<Environment> {
     if !environment.python.exists() {
         run(Command::new(host).args(["-m", "venv", "--clear"]).arg(&folder)).context("no virtual environment")?;
     }
-    // No sources: to build NumPy would take longer than everything else.
+    // No source packages: building NumPy would take longer than everything else.
     let install = ["-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--requirement", REQUIREMENTS];
     run(environment.command(root).args(install)).context("what the tests need cannot be installed")?;
     Ok(environment)
@@ -111,19 +116,18 @@ fn interpreter() -> Result<&'static str> {
     found.with_context(|| format!("there is no Python {major}.{minor} or newer"))
 }
 
-/// Builds the program that the package is compared with, where cargo says that it is.
+/// Builds the program that the package is compared with. Selected among the tests of the workspace, it is the one that
+/// they have built.
 fn program(root: &Path) -> Result<PathBuf> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["build", "--locked", "--package", "cvx-cli", "--message-format", "json-render-diagnostics"]);
-    let output = command.current_dir(root).stderr(Stdio::inherit()).output()?;
+    command.args(["test", "--workspace", "--locked", "--no-run", "--test", "program"]);
+    command.args(["--message-format", "json-render-diagnostics"]).current_dir(root);
+    let output = command.stderr(Stdio::inherit()).output()?;
     ensure!(output.status.success(), "cvx-cli: {}", output.status);
     let messages = String::from_utf8_lossy(&output.stdout);
     let key = "\"executable\":\"";
-    let found = messages.lines().rev().find_map(|line| line.split_once(key)?.1.split('"').next().map(PathBuf::from));
-    match found {
-        Some(program) if program.file_stem() == Some(OsStr::new("cvx")) => Ok(program),
-        _ => bail!("cargo does not say where the program is"),
-    }
+    let mut built = messages.lines().filter_map(|line| line.split_once(key)?.1.split('"').next().map(PathBuf::from));
+    built.find(|program| program.file_stem() == Some(OsStr::new("cvx"))).context("cargo does not say where cvx is")
 }
 
 fn run(command: &mut Command) -> Result<()> {

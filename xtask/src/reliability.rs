@@ -1,6 +1,6 @@
-//! `cargo xtask reliability`: the rows of docs/reliability.md, each with what its tests say now.
+//! `cargo xtask reliability`: the rows of docs/reliability.md, each with the result of its tests.
 
-use crate::ci::CUDA_TESTS;
+use crate::ci::{CUDA, CUDA_TESTS};
 use crate::cuda::stand_in;
 use crate::rows::{NumberedTest, PAGE, Row, by_number, rows, tests};
 use crate::tree::Tree;
@@ -29,14 +29,14 @@ pub struct Args {
 enum Outcome {
     Passed,
     Failed,
-    /// It passed over itself, and said why.
+    /// It skipped itself, with a reason.
     Skipped(String),
 }
 
-/// The outcomes of the tests of each name; several programs may have one of a name.
+/// The outcomes of the tests by name; several test programs may have a test of the same name.
 type Outcomes = BTreeMap<String, Vec<Outcome>>;
 
-/// Runs the numbered tests and prints the table; fails when a row has a failing test, or none that ran and no note.
+/// Runs the numbered tests and prints the table; fails when a row has a failing test, or no note and no test that ran.
 pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     let tree = Tree::read(root)?;
     let rows = rows(tree.text(PAGE).context(PAGE)?);
@@ -56,18 +56,18 @@ fn run_tests(root: &Path, args: &Args, tests: &[NumberedTest]) -> Result<Outcome
     let all = ["--workspace", "--lib", "--bins", "--tests"];
     let mut found = cargo_test(root, &all, &names(|_| true), &[("CVX_THOROUGH", args.thorough.then(|| "1".into()))])?;
     if args.cuda {
-        let libraries = stand_in::build(root)?.context("the libraries that stand in for a GPU take g++ on x86-64")?;
+        let libraries = stand_in::build(root)?.context("the libraries that stand in for a GPU need g++ on x86-64")?;
         let environment =
             [("LD_LIBRARY_PATH", Some(stand_in::search_path(libraries)?)), ("CVX_REQUIRE_CUDA", Some("1".into()))];
-        for (package, target, _) in CUDA_TESTS {
-            let arguments = ["--package", package, "--features", "cuda", "--test", target];
+        for (target, _) in CUDA_TESTS {
+            let arguments = ["--workspace", "--features", CUDA, "--test", target];
             found.extend(cargo_test(root, &arguments, &names(|file| file.ends_with("/cuda.rs")), &environment)?);
         }
     }
     Ok(found)
 }
 
-/// Runs tests by their names, and says how each ended.
+/// Runs tests by their names and returns how each ended.
 fn cargo_test(
     root: &Path,
     arguments: &[&str],
@@ -76,7 +76,7 @@ fn cargo_test(
 ) -> Result<Outcomes> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["test", "--locked", "--no-fail-fast"]).args(arguments);
-    // On a thread of its own a test knows its name, and says it where it skips itself.
+    // A test that skips itself prints its name, which it knows only on a thread of its own.
     let threads = thread::available_parallelism().map_or(2, |count| count.get().max(2));
     command.args(["--", "--test-threads", &threads.to_string()]).args(names);
     for (name, value) in environment {
@@ -92,13 +92,13 @@ fn cargo_test(
     child.stdout.take().context("no pipe")?.read_to_string(&mut output)?;
     child.wait()?;
     let found = outcomes(&output, &errors.join().unwrap_or_default());
-    // What does not compile has no tests.
+    // Nothing ran if the tests do not compile.
     ensure!(!found.is_empty(), "no test ran: see above");
     failures(&output).for_each(|line| eprintln!("{line}"));
     Ok(found)
 }
 
-/// Where a test failed and what it said, a line each.
+/// The place and the message of each failure, a line each.
 fn failures(output: &str) -> impl Iterator<Item = &str> {
     output
         .lines()
@@ -107,7 +107,7 @@ fn failures(output: &str) -> impl Iterator<Item = &str> {
         .flat_map(|(a, b)| [a, b])
 }
 
-/// All lines of a stream; those of cargo itself are shown as they come.
+/// All lines of a stream; those of cargo are printed as they come.
 fn echoed(stream: impl Read) -> String {
     let mut text = String::new();
     for line in BufReader::new(stream).lines().map_while(Result::ok) {
@@ -120,7 +120,7 @@ fn echoed(stream: impl Read) -> String {
     text
 }
 
-/// What the harness printed, and what tests said past it: `skipped NAME: reason`.
+/// Reads the harness's output, and what tests print to the error stream: `skipped NAME: reason`.
 fn outcomes(output: &str, errors: &str) -> Outcomes {
     let last = |path: &str| path.rsplit("::").next().unwrap_or(path).to_string();
     let skipped: BTreeMap<String, &str> = errors
@@ -150,7 +150,7 @@ fn report(rows: &[Row], tests: &[NumberedTest], outcomes: &Outcomes) -> (String,
     let mut wrong = 0;
     for row in rows {
         let own = tested.get(row.number.as_str()).map_or(&[][..], Vec::as_slice);
-        let (result, is_wrong) = judged(row, own, outcomes);
+        let (result, is_wrong) = row_result(row, own, outcomes);
         wrong += usize::from(is_wrong);
         let Row { number, case, expected, .. } = row;
         lines.push(format!("| {number} | {case} | {expected} | {} | {result} |", own.len()));
@@ -169,8 +169,8 @@ fn report(rows: &[Row], tests: &[NumberedTest], outcomes: &Outcomes) -> (String,
     (lines.join("\n"), wrong)
 }
 
-/// What is to be said of a row, and whether it is wrong.
-fn judged(row: &Row, tests: &[&NumberedTest], outcomes: &Outcomes) -> (String, bool) {
+/// The result of a row, and whether it is wrong.
+fn row_result(row: &Row, tests: &[&NumberedTest], outcomes: &Outcomes) -> (String, bool) {
     let mut names: Vec<&str> = tests.iter().map(|test| test.name.as_str()).collect();
     names.sort();
     names.dedup();
@@ -226,7 +226,8 @@ mod tests {
     #[test]
     fn results_are_read_from_the_harness_and_skips_from_the_tests() {
         let output = "running 4 tests\ntest a::r1_x ... ok\ntest r2_y ... FAILED\ntest r3_z ... ok\n\
-                      test r4_w has been running for over 60 seconds\ntest r4_w ... ignored\ntest result: FAILED. 2 passed";
+                      test r4_w has been running for over 60 seconds\ntest r4_w ... ignored\n\
+                      test result: FAILED. 2 passed";
         let found = outcomes(output, "   Compiling x\nskipped b::r3_z: no data: none\n");
         let expected = [
             ("r1_x", Outcome::Passed),
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_shown_with_what_it_said() {
+    fn a_failure_is_shown_with_its_message() {
         let output = "---- r1_x stdout ----\n\nthread 'r1_x' panicked at a.rs:1:\n1 is not 2\nnote: run with ..\n";
         assert_eq!(failures(output).collect::<Vec<_>>(), ["thread 'r1_x' panicked at a.rs:1:", "1 is not 2"]);
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask report`: every figure and table of the original, measured and drawn again.
+//! `cargo xtask report`: every figure and table of Feng et al., measured and drawn again.
 
 use crate::bench;
 use anyhow::{Context, Result, ensure};
@@ -9,21 +9,22 @@ use std::process::ExitCode;
 /// How much to measure, and where to put it.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Less of everything, in minutes instead of hours, into a folder of its own.
+    /// Measure less, in minutes instead of hours, into a folder of its own.
     #[arg(long)]
     quick: bool,
-    /// Data source: the binary CIFAR-10 batches of two classes for the original's tables [default with --quick: built-in data].
+    /// Data source: binary CIFAR-10 batches of two classes for the tables of Feng et al. [default with --quick:
+    /// built-in data].
     #[arg(long)]
     data: Option<String>,
-    /// Folder for everything [default: the places where the tree keeps it; with --quick: target/report].
+    /// Folder for the results [default: benches/results and docs; with --quick: target/report].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Draw from rows that are there, and measure nothing.
+    /// Draw from existing rows and measure nothing.
     #[arg(long)]
     draw: bool,
 }
 
-/// Where the parts go.
+/// Where the results go.
 struct Places {
     rows: PathBuf,
     condition_rows: PathBuf,
@@ -57,7 +58,7 @@ impl Places {
 pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     ensure!(args.quick || args.draw || args.data.is_some(), "--data SOURCE is needed, or --quick, or --draw");
     let places = Places::of(root, args);
-    fs::create_dir_all(&places.figures).with_context(|| format!("{}: cannot be made", places.figures.display()))?;
+    fs::create_dir_all(&places.figures).with_context(|| format!("{}: cannot be created", places.figures.display()))?;
     if !args.draw {
         measure(root, args, &places)?;
     }
@@ -67,7 +68,7 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
 }
 
 fn measure(root: &Path, args: &Args, places: &Places) -> Result<()> {
-    // Figure 2. The sweep has one folder for all it makes; its rows and its picture have their own places.
+    // Figure 2. The sweep writes into one folder; its rows and its figure are then copied to their places.
     let sweep = root.join("target/condition-sweep");
     let mut sweep_arguments = vec!["--out".to_string(), sweep.display().to_string()];
     let mut arguments = vec!["--json".to_string(), places.rows.display().to_string()];
@@ -92,7 +93,7 @@ fn measure(root: &Path, args: &Args, places: &Places) -> Result<()> {
         fs::copy(sweep.join(&name), places.figures.join(&name))?;
     }
     fs::copy(sweep.join("condition-sweep.jsonl"), &places.condition_rows)?;
-    // Figures 1, 3 and 4, and the tables. Rows of an earlier campaign would be drawn with those of this one.
+    // Figures 1, 3 and 4, and the tables. Rows of an earlier run would be drawn with those of this one.
     if places.rows.exists() {
         fs::remove_file(&places.rows)?;
     }

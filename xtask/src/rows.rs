@@ -1,13 +1,13 @@
-//! The rows of docs/reliability.md, and the tests that bear their numbers.
+//! The rows of docs/reliability.md, and the tests that are named by their numbers.
 
 use crate::rust::{code, tokens};
 use crate::tree::Tree;
 use std::collections::BTreeMap;
 
-/// Where the rows stand.
+/// The page with the rows.
 pub const PAGE: &str = "docs/reliability.md";
 
-/// What a note of a row that has no test begins with.
+/// The note of a row without a test begins so.
 pub const NO_TEST: &str = "No test:";
 
 /// Names of precisions, which look like numbers of rows.
@@ -22,7 +22,7 @@ pub struct Row {
     pub number: String,
     pub case: String,
     pub expected: String,
-    /// What has to be known about it; where it has no test, why.
+    /// What a reader has to know; for a row without a test, the reason.
     pub note: String,
 }
 
@@ -48,7 +48,7 @@ pub fn rows(page: &str) -> Vec<Row> {
     lines.collect()
 }
 
-/// The numbered tests of all sources but those of this program.
+/// The numbered tests of all sources but those of xtask.
 pub fn tests(tree: &Tree) -> Vec<NumberedTest> {
     let mut tests = Vec::new();
     for (path, text) in tree.rust().filter(|(path, _)| !path.starts_with("xtask/")) {
@@ -92,8 +92,8 @@ mod tests {
 
     #[test]
     fn rows_are_the_lines_of_tables_that_begin_with_a_number() {
-        let page = "# Page\n| # | case | expected | note |\n|---|---|---|---|\n| R1 | a NaN | an error | |\n| X2 | a | b | c |\n\
-                    | F10 | a | b | No test: because |\nR3 | a | b | c |\n";
+        let page = "# Page\n| # | case | expected | note |\n|---|---|---|---|\n| R1 | a NaN | an error | |\n\
+                    | X2 | a | b | c |\n| F10 | a | b | No test: because |\nR3 | a | b | c |\n";
         let found = rows(page);
         let short: Vec<_> = found.iter().map(|row| (row.line, row.number.as_str(), row.note.as_str())).collect();
         assert_eq!(short, [(4, "R1", ""), (6, "F10", "No test: because")]);

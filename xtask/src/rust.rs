@@ -1,4 +1,6 @@
-//! As much of Rust's grammar as the rules need: code without comments and texts, and its tokens.
+//! As much of Rust's grammar as the rules need: code apart from comments and literals, and its tokens.
+
+use std::ops::Range;
 
 /// Operators of two characters that a rule tells from their halves.
 const PAIRS: [&str; 12] = ["::", "=>", "==", "!=", "<=", ">=", "->", "*=", "/=", "+=", "-=", "||"];
@@ -12,20 +14,58 @@ pub struct Token<'a> {
     pub text: &'a str,
 }
 
-/// `source` with comments and the contents of texts turned to blanks; every line stays where it is.
-pub fn code(source: &str) -> String {
-    let mut out = String::with_capacity(source.len());
-    let mut rest = source;
-    while let Some(next) = rest.chars().next() {
-        let opaque = opaque_length(rest, out.chars().next_back());
-        let (head, tail) = rest.split_at(opaque.unwrap_or(next.len_utf8()));
-        match opaque {
-            Some(_) => out.extend(head.chars().map(|c| if c == '\n' { '\n' } else { ' ' })),
-            None => out.push(next),
+/// What a part of a source is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Code,
+    /// A comment with its `//` or `/*`.
+    Comment,
+    /// A string or character literal with its quotes.
+    Literal,
+}
+
+/// A part of a source that is of one kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part<'a> {
+    pub kind: Kind,
+    /// First line, from 1.
+    pub line: usize,
+    pub text: &'a str,
+}
+
+/// The parts of `source` in their order; together they are the whole source.
+pub fn parts(source: &str) -> Vec<Part<'_>> {
+    let mut parts = Vec::new();
+    let (mut from, mut at, mut line) = (0, 0, 1);
+    let mut add = |kind, range: Range<usize>| {
+        let text = &source[range];
+        if !text.is_empty() {
+            parts.push(Part { kind, line, text });
+            line += text.matches('\n').count();
         }
-        rest = tail;
+    };
+    while let Some(next) = source[at..].chars().next() {
+        let Some((kind, length)) = opaque(&source[at..], source[..at].chars().next_back()) else {
+            at += next.len_utf8();
+            continue;
+        };
+        add(Kind::Code, from..at);
+        add(kind, at..at + length);
+        at += length;
+        from = at;
     }
-    out
+    add(Kind::Code, from..source.len());
+    parts
+}
+
+/// `source` with blanks in place of comments and literals; every line keeps its place.
+pub fn code(source: &str) -> String {
+    let blank = |c| if c == '\n' { '\n' } else { ' ' };
+    let text = |part: Part| match part.kind {
+        Kind::Code => part.text.to_string(),
+        Kind::Comment | Kind::Literal => part.text.chars().map(blank).collect(),
+    };
+    parts(source).into_iter().map(text).collect()
 }
 
 /// The words and operators of `code`.
@@ -62,24 +102,21 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Bytes of the comment, text or character that `rest` begins with.
-fn opaque_length(rest: &str, previous: Option<char>) -> Option<usize> {
+/// Kind and bytes of the comment or literal that `rest` begins with.
+fn opaque(rest: &str, previous: Option<char>) -> Option<(Kind, usize)> {
     if rest.starts_with("//") {
-        return Some(rest.find('\n').unwrap_or(rest.len()));
+        return Some((Kind::Comment, rest.find('\n').unwrap_or(rest.len())));
     }
     if rest.starts_with("/*") {
-        return Some(block_comment(rest));
+        return Some((Kind::Comment, block_comment(rest)));
     }
-    if rest.starts_with('"') {
-        return Some(quoted(rest, '"'));
-    }
-    if rest.starts_with('\'') {
-        return character(rest);
-    }
-    if previous.is_some_and(is_word) {
-        return None;
-    }
-    raw_text(rest)
+    let length = match rest.chars().next()? {
+        '"' => Some(quoted(rest, '"')),
+        '\'' => character(rest),
+        _ if previous.is_some_and(is_word) => None,
+        _ => raw_string(rest),
+    };
+    length.map(|length| (Kind::Literal, length))
 }
 
 /// Block comments nest.
@@ -120,7 +157,7 @@ fn character(rest: &str) -> Option<usize> {
 }
 
 /// `r"..."`, `r#"..."#`, with `b` or `c` before them.
-fn raw_text(rest: &str) -> Option<usize> {
+fn raw_string(rest: &str) -> Option<usize> {
     let open = rest.strip_prefix(['b', 'c']).unwrap_or(rest).strip_prefix('r')?;
     let body = open.trim_start_matches('#');
     let hashes = open.len() - body.len();
@@ -139,12 +176,29 @@ mod tests {
     }
 
     #[test]
-    fn comments_and_texts_are_no_code() {
+    fn comments_and_literals_are_no_code() {
         let source = "a // b\n/* c /* d */ e */ f \"g \\\" h\" r#\"i \" j\"# br\"k\" 'l' '\\'' '\"' m";
         assert_eq!(words(source), ["a", "f", "m"]);
         assert_eq!(code(source).lines().count(), source.lines().count());
         assert_eq!(words("unclosed /* a"), ["unclosed"]);
         assert_eq!(words("unclosed \"a"), ["unclosed"]);
+    }
+
+    #[test]
+    fn parts_know_their_kind_and_their_line() {
+        let source = "a\n/* b\n */ \"c\nd\" // é\n'e' f";
+        let parts = parts(source);
+        let expected = [
+            (Kind::Code, 1, "a\n"),
+            (Kind::Comment, 2, "/* b\n */"),
+            (Kind::Literal, 3, "\"c\nd\""),
+            (Kind::Comment, 4, "// é"),
+            (Kind::Literal, 5, "'e'"),
+            (Kind::Code, 5, " f"),
+        ];
+        let short = parts.iter().filter(|part| !part.text.trim().is_empty());
+        assert_eq!(short.map(|part| (part.kind, part.line, part.text)).collect::<Vec<_>>(), expected);
+        assert_eq!(parts.iter().map(|part| part.text).collect::<String>(), source);
     }
 
     #[test]

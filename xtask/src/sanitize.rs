@@ -1,35 +1,36 @@
-//! `cargo xtask sanitize`: tests under AddressSanitizer, which sees reads and writes out of bounds, after the end, and leaks.
+//! `cargo xtask sanitize`: tests under AddressSanitizer, which finds reads and writes out of bounds, uses after free,
+//! and leaks.
 
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use std::process::{Command, ExitCode, Output};
 
-/// The one target whose standard library comes with the sanitizer's run time and is tested here.
+/// The target that is tested; its standard library comes with the sanitizer's run time.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// The compiler's switch; unstable, hence the nightly toolchain.
+/// The compiler's option. It is unstable, hence the nightly toolchain.
 const FLAGS: &str = "-Zsanitizer=address";
 
-/// What is built with it lies apart, so that other builds stay.
+/// A target folder of its own, so that other builds are kept.
 const FOLDER: &str = "target/sanitize/address";
 
-/// A program that has to be reported.
+/// A program with an error that has to be reported.
 const CANARY: &str = "xtask/canary.rs";
 
 /// What is tested.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Packages whose tests run; by default the one with the unsafe code.
+    /// Packages whose tests run [default: the one with unsafe code].
     #[arg(default_value = "cvx-linalg")]
     packages: Vec<String>,
 }
 
-/// Looks whether the tool sees anything, then runs the tests under it.
+/// Checks that the sanitizer reports a known error, then runs the tests under it.
 pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
-    ensure!(cfg!(all(target_arch = "x86_64", target_os = "linux")), "AddressSanitizer is run on {TARGET} alone");
+    ensure!(cfg!(all(target_arch = "x86_64", target_os = "linux")), "AddressSanitizer is run on {TARGET} only");
     let version = Command::new("cargo").args(["+nightly", "--version"]).output();
     if !version.as_ref().is_ok_and(|output| output.status.success()) {
-        bail!("sanitizers take a nightly toolchain: `rustup toolchain install nightly`");
+        bail!("sanitizers need a nightly toolchain: `rustup toolchain install nightly`");
     }
     println!("{}", String::from_utf8_lossy(&version?.stdout).trim());
     canary(root)?;
@@ -45,7 +46,7 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Compiles the program that is wrong, and fails unless it is reported.
+/// Compiles the program with the error, and fails unless it is reported.
 fn canary(root: &Path) -> Result<()> {
     let program = root.join(FOLDER).join("canary");
     std::fs::create_dir_all(root.join(FOLDER))?;
@@ -56,12 +57,12 @@ fn canary(root: &Path) -> Result<()> {
         .status()?;
     ensure!(compiled.success(), "{CANARY} does not compile: {compiled}");
     let output = Command::new(&program).output().with_context(|| program.display().to_string())?;
-    ensure!(is_reported(&output), "the tool sees nothing: {CANARY} reads out of bounds and is not reported");
-    println!("the canary is reported: reads out of bounds are seen");
+    ensure!(is_reported(&output), "{CANARY} reads out of bounds, and AddressSanitizer does not report it");
+    println!("AddressSanitizer reports {CANARY}, as it should");
     Ok(())
 }
 
-/// Whether a program was ended with the report that it has to get.
+/// Whether a program was ended with the expected report.
 fn is_reported(output: &Output) -> bool {
     let report = String::from_utf8_lossy(&output.stderr);
     !output.status.success() && report.contains("AddressSanitizer: heap-buffer-overflow")
@@ -73,7 +74,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_program_that_ends_well_or_otherwise_is_not_reported() {
+    fn only_a_program_that_ends_with_the_report_counts() {
         use std::os::unix::process::ExitStatusExt;
         use std::process::ExitStatus;
         let ended = |code: i32, report: &str| {

@@ -1,14 +1,14 @@
-//! The files of the workspace, in memory.
+//! The files of the workspace, read into memory.
 
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// Folders that hold nothing of the project's own.
+/// Folders without files of the project.
 const SKIPPED: [&str; 7] = [".git", "target", "book", "shared", "node_modules", ".venv", "__pycache__"];
 
-/// Endings of files that are read; of others only the name is known.
+/// Extensions of files whose text is read; of other files only the name is known.
 const TEXT: [&str; 13] = ["rs", "toml", "md", "sh", "py", "cu", "cuh", "cpp", "h", "txt", "yml", "json", "jsonl"];
 
 /// Every file by its path from the root, with `/` between the parts.
@@ -29,7 +29,7 @@ impl Tree {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let (path, key) = (entry.path(), format!("{prefix}{name}"));
-            // Links are not followed: they may lead out of the tree, or round in it.
+            // Links are not followed: they may lead out of the tree, or back into it.
             let kind = entry.file_type()?;
             if kind.is_dir() && !SKIPPED.contains(&name.as_str()) {
                 self.add_folder(&path, &format!("{key}/"))?;
@@ -68,7 +68,12 @@ impl Tree {
 
     /// The text of one file.
     pub fn text(&self, path: &str) -> Option<&str> {
-        self.files.get(path).map(String::as_str)
+        self.entry(path).map(|(_, text)| text)
+    }
+
+    /// Path and text of one file, for as long as the tree lives.
+    pub fn entry(&self, path: &str) -> Option<(&str, &str)> {
+        self.files.get_key_value(path).map(|(path, text)| (path.as_str(), text.as_str()))
     }
 
     /// Whether there is a file or a folder of that path.
@@ -78,7 +83,7 @@ impl Tree {
     }
 }
 
-/// Whether a file is read.
+/// Whether the text of a file is read.
 pub fn is_text(path: &str) -> bool {
     let scripts = path.starts_with(".ci/") || path.starts_with(".cargo/");
     scripts || path.rsplit_once('.').is_some_and(|(_, ending)| TEXT.contains(&ending))
@@ -89,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_are_known_by_what_is_in_them() {
+    fn a_folder_exists_if_a_file_is_in_it() {
         let tree = Tree::of([("docs/math.md", ""), ("README.md", "")]);
         assert!(tree.has("docs") && tree.has("docs/") && tree.has("docs/math.md") && tree.has(""));
         assert!(!tree.has("doc") && !tree.has("docs/mat"));

@@ -1,12 +1,13 @@
 //! ADMM on the convex program, with one of the solvers of its u-update.
 
 use super::Problem;
-use crate::row::{Goal, Outcome, Phase, TARGET_ACCURACY, TracePoint, finite, seconds_to_target, thinned};
+use crate::row::{Goal, Outcome, Phase, TARGET_ACCURACY, TracePoint, finite, thinned};
 use anyhow::Result;
 use cvx_admm::{
     Beta, Iteration, Observer, Precision, Settings, Solution, SolverChoice, SolverKind, StopToken, train_with, verify,
 };
-use cvx_bench::feng::{self, FengRun, FengSolver};
+use cvx_bench::feng::{self, FengSolver};
+use cvx_bench::history::seconds_to;
 use std::ops::ControlFlow;
 
 /// A solver with its settings.
@@ -53,10 +54,9 @@ impl Convex {
         format!("{name}{}", if self.refined { " refined" } else { "" })
     }
 
-    /// The penalty and the steps of Feng et al. for their task, since rho = 0.01 reaches an accuracy soonest; for the
-    /// objective the defaults, which lead to a certificate. Their iterative solvers always run in their iteration.
+    /// Penalty and steps of Feng et al. where it iterates as printed; else the defaults, which lead to a certificate.
     fn settings(self, problem: &Problem) -> Settings {
-        let base = if self.is_theirs(problem) { feng::settings() } else { Settings::default() };
+        let base = if self.iterates_as_printed(problem) { feng::settings() } else { Settings::default() };
         Settings {
             patterns: problem.patterns,
             beta: Beta::Value(problem.beta),
@@ -76,24 +76,25 @@ impl Convex {
         }
     }
 
-    /// Whether the run is in the iteration of Feng et al.
-    fn is_theirs(self, problem: &Problem) -> bool {
-        let iterative =
-            matches!(self.solver, ConvexSolver::Feng(FengSolver::LineSearchRbcd | FengSolver::WholeNystromPcg));
-        problem.goal == Goal::Accuracy || iterative
+    /// Whether it runs in the iteration of Feng et al.: for their task, since rho = 0.01 reaches an accuracy soonest, and
+    /// their iterative solvers always.
+    fn iterates_as_printed(self, problem: &Problem) -> bool {
+        let theirs = [FengSolver::LineSearchRbcd, FengSolver::WholeNystromPcg];
+        let is_theirs = matches!(self.solver, ConvexSolver::Feng(solver) if theirs.contains(&solver));
+        problem.goal == Goal::Accuracy || is_theirs
     }
 
-    /// Trains, with the solver and the row weights of Feng et al. where they are asked for.
+    /// Trains, with the solver of Feng et al. in place of the chosen one where it is one of theirs.
     fn solve(self, problem: &Problem, settings: &Settings, observer: &mut dyn Observer) -> Result<Solution> {
-        let (train, test, unscaled) = (problem.train, problem.test, self.is_theirs(problem));
+        let (train, test, as_printed) = (problem.train, problem.test, self.iterates_as_printed(problem));
         let solver = match self.solver {
-            ConvexSolver::Ours(_) if !unscaled => {
+            ConvexSolver::Ours(_) if !as_printed => {
                 return Ok(train_with(train, test, settings, None, &StopToken::new(), observer)?);
             }
             ConvexSolver::Ours(_) => None,
             ConvexSolver::Feng(solver) => Some(solver),
         };
-        FengRun { train, test, settings, solver, unscaled, place: &problem.place }.run(observer)
+        feng::Run { train, test, settings, unscaled_rows: as_printed, solver }.on(&problem.place, observer)
     }
 
     /// Trains and verifies.
@@ -103,7 +104,7 @@ impl Convex {
         let found = verify(&solution.model, problem.train)?;
         let (info, seconds) = (&solution.info, &solution.info.seconds);
         let trace: Vec<TracePoint> = info.history.iter().filter_map(point).collect();
-        let reached = seconds_to_target(&info.history);
+        let reached = seconds_to(TARGET_ACCURACY, &info.history);
         let ended_by_accuracy = problem.goal == Goal::Accuracy && reached.is_some();
         let holds = !ended_by_accuracy || found.accuracy.is_some_and(|accuracy| accuracy >= TARGET_ACCURACY);
         Ok(Outcome {

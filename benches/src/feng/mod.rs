@@ -3,18 +3,20 @@
 
 mod dense_cholesky;
 mod line_search_rbcd;
-mod run;
 mod whole_nystrom;
 
 pub use dense_cholesky::DenseCholesky;
 pub use line_search_rbcd::LineSearchRbcd;
-pub use run::FengRun;
 pub use whole_nystrom::WholeNystrom;
 
-use cvx_admm::{Beta, Settings};
-use cvx_linalg::{Backend, LinearSolver};
+use crate::place::Place;
+use anyhow::{Result, ensure};
+use cvx_admm::{Beta, Observer, Precision, Settings, Solution, Solver, StopToken};
+use cvx_linalg::{Backend, Cpu, LinearSolver, ThreadPool};
+use cvx_model::{Dataset, RowScale};
 use cvx_solvers::{Pcg, ProblemShape, SolverKind, SolverSettings};
 use std::fmt;
+use std::time::{Duration, Instant};
 
 /// A solver of the u-update that only Feng et al. have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +43,7 @@ impl FengSolver {
         }
     }
 
-    /// The solver of the shipped crates with which it shares the defaults of the iteration.
+    /// The shipped solver whose defaults of the outer iteration it shares.
     pub fn counterpart(self) -> SolverKind {
         match self {
             FengSolver::LineSearchRbcd => SolverKind::Rbcd,
@@ -50,8 +52,8 @@ impl FengSolver {
         }
     }
 
-    /// Bytes of what grows with the square of the blocks: the dense factor, and its f64 image on the host.
-    pub fn memory_bytes(self, shape: &ProblemShape) -> u64 {
+    /// Bytes that grow with the square of 2dP: the dense factor, and its f64 image on the host.
+    pub fn dense_bytes(self, shape: &ProblemShape) -> u64 {
         if self != FengSolver::DenseCholesky {
             return 0;
         }
@@ -80,8 +82,61 @@ pub fn whole_nystrom_pcg<B: Backend>(settings: SolverSettings) -> Pcg<B> {
     Pcg::preconditioned(FengSolver::WholeNystromPcg.name(), settings, Box::new(WholeNystrom::new(settings)))
 }
 
-/// Their iteration: beta = 0.001 and rho = 0.01 fixed, no relaxation, no acceleration, and an evaluation in every
-/// iteration. The rows of their cone operator are unscaled, see [`FengRun`].
+/// A run with parts of Feng et al., which the trainer's settings do not name.
+pub struct Run<'a> {
+    /// Training samples.
+    pub train: &'a Dataset,
+    /// Test samples.
+    pub test: Option<&'a Dataset>,
+    /// Everything else; device and refinement are not used.
+    pub settings: &'a Settings,
+    /// Whether the rows of the cone operator are as they are, g = 1, instead of scaled to one norm.
+    pub unscaled_rows: bool,
+    /// Their solver of the u-update, in place of that of the settings.
+    pub solver: Option<FengSolver>,
+}
+
+impl Run<'_> {
+    /// Trains on `place`.
+    ///
+    /// # Errors
+    /// Those of the trainer; where a dense factor does not fit the memory, or a GPU is not there.
+    pub fn on(&self, place: &Place, observer: &mut dyn Observer) -> Result<Solution> {
+        let deadline = self.settings.time_limit.map(|limit| Instant::now() + Duration::from_secs_f64(limit));
+        let stop = StopToken::new().for_run(deadline);
+        let double = self.settings.precision == Precision::F64;
+        ThreadPool::new(self.settings.threads)?.run(|| {
+            #[cfg(feature = "cuda")]
+            if let Some(cuda) = place.cuda_with_stop(&stop)? {
+                return if double { self.train(cuda.wide(), observer) } else { self.train(cuda, observer) };
+            }
+            debug_assert_eq!(place.name(), "cpu");
+            match double {
+                true => self.train(Cpu::<f64>::with_stop(stop), observer),
+                false => self.train(Cpu::<f32>::with_stop(stop), observer),
+            }
+        })
+    }
+
+    fn train<B: Backend>(&self, backend: B, observer: &mut dyn Observer) -> Result<Solution> {
+        let most = self.settings.memory_budget.unwrap_or(backend.memory_info().free / 10 * 9);
+        let mut solver = Solver::new(backend, self.train, self.test, self.settings)?;
+        if self.unscaled_rows {
+            solver = solver.with_row_scale(RowScale::Unscaled);
+        }
+        if let Some(theirs) = self.solver {
+            let needed = theirs.dense_bytes(&solver.summary().shape);
+            ensure!(needed <= most, "{theirs} needs {needed} bytes, and {most} may be used");
+            let Settings { rank, seed, .. } = *self.settings;
+            solver =
+                solver.with_linear_solver(theirs.build(&SolverSettings { rank, seed, ..SolverSettings::default() }));
+        }
+        Ok(solver.solve(observer)?)
+    }
+}
+
+/// Their iteration, to be run with unscaled rows: beta = 0.001 and rho = 0.01 fixed, no relaxation, no
+/// acceleration, and an evaluation in every iteration.
 ///
 /// beta is that of this project's objective, which has the factor 1/2 that their equation (3) omits.
 pub fn settings() -> Settings {

@@ -49,9 +49,10 @@ pub use path::point::PathPoint;
 pub use path::settings::{Choice, PathSettings, Validation};
 pub use path::{PathSolution, path};
 pub use problem::suggest::{Suggestion, suggest_patterns};
+pub use solver::Solver;
 pub use solver::continuation::Continuation;
+pub use solver::results::DualPoint;
 pub use solver::solution::Solution;
-pub use solver::{DualPoint, Solver};
 pub use train::{resume, train, train_with};
 
 /// The example of README.md, run with the tests.

@@ -30,10 +30,10 @@ pub(crate) fn solve_and_refine<B: Backend>(
 ) -> Result<Solution, TrainError> {
     let (gap, rounds) = (solver.settings().gap, solver.settings().refine);
     let mut solution = solve_round(solver, observer)?;
-    while solver.round().0 && solution.status.can_continue() {
+    while solver.stops_when_slow() && solution.status.can_continue() {
         // A device error from here on does not lose the network that is there.
         match refine(solver, &solution, sampled) {
-            Ok(true) => solver.stop_when_slow(solver.round().1 < rounds),
+            Ok(true) => solver.stop_when_slow(solver.round() < rounds),
             Ok(false) if solution.objective.relative_gap <= gap => break,
             Ok(false) => {
                 solver.stop_when_slow(false);
@@ -70,7 +70,7 @@ fn refine<B: Backend>(solver: &mut Solver<B>, solution: &Solution, sampled: usiz
     if !fell || network.n_neurons() == 0 {
         return Ok(false);
     }
-    let seed = solver.settings().seed.wrapping_add(solver.round().1 as u64 + 1);
+    let seed = solver.settings().seed.wrapping_add(solver.round() as u64 + 1);
     let count = (sampled as f64 * FRESH_SHARE).ceil() as usize;
     let gates = next_gates(network, &solver.sample_gates(count, seed)?);
     let (budget, needed) = solver.memory(gates.cols());

@@ -3,9 +3,10 @@
 mod common;
 
 use common::{Random, assert_same, assert_sane, exact, near, planted, sharp, smooth, table};
-use cvx_admm::{Beta, Certify, Iteration, Observer, Precision, Settings, Solution, SolverChoice, SolverKind};
+use cvx_admm::{Beta, Certify, Iteration, Observer, Precision, Settings, Solution, Solver, SolverChoice, SolverKind};
 use cvx_admm::{Status, StopToken, Summary, TrainError, train, train_with, verify};
-use cvx_model::{Dataset, FeatureKind, Labels, Task, TaskChoice};
+use cvx_linalg::Cpu;
+use cvx_model::{Dataset, FeatureKind, Labels, RowScale, Task, TaskChoice};
 use std::ops::ControlFlow;
 
 fn watched(data: &Dataset, settings: &Settings, observer: &mut dyn Observer) -> Solution {
@@ -100,7 +101,6 @@ fn e10_status_insufficient_progress() {
     };
     let solution = train(&data, None, &settings).unwrap();
     assert_eq!(solution.status, Status::InsufficientProgress, "{:?}", solution.objective);
-    assert!(solution.status.advice().contains("stalled"));
     assert!(solution.info.history.len() < 300_000);
     assert_usable(&solution, &data, "stall");
     assert!(solution.objective.relative_gap < 1e-3, "{:?}", solution.objective);
@@ -234,7 +234,6 @@ fn e9_status_numerical_error() {
     let settings = Settings { patterns: 3, precision: Precision::F32, max_iterations: 50, ..exact() };
     let solution = train(&data, None, &settings).unwrap();
     assert_eq!(solution.status, Status::NumericalError, "{:?}", solution.objective);
-    assert!(solution.status.advice().contains("f64"));
     assert!(solution.objective.network <= 5.0 && solution.objective.relative_gap.is_finite());
     let prediction = solution.model.predict(&data).unwrap();
     assert!(prediction.values().iter().all(|value| value.is_finite()));
@@ -327,37 +326,28 @@ fn vector_regression_trains_and_certifies() {
     }
 }
 
-#[test]
-fn the_posters_settings_run() {
-    let settings = Settings::poster_exact();
-    assert_eq!((settings.over_relaxation, settings.scale_rows, settings.adapt_rho), (1.0, false, false));
-    assert_eq!((settings.rho, settings.beta, settings.anderson_memory), (Some(1e-2), Beta::Value(1e-3), 0));
-    let data = planted(100, 6, 2);
-    for precision in [Precision::F32, Precision::F64] {
-        let settings = Settings { max_iterations: 60, precision, ..Settings::poster_exact() };
-        let solution = train(&data, None, &settings).unwrap();
-        assert_usable(&solution, &data, "poster");
-        assert!(solution.info.history.iter().all(|record| record.rho == 1e-2 && record.network.is_some()));
-        assert_eq!((solution.rho, solution.info.penalty_changes), (1e-2, 0));
-        // More weights than samples and hardly a penalty: the samples are fitted.
-        assert!(solution.train.accuracy.unwrap() >= 0.97, "{:?}", solution.train);
-    }
-}
-
-/// The poster's dual step: any in (0, 1.618] leads to the same optimum, with the iterates never NaN.
+/// Every over-relaxation and dual step with alpha gamma < 2 leads to the same optimum, and so do unscaled rows.
 #[test]
 fn relaxations_and_dual_steps_reach_the_same_optimum() {
     let data = planted(40, 4, 3);
-    let run = |over_relaxation, dual_step, scale_rows| {
-        let settings = Settings { patterns: 6, over_relaxation, dual_step, scale_rows, ..sharp(1e-5) };
-        common::optimum(&train(&data, None, &settings).unwrap())
+    let run = |over_relaxation, dual_step, row_scale: Option<RowScale>| {
+        let settings = Settings { patterns: 6, over_relaxation, dual_step, ..sharp(1e-5) };
+        let solver = Solver::new(Cpu::<f64>::new(), &data, None, &settings).unwrap();
+        let mut solver = if let Some(scale) = row_scale { solver.with_row_scale(scale) } else { solver };
+        common::optimum(&solver.solve(&mut ()).unwrap())
     };
-    let expected = run(1.6, 1.0, true);
-    for (alpha, gamma, scale_rows) in
-        [(1.0, 1.0, true), (1.8, 1.0, true), (1.0, 1.618, true), (1.0, 0.5, true), (1.0, 1.0, false), (1.6, 1.0, false)]
-    {
-        let found = run(alpha, gamma, scale_rows);
-        assert!(near(found, expected, 2e-5), "alpha {alpha}, gamma {gamma}, scaled {scale_rows}: {found}, {expected}");
+    let expected = run(1.6, 1.0, None);
+    for (alpha, gamma, row_scale) in [
+        (1.0, 1.0, None),
+        (1.8, 1.0, None),
+        (1.0, 1.618, None),
+        (1.6, 1.24, None),
+        (1.0, 0.5, None),
+        (1.0, 1.0, Some(RowScale::Unscaled)),
+        (1.6, 1.0, Some(RowScale::Unscaled)),
+    ] {
+        let found = run(alpha, gamma, row_scale);
+        assert!(near(found, expected, 2e-5), "alpha {alpha}, gamma {gamma}, {row_scale:?}: {found}, {expected}");
     }
 }
 

@@ -28,23 +28,6 @@ impl Status {
         matches!(self, Status::Optimal | Status::IterationLimit | Status::InsufficientProgress)
     }
 
-    /// What a user can do about it; empty where there is nothing to do.
-    pub fn advice(self) -> &'static str {
-        match self {
-            Status::Optimal => "",
-            Status::IterationLimit => {
-                "raise --max-iterations, take a larger beta (cvx path finds one), or accept a larger --gap"
-            }
-            Status::TimeLimit => "raise --time-limit, or accept a larger --gap",
-            Status::Interrupted => "the best network so far was kept",
-            Status::InsufficientProgress => {
-                "the gap has stalled: try --precision f64, a larger --beta, or accept the network with the gap it has"
-            }
-            Status::DeviceError => "try --device cpu, or fewer samples or patterns; the best network so far was kept",
-            Status::NumericalError => "try --precision f64, or check the data for extreme values",
-        }
-    }
-
     /// Whether a run that ended so can be resumed from a checkpoint: a limit or a stop request ended it.
     pub fn can_resume(self) -> bool {
         matches!(self, Status::IterationLimit | Status::Interrupted | Status::TimeLimit)

@@ -12,14 +12,14 @@ use std::fs;
 use std::path::Path;
 use toml::{Table, Value};
 
-/// The arguments of the program, with those of a configuration in front of the user's own: what comes later counts.
+/// The arguments of the program, with those of a configuration before the user's own, which take precedence.
 ///
 /// # Errors
-/// When the file cannot be read, or says what the command does not know.
+/// If the file cannot be read, or holds an option or a value that the command does not have.
 pub fn arguments() -> Result<Vec<OsString>> {
     let given: Vec<OsString> = env::args_os().collect();
     let program = Cli::command();
-    // What is wrong with them is said when they are parsed for good.
+    // Errors in them are reported by the final parse.
     let Ok(matches) = program.clone().try_get_matches_from(&given) else { return Ok(given) };
     let Some((name, matches)) = matches.subcommand() else { return Ok(given) };
     let Some(command) = program.find_subcommand(name) else { return Ok(given) };
@@ -33,7 +33,8 @@ pub fn arguments() -> Result<Vec<OsString>> {
 /// What a configuration adds to the arguments that were given.
 fn read(file: &Path, program: &Command, command: &Command, given: &ArgMatches) -> Result<Vec<OsString>> {
     ensure!(file.exists(), "there is no such file: check the name{}", nearest::file(file));
-    let text = fs::read_to_string(file).context("cannot be read: check that it is a text, and that you may read it")?;
+    let text =
+        fs::read_to_string(file).context("cannot be read: check that it is a text file, and that you may read it")?;
     let mut arguments = Vec::new();
     for (name, value) in text.parse::<Table>()? {
         let found = command.get_arguments().find(|argument| argument.get_long() == Some(&name));
@@ -49,12 +50,12 @@ fn read(file: &Path, program: &Command, command: &Command, given: &ArgMatches) -
     Ok(arguments)
 }
 
-/// Fails where an argument has a value that the command does not take: the parser, which sees all of them together, could not say that it is
-/// from the file.
+/// Checks one argument with its value. The final parse sees all arguments together, and could not tell that this one
+/// is from the file.
 fn check(program: &Command, command: &Command, argument: &OsString) -> Result<()> {
     let alone = [program.get_name(), command.get_name()].map(OsString::from).into_iter().chain([argument.clone()]);
     let Err(error) = program.clone().try_get_matches_from(alone) else { return Ok(()) };
-    // It may need others, which is seen later.
+    // It may need other arguments, which the final parse checks.
     if error.kind() == ErrorKind::MissingRequiredArgument {
         return Ok(());
     }
@@ -63,7 +64,7 @@ fn check(program: &Command, command: &Command, argument: &OsString) -> Result<()
     bail!("{}", words.join(" ").trim_start_matches("error: "))
 }
 
-/// Whether the user has given this argument, or one that it does not go with.
+/// Whether the user has given this argument, or one that conflicts with it.
 fn given_instead(argument: &Arg, command: &Command, given: &ArgMatches) -> bool {
     let excludes = |one: &Arg, other: &Arg| {
         command.get_arg_conflicts_with(one).iter().any(|conflict| conflict.get_id() == other.get_id())
@@ -89,6 +90,6 @@ fn plain(name: &str, value: &Value) -> Result<String> {
         Value::String(text) => Ok(text.clone()),
         Value::Integer(number) => Ok(number.to_string()),
         Value::Float(number) => Ok(number.to_string()),
-        other => bail!("{name} is {other}, but it must be a text, a number, true, false, or a list of these"),
+        other => bail!("{name} is {other}, but it must be text, a number, true, false, or a list of these"),
     }
 }

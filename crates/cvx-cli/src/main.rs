@@ -1,59 +1,48 @@
-//! `cvx`: trains two-layer ReLU networks by convex ADMM, and says how good they are.
+//! `cvx`: trains two-layer ReLU networks by convex ADMM, and reports how good they are.
+//!
+//! From top to bottom; imports point downwards:
+//!
+//! * `command`: the commands;
+//! * `outputs`, `patterns`, `watcher`: steps that `train` and `path` share;
+//! * `page`, `report`, `terminal`: a run as HTML, as JSON and as text;
+//! * `summary`, `figures`: a run in words and in figures;
+//! * `settings`, `source`: arguments as settings and as samples;
+//! * `args`: the command line;
+//! * `phrase`: errors of the library in the terms of the command line;
+//! * `exit`, `file`, `interrupt`, `nearest`, `number`, `process`, `shell`: small tools.
 
 mod args;
-mod by_class;
+mod command;
 mod config;
-mod data;
-mod describe;
-mod export;
-mod info;
-mod json;
-mod log;
-mod manual;
+mod exit;
+mod figures;
+mod file;
+mod interrupt;
 mod nearest;
-mod output;
+mod number;
+mod outputs;
 mod page;
-mod path;
-mod predict;
-mod progress;
+mod patterns;
+mod phrase;
+mod process;
+mod report;
+mod settings;
+mod shell;
 mod source;
-mod table;
-mod train;
-mod verify;
+mod summary;
+mod terminal;
+mod watcher;
 
-use anyhow::Result;
 use clap::Parser;
 use std::process::ExitCode;
 
-/// How a command ended; the exit code of the program.
-enum Exit {
-    /// Done.
-    Done,
-    /// The work failed.
-    Failed,
-}
-
 fn main() -> ExitCode {
-    match config::arguments().and_then(|arguments| run(args::Cli::parse_from(arguments).command)) {
-        Ok(Exit::Done) => ExitCode::SUCCESS,
-        Ok(Exit::Failed) => ExitCode::FAILURE,
+    let run = |arguments| command::run(args::Cli::parse_from(arguments).command);
+    match config::arguments().and_then(run) {
+        Ok(exit) => exit.into(),
         Err(error) => {
-            output::complain(&error);
+            terminal::stream::complain(&error);
             ExitCode::from(2)
         }
-    }
-}
-
-fn run(command: args::Command) -> Result<Exit> {
-    match command {
-        args::Command::Train(args) => train::run(&args),
-        args::Command::Path(args) => path::run(&args),
-        args::Command::Predict(args) => predict::run(&args),
-        args::Command::Verify(args) => verify::run(&args),
-        args::Command::Info(args) => info::run(&args),
-        args::Command::Export(args) => export::run(&args),
-        args::Command::Data(args::DataCommand::Fetch(args)) => data::fetch(&args),
-        args::Command::Completions { shell } => manual::completions(shell),
-        args::Command::Man { folder } => manual::pages(&folder),
     }
 }

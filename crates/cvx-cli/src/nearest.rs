@@ -1,12 +1,12 @@
-//! What somebody may have meant.
+//! Suggestions for misspelt names.
 
 use std::path::Path;
 
-/// How like two names have to be, from 0 to 1: two letters in seven may differ.
+/// Least similarity of two names, from 0 to 1: two letters in seven may differ.
 const LIKENESS: f64 = 0.7;
 
-/// The one of `names` that is most like `name`, as the end of a message; nothing where none is like it. The ending that files share does
-/// not make them alike.
+/// The name among `names` that is most similar to `name`, as the end of a message; empty if none is similar. The
+/// endings of files are compared apart: a common one does not make them similar.
 pub fn hint<S: AsRef<str>>(name: &str, names: impl IntoIterator<Item = S>) -> String {
     let stem = |name: &str| name.split('.').next().unwrap_or_default().to_string();
     let likeness = |other: &S| {
@@ -22,14 +22,14 @@ pub fn hint<S: AsRef<str>>(name: &str, names: impl IntoIterator<Item = S>) -> St
     }
 }
 
-/// The names of what is in the folder of `path`.
+/// The names in the folder of `path`.
 pub fn beside(path: &Path) -> Vec<String> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }
 
-/// [`hint`] at another file in the folder of `path`.
+/// [`hint`] for a file in the folder of `path`.
 pub fn file(path: &Path) -> String {
     hint(&path.file_name().unwrap_or_default().to_string_lossy(), beside(path))
 }

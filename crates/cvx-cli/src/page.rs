@@ -1,4 +1,4 @@
-//! The page that `--report` writes: what a run was, what it did and what came of it, in one file that needs no other.
+//! The page that `--report` writes: a run, its course and its results in one self-contained file.
 
 mod about;
 mod classes;
@@ -6,66 +6,28 @@ mod curves;
 mod folder;
 mod html;
 mod neurons;
+mod picture;
 mod regions;
+mod subject;
 
-use crate::args::{FitArgs, SourceArgs};
-use crate::output::print;
-use crate::table;
-use crate::table::{counted, percent};
+pub use subject::Subject;
+
+use crate::figures::path_panels;
+use crate::number::{counted, gap, percent};
+use crate::summary;
 use anyhow::Result;
-use cvx_admm::{PathSolution, Settings, Solution, Status};
-use cvx_figures::{ENDINGS, Panel, inline, render};
-use cvx_model::{DataSplit, Dataset};
+use cvx_admm::{PathSolution, Status};
+use cvx_figures::ENDINGS;
+use cvx_model::Dataset;
 use html::{escape, paragraph, section};
+use picture::Picture;
 use std::path::Path;
 
 /// Every picture that a report can have.
 const PICTURES: [&str; 9] =
     ["path", "objective", "gap", "scores", "phases", "refinement", "regions", "predictions", "neurons"];
 
-/// What a page is about.
-pub struct Subject<'a> {
-    /// The run; `None` where a path was cut short.
-    pub solution: Option<&'a Solution>,
-    /// The path that led to it.
-    pub path: Option<&'a PathSolution>,
-    /// How it was to be done.
-    pub settings: &'a Settings,
-    /// The samples.
-    pub split: &'a DataSplit,
-    /// Where they are from.
-    pub source: &'a SourceArgs,
-}
-
-/// A picture on the page and in files of its own.
-struct Picture {
-    name: &'static str,
-    caption: String,
-    /// What the page shows, as HTML.
-    body: String,
-    files: [(&'static str, Vec<u8>); 2],
-}
-
-impl Picture {
-    fn of_panels(name: &'static str, caption: &str, panels: &[Panel], columns: usize) -> Result<Self> {
-        let title = panels.first().map_or("", |panel| panel.title.as_str());
-        // In a file of one panel its heading is title enough.
-        let files = render(if panels.len() == 1 { "" } else { title }, panels, columns)?;
-        Ok(Picture { name, caption: caption.to_string(), body: inline(panels, columns)?, files })
-    }
-
-    fn html(&self) -> String {
-        let Picture { name, caption, body, .. } = self;
-        let files = ENDINGS.map(|ending| format!("<a href=\"{name}{ending}\">{}</a>", ending[1..].to_uppercase()));
-        format!(
-            "<figure id=\"{name}\">\n{body}\n<figcaption>{} <span class=\"files\">{}</span></figcaption>\n</figure>\n",
-            escape(caption),
-            files.join(" ")
-        )
-    }
-}
-
-/// Fails unless the report could be written, before there is anything to report.
+/// Checks that the report can be written, before the work.
 pub fn check(folder: &Path) -> Result<()> {
     folder::check(folder, &known())
 }
@@ -74,20 +36,13 @@ fn known() -> Vec<String> {
     PICTURES.iter().flat_map(|name| ENDINGS.map(|ending| format!("{name}{ending}"))).collect()
 }
 
-/// Says where the report is, if it is anywhere.
-pub fn say_written(args: &FitArgs, written: &Option<Result<()>>) {
-    if let (Some(folder), Some(Ok(()))) = (&args.report, written) {
-        print(format!("The report is in {}", folder.join("index.html").display()));
-    }
-}
-
 /// Writes the page and its pictures.
 pub fn write(folder: &Path, subject: &Subject) -> Result<()> {
     let title = format!("cvx: {}", subject.source.data);
     let mut pictures = Vec::new();
     let mut body = heading(subject);
     if let Some(solution) = subject.solution {
-        body.push_str(&section("Result", &html::facts(&table::results(solution, subject.settings))));
+        body.push_str(&section("Result", &html::facts(&summary::run::results(solution, subject.settings))));
     }
     if let Some(path) = subject.path {
         body.push_str(&section("Path", &path_section(path, &mut pictures)?));
@@ -102,7 +57,7 @@ pub fn write(folder: &Path, subject: &Subject) -> Result<()> {
             pictures.extend(found);
         };
         add(&mut body, "Course", "figures", curves::curves(solution, test.map(Dataset::n_samples))?);
-        if let Some((samples, confusion)) = table::judged(solution) {
+        if let Some((samples, confusion)) = summary::run::confusion(solution) {
             body.push_str(&section("Classes", &classes::classes(samples, confusion)));
         }
         let plane = regions::regions(&solution.model, train)?;
@@ -121,7 +76,8 @@ pub fn write(folder: &Path, subject: &Subject) -> Result<()> {
 
 fn page(title: &str, files: &[String], body: &str) -> String {
     format!(
-        "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n\
+        "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\">\n<head>\n\
+         <meta charset=\"utf-8\" />\n\
          <meta name=\"generator\" content=\"cvx {}\" />\n{}\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n\
          <meta name=\"color-scheme\" content=\"light dark\" />\n\
@@ -134,7 +90,7 @@ fn page(title: &str, files: &[String], body: &str) -> String {
     )
 }
 
-/// What a reader wants to know first.
+/// Title, status, scores and the meaning of the certificate.
 fn heading(subject: &Subject) -> String {
     let Subject { solution, path, settings, split, source } = subject;
     let title = escape(&source.data);
@@ -163,7 +119,7 @@ fn heading(subject: &Subject) -> String {
         tiles.push(("test", score(scores, test.n_samples())));
     }
     tiles.push(("training", score(&solution.train, shape.n_samples)));
-    tiles.push(("relative gap", table::gap(solution.objective.relative_gap)));
+    tiles.push(("relative gap", gap(solution.objective.relative_gap)));
     tiles.push(("neurons", solution.model.network.n_neurons().to_string()));
     let tiles = tiles.into_iter().map(|(name, value)| {
         let name = if matches!(name, "test" | "training") { format!("{name} {what}") } else { name.to_string() };
@@ -174,9 +130,10 @@ fn heading(subject: &Subject) -> String {
         };
         format!("<div{class}><b>{}</b><span>{}</span></div>\n", escape(value), escape(name))
     });
-    let words: String = table::words(solution, settings).iter().map(paragraph).collect();
+    let words: String = summary::run::words(solution, settings).iter().map(paragraph).collect();
     format!(
-        "<header>\n<h1>{title}</h1>\n{}<div class=\"tiles\">\n{}</div>\n<div class=\"words\">{words}</div>\n</header>\n",
+        "<header>\n<h1>{title}</h1>\n{}<div class=\"tiles\">\n{}</div>\n\
+         <div class=\"words\">{words}</div>\n</header>\n",
         paragraph(lead),
         tiles.collect::<String>()
     )
@@ -184,16 +141,16 @@ fn heading(subject: &Subject) -> String {
 
 fn path_section(path: &PathSolution, pictures: &mut Vec<Picture>) -> Result<String> {
     if path.points.is_empty() {
-        return Ok(paragraph(table::path(path)));
+        return Ok(paragraph(summary::path::NO_BETA));
     }
-    let panels = crate::path::panels(path);
+    let panels = path_panels(path);
     let caption = "Along the path, from strong to weak regularisation from right to left; bars are standard errors.";
     let picture = Picture::of_panels("path", caption, &panels, panels.len())?;
-    let mut body = table::choice(path).iter().flat_map(|text| text.lines()).map(paragraph).collect::<String>();
+    let mut body = summary::path::choice(path).iter().flat_map(|text| text.lines()).map(paragraph).collect::<String>();
     body.push_str(&format!("<div class=\"whole\">\n{}</div>\n", picture.html()));
     pictures.push(picture);
     let chosen = path.solution.as_ref().map(|_| path.chosen);
-    let rows = html::table(&table::PATH_HEADER.map(String::from), &table::path_rows(path), chosen);
+    let rows = html::table(&summary::path::HEADER.map(String::from), &summary::path::rows(path), chosen);
     body.push_str(&format!("<details><summary>Every beta</summary>\n{rows}</details>\n"));
     Ok(body)
 }

@@ -1,30 +1,30 @@
-//! From `--data` and its companions to samples.
+//! The samples that `--data` and its companions name.
 
-use crate::args::{FitArgs, SourceArgs, TaskArg};
+use crate::args::{FitArgs, SourceArgs};
 use crate::nearest;
-use crate::output::quoted;
+use crate::shell::quoted;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use cvx_admm::{Checkpoint, FileError, Model, TrainError};
 use cvx_data::{DataError, LabelColumn, Request, open};
 use cvx_fetch::{CACHE_VARIABLE, DataSet, cache_folder};
-use cvx_model::{DataSplit, Dataset, FeatureKind, ModelError, Task};
+use cvx_model::{DataSplit, Dataset, FeatureKind, ModelError, Task, TaskChoice};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// Reads the samples to train on, which have labels.
+/// Reads the samples to train on, which must have labels.
 pub fn load_to_train(args: &FitArgs) -> Result<DataSplit> {
     let request = Request {
-        test: args.test.as_deref().map(located).transpose()?,
-        numbers: args.task == TaskArg::Regression,
+        test: args.data.test.as_deref().map(located).transpose()?,
+        numbers: args.data.task == TaskChoice::Regression,
         ..Request::default()
     };
-    let split = load(&args.source, true, request)?;
-    need_labels(&args.source, &split.train)?;
+    let split = load(&args.data.source, true, request)?;
+    need_labels(&args.data.source, &split.train)?;
     Ok(split)
 }
 
-/// What a model has to say of the samples that it is for.
+/// What a model requires of its samples.
 pub fn request_for(model: &Model) -> Request {
     Request {
         n_features: Some(model.transform.n_inputs()),
@@ -33,7 +33,7 @@ pub fn request_for(model: &Model) -> Request {
     }
 }
 
-/// Reads the samples that the arguments ask for, with the labels of a table where it is `labelled`.
+/// Reads the samples that the arguments ask for; a table has labels if it is `labelled`.
 pub fn load(args: &SourceArgs, labelled: bool, request: Request) -> Result<DataSplit> {
     let label_column = match (&args.label_column, labelled) {
         (Some(column), _) => LabelColumn::Column(column.clone()),
@@ -54,19 +54,19 @@ pub fn load(args: &SourceArgs, labelled: bool, request: Request) -> Result<DataS
     Ok(split)
 }
 
-/// Reads a source that was [`located`].
+/// Reads a [`located`] source.
 pub fn read(source: &str, request: &Request) -> Result<DataSplit> {
     let path = Path::new(source);
     if begins_like_ours(path) {
         match Checkpoint::load(path) {
             Ok(checkpoint) => bail!(
-                "{source} is the checkpoint of a run after {} iterations, and no data: cvx train --resume {} goes on with it, given \
-                 the arguments of that run",
+                "{source} is the checkpoint of a run after {} iterations, not data: cvx train --resume {}, with the \
+                 arguments of that run, continues it",
                 checkpoint.iterations(),
                 quoted(source)
             ),
             Err(FileError::Magic { .. }) => {
-                bail!("{source} is a model, and no data: cvx info {} describes it", quoted(source))
+                bail!("{source} is a model, not data: cvx info {} describes it", quoted(source))
             }
             Err(error) => return Err(error.into()),
         }
@@ -85,15 +85,15 @@ pub fn read(source: &str, request: &Request) -> Result<DataSplit> {
     })
 }
 
-/// A look at the first bytes, those of models and checkpoints: a table of any size is not read through to see that it is neither.
+/// Whether a file begins with the first bytes of models and checkpoints. Only these are read, of a file of any size.
 pub fn begins_like_ours(path: &Path) -> bool {
     let mut start = [0; 4];
     let read = |mut file: File| file.read_exact(&mut start);
-    // Only a file: to open a pipe would wait for its writer.
+    // Only a file: opening a pipe would wait for its writer.
     path.is_file() && File::open(path).and_then(read).is_ok() && start == *b"\x89CVX"
 }
 
-/// Says where labels go, if there are none.
+/// Fails if there are no labels, and tells where to put them.
 pub fn need_labels(args: &SourceArgs, data: &Dataset) -> Result<()> {
     if data.labels().is_some() {
         return Ok(());
@@ -107,7 +107,7 @@ pub fn need_labels(args: &SourceArgs, data: &Dataset) -> Result<()> {
     bail!("--data {}: the samples have no labels: {place}", args.data)
 }
 
-/// Names the source of samples that cannot be trained on.
+/// Adds the source to an error about its samples.
 pub fn blame(error: TrainError, args: &SourceArgs) -> anyhow::Error {
     let of_samples = match &error {
         TrainError::Model(ModelError::NonFinite { what, .. }) => *what != "gates",
@@ -122,7 +122,7 @@ pub fn blame(error: TrainError, args: &SourceArgs) -> anyhow::Error {
     if of_samples { anyhow::Error::from(error).context(format!("--data {}", args.data)) } else { error.into() }
 }
 
-/// A data set that was fetched, by its name, as the folder that it is in; any other source as it is.
+/// The folder of a fetched data set that is given by name; any other source as it is.
 pub fn located(source: &str) -> Result<String> {
     let Some(data_set) = DataSet::by_name(source).filter(|_| !Path::new(source).exists()) else {
         return Ok(source.to_string());
@@ -130,16 +130,16 @@ pub fn located(source: &str) -> Result<String> {
     let folder = cache_folder()?.join(data_set.name);
     ensure!(data_set.is_in(&folder), "{source} is not in {}: fetch it with: cvx data fetch {source}", folder.display());
     folder.into_os_string().into_string().map_err(|folder| {
-        anyhow!("{}: the name of this folder is not Unicode: name another in {CACHE_VARIABLE}", folder.display())
+        anyhow!("{}: the name of this folder is not Unicode: set {CACHE_VARIABLE} to another", folder.display())
     })
 }
 
-/// Where samples that do not fit a model came from, and what decides how they are read.
+/// The source of samples that do not fit a model, and the options that decide how it is read.
 pub fn reminder(args: &SourceArgs) -> String {
     format!("--data {} (see also --label-column, --classes and --limit)", args.data)
 }
 
-/// The arguments that ask for the same samples, as a shell takes them.
+/// The arguments for the same samples, as a shell takes them.
 pub fn arguments(args: &SourceArgs) -> String {
     let mut text = format!("--data {}", quoted(&args.data));
     if !args.classes.is_empty() {

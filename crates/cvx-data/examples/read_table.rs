@@ -1,4 +1,4 @@
-//! Shows how a table is read, what was understood of it, and what a reader says of one that is wrong.
+//! Reads a table, prints its features and classes, and shows the error for a table with a mistake.
 
 use cvx_data::{LabelColumn, Request, open, open_in_memory};
 use cvx_model::Labels;
@@ -6,7 +6,7 @@ use cvx_model::Labels;
 const FRUIT: &str = "firmness,weight,ripe\n4.1,152,no\n2.2,161,yes\n1.9,148,yes\n";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // From the disk; `open` takes CIFAR-10, IDX, NumPy and LIBSVM sources by their names too.
+    // From the disk. `open` also reads CIFAR-10, IDX, NumPy and LIBSVM sources, by their names.
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("fruit.csv");
     std::fs::write(&path, FRUIT)?;
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("the classes are {names:?}, the labels {index:?}");
     }
 
-    // From memory, and with a mistake in it.
+    // From memory, with a mistake.
     let wrong = FRUIT.replace("161", "heavy");
     let files = [("fruit.csv".to_string(), wrong.into_bytes())].into();
     match open_in_memory(&files, "fruit.csv", &request) {

@@ -1,4 +1,4 @@
-//! What can be wrong with a data source, said with the place in it and the remedy.
+//! Errors of data sources: each one names the place and the remedy.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,41 +6,45 @@ use std::path::{Path, PathBuf};
 use cvx_model::ModelError;
 use thiserror::Error;
 
-use crate::source::KINDS;
+use crate::name::SOURCES;
+use crate::remedy::Remedy;
 
-/// A data source that cannot be read, or a file that cannot be written.
+/// A data source that cannot be read.
 ///
-/// Lines are counted from 1, bytes from 0. The bytes of a `.gz` file are those of its unpacked content. An array
-/// inside an `.npz` is named like a file in a folder: `data.npz/x_train.npy`.
+/// Lines are counted from 1, bytes from 0. Offsets in a `.gz` file refer to its unpacked content. An array inside an
+/// `.npz` archive is named like a file in a folder: `data.npz/x_train.npy`.
 #[derive(Debug, Error)]
 pub enum DataError {
-    /// The name of the source says nothing about how to read it.
-    #[error("'{name}' is not a data source: give {KINDS}")]
+    /// The name is not that of a known kind of source.
+    #[error("'{name}' is not a data source: give {SOURCES}")]
     UnknownSource {
         /// What was asked for.
         name: String,
     },
-    /// `planted` was given a test source, but it has a test set of its own.
-    #[error("{name}: the planted data draw their own test set: leave the test source out")]
+    /// A test source was given for `planted`, which draws its own test set.
+    #[error("{name}: planted data have their own test set: leave the test source out")]
     TestOfPlanted {
         /// What was asked for.
         name: String,
     },
-    /// No such file or folder.
+    /// The file or folder does not exist.
     #[error("{}: there is no such file or folder: check the name", path.display())]
     NotFound {
         /// The file or folder.
         path: PathBuf,
     },
-    /// A folder lacks one of the files that make up the data set.
-    #[error("{}: the folder has no {expected} (files may end in .gz): check that it is the right one, and whole", path.display())]
+    /// A folder lacks a file of the data set.
+    #[error(
+        "{}: the folder has no {expected} (files may end in .gz): check that it is the right one and complete",
+        path.display()
+    )]
     MissingFile {
         /// The folder.
         path: PathBuf,
-        /// The file that would do.
+        /// The name of the missing file, or of several of which one is enough.
         expected: String,
     },
-    /// The system refused to read the file.
+    /// The operating system cannot read the file.
     #[error("{}: cannot be read at byte {offset}: check that it is a file and that you may read it", path.display())]
     Unreadable {
         /// The file.
@@ -51,8 +55,11 @@ pub enum DataError {
         #[source]
         error: io::Error,
     },
-    /// The compressed content does not unpack.
-    #[error("{}: the compressed content is damaged or cut short at byte {offset}: fetch the file again", path.display())]
+    /// The compressed content is damaged.
+    #[error(
+        "{}: the compressed content is damaged or cut short at byte {offset}: fetch the file again",
+        path.display()
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -63,22 +70,25 @@ pub enum DataError {
         error: io::Error,
     },
     /// The content would unpack to more than [`Request::max_bytes`](crate::Request::max_bytes).
-    #[error("{}: takes more than {limit} bytes once unpacked: raise the limit if the source can be trusted", path.display())]
+    #[error(
+        "{}: takes more than {limit} bytes when unpacked: raise the limit if the source can be trusted",
+        path.display()
+    )]
     TooLarge {
         /// The file.
         path: PathBuf,
         /// The limit in bytes.
         limit: u64,
     },
-    /// The memory for the values is not there.
-    #[error("{}: needs {bytes} bytes of memory, which are not free: use fewer samples", path.display())]
+    /// There is not enough memory for the values.
+    #[error("{}: needs {bytes} bytes of memory, which are not available: use fewer samples", path.display())]
     OutOfMemory {
         /// The file.
         path: PathBuf,
-        /// Bytes asked for.
+        /// Bytes needed.
         bytes: u128,
     },
-    /// The file has no content of the kind that is needed.
+    /// The file or folder holds nothing of the kind that is needed.
     #[error("{}: there are no {what} in it: give at least one", path.display())]
     Empty {
         /// The file.
@@ -86,52 +96,58 @@ pub enum DataError {
         /// What is missing.
         what: &'static str,
     },
-    /// The content ends too early.
-    #[error("{}: cut short at byte {offset}: expected {expected} bytes, found {found}: fetch the file again", path.display())]
+    /// The content ends before it should.
+    #[error(
+        "{}: cut short at byte {offset}: expected {expected} bytes, found {found}: fetch the file again",
+        path.display()
+    )]
     Truncated {
         /// The file.
         path: PathBuf,
-        /// Where the part begins that is not whole.
+        /// Where the incomplete part begins.
         offset: u64,
-        /// Bytes that the whole content should have.
+        /// Length in bytes that the content should have.
         expected: u64,
-        /// Bytes that it has.
+        /// Length in bytes that it has.
         found: u64,
     },
-    /// The content goes on after its end.
+    /// The content continues after its end.
     #[error("{}: should end at byte {offset}, but has {found} bytes: fetch the file again", path.display())]
     TrailingBytes {
         /// The file.
         path: PathBuf,
         /// Where it should end.
         offset: u64,
-        /// Bytes that it has.
+        /// Length in bytes that it has.
         found: u64,
     },
-    /// The first bytes are not those of the format.
+    /// The file does not begin with the magic bytes of its format.
     #[error("{}: starts with {found} at byte 0, not with {expected}: it is not {format}", path.display())]
     WrongMagic {
         /// The file.
         path: PathBuf,
         /// The format that was expected.
         format: &'static str,
-        /// Its first bytes.
+        /// The magic bytes of that format, in hexadecimal.
         expected: &'static str,
         /// The first bytes found, in hexadecimal.
         found: String,
     },
-    /// A header or an item that breaks the rules of its format.
+    /// A header or an item breaks a rule of its format.
     #[error("{}: malformed at byte {offset}: {reason}: write the file again", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
-        /// Where.
+        /// Byte offset.
         offset: u64,
-        /// The rule that is broken.
+        /// What is wrong.
         reason: String,
     },
-    /// A CIFAR-10 record with a label that has no name.
-    #[error("{}: label {label} at byte {offset}, but there are {classes} classes: fetch the file again", path.display())]
+    /// A CIFAR-10 record has a label without a class name.
+    #[error(
+        "{}: label {label} at byte {offset}, but there are {classes} classes: fetch the file again",
+        path.display()
+    )]
     UnknownLabel {
         /// The file.
         path: PathBuf,
@@ -142,7 +158,7 @@ pub enum DataError {
         /// Number of class names.
         classes: usize,
     },
-    /// An image that cannot be decoded, or is not like the others.
+    /// An image cannot be decoded, or its size or colour differs from the first one.
     #[error("{}: this image cannot be used: {reason}", path.display())]
     Image {
         /// The file.
@@ -150,56 +166,57 @@ pub enum DataError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A line with another number of fields than the lines before.
+    /// A line has another number of fields than the first one.
     #[error("{} line {line}: expected {expected} fields, found {found}: complete or remove the line", path.display())]
     Ragged {
         /// The file.
         path: PathBuf,
         /// Line.
         line: u64,
-        /// Fields of the first line.
+        /// Number of fields of the first line.
         expected: usize,
-        /// Fields of this one.
+        /// Number of fields of this line.
         found: usize,
     },
-    /// Text that is not what its place asks for.
+    /// A text is not what its place requires.
     #[error("{} line {line}, {place}: {}: {remedy}", path.display(),
-        if text.is_empty() { format!("the field is empty, and should be {expected}") } else { format!("'{text}' is not {expected}") })]
+        if text.is_empty() { format!("the field is empty, and should be {expected}") }
+        else { format!("'{text}' is not {expected}") })]
     BadText {
         /// The file.
         path: PathBuf,
         /// Line.
         line: u64,
-        /// The column, or what it stands for.
+        /// The column with its name, or the label or entry of a sparse line.
         place: String,
-        /// The beginning of the text.
+        /// The beginning of the text; empty for a missing value.
         text: String,
-        /// What would be right.
+        /// What is expected there.
         expected: &'static str,
         /// What to do about it.
-        remedy: &'static str,
+        remedy: Remedy,
     },
-    /// A label column that the table does not have.
+    /// The table does not have the requested label column.
     #[error("{}: there is no column '{column}': the columns are {}, numbered from 1", path.display(), list(known))]
     UnknownColumn {
         /// The file.
         path: PathBuf,
-        /// The column asked for.
+        /// The requested column.
         column: String,
-        /// The columns there are.
+        /// The columns of the table.
         known: Vec<String>,
     },
-    /// An array that the archive does not hold.
+    /// The archive does not hold the requested array.
     #[error("{}: there is no array {key}: the arrays are {}", path.display(), list(known))]
     UnknownKey {
         /// The file.
         path: PathBuf,
-        /// The array asked for, or those that would do.
+        /// The requested array, or several of which one is enough.
         key: String,
-        /// The arrays there are.
+        /// The arrays of the archive.
         known: Vec<String>,
     },
-    /// An array of a type that cannot be read.
+    /// The type of an array is not supported.
     #[error(
         "{}: its type '{dtype}' is not supported: save it as float32, float64, an integer type, bool or text",
         path.display()
@@ -207,45 +224,45 @@ pub enum DataError {
     UnsupportedType {
         /// The file.
         path: PathBuf,
-        /// NumPy's name of the type, or the code in an IDX file.
+        /// The type as NumPy writes it, or its code in an IDX file.
         dtype: String,
     },
-    /// An array with the wrong number of axes.
+    /// An array has the wrong number of axes.
     #[error("{}: expected {expected}, found the shape {found:?}: reshape the array", path.display())]
     WrongShape {
         /// The file.
         path: PathBuf,
-        /// What would fit.
+        /// The shapes that are accepted.
         expected: &'static str,
-        /// The shape it has.
+        /// The shape of the array.
         found: Vec<usize>,
     },
-    /// Two parts of a data set that do not fit together.
+    /// Two parts of a data set do not fit together.
     #[error("{}: expected {expected} {what}, found {found}: check that the files belong together", path.display())]
     Mismatch {
         /// The file that does not fit.
         path: PathBuf,
         /// What was counted.
         what: &'static str,
-        /// The number that would fit.
+        /// The expected number.
         expected: usize,
-        /// The number there is.
+        /// The number found.
         found: usize,
     },
-    /// The values were read, but make no data set: no feature, a setting out of range, a NaN or an infinity (in a
-    /// text file those are a [`BadText`](DataError::BadText)).
+    /// The values were read but do not make a data set: no feature, a setting out of range, a NaN or an infinity. In a
+    /// text file, a NaN or an infinity is a [`BadText`](DataError::BadText).
     #[error("{}: the data cannot be used", path.display())]
     Unusable {
         /// The file.
         path: PathBuf,
-        /// The reason, with row and column where there are any.
+        /// The reason, with row and column if it concerns one value.
         #[source]
         error: ModelError,
     },
 }
 
 impl DataError {
-    /// Sorts an error of reading into missing, damaged (said by a decoder) and unreadable (said by the system).
+    /// Classifies an I/O error as missing, damaged (reported by a decoder) or unreadable (reported by the system).
     pub(crate) fn read(path: &Path, offset: u64, error: io::Error) -> Self {
         let path = path.to_owned();
         match error.kind() {
@@ -259,7 +276,7 @@ impl DataError {
     }
 }
 
-/// The first of the names, and how many there are where that is not all.
+/// The first 20 names, and the number of all names if there are more.
 fn list(names: &[String]) -> String {
     let shown: Vec<String> = names.iter().take(20).map(|name| excerpt(name.as_bytes())).collect();
     match names.len() {
@@ -268,7 +285,7 @@ fn list(names: &[String]) -> String {
     }
 }
 
-/// The beginning of a text from a file, fit for one line of a terminal.
+/// The beginning of a text from a file, with control characters escaped: safe for one line of a terminal.
 pub(crate) fn excerpt(text: &[u8]) -> String {
     let shown = String::from_utf8_lossy(text.get(..160).unwrap_or(text));
     let mut short: String = shown.chars().take(40).flat_map(char::escape_debug).collect();

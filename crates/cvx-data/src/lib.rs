@@ -1,9 +1,9 @@
 //! Readers of training data and a generator of it.
 //!
 //! [`open`] takes the name of a source (a file, a folder or `planted`) and returns its samples as a
-//! [`DataSplit`](cvx_model::DataSplit). Whatever the bytes of a file are, the answer is a data set or a
-//! [`DataError`] that names the file, the place in it and the remedy; no reader panics, and none asks for memory on
-//! the word of a header alone.
+//! [`DataSplit`](cvx_model::DataSplit). If a file is damaged or not of its format, [`open`] returns a [`DataError`]
+//! that names the file, the place in it and the remedy. No reader panics, and every size in a header is compared with
+//! the size of the file before memory is allocated for it.
 //!
 //! ```
 //! use cvx_data::{Request, open};
@@ -13,28 +13,24 @@
 //! # Ok::<(), cvx_data::DataError>(())
 //! ```
 
-mod bytes;
-mod cifar;
-mod csv_table;
 mod error;
-mod folder;
-mod idx;
-mod images;
-mod labels;
-mod libsvm;
-mod npy;
-mod npz;
+mod files;
+mod formats;
+mod name;
 mod planted;
+mod remedy;
+mod request;
 mod source;
-mod store;
 
-pub use csv_table::Unusable;
 pub use error::DataError;
-pub use npz::read_matrix;
+pub use formats::csv_table::Unusable;
+pub use formats::npz::read_matrix;
 pub use planted::Planted;
-pub use source::{LabelColumn, Request, open, open_in_memory, unusable_lines};
+pub use remedy::Remedy;
+pub use request::{LabelColumn, Request};
+pub use source::{open, open_in_memory, unusable_lines};
 
-/// The example of README.md, run with the tests.
+/// The example of README.md, compiled and run as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

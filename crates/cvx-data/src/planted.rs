@@ -1,4 +1,4 @@
-//! Samples labelled by a planted teacher: a two-layer ReLU network with random weights.
+//! Samples that are labelled by a planted teacher, a two-layer ReLU network with random weights.
 
 use std::path::PathBuf;
 
@@ -7,33 +7,34 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 use rand_pcg::Pcg64;
 
-use crate::bytes::reserve;
 use crate::error::DataError;
-use crate::source::MAX_BYTES;
+use crate::files::bytes::reserve;
+use crate::request::MAX_BYTES;
 
-/// Samples from which the threshold between the two classes is taken.
+/// Number of samples whose median response separates the two classes.
 const N_CALIBRATION: usize = 1001;
 
-/// A two-class problem with a known answer.
+/// A two-class problem whose labels come from a known network.
 ///
 /// The features are independent N(0, 1). The teacher `f(x) = sum_j a_j max(0, w_j' x)` has `n_neurons` neurons
 /// with `w_j` from N(0, I / d) and `a_j` from N(0, 1). The label is 1 where `f(x)` exceeds its median over 1001
-/// further samples, 0 elsewhere, so the classes are about the same size; a share `noise` of the labels is flipped.
+/// further samples, and 0 elsewhere, so the classes have about the same size. Each label is flipped with
+/// probability `noise`.
 ///
-/// Teacher, median, training set and test set each have a random stream of their own. A larger set begins with
-/// the samples of a smaller one, and the size of one set says nothing about the other. The same settings give the
-/// same bits on every machine.
+/// The teacher, the median, the training set and the test set each have their own random stream. Therefore a larger
+/// set begins with the samples of a smaller one, and the size of one set does not change the samples of the other.
+/// The same settings give the same bits on every machine.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Planted {
     /// Number of training samples, at least 1.
     pub n_train: usize,
-    /// Number of test samples; with 0 there is no test set.
+    /// Number of test samples; 0 for no test set.
     pub n_test: usize,
     /// Number of features d, at least 1.
     pub n_features: usize,
     /// Number of neurons of the teacher, at least 1.
     pub n_neurons: usize,
-    /// Share of the labels that are flipped, in 0 ..= 1, in both sets.
+    /// Probability that a label is flipped, from 0 to 1, in both sets.
     pub noise: f64,
     /// Seed of all random numbers.
     pub seed: u64,
@@ -46,7 +47,7 @@ impl Default for Planted {
 }
 
 impl Planted {
-    /// Reads `planted` or `planted:NxD`, with N training samples, half as many for the test and D features;
+    /// Parses `planted` or `planted:NxD`: N training samples, half as many test samples and D features.
     /// `None` for any other text.
     pub(crate) fn parse(source: &str, seed: u64) -> Option<Self> {
         let default = Planted { seed, ..Planted::default() };
@@ -61,8 +62,8 @@ impl Planted {
     /// Draws the samples.
     ///
     /// # Errors
-    /// [`DataError::Unusable`] for a setting out of its range, [`DataError::TooLarge`] or
-    /// [`DataError::OutOfMemory`] for more values than fit.
+    /// [`DataError::Unusable`] for a setting out of its range, [`DataError::TooLarge`] for more than 16 GiB of values
+    /// in one set, [`DataError::OutOfMemory`] for more values than memory holds.
     pub fn generate(&self) -> Result<DataSplit, DataError> {
         self.check()?;
         let mut root = Pcg64::seed_from_u64(self.seed);

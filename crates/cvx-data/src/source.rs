@@ -1,96 +1,53 @@
-//! The front door: from the name of a source to its samples.
+//! From the name of a source to its samples.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use cvx_model::{DataSplit, Dataset, Labels};
 
-use crate::bytes::is_gz;
-use crate::csv_table::Unusable;
 use crate::error::DataError;
-use crate::folder::Folder;
+use crate::files::folder::Folder;
+use crate::files::store::Store;
+use crate::formats::csv_table::Unusable;
+use crate::formats::{cifar, csv_table, idx, images, libsvm, npz};
+use crate::name::extension;
 use crate::planted::Planted;
-use crate::store::Store;
-use crate::{cifar, csv_table, idx, images, libsvm, npz};
+use crate::request::Request;
 
-/// The sources there are, in words.
-pub(crate) const KINDS: &str = "planted or planted:NxD, a folder of CIFAR-10 binary batches, a folder of IDX files, a folder with a folder of \
-     PNG or JPEG images for each class, or a file that ends in .npz, .npy, .csv, .tsv, .svm or .libsvm, with or without .gz";
-
-/// 16 GiB.
-pub(crate) const MAX_BYTES: u64 = 16 << 30;
-
-/// Which column of a table holds the labels; formats with a place of their own for labels ignore it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum LabelColumn {
-    /// The column named `label`, `y`, `target` or `class` (in any case), else the last one.
-    #[default]
-    Auto,
-    /// The column of this name, else of this number, counted from 1.
-    Column(String),
-    /// None: every column is a feature, as in data to predict.
-    Absent,
-}
-
-/// How to read a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// Another source of the same kind whose samples become the test set, in place of one that the first source
-    /// may have.
-    pub test: Option<String>,
-    /// The label column of a table.
-    pub label_column: LabelColumn,
-    /// Labels have to be numbers: a name among them is an error with its line, not a class.
-    pub numbers: bool,
-    /// Seed of the samples of `planted`.
-    pub seed: u64,
-    /// Features that a sparse file (LIBSVM) has at least, where more are known than occur in it: those of a model that
-    /// is to predict on it. Other formats ignore it.
-    pub n_features: Option<usize>,
-    /// The most bytes that a compressed file may unpack to, or the dense form of a sparse file may take: beyond it
-    /// the file is refused before memory is asked for. 16 GiB by default.
-    pub max_bytes: u64,
-}
-
-impl Default for Request {
-    fn default() -> Self {
-        Request {
-            test: None,
-            label_column: LabelColumn::Auto,
-            numbers: false,
-            seed: 0,
-            n_features: None,
-            max_bytes: MAX_BYTES,
-        }
-    }
-}
-
-/// Reads the samples of a source.
+/// Reads the samples of a source. Features are f64; only the bytes of images are scaled, to \[0, 1\].
 ///
-/// | `source` | samples | labels |
-/// |---|---|---|
-/// | `planted`, `planted:NxD` | drawn, see [`Planted`] | 0 and 1 |
-/// | folder with `data_batch_*.bin`, `test_batch.bin` or one of them | CIFAR-10 images, 3 x 32 x 32, in \[0, 1\] | names from `batches.meta.txt` or the standard ten |
-/// | folder with `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-..` (also `.idx3-`) | images, in \[0, 1\] | codes |
-/// | folder with `CLASS/*.png`, or `train/CLASS/*.png` and `test/CLASS/*.png` (also `.jpg`, `.jpeg`) | images of one size, grey or RGB, channel first, in \[0, 1\] | names of the folders; none for images in the folder itself; each sample has the name of its file |
-/// | `.npz` | `x_train`, `x_test` (or `X_train`, `X`, `x`); 2 axes, or 3 and 4 for images, channel first | `y_train`, `y_test` (or `y`): numbers, n or n x C, or text |
-/// | `.npy` | one array, as above | none |
-/// | `.csv`, `.tsv` | columns of numbers, parted by commas, semicolons or tabs as the first line has them; the header is optional | [`LabelColumn`]: numbers if all are, else names |
-/// | `.svm`, `.libsvm` | `label index:value ..`, indices from 1; features that are left out are 0 | numbers |
+/// The name of the source selects its format:
 ///
-/// Every file may end in `.gz`. The first line of a table is a header when none of its fields is a number, or when
-/// one of them is a name that [`LabelColumn::Auto`] knows, with a number below it. Values are f64; nothing is normalised beyond the \[0, 1\] of image bytes.
+/// * `planted`, `planted:NxD`: samples of [`Planted`], with the labels 0 and 1.
+/// * A folder with `data_batch_*.bin`, `test_batch.bin` or both: CIFAR-10 images, 3 x 32 x 32. The labels are names
+///   from `batches.meta.txt`, otherwise the ten standard names.
+/// * A folder with `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, and with `t10k-..` for the test set
+///   (`.idx3-` and `.idx1-` are read too): grey images. The labels are numbers.
+/// * A folder with `CLASS/*.png`, or with `train/CLASS/*.png` and `test/CLASS/*.png` (also `.jpg`, `.jpeg`): images of
+///   one size, grey or RGB, channel first. The labels are the names of the folders; images directly in the folder have
+///   no labels. Each sample has the name of its file.
+/// * `.npz`: the arrays `x_train` and `x_test` (or `X_train`, `X`, `x`), of two axes, or of three or four for images,
+///   channel first. The labels are `y_train` and `y_test` (or `y`): n or n x C numbers, or n texts.
+/// * `.npy`: one array of features, as above, without labels.
+/// * `.csv`, `.tsv`: columns of numbers, separated by commas, semicolons or tabs; the first line decides which. The
+///   header is optional. [`LabelColumn`](crate::LabelColumn) selects the labels, which are numbers if all of them are,
+///   otherwise names.
+/// * `.svm`, `.libsvm`: lines of `label index:value ..` with indices from 1; omitted features are 0. The labels are
+///   numbers.
+///
+/// Every file may be compressed and end in `.gz`. The first line of a table is a header if none of its fields is a
+/// number, or if one of them is a name that [`LabelColumn::Auto`](crate::LabelColumn::Auto) knows, with a number below.
 ///
 /// # Errors
-/// One of [`DataError`], with the file and the place in it. Test samples with another number of features than the
-/// training samples are a [`DataError::Mismatch`].
+/// [`DataError`] with the file and the place in it. Test samples with another number of features than the training
+/// samples are a [`DataError::Mismatch`].
 pub fn open(source: &str, request: &Request) -> Result<DataSplit, DataError> {
     open_in(&Store::disk(request.max_bytes), source, request)
 }
 
-/// Reads the samples of a source as [`open`] does, from content in memory: what was fetched, unpacked or embedded.
+/// Reads the samples of a source as [`open`] does, but from files in memory.
 ///
-/// `files` holds the content of each file by its name, `folder/name` for one in a folder; nothing is looked for on the disk.
+/// `files` maps the name of each file, `folder/name` for a file in a folder, to its content. The disk is not accessed.
 ///
 /// ```
 /// use cvx_data::{Request, open_in_memory};
@@ -102,7 +59,7 @@ pub fn open(source: &str, request: &Request) -> Result<DataSplit, DataError> {
 /// ```
 ///
 /// # Errors
-/// As [`open`].
+/// Those of [`open`].
 pub fn open_in_memory(
     files: &BTreeMap<String, Vec<u8>>,
     source: &str,
@@ -133,23 +90,16 @@ fn open_in(store: &Store, source: &str, request: &Request) -> Result<DataSplit, 
     }
 }
 
-/// The lines of a table that [`open`] would refuse, all of them counted, where it ends at the first. Of other
-/// sources nothing is known: `None`.
+/// Counts all lines of a table that cannot be used, where [`open`] stops at the first. `None` for other sources.
 ///
 /// # Errors
-/// A table that cannot be read at all.
+/// [`DataError`] if the source does not exist or cannot be read at all.
 pub fn unusable_lines(source: &str, request: &Request) -> Result<Option<Unusable>, DataError> {
     let store = Store::disk(request.max_bytes);
     match Kind::of(source, &store)? {
         Kind::Csv => csv_table::unusable(Path::new(source), &request.label_column, &store).map(Some),
         _ => Ok(None),
     }
-}
-
-/// The extension in lower case, `.gz` aside.
-pub(crate) fn extension(path: &Path) -> Option<String> {
-    let name = if is_gz(path) { Path::new(path.file_stem()?) } else { path };
-    Some(name.extension()?.to_str()?.to_ascii_lowercase())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -189,7 +139,7 @@ impl Kind {
             Some("npy") => Ok(Kind::Npy),
             Some("csv" | "tsv") => Ok(Kind::Csv),
             Some("svm" | "libsvm") => Ok(Kind::Libsvm),
-            // A name that is no file of any kind; what begins like a built-in source was meant for one.
+            // A name that begins with `planted` is a misspelt built-in source, not a missing file.
             _ if !source.is_empty() && !source.starts_with("planted") && !store.has_file(path) => {
                 Err(DataError::NotFound { path: path.to_owned() })
             }
@@ -197,7 +147,7 @@ impl Kind {
         }
     }
 
-    /// Reads a source of this kind; `train` is there when it is read as a test set.
+    /// Reads a source of this kind. For a test set, `train` is its training set.
     fn read(
         self,
         source: &str,

@@ -1,4 +1,4 @@
-//! Trains a small network and writes it in each format, with what all of them say of it.
+//! Trains a small network, writes it in each format and prints the metadata of the exports.
 //!
 //! `cargo run --release -p cvx-export --example three_files -- FOLDER`
 

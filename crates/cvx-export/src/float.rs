@@ -1,16 +1,16 @@
-//! The numbers of an export.
+//! The number type of an export.
 
-/// How the numbers of an export are stored, and what an ONNX graph computes in.
+/// The type in which an export stores its numbers, and in which an ONNX graph computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Float {
-    /// Half the size, for runtimes without f64; seven digits in features and sums.
+    /// Half the size of f64, for runtimes without f64. Features and sums have about seven digits.
     F32,
-    /// What [`Model::predict`](cvx_artifact::Model::predict) computes, but for the order of sums; features go in as f64.
+    /// The arithmetic of [`Model::predict`](cvx_artifact::Model::predict), except for the order of sums. Features are f64.
     F64,
 }
 
 impl Float {
-    /// The nearest number that can be stored.
+    /// The nearest number of this type.
     pub(crate) fn round(self, value: f64) -> f64 {
         match self {
             Float::F32 => f64::from(value as f32),
@@ -18,7 +18,7 @@ impl Float {
         }
     }
 
-    /// Bytes of a number.
+    /// Size of a number in bytes.
     pub(crate) fn size(self) -> usize {
         match self {
             Float::F32 => 4,
@@ -26,7 +26,7 @@ impl Float {
         }
     }
 
-    /// The numbers one after the other, little-endian.
+    /// The numbers as little-endian bytes.
     pub(crate) fn bytes(self, values: &[f64]) -> Vec<u8> {
         match self {
             Float::F32 => values.iter().flat_map(|&value| (value as f32).to_le_bytes()).collect(),

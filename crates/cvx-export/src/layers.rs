@@ -1,10 +1,11 @@
-//! The network as tensors by name, row-major: what every format holds.
+//! The network as named tensors in row-major order, which every format stores.
 
-use crate::{ExportError, Float};
+use crate::error::ExportError;
+use crate::float::Float;
 use cvx_artifact::Model;
 use cvx_linalg::HostMatrix;
 
-/// One tensor. Its values are rounded already.
+/// A tensor whose values are already rounded.
 pub(crate) struct Tensor {
     pub name: &'static str,
     pub shape: Vec<usize>,
@@ -16,7 +17,7 @@ impl Tensor {
     fn new(name: &'static str, shape: Vec<usize>, values: Vec<f64>, float: Float) -> Result<Self, ExportError> {
         let round = |value: f64| {
             let rounded = float.round(value);
-            // A scale that vanishes would divide by zero.
+            // A scale of 0 would divide by zero.
             let usable = rounded.is_finite() && (name != "scale" || rounded != 0.0);
             if usable { Ok(rounded) } else { Err(ExportError::Range { tensor: name, value }) }
         };
@@ -24,27 +25,28 @@ impl Tensor {
         Ok(Tensor { name, shape, values, float })
     }
 
-    /// Little-endian.
+    /// The values as little-endian bytes.
     pub fn bytes(&self) -> Vec<u8> {
         self.float.bytes(&self.values)
     }
 
-    /// Number of bytes.
+    /// Size in bytes.
     pub fn size(&self) -> u64 {
         (self.values.len() * self.float.size()) as u64
     }
 }
 
-/// f(x) = max(0, a) w2' with a = z w1' + b1 and z = (x - offset) / scale; for gated neurons 1\[z gates' + gate_bias >= 0\] a in
-/// place of max(0, a).
+/// f(x) = max(0, a) w2' with a = z w1' + b1 and z = (x - offset) / scale. For gated neurons,
+/// 1\[z gates' + gate_bias >= 0\] a replaces max(0, a).
 pub(crate) struct Layers {
     pub float: Float,
-    /// Features d of a sample as it comes.
+    /// Number of features d of a sample.
     pub n_inputs: usize,
-    /// Targets C.
+    /// Number of targets C.
     pub n_outputs: usize,
     pub is_gated: bool,
-    /// `offset` and `scale` (d), `w1` (m x d), `b1` (m), `w2` (C x m), and for gated neurons `gates` (m x d), `gate_bias` (m).
+    /// `offset` and `scale` (d), `w1` (m x d), `b1` (m), `w2` (C x m), and for gated neurons `gates` (m x d) and
+    /// `gate_bias` (m).
     pub tensors: Vec<Tensor>,
 }
 
@@ -54,7 +56,7 @@ impl Layers {
         let (d, c) = (transform.n_inputs(), network.w2.cols());
         let m = network.n_neurons().max(1);
         let tensor = |name, shape: &[usize], values| Tensor::new(name, shape.to_vec(), values, float);
-        // What the rounding of an offset leaves behind is small: it may go into the bias.
+        // The rounding error of an offset is small, so that it can be corrected in the bias.
         let rests: Vec<f64> = (transform.offset.iter().zip(&transform.scale))
             .map(|(&offset, scale)| (offset - float.round(offset)) / scale)
             .collect();
@@ -75,7 +77,7 @@ impl Layers {
     }
 }
 
-/// The rows of a first layer (one for each column of `matrix`) and their bias, which takes `-rests` into account.
+/// The rows of a first layer, one for each column of `matrix`, and their biases, which correct the offsets by `rests`.
 fn first_layer(matrix: &HostMatrix, rests: &[f64], bias: bool) -> (Vec<f64>, Vec<f64>) {
     let d = rests.len();
     let (mut weights, mut biases) = (Vec::with_capacity(matrix.cols() * d), Vec::with_capacity(matrix.cols()));
@@ -89,7 +91,8 @@ fn first_layer(matrix: &HostMatrix, rests: &[f64], bias: bool) -> (Vec<f64>, Vec
     (or_zeros(weights, d), or_zeros(biases, 1))
 }
 
-/// Runtimes do not agree on matrices without rows: a network without neurons gets one that does nothing.
+/// Zeros in place of no values. Runtimes differ on matrices without rows, so a network without neurons gets a neuron of
+/// weight zero.
 fn or_zeros(values: Vec<f64>, count: usize) -> Vec<f64> {
     if values.is_empty() { vec![0.0; count] } else { values }
 }

@@ -1,4 +1,4 @@
-//! Trained networks for programs that know nothing of this one.
+//! Exports trained networks to other programs: ONNX graphs, safetensors files and NumPy archives.
 //!
 //! ```
 //! use cvx_admm::{Settings, train};
@@ -12,14 +12,18 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! * [`Format`]: what can be written. An ONNX graph predicts by itself, from features as they come; the other two hold the
-//!   tensors of such a graph, and the reader does the arithmetic.
-//! * Every export carries the same [metadata](METADATA_KEY) as one text of JSON: classes, features, normalisation and certificate.
+//! * [`Format`]: the formats. An ONNX graph predicts from features that are not scaled, because the scaling is part of
+//!   the graph. The other two formats hold the tensors of such a graph, and their reader does the arithmetic.
+//! * Every export holds the same [metadata](METADATA_KEY) as one JSON text: classes, features, normalisation and
+//!   certificate.
 //!
-//! Offsets are subtracted before anything is multiplied. Folded into the weights they would leave a difference of two large
-//! numbers in every neuron: for a feature with mean m and spread s that costs log10(m / s) digits, and the subtraction costs none.
+//! The offset of a feature is subtracted before the multiplication by the weights. If it were folded into the bias,
+//! each neuron would compute a difference of two large numbers: for a feature with mean m and standard deviation s that
+//! costs log10(m / s) digits. The subtraction costs none.
 
+mod error;
 mod float;
+mod format;
 mod layers;
 mod metadata;
 mod npz;
@@ -29,85 +33,22 @@ mod safe;
 
 use cvx_artifact::{Model, write_whole};
 use layers::Layers;
-use std::io;
-use std::path::{Path, PathBuf};
-use thiserror::Error;
+use std::path::Path;
 
+pub use error::ExportError;
 pub use float::Float;
+pub use format::Format;
 pub use metadata::{METADATA_KEY, metadata};
 
-/// The example of README.md, run with the tests.
+/// The example of README.md, compiled and run as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// What a network can be written as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// A graph with one input `x` (N x d, any N) and the output `prediction` (N x C); for classes also `class` (N), the index
-    /// of the predicted class. IR version 8, operator set 17.
-    Onnx,
-    /// The tensors `offset`, `scale`, `w1`, `b1`, `w2` and, for gated neurons, `gates`, `gate_bias`.
-    Safetensors,
-    /// The same as a NumPy archive.
-    Npz,
-}
-
-impl Format {
-    /// All of them.
-    pub const ALL: [Format; 3] = [Format::Onnx, Format::Safetensors, Format::Npz];
-
-    /// `onnx`, `safetensors` or `npz`; also the usual ending of the file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Format::Onnx => "onnx",
-            Format::Safetensors => "safetensors",
-            Format::Npz => "npz",
-        }
-    }
-}
-
-/// Why a network could not be exported.
-#[derive(Debug, Error)]
-pub enum ExportError {
-    /// A number that f32 cannot hold.
-    #[error("{tensor} holds {value:e}, which is out of the range of f32: export with f64")]
-    Range {
-        /// The tensor.
-        tensor: &'static str,
-        /// The number.
-        value: f64,
-    },
-    /// More than a file of that format can hold.
-    #[error("the network takes {bytes} bytes, and an ONNX file holds less than {limit}: export f32, or safetensors")]
-    TooLarge {
-        /// Bytes of the tensors.
-        bytes: u64,
-        /// The limit.
-        limit: u64,
-    },
-    /// The format's own library refused.
-    #[error("the network cannot be written as {format}: {detail}")]
-    Format {
-        /// The format.
-        format: &'static str,
-        /// What it said.
-        detail: String,
-    },
-    /// The operating system.
-    #[error("{}: cannot be written", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-/// The bytes of an export; the same for the same model every time.
+/// The content of an export file. The same model always gives the same bytes.
 ///
 /// # Errors
-/// [`ExportError`], but not [`ExportError::Io`].
+/// Every [`ExportError`] except [`ExportError::Io`].
 pub fn export(model: &Model, format: Format, float: Float) -> Result<Vec<u8>, ExportError> {
     let layers = Layers::of(model, float)?;
     let metadata = metadata(model);
@@ -118,10 +59,10 @@ pub fn export(model: &Model, format: Format, float: Float) -> Result<Vec<u8>, Ex
     }
 }
 
-/// Writes an export to `path`, whole or not at all.
+/// Writes an export to `path` atomically.
 ///
 /// # Errors
-/// [`ExportError`]; a previous file is then as it was.
+/// [`ExportError`]. An existing file is then unchanged.
 pub fn save(model: &Model, format: Format, float: Float, path: &Path) -> Result<(), ExportError> {
     let bytes = export(model, format, float)?;
     write_whole(path, &bytes).map_err(|source| ExportError::Io { path: path.into(), source })

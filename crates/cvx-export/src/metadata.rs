@@ -1,20 +1,20 @@
-//! What a reader of an export may want to know, as JSON. The names are stable; keys may be added.
+//! Metadata of an export as JSON. The keys are stable; new keys may be added.
 
 use cvx_artifact::{Model, Objective};
 use cvx_model::{FeatureKind, Loss};
 use serde::Serialize;
 
-/// The key of the metadata: among the `metadata_props` of an ONNX file, in the header of a safetensors file. In an archive it is
-/// the array of that name, a text without axes.
+/// The key of the metadata in the `metadata_props` of an ONNX file and in the header of a safetensors file. In a NumPy
+/// archive, it is the name of an array: a text without axes.
 pub const METADATA_KEY: &str = "cvx";
 
 #[derive(Serialize)]
 struct Metadata<'a> {
     version: &'a str,
     task: &'static str,
-    /// In the order of the scores; for two classes of one score, that of negative scores first.
+    /// In the order of the scores. Two classes have one score, and the class of negative scores comes first.
     classes: &'a [String],
-    /// Index of the class that scores which are all equal (or one that is 0) stand for.
+    /// Index of the class that is predicted if all scores are equal, or if the only score is 0.
     majority: Option<usize>,
     n_features: usize,
     feature_names: Option<&'a [String]>,
@@ -56,7 +56,7 @@ struct Provenance<'a> {
     iterations: u64,
 }
 
-/// What every export of a model carries, as JSON on one line.
+/// The metadata of an export of the model, as JSON on one line.
 pub fn metadata(model: &Model) -> String {
     let (claim, made) = (&model.claim, &model.provenance);
     let Objective { network, sampled_primal, dual_bound, relative_gap } = claim.objective;

@@ -1,26 +1,28 @@
 //! The network as a NumPy archive.
 
+use crate::error::ExportError;
+use crate::float::Float;
+use crate::format::Format;
 use crate::layers::Layers;
 use crate::metadata::METADATA_KEY;
-use crate::{ExportError, Float, Format};
 use std::io::{Cursor, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-/// Data begin at a multiple of this.
+/// The items of an array begin at a multiple of this number of bytes.
 const ALIGNMENT: usize = 64;
 
-/// Magic bytes, version 1.0 and the length of the header.
+/// Number of bytes before the header: magic bytes, version 1.0 and the length of the header.
 const PREAMBLE: usize = 10;
 
-/// The archive.
+/// The content of the archive.
 pub(crate) fn bytes(layers: &Layers, metadata: &str) -> Result<Vec<u8>, ExportError> {
     let descr = match layers.float {
         Float::F32 => "<f4",
         Float::F64 => "<f8",
     };
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    // Weights hardly shrink. No clock: the same model gives the same bytes.
+    // Weights hardly compress. The fixed date makes the same model give the same bytes.
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
         .last_modified_time(zip::DateTime::default())
@@ -34,7 +36,7 @@ pub(crate) fn bytes(layers: &Layers, metadata: &str) -> Result<Vec<u8>, ExportEr
     for tensor in &layers.tensors {
         written = written.and_then(|()| write(tensor.name, array(descr, &tensor.shape, &tensor.bytes())));
     }
-    // A text without axes, of UCS-4 characters.
+    // A text without axes, in UCS-4.
     let characters: Vec<u8> = metadata.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
     let text = array(&format!("<U{}", characters.len() / 4), &[], &characters);
     let finished = written.and_then(|()| write(METADATA_KEY, text)).and_then(|()| zip.finish());

@@ -1,21 +1,23 @@
 //! The network as an ONNX graph.
 
+use crate::error::ExportError;
+use crate::float::Float;
+use crate::format::Format;
 use crate::layers::Layers;
 use crate::metadata::METADATA_KEY;
 use crate::proto::{
     Attribute, Dimension, Entry, Extent, Graph, Model as File, Node, OperatorSet, Shape, Tensor, TensorType, Type,
     ValueInfo,
 };
-use crate::{ExportError, Float, Format};
 use cvx_artifact::Model;
 use cvx_model::Task;
 use prost::Message;
 
-/// Old enough for runtimes of 2022; both count what a graph may contain.
+/// Versions of the file format and of the operators, old enough for runtimes of 2022.
 const IR_VERSION: i64 = 8;
 const OPERATOR_SET: i64 = 17;
 
-/// A protocol buffer ends at 2 GiB; something is left for all that is not a tensor.
+/// Limit in bytes on the tensors. A protocol buffer holds at most 2 GiB; 64 MiB are reserved for everything else.
 const LIMIT: u64 = (2 << 30) - (64 << 20);
 
 // Numbers of element types and of kinds of attributes in onnx.proto.
@@ -25,7 +27,7 @@ const DOUBLE: i32 = 11;
 const INT: i32 = 2;
 const INTS: i32 = 7;
 
-/// The file.
+/// The content of the file.
 pub(crate) fn bytes(model: &Model, layers: &Layers, metadata: String) -> Result<Vec<u8>, ExportError> {
     let size = layers.tensors.iter().map(|tensor| tensor.size()).sum();
     if size > LIMIT {
@@ -42,7 +44,7 @@ pub(crate) fn bytes(model: &Model, layers: &Layers, metadata: String) -> Result<
 
     graph.node("Sub", &["x", "offset"], "centred", Vec::new());
     graph.node("Div", &["centred", "scale"], "scaled", Vec::new());
-    // The weights are stored a row for each neuron.
+    // The weights are stored with one row for each neuron.
     let transposed = || vec![int("transB", 1)];
     graph.node("Gemm", &["scaled", "w1", "b1"], "activation", transposed());
     if layers.is_gated {
@@ -83,20 +85,20 @@ impl Graph {
         });
     }
 
-    /// What gates and scores are compared with; once.
+    /// Adds the constant `zero`, which gates and scores are compared with, unless the graph has it.
     fn zero(&mut self, float: Float) {
         if !self.initializer.iter().any(|tensor| tensor.name.as_deref() == Some("zero")) {
             self.initializer.push(initializer("zero", Vec::new(), element(float), float.bytes(&[0.0])));
         }
     }
 
-    /// From `prediction` to the index `class`, as [`Task::class_of`] does it.
+    /// Adds the nodes that compute `class` from `prediction`, as [`Task::class_of`] does.
     fn decide(&mut self, task: &Task, float: Float) {
         match task {
             Task::Regression { .. } => return,
             Task::Binary { majority, .. } => {
                 self.zero(float);
-                // A score of exactly 0 is the more frequent class.
+                // A score of exactly 0 gives the more frequent class.
                 let positive = if *majority == 1 { "GreaterOrEqual" } else { "Greater" };
                 self.node(positive, &["prediction", "zero"], "is_second", Vec::new());
                 self.node("Cast", &["is_second"], "second", vec![int("to", INT64.into())]);
@@ -137,7 +139,7 @@ fn ints(name: &str, values: &[i64]) -> Attribute {
     Attribute { name: Some(name.into()), ints: values.into(), r#type: Some(INTS), ..Attribute::default() }
 }
 
-/// A value with a row for each of the N samples, and `rest` numbers in it.
+/// A value of shape N x `rest`, with one row for each of the N samples.
 fn value_info(name: &str, data_type: i32, rest: &[usize]) -> ValueInfo {
     let samples = Dimension { value: Some(Extent::Named("N".into())) };
     let rest = rest.iter().map(|&length| Dimension { value: Some(Extent::Fixed(length as i64)) });

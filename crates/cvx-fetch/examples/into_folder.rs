@@ -1,4 +1,4 @@
-//! Says which data sets there are and where they lie; brings the one that is named, from its own address or from a mirror.
+//! Lists the data sets and their folders, or fetches the one that is named, from its own server or from a mirror.
 //!
 //! `cargo run --release -p cvx-fetch --example into_folder -- mnist [ADDRESS]`
 
@@ -10,8 +10,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for data_set in DataSet::ALL {
             let folder = cache_folder()?.join(data_set.name);
             let bytes: u64 = data_set.files.iter().map(|file| file.size).sum();
-            let there = if data_set.is_in(&folder) { "in" } else { "not yet in" };
-            println!("{}: {bytes} bytes, {there} {}", data_set.name, folder.display());
+            let state = if data_set.is_in(&folder) { "in" } else { "not yet in" };
+            println!("{}: {bytes} bytes, {state} {}", data_set.name, folder.display());
         }
         return Ok(());
     };
@@ -19,6 +19,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let base = arguments.next().unwrap_or_else(|| data_set.base.to_string());
     let folder = cache_folder()?.join(data_set.name);
     fetch(data_set, &base, &folder, &mut |file, bytes| println!("{}: {bytes} of {} bytes", file.name, file.size))?;
-    println!("{name} lies in {}", folder.display());
+    println!("{name} is in {}", folder.display());
     Ok(())
 }

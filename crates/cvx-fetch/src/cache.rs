@@ -1,18 +1,16 @@
-//! Where data sets are kept.
+//! The folder of fetched data sets.
 
-use crate::FetchError;
+use crate::environment::CACHE_VARIABLE;
+use crate::error::FetchError;
 use etcetera::BaseStrategy;
 use std::env;
 use std::path::PathBuf;
 
-/// The variable of the environment that names another cache folder.
-pub const CACHE_VARIABLE: &str = "CVX_CACHE";
-
-/// The folder with a folder for each data set: `$CVX_CACHE`, else `cvx` in the platform's cache folder (`~/.cache` on Linux,
-/// `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on Windows).
+/// The folder that holds one folder for each data set: `$CVX_CACHE` if set, otherwise `cvx` in the platform's cache
+/// folder (`~/.cache` on Linux, `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on Windows).
 ///
 /// # Errors
-/// [`FetchError::NoCache`] where there is no home.
+/// [`FetchError::NoCache`] if the user has no home folder.
 pub fn cache_folder() -> Result<PathBuf, FetchError> {
     if let Some(folder) = env::var_os(CACHE_VARIABLE).filter(|folder| !folder.is_empty()) {
         return Ok(folder.into());

@@ -1,6 +1,6 @@
-//! What can be fetched, and from where.
+//! The data sets that can be fetched, and their servers.
 
-use crate::FetchError;
+use crate::error::FetchError;
 use md5::{Digest, Md5};
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,12 +9,12 @@ use std::path::Path;
 /// A file on a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Remote {
-    /// Its name, at the server and on the disk.
+    /// Its name on the server and on the disk.
     pub name: &'static str,
     /// Its length in bytes.
     pub size: u64,
-    /// The MD5 checksum that is published for it, in hexadecimal: it tells damage, and, as nobody can make a second file of a
-    /// given MD5, another file as well.
+    /// Its published MD5 checksum, in hexadecimal. It detects damage, and also another file: no practical way is known
+    /// to make a second file with the MD5 checksum of a given one.
     pub md5: &'static str,
 }
 
@@ -23,11 +23,11 @@ pub struct Remote {
 pub struct DataSet {
     /// Its short name.
     pub name: &'static str,
-    /// The address that the names of its files are appended to.
+    /// The address of its files without their names.
     pub base: &'static str,
     /// Its files.
     pub files: &'static [Remote],
-    /// Files to take out of the `.tar.gz` that they come in; none where files are used as they come.
+    /// Files to extract from its `.tar.gz` archive; empty if the files are used as they are.
     pub members: &'static [&'static str],
 }
 
@@ -36,7 +36,7 @@ const fn file(name: &'static str, size: u64, md5: &'static str) -> Remote {
 }
 
 impl DataSet {
-    /// All of them.
+    /// All data sets.
     pub const ALL: [DataSet; 3] = [
         DataSet {
             name: "cifar10",
@@ -80,27 +80,28 @@ impl DataSet {
         },
     ];
 
-    /// The one of that name.
+    /// The data set of that name.
     pub fn by_name(name: &str) -> Option<&'static DataSet> {
         const ALL: &[DataSet] = &DataSet::ALL;
         ALL.iter().find(|data_set| data_set.name == name)
     }
 
-    /// Whether all of its files are in the folder, by their names.
+    /// Whether files with the names of all of its files are in the folder.
     pub fn is_in(&self, folder: &Path) -> bool {
         let files = self.files.iter().map(|file| file.name);
         let wanted: Vec<&str> = if self.members.is_empty() { files.collect() } else { self.members.to_vec() };
         wanted.iter().all(|name| folder.join(name).is_file())
     }
 
-    /// Whether there is nothing left to do for an archive; files that are used as they come are looked at one by one.
+    /// Whether all members of an archive are in the folder. Always false for a data set without an archive, whose files
+    /// are checked one by one.
     pub(crate) fn is_unpacked_in(&self, folder: &Path) -> bool {
         !self.members.is_empty() && self.is_in(folder)
     }
 }
 
 impl Remote {
-    /// Whether a file on the disk has the right length and checksum.
+    /// Whether a file on the disk has the published length and checksum.
     pub(crate) fn is_whole(&self, path: &Path) -> Result<bool, FetchError> {
         let io = |source| FetchError::io(path, source);
         let length = path.metadata().map_err(io)?.len();
@@ -108,7 +109,7 @@ impl Remote {
     }
 }
 
-/// MD5 of a file, in hexadecimal.
+/// MD5 checksum of a file, in hexadecimal.
 pub(crate) fn checksum(path: &Path) -> io::Result<String> {
     let (mut file, mut hasher, mut buffer) = (File::open(path)?, Md5::new(), vec![0; 1 << 16]);
     loop {

@@ -1,7 +1,7 @@
-//! Files over HTTP, in as many pieces as it takes.
+//! Downloads over HTTP that resume after an interruption.
 
-use crate::FetchError;
 use crate::data_set::{Remote, checksum};
+use crate::error::FetchError;
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
@@ -11,18 +11,19 @@ use ureq::Agent;
 use ureq::http::Response;
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE};
 
-/// Tries of one file in one call, each going on where the one before ended.
+/// Number of tries of one file in one call. Each try resumes where the previous one ended.
 const TRIES: u32 = 3;
 
-/// Before the second try; twice as long before the third.
+/// Pause before the second try. The pause before the third try is twice as long.
 const PAUSE: Duration = Duration::from_millis(300);
 
-const PATIENCE_TO_CONNECT: Duration = Duration::from_secs(30);
+/// Time limit of a connection, and of the head of a response.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// For one answer; the next try goes on behind what came.
-const PATIENCE_TO_RECEIVE: Duration = Duration::from_secs(1800);
+/// Time limit of the body of one response. The next try resumes after the bytes received.
+const RECEIVE_TIMEOUT: Duration = Duration::from_secs(1800);
 
-/// Files below one address.
+/// An HTTP client for the files below one address.
 pub(crate) struct Client {
     agent: Agent,
     base: String,
@@ -31,15 +32,15 @@ pub(crate) struct Client {
 impl Client {
     pub fn new(base: &str) -> Self {
         let config = Agent::config_builder()
-            .timeout_connect(Some(PATIENCE_TO_CONNECT))
-            .timeout_recv_response(Some(PATIENCE_TO_CONNECT))
-            .timeout_recv_body(Some(PATIENCE_TO_RECEIVE))
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_recv_response(Some(CONNECT_TIMEOUT))
+            .timeout_recv_body(Some(RECEIVE_TIMEOUT))
             .http_status_as_error(false)
             .build();
         Client { agent: config.into(), base: base.trim_end_matches('/').to_string() }
     }
 
-    /// Brings a file to `path`, by way of `path` with `.part` appended.
+    /// Downloads a file to `path`. The bytes received so far are stored in `path` with `.part` appended.
     pub fn download(
         &self,
         file: &Remote,
@@ -56,7 +57,7 @@ impl Client {
                 return fs::rename(&part, path).map_err(|source| FetchError::io(path, source));
             }
             remove(&part)?;
-            // What an earlier call left may have been of another file.
+            // The bytes of an earlier call may belong to another file.
             if !begun_before {
                 return Err(FetchError::Checksum { url, expected: file.md5, found });
             }
@@ -64,7 +65,7 @@ impl Client {
         }
     }
 
-    /// Appends to `part` until it has the length of the file.
+    /// Appends to `part` until it has the length of the file, in several tries.
     fn fill(
         &self,
         file: &Remote,
@@ -75,7 +76,7 @@ impl Client {
         let mut tries = 1;
         loop {
             match self.append(file, url, part, progress) {
-                Err(error) if error.may_pass() && tries < TRIES => {
+                Err(error) if error.is_temporary() && tries < TRIES => {
                     thread::sleep(PAUSE * tries);
                     tries += 1;
                 }
@@ -84,7 +85,7 @@ impl Client {
         }
     }
 
-    /// One request, for what is missing.
+    /// Requests the missing bytes and appends them to `part`.
     fn append(
         &self,
         file: &Remote,
@@ -102,7 +103,7 @@ impl Client {
         }
         let mut response = self.get(url, have)?;
         if have > 0 && !continues(&response, have) && [200, 206, 416].contains(&response.status().as_u16()) {
-            // No ranges here, or other ones: from the beginning, with this answer if it is the whole file.
+            // The server did not send the requested range: restart, with this response if it is the whole file.
             remove(part)?;
             have = 0;
             if response.status() != 200 {
@@ -114,7 +115,7 @@ impl Client {
             return Err(FetchError::Status { url: url.into(), status });
         }
         let wrong_size = |found| FetchError::WrongSize { url: url.into(), expected: file.size, found };
-        if let Some(rest) = number(&response).filter(|rest| have.saturating_add(*rest) != file.size) {
+        if let Some(rest) = announced(&response).filter(|rest| have.saturating_add(*rest) != file.size) {
             return Err(wrong_size(have.saturating_add(rest)));
         }
         let io = |source| FetchError::io(part, source);
@@ -125,7 +126,7 @@ impl Client {
         while have < file.size {
             let count = match body.read(&mut buffer) {
                 Ok(count) if count > 0 => count,
-                // Nothing more, or an error of the connection: there may be more in the next try.
+                // The connection ended or failed: the next try may receive more.
                 _ => return Err(FetchError::CutOff { url: url.into(), received: have, expected: file.size }),
             };
             if have + count as u64 > file.size {
@@ -149,18 +150,18 @@ impl Client {
     }
 }
 
-/// Whether an answer begins at byte `from`.
+/// Whether a response begins at byte `from`.
 fn continues(response: &Response<ureq::Body>, from: u64) -> bool {
     let range = response.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
     response.status() == 206 && range.is_some_and(|range| range.starts_with(&format!("bytes {from}-")))
 }
 
-/// The length that an answer announces.
-fn number(response: &Response<ureq::Body>) -> Option<u64> {
+/// The length in bytes that a response announces.
+fn announced(response: &Response<ureq::Body>) -> Option<u64> {
     response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Of a file; 0 where there is none.
+/// Length of a file in bytes; 0 if it does not exist.
 fn length(path: &Path) -> Result<u64, FetchError> {
     match fs::metadata(path) {
         Ok(metadata) => Ok(metadata.len()),

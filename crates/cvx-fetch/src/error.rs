@@ -1,60 +1,60 @@
-//! Why a data set could not be fetched.
+//! Errors of fetching a data set.
 
-use crate::CACHE_VARIABLE;
+use crate::environment::CACHE_VARIABLE;
 use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
-/// What went wrong, and with which file or address.
+/// Why a data set could not be fetched, with the file or address.
 #[derive(Debug, Error)]
 pub enum FetchError {
-    /// No answer.
+    /// The server cannot be reached.
     #[error("{url} cannot be reached: {reason}")]
     Unreachable {
         /// The address.
         url: String,
-        /// What the network said.
+        /// The reason, from the HTTP client.
         reason: String,
     },
-    /// An answer that is no file.
+    /// The server answers with a status other than success.
     #[error("{url}: the server answers {status}")]
     Status {
         /// The address.
         url: String,
-        /// Of HTTP.
+        /// The HTTP status.
         status: u16,
     },
-    /// The connection ended before the file did.
-    #[error("{url}: cut off after {received} of {expected} bytes: run this again to go on from there")]
+    /// The connection ended before the file was complete.
+    #[error("{url}: cut off after {received} of {expected} bytes: fetch again to resume")]
     CutOff {
         /// The address.
         url: String,
-        /// Bytes on the disk.
+        /// Number of bytes on the disk.
         received: u64,
-        /// Bytes of the file.
+        /// Length of the file in bytes.
         expected: u64,
     },
-    /// Another file, by its length.
+    /// The server offers a file of another length.
     #[error("{url}: the server offers {found} bytes, but the file has {expected}")]
     WrongSize {
         /// The address.
         url: String,
-        /// Bytes of the file.
+        /// Length of the file in bytes.
         expected: u64,
-        /// Bytes offered, or received so far.
+        /// Number of bytes offered, or received so far.
         found: u64,
     },
-    /// Another file, by its checksum.
+    /// The checksum is not the published one.
     #[error("{url}: the MD5 checksum is {found}, but {expected} is published: this is another file, or a damaged one")]
     Checksum {
         /// The address.
         url: String,
         /// The published checksum.
         expected: &'static str,
-        /// That of what was received.
+        /// The checksum of the file received.
         found: String,
     },
-    /// An archive that does not unpack to what it should.
+    /// The archive cannot be unpacked, or lacks a member.
     #[error("{}: cannot be unpacked: {reason}", path.display())]
     Archive {
         /// The archive.
@@ -62,16 +62,16 @@ pub enum FetchError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The disk.
+    /// A file or folder cannot be read or written.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Nowhere to keep it.
-    #[error("there is no home folder to keep a cache in: name a folder, or set {CACHE_VARIABLE}")]
+    /// There is no home folder for the cache.
+    #[error("there is no home folder for the cache: name a folder, or set {CACHE_VARIABLE}")]
     NoCache,
 }
 
@@ -80,8 +80,8 @@ impl FetchError {
         FetchError::Io { path: path.into(), source }
     }
 
-    /// Whether another try may do better.
-    pub(crate) fn may_pass(&self) -> bool {
+    /// Whether another try may succeed.
+    pub(crate) fn is_temporary(&self) -> bool {
         match self {
             FetchError::Unreachable { .. } | FetchError::CutOff { .. } => true,
             FetchError::Status { status, .. } => *status >= 500 || *status == 429,

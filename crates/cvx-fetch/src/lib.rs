@@ -1,4 +1,4 @@
-//! Public data sets: downloaded, checked against the checksums that are published for them, unpacked into a folder.
+//! Downloads public data sets, checks them against their published checksums and unpacks them into a folder.
 //!
 //! ```no_run
 //! use cvx_fetch::{DataSet, cache_folder, fetch};
@@ -9,34 +9,36 @@
 //! # Ok::<(), cvx_fetch::FetchError>(())
 //! ```
 //!
-//! A download that was cut off goes on where it ended, in the same call or the next. No file appears under its name before it
-//! is whole and its checksum is right.
+//! An interrupted download resumes where it ended, in the same call or the next. A file gets its name only when it is
+//! complete and its checksum is right.
 
 mod cache;
 mod data_set;
 mod download;
+mod environment;
 mod error;
 mod unpack;
 
-pub use cache::{CACHE_VARIABLE, cache_folder};
+pub use cache::cache_folder;
 pub use data_set::{DataSet, Remote};
+pub use environment::CACHE_VARIABLE;
 pub use error::FetchError;
 
 use download::Client;
 use std::fs;
 use std::path::Path;
 
-/// The example of README.md, run with the tests.
+/// The example of README.md, compiled as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// Brings the files of a data set into `folder`, which is made where it is missing. What is there and right stays; `base` is
-/// the address that the names of the files are appended to. `progress` hears of every piece: which file, and how many bytes
-/// of it are there.
+/// Downloads the files of a data set into `folder`, which is created if it does not exist. Files that are complete are
+/// kept. `base` is the address of the files without their names. `progress` is called after every piece with the file
+/// and the number of its bytes on the disk.
 ///
 /// # Errors
-/// [`FetchError`]; what was received is kept for the next call.
+/// [`FetchError`]. Bytes received before the error are kept for the next call.
 pub fn fetch(
     data_set: &DataSet,
     base: &str,

@@ -1,6 +1,6 @@
-//! Members of a `.tar.gz`.
+//! Extraction of members of a `.tar.gz` archive.
 
-use crate::FetchError;
+use crate::error::FetchError;
 use flate2::bufread::GzDecoder;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -8,11 +8,11 @@ use std::path::Path;
 use tar::Archive;
 use tempfile::Builder;
 
-/// Most bytes of a member.
-const LARGEST: u64 = 256 << 20;
+/// Limit in bytes on a member.
+const MAX_MEMBER: u64 = 256 << 20;
 
-/// Writes the members of these names into `folder`, whatever folder of the archive they are in. No path of the archive is
-/// ever opened, and what else is in it, links among them, is passed over.
+/// Writes the members of these names into `folder`. Their folders in the archive are ignored: no path of the archive is
+/// ever opened. Other members and links are skipped.
 pub(crate) fn members(archive: &Path, names: &[&str], folder: &Path) -> Result<(), FetchError> {
     let broken = |reason: String| FetchError::Archive { path: archive.into(), reason };
     let file = File::open(archive).map_err(|source| FetchError::io(archive, source))?;
@@ -25,7 +25,7 @@ pub(crate) fn members(archive: &Path, names: &[&str], folder: &Path) -> Result<(
         if !entry.header().entry_type().is_file() {
             continue;
         }
-        if entry.size() > LARGEST {
+        if entry.size() > MAX_MEMBER {
             return Err(broken(format!("{} has {} bytes", missing[at], entry.size())));
         }
         let path = folder.join(missing.swap_remove(at));
@@ -45,14 +45,14 @@ enum Failure {
     Writing(io::Error),
 }
 
-/// Under a name of its own until all of it is there.
+/// Writes a file atomically: under a temporary name, which is replaced when the file is complete.
 fn write(content: &mut impl Read, path: &Path) -> Result<(), Failure> {
     let mut bytes = Vec::new();
     content.read_to_end(&mut bytes).map_err(Failure::Reading)?;
     let mut builder = Builder::new();
     #[cfg(unix)]
     {
-        // What any new file gets; temporary ones are private otherwise.
+        // Permissions of an ordinary new file: temporary files are private by default.
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }

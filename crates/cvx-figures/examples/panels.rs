@@ -1,4 +1,6 @@
-//! Shows a figure of two panels, a curve with error bars over a level and stacked bars, as `panels.svg` and `panels.png`.
+//! Draws `panels.svg` and `panels.png`, a figure of two panels: a curve with error bars over a level, and stacked bars.
+//!
+//! The first argument is the folder of the files, the current one by default.
 
 use cvx_figures::{Panel, Point, Scale, Series, write};
 
@@ -31,6 +33,6 @@ fn main() -> anyhow::Result<()> {
     };
     let folder = std::env::args().nth(1).unwrap_or_else(|| ".".to_string());
     write("What a figure is made of", &[curve, bars], 2, &std::path::Path::new(&folder).join("panels"))?;
-    println!("panels.svg and panels.png lie in {folder}");
+    println!("panels.svg and panels.png are in {folder}");
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! What figures are drawn on, and in which colours.
+//! The colours of figures: series, text and background.
 
 use kuva::render::theme::Theme;
 
 /// Wong's palette (Nature Methods 8, 441), safe for the colour-blind, without its yellow, which fades on white.
 const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"];
 
-/// Names of [`COLOURS`] on a page that has [`STYLE`].
+/// CSS variables in place of [`COLOURS`] on a page that has [`STYLE`].
 const NAMES: [&str; COLOURS.len()] = [
     "var(--figure-0)",
     "var(--figure-1)",
@@ -16,10 +16,13 @@ const NAMES: [&str; COLOURS.len()] = [
     "var(--figure-6)",
 ];
 
-/// Colours of numbers from the smallest to the largest, legible on both papers.
+/// Colours for numbers from the smallest to the largest, visible on light and dark backgrounds.
 pub(crate) const SHADES: [&str; 7] = ["#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#fde725"];
 
-/// What a page needs whose figures come from [`inline`](crate::inline): their colours, in light and in dark.
+/// Number of shades for numbers from small to large.
+pub const SHADE_COUNT: usize = SHADES.len();
+
+/// CSS for a page with figures of [`inline`](crate::inline): their colours in light and dark mode.
 pub const STYLE: &str = "\
 :root { --figure-grid: #e3e3e3; --figure-0: #0072b2; --figure-1: #d55e00; --figure-2: #009e73; --figure-3: #cc79a7;
   --figure-4: #e69f00; --figure-5: #56b4e9; --figure-6: #000000; }
@@ -32,14 +35,14 @@ pub const STYLE: &str = "\
 /// What a figure is drawn on.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Paper {
-    /// A file of its own.
+    /// A file with a white background.
     White,
-    /// A page in light or dark, whose text and background show.
+    /// A page in light or dark mode, whose text colour and background are used.
     Page,
 }
 
 impl Paper {
-    /// How many colours there are before they come again.
+    /// Number of colours before they repeat.
     pub const COLOURS: usize = COLOURS.len();
 
     /// The colour of a label.
@@ -58,7 +61,7 @@ impl Paper {
         }
     }
 
-    /// Colours of all but the series.
+    /// Colours of everything except the series.
     pub fn theme(self) -> Theme {
         let (grid, background) = match self {
             Paper::White => ("#e3e3e3", "white"),

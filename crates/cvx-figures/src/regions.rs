@@ -1,37 +1,16 @@
-//! Coloured regions behind the curves of a panel.
+//! Coloured regions behind the other series of a panel.
 
-use crate::{Panel, Series, Style};
+use crate::panel::{Panel, Rectangle};
+use crate::style::Style;
 use kuva::plot::LinePlot;
 use kuva::render::color::Color;
 use kuva::render::render::Primitive;
 
-/// The colour of a line that nobody sees: kuva draws it over the diagonal of the axes, and regions take its place.
+/// Colour of a placeholder: a line that kuva draws over the diagonal of the axes, and that the regions replace.
 const DIAGONAL: (u8, u8, u8) = (1, 2, 3);
 
-/// A part of the plane, as values of x and y.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Rectangle {
-    /// Left and right end.
-    pub x: (f64, f64),
-    /// Lower and upper end.
-    pub y: (f64, f64),
-    /// 0 is unseen, 1 covers the grid.
-    pub opacity: f64,
-}
-
 impl Panel {
-    /// All rectangles with their labels.
-    pub(crate) fn rectangles(&self) -> impl Iterator<Item = (&str, &Rectangle)> {
-        self.series.iter().flat_map(|series| {
-            let rectangles = match series {
-                Series::Region { rectangles, .. } => &rectangles[..],
-                _ => &[],
-            };
-            rectangles.iter().map(|rectangle| (series.label(), rectangle))
-        })
-    }
-
-    /// What keeps the place of the regions, where there are any.
+    /// The placeholder of the regions, if there are any.
     pub(crate) fn diagonal(&self) -> Option<LinePlot> {
         self.rectangles().next()?;
         let ((left, right), (bottom, top)) = (self.x_range(), self.y_range());
@@ -41,7 +20,7 @@ impl Panel {
     }
 }
 
-/// Puts the rectangles of the panels where the diagonals were drawn.
+/// Replaces the diagonals by the rectangles of the panels.
 pub(crate) fn replace_diagonals(elements: Vec<Primitive>, panels: &[Panel], styles: &[Style]) -> Vec<Primitive> {
     let mut with_regions = panels.iter().filter(|panel| panel.rectangles().next().is_some());
     let mut replaced = Vec::with_capacity(elements.len());
@@ -58,7 +37,7 @@ pub(crate) fn replace_diagonals(elements: Vec<Primitive>, panels: &[Panel], styl
             replaced.push(element);
             continue;
         };
-        // Between rectangles that touch no paper is to shine through.
+        // No background may show between adjacent rectangles.
         replaced.push(Primitive::GroupStart {
             transform: None,
             title: None,
@@ -74,7 +53,7 @@ pub(crate) fn replace_diagonals(elements: Vec<Primitive>, panels: &[Panel], styl
 }
 
 impl Panel {
-    /// The rectangle on whole points of the figure, whose axes end in `corners`.
+    /// The rectangle, rounded to whole pixels, on axes that end in `corners`.
     fn placed(&self, rectangle: &Rectangle, style: &Style, corners: ((f64, f64), (f64, f64))) -> Primitive {
         let ((left, right), (bottom, top)) = (self.x_range(), self.y_range());
         let ((x0, y0), (x1, y1)) = corners;
@@ -97,8 +76,10 @@ impl Panel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::figure::{inline, render};
+    use crate::panel::{Point, Series};
     use crate::paper::Paper;
-    use crate::{Point, Scale, inline, render};
+    use crate::scale::Scale;
 
     #[test]
     fn regions_fill_the_axes_and_clouds_have_their_colours() {

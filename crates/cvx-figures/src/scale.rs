@@ -1,20 +1,20 @@
-//! How axes are divided.
+//! Linear and logarithmic axes.
 
 use kuva::render::layout::TickFormat;
 use std::sync::Arc;
 
-/// How an axis is divided. Values that are not finite, or beyond 1e100, have no place on it.
+/// Scale of an axis. It cannot show values that are not finite or whose absolute value exceeds 1e100.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Scale {
-    /// Equal differences are equally long.
+    /// Equal differences have equal lengths.
     Linear,
-    /// Equal ratios are equally long. Values below 1e-10 have no place either.
+    /// Equal ratios have equal lengths. Values below 1e-10 cannot be shown.
     Log,
 }
 
 impl Scale {
-    /// Whether a value has a place on the axis: kuva draws all that is below 1e-10 on a log axis at 1e-10, and panics
-    /// over an end that padding has made infinite.
+    /// Whether the axis can show a value. On a log axis, kuva draws values below 1e-10 at 1e-10; it panics if padding
+    /// makes an end infinite.
     pub(crate) fn shows(self, value: f64) -> bool {
         value.abs() <= 1e100 && (self == Self::Linear || value >= 1e-10)
     }
@@ -32,10 +32,10 @@ impl Scale {
             let pad = if low < high { MARGIN * (high - low) } else { 0.5 * low.abs() + 1e-3 };
             return (if low < 0.0 { low - pad } else { (low - pad).max(0.0) }, high + pad);
         }
-        // Between ends at a ratio of six lie two of the ticks 1, 2, 5.
+        // Ends at a ratio of six contain two of the ticks 1, 2, 5.
         let pad = (high / low).powf(MARGIN).max((6.0 * low / high).sqrt());
         let padded = (low / pad, high * pad);
-        // kuva has ticks at 2 and 5 in up to three decades only, which matter more than the margin.
+        // kuva draws ticks at 2 and 5 in at most three decades. They matter more than the margin.
         let (floor, ceiling) = (low.log10().floor(), high.log10().ceil());
         if ceiling - floor <= 3.0 && padded.1.log10().ceil() - padded.0.log10().floor() > 3.0 {
             return (padded.0.max(10f64.powf(floor)), padded.1.min(10f64.powf(ceiling)));
@@ -44,11 +44,11 @@ impl Scale {
     }
 
     pub(crate) fn tick_format(self, (low, high): (f64, f64)) -> TickFormat {
-        // On three decades, longer numbers written out would touch.
+        // On three decades, the digits of longer numbers would touch.
         let plain = low >= 0.01 && high < 1e4;
         match self {
             Self::Linear => TickFormat::Auto,
-            // Powers of ten say enough, and others would run into them.
+            // Only powers of ten have labels: others would overlap them.
             Self::Log if !plain && high > 100.0 * low => {
                 TickFormat::Custom(Arc::new(|value| match log_label(value, false) {
                     label if label.contains('·') => String::new(),
@@ -60,14 +60,14 @@ impl Scale {
     }
 }
 
-/// A tick at 1, 2 or 5 times a power of ten, written out if `plain`.
+/// The label of a tick at 1, 2 or 5 times a power of ten: in decimal digits if `plain`.
 fn log_label(value: f64, plain: bool) -> String {
     // Rounding may have left the tick just below its power of ten.
     let exponent = (value.log10() + 1e-9).floor() as i32;
     if plain {
         return format!("{value:.*}", usize::try_from(-exponent).unwrap_or(0));
     }
-    // Of an integer's characters only the sign is no digit.
+    // The only character of an integer that is not a digit is its sign.
     let raised = |c: char| c.to_digit(10).and_then(|digit| "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().nth(digit as usize)).unwrap_or('⁻');
     let power: String = "10".chars().chain(exponent.to_string().chars().map(raised)).collect();
     match (value / 10f64.powi(exponent)).round() {

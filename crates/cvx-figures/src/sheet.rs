@@ -1,31 +1,31 @@
-//! Sheets of small images, and the images themselves.
+//! Small images and sheets of them.
 
-use crate::ENDINGS;
+use crate::endings::ENDINGS;
 use anyhow::{Error, Result, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use kuva::backend::{png::PngBackend, svg::SvgBackend};
 use kuva::render::render::{Primitive, Scene, TextAnchor};
 
-/// Side of an image on a sheet; a larger one has a point for each pixel.
+/// Smallest height of an image on a sheet, in pixels. Smaller images are magnified by a whole number.
 const SIDE: usize = 96;
-/// Space around an image, and height of a line of text.
+/// Space around an image, and height of a line of text, in pixels.
 const GAP: f64 = 12.0;
 const LINE: f64 = 20.0;
 
-/// Pixels in rows from the top.
+/// An image, stored row by row from the top.
 #[derive(Clone)]
 pub struct Image {
-    /// Pixels of a row.
+    /// Number of pixels of a row.
     pub width: usize,
     /// Red, green, blue and opacity of each pixel.
     pub pixels: Vec<[u8; 4]>,
 }
 
-/// An image with a line below it.
+/// An image with a caption below it.
 pub struct Tile {
-    /// What is seen.
+    /// The image.
     pub image: Image,
-    /// What it is; a line break makes it two lines.
+    /// The caption, which may have several lines.
     pub caption: String,
 }
 
@@ -35,7 +35,7 @@ impl Image {
         self.pixels.len() / self.width.max(1)
     }
 
-    /// The image beside another of its height, with a gap of `gap` pixels.
+    /// The image with another of its height on its right, and a transparent gap of `gap` pixels between them.
     pub fn beside(&self, other: &Image, gap: usize) -> Self {
         let row = |image: &Image, row: usize| image.pixels[row * image.width..(row + 1) * image.width].to_vec();
         let rows = (0..self.height().min(other.height())).flat_map(|y| {
@@ -46,6 +46,9 @@ impl Image {
     }
 
     /// The image as a PNG file.
+    ///
+    /// # Errors
+    /// No pixel, or an incomplete row.
     pub fn png(&self) -> Result<Vec<u8>> {
         ensure!(
             self.width * self.height() == self.pixels.len() && !self.pixels.is_empty(),
@@ -59,24 +62,30 @@ impl Image {
         Ok(file)
     }
 
-    /// The PNG file as an address that holds all of it.
+    /// The PNG file as a data URL.
+    ///
+    /// # Errors
+    /// Those of [`png`](Self::png).
     pub fn address(&self) -> Result<String> {
         Ok(format!("data:image/png;base64,{}", STANDARD.encode(self.png()?)))
     }
 
-    /// Length of a pixel's side on a sheet.
+    /// Size of a pixel of the image on a sheet, in pixels.
     fn magnification(&self) -> usize {
         SIDE.div_ceil(self.height().max(1)).max(1)
     }
 }
 
-/// [`ENDINGS`] with the contents of their files: the tiles in rows of `columns` under one title.
+/// Draws the tiles in rows of `columns` under one title. Returns each of the [`ENDINGS`] with the content of its file.
+///
+/// # Errors
+/// No tile, no column or an invalid image, and errors of the drawing library.
 pub fn sheet(title: &str, tiles: &[Tile], columns: usize) -> Result<[(&'static str, Vec<u8>); 2]> {
     ensure!(!tiles.is_empty() && columns > 0, "a sheet needs a tile");
     let side = |length: fn(&Image) -> usize| {
         tiles.iter().map(|tile| length(&tile.image) * tile.image.magnification()).max().unwrap_or(0) as f64
     };
-    // Below a narrow image its caption needs more room than the image.
+    // The caption of a narrow image is wider than the image.
     let (width, height) = (side(|image| image.width).max(1.3 * SIDE as f64), side(Image::height));
     let lines = tiles.iter().map(|tile| tile.caption.lines().count()).max().unwrap_or(0) as f64;
     let (cell_width, cell_height) = (width + GAP, height + LINE * lines + GAP);
@@ -109,10 +118,8 @@ pub fn sheet(title: &str, tiles: &[Tile], columns: usize) -> Result<[(&'static s
         for (line, content) in caption.lines().enumerate() {
             scene.elements.push(text(middle, y + height + LINE * (line as f64 + 0.8), content, 14));
         }
-        images.push_str(&format!(
-            r#"<image x="{x}" y="{y}" width="{image_width}" height="{image_height}" style="image-rendering:pixelated" href="{}" />"#,
-            image.address()?
-        ));
+        images.push_str(&format!(r#"<image x="{x}" y="{y}" width="{image_width}" height="{image_height}" "#));
+        images.push_str(&format!(r#"style="image-rendering:pixelated" href="{}" />"#, image.address()?));
         pixels.push(image.pixels_at(x, y, scale));
     }
     let mut svg = SvgBackend::new().render_scene(&scene);
@@ -124,7 +131,7 @@ pub fn sheet(title: &str, tiles: &[Tile], columns: usize) -> Result<[(&'static s
 }
 
 impl Image {
-    /// Squares of side `scale` from (x, y) on, for the pixels that are not transparent.
+    /// Squares of side `scale`, from (x, y) on, for the pixels that are not transparent.
     fn pixels_at(&self, x: f64, y: f64, scale: f64) -> Primitive {
         let shown: Vec<usize> = (0..self.pixels.len()).filter(|&index| self.pixels[index][3] > 0).collect();
         let place = |index: usize| scale * index as f64;

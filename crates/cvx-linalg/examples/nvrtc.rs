@@ -2,6 +2,8 @@
 //!
 //! `cargo xtask build-cuda` runs it where there is no nvcc.
 
+#![allow(unsafe_code)]
+
 use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts, sys};
 use std::process::ExitCode;
 

@@ -23,7 +23,9 @@
 mod backend;
 #[allow(clippy::expect_used, clippy::missing_panics_doc)]
 pub mod conformance;
+#[allow(unsafe_code)]
 mod cpu;
+#[allow(unsafe_code)]
 #[cfg(feature = "cuda")]
 mod cuda;
 mod error;

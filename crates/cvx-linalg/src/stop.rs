@@ -62,6 +62,11 @@ impl StopToken {
         work()
     }
 
+    /// From now on, requests are seen inside [`heed`](StopToken::heed) alone, as those of a run's token are.
+    pub fn defer(&self) {
+        self.ignored.store(true, Ordering::Relaxed);
+    }
+
     /// Asks the run to end at its next look at the token. Safe to call from a signal-handling thread.
     pub fn raise(&self) {
         self.raised.store(true, Ordering::Relaxed);

@@ -1,17 +1,18 @@
-//! What switches a hidden neuron on: the two models that share the programme.
+//! Activation of hidden neurons: the two models that share the programme.
 
 use cvx_linalg::Signs;
 use serde::{Deserialize, Serialize};
 
-/// When a neuron passes x'w on.
+/// The condition under which a neuron with weights w returns x'w instead of 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Activation {
-    /// Where x'w >= 0: (x'w)_+. Each block has to stay in the cone of its pattern, and its sign is that of the second layer, so there
-    /// are 2 P C of them.
+    /// x'w >= 0: the neuron is (x'w)_+. Each block must be in the cone of its pattern, and has the sign of its weight
+    /// in the second layer. There are 2 P C blocks for P patterns and C targets.
     #[default]
     Relu,
-    /// Where x'h >= 0 for a fixed gate h, whatever w: 1\[x'h >= 0\] x'w. No cones, and P C blocks: a weight w and its negative are
-    /// one block (Mishkin, Sahiner & Pilanci, *Fast convex optimization for two-layer ReLU networks*, ICML 2022).
+    /// x'h >= 0 for a fixed gate h: the neuron is 1\[x'h >= 0\] x'w. There are no cones, and only P C blocks, because
+    /// one block represents both signs (Mishkin, Sahiner & Pilanci, *Fast convex optimization for two-layer ReLU
+    /// networks*, ICML 2022).
     Gated,
 }
 

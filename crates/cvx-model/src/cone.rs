@@ -1,28 +1,28 @@
-//! Projection onto the pattern cones, and with it beta_max.
+//! Projection onto the cones of the patterns, which gives beta_max.
 
 use crate::program::{ConvexProgram, RowScale};
 use cvx_linalg::{Backend, Half, HostMatrix, LinalgError, Transpose};
 
-/// From which beta on the zero network is optimal.
+/// Bounds on beta_max, the smallest beta for which the zero network is optimal.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BetaMax {
-    /// max ||X'D_i y||, the closed-form upper bound.
+    /// max ||X'D_i y||, the upper bound in closed form. It is exact for gated neurons.
     pub gated: f64,
-    /// max || projection of +-X'D_i y onto its cone ||, from above: the bound that the multipliers found so far prove.
+    /// An upper bound on max || projection of +-X'D_i y onto its cone ||, proved by the multipliers found.
     pub upper: f64,
 }
 
-/// Weight of the cone against distance in the projection; any positive number gives the same limit.
+/// Weight of the cone relative to the distance in the projection. Any positive number gives the same limit.
 const SIGMA: f64 = 1.0;
 
-/// beta_max of the programme: projects +-X'D_i y onto {w : (2 D_i - I) X w >= 0} by ADMM, in f64. By Moreau, the
-/// projection is w + X'(e o eta) at the best eta >= 0, so every iterate gives an upper bound; stops when the bound has
-/// not fallen by `tolerance` (relative) in 100 iterations.
+/// Computes beta_max of the programme: projects +-X'D_i y onto {w : (2 D_i - I) X w >= 0} by ADMM, in f64.
 ///
-/// Meant for small problems and for tests: the gated value costs one product.
+/// By Moreau's decomposition, the projection is w + X'(e o eta) at the best eta >= 0. Therefore every iterate gives an
+/// upper bound. The iteration stops when the bound has not decreased by the relative `tolerance` in 100 iterations.
+/// It is meant for small problems and tests. The gated value alone costs one product.
 ///
 /// # Errors
-/// What the device meets.
+/// [`LinalgError`] if an operation of the back end fails.
 pub fn beta_max<B: Backend>(program: &ConvexProgram<B>, tolerance: f64) -> Result<BetaMax, LinalgError> {
     let wide = program.backend().wide();
     let (n, d, blocks) = (program.n_samples(), program.n_features(), program.n_blocks());
@@ -33,7 +33,7 @@ pub fn beta_max<B: Backend>(program: &ConvexProgram<B>, tolerance: f64) -> Resul
     wide.weighted_gram(program.xt_wide(), &squared, 1.0, &mut factor)?;
     wide.cholesky(&mut factor)?;
 
-    // gradients = +-X'D_i y, or the xi of another loss at zero in the place of y.
+    // gradients = +-X'D_i y. For another loss, xi at the zero network replaces y.
     let (mut rows, mut masked) = (wide.zeros(n, blocks)?, wide.zeros(n, blocks / 2)?);
     let y = wide.upload(&program.xi_at_zero())?;
     wide.masked_broadcast(program.mask(), 1.0, &y, &mut masked)?;
@@ -56,7 +56,7 @@ pub fn beta_max<B: Backend>(program: &ConvexProgram<B>, tolerance: f64) -> Resul
         wide.solve(&factor, Half::Both, &mut x)?;
         wide.gemm(1.0, program.xt_wide(), Transpose::Yes, &x, Transpose::No, 0.0, &mut rows)?;
         wide.slack_step(program.mask(), &weights, &rows, 1.6, 1.0, &mut s, &mut nu)?;
-        // The residual gradient + Gt'(-nu), whose norm bounds the projection's.
+        // The norm of the residual gradient + Gt'(-nu) is an upper bound on the norm of the projection.
         wide.sign_flip(program.mask(), &weights, &nu, &mut rows)?;
         wide.copy(&gradients, &mut x)?;
         wide.gemm(-1.0, program.xt_wide(), Transpose::No, &rows, Transpose::No, 1.0, &mut x)?;

@@ -1,9 +1,9 @@
-//! Which classes are taken for which.
+//! Confusion matrix and the scores of each class.
 
 use crate::targets::Task;
 use cvx_linalg::HostMatrix;
 
-/// Samples counted by their class and by the class that was predicted.
+/// Numbers of samples by true class and predicted class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
     /// The classes.
@@ -12,21 +12,22 @@ pub struct Confusion {
     pub counts: Vec<Vec<usize>>,
 }
 
-/// How well one class is told from the others, or the means over classes. What would be 0/0 is `None`.
+/// Scores of one class, or their means over classes. A score that would be 0/0 is `None`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ClassScores {
-    /// Share of right ones among the samples that were predicted to be of the class; `None` where it is never predicted.
+    /// Correct predictions as a share of the predictions of this class; `None` if it is never predicted.
     pub precision: Option<f64>,
-    /// Share of right ones among the samples of the class; `None` where there are none.
+    /// Correct predictions as a share of the samples of this class; `None` if it has no samples.
     pub recall: Option<f64>,
-    /// Harmonic mean of the two, 2 right / (predicted + samples): 0 where one of them is 0 or `None`, `None` where both are.
+    /// Harmonic mean of precision and recall, 2 correct / (predicted + samples). It is 0 if one of the two is 0 or
+    /// `None`, and `None` if both are `None`.
     pub f1: Option<f64>,
     /// Number of samples of the class.
     pub support: usize,
 }
 
 impl Confusion {
-    /// Counts predictions (n x C) against the classes that `y` encodes; `None` for a regression.
+    /// Compares predictions (n x C) with the classes that `y` (n x C) encodes; `None` for a regression.
     pub fn new(task: &Task, prediction: &HostMatrix, y: &HostMatrix) -> Option<Self> {
         let classes = task.classes().to_vec();
         let class = |matrix: &HostMatrix, a: usize| {
@@ -58,8 +59,8 @@ impl Confusion {
         }
     }
 
-    /// Plain means over the classes that have samples, however many; a class that is never predicted counts with precision 0.
-    /// The mean recall is what is also called balanced accuracy.
+    /// Unweighted means over the classes that have samples. A class that is never predicted counts with precision 0.
+    /// The mean recall is also called balanced accuracy.
     pub fn means(&self) -> ClassScores {
         let scores = (0..self.classes.len()).map(|class| self.scores(class));
         let present: Vec<ClassScores> = scores.filter(|scores| scores.support > 0).collect();
@@ -75,7 +76,7 @@ impl Confusion {
         }
     }
 
-    /// Pairs (true, predicted) of different classes that occur, the most frequent first.
+    /// Pairs (true, predicted) of different classes that occur, in order of decreasing frequency.
     pub fn mistakes(&self) -> Vec<(usize, usize)> {
         let all = 0..self.classes.len();
         let mut pairs: Vec<(usize, usize)> = (all.clone())
@@ -97,7 +98,7 @@ mod tests {
         Task::Multiclass { classes: (0..classes).map(|class| format!("c{class}")).collect(), majority: 0 }
     }
 
-    /// One against the rest.
+    /// One column for each class: +1 for its samples, -1 for the others.
     fn coded(classes: usize, of: &[usize]) -> HostMatrix {
         HostMatrix::from_fn(of.len(), classes, |a, c| if of[a] == c { 1.0 } else { -1.0 })
     }

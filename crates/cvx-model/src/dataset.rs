@@ -1,40 +1,39 @@
-//! Samples and labels as a reader hands them over, before any of the numerics.
+//! Samples and labels as a reader returns them, before normalisation and encoding.
 
 use crate::error::ModelError;
-use crate::weighted::check_weights;
 use serde::{Deserialize, Serialize};
 
-/// What the columns of a data set are; it picks the default normalisation.
+/// The kind of the features of a data set. It determines the default normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FeatureKind {
-    /// Unrelated columns, each with a scale of its own.
+    /// Unrelated columns with different scales.
     Table,
-    /// Pixels of one scale, stored channel by channel, row by row.
+    /// Pixels of one scale, stored channel by channel and row by row.
     Image {
         /// Number of colour channels.
         channels: usize,
-        /// Rows of one channel.
+        /// Number of rows of one channel.
         height: usize,
-        /// Columns of one channel.
+        /// Number of columns of one channel.
         width: usize,
     },
 }
 
-/// The label column of a data set, one entry per sample.
+/// The labels of a data set, one entry per sample.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Labels {
     /// Numbers: class codes or regression targets, `values[row * columns + column]`.
     Numbers {
-        /// Numbers per sample (1 unless the regression has several targets).
+        /// Number of values per sample: 1 unless a regression has several targets.
         columns: usize,
         /// Row-major values.
         values: Vec<f64>,
     },
     /// Class names, as an index into a dictionary.
     Names {
-        /// `index[row]` points into `names`.
+        /// `names[index[row]]` is the class of sample `row`.
         index: Vec<u32>,
-        /// The dictionary; a name need not occur.
+        /// The dictionary. It may hold names that do not occur.
         names: Vec<String>,
     },
 }
@@ -58,7 +57,7 @@ impl Labels {
         self.len() == 0
     }
 
-    /// The label of `row` as the text that names its class (`1`, not `1.0`, for a whole number).
+    /// The label of `row` as the name of its class (`1`, not `1.0`, for an integer).
     pub fn class_name(&self, row: usize) -> String {
         match self {
             Labels::Numbers { columns, values } => values[row * columns].to_string(),
@@ -66,7 +65,7 @@ impl Labels {
         }
     }
 
-    /// Whether the parts hold together.
+    /// Checks that the parts are consistent.
     fn check(&self) -> Result<(), ModelError> {
         let wrong = |expected: String, found: String| Err(ModelError::Shape { what: "y", expected, found });
         match self {
@@ -97,7 +96,7 @@ impl Labels {
     }
 }
 
-/// Samples, one per row, with their labels where there are any.
+/// Samples, one per row, with labels, names and weights if given.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     n_features: usize,
@@ -110,11 +109,11 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Takes `n x n_features` row-major `values` and one label per row.
+    /// Creates a data set from row-major `values` (n x `n_features`) and one label per row.
     ///
     /// # Errors
-    /// [`ModelError::Shape`] when the lengths do not fit together, [`ModelError::Empty`] when there is no
-    /// sample or no feature, [`ModelError::NonFinite`] with the place of the first NaN or infinity.
+    /// [`ModelError::Shape`] if the lengths do not fit together, [`ModelError::Empty`] if there is no sample or no
+    /// feature, [`ModelError::NonFinite`] with the place of the first NaN or infinity.
     pub fn new(
         n_features: usize,
         values: Vec<f64>,
@@ -180,7 +179,7 @@ impl Dataset {
         Ok(Dataset { feature_names: Some(names), ..self })
     }
 
-    /// The same samples with names of their own: the files that they came from.
+    /// The same samples with names for the samples, such as the names of their files.
     ///
     /// # Errors
     /// [`ModelError::Shape`] for another number of names.
@@ -195,10 +194,11 @@ impl Dataset {
         Ok(Dataset { sample_names: Some(names), ..self })
     }
 
-    /// The same samples, each counted with a weight: a weight of 2 is as good as the sample twice.
+    /// The same samples with weights. A weight of 2 has the same effect as two copies of the sample.
     ///
     /// # Errors
-    /// [`ModelError::Shape`] for another number of weights, [`ModelError::Weight`] for one that is not a positive number.
+    /// [`ModelError::Shape`] for another number of weights, [`ModelError::Weight`] for a weight that is not positive
+    /// and finite.
     pub fn with_weights(self, weights: Vec<f64>) -> Result<Self, ModelError> {
         if weights.len() != self.n_samples() {
             return Err(ModelError::Shape {
@@ -211,17 +211,17 @@ impl Dataset {
         Ok(Dataset { weights: Some(weights), ..self })
     }
 
-    /// The weights of the samples, where they were given any.
+    /// The weights of the samples, if given.
     pub fn weights(&self) -> Option<&[f64]> {
         self.weights.as_deref()
     }
 
-    /// The names of the features, where the source had any.
+    /// The names of the features, if the source has names.
     pub fn feature_names(&self) -> Option<&[String]> {
         self.feature_names.as_deref()
     }
 
-    /// The names of the samples, where each came from a file of its own.
+    /// The names of the samples, if each one comes from its own file.
     pub fn sample_names(&self) -> Option<&[String]> {
         self.sample_names.as_deref()
     }
@@ -241,17 +241,17 @@ impl Dataset {
         &self.values[row * self.n_features..(row + 1) * self.n_features]
     }
 
-    /// All features, row-major.
+    /// All features (n x d), row-major.
     pub fn values(&self) -> &[f64] {
         &self.values
     }
 
-    /// The labels, where the source had any.
+    /// The labels, if the source has labels.
     pub fn labels(&self) -> Option<&Labels> {
         self.labels.as_ref()
     }
 
-    /// What the columns are.
+    /// The kind of the features.
     pub fn kind(&self) -> FeatureKind {
         self.kind
     }
@@ -259,7 +259,7 @@ impl Dataset {
     /// The given rows, in the given order.
     ///
     /// # Errors
-    /// [`ModelError::Empty`] when `rows` is empty, [`ModelError::Shape`] when one lies outside.
+    /// [`ModelError::Empty`] if `rows` is empty, [`ModelError::Shape`] for a row out of range.
     pub fn select(&self, rows: &[usize]) -> Result<Self, ModelError> {
         if rows.is_empty() {
             return Err(ModelError::Empty { what: "samples" });
@@ -286,7 +286,7 @@ impl Dataset {
     /// The samples that are not among `rows`.
     ///
     /// # Errors
-    /// [`ModelError::Empty`] when none is left, [`ModelError::Shape`] when a row lies outside.
+    /// [`ModelError::Empty`] if no sample remains, [`ModelError::Shape`] for a row out of range.
     pub fn without(&self, rows: &[usize]) -> Result<Self, ModelError> {
         let mut kept = vec![true; self.n_samples()];
         for &row in rows {
@@ -299,10 +299,10 @@ impl Dataset {
         self.select(&(0..kept.len()).filter(|&row| kept[row]).collect::<Vec<_>>())
     }
 
-    /// The first `limit` samples (all of them where there are fewer).
+    /// The first `limit` samples, or all samples if there are fewer.
     ///
     /// # Errors
-    /// [`ModelError::Empty`] when `limit` is 0.
+    /// [`ModelError::Empty`] if `limit` is 0.
     pub fn limit(self, limit: usize) -> Result<Self, ModelError> {
         if limit >= self.n_samples() {
             return Ok(self);
@@ -310,10 +310,10 @@ impl Dataset {
         self.select(&(0..limit).collect::<Vec<_>>())
     }
 
-    /// The samples whose label is one of `classes`, by name.
+    /// The samples whose class is one of `classes`.
     ///
     /// # Errors
-    /// [`ModelError::NoLabels`] without labels, [`ModelError::UnknownClass`] for a name that never occurs.
+    /// [`ModelError::NoLabels`] without labels, [`ModelError::UnknownClass`] for a class that does not occur.
     pub fn with_classes(&self, classes: &[String]) -> Result<Self, ModelError> {
         let labels = self.labels.as_ref().ok_or(ModelError::NoLabels)?;
         let found: Vec<String> = (0..self.n_samples()).map(|row| labels.class_name(row)).collect();
@@ -330,11 +330,19 @@ impl Dataset {
     }
 }
 
-/// Training samples and, where the source has them, test samples.
+/// Training samples and, if the source has them, test samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DataSplit {
     /// The samples to train on.
     pub train: Dataset,
-    /// Samples kept apart, never seen by the training.
+    /// Test samples, which training does not use.
     pub test: Option<Dataset>,
+}
+
+/// Checks that every weight is positive and finite.
+pub(crate) fn check_weights(weights: &[f64]) -> Result<(), ModelError> {
+    match weights.iter().position(|&weight| !(weight > 0.0 && weight.is_finite())) {
+        Some(row) => Err(ModelError::Weight { row, value: weights[row] }),
+        None => Ok(()),
+    }
 }

@@ -42,7 +42,7 @@ pub enum ModelError {
         range: &'static str,
     },
     /// Gates of image patches for samples that are no images.
-    #[error("the gates '{gates}' are patches of images, and the samples are a table: choose others with --gates")]
+    #[error("the gates '{gates}' are patches of images, but the samples are a table: choose another kind of gates")]
     NotImages {
         /// The kind of gates.
         gates: &'static str,
@@ -57,9 +57,7 @@ pub enum ModelError {
         class: String,
     },
     /// A two-class task with another number of classes.
-    #[error(
-        "the task is binary, but the labels hold {found} classes: choose two with --classes, or train with --task multiclass"
-    )]
+    #[error("the task is binary, but the labels hold {found} classes: keep two of them, or choose the multiclass task")]
     NotBinary {
         /// Number of classes in the labels.
         found: usize,
@@ -92,9 +90,7 @@ pub enum ModelError {
         row: usize,
     },
     /// Something that speaks of classes, where numbers are learnt.
-    #[error(
-        "{what} needs classes, but the task is a regression: choose another, or train with --task binary or multiclass"
-    )]
+    #[error("{what} needs classes, but the task is a regression: choose another, or the binary or multiclass task")]
     NeedsClasses {
         /// The loss or the weights.
         what: String,

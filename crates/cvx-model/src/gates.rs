@@ -1,4 +1,4 @@
-//! Where the gates come from.
+//! Sampling of gates.
 
 use crate::dataset::FeatureKind;
 use crate::error::ModelError;
@@ -9,33 +9,33 @@ use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
 use rand_pcg::Pcg64;
 
-/// A way of drawing gates. All are made for the transformed samples, bias row included.
+/// A distribution of gates. Gates apply to transformed samples, including the bias row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GateKind {
-    /// Standard normal in every feature: the original's.
+    /// Standard normal in every feature, as in Feng et al.
     Gaussian,
-    /// Normal with the inverse covariance of the samples: every direction of the data decides as often as any other.
+    /// Normal with the inverse covariance of the samples, so that all directions of the data have equal influence.
     Whitened,
-    /// Images: standard normal on a square patch of all channels, with mean 0, so that brightness does not matter.
+    /// For images: standard normal on a square patch of all channels, with mean 0, so that brightness has no influence.
     Local,
-    /// The difference of two samples: the plane half way between them.
+    /// The difference of two samples: the plane halfway between them.
     Pairs,
 }
 
-/// Share of the mean eigenvalue that regularises the covariance of [`GateKind::Whitened`].
+/// Regularisation of the covariance of [`GateKind::Whitened`], relative to its mean eigenvalue.
 const WHITENING_SHIFT: f64 = 1e-3;
 
-/// Sides of a [`GateKind::Local`] patch, as parts of the image's shorter side.
+/// Divisors of the shorter side of an image that give the side of a [`GateKind::Local`] patch.
 const PATCH_PARTS: [usize; 2] = [4, 6];
 
-/// Draws of two samples that a patch is to tell apart.
+/// Largest number of draws of two samples that a patch should separate.
 const TRIES: usize = 32;
 
 impl GateKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [GateKind; 4] = [GateKind::Gaussian, GateKind::Whitened, GateKind::Local, GateKind::Pairs];
 
-    /// The name that users choose it by.
+    /// `gaussian`, `whitened`, `local` or `pairs`.
     pub fn name(self) -> &'static str {
         match self {
             GateKind::Gaussian => "gaussian",
@@ -45,14 +45,15 @@ impl GateKind {
         }
     }
 
-    /// `count` gates (d x `count`) for the samples `xt` (d x n), whose last row is a bias where `bias` says so. A longer draw
-    /// begins with the shorter one.
+    /// Draws `count` gates (d x `count`) for the samples `xt` (d x n), whose last row is the bias if `bias` is true. A
+    /// longer draw begins with the shorter one.
     ///
-    /// Gates of patches put their threshold into the bias row, half way between two samples, so that a patch splits the samples
-    /// somewhere in the middle of what they show there; without a bias all planes go through the origin.
+    /// Gates of patches and pairs have their threshold in the bias row, halfway between two samples, so that their
+    /// planes pass between samples. Without a bias, all planes pass through the origin.
     ///
     /// # Errors
-    /// [`ModelError::NotImages`] for [`GateKind::Local`] on a table; what the device meets.
+    /// [`ModelError::NotImages`] for [`GateKind::Local`] on a table; [`LinalgError`] if an operation of the back end
+    /// fails.
     pub fn sample<B: Backend>(
         self,
         backend: &B,
@@ -84,7 +85,7 @@ impl GateKind {
     }
 }
 
-/// A matrix whose columns `fill` writes, one after the other, into zeros.
+/// A matrix (d x `count`) whose columns are written by `fill`, in order, starting from zeros.
 fn columns(d: usize, count: usize, mut fill: impl FnMut(&mut [f64])) -> HostMatrix {
     let mut gates = HostMatrix::zeros(d, count);
     (0..count).for_each(|j| fill(gates.col_mut(j)));
@@ -95,8 +96,8 @@ fn two_samples<'a>(rng: &mut Pcg64, xt: &'a HostMatrix) -> [&'a [f64]; 2] {
     [(); 2].map(|()| xt.col(rng.random_range(0..xt.cols())))
 }
 
-/// Two samples that the gate tells apart, if some tries find such: on a threshold between equal projections these would lie on the
-/// plane itself, on whichever side rounding puts them.
+/// Two samples with different projections onto the gate, if found in [`TRIES`] draws. With equal projections, both
+/// samples would lie on the plane, and rounding would decide their sides.
 fn two_different<'a>(rng: &mut Pcg64, xt: &'a HostMatrix, gate: &[f64]) -> [&'a [f64]; 2] {
     let project = |sample: &[f64]| gate.iter().zip(sample).map(|(h, x)| h * x).sum::<f64>();
     let mut pair = two_samples(rng, xt);
@@ -110,14 +111,14 @@ fn two_different<'a>(rng: &mut Pcg64, xt: &'a HostMatrix, gate: &[f64]) -> [&'a 
     pair
 }
 
-/// With a bias row, moves the plane half way between the two samples.
+/// With a bias row, sets the threshold so that the plane is halfway between the two samples.
 fn set_threshold(gate: &mut [f64], bias: bool, [a, b]: [&[f64]; 2]) {
     if let Some((threshold, weights)) = gate.split_last_mut().filter(|_| bias) {
         *threshold = -0.5 * weights.iter().zip(a.iter().zip(b)).map(|(h, (a, b))| h * (a + b)).sum::<f64>();
     }
 }
 
-/// Fills a random square of the image, in all channels, with normal numbers of mean 0.
+/// Fills a random square of the image, in all channels, with normal numbers and subtracts their mean.
 fn patch(rng: &mut Pcg64, gate: &mut [f64], [channels, height, width]: [usize; 3]) {
     let parts = PATCH_PARTS[rng.random_range(0..PATCH_PARTS.len())];
     let side = height.min(width).div_ceil(parts);
@@ -129,7 +130,7 @@ fn patch(rng: &mut Pcg64, gate: &mut [f64], [channels, height, width]: [usize; 3
         })
         .collect();
     inside.iter().for_each(|&at| gate[at] = StandardNormal.sample(rng));
-    // A single pixel would be left with nothing.
+    // The deviation of a single pixel from its mean would be 0.
     if inside.len() > 1 {
         let mean = inside.iter().map(|&at| gate[at]).sum::<f64>() / inside.len() as f64;
         inside.iter().for_each(|&at| gate[at] -= mean);
@@ -140,7 +141,7 @@ fn patch(rng: &mut Pcg64, gate: &mut [f64], [channels, height, width]: [usize; 3
 fn whitened<B: Backend>(backend: &B, xt: &HostMatrix, z: &HostMatrix) -> Result<HostMatrix, LinalgError> {
     let (d, n) = (xt.rows(), xt.cols());
     let mean_square = xt.values().iter().map(|x| x * x).sum::<f64>() / (n * d) as f64;
-    // Without samples of any size there is nothing to whiten.
+    // If all samples are 0, there is no covariance.
     let shift = if mean_square > 0.0 { WHITENING_SHIFT * mean_square } else { 1.0 };
     let weights = backend.upload(&HostMatrix::from_fn(n, 1, |_, _| 1.0 / n as f64))?;
     let mut factor = backend.zeros(d, d)?;
@@ -159,7 +160,7 @@ mod tests {
 
     const IMAGE: FeatureKind = FeatureKind::Image { channels: 2, height: 9, width: 12 };
 
-    /// 40 samples of 2 x 9 x 12 pixels and a bias.
+    /// 40 samples of 2 x 9 x 12 pixels and a bias (217 x 40).
     fn samples() -> HostMatrix {
         let pixels = PatternSet::sample_gates(2 * 9 * 12, 40, 1);
         HostMatrix::from_fn(2 * 9 * 12 + 1, 40, |row, a| if row < 216 { pixels[(row, a)] + 0.3 } else { 1.0 })
@@ -217,7 +218,7 @@ mod tests {
 
     #[test]
     fn whitened_gates_have_the_inverse_covariance() {
-        // Two features, one ten times as large: its weights come out ten times as small.
+        // The first feature is ten times as large as the second: its weights are a tenth.
         let base = PatternSet::sample_gates(2, 2000, 5);
         let xt = HostMatrix::from_fn(2, 2000, |row, a| base[(row, a)] * [10.0, 1.0][row]);
         let gates = GateKind::Whitened.sample(&Cpu::<f64>::new(), &xt, FeatureKind::Table, false, 4000, 1).unwrap();

@@ -1,12 +1,14 @@
-//! The convex programme of a two-layer ReLU network: what is solved, not how.
+//! The convex programme of a two-layer ReLU network. This crate defines the problem; it contains no solver.
 //!
-//! $$ \min_u \tfrac12 \Bigl\lVert \sum_i D_i X (u_i^+ - u_i^-) - y \Bigr\rVert^2 + \beta \sum_i \bigl( \lVert u_i^+ \rVert + \lVert u_i^- \rVert \bigr), \qquad (2 D_i - I) X u_i^{\pm} \ge 0 $$
+//! $$ \min_u \tfrac12 \Bigl\lVert \sum_i D_i X (u_i^+ - u_i^-) - y \Bigr\rVert^2
+//! {} + \beta \sum_i \bigl( \lVert u_i^+ \rVert + \lVert u_i^- \rVert \bigr),
+//! \qquad (2 D_i - I) X u_i^{\pm} \ge 0 $$
 //!
-//! * [`Dataset`], [`Transform`], [`Targets`]: samples as they come, scaled columns, labels as numbers.
-//! * [`Loss`], [`WeightedLoss`]: what a prediction costs, and how much each sample counts.
+//! * [`Dataset`], [`Transform`], [`Targets`]: samples and labels, normalised features, labels as numbers.
+//! * [`Loss`], [`WeightedLoss`]: the loss of a prediction and the weights of the samples.
 //! * [`PatternSet`]: gates h_i and their activation patterns D_i.
 //! * [`ConvexProgram`] with [`PredictionOperator`] (F), [`ConeOperator`] (G) and [`SystemOperator`] (A), matrix-free.
-//! * [`Network`]: the network that a point of the programme stands for.
+//! * [`Network`]: the network of a point of the programme.
 //! * [`Certificate`]: network objective, cone-feasible objective and dual bound, in f64.
 //!
 //! Equation numbers are those of `docs/math.md`.
@@ -16,7 +18,6 @@ mod certificate;
 mod cone;
 mod confusion;
 mod dataset;
-mod decompose;
 mod error;
 mod gates;
 mod loss;
@@ -53,7 +54,7 @@ pub use targets::{Targets, Task, TaskChoice};
 pub use transform::{Normalisation, Transform};
 pub use weighted::WeightedLoss;
 
-/// The example of README.md, run with the tests.
+/// The example of README.md, compiled and run as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

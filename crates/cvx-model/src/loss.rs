@@ -1,13 +1,14 @@
-//! Losses of one prediction q against one target y, with what ADMM and the certificate need of each (docs/math.md,
+//! Losses of one prediction q for one target y, with the operations that ADMM and the certificate need (docs/math.md,
 //! section 6).
 
 use cvx_linalg::HostMatrix;
 use serde::{Deserialize, Serialize};
 
-/// Newton steps after which a root is as good as it gets; a handful is usual.
+/// Limit on the number of Newton steps. A few steps are usually enough.
 const NEWTON_STEPS: usize = 100;
 
-/// What a prediction q costs where y is right. Every loss is convex, has minimum 0 over q and a Lipschitz derivative.
+/// The loss l(q; y) of a prediction q for the target y. Every loss is convex in q, has the infimum 0 and a Lipschitz
+/// derivative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub enum Loss {
     /// 1/2 (q - y)^2.
@@ -17,9 +18,9 @@ pub enum Loss {
     Logistic,
     /// 1/2 max(0, 1 - y q)^2, for y = -1 or +1.
     SquaredHinge,
-    /// 1/2 (q - y)^2 within delta of y, delta |q - y| - delta^2/2 beyond: an outlier pulls no harder than delta.
+    /// 1/2 (q - y)^2 for |q - y| <= delta, otherwise delta |q - y| - delta^2/2: the derivative is at most delta.
     Huber {
-        /// Where the square ends.
+        /// Distance from y at which the loss becomes linear.
         delta: f64,
     },
 }
@@ -35,7 +36,7 @@ impl Loss {
         }
     }
 
-    /// Whether y has to be -1 or +1.
+    /// Whether y must be -1 or +1.
     pub fn needs_classes(self) -> bool {
         matches!(self, Loss::Logistic | Loss::SquaredHinge)
     }
@@ -56,7 +57,7 @@ impl Loss {
         }
     }
 
-    /// l'(q; y), the derivative by q.
+    /// l'(q; y), the derivative with respect to q.
     pub fn derivative(self, q: f64, y: f64) -> f64 {
         match self {
             Loss::Squared => q - y,
@@ -66,7 +67,7 @@ impl Loss {
         }
     }
 
-    /// The Lipschitz constant of l', largest curvature of l.
+    /// The Lipschitz constant of l', the largest curvature of l.
     pub fn curvature(self) -> f64 {
         match self {
             Loss::Squared | Loss::SquaredHinge | Loss::Huber { .. } => 1.0,
@@ -87,14 +88,15 @@ impl Loss {
             }
             Loss::Huber { delta } => {
                 let distance = z - y;
-                // Whichever is nearer to z: the square's step, or that of the slope delta.
+                // The shorter of two steps: that of the square and that of the slope delta.
                 let step = (distance * tau / (1.0 + tau)).clamp(-tau * delta, tau * delta);
                 z - step
             }
         }
     }
 
-    /// The closed interval of z where [`conjugate`](Loss::conjugate) is finite. It holds 0, since l is bounded below.
+    /// The closed interval of z in which [`conjugate`](Loss::conjugate) is finite. It contains 0, because l is bounded
+    /// below.
     pub fn domain(self, y: f64) -> (f64, f64) {
         let (low, high) = match self {
             Loss::Squared => return (f64::NEG_INFINITY, f64::INFINITY),
@@ -102,7 +104,7 @@ impl Loss {
             Loss::Logistic => (-1.0, 0.0),
             Loss::SquaredHinge => (f64::NEG_INFINITY, 0.0),
         };
-        // A derivative has the sign of -y.
+        // The derivative has the sign of -y.
         if y > 0.0 { (low, high) } else { (-high, -low) }
     }
 
@@ -128,8 +130,8 @@ impl Loss {
         }
     }
 
-    /// The q at which the supremum of [`conjugate`](Loss::conjugate) is attained, l'(q; y) = z; infinite where it is
-    /// attained nowhere.
+    /// The q at which the supremum of [`conjugate`](Loss::conjugate) is attained: l'(q; y) = z. Infinite if it is not
+    /// attained.
     pub fn attained_at(self, z: f64, y: f64) -> f64 {
         match self {
             Loss::Squared | Loss::Huber { .. } => y + z,
@@ -141,7 +143,7 @@ impl Loss {
         }
     }
 
-    /// Sum over all entries: the unweighted loss of predictions.
+    /// Sum over all entries of predictions and targets (both n x C), without weights.
     pub fn total(self, prediction: &HostMatrix, y: &HostMatrix) -> f64 {
         prediction.values().iter().zip(y.values()).map(|(&q, &y)| self.value(q, y)).sum()
     }
@@ -149,12 +151,12 @@ impl Loss {
 
 /// 1 / (1 + exp(-x)).
 fn sigmoid(x: f64) -> f64 {
-    // exp of a non-positive number alone: nothing overflows.
+    // Only exp of a non-positive number is computed, which cannot overflow.
     let tail = (-x.abs()).exp();
     if x >= 0.0 { 1.0 / (1.0 + tail) } else { tail / (1.0 + tail) }
 }
 
-/// The root m of m - z = tau sigmoid(-m), which lies in [z, z + tau], by Newton's method within that bracket.
+/// The root m of m - z = tau sigmoid(-m), by Newton's method with bisection in the bracket [z, z + tau].
 fn logistic_prox(z: f64, tau: f64) -> f64 {
     let (mut low, mut high) = (z, z + tau);
     let mut m = if z < 0.0 { high.min(0.0) } else { low };
@@ -190,7 +192,7 @@ mod tests {
         ]
     }
 
-    /// A loss with a target that it can have.
+    /// A loss with a valid target.
     fn cases() -> impl Strategy<Value = (Loss, f64)> {
         (losses(), -3.0..3.0).prop_map(|(loss, y)| (loss, if loss.needs_classes() { f64::signum(y) } else { y }))
     }
@@ -274,7 +276,7 @@ mod tests {
             assert!((loss.prox(-2.0, 1.0, 1e9) - 1.0).abs() < 1e-8, "{loss:?}");
             assert!((loss.prox(-2.0, 1.0, 1e-9) + 2.0).abs() < 1e-8, "{loss:?}");
         }
-        // The logistic loss has its minimum nowhere: the step grows with the logarithm.
+        // The logistic loss has no minimiser: the step grows with the logarithm of tau.
         let far = Loss::Logistic.prox(-2.0, 1.0, 1e9);
         assert!((15.0..25.0).contains(&far), "{far}");
     }

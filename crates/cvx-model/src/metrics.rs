@@ -1,16 +1,16 @@
-//! Loss and accuracy of predictions.
+//! Loss, errors and accuracy of predictions.
 
 use crate::loss::Loss;
 use crate::targets::Task;
 use cvx_linalg::HostMatrix;
 
-/// 1/2 ||prediction - y||^2, no 1/n: the loss term of (P).
+/// 1/2 ||prediction - y||^2 without a factor 1/n: the loss term of (P).
 pub fn squared_loss(prediction: &HostMatrix, y: &HostMatrix) -> f64 {
     let squares = prediction.values().iter().zip(y.values()).map(|(f, y)| (f - y) * (f - y));
     0.5 * squares.sum::<f64>()
 }
 
-/// Error of each sample: 0 or 1 for a right or wrong class, for a regression the loss, the sum over its targets.
+/// Error of each sample: for classes 0 if correct and 1 if wrong, for a regression the loss summed over the targets.
 pub fn sample_errors(task: &Task, loss: Loss, prediction: &HostMatrix, y: &HostMatrix) -> Vec<f64> {
     let row = |matrix: &HostMatrix, a: usize| (0..matrix.cols()).map(|c| matrix[(a, c)]).collect::<Vec<_>>();
     let error = |a: usize| {
@@ -23,7 +23,7 @@ pub fn sample_errors(task: &Task, loss: Loss, prediction: &HostMatrix, y: &HostM
     (0..y.rows()).map(error).collect()
 }
 
-/// Share of samples whose predicted class is the one that `y` encodes; `None` for a regression.
+/// Share of samples whose predicted class is the class that `y` encodes; `None` for a regression.
 pub fn accuracy(task: &Task, prediction: &HostMatrix, y: &HostMatrix) -> Option<f64> {
     let row = |matrix: &HostMatrix, a: usize| (0..matrix.cols()).map(|c| matrix[(a, c)]).collect::<Vec<_>>();
     let mut correct = 0;
@@ -47,7 +47,7 @@ mod tests {
         let regression = Task::Regression { columns: 2 };
         assert_eq!(accuracy(&regression, &prediction, &y), None);
         assert_eq!(sample_errors(&task, Loss::Squared, &prediction, &y), [0.0, 1.0]);
-        // Of 1.2 and 0.9 the second loss squares 0.5 alone.
+        // The Huber loss is linear beyond 0.5, and the residuals are 1.2 and 0.9.
         for (loss, second) in [(Loss::Squared, 0.5 * (1.44 + 0.81)), (Loss::Huber { delta: 0.5 }, 0.5 * 2.1 - 0.25)] {
             let errors = sample_errors(&regression, loss, &prediction, &y);
             assert!((errors[0] - 0.125).abs() < 1e-15 && (errors[1] - second).abs() < 1e-15, "{errors:?}");

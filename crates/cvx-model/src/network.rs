@@ -1,10 +1,10 @@
-//! The two-layer network that a point of the programme stands for.
+//! The two-layer network of a point of the programme.
 
 use crate::activation::Activation;
 use crate::patterns::PatternSet;
 use cvx_linalg::{Backend, HostMatrix, LinalgError, Shape, Transpose};
 
-/// f(x) = sum_j (x'w1_j)_+ w2_j, or sum_j 1\[x'h_j >= 0\] x'w1_j w2_j where neurons are gated, on transformed features.
+/// f(x) = sum_j (x'w1_j)_+ w2_j on transformed features. For gated neurons, f(x) = sum_j 1\[x'h_j >= 0\] x'w1_j w2_j.
 ///
 /// $$ f(x) = \sum_j \max(0, x^\top w_{1j}) w_{2j} $$
 #[derive(Clone, Debug, PartialEq)]
@@ -18,9 +18,10 @@ pub struct Network {
 }
 
 impl Network {
-    /// The network of `v` (d x 2PC): a block with ||v_i|| > 0 becomes a neuron w1 = v_i / sqrt(||v_i||) with
-    /// w2 = +-sqrt(||v_i||) for its target, + for the first P blocks of a target and - for the others
-    /// (Pilanci & Ergen 2020, theorem 1). Gated neurons (`v`: d x PC) keep their `gates` (d x P).
+    /// The network of `v` (d x 2PC). A block with ||v_i|| > 0 becomes a neuron w1 = v_i / sqrt(||v_i||) with
+    /// w2 = +-sqrt(||v_i||) for its target: + for the first P blocks of a target, - for the others
+    /// (Pilanci & Ergen 2020, theorem 1). For gated neurons, `v` is d x PC, and each neuron keeps its gate of `gates`
+    /// (d x P).
     pub fn from_blocks(v: &HostMatrix, activation: Activation, gates: &HostMatrix, n_targets: usize) -> Self {
         let n_patterns = gates.cols();
         let norms: Vec<f64> = (0..v.cols()).map(|j| norm(v.col(j))).collect();
@@ -47,7 +48,7 @@ impl Network {
         network
     }
 
-    /// What switches its neurons on.
+    /// The activation of its neurons.
     pub fn activation(&self) -> Activation {
         self.gates.as_ref().map_or(Activation::Relu, |_| Activation::Gated)
     }
@@ -57,10 +58,10 @@ impl Network {
         self.w1.cols()
     }
 
-    /// Predictions (n x C) for transformed samples as columns (d x n), on a device.
+    /// Predictions (n x C) for the transformed samples `xt` (d x n), computed by the back end.
     ///
     /// # Errors
-    /// When the shapes do not fit or the device cannot do its part.
+    /// [`LinalgError`] if the shapes do not fit or an operation of the back end fails.
     pub fn predict<B: Backend>(&self, backend: &B, xt: &B::Matrix) -> Result<HostMatrix, LinalgError> {
         let n = xt.cols();
         if self.n_neurons() == 0 {
@@ -72,7 +73,7 @@ impl Network {
         backend.download(&out)
     }
 
-    /// What the first layer passes on (n x m).
+    /// The output of the first layer (n x m).
     pub(crate) fn hidden<B: Backend>(&self, backend: &B, xt: &B::Matrix) -> Result<B::Matrix, LinalgError> {
         let n = xt.cols();
         let mut hidden = backend.zeros(n, self.n_neurons())?;
@@ -81,7 +82,7 @@ impl Network {
             backend.positive_part(1.0, &mut hidden)?;
             return Ok(hidden);
         };
-        // Once a run, and no verb: on the host.
+        // On the host: this is needed only once per run, and the back end has no operation for it.
         let mut wide = backend.wide().zeros(xt.rows(), n)?;
         backend.widen(xt, &mut wide)?;
         let bits = PatternSet::bits_of(&backend.wide(), &wide, gates)?;
@@ -93,7 +94,7 @@ impl Network {
         backend.upload(&z)
     }
 
-    /// These neurons alone, in this order.
+    /// The network of these neurons, in this order.
     pub(crate) fn select(&self, neurons: &[usize]) -> Self {
         let columns =
             |matrix: &HostMatrix| HostMatrix::from_fn(matrix.rows(), neurons.len(), |i, j| matrix[(i, neurons[j])]);
@@ -110,8 +111,9 @@ impl Network {
         0.5 * beta * (squares(&self.w1) + squares(&self.w2))
     }
 
-    /// beta sum_j ||w1_j|| ||w2_j||: the least weight decay of a network that predicts the same, each neuron (c w1_j, w2_j / c)
-    /// balanced by its own c > 0. It equals [`weight_decay`](Self::weight_decay) where the two norms of every neuron do.
+    /// beta sum_j ||w1_j|| ||w2_j||: the smallest weight decay of a network with the same predictions whose neurons are
+    /// (c w1_j, w2_j / c), each with its own c > 0. It equals [`weight_decay`](Self::weight_decay) if the two norms of
+    /// every neuron are equal.
     pub fn balanced_weight_decay(&self, beta: f64) -> f64 {
         let second = |neuron| (0..self.w2.cols()).map(|c| self.w2[(neuron, c)].powi(2)).sum::<f64>().sqrt();
         beta * (0..self.n_neurons()).map(|neuron| norm(self.w1.col(neuron)) * second(neuron)).sum::<f64>()

@@ -11,24 +11,24 @@ use std::collections::HashMap;
 pub struct PatternSet {
     gates: HostMatrix,
     bits: BitMask,
-    /// For each gate that was given, the pattern it has; `None` for one that was dropped.
+    /// The pattern of each given gate; `None` for a gate that was dropped.
     pattern_of: Vec<Option<usize>>,
 }
 
 impl PatternSet {
-    /// `count` standard normal gates of length d, one column each; a longer draw begins with the shorter one.
+    /// `count` standard normal gates (d x `count`). A longer draw begins with the shorter one.
     pub fn sample_gates(n_features: usize, count: usize, seed: u64) -> HostMatrix {
         let mut rng = rand_pcg::Pcg64::seed_from_u64(seed);
         HostMatrix::from_fn(n_features, count, |_, _| StandardNormal.sample(&mut rng))
     }
 
-    /// The patterns of `gates` (d x P) on the samples `xt_wide` (d x n). Gates with a pattern that is already there
-    /// are merged into it, those that leave every sample inactive are dropped: their blocks of F are zero.
+    /// The patterns of `gates` (d x P) on the samples `xt_wide` (d x n). Gates with equal patterns are merged. Gates
+    /// without an active sample are dropped, because their blocks of F are zero.
     ///
-    /// If no pattern were left, the gates are turned around once: -h switches on every sample that h leaves inactive.
+    /// If no pattern remains, -gates is used instead: -h activates every sample that h leaves inactive.
     ///
     /// # Errors
-    /// Whatever the product X H meets on the device.
+    /// [`LinalgError`] if the product X H fails.
     pub fn from_gates<B: Backend>(backend: &B, xt_wide: &B::Matrix, gates: &HostMatrix) -> Result<Self, LinalgError> {
         let set = Self::distinct(backend, xt_wide, gates)?;
         if set.bits.cols() > 0 {
@@ -41,7 +41,7 @@ impl PatternSet {
     /// 1\[X H >= 0\] (n x P), for any samples `xt_wide` (d x n) and gates H (d x P).
     ///
     /// # Errors
-    /// Whatever the product meets on the device.
+    /// [`LinalgError`] if the product fails.
     pub fn bits_of<B: Backend>(backend: &B, xt_wide: &B::Matrix, gates: &HostMatrix) -> Result<BitMask, LinalgError> {
         let mut product = backend.zeros(xt_wide.cols(), gates.cols())?;
         let device_gates = backend.upload(gates)?;
@@ -70,12 +70,12 @@ impl PatternSet {
         })
     }
 
-    /// The gates that were kept (d x P).
+    /// The gates of the patterns (d x P).
     pub fn gates(&self) -> &HostMatrix {
         &self.gates
     }
 
-    /// The patterns (n x P): bit (a, i) says x_a'h_i >= 0.
+    /// The patterns (n x P): bit (a, i) is 1\[x_a'h_i >= 0\].
     pub fn bits(&self) -> &BitMask {
         &self.bits
     }
@@ -95,16 +95,16 @@ impl PatternSet {
         self.pattern_of.len() - self.len()
     }
 
-    /// The pattern of the given gate of this number; `None` for one that leaves every sample inactive.
+    /// The index of the pattern of a given gate; `None` for a gate without an active sample.
     pub fn pattern_of(&self, gate: usize) -> Option<usize> {
         self.pattern_of[gate]
     }
 }
 
-/// Checks gates that a user gives: one column per pattern, d rows, all finite.
+/// Checks given gates: at least one column, d rows, all values finite.
 ///
 /// # Errors
-/// [`ModelError::Empty`], [`ModelError::Shape`], [`ModelError::NonFinite`].
+/// [`ModelError::Empty`], [`ModelError::Shape`] or [`ModelError::NonFinite`].
 pub(crate) fn check_gates(gates: &HostMatrix, n_features: usize) -> Result<(), ModelError> {
     if gates.cols() == 0 {
         return Err(ModelError::Empty { what: "gates" });

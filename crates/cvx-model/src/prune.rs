@@ -1,39 +1,40 @@
-//! Fewer neurons with the same predictions on the training samples (docs/math.md, section 7).
+//! Pruning: fewer neurons with the same predictions on the training samples (docs/math.md, section 7).
 
 use crate::network::{Network, norm};
 use cvx_linalg::{Backend, HostMatrix, LinalgError, Shape, Transpose, symmetric_eigen};
 
-/// A combination of unit contributions that is shorter than this is zero: rounding makes it about 1e-15, and what is left
-/// of it changes a prediction by no more than it is long.
+/// A combination of unit contributions whose norm is below this counts as zero. Rounding leaves a norm of about 1e-15,
+/// and a combination changes predictions by at most its norm.
 const ZERO: f64 = 1e-12;
 
-/// Eigenvalues of the Gram matrix that are looked at again. They are squares of lengths, known to about 1e-14 for a
-/// hundred neurons, so that they tell lengths below 1e-7 from nothing at all; here lies a wide margin.
+/// Eigenvalues of the Gram matrix below this are examined again. They are squares of norms, with an error of about
+/// 1e-14 for a hundred neurons, so that norms below 1e-7 cannot be distinguished from zero. This limit has a wide
+/// margin.
 const NEAR: f64 = 1e-10;
 
-/// Most that predictions may change, relative to the sum of the contributions' norms.
+/// Largest change of the predictions, relative to the sum of the norms of the contributions.
 const SAME: f64 = 1e-11;
 
-/// Most that rounding may add to the weight decay, relative to it.
+/// Largest relative increase of the weight decay by rounding.
 const ROUNDING: f64 = 1e-13;
 
-/// A network with what it can do without taken out.
+/// A network after pruning.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pruned {
-    /// What is left: the same predictions on the samples, and no more weight decay.
+    /// The remaining network: equal predictions on the samples, and no larger weight decay.
     pub network: Network,
-    /// Number of neurons that it has less.
+    /// Number of neurons removed.
     pub removed: usize,
 }
 
 impl Network {
-    /// Takes out neurons that are inactive on every sample of `xt` (d x n), and rescales the others until their contributions
-    /// are linearly independent: predictions on these samples stay, to rounding, and the weight decay does not rise. On
-    /// other samples the network may predict otherwise. The tolerances are those of a back end in f64; in f32, fewer
-    /// dependencies are recognised.
+    /// Removes neurons that are inactive on every sample of `xt` (d x n), and rescales the others until the
+    /// contributions of the remaining neurons are linearly independent. The predictions on these samples change only by
+    /// rounding, and the weight decay does not increase. On other samples the predictions may differ. The tolerances
+    /// are for a back end in f64; in f32, fewer dependencies are found.
     ///
     /// # Errors
-    /// When the shapes do not fit, the device cannot do its part, or the hidden layer is not finite.
+    /// [`LinalgError`] if the shapes do not fit, an operation of the back end fails, or the hidden layer is not finite.
     pub fn prune<B: Backend>(&self, backend: &B, xt: &B::Matrix) -> Result<Pruned, LinalgError> {
         let mut scales = vec![0.0; self.n_neurons()];
         for neurons in self.groups() {
@@ -46,15 +47,17 @@ impl Network {
         Ok(Pruned { removed: self.n_neurons() - network.n_neurons(), network })
     }
 
-    /// Operations that [`prune`](Self::prune) takes on n samples: hidden layer, Gram matrix and eigenvalues of each group.
+    /// Number of floating-point operations of [`prune`](Self::prune) on n samples: hidden layer, Gram matrix and
+    /// eigenvalues of each group.
     pub fn prune_flops(&self, n_samples: usize) -> f64 {
         let (n, d) = (n_samples as f64, self.w1.rows() as f64);
         let sizes = self.groups().into_iter().map(|neurons| neurons.len() as f64);
         sizes.map(|m| 2.0 * n * m * (d + m) + 10.0 * m.powi(3)).sum()
     }
 
-    /// Neurons that contribute to a common output, directly or by way of others: the contributions of two groups are
-    /// orthogonal. One against the rest makes a group of each class. A neuron without output is in none.
+    /// Groups of neurons that contribute to a common output, directly or through other neurons. The contributions of
+    /// two groups are orthogonal. With one output weight per neuron, each output is a group. A neuron without output is
+    /// in no group.
     fn groups(&self) -> Vec<Vec<usize>> {
         let outputs = |neuron: usize| (0..self.w2.cols()).filter(move |&c| self.w2[(neuron, c)] != 0.0);
         let mut label: Vec<usize> = (0..self.w2.cols()).collect();
@@ -74,8 +77,8 @@ impl Network {
         groups
     }
 
-    /// The network with every contribution multiplied by its scale >= 0; a neuron of scale 0 is gone. Both layers take
-    /// the root, so that the neuron's weight decay is multiplied by the scale too.
+    /// The network with every contribution multiplied by its scale >= 0. Neurons of scale 0 are removed. Both layers
+    /// are multiplied by the square root, so that the weight decay of the neuron is multiplied by the scale too.
     fn rescaled(&self, scales: &[f64]) -> Self {
         let kept: Vec<usize> = (0..scales.len()).filter(|&neuron| scales[neuron] > 0.0).collect();
         let scaled = |weight: f64, neuron: usize| match scales[neuron] {
@@ -90,15 +93,16 @@ impl Network {
     }
 }
 
-/// What the neurons of one group add to the predictions: q_j = (X w1_j)+ w2_j' (or d_j o X w1_j for a gated neuron), unit q_j where it is not zero.
+/// Contributions of the neurons of one group to the predictions: q_j = (X w1_j)+ w2_j', or (d_j o X w1_j) w2_j' for a
+/// gated neuron. They are scaled to norm 1 unless they are zero.
 struct Contributions<B: Backend> {
     /// (X w1_j)+ or d_j o X w1_j of every neuron of the group (n x m).
     hidden: B::Matrix,
-    /// w2_j / ||q_j||, 0 where q_j is 0 (m x C).
+    /// w2_j / ||q_j||, or 0 if q_j is 0 (m x C).
     second: HostMatrix,
     /// ||q_j||.
     sizes: Vec<f64>,
-    /// (||w1_j||^2 + ||w2_j||^2) / 2, the weight decay over beta.
+    /// (||w1_j||^2 + ||w2_j||^2) / 2, the weight decay divided by beta.
     decays: Vec<f64>,
     /// Number of samples.
     n: usize,
@@ -123,7 +127,7 @@ impl<B: Backend> Contributions<B> {
         Ok(Contributions { hidden, second, sizes, decays, n })
     }
 
-    /// What to multiply each contribution with, so that few are left.
+    /// The scale of each contribution. The contributions with scales above 0 are linearly independent.
     fn scales(&self, backend: &B) -> Result<Vec<f64>, LinalgError> {
         let mut unchanged: Vec<f64> = self.sizes.iter().map(|&size| f64::from(u8::from(size != 0.0))).collect();
         let basis = self.dependencies(backend)?;
@@ -131,7 +135,7 @@ impl<B: Backend> Contributions<B> {
             return Ok(unchanged);
         }
         let lengths = purify(&self.sizes, &self.decays, basis);
-        // What was taken from each; where rounding has made more of it than it should, nothing was.
+        // The change of each contribution. If rounding makes the total too large, nothing is changed.
         let taken: Vec<f64> = self.sizes.iter().zip(&lengths).map(|(old, new)| old - new).collect();
         let change = norm(self.combined(backend, &[taken])?.values());
         let scales: Vec<f64> = (lengths.iter().zip(&self.sizes))
@@ -145,7 +149,7 @@ impl<B: Backend> Contributions<B> {
         Ok(unchanged)
     }
 
-    /// Orthonormal c with sum_j c_j q_j/||q_j|| = 0.
+    /// Orthonormal vectors c (each of length m) with sum_j c_j q_j/||q_j|| = 0.
     fn dependencies(&self, backend: &B) -> Result<Vec<Vec<f64>>, LinalgError> {
         let m = self.sizes.len();
         let mut products = backend.zeros(m, m)?;
@@ -170,8 +174,8 @@ impl<B: Backend> Contributions<B> {
             })
             .collect();
         let (near, far) = vectors.split_at(split);
-        // Rounding of the Gram matrix has mixed some of the others into these: an error of 1e-16 over their eigenvalue.
-        // The combinations themselves have not been squared, and tell how much.
+        // Rounding of the Gram matrix mixes other eigenvectors into these, by about 1e-16 / their eigenvalue. The
+        // combinations themselves are not squared, and show by how much.
         let mut near = near.to_vec();
         let slopes = self.slopes(backend, &self.combined(backend, &near)?)?;
         for (c, slope) in near.iter_mut().zip(&slopes) {
@@ -187,7 +191,7 @@ impl<B: Backend> Contributions<B> {
         Ok(zero.map(|a| combination(&near, eigen.vectors.col(a))).collect())
     }
 
-    /// <q_j/||q_j||, r> of every neuron, for each r, a column of n C numbers.
+    /// The inner product of q_j/||q_j|| with each column r (n C numbers), for every neuron.
     fn slopes(&self, backend: &B, columns: &HostMatrix) -> Result<Vec<Vec<f64>>, LinalgError> {
         let (m, outputs) = (self.sizes.len(), self.second.cols());
         let columns = HostMatrix::from_vec(self.n, outputs * columns.cols(), columns.values().to_vec());
@@ -200,7 +204,7 @@ impl<B: Backend> Contributions<B> {
         Ok((0..products.cols() / outputs).map(|k| (0..m).map(|j| slope(k, j)).collect()).collect())
     }
 
-    /// sum_j c_j q_j/||q_j|| for each c, as a column of n C numbers.
+    /// sum_j c_j q_j/||q_j|| for each c, as columns (nC x number of c).
     fn combined(&self, backend: &B, coefficients: &[Vec<f64>]) -> Result<HostMatrix, LinalgError> {
         let (m, outputs, k) = (self.sizes.len(), self.second.cols(), coefficients.len());
         let second = HostMatrix::from_fn(m, outputs * k, |j, column| {
@@ -226,14 +230,15 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// Walks from the lengths `sizes` of the contributions along the dependencies in `basis` (orthonormal), never uphill in the
-/// weight decay, until there is none left among the lengths that are not zero: from a point of a polyhedron to a vertex.
+/// Moves the norms `sizes` of the contributions along the dependencies in `basis` (orthonormal) without an increase of
+/// the weight decay, until the contributions with nonzero norms are independent: from a point of a polyhedron to a
+/// vertex.
 fn purify(sizes: &[f64], decays: &[f64], mut basis: Vec<Vec<f64>>) -> Vec<f64> {
     let mut lengths = sizes.to_vec();
     let rates: Vec<f64> =
         sizes.iter().zip(decays).map(|(&size, decay)| if size > 0.0 { decay / size } else { 0.0 }).collect();
     while !basis.is_empty() {
-        // Downhill as steeply as may be; on level ground, either way.
+        // Steepest descent of the weight decay. If it is constant, the direction is arbitrary.
         let slopes: Vec<f64> = basis.iter().map(|column| dot(column, &rates)).collect();
         let mut direction = match norm(&slopes) > ZERO * norm(&rates) {
             true => combination(&basis, &slopes),
@@ -242,13 +247,13 @@ fn purify(sizes: &[f64], decays: &[f64], mut basis: Vec<Vec<f64>>) -> Vec<f64> {
         if dot(&direction, &rates) < 0.0 {
             direction.iter_mut().for_each(|c| *c = -*c);
         }
-        // Every rate is positive, so that not all of a direction that does not climb is negative.
+        // Every rate is positive, so that a direction that does not increase the decay has a positive entry.
         let steps = (0..lengths.len()).filter(|&j| direction[j] > 0.0).map(|j| (lengths[j] / direction[j], j));
         let Some((step, first)) = steps.reduce(|best, next| if next.0 < best.0 { next } else { best }) else { break };
         for (length, c) in lengths.iter_mut().zip(&direction) {
             *length -= step * c;
         }
-        // Others may reach zero at once with the first.
+        // Others may reach zero at the same step.
         lengths[first] = 0.0;
         deflate(&mut basis, first);
         for j in 0..lengths.len() {
@@ -261,12 +266,12 @@ fn purify(sizes: &[f64], decays: &[f64], mut basis: Vec<Vec<f64>>) -> Vec<f64> {
     lengths
 }
 
-/// The part of the span of `basis` where entry j is zero, by a reflection that gathers that entry in the last column.
+/// Reduces `basis` to the part of its span with entry j zero, by a reflection that moves that entry to the last column.
 fn deflate(basis: &mut Vec<Vec<f64>>, j: usize) {
     let mut reflector: Vec<f64> = basis.iter().map(|column| column[j]).collect();
     let length = norm(&reflector);
     let Some(last) = reflector.last_mut().filter(|_| length > 0.1 * ZERO) else {
-        // Zero but for rounding: nothing depends on it any more.
+        // Zero except for rounding: no vector of the span has this entry.
         basis.iter_mut().for_each(|column| column[j] = 0.0);
         return;
     };
@@ -302,9 +307,9 @@ mod tests {
         let [column] = &basis[..] else { panic!("one dimension less") };
         assert_eq!(column[0], 0.0);
         assert!((norm(column) - 1.0).abs() < 1e-15);
-        // Orthogonal to the one direction that is not in the span.
+        // Orthogonal to the direction outside the span.
         assert!(dot(column, &[0.5, -0.5, -root]).abs() < 1e-15);
-        // An entry that is zero in all of them costs nothing.
+        // An entry that is zero in all vectors does not reduce the basis.
         let mut untouched = vec![vec![1.0, 0.0]];
         deflate(&mut untouched, 1);
         assert_eq!(untouched, [[1.0, 0.0]]);

@@ -1,4 +1,4 @@
-//! Small dense references on the host, written straight from the definitions: what the operators are tested against.
+//! Small dense matrices on the host, written directly from the definitions. The operators are tested against them.
 
 use crate::patterns::PatternSet;
 use cvx_linalg::HostMatrix;

@@ -1,47 +1,47 @@
-//! Labels as numbers to fit, and predictions as labels again.
+//! Targets: labels encoded as numbers, and predictions decoded to classes.
 
 use crate::dataset::Labels;
 use crate::error::ModelError;
 use cvx_linalg::HostMatrix;
 use serde::{Deserialize, Serialize};
 
-/// Whole-number labels with more distinct values than this are taken for a regression.
+/// Integer labels with more distinct values than this are a regression.
 const MOST_CLASSES: usize = 50;
 
-/// What the user asks for.
+/// The choice of the task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TaskChoice {
-    /// Names, and whole numbers with at most 50 distinct values, are classes; other numbers a regression.
+    /// Names, and integers with at most 50 distinct values, are classes; other numbers are a regression.
     #[default]
     Auto,
     /// Two classes.
     Binary,
-    /// Any number of classes, one against the rest.
+    /// Any number of classes, with one target for each class.
     Multiclass,
     /// Numbers.
     Regression,
 }
 
-/// What is learnt, and how labels are written as numbers.
+/// The learning task, which determines how labels are encoded as numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Task {
-    /// Two classes as -1 and +1.
+    /// Two classes, encoded as -1 and +1.
     Binary {
-        /// The classes, that of -1 first.
+        /// The classes: first that of -1, then that of +1.
         classes: [String; 2],
-        /// Index of the more frequent class: what a prediction of exactly 0 means.
+        /// Index of the more frequent class, which is the class of a prediction of exactly 0.
         majority: usize,
     },
-    /// One column per class, +1 for its own samples and -1 for the others; the largest prediction wins.
+    /// One column per class: +1 for its samples, -1 for the others. The predicted class has the largest value.
     Multiclass {
         /// The classes, in the order of the columns.
         classes: Vec<String>,
-        /// Index of the most frequent class: what a row of equal predictions means.
+        /// Index of the most frequent class, which is the class of a row of equal predictions.
         majority: usize,
     },
-    /// The numbers themselves.
+    /// Numbers, used without encoding.
     Regression {
-        /// Numbers per sample.
+        /// Number of targets per sample.
         columns: usize,
     },
 }
@@ -74,7 +74,7 @@ impl Task {
         }
     }
 
-    /// The class that one row of predictions stands for, as an index into [`classes`](Task::classes).
+    /// The class of one row of predictions (C numbers), as an index into [`classes`](Task::classes).
     pub fn class_of(&self, prediction: &[f64]) -> Option<usize> {
         match self {
             Task::Binary { majority, .. } => Some(match prediction[0] {
@@ -91,7 +91,7 @@ impl Task {
         }
     }
 
-    /// The numbers that stand for `labels` in this task (n x C).
+    /// The targets of `labels` in this task (n x C).
     ///
     /// # Errors
     /// [`ModelError::UnknownClass`] for a class that the task does not have, [`ModelError::NotNumeric`] or
@@ -130,19 +130,19 @@ impl Task {
     }
 }
 
-/// The task and its numbers for the training samples.
+/// The task and the targets of the training samples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Targets {
-    /// What is learnt.
+    /// The task.
     pub task: Task,
     /// Targets y (n x C).
     pub y: HostMatrix,
 }
 
 impl Targets {
-    /// Settles the task from the training labels and encodes them.
+    /// Determines the task from the training labels and encodes them.
     ///
-    /// Classes are ordered by value where they are numbers, else by name; with two of them the first is -1.
+    /// Classes are ordered by value if they are numbers, otherwise by name. The first of two classes is -1.
     ///
     /// # Errors
     /// [`ModelError::SingleClass`], [`ModelError::NotBinary`], [`ModelError::NotNumeric`], [`ModelError::Shape`] for
@@ -190,7 +190,7 @@ fn classification(labels: &Labels, choice: TaskChoice) -> Result<Task, ModelErro
     let mut classes = names.clone();
     classes.sort();
     classes.dedup();
-    // Numbers first, by value; a comparison of numbers with texts as texts would not be an order.
+    // Numbers first, by value. Comparing numbers with texts as texts would not give a consistent order.
     classes.sort_by(|a, b| match (a.parse::<f64>(), b.parse::<f64>()) {
         (Ok(a), Ok(b)) => a.total_cmp(&b),
         (a, b) => a.is_err().cmp(&b.is_err()),

@@ -1,4 +1,4 @@
-//! Normalisation and bias column, fitted on training samples and applied to all others.
+//! Normalisation and bias, fitted on training samples and applied to all samples.
 
 use crate::dataset::{Dataset, FeatureKind};
 use crate::error::ModelError;
@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 /// How features are scaled before training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Normalisation {
-    /// Not at all.
+    /// No scaling.
     None,
-    /// One mean and one standard deviation for all features: pixels.
+    /// One mean and one standard deviation for all features, as for pixels.
     Global,
-    /// A mean and a standard deviation for each feature: tables.
+    /// A mean and a standard deviation for each feature, as for tables.
     Column,
 }
 
@@ -26,7 +26,7 @@ impl Normalisation {
         }
     }
 
-    /// The choice for data of this kind where the user makes none.
+    /// The default for features of this kind.
     pub fn default_for(kind: FeatureKind) -> Self {
         match kind {
             FeatureKind::Image { .. } => Normalisation::Global,
@@ -35,24 +35,24 @@ impl Normalisation {
     }
 }
 
-/// x -> (x - offset) / scale, then a 1 for the bias.
+/// x -> (x - offset) / scale, followed by a 1 for the bias.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Transform {
-    /// Subtracted from each feature.
+    /// Subtracted from each feature (d).
     pub offset: Vec<f64>,
-    /// Divides each feature; never 0.
+    /// Divides each feature (d); never 0.
     pub scale: Vec<f64>,
-    /// Whether a column of ones is appended.
+    /// Whether a feature of ones is appended.
     pub bias: bool,
-    /// Names of the features, where the training samples had any.
+    /// Names of the features, if the training samples have names.
     pub feature_names: Option<Vec<String>>,
 }
 
 impl Transform {
-    /// Fits the transform on the training samples, each counted with its weight. A feature without spread keeps the scale 1.
+    /// Fits the transform to the weighted training samples. A constant feature has the scale 1.
     ///
     /// # Errors
-    /// [`ModelError::NonFinite`] for a feature whose mean or spread overflows.
+    /// [`ModelError::NonFinite`] for a feature whose mean or standard deviation overflows.
     pub fn fit(data: &Dataset, normalisation: Normalisation, bias: bool) -> Result<Self, ModelError> {
         let d = data.n_features();
         let (mut offset, mut scale) = (vec![0.0; d], vec![1.0; d]);
@@ -76,20 +76,21 @@ impl Transform {
         Ok(Transform { offset, scale, bias, feature_names: data.feature_names().map(<[String]>::to_vec) })
     }
 
-    /// Number of features that go in.
+    /// Number of features before the transform.
     pub fn n_inputs(&self) -> usize {
         self.offset.len()
     }
 
-    /// Number of features that come out, the bias among them.
+    /// Number of features after the transform, including the bias.
     pub fn n_outputs(&self) -> usize {
         self.offset.len() + usize::from(self.bias)
     }
 
-    /// The transformed samples as the columns of a `n_outputs x n` matrix.
+    /// The transformed samples as columns (`n_outputs` x n).
     ///
     /// # Errors
-    /// [`ModelError::Shape`] when the data have another number of features than those of the fit.
+    /// [`ModelError::Shape`] for another number of features than in training, [`ModelError::FeatureName`] for other
+    /// names, [`ModelError::NonFinite`] for a value that overflows.
     pub fn apply(&self, data: &Dataset) -> Result<HostMatrix, ModelError> {
         if data.n_features() != self.n_inputs() {
             return Err(ModelError::Shape {
@@ -98,7 +99,7 @@ impl Transform {
                 found: data.n_features().to_string(),
             });
         }
-        // Features are known by their position; where both sides have names, the names have to agree.
+        // Features are identified by their position. If both sides have names, the names must agree.
         let names = self.feature_names.iter().flatten().zip(data.feature_names().into_iter().flatten());
         if let Some((column, (expected, found))) = names.enumerate().find(|(_, (expected, found))| expected != found) {
             return Err(ModelError::FeatureName { column, expected: expected.clone(), found: found.clone() });
@@ -121,11 +122,12 @@ impl Transform {
     }
 }
 
-/// Mean and standard deviation of each feature, or of all of them `pooled`, each sample counted with its weight; in two passes: the
-/// second is exact about the mean, so that values far from zero lose nothing.
+/// Weighted mean and standard deviation of each feature, or of all features together if `pooled`. The second of two
+/// passes subtracts the mean, so that values far from zero lose no accuracy.
 fn moments(data: &Dataset, pooled: bool) -> (Vec<f64>, Vec<f64>) {
     let (d, weights) = (data.n_features(), data.weights());
-    // A row at a time; what is pooled without weights is cut into eight interleaved columns, whose sums the compiler keeps in registers.
+    // Row by row. Pooled values without weights are summed in eight interleaved columns, which the compiler keeps in
+    // registers.
     let lanes = if pooled && weights.is_none() { 8 } else { d };
     let weight = |row: usize| weights.map_or(1.0, |weights| weights[row]);
     let total = weights.map_or(data.n_samples() as f64, |weights| weights.iter().sum());
@@ -144,7 +146,7 @@ fn moments(data: &Dataset, pooled: bool) -> (Vec<f64>, Vec<f64>) {
     (mean, deviation)
 }
 
-/// The deviation, or 1 where there is none beyond rounding.
+/// The standard deviation, or 1 if it is zero except for rounding.
 fn spread(mean: f64, deviation: f64) -> f64 {
     if deviation > 1e-12 * mean.abs() { deviation } else { 1.0 }
 }

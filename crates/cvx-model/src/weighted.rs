@@ -1,21 +1,22 @@
-//! sum_a omega_a l(q_a; y_a): a loss over all samples, with a weight for each (docs/math.md, section 6).
+//! The weighted loss sum_a omega_a l(q_a; y_a) over all samples a (docs/math.md, section 6).
 
+use crate::dataset::check_weights;
 use crate::error::ModelError;
 use crate::loss::Loss;
 use crate::metrics::squared_loss;
 use cvx_linalg::HostMatrix;
 
-/// Width of the bracket of a multiple t at which its search ends, relative to t: the value is flat there, to twice as
-/// many digits.
+/// Relative width of the bracket of a multiple t at which its search ends. The value is then accurate to twice as many
+/// digits, because it is flat at the optimum.
 const MULTIPLE_TOLERANCE: f64 = 1e-12;
 
-/// Doublings after which a multiple is large enough: some losses have their minimum at infinity.
+/// Limit on the number of doublings of a multiple: some losses have their infimum at infinity.
 const DOUBLINGS: usize = 60;
 
-/// kappa of a Huber loss that is nowhere square to speak of.
+/// Smallest kappa of a Huber loss, for a delta far below the spread of y.
 const LEAST_KAPPA: f64 = 1e-6;
 
-/// A loss and a positive weight per sample, the same for all targets.
+/// A loss with a positive weight for each sample, which applies to all of its targets.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WeightedLoss {
     loss: Loss,
@@ -23,10 +24,11 @@ pub struct WeightedLoss {
 }
 
 impl WeightedLoss {
-    /// The loss with one weight per sample, or with weight 1 everywhere.
+    /// The loss with one weight per sample, or with all weights 1.
     ///
     /// # Errors
-    /// [`ModelError::Weight`] for a weight that is not a positive number, [`ModelError::OutOfRange`] for such a delta.
+    /// [`ModelError::Weight`] for a weight that is not positive and finite, [`ModelError::OutOfRange`] for such a
+    /// delta.
     pub fn new(loss: Loss, weights: Option<Vec<f64>>) -> Result<Self, ModelError> {
         if let Loss::Huber { delta } = loss
             && !(delta > 0.0 && delta.is_finite())
@@ -42,12 +44,12 @@ impl WeightedLoss {
         self.loss
     }
 
-    /// The weights; `None` where all are 1.
+    /// The weights; `None` if all are 1.
     pub fn weights(&self) -> Option<&[f64]> {
         self.weights.as_deref()
     }
 
-    /// Whether this is 1/2 ||q - y||^2, whose formulas are closed and whose u-update needs no q.
+    /// Whether this is 1/2 ||q - y||^2, which has closed formulas and a u-update without q.
     pub fn is_plain(&self) -> bool {
         self.loss == Loss::Squared && self.weights.is_none()
     }
@@ -56,7 +58,7 @@ impl WeightedLoss {
         self.weights.as_ref().map_or(1.0, |weights| weights[a])
     }
 
-    /// Whether loss and weights can be had with these targets.
+    /// Checks that loss and weights fit these targets (n x C).
     pub(crate) fn check(&self, y: &HostMatrix) -> Result<(), ModelError> {
         if let Some(weights) = &self.weights
             && weights.len() != y.rows()
@@ -78,17 +80,17 @@ impl WeightedLoss {
         Err(ModelError::OutOfRange { name: "the loss", value: zero, range })
     }
 
-    /// kappa, the weight of F u = q in ADMM: the curvature of the loss at the mean weight, as seen over the spread of y.
+    /// kappa, the weight of F u = q in ADMM: the curvature of the loss over the spread of y, times the mean weight.
     pub fn kappa(&self, y: &HostMatrix) -> f64 {
         let curvature = match self.loss {
-            // Most residuals may lie on the straight part, whose curvature seen from afar is delta over the distance.
+            // Most residuals may be on the linear part. Over a distance, its mean curvature is delta / distance.
             Loss::Huber { delta } => (delta / spread(y).max(delta)).max(LEAST_KAPPA),
             loss => loss.curvature(),
         };
         curvature * self.weights.as_deref().map_or(1.0, mean)
     }
 
-    /// sum_a omega_a l(q_a; y_a).
+    /// sum_a omega_a l(q_a; y_a), for predictions `q` and targets `y` (both n x C).
     pub fn total(&self, q: &HostMatrix, y: &HostMatrix) -> f64 {
         if self.is_plain() {
             return squared_loss(q, y);
@@ -96,7 +98,7 @@ impl WeightedLoss {
         (0..y.cols()).map(|c| self.sum(q.col(c), y.col(c), 1.0)).sum()
     }
 
-    /// sum_a omega_a l(t q_a; y_a) of one target.
+    /// sum_a omega_a l(t q_a; y_a) for one target.
     fn sum(&self, q: &[f64], y: &[f64], t: f64) -> f64 {
         q.iter().zip(y).enumerate().map(|(a, (q, &y))| self.weight(a) * self.loss.value(t * q, y)).sum()
     }
@@ -109,7 +111,7 @@ impl WeightedLoss {
         self.total(&HostMatrix::zeros(y.rows(), y.cols()), y)
     }
 
-    /// -omega l'(0; y): the dual point of the zero network, y itself for the squared loss.
+    /// -omega l'(0; y), the dual point of the zero network (n x C). For the squared loss it is y.
     pub fn xi_at_zero(&self, y: &HostMatrix) -> HostMatrix {
         if self.is_plain() {
             return y.clone();
@@ -117,13 +119,13 @@ impl WeightedLoss {
         self.xi_at(&HostMatrix::zeros(y.rows(), y.cols()), y)
     }
 
-    /// -omega l'(q; y): the dual point of the predictions q (n x C).
+    /// -omega l'(q; y), the dual point of the predictions q (both n x C).
     pub fn xi_at(&self, q: &HostMatrix, y: &HostMatrix) -> HostMatrix {
         let pull = |a, c| -self.weight(a) * self.loss.derivative(q[(a, c)], y[(a, c)]);
         HostMatrix::from_fn(y.rows(), y.cols(), pull)
     }
 
-    /// q = argmin of sum omega l(q; y) + kappa/2 ||q - z||^2, in the place of z.
+    /// Replaces z (n x C) by q = argmin of sum omega l(q; y) + kappa/2 ||q - z||^2.
     pub fn prox(&self, z: &mut HostMatrix, y: &HostMatrix, kappa: f64) {
         for c in 0..y.cols() {
             for (a, (z, &y)) in z.col_mut(c).iter_mut().zip(y.col(c)).enumerate() {
@@ -132,7 +134,7 @@ impl WeightedLoss {
         }
     }
 
-    /// Moves each -xi_a to the nearest number that omega_a l' can have.
+    /// Moves each -xi_a to the nearest value in the closed range of omega_a l'.
     pub fn clip(&self, xi: &mut HostMatrix, y: &HostMatrix) {
         for c in 0..y.cols() {
             for (a, (xi, &y)) in xi.col_mut(c).iter_mut().zip(y.col(c)).enumerate() {
@@ -143,15 +145,15 @@ impl WeightedLoss {
     }
 
     /// max over t in [0, `limit`] of -sum_a omega_a l*(-t xi_a / omega_a; y_a), for one target. Every t gives a lower
-    /// bound, t = 0 the bound 0.
+    /// bound; t = 0 gives the bound 0.
     pub fn bound(&self, xi: &[f64], y: &[f64], limit: f64) -> f64 {
         let value = if self.is_plain() { squared_bound(xi, y, limit) } else { self.searched_bound(xi, y, limit) };
-        // Multipliers that overflow prove nothing.
+        // Multipliers that overflow prove only the bound 0.
         if value.is_finite() { value } else { 0.0 }
     }
 
     fn searched_bound(&self, xi: &[f64], y: &[f64], limit: f64) -> f64 {
-        // (omega, z, y) with z = -xi / omega, where it is not 0: such an entry adds nothing.
+        // (omega, z, y) with z = -xi / omega. Entries with xi = 0 add nothing.
         let terms: Vec<(f64, f64, f64)> = (xi.iter().zip(y).enumerate())
             .filter(|(_, (xi, _))| **xi != 0.0)
             .map(|(a, (xi, &y))| (self.weight(a), -xi / self.weight(a), y))
@@ -160,7 +162,7 @@ impl WeightedLoss {
             let (low, high) = self.loss.domain(y);
             (t * z).clamp(low, high)
         };
-        // The domain is an interval around 0, so that it limits t from above alone.
+        // The domain is an interval that contains 0, so that it limits t only from above.
         let limit = terms.iter().fold(limit, |limit: f64, &(_, z, y)| {
             let (low, high) = self.loss.domain(y);
             limit.min(if z > 0.0 { high / z } else { low / z })
@@ -172,7 +174,7 @@ impl WeightedLoss {
         terms.iter().map(|&(weight, z, y)| -weight * self.loss.conjugate(within(t, z, y), y)).sum()
     }
 
-    /// The t >= 0 at which sum_a omega_a l(t f_a; y_a) + t `decay` is smallest, and the loss there, for one target.
+    /// The t >= 0 that minimises sum_a omega_a l(t f_a; y_a) + t `decay` for one target, and the loss at that t.
     pub fn best_multiple(&self, f: &[f64], y: &[f64], decay: f64) -> (f64, f64) {
         if self.is_plain() {
             return squared_multiple(f, y, decay);
@@ -190,7 +192,7 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
-/// Mean distance of y from the mean of its column.
+/// Mean absolute deviation of y from the mean of its column.
 fn spread(y: &HostMatrix) -> f64 {
     let distance = |c: usize| {
         let centre = mean(y.col(c));
@@ -199,7 +201,7 @@ fn spread(y: &HostMatrix) -> f64 {
     (0..y.cols()).map(distance).sum::<f64>() / y.values().len().max(1) as f64
 }
 
-/// t xi'y - t^2 ||xi||^2 / 2 at its best t in [0, `limit`]: the squared loss, in closed form.
+/// The maximum of t xi'y - t^2 ||xi||^2 / 2 over t in [0, `limit`]: the bound of the squared loss in closed form.
 fn squared_bound(xi: &[f64], y: &[f64], limit: f64) -> f64 {
     let (xi_y, xi_xi) = (xi.iter().zip(y)).fold((0.0, 0.0), |(xi_y, xi_xi), (xi, y)| (xi_y + xi * y, xi_xi + xi * xi));
     if xi_xi > 0.0 {
@@ -210,7 +212,7 @@ fn squared_bound(xi: &[f64], y: &[f64], limit: f64) -> f64 {
     }
 }
 
-/// The best t >= 0 of 1/2 ||t f - y||^2 + t `decay` and the loss there: the squared loss, in closed form.
+/// The t >= 0 that minimises 1/2 ||t f - y||^2 + t `decay`, and the loss there: the squared loss in closed form.
 fn squared_multiple(f: &[f64], y: &[f64], decay: f64) -> (f64, f64) {
     let (f_y, f_f) = (f.iter().zip(y)).fold((0.0, 0.0), |(fy, ff), (f, y)| (fy + f * y, ff + f * f));
     let t = if f_f > 0.0 { ((f_y - decay) / f_f).max(0.0) } else { 0.0 };
@@ -218,17 +220,9 @@ fn squared_multiple(f: &[f64], y: &[f64], decay: f64) -> (f64, f64) {
     (t, 0.5 * loss)
 }
 
-/// Every weight has to be a positive number.
-pub(crate) fn check_weights(weights: &[f64]) -> Result<(), ModelError> {
-    match weights.iter().position(|&weight| !(weight > 0.0 && weight.is_finite())) {
-        Some(row) => Err(ModelError::Weight { row, value: weights[row] }),
-        None => Ok(()),
-    }
-}
-
-/// Where a concave function on [0, limit] is largest, from its derivative: by bisection, unless it rises to the end.
+/// The maximiser of a concave function on [0, limit], by bisection of its derivative `slope`.
 fn concave_maximum(slope: impl Fn(f64) -> f64, limit: f64) -> f64 {
-    // A slope that is not a number does not rise.
+    // A NaN counts as a negative slope.
     let rises = |t: f64| slope(t) >= 0.0;
     if !(limit > 0.0 && rises(0.0)) {
         return 0.0;

@@ -157,23 +157,6 @@ fn the_network_predicts_what_the_blocks_do_on_any_samples() {
 }
 
 #[test]
-fn its_relu_network_predicts_the_same_on_the_samples() {
-    each(|mut gated| {
-        let cpu = Cpu::<f64>::new();
-        let u = gated.random_blocks();
-        let gates = gated.case.patterns().gates().clone();
-        let network = Network::from_blocks(&u, Activation::Gated, &gates, gated.case.y.cols());
-        let relu = network.decompose(&gated.case.xt).unwrap();
-        assert_eq!(relu.activation(), Activation::Relu);
-        let xt = cpu.upload(&gated.case.xt).unwrap();
-        let (found, expected) = (relu.predict(&cpu, &xt).unwrap(), network.predict(&cpu, &xt).unwrap());
-        let scale = norm(expected.values()).max(norm(relu.w1.values()));
-        assert!(distance(found.values(), expected.values()) < 1e-9 * scale.max(1.0));
-        assert_eq!(relu.decompose(&gated.case.xt).as_ref(), Some(&relu));
-    });
-}
-
-#[test]
 fn new_gates_give_the_programme_of_those_gates() {
     let mut random = Random(9);
     let mut case = case(Cpu::<f64>::new(), [12, 4, 5, 1], [1.0, 1.0], 0.2, &mut random);

@@ -1,4 +1,4 @@
-//! Samples with what belongs to them.
+//! Samples with their labels, weights and names.
 
 use crate::arrays::read_rows;
 use crate::errors::{bad_value, model_error};
@@ -6,7 +6,7 @@ use cvx_model::{Dataset, FeatureKind, Labels};
 use numpy::{PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 
-/// Samples, read once into the trainer's own memory.
+/// Samples, copied once into the trainer's own memory.
 #[pyclass(frozen, module = "cvx_relu._native")]
 pub struct Data {
     pub inner: Dataset,
@@ -14,8 +14,8 @@ pub struct Data {
 
 #[pymethods]
 impl Data {
-    /// `x`: n x d, float64 or float32. Labels are `targets` (n x C numbers), or `classes` (n indices) with their `names`.
-    /// `image`: channels, height and width, where features are pixels.
+    /// `x`: n x d, float64 or float32. Labels are `targets` (n x C numbers), or `classes` (n indices) with their
+    /// `names`. `image`: channels, height and width, if the features are pixels.
     #[new]
     #[pyo3(signature = (x, *, targets=None, classes=None, names=None, weights=None, feature_names=None, image=None))]
     fn new(

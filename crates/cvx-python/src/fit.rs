@@ -1,16 +1,18 @@
 //! One run.
 
 use crate::data::Data;
-use crate::errors::{in_python, train_error};
+use crate::errors::{device_text, train_error};
 use crate::model::Model;
+use crate::record::record;
 use crate::settings::settings;
-use crate::watch::{Meanwhile, Record, Wanted, watched};
+use crate::status::advice;
+use crate::watch::{Meanwhile, Wanted, watched};
 use cvx_admm::{Solution, StopToken, suggest_patterns, train_with};
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-/// What a run came to, however it ended.
+/// The result of a run, however it ended.
 #[pyclass(frozen, get_all, module = "cvx_relu._native")]
 pub struct Fit {
     /// The best network.
@@ -18,24 +20,25 @@ pub struct Fit {
     /// A dictionary for each iteration.
     history: Py<PyList>,
     /// What to do about the status; empty where there is nothing to do.
-    advice: String,
-    /// Why a GPU that is there was not taken.
+    advice: &'static str,
+    /// Why a GPU of this machine was not used.
     passed_over: Option<String>,
-    /// What the GPU said, of a run that it ended.
+    /// What the GPU reported, if its failure ended the run.
     failure: Option<String>,
     /// Whether Ctrl-C ended it.
     interrupted: bool,
-    /// What a callback or a handler of signals raised.
+    /// What a callback or a signal handler raised.
     raised: Option<Py<PyBaseException>>,
 }
 
 impl Fit {
     pub fn new(py: Python<'_>, solution: Solution, meanwhile: Meanwhile) -> PyResult<Self> {
+        let history = solution.info.history.iter().map(|iteration| record(py, iteration));
         Ok(Fit {
-            history: PyList::new(py, solution.info.history.iter().map(Record::from))?.unbind(),
-            advice: in_python(solution.status.advice()),
-            passed_over: solution.summary.passed_over.as_deref().map(in_python),
-            failure: solution.info.failure.map(|error| in_python(&error.to_string())),
+            history: PyList::new(py, history.collect::<PyResult<Vec<_>>>()?)?.unbind(),
+            advice: advice(solution.status),
+            passed_over: solution.summary.passed_over,
+            failure: solution.info.failure.as_ref().map(device_text),
             model: Py::new(py, Model { inner: solution.model })?,
             interrupted: meanwhile.interrupted,
             raised: meanwhile.raised,
@@ -43,7 +46,8 @@ impl Fit {
     }
 }
 
-/// Trains on `data`, watching `test`. `callback` is called with every iteration, and ends the run with something true.
+/// Trains on `data` and evaluates on `test` too. `callback` is called after every iteration; a true result ends the
+/// run.
 #[pyfunction]
 #[pyo3(signature = (data, test, parameters, *, regression, callback=None))]
 pub fn fit(

@@ -1,6 +1,6 @@
 //! The native half of the Python package `cvx_relu`: arrays in, `cvx-admm`, arrays out.
 //!
-//! What scikit-learn asks of an estimator is written in Python (`python/cvx_relu`); all numerics are those of `cvx-admm`.
+//! The estimators of scikit-learn are written in Python (`python/cvx_relu`); the numerics are those of `cvx-admm`.
 
 mod arrays;
 mod data;
@@ -8,12 +8,14 @@ mod errors;
 mod fit;
 mod model;
 mod path;
+mod record;
 mod settings;
+mod status;
 mod watch;
 
 use pyo3::prelude::*;
 
-/// `cvx_relu._native`; `_native.pyi` says what is in it.
+/// `cvx_relu._native`; `_native.pyi` declares its contents.
 #[pymodule]
 mod _native {
     #[pymodule_export]

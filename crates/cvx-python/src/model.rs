@@ -4,19 +4,20 @@ use crate::arrays::to_array;
 use crate::data::Data;
 use crate::errors::{artifact_error, file_error};
 use cvx_admm::{Settings, verify};
-use cvx_model::{FeatureKind, Loss, Normalisation};
+use cvx_linalg::ThreadPool;
+use cvx_model::{FeatureKind, Loss};
 use numpy::{PyArray1, PyArray2};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use std::path::{Path, PathBuf};
 
-/// A trained network with its transform, its classes and its certificate: what a model file holds.
+/// The content of a model file: a trained network with its transform, classes and certificate.
 #[pyclass(frozen, module = "cvx_relu._native")]
 pub struct Model {
     pub inner: cvx_admm::Model,
 }
 
-/// What a check of the claims found.
+/// The result of a verification.
 #[derive(IntoPyObject)]
 pub struct Verified {
     network: f64,
@@ -33,7 +34,7 @@ pub struct Verified {
 /// Outputs (n x C), and indices of classes (n, or none).
 type Prediction<'py> = (Bound<'py, PyArray2<f64>>, Bound<'py, PyArray1<usize>>);
 
-/// Parameters of an estimator.
+/// The parameters of an estimator that a model file records.
 #[derive(IntoPyObject)]
 pub struct Known {
     patterns: usize,
@@ -58,7 +59,7 @@ impl Model {
         Ok(Model { inner: cvx_admm::Model::load(&path).map_err(file_error)? })
     }
 
-    /// Writes a model file, whole or not at all.
+    /// Writes a model file atomically.
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
         py.detach(|| self.inner.save(&path)).map_err(file_error)
     }
@@ -80,15 +81,17 @@ impl Model {
         Ok((from_bytes, PyTuple::new(py, [self.to_bytes(py)?])?))
     }
 
-    /// Predictions (n x C), and for each sample the index of its class among `classes`, none for a regression.
+    /// Outputs of the network (n x C), and for each sample the index of its class in `classes`, none for a regression.
     fn predict<'py>(&self, py: Python<'py>, data: &Data) -> PyResult<Prediction<'py>> {
-        let prediction = py.detach(|| self.inner.predict(&data.inner)).map_err(artifact_error)?;
+        // Not on the global pool: its threads are missing in a forked process, where a prediction would not return.
+        let predict = || ThreadPool::new(0)?.run(|| self.inner.predict(&data.inner));
+        let prediction = py.detach(predict).map_err(artifact_error)?;
         let row = |row: usize| (0..prediction.cols()).map(|c| prediction[(row, c)]).collect::<Vec<_>>();
         let classes = (0..prediction.rows()).filter_map(|a| self.inner.task.class_of(&row(a))).collect();
         Ok((to_array(py, &prediction)?, PyArray1::from_vec(py, classes)))
     }
 
-    /// Recomputes objective and certificate on the training samples.
+    /// Recomputes the objective and the certificate on the training samples.
     fn verify(&self, py: Python<'_>, data: &Data) -> PyResult<Verified> {
         let found = py.detach(|| verify(&self.inner, &data.inner)).map_err(artifact_error)?;
         Ok(Verified {
@@ -104,7 +107,7 @@ impl Model {
         })
     }
 
-    /// First layer (d x m), on transformed features, the bias last.
+    /// First layer (d x m) on transformed features; the bias is the last row.
     #[getter]
     fn w1<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f64>>> {
         to_array(py, &self.inner.network.w1)
@@ -116,19 +119,19 @@ impl Model {
         to_array(py, &self.inner.network.w2)
     }
 
-    /// Gates (d x m) of gated neurons.
+    /// Gates (d x m) of gated neurons; none for ReLU.
     #[getter]
     fn gates<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyArray2<f64>>>> {
         self.inner.network.gates.as_ref().map(|gates| to_array(py, gates)).transpose()
     }
 
-    /// Subtracted from each feature.
+    /// The transform subtracts this from each feature.
     #[getter]
     fn offset(&self) -> Vec<f64> {
         self.inner.transform.offset.clone()
     }
 
-    /// Divides each feature.
+    /// The transform then divides each feature by this.
     #[getter]
     fn scale(&self) -> Vec<f64> {
         self.inner.transform.scale.clone()
@@ -145,7 +148,7 @@ impl Model {
         self.inner.transform.feature_names.clone()
     }
 
-    /// What the file knows of the parameters that it was trained with.
+    /// The parameters of the run, as far as the file records them.
     #[getter]
     fn parameters(&self) -> Known {
         let model = &self.inner;
@@ -160,11 +163,7 @@ impl Model {
                 Loss::Huber { delta } => Some(delta),
                 _ => None,
             },
-            normalize: match model.normalisation {
-                Normalisation::None => "none",
-                Normalisation::Global => "global",
-                Normalisation::Column => "column",
-            },
+            normalize: model.normalisation.name(),
             image: match model.kind {
                 FeatureKind::Image { channels, height, width } => Some((channels, height, width)),
                 FeatureKind::Table => None,
@@ -194,7 +193,7 @@ impl Model {
         self.inner.claim.status.to_string()
     }
 
-    /// Network objective, dual bound, relative gap, and the sampled primal where there is one.
+    /// Network objective, dual bound, relative gap, and the sampled primal if there is one.
     #[getter]
     fn objective(&self) -> (f64, f64, f64, Option<f64>) {
         let objective = &self.inner.claim.objective;

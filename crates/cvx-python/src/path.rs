@@ -10,22 +10,22 @@ use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-/// A path, and the run on all samples at the beta that it chose.
+/// A path, and the run on all samples at the chosen beta.
 #[pyclass(frozen, get_all, module = "cvx_relu._native")]
 pub struct Path {
     /// A dictionary for each beta, the largest first.
     points: Py<PyList>,
-    /// From which beta on the zero network is optimal.
+    /// The zero network is optimal for this beta and larger ones.
     gated_beta_max: f64,
-    /// The point that was chosen; of a path that was cut short none is.
+    /// Index of the chosen point; none for a path that was cut short.
     chosen: Option<usize>,
     /// What ended the path before its last beta.
     cut_short: Option<String>,
-    /// The run on all samples, with what was raised from the first beta on.
+    /// The run on all samples, with what was raised since the first beta.
     fit: Option<Py<Fit>>,
     /// Whether Ctrl-C ended it.
     interrupted: bool,
-    /// What a callback or a handler of signals raised.
+    /// What a callback or a signal handler raised.
     raised: Option<Py<PyBaseException>>,
 }
 
@@ -71,9 +71,11 @@ impl From<&PathPoint> for Row {
     }
 }
 
-/// Trains along a path of `betas` on a part of `data`, chooses one by the rest, and trains on all of `data` there.
+/// Trains along a path of `betas` on a part of `data`, chooses one on the rest, and trains with it on all of `data`.
 #[pyfunction]
-#[pyo3(signature = (data, test, parameters, *, regression, betas, beta_ratio, path_gap, validation, folds, choose, callback=None))]
+#[pyo3(signature = (
+    data, test, parameters, *, regression, betas, beta_ratio, path_gap, validation, folds, choose, callback=None
+))]
 #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
 pub fn path(
     py: Python<'_>,

@@ -1,4 +1,4 @@
-//! The parameters of an estimator as settings of a run: the names and the choices of the program's options.
+//! The parameters of an estimator as settings of a run; the choices have the names that the library gives them.
 
 use crate::arrays::read_rows;
 use crate::errors::bad_value;
@@ -8,16 +8,20 @@ use cvx_model::{Activation, GateKind, Loss, Normalisation, TaskChoice};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
+use std::iter;
 
 const COUNT: &str = "a whole number that is 0 or larger";
 
-/// The settings, and whether the number of patterns is to be chosen by samples and memory.
+/// The settings, and whether samples and memory decide the number of patterns.
 pub fn settings(parameters: &Bound<'_, PyDict>, regression: bool) -> PyResult<(Settings, bool)> {
     let given = Parameters(parameters);
     let base = Settings::default();
     let suggested = given.is_text("patterns", "auto")?;
+    let normalisations =
+        named([Normalisation::None, Normalisation::Global, Normalisation::Column], Normalisation::name);
+    let solvers = named(SolverKind::ALL, SolverKind::name).map(|(name, kind)| (name, SolverChoice::Kind(kind)));
     let settings = Settings {
-        activation: given.choice("activation", &[("relu", Activation::Relu), ("gated", Activation::Gated)])?,
+        activation: given.choice("activation", &named([Activation::Relu, Activation::Gated], Activation::name))?,
         patterns: if suggested {
             base.patterns
         } else {
@@ -25,30 +29,23 @@ pub fn settings(parameters: &Bound<'_, PyDict>, regression: bool) -> PyResult<(S
         },
         gates: given.gates()?,
         beta: given.beta(base.beta)?,
-        solver: given.choice("solver", &solvers())?,
+        solver: given.choice("solver", &or_auto(SolverChoice::Auto, solvers))?,
         rank: given.optional("rank", COUNT)?,
         device: given.device()?,
-        precision: given.choice("precision", &[("f32", Precision::F32), ("f64", Precision::F64)])?,
+        precision: given.choice("precision", &named([Precision::F32, Precision::F64], Precision::name))?,
         threads: given.required("threads", COUNT)?,
         seed: given.required("random_state", COUNT)?,
         refine: given.required("refine", COUNT)?,
         max_iterations: given.required("max_iterations", COUNT)?,
         gap: given.required("gap", "a positive number")?,
-        certify: given.choice("certify", &[("network", Certify::Network), ("sampled", Certify::Sampled)])?,
+        certify: given.choice("certify", &named(Certify::ALL, Certify::name))?,
         time_limit: given.optional("time_limit", "None, or a number of seconds")?,
         rho: given.optional("rho", "None, or a positive number")?,
         sigma: given.optional("sigma", "None, or a positive number")?,
         prune: given.required("prune", "True or False")?,
         bias: given.required("bias", "True or False")?,
-        normalisation: given.choice(
-            "normalize",
-            &[
-                ("auto", None),
-                ("none", Some(Normalisation::None)),
-                ("global", Some(Normalisation::Global)),
-                ("column", Some(Normalisation::Column)),
-            ],
-        )?,
+        normalisation: given
+            .choice("normalize", &or_auto(None, normalisations.map(|(name, kind)| (name, Some(kind)))))?,
         task: if regression { TaskChoice::Regression } else { TaskChoice::Auto },
         loss: given.loss()?,
         class_weights: given.class_weights()?,
@@ -58,15 +55,20 @@ pub fn settings(parameters: &Bound<'_, PyDict>, regression: bool) -> PyResult<(S
     Ok((settings, suggested))
 }
 
-fn solvers() -> Vec<(&'static str, SolverChoice)> {
-    let kinds = SolverKind::ALL.map(|kind| (kind.name(), SolverChoice::Kind(kind)));
-    std::iter::once(("auto", SolverChoice::Auto)).chain(kinds).collect()
+/// Values with the names that the library gives them.
+fn named<T: Copy, const N: usize>(values: [T; N], name: fn(T) -> &'static str) -> [(&'static str, T); N] {
+    values.map(|value| (name(value), value))
+}
+
+/// `auto` before other choices.
+fn or_auto<T, const N: usize>(auto: T, others: [(&'static str, T); N]) -> Vec<(&'static str, T)> {
+    iter::once(("auto", auto)).chain(others).collect()
 }
 
 struct Parameters<'a, 'py>(&'a Bound<'py, PyDict>);
 
 impl<'py> Parameters<'_, 'py> {
-    /// The value; one that is not there is `None`.
+    /// The value, none for Python's `None` too.
     fn get(&self, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
         Ok(self.0.get_item(name)?.filter(|value| !value.is_none()))
     }
@@ -85,22 +87,21 @@ impl<'py> Parameters<'_, 'py> {
         Ok(self.get(name)?.is_some_and(|value| value.cast::<PyString>().is_ok_and(|found| *found == text)))
     }
 
-    /// One of `choices` by its name, the first where none is given; `_` is as good as `-`.
+    /// The one of `choices` with the given name, in which `_` may stand for `-`; the first if none is given.
     fn choice<T: Clone>(&self, name: &str, choices: &[(&str, T)]) -> PyResult<T> {
         let names = choices.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
         let expected = format!("one of {names}");
         let Some(value) = self.get(name)? else { return Ok(choices[0].1.clone()) };
-        let text = value.extract::<String>().map_err(|_| bad_value(name, &value, &expected))?.replace('_', "-");
-        let found = choices.iter().find(|(name, _)| *name == text);
+        let text = value.extract::<String>().map_err(|_| bad_value(name, &value, &expected))?;
+        let found = choices.iter().find(|(name, _)| name.split('-').eq(text.split(['-', '_'])));
         found.map(|(_, choice)| choice.clone()).ok_or_else(|| bad_value(name, &value, &expected))
     }
 
-    /// A kind by its name, or an array that has all gates.
+    /// A kind by its name, or an array of all gates.
     fn gates(&self) -> PyResult<Gates> {
         let Some(value) = self.get("gates")?.filter(|value| !value.is_instance_of::<PyString>()) else {
-            let kinds = GateKind::ALL.map(|kind| (kind.name(), Gates::Kind(kind)));
-            let choices: Vec<_> = std::iter::once(("auto", Gates::Auto)).chain(kinds).collect();
-            return self.choice("gates", &choices);
+            let kinds = named(GateKind::ALL, GateKind::name).map(|(name, kind)| (name, Gates::Kind(kind)));
+            return self.choice("gates", &or_auto(Gates::Auto, kinds));
         };
         let (rows, cols, values) = read_rows("gates", &value)?;
         Ok(Gates::Given(HostMatrix::from_fn(rows, cols, |i, j| values[i * cols + j])))
@@ -136,10 +137,10 @@ impl<'py> Parameters<'_, 'py> {
     fn loss(&self) -> PyResult<Loss> {
         let delta = self.optional("huber_delta", "None, or a positive number")?;
         let huber = Loss::Huber { delta: delta.unwrap_or(1.0) };
-        let losses = [Loss::Squared, Loss::Logistic, Loss::SquaredHinge, huber].map(|loss| (loss.name(), loss));
-        let loss = self.choice("loss", &losses)?;
+        let losses = [Loss::Squared, Loss::Logistic, Loss::SquaredHinge, huber];
+        let loss = self.choice("loss", &named(losses, Loss::name))?;
         if delta.is_some() && loss != huber {
-            return Err(PyValueError::new_err("huber_delta is for loss='huber' alone: leave it at None"));
+            return Err(PyValueError::new_err("huber_delta is only for loss='huber': leave it at None"));
         }
         Ok(loss)
     }

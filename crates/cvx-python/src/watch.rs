@@ -1,19 +1,22 @@
-//! A run on a thread of its own, while the thread that called answers signals and calls back into Python.
+//! A run on its own thread, while the calling thread handles signals and calls back into Python.
 
+use crate::record::record;
 use cvx_admm::{Iteration, Observer, Scores, StopToken};
 use pyo3::exceptions::{PyBaseException, PyKeyboardInterrupt};
 use pyo3::prelude::*;
+use serde::Serialize;
 use std::ops::ControlFlow;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-/// How long a signal may wait for the run to be told.
+/// The longest time between a signal and the stop request to the run.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// What a callback is called with.
-#[derive(Clone, Copy)]
+/// What a callback is called with, as a dictionary.
+#[derive(Clone, Copy, Serialize)]
+#[serde(untagged)]
 pub enum Event {
     /// An iteration is done.
     Iteration(Iteration),
@@ -28,64 +31,9 @@ pub enum Event {
     },
 }
 
-/// One iteration: a dictionary with the keys of the program's JSON.
-#[derive(IntoPyObject)]
-pub struct Record {
-    iteration: usize,
-    seconds: f64,
-    network: Option<f64>,
-    dual_bound: Option<f64>,
-    relative_gap: Option<f64>,
-    train_loss: Option<f64>,
-    train_accuracy: Option<f64>,
-    test_loss: Option<f64>,
-    test_accuracy: Option<f64>,
-    primal_residual: f64,
-    dual_residual: f64,
-    rho: f64,
-    inner_iterations: usize,
-}
-
-impl From<&Iteration> for Record {
-    fn from(iteration: &Iteration) -> Self {
-        Record {
-            iteration: iteration.iteration,
-            seconds: iteration.seconds,
-            network: iteration.network,
-            dual_bound: iteration.dual_bound,
-            relative_gap: iteration.relative_gap,
-            train_loss: iteration.train.map(|scores| scores.loss),
-            train_accuracy: iteration.train.and_then(|scores| scores.accuracy),
-            test_loss: iteration.test.map(|scores| scores.loss),
-            test_accuracy: iteration.test.and_then(|scores| scores.accuracy),
-            primal_residual: iteration.primal_residual,
-            dual_residual: iteration.dual_residual,
-            rho: iteration.rho,
-            inner_iterations: iteration.inner_iterations,
-        }
-    }
-}
-
-/// One beta of a path.
-#[derive(IntoPyObject)]
-struct PointRecord {
-    fraction: f64,
-    relative_gap: f64,
-    validation_loss: f64,
-    validation_accuracy: Option<f64>,
-}
-
 impl Event {
-    fn call(self, py: Python<'_>, callback: &Py<PyAny>) -> PyResult<bool> {
-        let answer = match self {
-            Event::Iteration(iteration) => callback.call1(py, (Record::from(&iteration),)),
-            Event::Point { fraction, relative_gap, validation: Scores { loss, accuracy } } => {
-                let record =
-                    PointRecord { fraction, relative_gap, validation_loss: loss, validation_accuracy: accuracy };
-                callback.call1(py, (record,))
-            }
-        };
-        answer?.is_truthy(py)
+    fn call(&self, py: Python<'_>, callback: &Py<PyAny>) -> PyResult<bool> {
+        callback.call1(py, (record(py, self)?,))?.is_truthy(py)
     }
 }
 
@@ -98,7 +46,7 @@ pub enum Wanted {
     Points,
 }
 
-/// Tells the thread that called, and waits for its answer.
+/// The observer of a run: it sends events to the calling thread and waits for the answers.
 pub struct Watcher {
     wanted: Option<Wanted>,
     events: Sender<Event>,
@@ -134,7 +82,7 @@ impl Observer for Watcher {
     }
 }
 
-/// The side of the thread that called.
+/// The calling thread's side.
 struct Caller<'a> {
     stop: &'a StopToken,
     callback: Option<&'a Py<PyAny>>,
@@ -146,13 +94,13 @@ impl Caller<'_> {
     fn answer(&mut self, event: Event) -> ControlFlow<()> {
         Python::attach(|py| {
             let called = self.callback.map_or(Ok(false), |callback| event.call(py, callback));
-            // A callback in C never looks for signals.
+            // A callback that is written in C does not check for signals.
             let ends = called.and_then(|ends| py.check_signals().map(|()| ends));
             match ends {
                 Ok(false) => ControlFlow::Continue(()),
                 Ok(true) => ControlFlow::Break(()),
                 Err(error) => {
-                    self.note(py, error);
+                    self.end_run(py, error);
                     ControlFlow::Break(())
                 }
             }
@@ -162,13 +110,13 @@ impl Caller<'_> {
     fn look_for_signals(&mut self) {
         Python::attach(|py| {
             if let Err(error) = py.check_signals() {
-                self.note(py, error);
+                self.end_run(py, error);
             }
         });
     }
 
-    /// Ctrl-C ends the run with its best network, and nothing more; whatever else was raised is raised again when the run has ended.
-    fn note(&mut self, py: Python<'_>, error: PyErr) {
+    /// Ends the run. After Ctrl-C it returns its best network; any other exception is raised again when it has ended.
+    fn end_run(&mut self, py: Python<'_>, error: PyErr) {
         self.stop.raise();
         if error.is_instance_of::<PyKeyboardInterrupt>(py) {
             self.interrupted = true;
@@ -178,15 +126,15 @@ impl Caller<'_> {
     }
 }
 
-/// What happened beside a run.
+/// What happened on the calling thread during a run.
 pub struct Meanwhile {
     /// Whether Ctrl-C ended it.
     pub interrupted: bool,
-    /// What is to be raised now that it has ended.
+    /// The exception to raise when it has ended.
     pub raised: Option<Py<PyBaseException>>,
 }
 
-/// Does `work` with an observer that passes what is wanted on to `callback`, without the interpreter's lock.
+/// Runs `work` without the interpreter's lock, with an observer that passes the wanted events on to `callback`.
 pub fn watched<T: Send>(
     py: Python<'_>,
     stop: &StopToken,
@@ -203,7 +151,7 @@ pub fn watched<T: Send>(
             let worker = scope.spawn(move || work(&mut watcher));
             loop {
                 match inbox.recv_timeout(PATIENCE) {
-                    // A worker that is gone does not wait for the answer.
+                    // A worker that has ended does not wait for the answer.
                     Ok(event) => drop(outbox.send(caller.answer(event))),
                     Err(RecvTimeoutError::Timeout) => caller.look_for_signals(),
                     Err(RecvTimeoutError::Disconnected) => break,

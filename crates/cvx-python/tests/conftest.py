@@ -1,4 +1,4 @@
-"""Samples that the tests share."""
+"""Fixtures."""
 
 import signal
 
@@ -9,7 +9,7 @@ from sklearn.datasets import make_moons
 
 @pytest.fixture(autouse=True)
 def interruptible():
-    """Ctrl-C is heard, though a shell that starts the tests in the background has it ignored."""
+    """Ctrl-C raises, also where a shell starts the tests in the background and has it ignored."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -30,6 +30,6 @@ def waves():
 
 @pytest.fixture
 def endless():
-    """Samples (1000 x 20) and parameters of a run that goes on for minutes unless somebody ends it."""
+    """Samples (1000 x 20) and parameters of a run that takes minutes if nothing stops it."""
     X = np.random.default_rng(0).normal(size=(1000, 20))
     return X, X[:, 0] * X[:, 1], {"patterns": 100, "certify": "sampled", "gap": 1e-15, "precision": "f64"}

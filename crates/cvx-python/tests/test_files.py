@@ -1,4 +1,4 @@
-"""Model files, pickles, and the program."""
+"""Model files, pickles, and the program `cvx`."""
 
 import copy
 import json
@@ -41,7 +41,7 @@ def test_a_model_comes_back_from_its_file(tmp_path, flowers):
     np.testing.assert_array_equal(again.feature_names_in_, network.feature_names_in_)
     assert again.certificate_ == network.certificate_
     assert again.verify(X, y).holds
-    # What the file knows of the parameters is enough to do it again.
+    # The parameters in the file are enough to repeat the run.
     np.testing.assert_array_equal(again.set_params(patterns=50).fit(X, y).w1_, network.w1_)
 
 

@@ -1,4 +1,4 @@
-"""What fit leaves behind, and what goes in."""
+"""Parameters of a fit, its results and its errors."""
 
 import os
 import re
@@ -94,6 +94,11 @@ def test_classes_of_any_kind_come_back(names, loss):
         np.testing.assert_array_equal(network.classes_[probability.argmax(axis=1)], network.predict(X))
         if len(names) == 2:
             np.testing.assert_allclose(probability[:, 1], 1 / (1 + np.exp(-decision)))
+
+
+def test_names_of_choices_may_be_written_as_python_writes_names(moons):
+    dashed, underscored = (ConvexReLUClassifier(loss=loss).fit(*moons) for loss in ("squared-hinge", "squared_hinge"))
+    np.testing.assert_array_equal(dashed.w1_, underscored.w1_)
 
 
 def test_probabilities_take_the_logistic_loss(moons):
@@ -213,7 +218,7 @@ def test_gates_of_ones_own_and_images(waves):
         ({"beta": -1.0}, "beta is -1, but it must be a finite number that is 0 or larger"),
         ({"beta": 1.0, "beta_fraction": 0.1}, "beta and beta_fraction are both given"),
         ({"loss": "hinge"}, "loss is 'hinge', but it must be one of squared, logistic, squared-hinge, huber"),
-        ({"huber_delta": 2.0}, "huber_delta is for loss='huber' alone"),
+        ({"huber_delta": 2.0}, "huber_delta is only for loss='huber'"),
         ({"loss": "logistic"}, "the logistic loss needs classes"),
         ({"activation": 3}, "activation is 3, but it must be one of relu, gated"),
         ({"normalize": "row"}, "normalize is 'row', but it must be one of auto, none, global, column"),

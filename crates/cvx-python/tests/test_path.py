@@ -14,6 +14,7 @@ def test_a_path_chooses_by_held_out_samples(moons):
     found = path(ConvexReLUClassifier(), X, y, betas=8, callback=seen.append)
     points = found.points
     assert [record["fraction"] for record in seen] == list(points["fraction"])
+    assert list(seen[0]) == ["fraction", "relative_gap", "validation_loss", "validation_accuracy"]
     assert (np.diff(points["beta"]) < 0).all()
     assert points["error"][found.chosen] == points["error"].min()
     assert found.cut_short is None
@@ -21,7 +22,7 @@ def test_a_path_chooses_by_held_out_samples(moons):
     assert estimator.status_ == "Optimal"
     assert estimator.verify(X, y).holds
     assert estimator.score(X, y) > 0.9
-    # The estimator says by itself what was chosen.
+    # The parameters of the estimator are those of the choice.
     again = ConvexReLUClassifier(**estimator.get_params()).fit(X, y)
     np.testing.assert_array_equal(again.w1_, estimator.w1_)
 

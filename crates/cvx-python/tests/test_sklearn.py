@@ -1,4 +1,4 @@
-"""scikit-learn's own checks of what an estimator has to do, and its tools at work on ours."""
+"""scikit-learn's own checks of estimators, and its tools on ours."""
 
 import pytest
 from cvx_relu import ConvexReLUClassifier, ConvexReLURegressor
@@ -19,7 +19,7 @@ ESTIMATORS = [
 
 
 def expected_failures(_):
-    to_the_gap = "two runs end within the same gap, and not with seven equal digits; see the strict ones below"
+    to_the_gap = "two runs end within the same gap, not with seven equal digits; see the strict estimators below"
     return {"check_sample_weight_equivalence_on_dense_data": to_the_gap}
 
 

@@ -1,4 +1,4 @@
-"""The annotations: strict, and true of the native half."""
+"""The annotations: strict, and correct for the native module."""
 
 import subprocess
 import sys

@@ -1,5 +1,6 @@
-"""Callbacks, signals, threads."""
+"""Callbacks, signals, threads, processes."""
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -32,7 +33,7 @@ def test_a_callback_sees_every_iteration_in_its_own_thread(moons):
     network = ConvexReLUClassifier().fit(*moons, callback=look)
     assert threads == {threading.get_ident()}
     assert [record["iteration"] for record in seen] == list(range(1, network.n_iter_ + 1))
-    assert seen[0].keys() == network.history_.keys()
+    assert list(seen[0]) == list(network.history_)
     assert seen[0]["network"] == network.history_["network"][0]
     plain = ConvexReLUClassifier().fit(*moons)
     np.testing.assert_array_equal(plain.w1_, network.w1_)
@@ -137,3 +138,15 @@ def test_fits_in_threads_are_those_of_one(moons):
         fitted = list(pool.map(lambda _: ConvexReLUClassifier(threads=1).fit(*moons), range(8)))
     for network in fitted:
         np.testing.assert_array_equal(network.w1_, expected)
+
+
+def test_a_forked_process_predicts(moons):
+    network = ConvexReLUClassifier().fit(*moons)
+    X = np.tile(moons[0], (100, 1))
+    expected = network.predict(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside other threads
+        pool = multiprocessing.get_context("fork").Pool(1)
+    with pool:
+        found = pool.apply_async(network.predict, (X,)).get(timeout=60)
+    np.testing.assert_array_equal(found, expected)

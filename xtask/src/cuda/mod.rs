@@ -1,5 +1,5 @@
-//! `cargo xtask build-cuda`: the kernels of the CUDA back end, compiled and checked; and the libraries that stand in for
-//! a GPU in the tests.
+//! `cargo xtask build-cuda`: compiles and checks the kernels of the CUDA back end. `cargo xtask cuda-stand-in`: builds
+//! the libraries that stand in for a GPU in the tests.
 
 pub mod stand_in;
 mod toolkit;
@@ -13,14 +13,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use toolkit::Compiler;
 
-/// The sources, one of which includes the others.
+/// The sources; [`MAIN`] includes the others.
 const SOURCES: &str = "crates/cvx-linalg/kernels";
 const MAIN: &str = "kernels.cu";
 
-/// What is compiled into the program.
+/// The PTX that is compiled into the program.
 const GENERATED: &str = "crates/cvx-linalg/kernels/generated/kernels.ptx";
 
-/// Machines that the kernels are compiled for as a test: those of the first and the newest card that count.
+/// Architectures that the kernels are compiled for as a test: A100 and H100.
 const ARCHITECTURES: [&str; 2] = ["sm_80", "sm_90"];
 
 /// What to do with the kernels.
@@ -34,7 +34,7 @@ pub struct Args {
     install: bool,
 }
 
-/// Compiles the kernels and writes, or checks, their PTX.
+/// Compiles the kernels and writes their PTX, or checks it.
 pub fn build(root: &Path, args: &Args) -> Result<ExitCode> {
     if args.install {
         install(root)?;
@@ -43,42 +43,42 @@ pub fn build(root: &Path, args: &Args) -> Result<ExitCode> {
         check(root)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let compiler = Compiler::find(root).context(
-        "there is neither nvcc nor NVRTC: `cargo xtask build-cuda --install` gets the pinned compiler as Python wheels",
-    )?;
+    let compiler = Compiler::find(root)
+        .context("there is neither nvcc nor NVRTC: `cargo xtask build-cuda --install` installs the pinned compiler")?;
     let ptx = compiler.ptx(&root.join(SOURCES), MAIN)?;
     fs::write(root.join(GENERATED), with_header(&source_hash(root)?, &compiler.version, &ptx)).context(GENERATED)?;
     println!("{GENERATED}: written by {}", compiler.version);
     Ok(ExitCode::SUCCESS)
 }
 
-/// The committed PTX is that of the sources; where a compiler is, they compile, without spilled registers.
+/// Checks that the committed PTX is that of the sources and, where there is a compiler, that they compile without
+/// spilled registers.
 pub fn check(root: &Path) -> Result<()> {
     let hash = source_hash(root)?;
     let committed = fs::read_to_string(root.join(GENERATED)).context(GENERATED)?;
     ensure!(
         field(&committed, "source-sha256") == Some(&hash),
-        "{GENERATED} is not of these sources: run `cargo xtask build-cuda` and commit what it writes"
+        "{GENERATED} is out of date: run `cargo xtask build-cuda` and commit what it writes"
     );
     let Some(compiler) = Compiler::find(root) else {
-        println!("{GENERATED}: of these sources. Not compiled: there is neither nvcc nor NVRTC.");
+        println!("{GENERATED} is up to date. The kernels are not compiled: there is neither nvcc nor NVRTC.");
         return Ok(());
     };
     let ptx = compiler.ptx(&root.join(SOURCES), MAIN)?;
     if field(&committed, "compiler") == Some(&compiler.version) {
         let expected = with_header(&hash, &compiler.version, &ptx);
-        ensure!(committed == expected, "{GENERATED} is not what {} makes of these sources", compiler.version);
+        ensure!(committed == expected, "{GENERATED} is not what {} compiles from the sources", compiler.version);
     }
     for architecture in ARCHITECTURES {
         if let Some(report) = compiler.assemble(&root.join(SOURCES), MAIN, architecture)? {
             check_spills(&report, architecture)?;
         }
     }
-    println!("{GENERATED}: of these sources, and they compile with {}", compiler.version);
+    println!("{GENERATED} is up to date, and the kernels compile with {}", compiler.version);
     Ok(())
 }
 
-/// SHA-256 over names and contents of the sources.
+/// SHA-256 of the names and contents of the sources.
 fn source_hash(root: &Path) -> Result<String> {
     let folder = root.join(SOURCES);
     let mut files: Vec<PathBuf> =
@@ -100,12 +100,12 @@ fn with_header(hash: &str, compiler: &str, ptx: &str) -> String {
     )
 }
 
-/// A line of the header.
+/// A field of the header.
 fn field<'a>(ptx: &'a str, name: &str) -> Option<&'a str> {
     ptx.lines().find_map(|line| line.strip_prefix("// ")?.strip_prefix(name)?.strip_prefix(": "))
 }
 
-/// No kernel keeps its registers in memory.
+/// Fails where a kernel keeps registers in memory.
 fn check_spills(report: &str, architecture: &str) -> Result<()> {
     let spills = report
         .lines()

@@ -1,4 +1,4 @@
-//! Libraries that stand in for driver, cuBLAS and cuSOLVER on a machine without a GPU: `crates/cvx-linalg/stand-in`.
+//! `crates/cvx-linalg/stand-in`: libraries in place of driver, cuBLAS and cuSOLVER, for tests without a GPU.
 
 use anyhow::{Context, Result, ensure};
 use std::env;
@@ -18,7 +18,7 @@ const LIBRARIES: [(&str, &str, &str); 3] = [
     ("solver.cpp", "libcusolver.so.12", "-O3"),
 ];
 
-/// Warnings are errors; sums and products stay apart, as in the kernels for the GPU.
+/// Warnings are errors. Products and sums are not contracted, as in the kernels for the GPU.
 const OPTIONS: [&str; 11] = [
     "-std=c++17",
     "-Wall",
@@ -33,13 +33,14 @@ const OPTIONS: [&str; 11] = [
     "-pthread",
 ];
 
-/// LD_LIBRARY_PATH with their folder first.
+/// LD_LIBRARY_PATH with this folder first.
 pub fn search_path(folder: PathBuf) -> Result<OsString> {
     let others = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
     Ok(env::join_paths([folder].into_iter().chain(env::split_paths(&others)))?)
 }
 
-/// Builds them and returns their folder, which has to come first in LD_LIBRARY_PATH. `None` without g++ on x86-64.
+/// Builds the libraries and returns their folder, which must be the first of LD_LIBRARY_PATH. `None` without g++ on
+/// x86-64.
 pub fn build(root: &Path) -> Result<Option<PathBuf>> {
     let compiler = Command::new("g++").arg("--version").output();
     if !cfg!(target_arch = "x86_64") || !compiler.is_ok_and(|output| output.status.success()) {
@@ -58,7 +59,7 @@ pub fn build(root: &Path) -> Result<Option<PathBuf>> {
         command.arg("-Wl,-z,defs");
         let status = command.status().context("g++ cannot be started")?;
         ensure!(status.success(), "{SOURCES}/{source} does not compile");
-        // The name without a version is looked for first: a toolkit's own library must not win.
+        // The loader tries the name without a version first, and must not find an installed toolkit's library.
         let link = folder.join(library.split_once(".so").map_or(library, |(stem, _)| stem)).with_extension("so");
         let _ = fs::remove_file(&link);
         link_to(library, &link).with_context(|| link.display().to_string())?;

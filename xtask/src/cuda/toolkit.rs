@@ -1,11 +1,11 @@
-//! Compilers for the kernels: nvcc where there is one, else NVRTC.
+//! Compilers of the kernels: nvcc where there is one, else NVRTC.
 
 use anyhow::{Context, Result, ensure};
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The last version whose PTX a driver for CUDA 13.0 reads; newer ones write PTX that it refuses.
+/// The last version whose PTX a driver for CUDA 13.0 accepts.
 const WHEELS: [&str; 6] = [
     "nvidia-cuda-nvcc==13.0.88",
     "nvidia-cuda-crt==13.0.88",
@@ -18,15 +18,16 @@ const WHEELS: [&str; 6] = [
 /// The version of PTX that they write.
 const PTX_VERSION: f64 = 9.0;
 
-/// Where [`install`] puts them.
+/// Where [`install`] puts the wheels.
 const FOLDER: &str = "target/cuda-toolkit";
 
-/// No contraction of products and sums: each number is what the CPU's same arithmetic gives, and memory is the bound.
+/// Products and sums are not contracted, so that a GPU computes the same numbers as the CPU. It costs no time: the
+/// kernels are bound by memory.
 const OPTIONS: [&str; 2] = ["-arch=compute_80", "-fmad=false"];
 
 enum Kind {
     Nvcc(PathBuf),
-    /// By the example `nvrtc` of cvx-linalg, which loads the library from these folders.
+    /// The example `nvrtc` of cvx-linalg, which loads the library from this folder.
     Nvrtc(PathBuf),
 }
 
@@ -39,7 +40,7 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// nvcc installed by us, in CUDA_HOME, or on the path; else NVRTC, if its library can be loaded.
+    /// nvcc from the wheels, in CUDA_HOME, or on the path; else NVRTC, if its library can be loaded.
     pub fn find(root: &Path) -> Option<Self> {
         let wheels = wheels(root);
         let candidates = [
@@ -61,7 +62,7 @@ impl Compiler {
         })
     }
 
-    /// The PTX of one source, in a version that a driver for CUDA 13.0 reads.
+    /// The PTX of one source, in a version that a driver for CUDA 13.0 accepts.
     pub fn ptx(&self, folder: &Path, source: &str) -> Result<String> {
         let ptx = self.compiled(folder, source)?;
         let version = ptx.lines().find_map(|line| line.strip_prefix(".version ")?.trim().parse::<f64>().ok());
@@ -83,7 +84,7 @@ impl Compiler {
         }
     }
 
-    /// What the assembler says of registers and spills on an architecture; `None` where there is no assembler.
+    /// The assembler's report on registers and spills for an architecture; `None` without an assembler.
     pub fn assemble(&self, folder: &Path, source: &str, architecture: &str) -> Result<Option<String>> {
         let Kind::Nvcc(nvcc) = &self.kind else {
             return Ok(None);
@@ -98,7 +99,7 @@ impl Compiler {
     }
 }
 
-/// The folder of the toolkit among the wheels.
+/// The folder of the toolkit in the wheels.
 fn wheels(root: &Path) -> Option<PathBuf> {
     let lib = root.join(FOLDER).join("lib");
     let python = lib.read_dir().ok()?.find_map(|entry| {

@@ -1,13 +1,13 @@
-//! What the documentation points at exists.
+//! Every link of the documentation leads to a file, every measurement to its rows.
 
-use super::Violation;
+use super::violation::Violation;
 use crate::tree::Tree;
 
 /// The table of measurements, and where its rows come from.
 const BENCHMARKS: &str = "docs/benchmarks.md";
 const RESULTS: &str = "benches/results/";
 
-/// Every relative link of a page leads to a file, and so does every result that a measurement names.
+/// Every relative link of a page leads to a file, and every result file that a measurement names exists.
 pub fn check(tree: &Tree) -> Vec<Violation> {
     let pages = tree.files().filter(|(path, _)| path.ends_with(".md"));
     pages.flat_map(|(path, text)| check_page(tree, path, text)).collect()
@@ -32,12 +32,16 @@ fn check_page(tree: &Tree, path: &str, text: &str) -> Vec<Violation> {
         }
     }
     if path == BENCHMARKS && !text.lines().any(|line| results(line).next().is_some()) {
-        violations.push(Violation::new(path, 1, format!("no measurement without a row of {RESULTS} behind it")));
+        violations.push(Violation::new(
+            path,
+            1,
+            format!("it names no file of {RESULTS}: every measurement needs its rows"),
+        ));
     }
     violations
 }
 
-/// Paths that a line links to: `[text](path)`, `[name]: path`, `src="path"`, `href="path"`; addresses left out.
+/// Paths that a line links to: `[text](path)`, `[name]: path`, `src="path"`, `href="path"`; web addresses are left out.
 fn targets(line: &str) -> Vec<&str> {
     let inline = after_each(line, "](").map(|rest| until(rest, &[')', ' ']));
     let attributes = ["src=\"", "href=\""].into_iter().flat_map(|name| after_each(line, name));
@@ -56,7 +60,7 @@ fn until<'a>(rest: &'a str, ends: &[char]) -> &'a str {
     &rest[..rest.find(ends).unwrap_or(rest.len())]
 }
 
-/// The path from the root; `None` for one that leaves the tree.
+/// The path from the root; `None` for a path out of the tree.
 fn resolve(folder: &str, target: &str) -> Option<String> {
     let path = until(target, &['#', '?']);
     if path.is_empty() || path.starts_with('/') {
@@ -83,7 +87,7 @@ fn results(line: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::found;
+    use crate::tidy::violation::found;
 
     #[test]
     fn links_that_lead_nowhere_are_found() {
@@ -115,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn measurements_have_their_rows() {
+    fn measurements_without_rows_are_found() {
         let rows = ("benches/results/a.jsonl", "{}");
         let named = (BENCHMARKS, "| 1.2 s | `benches/results/a.jsonl` |\n| 1.3 s | benches/results/b.jsonl, |");
         assert_eq!(found(check, &[rows, named]), [format!("{BENCHMARKS}:2")]);

@@ -1,4 +1,4 @@
-//! What a crate's manifest says of its dependencies.
+//! The dependencies in a crate's manifest.
 
 use crate::tree::Tree;
 use toml::{Table, Value};
@@ -9,21 +9,11 @@ const SECTIONS: [&str; 3] = ["dependencies", "build-dependencies", "dev-dependen
 /// A dependency of a crate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dependency {
-    /// The name in the manifest, which is the one in the code but for `-` and `_`.
     pub name: String,
     /// The table: `dependencies`, `build-dependencies` or `dev-dependencies`.
     pub section: &'static str,
-    /// Whether version and source are those of the workspace.
-    pub workspace: bool,
     /// Line in the manifest, from 1.
     pub line: usize,
-}
-
-impl Dependency {
-    /// The name in the code.
-    pub fn ident(&self) -> String {
-        self.name.replace('-', "_")
-    }
 }
 
 /// One crate.
@@ -31,47 +21,31 @@ impl Dependency {
 pub struct Manifest<'a> {
     /// Path of the manifest.
     pub path: &'a str,
-    /// Its folder, with a `/` at the end.
-    pub folder: &'a str,
     /// Name of the crate.
     pub name: String,
     /// Everything it depends on.
     pub dependencies: Vec<Dependency>,
 }
 
-/// Every crate of the tree. A manifest that is no TOML is cargo's to complain of, and is left out.
+/// Every crate of the tree. A manifest that is not TOML is cargo's to report, and is left out.
 pub fn manifests(tree: &Tree) -> Vec<Manifest<'_>> {
-    let crates = tree.files().filter_map(|(path, text)| Some((path, path.strip_suffix("Cargo.toml")?, text)));
-    crates.filter_map(|(path, folder, text)| parse(path, folder, text)).collect()
+    let files = tree.files().filter(|(path, _)| path.ends_with("Cargo.toml"));
+    files.filter_map(|(path, text)| parse(path, text)).collect()
 }
 
-/// The dependencies that the workspace offers to its members.
-pub fn offered(tree: &Tree) -> Vec<(String, usize)> {
-    let text = tree.text("Cargo.toml").unwrap_or_default();
-    let table = text.parse::<Table>().unwrap_or_default();
-    let offered = table.get("workspace").and_then(|workspace| workspace.get("dependencies")).and_then(Value::as_table);
-    let names = offered.into_iter().flat_map(Table::keys);
-    names.map(|name| (name.clone(), line_of(text, name))).collect()
-}
-
-fn parse<'a>(path: &'a str, folder: &'a str, text: &str) -> Option<Manifest<'a>> {
+fn parse<'a>(path: &'a str, text: &str) -> Option<Manifest<'a>> {
     let table = text.parse::<Table>().ok()?;
     let name = table.get("package")?.get("name")?.as_str()?.to_string();
     let targets = table.get("target").and_then(Value::as_table).into_iter().flat_map(Table::values);
     let mut dependencies = Vec::new();
     for scope in std::iter::once(&table).chain(targets.filter_map(Value::as_table)) {
         for section in SECTIONS {
-            for (name, value) in scope.get(section).and_then(Value::as_table).into_iter().flatten() {
-                dependencies.push(Dependency {
-                    name: name.clone(),
-                    section,
-                    workspace: value.get("workspace").and_then(Value::as_bool) == Some(true),
-                    line: line_of(text, name),
-                });
+            for name in scope.get(section).and_then(Value::as_table).into_iter().flat_map(Table::keys) {
+                dependencies.push(Dependency { name: name.clone(), section, line: line_of(text, name) });
             }
         }
     }
-    Some(Manifest { path, folder, name, dependencies })
+    Some(Manifest { path, name, dependencies })
 }
 
 /// The first line that sets `name`, or the header of its own table.
@@ -94,18 +68,9 @@ mod tests {
                     [target.'cfg(unix)'.dependencies]\nd = \"1\"\n[dev-dependencies.e]\nversion = \"1\"\n";
         let tree = Tree::of([("crates/a/Cargo.toml", text), ("Cargo.toml", "[workspace.dependencies]\nb-c = \"1\"")]);
         let [manifest] = &manifests(&tree)[..] else { panic!("one crate") };
-        assert_eq!((manifest.name.as_str(), manifest.folder), ("a", "crates/a/"));
-        let found: Vec<_> = (manifest.dependencies.iter())
-            .map(|found| (found.ident(), found.section, found.workspace, found.line))
-            .collect();
-        assert_eq!(
-            found,
-            [
-                ("b_c".to_string(), "dependencies", true, 4),
-                ("e".to_string(), "dev-dependencies", false, 7),
-                ("d".to_string(), "dependencies", false, 6),
-            ]
-        );
-        assert_eq!(offered(&tree), [("b-c".to_string(), 2)]);
+        assert_eq!(manifest.name, "a");
+        let found = manifest.dependencies.iter().map(|found| (found.name.as_str(), found.section, found.line));
+        let expected = [("b-c", "dependencies", 4), ("e", "dev-dependencies", 7), ("d", "dependencies", 6)];
+        assert_eq!(found.collect::<Vec<_>>(), expected);
     }
 }

@@ -1,6 +1,6 @@
-//! docs/reliability.md and the tests do not drift apart.
+//! docs/reliability.md agrees with the tests.
 
-use super::Violation;
+use super::violation::Violation;
 use crate::rows::{NO_TEST, PAGE, by_number, rows, tests};
 use crate::tree::Tree;
 
@@ -16,9 +16,9 @@ pub fn check(tree: &Tree) -> Vec<Violation> {
     for (index, row) in rows.iter().enumerate() {
         let number = &row.number;
         let what = match (tested.contains_key(number.as_str()), row.note.starts_with(NO_TEST)) {
-            _ if rows[..index].iter().any(|other| other.number == *number) => format!("{number} stands here twice"),
+            _ if rows[..index].iter().any(|other| other.number == *number) => format!("{number} is here twice"),
             (false, false) => {
-                format!("no test is named {}_..: write one, or a note `{NO_TEST} ..`", number.to_lowercase())
+                format!("no test is named {}_*: write one, or a note `{NO_TEST} reason`", number.to_lowercase())
             }
             (true, true) => format!("{number} has tests, and its note says that it has none"),
             _ => continue,
@@ -27,7 +27,7 @@ pub fn check(tree: &Tree) -> Vec<Violation> {
     }
     for test in &tests {
         for number in test.numbers.iter().filter(|number| rows.iter().all(|row| row.number != **number)) {
-            let what = format!("{} bears a number that {PAGE} has no row for: {number}", test.name);
+            let what = format!("{} is named by {number}, and {PAGE} has no such row", test.name);
             violations.push(Violation::new(&test.file, test.line, what));
         }
     }
@@ -37,13 +37,14 @@ pub fn check(tree: &Tree) -> Vec<Violation> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::found;
+    use crate::tidy::violation::found;
 
     const TESTS: &str = "crates/a/tests/t.rs";
 
     #[test]
     fn a_row_has_a_test_or_a_reason_and_not_both() {
-        let page = "| R1 | a | b | |\n| R2 | a | b | No test: so. |\n| R3 | a | b | |\n| R4 | a | b | No test: so. |\n| R1 | a | b | |";
+        let page = "| R1 | a | b | |\n| R2 | a | b | No test: so. |\n| R3 | a | b | |\n\
+                    | R4 | a | b | No test: so. |\n| R1 | a | b | |";
         let code = "#[test]\nfn r1_a() {}\nfn r4_b() {}\nfn m7_c() {}";
         let places = found(check, &[(PAGE, page), (TESTS, code)]);
         assert_eq!(

@@ -1,12 +1,12 @@
-//! One noun per file: no source is too long to be one.
+//! No source is too long: one noun per file.
 
-use super::Violation;
+use super::violation::Violation;
 use crate::tree::Tree;
 
 /// Most lines of a source.
 const LONGEST: usize = 600;
 
-/// No source of more lines than that.
+/// No source has more lines than that.
 pub fn check(tree: &Tree) -> Vec<Violation> {
     let sources = tree.files().filter(|(path, _)| [".rs", ".cu", ".py", ".sh"].iter().any(|end| path.ends_with(end)));
     sources
@@ -19,7 +19,7 @@ pub fn check(tree: &Tree) -> Vec<Violation> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::found;
+    use crate::tidy::violation::found;
 
     #[test]
     fn the_limit_is_six_hundred() {

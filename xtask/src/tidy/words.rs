@@ -1,21 +1,21 @@
-//! Words that have no business where they stand.
+//! Words that may not be in a file.
 //!
-//! They are put together from parts here, so that this file does not trip over itself.
+//! They are put together from parts here, so that this file does not have them.
 
-use super::{Violation, scan};
+use super::violation::{Violation, scan};
 use crate::tree::{Tree, is_text};
 
-/// Numerical libraries, and the folder that may name each.
+/// Numerical libraries, each with the folder that may name it.
 const LIBRARIES: [(&str, &str); 2] =
     [("faer", "crates/cvx-linalg/src/cpu/"), ("cudarc", "crates/cvx-linalg/src/cuda/")];
 
-/// The compiler of the kernels, which no program contains.
+/// The compiler of the kernels: an example, no part of a program.
 const COMPILER: &str = "crates/cvx-linalg/examples/nvrtc.rs";
 
-/// Roots of paths that exist on one machine alone.
+/// Roots of paths that exist on one machine only.
 const ROOTS: [&str; 9] = ["home", "root", "tmp", "work", "workspace", "mnt", "media", "Users", "scratch"];
 
-/// What is left open, or switched off.
+/// Marks of unfinished work and of disabled tests.
 const UNFINISHED: [&str; 6] = [
     concat!("to", "do!("),
     concat!("unimpl", "emented!("),
@@ -25,7 +25,7 @@ const UNFINISHED: [&str; 6] = [
     concat!("X", "XX"),
 ];
 
-/// faer and cudarc are named in their back ends alone; comments may speak of them.
+/// faer and cudarc are named in their back ends only, comments aside.
 pub fn check_libraries(tree: &Tree) -> Vec<Violation> {
     scan(
         tree,
@@ -33,7 +33,7 @@ pub fn check_libraries(tree: &Tree) -> Vec<Violation> {
         |path, tokens| {
             let strangers = tokens.iter().filter_map(|token| {
                 let (library, folder) = LIBRARIES.iter().find(|(library, _)| *library == token.text)?;
-                let what = format!("{library} is named outside {folder}: the rest stands on the Backend trait");
+                let what = format!("{library} is named outside {folder}: use the trait Backend");
                 let compiler = *library == "cudarc" && path == COMPILER;
                 (!path.starts_with(folder) && !compiler).then(|| Violation::new(path, token.line, what))
             });
@@ -46,11 +46,11 @@ pub fn check_libraries(tree: &Tree) -> Vec<Violation> {
 pub fn check_machine_paths(tree: &Tree) -> Vec<Violation> {
     lines(tree, is_text)
         .filter(|(_, _, text)| ROOTS.iter().any(|root| names_root(text, root)))
-        .map(|(path, line, _)| Violation::new(path, line, "a path of one machine: say it relative to the tree"))
+        .map(|(path, line, _)| Violation::new(path, line, "a path of one machine: make it relative to the workspace"))
         .collect()
 }
 
-/// Nothing left open in a source.
+/// No unfinished work in a source.
 pub fn check_unfinished(tree: &Tree) -> Vec<Violation> {
     let sources = lines(tree, |path| [".rs", ".cu", ".py", ".sh", ".ci/run"].iter().any(|end| path.ends_with(end)));
     sources
@@ -67,7 +67,7 @@ fn lines(tree: &Tree, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = (&s
     files.flat_map(|(path, text)| text.lines().enumerate().map(move |(index, line)| (path, index + 1, line)))
 }
 
-/// Whether a path that begins with the folder `root` of the file system stands in `text`.
+/// Whether `text` has a path that begins with the folder `root` of the file system.
 fn names_root(text: &str, root: &str) -> bool {
     let begins = |at: usize| {
         let before = text[..at].chars().next_back();
@@ -79,10 +79,10 @@ fn names_root(text: &str, root: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::found;
+    use crate::tidy::violation::found;
 
     #[test]
-    fn libraries_are_named_in_their_back_ends_alone() {
+    fn libraries_are_named_in_their_back_ends_only() {
         let code = "// faer\nuse faer::Mat;\nuse cudarc::driver;\nlet text = \"faer\";";
         assert_eq!(
             found(check_libraries, &[("crates/cvx-linalg/src/cpu/blas.rs", code)]),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_open_is_found() {
+    fn unfinished_work_is_found() {
         for word in UNFINISHED {
             assert_eq!(found(check_unfinished, &[("a.rs", &format!("\n    {word}"))]), ["a.rs:2"]);
         }

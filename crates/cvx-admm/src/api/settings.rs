@@ -86,9 +86,6 @@ pub struct Settings {
     pub solver: SolverChoice,
     /// Rank of the solvers that sketch; by default it adapts.
     pub rank: Option<usize>,
-    /// Whether `rbcd` and `nystrom-pcg` are the original's, with a line search and decaying thresholds, and a sketch of
-    /// the whole system. Default false.
-    pub original_solvers: bool,
     /// Where the work is done.
     pub device: Device,
     /// How matrices are stored.
@@ -122,8 +119,6 @@ pub struct Settings {
     pub anderson_memory: usize,
     /// Iterations between two evaluations of the certificate; the first five are all evaluated. Default 5.
     pub evaluate_every: usize,
-    /// Whether the rows of the cone operator are scaled to one norm. Default true.
-    pub scale_rows: bool,
     /// Whether neurons that the returned network can do without are taken out (docs/math.md, section 7). Default true.
     pub prune: bool,
     /// Whether a bias column is added. Default true.
@@ -151,7 +146,6 @@ impl Default for Settings {
             beta: Beta::Fraction(1e-3),
             solver: SolverChoice::Auto,
             rank: None,
-            original_solvers: false,
             device: Device::Auto,
             precision: Precision::F32,
             threads: 0,
@@ -168,7 +162,6 @@ impl Default for Settings {
             dual_step: 1.0,
             anderson_memory: 10,
             evaluate_every: 5,
-            scale_rows: true,
             prune: true,
             bias: true,
             normalisation: None,
@@ -182,24 +175,6 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The original's iteration: alpha = 1, G unscaled, rho = 0.01 and beta = 0.001 fixed, no acceleration, and block
-    /// coordinate descent with its line search.
-    ///
-    /// beta is that of this project's objective, which has the factor 1/2 that the original's equation (3) omits.
-    pub fn poster_exact() -> Self {
-        Settings {
-            beta: Beta::Value(1e-3),
-            rho: Some(1e-2),
-            adapt_rho: false,
-            over_relaxation: 1.0,
-            anderson_memory: 0,
-            evaluate_every: 1,
-            scale_rows: false,
-            original_solvers: true,
-            ..Settings::default()
-        }
-    }
-
     /// Checks every setting against its range.
     ///
     /// # Errors
@@ -296,11 +271,7 @@ impl ValidSettings {
 
     /// The part that the solvers are told.
     pub(crate) fn solver_settings(&self) -> SolverSettings {
-        SolverSettings {
-            rank: self.rank,
-            seed: self.seed,
-            ..SolverSettings::default()
-        }
+        SolverSettings { rank: self.rank, seed: self.seed, ..SolverSettings::default() }
     }
 }
 

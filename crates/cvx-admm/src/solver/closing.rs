@@ -87,7 +87,7 @@ pub(crate) fn close<B: Backend>(
             version: env!("CARGO_PKG_VERSION").to_string(),
             solver: summary.solver.name().to_string(),
             device: summary.device.to_string(),
-            precision: settings.precision.name().to_string(),
+            precision: program.backend().precision().to_string(),
             seed: settings.seed,
             iterations: record.info.history.len() as u64,
         },

@@ -374,7 +374,7 @@ fn r2_what_does_not_fit_is_refused_before_work() {
         assert!(matches!(error, ModelError::Weight { row: 3, .. }), "{error}");
         let class_weights = ClassWeights::Named(vec![("1".into(), weight)]);
         let error = refused(&classes, Settings { class_weights, ..Settings::default() });
-        assert!(matches!(error, TrainError::Setting { name: "class-weight", .. }), "{error}");
+        assert!(matches!(error, TrainError::Setting { name: "class_weights", .. }), "{error}");
     }
     assert!(matches!(classes.clone().with_weights(vec![1.0; 19]), Err(ModelError::Shape { .. })));
     let named = |names: &[&str]| Settings {

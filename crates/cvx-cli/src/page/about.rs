@@ -1,14 +1,13 @@
-//! How a run came to be, and how to have it again.
+//! Samples, settings and machine of a run, and the command that repeats it.
 
-use super::Subject;
 use super::html::{escape, facts, paragraph, section};
-use crate::describe::Description;
-use crate::json::peak_memory_bytes;
-use crate::output::quoted;
-use crate::progress::{bytes, short};
-use crate::table::loss;
+use super::subject::Subject;
+use crate::number::{bytes, short};
+use crate::process::{peak_memory_bytes, processor};
+use crate::shell;
+use crate::summary::run::loss;
+use crate::summary::samples::Description;
 use cvx_admm::{Beta, ClassWeights, Gates, Settings, Solution};
-use std::ffi::OsString;
 
 /// Samples, settings, machine and command.
 pub fn about(subject: &Subject) -> String {
@@ -17,16 +16,17 @@ pub fn about(subject: &Subject) -> String {
     if !source.classes.is_empty() {
         samples.push(("classes", source.classes.join(", ")));
     }
-    samples.extend(Description::new(split).rows());
+    samples.extend(Description::new(split).facts());
     let mut body = section("Samples", &facts(&samples));
     body.push_str(&section("Settings", &facts(&rows(settings, *solution))));
     body.push_str(&section("Machine", &facts(&machine(*solution))));
-    let command = command(std::env::args_os());
+    let command = shell::command(std::env::args_os());
     let mut again = format!("<pre><code>{}</code></pre>\n", escape(&command));
     if let Some(solution) = solution {
         again.push_str(&paragraph(format!(
-            "cvx {}; the scaled training samples and targets have the CRC-32 {:08x}. The same command on the same samples and machine gives \
-             the same network bit for bit, on any number of threads, unless a time limit or an interrupt ends it.",
+            "cvx {}; the scaled training samples and targets have the CRC-32 {:08x}. The same command on the same \
+             samples and machine gives the same network bit for bit, on any number of threads, unless a time limit or \
+             an interrupt ends it.",
             solution.model.provenance.version, solution.model.claim.fingerprint
         )));
     }
@@ -75,7 +75,7 @@ fn rows(settings: &Settings, solution: Option<&Solution>) -> Vec<(&'static str, 
     rows.extend([
         ("beta", format!("{:.6}{beta}", solution.beta)),
         ("patterns used", format!("{}, {} merged", summary.shape.n_patterns, summary.merged_patterns)),
-        ("normalisation", format!("{:?}", solution.model.normalisation).to_lowercase()),
+        ("normalisation", solution.model.normalisation.name().to_string()),
         ("solver", summary.solver.name().to_string()),
         ("sigma", format!("{:.4e}", solution.sigma)),
         ("rho at the end", format!("{:.4e}, changed {} times", solution.rho, info.penalty_changes)),
@@ -100,29 +100,4 @@ fn machine(solution: Option<&Solution>) -> Vec<(&'static str, String)> {
         rows.push(("largest memory", bytes(peak)));
     }
     rows
-}
-
-/// The name of the processor, where the system tells it.
-fn processor() -> Option<String> {
-    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("model name"))?;
-    Some(line.split_once(':')?.1.trim().to_string())
-}
-
-/// The command line as a shell takes it.
-fn command(arguments: impl Iterator<Item = OsString>) -> String {
-    let quoted = arguments.skip(1).map(|argument| quoted(&argument.to_string_lossy()));
-    std::iter::once("cvx".to_string()).chain(quoted).collect::<Vec<_>>().join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shell_takes_the_command_as_it_was() {
-        let arguments =
-            ["/usr/bin/cvx", "train", "--data", "my table.csv", "", "it's", "--beta=0.1"].map(OsString::from);
-        assert_eq!(command(arguments.into_iter()), r"cvx train --data 'my table.csv' '' 'it'\''s' --beta=0.1");
-    }
 }

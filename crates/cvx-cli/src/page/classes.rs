@@ -1,13 +1,13 @@
-//! Classes on the page: which are taken for which.
+//! Classes on the page, and which are confused.
 
 use super::html::{escape, paragraph, table};
-use crate::by_class::share;
+use crate::number::share;
 use cvx_model::{ClassScores, Confusion};
 
-/// Most classes whose table of confusions is still read.
+/// Most classes whose table of confusions is readable.
 const MOST_CLASSES: usize = 25;
 
-/// Most of the pairs that are listed where it is not.
+/// Most mistakes that are listed for more classes.
 const MOST_MISTAKES: usize = 20;
 
 /// The confusions of `samples`, and the scores of every class.
@@ -34,7 +34,8 @@ pub fn classes(samples: &str, confusion: &Confusion) -> String {
     let header = [samples, "samples", "precision", "recall", "F1"].map(String::from);
     let scores = table(&header, &rows, Some(rows.len() - 1));
     let words = paragraph(
-        "A row for each true class, a column for each predicted one; the larger its share of the row, the stronger a cell's colour.",
+        "A row for each true class, a column for each predicted one; the larger its share of the row, the stronger a \
+         cell's colour.",
     );
     if confusion.classes.len() <= MOST_CLASSES {
         format!("{counted}{words}{scores}")
@@ -59,7 +60,8 @@ fn counts(samples: &str, confusion: &Confusion) -> String {
         })
         .collect();
     format!(
-        "<div class=\"wide\"><table class=\"numbers confusion\">\n<tr><th scope=\"col\">{}, predicted as</th>{head}</tr>\n{rows}</table></div>\n",
+        "<div class=\"wide\"><table class=\"numbers confusion\">\n\
+         <tr><th scope=\"col\">{}, predicted as</th>{head}</tr>\n{rows}</table></div>\n",
         escape(samples)
     )
 }

@@ -1,19 +1,19 @@
-//! What a run did in its time, and where the time went.
+//! The course of a run, and the time of its phases.
 
-use super::Picture;
+use super::picture::Picture;
 use anyhow::Result;
 use cvx_admm::{Iteration, PhaseSeconds, Solution};
 use cvx_figures::{Panel, Point, Scale, Series};
 
-/// From this ratio on equal ratios say more than equal differences.
+/// Ratio of the largest and the smallest value above which an axis is logarithmic.
 const WIDE: f64 = 20.0;
 
-/// The curves that this run has points for.
+/// The curves of the quantities that this run has evaluated.
 pub fn curves(solution: &Solution, n_test: Option<usize>) -> Result<Vec<Picture>> {
     let history = &solution.info.history;
     let mut pictures = Vec::new();
     let mut add = |name, caption: &str, panel: Panel| -> Result<()> {
-        // A curve without a point, of a run that ended in its set-up, is no picture.
+        // A run that ended in its set-up has no points.
         let has_points =
             panel.series.iter().any(|series| matches!(series, Series::Curve { points, .. } if !points.is_empty()));
         if has_points {
@@ -25,8 +25,8 @@ pub fn curves(solution: &Solution, n_test: Option<usize>) -> Result<Vec<Picture>
         curve("network", history, |record| record.network),
         curve("dual bound", history, |record| record.dual_bound),
     ];
-    let caption = "Objective of each iterate's network, and the best lower bound so far. What was returned is the best network, \
-        after pruning.";
+    let caption = "Objective of each iterate's network, and the best lower bound so far. The best network is returned, \
+                   after pruning.";
     add("objective", caption, over_time("Objective and bound", "objective", objective))?;
 
     let gap = vec![
@@ -37,7 +37,8 @@ pub fn curves(solution: &Solution, n_test: Option<usize>) -> Result<Vec<Picture>
     panel.y_scale = Scale::Log;
     add(
         "gap",
-        "How far apart best network and best bound are, over the network's objective. A gap of 0 has no place on the axis.",
+        "How far apart best network and best bound are, over the network's objective. A gap of 0 is not on the \
+         logarithmic axis.",
         panel,
     )?;
 
@@ -93,7 +94,7 @@ fn over_time(title: &str, y_label: &str, series: Vec<Series>) -> Panel {
     }
 }
 
-/// What each programme of a refined run came to.
+/// The result of each round of a refined run.
 fn rounds(solution: &Solution) -> Result<Picture> {
     let panel = |title: &str, series: Vec<Series>| Panel {
         title: title.to_string(),
@@ -148,7 +149,8 @@ fn phases(seconds: &PhaseSeconds) -> Result<Picture> {
         series: series.into(),
     };
     let caption = format!(
-        "Of {total:.2} seconds. Set-up is transform, patterns and factorisations; u, v, s and dual are the steps of an iteration, other is the rest, pruning among it."
+        "Of {total:.2} seconds. Set-up is transform, patterns and factorisations; u, v, s and dual are the steps of an \
+         iteration; other is the rest, including pruning."
     );
     let mut picture = Picture::of_panels("phases", &caption, &[panel], 1)?;
     // One bar reads better across the page than on axes.

@@ -1,6 +1,6 @@
-//! The folder of a report: what may be written into it, and what is.
+//! The folder of a report.
 
-use crate::output::{check_writable, write_whole};
+use crate::file::{check_writable, write_whole};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
@@ -8,10 +8,10 @@ use std::path::Path;
 /// The page.
 const INDEX: &str = "index.html";
 
-/// What the list of a page's files stands behind.
+/// What comes before the list of a page's files.
 const LIST: &str = "<meta name=\"cvx-files\" content=\"";
 
-/// Fails unless a report with files of these names could be written, and would replace nothing but an earlier report.
+/// Checks that a report with files of these names can be written, and would replace only an earlier report.
 pub fn check(folder: &Path, names: &[String]) -> Result<()> {
     checked(folder, names).with_context(|| format!("--report {}", folder.display()))
 }
@@ -34,7 +34,8 @@ fn checked(folder: &Path, names: &[String]) -> Result<()> {
     let is_empty = fs::read_dir(folder)?.next().is_none();
     if earlier.is_none() && !is_empty {
         bail!(
-            "this folder has files in it and no report of cvx: name a new or an empty folder, or that of an earlier report"
+            "this folder has files in it and no report of cvx: name a new or an empty folder, or that of an earlier \
+             report"
         );
     }
     let earlier = earlier.unwrap_or_default();
@@ -48,7 +49,7 @@ fn checked(folder: &Path, names: &[String]) -> Result<()> {
     check_writable("the file", &folder.join(INDEX))
 }
 
-/// The names of the pictures that the report in this folder came with; `None` where there is no report.
+/// The names of the pictures of the report in this folder; `None` if there is no report.
 fn files_of(folder: &Path) -> Result<Option<Vec<String>>> {
     let path = folder.join(INDEX);
     if !path.is_file() {
@@ -60,17 +61,17 @@ fn files_of(folder: &Path) -> Result<Option<Vec<String>>> {
     Ok(list.map(|list| list.split_whitespace().map(str::to_string).collect()))
 }
 
-/// The head's line that makes the page known as a report with these files.
+/// The line of the head that marks the page as a report with these files.
 pub fn list(names: &[String]) -> String {
     format!("{LIST}{}\" />", names.join(" "))
 }
 
-/// Makes the folder where there is none, writes the page and its pictures, each whole or not at all, and removes what an earlier report has
-/// more. `known` are the names that a report can have: no other is ever removed.
+/// Makes the folder if it does not exist, writes the page and its pictures, each whole or not at all, and removes the
+/// other pictures of an earlier report. `known` are the names that a report can have: no other is ever removed.
 pub fn write(folder: &Path, page: &str, pictures: &[(String, Vec<u8>)], known: &[String]) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
     let earlier = files_of(folder)?.unwrap_or_default();
-    // The page first: it says that the folder is a report's, whatever happens to the pictures, all of which it has in it.
+    // The page first: it marks the folder as a report's, and holds all pictures, even if writing their files fails.
     write_whole(&folder.join(INDEX), page.as_bytes())?;
     for (name, bytes) in pictures {
         write_whole(&folder.join(name), bytes)?;

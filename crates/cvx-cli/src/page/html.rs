@@ -1,8 +1,8 @@
-//! Pieces of HTML, written so that they are XML too.
+//! Pieces of HTML that are also XML.
 
 use std::fmt::Display;
 
-/// Text that stands for itself, in an element or in an attribute.
+/// Text as content of an element or an attribute.
 pub fn escape(text: impl Display) -> String {
     let mut escaped = String::new();
     for character in text.to_string().chars() {
@@ -12,7 +12,7 @@ pub fn escape(text: impl Display) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            // XML has no place for these, nor has a page.
+            // XML excludes these characters.
             control if control.is_control() && control != '\n' => escaped.push('\u{fffd}'),
             '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
             other => escaped.push(other),
@@ -21,7 +21,7 @@ pub fn escape(text: impl Display) -> String {
     escaped
 }
 
-/// A chapter of the page.
+/// A section of the page.
 pub fn section(title: &str, body: &str) -> String {
     format!("<section>\n<h2>{}</h2>\n{body}\n</section>\n", escape(title))
 }

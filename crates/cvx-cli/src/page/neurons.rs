@@ -1,8 +1,8 @@
 //! Neurons of a network on images, as images.
 
-use super::Picture;
 use super::html::escape;
-use crate::table::{counted, percent};
+use super::picture::Picture;
+use crate::number::{counted, percent};
 use anyhow::Result;
 use cvx_admm::Model;
 use cvx_figures::{Image, Tile, sheet};
@@ -14,10 +14,10 @@ const MOST: usize = 48;
 /// Neurons in a row of the file.
 const COLUMNS: usize = 8;
 
-/// Share of the weights that is shown in full; the few beyond would leave the others grey.
+/// Share of the weights that is shown without clipping; the few largest would leave the others grey.
 const SHOWN: f64 = 0.995;
 
-/// The neurons with the largest ||w1|| ||w2|| first, where the features are images and there is a neuron.
+/// The neurons, the largest ||w1|| ||w2|| first, if the features are images and there is a neuron.
 pub fn neurons(model: &Model) -> Result<Option<Picture>> {
     let FeatureKind::Image { channels, width, .. } = model.kind else { return Ok(None) };
     let network = &model.network;
@@ -63,13 +63,14 @@ pub fn neurons(model: &Model) -> Result<Option<Picture>> {
         None => "",
     };
     let caption = format!(
-        "{shown} of {}, the largest first: what each looks for, and its share of all ||w1|| ||w2||. {colours}; each image has its own scale.{gates}",
+        "{shown} of {}, the largest first: the weights of each, and its share of all ||w1|| ||w2||. {colours}; each \
+         image has its own scale.{gates}",
         counted(order.len(), "neuron")
     );
     Ok(Some(Picture { name: "neurons", caption, body: format!("<div class=\"{class}\">\n{body}</div>\n"), files }))
 }
 
-/// What the neuron speaks for, by the sign of its second layer.
+/// What the neuron contributes to, by the sign of its second layer.
 fn role(task: &Task, target: usize, weight: f64) -> String {
     match task {
         Task::Binary { classes, .. } => format!("for {}", classes[usize::from(weight > 0.0)]),
@@ -81,7 +82,7 @@ fn role(task: &Task, target: usize, weight: f64) -> String {
     }
 }
 
-/// A vector on transformed features as one on pixels; the bias has none.
+/// A vector of transformed features as one of pixels, without the bias.
 fn in_pixels(model: &Model, weights: &[f64]) -> Vec<f64> {
     weights.iter().zip(&model.transform.scale).map(|(weight, scale)| weight / scale).collect()
 }

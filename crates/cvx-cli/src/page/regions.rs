@@ -1,6 +1,6 @@
-//! What a network says of the plane, where the samples lie in one, and of numbers.
+//! Predictions over the plane for two features, and against the targets for numbers.
 
-use super::Picture;
+use super::picture::Picture;
 use anyhow::Result;
 use cvx_admm::Model;
 use cvx_figures::{Panel, Point, Rectangle, SHADE_COUNT, Scale, Series};
@@ -32,7 +32,7 @@ pub fn regions(model: &Model, train: &Dataset) -> Result<Option<Picture>> {
     };
     let middles = (0..CELLS.1).flat_map(|row| (0..CELLS.0).map(move |column| (column, row)));
     let values = middles.flat_map(|(column, row)| [at(x, column, CELLS.0, 0.5), at(y, row, CELLS.1, 0.5)]).collect();
-    // A plane beyond the largest number has no picture.
+    // A plane that exceeds the largest number has no picture.
     let Ok(plane) = Dataset::new(2, values, None, FeatureKind::Table) else { return Ok(None) };
     let prediction = model.predict(&plane)?;
     let key = Key::new(model, train);
@@ -44,7 +44,7 @@ pub fn regions(model: &Model, train: &Dataset) -> Result<Option<Picture>> {
         })
         .collect();
     for row in 0..CELLS.1 {
-        // Neighbours of one look are one rectangle.
+        // Neighbours of equal colour are one rectangle.
         let mut begin = 0;
         let looks: Vec<(usize, u32)> = (0..CELLS.0)
             .map(|column| {
@@ -77,13 +77,14 @@ pub fn regions(model: &Model, train: &Dataset) -> Result<Option<Picture>> {
             "Colour is what the network predicts; a dot is a training sample in the colour of its target."
         }
         _ => {
-            "Colour is the predicted class, the stronger the surer; a dot is a training sample in the colour of its class."
+            "Colour is the predicted class, stronger for a larger margin; a dot is a training sample in the colour of \
+             its class."
         }
     };
     Ok(Some(Picture::of_panels("regions", caption, &[panel], 1)?))
 }
 
-/// What the colours stand for.
+/// The meaning of the colours.
 struct Key<'a> {
     task: &'a Task,
     labels: Vec<String>,
@@ -122,7 +123,7 @@ impl<'a> Key<'a> {
                 (many[class] - others.fold(f64::NEG_INFINITY, f64::max)) / 2.0
             }
         };
-        // Three steps up to the target of +-1: more would run into each other.
+        // Three steps up to the target of +-1; more could not be told apart.
         (class, 2 + (sureness * 3.0).clamp(0.0, 3.0) as u32)
     }
 
@@ -151,7 +152,7 @@ impl<'a> Key<'a> {
     }
 }
 
-/// Rows in equal steps, all of them where there are few.
+/// Rows in equal steps, or all rows if there are few.
 fn drawn(n_samples: usize) -> impl Iterator<Item = usize> {
     (0..n_samples).step_by(n_samples.div_ceil(MOST).max(1))
 }
@@ -192,7 +193,7 @@ pub fn predictions(model: &Model, train: &Dataset, test: Option<&Dataset>) -> Re
                 ends = points.iter().fold(ends, |(low, high), point| (low.min(point.x), high.max(point.x)));
             }
         }
-        // So many points that they have no markers.
+        // A curve of many points is drawn without markers.
         let at = |step: usize| ends.0 + (ends.1 - ends.0) * step as f64 / 99.0;
         let points = (0..100).map(|step| Point { x: at(step), y: at(step), error: None }).collect();
         panel.series.push(Series::Curve { label: "exact".to_string(), points });

@@ -1,4 +1,4 @@
-//! Input that is refused: exit code 2, one line that names the place and the remedy, and nothing written.
+//! Refused input: exit code 2, one line that names the place and the remedy, and no file is written.
 
 use crate::lab::{GREY_PNG, Lab, cats_and_dogs, npy};
 
@@ -32,7 +32,7 @@ fn f8_csv_tables_that_are_no_tables() {
         ("a,b,label\n1,2,x\n\n3,4,5,y\n", &["t.csv line 4", "expected 3 fields, found 4"]),
         (
             "a,b,label\n1,2,x\n3,abc,y\n",
-            &["t.csv line 3, column 2 ('b')", "'abc' is not a number", "correct or remove"],
+            &["t.csv line 3, column 2 ('b')", "'abc' is not a number", "correct or remove", "--label-column"],
         ),
         ("1,2,x\n3,,y\n", &["t.csv line 2, column 2: the field is empty, and should be a number: fill it in"]),
         ("a,b,label\n1,2,x\n3,4,\n", &["t.csv line 3, column 3 ('label'): the field is empty, and should be a label"]),
@@ -60,7 +60,7 @@ fn r1_numbers_that_are_not_finite() {
         lab.write("t.csv", format!("a,b,label\n1,2,0.5\n3,4,{bad}\n5,6,0.25\n"));
         lab.refused("train --data t.csv", &["t.csv line 3, column 3 ('label')", "is not a finite number"]);
     }
-    // A number of 64 bits that 32 bits do not hold.
+    // A number that f64 holds and f32 does not.
     lab.write("t.csv", "a,b,label\n1,2,x\n3,1e39,y\n");
     lab.refused(
         "train --data t.csv --normalize none",
@@ -71,7 +71,7 @@ fn r1_numbers_that_are_not_finite() {
     assert_eq!(report["status"], "Optimal", "normalised, the same number fits");
 }
 
-/// What `cvx info` takes for data is never read whole only to see that it is no model.
+/// `cvx info` reads only the first bytes to see that a file is not a model.
 #[cfg(unix)]
 #[test]
 fn f8_a_file_larger_than_the_memory() {
@@ -165,7 +165,7 @@ fn f2_the_file_that_cannot_be_written_is_named_not_the_temporary_one() {
     assert!(!message.contains("partial"), "{message}");
 }
 
-/// Names come from files, and files from anywhere: a line break in one must not break the message.
+/// Class names come from files: a line break in one must not break the message.
 #[test]
 fn f8_a_class_name_cannot_break_the_message() {
     let lab = Lab::new();
@@ -200,7 +200,7 @@ fn r2_settings_out_of_range() {
         ("memory-budget", "a positive number", &["-1", "0", "nan", "inf"]),
     ] {
         for value in values {
-            // Settings are looked at before any file.
+            // Settings are checked before any file is read.
             for spelling in [format!("--{name} {value}"), format!("--{name}={value}")] {
                 lab.refused(&format!("train --data missing.csv {spelling}"), &[&format!("{name} is "), range]);
             }
@@ -208,7 +208,7 @@ fn r2_settings_out_of_range() {
     }
 }
 
-/// What the parser of arguments refuses may take more than a line.
+/// The messages of the parser of arguments may take several lines.
 #[test]
 fn r2_arguments_that_are_none() {
     let lab = Lab::new();
@@ -220,7 +220,8 @@ fn r2_arguments_that_are_none() {
         ("train --patterns many", "--patterns"),
         ("train --seed -1", "-1"),
         ("train --beta 1 --beta-fraction 0.1", "cannot be used with"),
-        ("train --sigma 1 --poster-exact", "cannot be used with"),
+        ("train --verbose --quiet", "cannot be used with"),
+        ("train --verbose --log json", "cannot be used with"),
         ("train --betta 1", "--beta"),
         ("predict", "<MODEL>"),
         ("trian", "train"),
@@ -261,7 +262,7 @@ fn f2_places_that_cannot_be_written_are_refused_before_the_work() {
     }
 }
 
-/// A GPU that was asked for and is not there is an error, never a silent run on the processor.
+/// A missing GPU is an error if it was asked for, never a silent run on the processor.
 #[test]
 fn e5_a_device_that_is_not_there_is_no_cpu() {
     let lab = Lab::new();
@@ -344,7 +345,7 @@ fn f2_no_output_takes_the_place_of_an_input_or_of_another_output() {
     ] {
         lab.refused(arguments, &[words, "name another"]);
     }
-    // A device is no file, and a run that goes on may keep its checkpoint where it was.
+    // A device is not a file, and a resumed run may write its checkpoints to the same file.
     lab.done("predict m.cvx --data t.csv --out /dev/null --json /dev/null");
     lab.cvx("train --data t.csv --max-iterations 2 --gap 1e-9 --checkpoint c --quiet");
     lab.cvx("train --data t.csv --max-iterations 4 --gap 1e-9 --checkpoint c --resume c --quiet");

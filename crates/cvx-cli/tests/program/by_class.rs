@@ -1,9 +1,9 @@
-//! Which classes are taken for which, and neurons that are not needed.
+//! Confusions of classes, and pruning.
 
 use crate::lab::{Lab, cats_and_dogs, idx, last_column, numbers, table};
 use serde_json::{Value, json};
 
-/// Images of 3 x 3 pixels in three classes, the brightest row of pixels, with noise that hides it now and then.
+/// Images of 3 x 3 pixels in three classes, the brightest row of pixels, with noise that sometimes hides it.
 fn write_images(lab: &Lab, part: &str, count: usize, seed: u64) -> Vec<u8> {
     let mut next = numbers(seed);
     let labels: Vec<u8> = (0..count).map(|_| (1.5 * (next() + 1.0)) as u8).collect();
@@ -106,7 +106,7 @@ fn two_classes_take_a_line_each_and_a_regression_none() {
     assert_eq!(lab.done("predict r.cvx --data r.csv").stderr.lines().count(), 1);
 }
 
-/// What does not fit a terminal is cut down to what is worth a look.
+/// A table that does not fit a terminal is replaced by its worst classes and most frequent mistakes.
 #[test]
 fn of_many_classes_the_worst_are_printed() {
     let lab = Lab::new();

@@ -1,4 +1,4 @@
-//! F1 to F3 with the program: killed at any moment, it goes on.
+//! F1 to F3 with the program: a run that is killed at any moment can be resumed.
 
 use crate::lab::{Lab, PATIENCE, PROGRAM, numbers};
 use cvx_admm::{Checkpoint, Model};
@@ -7,12 +7,12 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// A run that writes most of the time, some megabytes after every iteration, and never ends by itself.
+/// A run that never ends and writes a checkpoint of some megabytes after every iteration.
 const WRITING: &str = "train --data planted:400x20 --certify sampled --gap 1e-300 --rho 1000 --quiet";
 
 const KILLS: usize = 200;
 
-/// Checkpoints that are half written.
+/// Partly written checkpoints.
 fn partial(lab: &Lab) -> Vec<PathBuf> {
     let paths = std::fs::read_dir(lab.path("")).unwrap().map(|entry| entry.unwrap().path());
     paths.filter(|path| path.extension().is_some_and(|end| end == "partial")).collect()
@@ -32,7 +32,7 @@ fn f1_of_200_kills_each_leaves_a_whole_checkpoint_and_the_run_goes_on() {
             command.args(["--resume", "run.ckpt"]);
         }
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        // Now and then in the set-up, else in the first checkpoint that it writes or soon after.
+        // Sometimes during the set-up, else during the first checkpoint or soon after.
         if kill % 8 > 0 {
             let start = Instant::now();
             while partial(&lab).is_empty() && start.elapsed() < PATIENCE {
@@ -49,7 +49,7 @@ fn f1_of_200_kills_each_leaves_a_whole_checkpoint_and_the_run_goes_on() {
             left.iter().for_each(|path| std::fs::remove_file(path).unwrap());
         }
         match before {
-            // The first is still being made.
+            // The first checkpoint is not complete yet.
             None if !file.exists() => continue,
             _ => {}
         }
@@ -73,7 +73,7 @@ fn f1_of_200_kills_each_leaves_a_whole_checkpoint_and_the_run_goes_on() {
 fn f3_an_interrupted_run_says_how_to_go_on() {
     let lab = Lab::new();
     let first = lab.done("train --max-iterations 5 --gap 1e-9 --certify sampled --checkpoint run.ckpt");
-    assert!(first.stdout.contains("To go on, give the same command with --resume run.ckpt"), "{}", first.stdout);
+    assert!(first.stdout.contains("To continue, give the same command with --resume run.ckpt"), "{}", first.stdout);
     let report = lab.report("train --max-iterations 30 --gap 1e-9 --certify sampled --resume run.ckpt");
     assert_eq!(report["iterations"], 30);
     let history = report["history"].as_array().unwrap();

@@ -1,13 +1,13 @@
-//! E5: what the program says where a GPU is missing, too small, or fails.
+//! E5: what the program prints if a GPU is missing, too small, or fails.
 //!
-//! Faults are made by the libraries that stand in for a GPU (`cargo xtask cuda-stand-in`); on a real one, or without any,
-//! these tests pass over them, and fail with `CVX_REQUIRE_CUDA=1`.
+//! The libraries that stand in for a GPU (`cargo xtask cuda-stand-in`) make the faults. On a real GPU, or without any,
+//! these tests are skipped; with `CVX_REQUIRE_CUDA=1` they fail instead.
 
 use crate::lab::{Lab, cats_and_dogs};
 
 const TRAIN: &str = "train --data d.csv --patterns 5 --solver cholesky --max-iterations 30 --model m.cvx --json r.json";
 
-/// A folder with data, where the program runs on the stand-in.
+/// A folder with data, if the program runs on the stand-in.
 fn lab() -> Option<Lab> {
     let lab = Lab::new();
     lab.write("d.csv", cats_and_dogs(30, 1));
@@ -23,7 +23,7 @@ fn lab() -> Option<Lab> {
     Some(lab)
 }
 
-/// `auto` takes the GPU and says so; without one it takes the processor, and `cuda` is an error.
+/// `auto` takes the GPU and reports it; without a GPU it takes the processor, and `cuda` is an error.
 #[test]
 fn e5_auto_says_what_it_chose() {
     let Some(lab) = lab() else { return };
@@ -37,7 +37,7 @@ fn e5_auto_says_what_it_chose() {
     lab.refused(&format!("{TRAIN} --device cuda:7"), &["cuda:7", "the driver sees 1"]);
 }
 
-/// What will not fit into the card is refused before it is begun.
+/// A run that does not fit the GPU's memory is refused before it begins.
 #[test]
 fn e5_a_run_that_will_not_fit_is_refused() {
     let Some(lab) = lab() else { return };
@@ -58,7 +58,7 @@ fn e5_a_kernel_that_fails_is_named() {
     }
 }
 
-/// Wherever memory runs out: before the iterations an error, after that the best network so far; both name the bytes.
+/// When memory runs out before the iterations, the run fails; later it returns the best network. Both name the bytes.
 #[test]
 fn e5_out_of_memory_mid_run_keeps_the_best_network() {
     let Some(lab) = lab() else { return };

@@ -1,4 +1,4 @@
-//! `cvx data fetch`, and data sets by name. How files are fetched is for the tests of cvx-fetch.
+//! `cvx data fetch`, and data sets by name. The tests of cvx-fetch cover how files are fetched.
 
 use crate::lab::{Lab, Run, idx};
 use std::net::TcpListener;
@@ -42,7 +42,7 @@ fn a_data_set_is_a_source_by_its_name_once_it_is_in_the_cache() {
     assert!(cached(&lab, "predict m.cvx --data mnist --out p.csv").stderr.contains("60 samples: accuracy 100.00 %"));
     assert!(cached(&lab, "info mnist").stdout.contains("pixels, 1 x 2 x 2"));
 
-    // What lies here goes first.
+    // A folder of that name takes precedence.
     lab.write("mnist/x.txt", "no data");
     assert!(cached(&lab, "info mnist").stderr.contains("mnist: the folder has no"));
 }

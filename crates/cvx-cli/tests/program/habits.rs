@@ -1,4 +1,4 @@
-//! What people expect of any program: configurations, logs that programs read, completions, manual pages, no colours in files.
+//! Configurations, logs for programs, completions, manual pages, no colours in files.
 
 use crate::lab::{Lab, cats_and_dogs};
 use serde_json::Value;
@@ -9,14 +9,15 @@ fn arguments_come_from_a_file_and_those_given_go_before() {
     lab.write("t.csv", cats_and_dogs(60, 1));
     lab.write(
         "run.toml",
-        "data = \"t.csv\"\nclasses = [\"cat\", \"dog\"]\npatterns = 7\nbeta-fraction = 0.05\nno-bias = true\nquiet = false\nseed = 3\n",
+        "data = \"t.csv\"\nclasses = [\"cat\", \"dog\"]\npatterns = 7\nbeta-fraction = 0.05\n\
+         no-bias = true\nquiet = false\nseed = 3\n",
     );
     let report = lab.report("train --config run.toml");
     assert_eq!((report["seed"].as_u64(), report["n_samples"].as_u64()), (Some(3), Some(60)), "{report}");
     assert!(report["n_patterns"].as_u64() <= Some(7));
     let same = lab.report("train --data t.csv --classes cat,dog --patterns 7 --beta-fraction 0.05 --no-bias --seed 3");
     assert_eq!(report["objective"], same["objective"]);
-    // One that is given, one that the file's does not go with, one that overrides it.
+    // An option that is given, one that conflicts with the file's, one that overrides it.
     let other = lab.report("train --config run.toml --seed 4 --beta 2 --bias");
     assert_eq!((other["seed"].as_u64(), other["beta"].as_f64()), (Some(4), Some(2.0)));
     let same = lab.report("train --data t.csv --patterns 7 --beta 2 --seed 4");
@@ -66,7 +67,7 @@ fn the_log_is_one_object_a_line() {
     let of = |name: &str| lines.iter().filter(|line| line["event"] == name).count();
     assert_eq!((of("patterns"), of("begin")), (1, 1));
     assert!(of("iteration") > 1 && of("round") > 1 && of("checkpoint") > 0);
-    // By the names of the history in --json.
+    // The keys are those of the history in --json.
     let has_network = |line: &&Value| line["network"].is_f64() && line["objective"].is_null();
     assert!(lines.iter().filter(has_network).count() > of("round"));
     assert!(lines.iter().any(|line| line["relative_gap"].as_f64() <= Some(1e-3)));
@@ -91,7 +92,7 @@ fn completions_and_manual_pages_know_every_command() {
     lab.refused("man file", &["file: the manual pages cannot be written into this folder"]);
 }
 
-/// Neither where nobody looks at a terminal, nor where somebody asked for none.
+/// Neither without a terminal nor with `NO_COLOR`.
 #[test]
 fn what_is_piped_has_no_colours() {
     let lab = Lab::new();

@@ -1,4 +1,4 @@
-//! `cvx info` on data: what is there, what stands in the way, what would be done with it.
+//! `cvx info` on data: the samples, what keeps them from training, and the default settings.
 
 use crate::lab::{Lab, cats_and_dogs, table};
 use serde_json::json;
@@ -68,7 +68,7 @@ fn all_unusable_lines_of_a_table_are_told() {
     lab.write("t.csv", "a,b,label\n1,,cat\n1,2,dog\nnan,2,dog\n1,2\n");
     let words = ["3 lines cannot be used", "line 2, column 2 ('b')", "line 4, column 1 ('a'): 'nan'", "line 5"];
     lab.refused("info t.csv", &words);
-    // The other commands end at the first.
+    // The other commands report only the first.
     lab.refused("train --data t.csv", &["line 2, column 2 ('b')"]);
 }
 

@@ -1,4 +1,4 @@
-//! A folder with data in it, and the program run there.
+//! A folder with data, in which the program runs.
 
 use serde_json::Value;
 use std::fs;
@@ -12,14 +12,14 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_cvx");
 /// Longer than any test needs: a program that hangs fails.
 pub const PATIENCE: Duration = Duration::from_secs(300);
 
-/// How a run of the program went.
+/// The result of a run of the program.
 pub struct Run {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
 
-/// A folder that goes away with the test.
+/// A folder that is removed after the test.
 pub struct Lab {
     folder: TempDir,
 }
@@ -112,7 +112,7 @@ impl Lab {
     }
 }
 
-/// Numbers in -1 .. 1 that look random and are the same on every machine.
+/// Pseudo-random numbers in -1 .. 1, the same on every machine.
 pub fn numbers(seed: u64) -> impl FnMut() -> f64 {
     let mut state = seed.wrapping_mul(2).wrapping_add(1);
     move || {

@@ -37,7 +37,7 @@ fn every_loss_trains_verifies_and_predicts() {
     }
 }
 
-/// What balance is for: more of the rare class is found.
+/// Balanced weights increase the recall of the rare class.
 #[test]
 fn balanced_weights_find_more_of_the_rare_class() {
     let lab = Lab::new();

@@ -1,4 +1,4 @@
-//! The program from the outside: what it prints, what it writes, how it exits.
+//! The program from outside: its output, its files and its exit codes.
 
 mod bad_input;
 mod by_class;
@@ -9,6 +9,7 @@ mod data;
 mod export;
 mod gated;
 mod habits;
+mod help;
 mod info;
 mod lab;
 mod losses;
@@ -17,3 +18,4 @@ mod path;
 mod report;
 mod signals;
 mod usage;
+mod verbose;

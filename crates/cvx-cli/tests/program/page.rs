@@ -5,8 +5,8 @@ use roxmltree::{Document, Node, ParsingOptions};
 use std::collections::BTreeSet;
 use std::fs;
 
-/// The pictures of the page in `folder`. The page is XML too and needs nothing but itself; every picture shows something and lies
-/// beside it in both forms, and no other file does.
+/// The names of the pictures of the page in `folder`. The page is also XML and self-contained. Every picture has
+/// content and a file in each format beside the page, and there are no other files.
 fn pictures(lab: &Lab, folder: &str) -> Vec<String> {
     let text = lab.read(&format!("{folder}/index.html"));
     let options = ParsingOptions { allow_dtd: true, ..ParsingOptions::default() };
@@ -140,12 +140,12 @@ fn a_report_replaces_an_earlier_one_and_nothing_else() {
     lab.write("plane.csv", plane(60, |a, b| if a > b { "one" } else { "two" }.to_string()));
     lab.done("train --data plane.csv --patterns 5 --quiet --report r");
     assert!(lab.path("r/regions.svg").is_file());
-    // A file of the user's own stays; a picture that the new report lacks goes.
+    // Files of the user stay; pictures that the new report lacks are removed.
     lab.write("r/notes.txt", "mine");
     lab.done(&format!("{run} r"));
     assert_eq!(lab.read("r/notes.txt"), "mine");
     assert!(!lab.path("r/regions.svg").exists() && lab.path("r/gap.png").is_file());
-    // The earlier report had no neurons: these are somebody else's.
+    // The earlier report had no neurons, so this file is not its own.
     lab.write("r/neurons.png", "mine");
     lab.refused(&format!("{run} r"), &["--report r", "neurons.png", "move it away"]);
 

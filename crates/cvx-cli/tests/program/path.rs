@@ -38,7 +38,7 @@ fn a_path_goes_all_the_way() {
         for (row, point) in rows.iter().zip(points(&report)) {
             assert_eq!(row[1], format!("{:.4}", point["beta"].as_f64().unwrap()));
             assert_eq!(row[8].parse().ok(), point["iterations"].as_u64());
-            // The gap of a path, where nobody asks for another.
+            // The default gap of a path.
             assert!(point["status"] == "Optimal" && point["relative_gap"].as_f64() <= Some(1e-2));
             assert_eq!(point["validation"]["accuracy"].as_f64(), point["error"].as_f64().map(|error| 1.0 - error));
         }
@@ -82,7 +82,7 @@ fn a_regression_has_a_path_with_folds() {
     assert_eq!(rows(&run.stdout).len(), 6);
     assert!(lab.read("f.svg").contains("mean loss"));
     lab.done("verify m.cvx --data t.csv");
-    // The same again, in silence.
+    // The same again, quietly.
     let run = lab.done(&format!("{options} --json q.json --quiet"));
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
     assert_eq!(lab.json("q.json")["chosen"], report["chosen"]);
@@ -139,7 +139,7 @@ fn r2_settings_of_a_path_out_of_range() {
         ("gap", "a positive number", &["0", "-1"]),
     ] {
         for value in values {
-            // Settings are looked at before any file.
+            // Settings are checked before any file is read.
             lab.refused(&format!("path --data missing.csv --{name}={value}"), &[&format!("{name} is "), range]);
         }
     }
@@ -157,7 +157,6 @@ fn r2_arguments_that_exclude_each_other() {
         ("path --folds 3 --validation 0.2", ["--folds", "cannot be used with"]),
         ("path --beta 3", ["--beta", "unexpected argument"]),
         ("path --choose worst", ["best, sparsest", "--choose"]),
-        ("path --poster-exact", ["--poster-exact", "unexpected argument"]),
     ] {
         let run = lab.cvx(arguments);
         assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{arguments}");

@@ -1,8 +1,8 @@
-//! Runs that are ended from outside: by the clock, by the user.
+//! Runs that a time limit or the user ends.
 
 use crate::lab::Lab;
 
-/// A problem that keeps any machine busy: the gap is out of reach in 32 bits.
+/// A problem that never ends: the gap cannot be reached in f32.
 #[cfg(unix)]
 const ENDLESS: &str = "--data planted:1500x40 --certify sampled --gap 1e-300 --max-iterations 1000000000";
 
@@ -59,7 +59,7 @@ mod interrupts {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         assert!(lines.any(|line| line.unwrap().contains(" samples, ")), "the run did not begin");
-        // The rest is read as well: nobody may be stopped by a pipe that is full or closed.
+        // The rest is read as well, so that the pipe is neither full nor closed.
         std::thread::spawn(move || lines.for_each(drop));
         child
     }
@@ -86,7 +86,7 @@ mod interrupts {
     fn assert_interrupted(lab: &Lab) {
         assert_eq!(lab.json("r.json")["status"], "Interrupted");
         assert!(lab.done("info m.cvx").stdout.contains("Interrupted after"));
-        // Whatever a half-finished run claims has to hold as well.
+        // The claims of an interrupted run hold too.
         lab.done("verify m.cvx --data planted:1500x40");
     }
 

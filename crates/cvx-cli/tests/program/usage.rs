@@ -1,4 +1,4 @@
-//! The way of a user: train, look, verify, predict.
+//! A user's workflow: train, describe, verify, predict.
 
 use crate::lab::{GREY_PNG, Lab, PROGRAM, cats_and_dogs, last_column, npy, numbers, table};
 use cvx_admm::Model;
@@ -34,21 +34,6 @@ fn quiet_prints_nothing() {
     }
     let run = lab.done("predict m.cvx --data t.csv --quiet --out p.csv");
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
-}
-
-#[test]
-fn help_shows_examples_and_sources() {
-    let lab = Lab::new();
-    for command in ["train", "path", "predict", "verify", "info", "export"] {
-        let help = lab.done(&format!("{command} --help")).stdout;
-        assert!(help.contains("Example") && help.contains(&format!("\n  cvx {command} ")), "{help}");
-        assert!(lab.done("--help").stdout.contains(&format!("\n  {command} ")));
-    }
-    for help in [lab.done("--help").stdout, lab.done("train -h").stdout] {
-        assert!(help.contains("Data sources:") && help.contains("CIFAR-10"));
-    }
-    assert!(lab.done("--version").stdout.starts_with("cvx "));
-    assert_eq!(lab.cvx("").code, Some(2));
 }
 
 #[test]
@@ -92,7 +77,7 @@ fn a_table_with_two_named_classes_goes_all_the_way() {
     );
 }
 
-/// The command that checks a model is that of its samples, and can be given as it is printed.
+/// The printed command verifies the model on its samples.
 #[test]
 fn the_command_that_is_printed_verifies_the_model() {
     let lab = Lab::new();
@@ -171,7 +156,7 @@ fn three_classes_go_all_the_way() {
     assert_eq!((two["n_targets"].as_u64(), two["n_samples"].as_u64()), (Some(1), Some(expected as u64)));
 }
 
-/// Which of them is which is nothing that the order of a folder says.
+/// Files are identified by name, because their order in a folder is arbitrary.
 #[test]
 fn predictions_on_images_begin_with_the_names_of_the_files() {
     let lab = Lab::new();
@@ -189,7 +174,7 @@ fn predictions_on_images_begin_with_the_names_of_the_files() {
     assert_eq!(files, ["a.png", "b.png"]);
 }
 
-/// Asked to be multiclass, two classes have a score each.
+/// With `--task multiclass`, two classes have a score each.
 #[test]
 fn two_classes_one_against_the_rest() {
     let lab = Lab::new();
@@ -227,7 +212,7 @@ fn a_sparse_file_is_read_as_wide_as_the_model() {
     for command in ["predict", "verify"] {
         lab.refused(&format!("{command} m.cvx --data wide.svm"), &["expected 3 features", "found 4"]);
     }
-    // Labels of no class of the model are nothing to it when it is not to be scored.
+    // Unknown labels do not matter if predictions are not scored.
     lab.write("strange.svm", "7 1:0.5\n8 2:0.5\n");
     let run = lab.done("predict m.cvx --data strange.svm --unlabelled");
     assert_eq!((run.stdout.lines().count(), run.stderr.as_str()), (3, ""));
@@ -283,7 +268,7 @@ fn m1_a_large_beta_gives_the_zero_network_at_once() {
         (Some(0.0), Some(0))
     );
     lab.done("verify m.cvx --data t.csv");
-    // Where the network says nothing, the more frequent class is the better guess.
+    // If the network is zero, the more frequent class is predicted.
     let labels = lab.read("t.csv");
     let dogs = last_column(&labels).iter().filter(|label| **label == "dog").count();
     let majority = if 2 * dogs > 43 { "dog" } else { "cat" };
@@ -291,7 +276,7 @@ fn m1_a_large_beta_gives_the_zero_network_at_once() {
     assert!(fields(&printed).1.iter().all(|row| row[0] == majority));
 }
 
-/// To be as good as the optimum is not to be better, although rounding puts the bound on either side.
+/// A network that attains the optimum is not called better, although rounding puts the bound on either side.
 #[test]
 fn m1_the_table_says_that_the_zero_network_attains_the_optimum() {
     let lab = Lab::new();
@@ -401,7 +386,7 @@ fn an_earlier_model_is_replaced_and_nothing_is_left_beside_it() {
     lab.done("verify m.cvx --data t.csv");
 }
 
-/// What any new file gets: others may read a model that is shared with them.
+/// The permissions of any new file, so that a model can be shared.
 #[cfg(unix)]
 #[test]
 fn outputs_have_the_permissions_of_any_new_file() {
@@ -454,13 +439,13 @@ fn nobody_to_read_stderr_is_no_error() {
     assert_eq!(lab.read("p.csv").lines().count(), 61);
 }
 
-/// Nothing that a run leaves behind is lost with something else that cannot be written.
+/// An output that cannot be written does not keep the others from being written.
 #[cfg(target_os = "linux")]
 #[test]
 fn f2_an_output_that_fails_fails_alone() {
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(60, 1));
-    // By way of a link, so that a device cannot be lost to a test.
+    // A link, so that the test cannot replace the device itself.
     std::os::unix::fs::symlink("/dev/full", lab.path("full")).unwrap();
     let train = "train --data t.csv --patterns 5";
     let failed = |arguments: &str| {
@@ -483,7 +468,7 @@ fn f2_an_output_that_fails_fails_alone() {
     assert!(lab.path("full").is_symlink());
 }
 
-/// Columns by position alone would predict nonsense from a table in another order.
+/// Columns are compared by name, because another order would give wrong predictions.
 #[test]
 fn columns_in_another_order_are_refused_by_name() {
     let lab = Lab::new();

@@ -83,7 +83,7 @@ fn test_labels_follow_the_training_labels() {
     assert_eq!(class_names(&test), ["bee", "7", "cat"]);
     assert!(matches!(test.labels(), Some(Labels::Names { names, index })
         if names == &["7", "cat", "bee"] && index == &[2, 0, 1]));
-    // All of the test labels are numbers, but names is what they are.
+    // All test labels are numbers, but the training labels are names.
     let test = read("1,cat\n2,7\n", "1,7\n").unwrap().test.unwrap();
     assert!(matches!(test.labels(), Some(Labels::Names { .. })));
     // A name among numbers is a mistake.
@@ -119,7 +119,7 @@ fn f8_text_in_a_number_column_names_line_column_and_text() {
 }
 
 #[test]
-fn fields_are_parted_as_those_of_the_first_line() {
+fn the_first_line_decides_the_delimiter() {
     for (name, content) in [
         ("t.csv", "a;b;label\n1;2.5;cat\n-3;4;dog\n"),
         ("t.csv.gz", "a;b;label\r\n1;2.5;cat\r\n-3;4;dog\r\n"),
@@ -132,10 +132,10 @@ fn fields_are_parted_as_those_of_the_first_line() {
         assert_eq!((train.values(), train.n_features()), (&[1.0, 2.5, -3.0, 4.0][..], 2), "{content}");
         assert_eq!(class_names(&train), ["cat", "dog"], "{content}");
     }
-    // Commas go before where they part fields; a name with a semicolon is one.
+    // A comma is the delimiter if it separates fields; a name may hold a semicolon.
     let train = Lab::new().read("t.csv", "1,2.5,a;b\n3,4,c;d\n").unwrap().train;
     assert_eq!(class_names(&train), ["a;b", "c;d"]);
-    // The place of an error is that in the file, far behind what is looked at to find the delimiter.
+    // The place of an error is that in the file, far behind the part that is searched for the delimiter.
     let table = format!("a;b;label\n{}\n1;2;0\n1;x;0\n", "1;2;0\n".repeat(20_000));
     let error = Lab::new().read("t.csv", table).unwrap_err();
     assert!(matches!(&error, DataError::BadText { line: 20_004, text, .. } if text == "x"), "{error}");
@@ -160,7 +160,7 @@ fn r1_decimal_commas_are_refused_as_features_and_as_labels() {
 fn a_column_of_texts_is_to_be_encoded() {
     let message = Lab::new().read("t.csv", "a,colour,label\n1,red,cat\n2,blue,dog\n").unwrap_err().to_string();
     assert!(message.contains("line 2, column 2 ('colour'): 'red' is not a number: correct or remove it"), "{message}");
-    assert!(message.contains("if the column holds the labels, say so"), "{message}");
+    assert!(message.contains("if the column holds the labels, name it as the label column"), "{message}");
     assert!(message.ends_with("a column of 0 and 1 for each category"), "{message}");
     let message = Lab::new().read("t.csv", "a,b,label\n1,2,cat\n2,NA,dog\n").unwrap_err().to_string();
     assert!(message.ends_with("column 2 ('b'): 'NA' is not a number: fill it in, or remove the line"), "{message}");
@@ -189,7 +189,7 @@ fn missing_label_is_an_error() {
 #[test]
 fn r1_nan_and_infinity_name_line_and_column() {
     for text in ["nan", "inf", "-Infinity", "1e999"] {
-        // The label comes first, and there is a blank line: neither may shift what is named.
+        // A label in the first column and a blank line must not shift the place in the message.
         for (content, place) in [
             (format!("y,a,b\n0,1,2\n\n0,1,{text}\n"), "line 4, column 3 ('b')"),
             (format!("0,1,2\n0,{text},2\n"), "line 2, column 2"),
@@ -212,7 +212,7 @@ fn r3_no_line_no_sample_no_feature() {
     }
     let error = Lab::new().read("t.csv", "y\n1\n2\n").unwrap_err();
     assert!(matches!(error, DataError::Empty { .. }), "{error}");
-    assert!(error.to_string().contains("no features beside the label (columns are parted by commas"), "{error}");
+    assert!(error.to_string().contains("no features beside the label (columns are separated by commas"), "{error}");
 }
 
 #[test]

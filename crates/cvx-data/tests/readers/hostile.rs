@@ -1,4 +1,4 @@
-//! Files that are cut, flipped, swollen or nonsense: an error each time, no panic, no memory on their word.
+//! Truncated, modified, inflated and random files: each is an error, without a panic or a large allocation.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::lab::{Lab, cifar_record, idx, largest_allocation, npy, npy_f64, npz, 
 
 const MIB: usize = 1 << 20;
 
-/// Reads the prefixes of a file, all of them shorter than the file, and hands the answers over.
+/// Reads every proper prefix of a file and passes the results to `check`.
 fn cut_everywhere(name: &str, content: &[u8], step: usize, mut check: impl FnMut(usize, Result<DataSplit, DataError>)) {
     let lab = Lab::new();
     for length in (0..content.len()).step_by(step) {
@@ -45,7 +45,7 @@ fn f8_npz_one_bit_flipped_at_every_byte() {
         for at in 0..archive.len() {
             let mut flipped = archive.clone();
             flipped[at] ^= 1 << (at % 8);
-            // Fields of the archive that are not looked at, such as dates, may change unnoticed.
+            // Changes of unused fields of the archive, such as dates, are not detected.
             let (_, largest) = largest_allocation(|| lab.read("t.npz", &flipped));
             assert!(largest < MIB, "byte {at}: {largest}");
         }
@@ -80,7 +80,7 @@ fn f8_cifar_truncated_at_every_byte() {
 
 #[test]
 fn f8_text_truncated_at_every_byte() {
-    // What is left of a text may be a smaller table, but never more rows than there were.
+    // The rest of a text may be a smaller table, but never one with more rows.
     let table = "a,b,\"the, label\"\r\n1,2.5,cat\r\n3,-4e2,\"d\"\"og\"\r\n";
     let sparse = "1 1:2 3:4 # one\n0 2:-1e3\n";
     for (name, content) in [("t.csv", table), ("t.svm", sparse)] {
@@ -180,7 +180,7 @@ fn f8_archive_that_lies_about_sizes() {
         let array = npy("|u1", "False", "(9999, 9999)", &[1; 64]);
         let claim = u32::try_from(array.len() - 64 + 9999 * 9999).unwrap();
         let archive = npz(method, &[("gates", array)]);
-        // The packed and the unpacked size stand at 20 and 24 of the entry's record in the central directory.
+        // The packed and the unpacked size are at bytes 20 and 24 of the entry's record in the central directory.
         let record = archive.windows(4).rposition(|bytes| bytes == b"PK\x01\x02").unwrap();
         for claims in [vec![20], vec![24], vec![20, 24]] {
             let mut lying = archive.clone();
@@ -205,7 +205,7 @@ fn f8_deep_brackets_do_not_overflow_the_stack() {
     }
 }
 
-/// Reads the bytes as every kind of file there is.
+/// Reads the bytes as every kind of file.
 fn read_as_everything(lab: &Lab, content: &[u8]) {
     for name in ["t.csv", "t.svm", "t.npy", "t.npz", "t.csv.gz", "t.npz.gz"] {
         fs::write(lab.path(name), content).unwrap();
@@ -224,7 +224,7 @@ fn read_as_everything(lab: &Lab, content: &[u8]) {
     }
 }
 
-/// Bytes of which many look like the formats.
+/// Bytes that often look like one of the formats.
 fn content() -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..40),

@@ -1,4 +1,4 @@
-//! Folders of images, as they are and as somebody would like them to be.
+//! Folders of images.
 
 use std::fs;
 use std::io::Cursor;
@@ -104,7 +104,7 @@ fn train_and_test_are_parts_unless_images_lie_in_them() {
         ("test/9/1.png", grey(&[9])),
     ])
     .unwrap();
-    // Names, not numbers; and a class that was never trained on comes behind the others.
+    // Class names, not numbers. A class that the training set lacks is appended.
     let Some(Labels::Names { names, .. }) = split.train.labels() else { panic!("no names") };
     assert_eq!(names, &["10", "9"]);
     let Some(Labels::Names { names, index }) = split.test.as_ref().unwrap().labels() else { panic!("no names") };
@@ -165,7 +165,7 @@ fn f8_images_truncated_at_every_byte() {
         for length in 0..whole.len() {
             write(&lab, &[(name, whole[..length].to_vec())]);
             match lab.read_folder() {
-                // What ends a PNG says nothing of its pixels.
+                // The end of a PNG holds no pixels.
                 Ok(split) => assert!(format == ImageFormat::Png && split == expected, "{name} of {length} bytes"),
                 Err(error) => assert!(error.to_string().contains(name), "{error}"),
             }
@@ -192,7 +192,7 @@ fn f8_images_one_bit_flipped_at_every_byte() {
 }
 
 /// Headers of small files claim 2^28 pixels and more.
-/// Found by the fuzzer: the JPEG decoder indexes beyond the end of what it has, and panics.
+/// Found by the fuzzer: the JPEG decoder indexes out of bounds and panics.
 #[test]
 fn f8_an_image_that_breaks_its_decoder_is_refused() {
     let image = include_bytes!("fixtures/breaks-the-decoder.jpg").to_vec();

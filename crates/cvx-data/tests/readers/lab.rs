@@ -1,4 +1,6 @@
-//! Files to read, and a watch on how much memory reading asks for.
+//! Files to read, and a record of the largest allocation while they are read.
+
+#![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -12,7 +14,7 @@ use flate2::{Compression, write::GzEncoder};
 use tempfile::TempDir;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
-/// A folder that goes away with the test.
+/// A temporary folder for one test.
 pub struct Lab {
     folder: TempDir,
 }
@@ -26,7 +28,7 @@ impl Lab {
         self.folder.path().join(name)
     }
 
-    /// Writes a file, compressed where its name ends in `.gz`, and returns its name.
+    /// Writes a file, compressed if its name ends in `.gz`, and returns its path.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let path = self.path(name);
         if name.ends_with(".gz") {
@@ -44,7 +46,7 @@ impl Lab {
         open(&self.write(name, content), &Request::default())
     }
 
-    /// Reads the folder itself.
+    /// Reads the folder as a source.
     pub fn read_folder(&self) -> Result<DataSplit, DataError> {
         open(&text(self.folder.path()), &Request::default())
     }
@@ -132,7 +134,7 @@ struct Watch;
 #[global_allocator]
 static WATCH: Watch = Watch;
 
-// SAFETY: every call goes to the system allocator as it came; the cell beside it needs no allocation.
+// SAFETY: every call goes to the system allocator unchanged; setting the cell does not allocate.
 unsafe impl GlobalAlloc for Watch {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         LARGEST.set(LARGEST.get().max(layout.size()));
@@ -153,7 +155,7 @@ unsafe impl GlobalAlloc for Watch {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the pointer came from the system allocator, as all of them do here.
+        // SAFETY: every pointer of this allocator comes from the system allocator.
         unsafe { System.dealloc(pointer, layout) }
     }
 }

@@ -1,4 +1,4 @@
-//! The readers, tried on files made on the spot, on hostile ones, and on the shared data where they are.
+//! The readers on generated files, on hostile files and, if present, on the shared data.
 
 mod cifar;
 mod csv_table;

@@ -101,7 +101,7 @@ fn header_in_other_words() {
 
 #[test]
 fn fortran_order_of_images() {
-    // The item at [n, h, w] is 100 n + 10 h + w; the first index runs fastest.
+    // The item at [n, h, w] is 100 n + 10 h + w; the first index varies fastest.
     let mut items = Vec::new();
     for w in 0..4 {
         for h in 0..3 {

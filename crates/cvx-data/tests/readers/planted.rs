@@ -55,7 +55,7 @@ fn seed_decides_and_the_bits_stay() {
     assert_eq!(planted().generate().unwrap(), planted().generate().unwrap());
     let other = Planted { seed: 1, ..planted() }.generate().unwrap();
     assert_ne!(planted().generate().unwrap(), other);
-    // What the first release drew: models and reports quote this data set by its seed alone.
+    // Fixed values: models and reports identify this data set by its seed alone.
     let split = planted().generate().unwrap();
     let first: Vec<u64> = split.train.row(0)[..3].iter().map(|value| value.to_bits()).collect();
     assert_eq!(first, FIRST, "{first:#x?}");

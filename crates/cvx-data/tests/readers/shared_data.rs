@@ -1,4 +1,4 @@
-//! The data that lie beside the repository, where they do.
+//! The data sets beside the repository, if present.
 
 use std::fs;
 use std::path::{Path, PathBuf};

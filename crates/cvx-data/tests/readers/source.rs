@@ -1,4 +1,4 @@
-//! The front door.
+//! Names of sources.
 
 use std::fs;
 
@@ -39,7 +39,7 @@ fn missing_file_is_named() {
 fn folder_of_something_else_is_named() {
     let error = Lab::new().read_folder().unwrap_err();
     assert!(matches!(error, DataError::MissingFile { .. }), "{error}");
-    // A folder that is named like a file.
+    // A folder with the name of a file.
     let lab = Lab::new();
     fs::create_dir(lab.path("a.csv")).unwrap();
     let error = open(&text(&lab.path("a.csv")), &Request::default()).unwrap_err();

@@ -1,4 +1,4 @@
-//! Content in memory is read as files on the disk are, and every refusal says where the fault is.
+//! Files in memory are read like files on the disk, and every error names the place of the fault.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::lab::{Lab, cifar_record, idx, message, npy_f64, npz, text};
 /// Names and contents.
 type Files = Vec<(&'static str, Vec<u8>)>;
 
-/// Sources of every kind: what is opened, and its files.
+/// Sources of every kind: the name of each with its files.
 fn sources() -> Vec<(&'static str, Files)> {
     let x = npy_f64("(2, 2)", &[1.0, 2.0, 3.0, 4.0]);
     vec![
@@ -85,7 +85,7 @@ fn f8_an_empty_file_of_any_kind_is_said_to_be_empty() {
             let mut memory: BTreeMap<String, Vec<u8>> = BTreeMap::new();
             let lab = Lab::new();
             for (name, content) in &files {
-                // Packed where the name says so.
+                // Compressed if the name ends in `.gz`.
                 fs::create_dir_all(lab.path(name).parent().unwrap()).unwrap();
                 let path = lab.write(name, if name == empty { &[][..] } else { content });
                 memory.insert(name.to_string(), fs::read(path).unwrap());

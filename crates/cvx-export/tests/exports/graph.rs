@@ -1,9 +1,9 @@
-//! A reader and evaluator of ONNX graphs, small and slow. It knows the field numbers of `onnx.proto` and the operators that
-//! a network needs, and nothing of how the graph was written.
+//! A small and slow reader and evaluator of ONNX graphs. It is independent of the writer: it has its own field numbers
+//! of `onnx.proto` and its own operators.
 
 use std::collections::HashMap;
 
-/// What a graph computes with; whatever the type of its elements, as f64.
+/// A tensor of a graph. Its elements are stored as f64, whatever their type.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Array {
     /// Its number in `onnx.proto`.
@@ -167,7 +167,7 @@ fn constant(message: Message) -> (String, Array) {
     (message.texts(8).remove(0), array(element, shape, values))
 }
 
-/// Rounded to what the elements can hold.
+/// Rounds to the type of the elements.
 fn array(element: i64, shape: Vec<usize>, mut values: Vec<f64>) -> Array {
     if element == FLOAT {
         values.iter_mut().for_each(|value| *value = f64::from(*value as f32));
@@ -239,7 +239,7 @@ fn axes(matrix: &Array) -> [usize; 2] {
     matrix.shape.as_slice().try_into().unwrap()
 }
 
-/// Element by element, where `b` may be a scalar, or a row for every row of `a`.
+/// Applies an operator element by element. `b` may be a scalar, or one row that is used for every row of `a`.
 fn both(a: &Array, b: &Array, element: i64, f: impl Fn(f64, f64) -> f64) -> Array {
     assert_eq!(a.element, b.element);
     let fits = b.shape.is_empty() || b.shape == a.shape || b.shape[..] == a.shape[1..];

@@ -1,4 +1,4 @@
-//! Exports read back by means of their own: a reader of the bytes that shares nothing with the writer.
+//! Exports, read back by code that is independent of the writer.
 
 mod graph;
 mod models;

@@ -1,10 +1,10 @@
-//! Models of every kind, trained in a moment.
+//! Small models of every kind.
 
 use cvx_admm::{Beta, Model, Settings, train};
 use cvx_linalg::HostMatrix;
 use cvx_model::{Activation, Dataset, FeatureKind, Labels, Normalisation};
 
-/// Numbers in -1 .. 1 that look random and are the same on every machine.
+/// Pseudo-random numbers in -1 .. 1 that are the same on every machine.
 pub fn numbers(seed: u64, count: usize) -> Vec<f64> {
     let mut state = seed.wrapping_mul(2).wrapping_add(1);
     let mut number = || {
@@ -62,7 +62,7 @@ pub fn model(data: &Dataset, activation: Activation, normalisation: Option<Norma
     model
 }
 
-/// The same model with a network of no neurons.
+/// The same model with a network without neurons.
 pub fn empty(model: &Model) -> Model {
     let mut empty = model.clone();
     let network = &mut empty.network;

@@ -13,8 +13,8 @@ fn graph(model: &Model, float: Float) -> Graph {
     Graph::parse(&export(model, Format::Onnx, float).unwrap())
 }
 
-/// The largest difference between the graph's predictions and the model's, over the largest prediction; their classes are
-/// the same.
+/// The largest difference between the graph's predictions and the model's, over the largest prediction; their classes
+/// are the same.
 fn difference(model: &Model, data: &Dataset, float: Float) -> f64 {
     let (n, expected) = (data.n_samples(), model.predict(data).unwrap());
     let found = graph(model, float).run(n, data.values());
@@ -67,7 +67,7 @@ fn f7_images_with_one_scale_for_all_pixels() {
     }
 }
 
-/// Means of 1e6 to 1e9 spreads: weights with the offset folded in would lose six to nine digits.
+/// Means of 1e6 to 1e9 standard deviations: offsets folded into the bias would cost six to nine digits.
 #[test]
 fn f7_columns_far_from_zero() {
     let near = table(60, 3, two_classes);
@@ -81,7 +81,7 @@ fn f7_columns_far_from_zero() {
     }
 }
 
-/// Whole numbers that f32 holds, about a mean that it does not: what the offset loses is in the bias.
+/// f32 holds the features but not their mean: the rounding error of the offset is corrected in the bias.
 #[test]
 fn f7_an_offset_that_f32_rounds() {
     let x: Vec<f64> = numbers(5, 120).iter().map(|x| 8_000_000.0 + (3.0 * x).round()).collect();

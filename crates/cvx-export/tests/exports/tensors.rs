@@ -87,7 +87,7 @@ fn an_archive_holds_the_network_and_is_read_as_any_other() {
     }
 }
 
-/// The numbers of an array that stands uncompressed in the archive.
+/// The numbers of an array that is stored uncompressed in the archive.
 fn vector(archive: &[u8], name: &str, float: Float) -> Option<Vec<f64>> {
     let mut archive = zip::ZipArchive::new(std::io::Cursor::new(archive)).unwrap();
     let mut bytes = Vec::new();

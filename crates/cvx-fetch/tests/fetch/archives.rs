@@ -12,12 +12,12 @@ use tempfile::TempDir;
 
 const MEMBERS: &[&str] = &["a.bin", "b.bin"];
 
-/// Entries with a path, as it stands, and a content.
+/// An archive of entries with these paths, unchanged, and contents.
 fn tar(entries: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
     let mut builder = Builder::new(Vec::new());
     for (path, kind, content) in entries {
         let mut header = Header::new_gnu();
-        // By hand: the library would refuse to write what leaves the folder.
+        // Written directly: the library refuses paths outside the folder.
         header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
         header.set_entry_type(*kind);
         header.set_size(content.len() as u64);
@@ -42,7 +42,7 @@ fn try_fetch(archive: &[u8], folder: &Path) -> Result<usize, FetchError> {
     let server = Server::new(move |request, _| ranged(&served, request));
     let data_set = data_set("archive.tar.gz", archive, MEMBERS);
     fetch(&data_set, &server.base, folder, &mut |_, _| {})?;
-    // There is nothing left to do.
+    // Everything is there: no request is needed.
     fetch(&data_set, &server.base, folder, &mut |_, _| {})?;
     assert!(data_set.is_in(folder));
     Ok(server.requests().len())

@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use tempfile::TempDir;
 
-/// Content that looks like nothing in particular.
+/// Content without a pattern.
 pub fn content(length: usize) -> Vec<u8> {
     (0..length).map(|k| (k * k % 251) as u8 ^ (k >> 8) as u8).collect()
 }
@@ -24,7 +24,7 @@ pub fn data_set(name: &'static str, content: &[u8], members: &'static [&'static 
     DataSet { name: "test", base: "", files: leak(Box::new([file])), members }
 }
 
-/// Fetches the file `f`, which should be like `content`.
+/// Fetches the file `f`, whose content should be `content`.
 fn try_fetch(server: &Server, folder: &Path, content: &[u8]) -> Result<(), FetchError> {
     fetch(&data_set("f", content, &[]), &server.base, folder, &mut |_, _| {})
 }
@@ -48,7 +48,7 @@ fn froms(server: &Server) -> Vec<Option<usize>> {
 
 #[test]
 fn a_file_is_fetched_once_and_progress_is_told() {
-    // More than the client would hold in memory.
+    // More than the client holds in memory.
     let file = content(11 << 20);
     let (folder, served) = (TempDir::new().unwrap(), file.clone());
     let server = Server::new(move |request, _| ranged(&served, request));
@@ -89,7 +89,7 @@ fn what_is_cut_off_too_often_goes_on_in_the_next_call() {
         Server::new(move |request, number| cut(ranged(&served, request), if number < 3 { 100 } else { 200_000 }));
     let error = try_fetch(&server, folder.path(), &file).unwrap_err();
     assert!(matches!(error, FetchError::CutOff { received: 300, expected: 200_000, .. }), "{error}");
-    assert!(error.to_string().contains("/data/f") && error.to_string().contains("run this again"), "{error}");
+    assert!(error.to_string().contains("/data/f") && error.to_string().contains("fetch again"), "{error}");
     assert_eq!(names(folder.path()), ["f.part"]);
     assert_fetched(&server, folder.path(), &file);
     assert_eq!(froms(&server), [None, Some(100), Some(200), Some(300)]);

@@ -1,39 +1,39 @@
-//! A server on this machine that answers what a test tells it to, to the byte.
+//! A local server whose responses a test defines byte by byte.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// What was asked for.
+/// A request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     pub path: String,
-    /// The first byte of the range, if one is asked for.
+    /// The first byte of the requested range, if any.
     pub from: Option<usize>,
 }
 
 pub struct Server {
-    /// Its address, with `/data` behind it.
+    /// The address of its folder `/data`.
     pub base: String,
     requests: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Server {
-    /// Answers each request with what `answer` returns for it and its number, then hangs up.
+    /// Sends the response that `answer` returns for each request and its number, then closes the connection.
     pub fn new(mut answer: impl FnMut(&Request, usize) -> Vec<u8> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base = format!("http://{}/data", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&requests);
-        // It ends with the tests.
+        // The thread ends with the tests.
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
                 let Some(request) = read(&mut stream) else { continue };
                 let number = seen.lock().unwrap().len();
                 seen.lock().unwrap().push(request.clone());
-                // The other side may have hung up.
+                // The client may have closed the connection.
                 let _ = stream.write_all(&answer(&request, number));
             }
         });
@@ -60,7 +60,7 @@ fn read(stream: &mut TcpStream) -> Option<Request> {
     })
 }
 
-/// An answer with headers, one to a line.
+/// A response with headers, one per line.
 pub fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let headers: String = headers.lines().map(|line| format!("{}\r\n", line.trim())).collect();
     let mut bytes = format!("HTTP/1.1 {status}\r\nConnection: close\r\n{headers}\r\n").into_bytes();
@@ -68,12 +68,12 @@ pub fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The whole file, whatever was asked for.
+/// The whole file, whatever range was requested.
 pub fn whole(content: &[u8]) -> Vec<u8> {
     answer("200 OK", &format!("Content-Length: {}", content.len()), content)
 }
 
-/// What was asked for.
+/// The range that was requested.
 pub fn ranged(content: &[u8], request: &Request) -> Vec<u8> {
     match request.from {
         None => whole(content),
@@ -85,7 +85,7 @@ pub fn ranged(content: &[u8], request: &Request) -> Vec<u8> {
     }
 }
 
-/// An answer that ends after so many bytes of its body.
+/// A response that ends after this number of bytes of its body.
 pub fn cut(answer: Vec<u8>, body: usize) -> Vec<u8> {
     let head = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap() + 4;
     answer[..answer.len().min(head + body)].to_vec()

@@ -31,6 +31,7 @@ pub(super) fn for_each_column<T: Send>(rows: usize, values: &mut [T], f: impl Fn
     }
 }
 
+#[cfg(feature = "training")]
 /// [`for_each_column`] over three matrices of one shape at once.
 pub(super) fn for_each_column_of_three<T: Send>(
     rows: usize,

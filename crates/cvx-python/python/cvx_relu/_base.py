@@ -1,4 +1,4 @@
-"""What classifier and regressor share."""
+"""The base class of classifier and regressor."""
 
 from __future__ import annotations
 
@@ -20,67 +20,68 @@ from cvx_relu._labels import positive_weights
 from cvx_relu._records import Record
 from cvx_relu._results import Certificate, InterruptedWarning, RawWeights, Verification, columns
 
-#: The parameters of both, as their documentation shows them.
+#: The parameters that both estimators have, for their docstrings.
 PARAMETERS = """
 Parameters
 ----------
 patterns : int or "auto", default=50
-    Activation patterns to sample; "auto" goes by the number of samples and the memory.
+    Number of activation patterns to sample; "auto" chooses it from the number of samples and the free memory.
 beta : float, default=None
     Weight of the regulariser.
 beta_fraction : float, default=None
-    The same as a fraction of the value from which on the zero network is optimal; 0.001 where neither is given.
+    The same weight as a fraction of max ||X'D_i y||, a beta for which the zero network is optimal; 0.001 if neither is
+    given.
 activation : {"relu", "gated"}, default="relu"
-    Neurons that are on where x'w >= 0, or gated ones that are on where x'h >= 0 for a fixed gate h.
+    ReLU neurons are active where x'w >= 0, gated neurons where x'h >= 0 for a fixed gate h.
 gates : {"auto", "gaussian", "whitened", "local", "pairs"} or array (d x P), default="auto"
-    How gates are drawn, or gates of your own on transformed features, the bias last; `patterns` is then not used.
+    How gates are drawn, or your own gates on transformed features with the bias last; then `patterns` is not used.
 refine : int, default=0
-    Most rounds in which neurons become gates and the programme is solved again.
+    Maximum number of refinement rounds: neurons become gates and the programme is solved again.
 loss : {"squared", "logistic", "squared-hinge", "huber"}, default="squared"
-    What a prediction costs; "logistic" and "squared-hinge" are for classes.
+    Loss of an output; "logistic" and "squared-hinge" are for classes.
 huber_delta : float, default=None
-    Distance from the target beyond which the Huber loss grows no faster; 1 where it is not given.
+    Distance from the target beyond which the Huber loss is linear; 1 if it is not given.
 normalize : {"auto", "none", "global", "column"}, default="auto"
-    How features are scaled; "auto" is "column", and "global" for images.
+    How features are scaled; "auto" is "global" for images and "column" for other data.
 image : tuple (channels, height, width), default=None
-    Says that the features are pixels, channel by channel and row by row.
+    Shape of the images if the features are pixels, in the order channel, row, column.
 bias : bool, default=True
     Whether a column of ones is added.
 prune : bool, default=True
-    Whether neurons that the network can do without are taken out.
+    Whether neurons that the network does not need are removed.
 random_state : int, RandomState or None, default=0
-    Seed of the gates; the same one gives the same bits on any number of threads. None draws another one every time.
+    Seed of the gates. The same seed gives the same bits for any number of threads; None draws a new seed every time.
 gap : float, default=1e-3
-    Certified relative gap to stop at.
+    Certified relative gap at which training stops.
 certify : {"network", "sampled"}, default="network"
-    Certifies the network, or brackets the optimum of the sampled programme.
+    Whether the gap is that of the network, or that of a feasible point of the sampled programme.
 max_iterations : int, default=20000
-    Most iterations, in each round.
+    Maximum number of iterations in each round.
 time_limit : float, default=None
-    Seconds after which the best network so far is kept.
+    Seconds after which training stops with the best network so far.
 solver : str, default="auto"
-    Solver of the linear system in every iteration; "auto" takes the fastest that fits the memory.
+    Solver of the linear system in every iteration; "auto" chooses the fastest one that fits the memory.
 rank : int, default=None
-    Rank of the solvers that sketch; by default it adapts.
+    Rank of the sketch, for solvers that use one; by default it adapts.
 rho, sigma : float, default=None
-    Starting penalty and weight of the cones; by default chosen from the data.
+    Initial penalty and weight of the cone constraints; by default chosen from the data.
 device : {"auto", "cpu", "cuda", "cuda:I"}, default="auto"
-    Where to train; "auto" takes the first GPU if there is one that works.
+    Where to train; "auto" uses the first GPU if there is one that works.
 precision : {"f32", "f64"}, default="f32"
-    How matrices are stored; the certificate is computed in float64 either way.
+    Storage precision of matrices; the certificate is always computed in float64.
 threads : int, default=0
-    Threads of the CPU; 0 takes one per core.
+    Number of CPU threads; 0 uses one per core.
 memory_budget : float, default=None
-    Gigabytes that the run may use; nine tenths of what is free where it is not given.
+    Gigabytes that the run may use; by default nine tenths of the free memory.
 """
 
 Callback = Callable[[Record], Any]
 
 
 class ConvexReLU(BaseEstimator):
-    """A network with its parameters; not of use by itself."""
+    """Base class: parameters, training and the attributes of a fitted network."""
 
-    #: Whether numbers are learnt.
+    #: Whether the targets are numbers.
     _regression: bool
 
     def __init__(
@@ -149,21 +150,22 @@ class ConvexReLU(BaseEstimator):
     ) -> Self:
         """Trains on the samples `X` (n x d) and their labels `y`.
 
-        `sample_weight` counts each sample, none where it is 0. `callback` is called with a dictionary after every
-        iteration, in this thread; something true ends the run with the best network so far, and so does an exception,
-        which is then raised again. `test` is watched: its loss and accuracy are columns of `history_`.
+        `sample_weight` (n) multiplies the loss of each sample; samples of weight 0 are left out. `callback` is called
+        with a dictionary after every iteration, in the calling thread. If it returns something true, the run ends with
+        the best network so far. If it raises an exception, the run ends too, and `fit` raises the exception again.
+        `test` holds samples and labels for evaluation only: their loss and accuracy are columns of `history_`.
 
-        Ctrl-C ends the run too: the best network so far is kept, `status_` is ``"Interrupted"``, and there is an
-        `InterruptedWarning`. A run that ends before its gap for another reason gives a `ConvergenceWarning`.
+        Ctrl-C ends the run as well: the best network so far is kept, `status_` is ``"Interrupted"``, and `fit` gives an
+        `InterruptedWarning`. A run that misses its gap for another reason gives a `ConvergenceWarning`.
 
         Raises
         ------
         ValueError
-            Bad samples or parameters.
+            Invalid samples or parameters.
         MemoryError
-            The run would not fit the memory; nothing has been allocated.
+            The run does not fit the memory budget; it is checked before anything is allocated.
         RuntimeError
-            The device that was asked for is not there.
+            The requested device is not available.
         """
         data = self._training_data(X, y, sample_weight)
         watched = None if test is None else self._labelled_data(*test)
@@ -171,23 +173,23 @@ class ConvexReLU(BaseEstimator):
         return self._take(_native.fit(data, watched, parameters, regression=self._regression, callback=callback))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the network as a model file, whole or not at all: `cvx predict` and `cvx_relu.load` read it."""
+        """Writes the network as a model file, atomically: `cvx predict` and `cvx_relu.load` read it."""
         check_is_fitted(self)
         self.model_.save(path)
 
     def verify(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Verification:
-        """Recomputes objective and certificate on the training samples, by code that shares nothing with the training.
+        """Recomputes the objective and the certificate on the training samples, by code independent of the training.
 
         Raises
         ------
         ValueError
-            Other samples than those of `fit`.
+            The samples are not those of `fit`.
         """
         check_is_fitted(self)
         return Verification(**self.model_.verify(self._labelled_data(X, y, sample_weight)))
 
     def raw_weights(self) -> RawWeights:
-        """The weights of the network on features as they come."""
+        """The weights of the network on the original features."""
         check_is_fitted(self)
         w1, b1 = self._untransformed(self.w1_)
         gates, thresholds = (None, None) if self.gates_ is None else self._untransformed(self.gates_)
@@ -195,7 +197,7 @@ class ConvexReLU(BaseEstimator):
 
     @property
     def certificate_(self) -> Certificate:
-        """How good the network is proved to be."""
+        """Objective of the network, its lower bound and the certified gap."""
         network, dual_bound, relative_gap, sampled_primal = self.model_.objective
         return Certificate(network, dual_bound, relative_gap, self.model_.certify, sampled_primal)
 
@@ -211,7 +213,7 @@ class ConvexReLU(BaseEstimator):
 
     @property
     def n_iter_(self) -> int:
-        """Iterations, of all rounds."""
+        """Number of iterations, of all rounds together."""
         return self.model_.iterations
 
     @property
@@ -231,7 +233,7 @@ class ConvexReLU(BaseEstimator):
 
     @property
     def w1_(self) -> NDArray[np.float64]:
-        """First layer (d x m) on transformed features, the bias last; `raw_weights` has that on raw ones."""
+        """First layer (d x m) on transformed features, the bias last; see `raw_weights` for the original ones."""
         return self.model_.w1
 
     @property
@@ -241,11 +243,11 @@ class ConvexReLU(BaseEstimator):
 
     @property
     def gates_(self) -> NDArray[np.float64] | None:
-        """Gates (d x m) of gated neurons, on transformed features."""
+        """Gates (d x m) of gated neurons on transformed features; None for ReLU."""
         return self.model_.gates
 
     def _parameters(self) -> dict[str, Any]:
-        """The parameters as the native half takes them."""
+        """The parameters in the form that the native module expects."""
         seed = self.random_state
         if not isinstance(seed, Integral):
             seed = int(check_random_state(seed).randint(np.iinfo(np.int32).max))
@@ -253,11 +255,11 @@ class ConvexReLU(BaseEstimator):
         return {**self.get_params(deep=False), "random_state": seed, "gates": gates}
 
     def _labels(self, y: ArrayLike) -> Any:
-        """The labels as keywords of `_native.Data`."""
+        """The labels as keyword arguments of `_native.Data`."""
         raise NotImplementedError
 
     def _checked(self, X: ArrayLike, y: ArrayLike, *, first: bool) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Samples and labels as arrays; the first ones settle names and number of the features."""
+        """Samples and labels as arrays; the first call sets names and number of the features."""
         raise NotImplementedError
 
     def _training_data(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> _native.Data:
@@ -278,7 +280,7 @@ class ConvexReLU(BaseEstimator):
         return self.model_.predict(_native.Data(validate_data(self, X, reset=False, dtype=[np.float64, np.float32])))
 
     def _take(self, fit: _native.Fit) -> Self:
-        """Keeps what a run came to, then says what was wrong with it."""
+        """Stores the result of a run, then raises or warns if something went wrong."""
         self.model_ = fit.model
         self.history_ = columns(fit.history)
         if fit.raised is not None:
@@ -288,14 +290,14 @@ class ConvexReLU(BaseEstimator):
             warnings.warn(f"{message} {self.certificate_.relative_gap:.1e}", InterruptedWarning, stacklevel=3)
         elif self.status_ not in ("Optimal", "Interrupted"):
             reached = f"the run ended with {self.status_} at a relative gap of {self.certificate_.relative_gap:.1e}"
-            said = "" if fit.failure is None else f" ({fit.failure})"
-            warnings.warn(f"{reached}{said}: {fit.advice}", ConvergenceWarning, stacklevel=3)
+            failure = "" if fit.failure is None else f" ({fit.failure})"
+            warnings.warn(f"{reached}{failure}: {fit.advice}", ConvergenceWarning, stacklevel=3)
         if fit.passed_over is not None:
-            warnings.warn(f"cuda:0 was passed over: {fit.passed_over}", UserWarning, stacklevel=3)
+            warnings.warn(f"cuda:0 was not used: {fit.passed_over}", UserWarning, stacklevel=3)
         return self
 
     def _untransformed(self, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Weights (d x m, the bias last) of the transformed features as weights of the raw ones, and what they add."""
+        """Weights (d x m, the bias last) on transformed features as weights and biases on the original features."""
         scale, offset = np.array(self.model_.scale), np.array(self.model_.offset)
         raw = weights[: len(scale)] / scale[:, np.newaxis]
         added = weights[-1] if self.model_.bias else np.zeros(weights.shape[1])

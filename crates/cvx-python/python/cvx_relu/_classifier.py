@@ -18,25 +18,25 @@ from cvx_relu._native import Data
 
 def _is_logistic(estimator: ConvexReLUClassifier) -> bool:
     if estimator.loss != "logistic":
-        raise AttributeError(f"predict_proba takes loss='logistic', and loss is {estimator.loss!r}")
+        raise AttributeError(f"predict_proba needs loss='logistic', and loss is {estimator.loss!r}")
     return True
 
 
 class ConvexReLUClassifier(ClassifierMixin, ConvexReLU):
-    __doc__ = f"""A two-layer ReLU network that tells classes apart, trained by convex optimisation, with a certificate.
+    __doc__ = f"""A two-layer ReLU network for classification, trained by convex optimisation, with a certificate.
 
-    Two classes are learnt as -1 and +1, more of them one against the rest.
+    Two classes are the targets -1 and +1; more classes are trained one against the rest.
     {PARAMETERS}class_weight : dict, "balanced" or None, default=None
-    How much each class counts, beside `sample_weight`; classes that a dictionary does not name count 1.
+    Weight of each class, multiplied with `sample_weight`; classes that a dictionary does not name have weight 1.
 
 Attributes
 ----------
 classes_ : array
     The classes.
 status_, certificate_, history_, n_iter_, beta_
-    How the run ended, what is proved of the network, and the record of all iterations, an array for each column.
+    How the run ended, the certificate of the network, and the history of the iterations, an array for each column.
 n_neurons_, w1_, w2_, gates_
-    The network, on transformed features; `raw_weights()` has it on raw ones.
+    The network on transformed features; `raw_weights()` returns it on the original features.
 n_features_in_, feature_names_in_
     Number and names of the features.
 
@@ -114,11 +114,11 @@ Examples
         self.class_weight = class_weight
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Outputs of the network: for two classes (n), above 0 for the second; for more (n x classes)."""
+        """Outputs of the network: (n) for two classes, positive for the second; (n x classes) for more."""
         scores, _ = self._scores(X)
         order = self._order()
         if scores.shape[1] == 1:
-            # The names of the classes may be sorted otherwise than the classes: "10" before "2".
+            # Names and classes may be sorted differently: "10" comes before "2".
             return scores[:, 0] if order[0] == 0 else -scores[:, 0]
         scores = scores[:, order]
         return scores[:, 1] - scores[:, 0] if len(order) == 2 else scores
@@ -131,13 +131,13 @@ Examples
 
     @available_if(_is_logistic)
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Probability of each class (n x classes), with ``loss="logistic"`` alone.
+        """Probability of each class (n x classes); only with ``loss="logistic"``.
 
-        For more than two classes each is that of one against the rest, over their sum.
+        For more than two classes these are the probabilities of one class against the rest, divided by their sum.
         """
         decision = self.decision_function(X)
         if decision.ndim == 1:
-            # Of both signs, so that the smaller probability keeps its digits.
+            # Both signs, so that the smaller probability keeps its digits.
             decision = np.column_stack([-decision, decision])
         # 1 / (1 + exp(-f)), without overflow.
         odds = np.exp(-np.abs(decision))
@@ -145,7 +145,7 @@ Examples
         return probability / probability.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
 
     def _order(self) -> NDArray[np.intp]:
-        """For each class its place among those of the model."""
+        """For each class its index in the classes of the model."""
         names = self.model_.classes
         return np.array([names.index(class_name(label)) for label in self.classes_], dtype=np.intp)
 

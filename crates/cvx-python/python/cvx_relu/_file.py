@@ -1,4 +1,4 @@
-"""Model files, the program's own."""
+"""Model files, shared with the program `cvx`."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from cvx_relu._results import columns
 
 
 def load(path: str | os.PathLike[str]) -> ConvexReLUClassifier | ConvexReLURegressor:
-    """Reads a model file, of `save` or of `cvx train --model`, as a fitted estimator.
+    """Reads a model file that `save` or `cvx train --model` wrote, as a fitted estimator.
 
-    Its parameters are those that the file knows, of the patterns those that were left when equal ones had been merged;
-    classes whose names are all numbers are numbers again. `history_` is empty.
+    The estimator has the parameters that the file records; `patterns` is the number after equal ones were merged. If
+    the names of all classes are numbers, the classes are numbers. `history_` is empty.
 
     Raises
     ------
     OSError
         The file cannot be read.
     ValueError
-        It is no model, or a damaged one.
+        The file is not a model, or it is damaged.
     """
     model = _native.Model.load(path)
     estimator: ConvexReLUClassifier | ConvexReLURegressor

@@ -1,4 +1,4 @@
-"""Labels and weights as the native half wants them."""
+"""Labels and weights in the form that the native module expects."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from sklearn.utils import check_array
 
 
 class Named(TypedDict):
-    """Classes, as indices of names."""
+    """Classes as indices into their names."""
 
     classes: NDArray[np.uint32]
     names: list[str]
 
 
 def class_name(label: Any) -> str:
-    """The name of a class in a model file: the text that a table has for it, ``1`` for 1.0.
+    """The name of a class in a model file: its text in a table, ``1`` for 1.0.
 
     >>> [class_name(label) for label in (1, np.float64(1.0), 0.5, True, "cat")]
     ['1', '1', '0.5', 'True', 'cat']
@@ -28,13 +28,13 @@ def class_name(label: Any) -> str:
 
 
 def named(y: ArrayLike) -> Named:
-    """Every label by the name of its class."""
+    """Labels as class indices, with the names of the classes."""
     values, index = np.unique(np.asarray(y), return_inverse=True)
     return {"classes": index.astype(np.uint32), "names": [class_name(value) for value in values]}
 
 
 def classes_of(names: list[str]) -> NDArray[Any]:
-    """The labels that a model file's names stand for: numbers where all of them are, else texts.
+    """The labels for the class names of a model file: numbers if all names are numbers, else texts.
 
     >>> classes_of(["10", "2"]), classes_of(["1", "0.5"]), classes_of(["b", "1"])
     (array([ 2, 10]), array([0.5, 1. ]), array(['1', 'b'], dtype='<U1'))
@@ -50,7 +50,7 @@ def classes_of(names: list[str]) -> NDArray[Any]:
 
 
 def positive_weights(sample_weight: ArrayLike | None, n_samples: int) -> NDArray[np.float64] | None:
-    """One weight for each sample, of which some are positive and none is negative."""
+    """One weight for each sample: none is negative, at least one is positive."""
     if sample_weight is None:
         return None
     weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
@@ -59,7 +59,7 @@ def positive_weights(sample_weight: ArrayLike | None, n_samples: int) -> NDArray
     if weights.shape != (n_samples,):
         raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n_samples,)}: give one weight per sample")
     if (weights < 0).any():
-        raise ValueError(f"sample_weight has a negative value, {weights.min()}: a weight is 0 or larger")
+        raise ValueError(f"sample_weight has a negative value, {weights.min()}: weights must be 0 or larger")
     if not weights.any():
         raise ValueError("sample_weight is zero for every sample: at least one must be positive")
     return np.ascontiguousarray(weights)

@@ -1,4 +1,4 @@
-"""The regularisation path: many betas on one factorisation, and the one that held-out samples choose."""
+"""The regularisation path: many betas on one factorisation, and the choice of one on held-out samples."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ Estimator = TypeVar("Estimator", ConvexReLUClassifier, ConvexReLURegressor)
 
 @dataclass(frozen=True)
 class Path(Generic[Estimator]):
-    """What a path came to."""
+    """The result of a path."""
 
     #: An array for each column, with a row for each beta, the largest first: fraction, beta, status, network,
     #: dual_bound, relative_gap, iterations, seconds, neurons, train_loss, train_accuracy, validation_loss,
     #: validation_accuracy, error (mean error of a held-out sample) and standard_error.
     points: dict[str, NDArray[Any]]
-    #: From which beta on the zero network is optimal, on the first part of the samples.
+    #: The zero network is optimal for this beta and larger ones, on the first part of the samples.
     gated_beta_max: float
-    #: The row that was chosen; None where the path was cut short.
+    #: Index of the chosen row; None if the path was cut short.
     chosen: int | None
     #: What ended the path before its last beta: ``"Interrupted"``, ``"TimeLimit"`` or ``"DeviceError"``.
     cut_short: str | None
-    #: The network on all samples at the beta that was chosen; None where the path was cut short.
+    #: The network on all samples at the chosen beta; None if the path was cut short.
     estimator: Estimator | None
 
 
@@ -53,23 +53,23 @@ def path(
     callback: Callable[[Point], Any] | None = None,
     test: tuple[ArrayLike, ArrayLike] | None = None,
 ) -> Path[Estimator]:
-    """Trains along a path of betas, chooses one by held-out samples, and trains a copy of `estimator` on all of them.
+    """Trains along a path of betas, chooses one on held-out samples, and trains a copy of `estimator` on all samples.
 
     Parameters
     ----------
     estimator
-        Says how to train; its `beta` and `beta_fraction` are not used, and a `time_limit` is for everything together.
+        Its parameters are those of every run, except `beta` and `beta_fraction`; `time_limit` is for all runs together.
     betas, beta_ratio
-        Number of betas, in equal ratios from the value at which the zero network becomes optimal down to this share of
-        it.
+        Number of betas, and the ratio of the smallest one to `gated_beta_max`, for which the zero network is optimal.
+        The betas are in equal ratios.
     path_gap
-        Certified relative gap at every beta; that of the estimator is for the last run.
+        Certified relative gap at every beta; `gap` of the estimator is for the last run.
     validation, folds
-        The share of samples that is held out, or the number of parts that are held out one after the other.
+        The share of samples that is held out, or the number of parts of which each is held out in turn.
     choose : {"best", "sparsest"}
         The beta with the smallest error, or the largest within one standard error of it.
     callback
-        Called with a dictionary after every beta; something true cuts the path short.
+        Called with a dictionary after every beta; a true result cuts the path short.
 
     Ctrl-C cuts the path short: the betas so far are returned, without an estimator.
 

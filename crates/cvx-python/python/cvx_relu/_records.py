@@ -1,4 +1,4 @@
-"""Dictionaries that the native half makes."""
+"""Types of the dictionaries that the native module returns."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TypedDict
 
 
 class Record(TypedDict):
-    """One iteration; None is what was not evaluated."""
+    """One iteration; numbers that were not evaluated are None."""
 
     iteration: int
     seconds: float
@@ -24,7 +24,7 @@ class Record(TypedDict):
 
 
 class Point(TypedDict):
-    """One beta of a path, as a callback is told of it."""
+    """One beta of a path, as a callback receives it."""
 
     fraction: float
     relative_gap: float
@@ -33,7 +33,7 @@ class Point(TypedDict):
 
 
 class Row(TypedDict):
-    """One beta of a path, the mean or the sum over its folds."""
+    """One beta of a path: means or sums over its folds."""
 
     fraction: float
     beta: float
@@ -53,7 +53,7 @@ class Row(TypedDict):
 
 
 class Known(TypedDict):
-    """The parameters that a model file knows."""
+    """The parameters that a model file records."""
 
     patterns: int
     beta: float
@@ -70,7 +70,7 @@ class Known(TypedDict):
 
 
 class Verified(TypedDict):
-    """What a check of a network's claims found."""
+    """The result of a verification."""
 
     network: float
     loss: float

@@ -13,14 +13,14 @@ from cvx_relu._base import PARAMETERS, ConvexReLU
 
 
 class ConvexReLURegressor(RegressorMixin, ConvexReLU):
-    __doc__ = f"""A two-layer ReLU network that predicts numbers, trained by convex optimisation, with a certificate.
+    __doc__ = f"""A two-layer ReLU network for regression, trained by convex optimisation, with a certificate.
     {PARAMETERS}
 Attributes
 ----------
 status_, certificate_, history_, n_iter_, beta_
-    How the run ended, what is proved of the network, and the record of all iterations, an array for each column.
+    How the run ended, the certificate of the network, and the history of the iterations, an array for each column.
 n_neurons_, w1_, w2_, gates_
-    The network, on transformed features; `raw_weights()` has it on raw ones.
+    The network on transformed features; `raw_weights()` returns it on the original features.
 n_features_in_, feature_names_in_
     Number and names of the features.
 
@@ -37,7 +37,7 @@ Examples
     _regression = True
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Predictions (n), for several targets (n x targets)."""
+        """Predictions (n), or (n x targets) for several targets."""
         scores, _ = self._scores(X)
         return scores[:, 0] if scores.shape[1] == 1 else scores
 

@@ -1,0 +1,182 @@
+//! What can change between two runs of a solver: start, beta, weights, targets and gates.
+
+use super::{Solver, anderson, row_scale};
+use crate::api::error::TrainError;
+use crate::evaluation::incumbent::Incumbent;
+use crate::iterates::penalty::{Penalty, Preparation};
+use crate::iterates::split_loss::SplitStart;
+use crate::iterates::state::{State, WarmStart};
+use crate::run::admm::Admm;
+use cvx_artifact::{Status, fingerprint};
+use cvx_linalg::{Backend, HostMatrix};
+use cvx_model::{Certificate, ConvexProgram, Labels, Network, PatternSet, SystemWorkspace, WeightedLoss};
+use std::sync::Arc;
+
+impl<B: Backend> Solver<B> {
+    /// Starts from these iterates instead of zeros.
+    ///
+    /// # Errors
+    /// [`TrainError::WarmStart`] for iterates of another problem.
+    pub fn warm_start(&mut self, warm: &WarmStart) -> Result<(), TrainError> {
+        check_warm_start(warm, &self.program)?;
+        self.sigma = warm.sigma;
+        self.row_scale = row_scale(&self.settings, warm.sigma);
+        let state = State::new(&self.program, Some(warm), self.accelerated())?;
+        let penalty = Penalty::new(warm.rho, self.kappa(), self.settings.adapt_rho);
+        let linear = self.linear_solver();
+        self.install(linear, penalty, state, Preparation::Everything)
+    }
+
+    /// Moves on to another beta. The factors stay, rho follows when it has to, and the iterates continue as
+    /// [`Continuation`] says.
+    ///
+    /// # Errors
+    /// [`TrainError::Model`] for a negative or infinite beta.
+    pub fn set_beta(&mut self, beta: f64) -> Result<(), TrainError> {
+        let (from, rho_from) = (self.program.beta(), self.first_rho());
+        self.program.set_beta(beta)?;
+        self.summary.beta = beta;
+        let start = self.first_rho();
+        self.running = false;
+        let Some(admm) = self.admm.as_mut().filter(|_| self.ended != Some(Status::NumericalError)) else {
+            return Ok(());
+        };
+        admm.penalty.follow(start / rho_from);
+        match self.continuation.cone_share() {
+            Some(share) => admm.state.loosen_cones(share)?,
+            None => {
+                let rho = admm.penalty.rho();
+                let point = admm.state.point(rho)?;
+                if let Some((last, last_beta, last_rho)) = self.last.take()
+                    && rho == last_rho
+                {
+                    let step = (beta - from) / (from - last_beta);
+                    admm.state.extrapolate(&last, step, beta, rho)?;
+                }
+                self.last = Some((point, from, rho));
+            }
+        }
+        if from > 0.0 {
+            admm.incumbent.revalue(beta / from);
+            return Ok(());
+        }
+        // At beta = 0 the objective does not tell the norms.
+        admm.incumbent.forget_network(&self.program)?;
+        admm.incumbent.evaluate_network(&self.program, &admm.state.v)?;
+        Ok(())
+    }
+
+    /// Sets the weights of the samples (n positive numbers; `None`: all 1). The factors stay; where the curvature of the
+    /// loss changes, the n x n factor is updated. The iterates continue, the certificate starts anew.
+    ///
+    /// # Errors
+    /// [`TrainError::Model`] for weights that are not positive, or of another number.
+    pub fn set_weights(&mut self, weights: Option<Vec<f64>>) -> Result<(), TrainError> {
+        let loss = WeightedLoss::new(self.settings.loss, weights)?;
+        self.program.set_loss(loss.clone())?;
+        Arc::make_mut(&mut self.problem).loss = loss;
+        self.changed_loss()
+    }
+
+    /// Sets the labels of the samples, which must be of the same classes, or as many numbers a sample. The factors stay,
+    /// the iterates continue, the certificate starts anew.
+    ///
+    /// # Errors
+    /// [`TrainError::Model`] for labels that do not fit.
+    pub fn set_targets(&mut self, labels: &Labels) -> Result<(), TrainError> {
+        let y = self.problem.targets.task.encode(labels)?;
+        self.program.set_targets(y.clone())?;
+        let problem = Arc::make_mut(&mut self.problem);
+        (problem.fingerprint, problem.targets.y) = (fingerprint(&problem.xt, &y), y);
+        self.changed_loss()
+    }
+
+    /// Loss or targets have changed: the best network and bound are of another objective.
+    fn changed_loss(&mut self) -> Result<(), TrainError> {
+        self.gated_maxima = Certificate::new(&self.program)?.gated_maxima()?;
+        let (kappa, row_scale) = (self.kappa(), self.row_scale);
+        (self.last, self.running) = (None, false);
+        let Some(admm) = &mut self.admm else { return Ok(()) };
+        admm.penalty.set_kappa(kappa);
+        admm.penalty.restart();
+        if admm.preparation == Preparation::Nothing {
+            admm.preparation = Preparation::Penalty;
+        }
+        admm.system = SystemWorkspace::new(&self.program, row_scale, admm.penalty.system())?;
+        admm.state.restart_split(&self.program)?;
+        admm.incumbent = Incumbent::new(&self.program, self.settings.certify, &self.gated_maxima)?;
+        admm.incumbent.evaluate_network(&self.program, &admm.state.v)?;
+        admm.anderson = anderson(&self.program, &self.settings, &admm.state)?;
+        Ok(())
+    }
+
+    /// Moves on to other gates (d x P), of which the first are those of the neurons of `start`: its network, moved into
+    /// its new blocks, is where the next run starts. What of the solver does not depend on patterns stays.
+    ///
+    /// # Errors
+    /// [`TrainError`] for gates that do not fit, or too little memory.
+    pub fn set_gates(&mut self, gates: &HostMatrix, start: &Network) -> Result<(), TrainError> {
+        // The old iterates are dropped first: both together may be too large.
+        let (linear, mut penalty, preparation) = match self.admm.take() {
+            Some(Admm { linear, penalty, .. }) => (linear, penalty, Preparation::Patterns),
+            None => {
+                let penalty = Penalty::new(self.first_rho(), self.kappa(), self.settings.adapt_rho);
+                (self.linear_solver(), penalty, Preparation::Everything)
+            }
+        };
+        penalty.restart();
+        (self.record.held_out, self.last) = (None, None);
+        self.program.set_gates(gates)?;
+        let v = moved_blocks(start, self.program.patterns());
+        self.gated_maxima = Certificate::new(&self.program)?.gated_maxima()?;
+        self.record.held_out = self.problem.held_out(&self.program)?;
+        self.summary.shape.n_patterns = self.program.n_patterns();
+        let state = State::at(&self.program, &v, self.row_scale, penalty.rho(), self.accelerated())?;
+        self.round += 1;
+        self.keeps_record = true;
+        self.install(linear, penalty, state, preparation)
+    }
+}
+
+/// The blocks of `network` in the places that they have among `next` (d x blocks), whose first gates are those of its
+/// neurons: w1_j |w2_jc| for target c and the sign of w2_jc, or w1_j w2_jc of a gated neuron. Neurons of one pattern,
+/// target and sign add up; one that is inactive on every sample is left out.
+fn moved_blocks(network: &Network, next: &PatternSet) -> HostMatrix {
+    let (signs, targets) = (network.activation().signs().count(), network.w2.cols());
+    let mut moved = HostMatrix::zeros(network.w1.rows(), signs * next.len() * targets);
+    for neuron in 0..network.n_neurons() {
+        let Some(pattern) = next.pattern_of(neuron) else { continue };
+        for target in 0..targets {
+            let weight = network.w2[(neuron, target)];
+            let negative = usize::from(signs == 2 && weight < 0.0);
+            let factor = if signs == 2 { weight.abs() } else { weight };
+            let block = moved.col_mut((signs * target + negative) * next.len() + pattern);
+            block.iter_mut().zip(network.w1.col(neuron)).for_each(|(sum, w1)| *sum += factor * w1);
+        }
+    }
+    moved
+}
+
+fn check_warm_start<B: Backend>(warm: &WarmStart, program: &ConvexProgram<B>) -> Result<(), TrainError> {
+    let (d, n, blocks, cones) = (program.n_features(), program.n_samples(), program.n_blocks(), program.n_cones());
+    let mut parts = vec![
+        ("v", &warm.v, d, blocks),
+        ("lambda", &warm.lambda, d, blocks),
+        ("s", &warm.s, n, cones),
+        ("nu", &warm.nu, n, cones),
+    ];
+    if let Some(SplitStart { q, mu }) = &warm.split {
+        parts.extend([("q", q, n, program.n_targets()), ("mu", mu, n, program.n_targets())]);
+    }
+    for (name, matrix, rows, columns) in parts {
+        if (matrix.rows(), matrix.cols()) != (rows, columns) {
+            return Err(TrainError::WarmStart {
+                detail: format!("{name} is {} x {}, expected {rows} x {columns}", matrix.rows(), matrix.cols()),
+            });
+        }
+    }
+    if warm.rho > 0.0 && warm.rho.is_finite() && warm.sigma > 0.0 && warm.sigma.is_finite() {
+        return Ok(());
+    }
+    Err(TrainError::WarmStart { detail: format!("rho = {} and sigma = {} must be positive", warm.rho, warm.sigma) })
+}

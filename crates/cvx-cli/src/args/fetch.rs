@@ -1,0 +1,27 @@
+//! `cvx data fetch`.
+
+use super::values::one_of;
+use clap::Args;
+use cvx_fetch::DataSet;
+use std::path::PathBuf;
+
+/// `cvx data fetch`.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  cvx data fetch cifar10 && cvx train --data cifar10 --classes cat,dog
+  cvx data fetch mnist --to digits && cvx train --data digits")]
+pub struct FetchArgs {
+    /// The data set.
+    #[arg(value_name = "NAME", value_parser = one_of(DataSet::ALL.map(|data_set| (data_set.name, data_set))))]
+    pub data_set: DataSet,
+    /// Put the files here [default: a folder in the cache, where --data finds them by name].
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+    /// Another address, to which the names of the files are appended.
+    #[arg(long, value_name = "URL")]
+    pub from: Option<String>,
+    /// Print only errors.
+    #[arg(long)]
+    pub quiet: bool,
+}

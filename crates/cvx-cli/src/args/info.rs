@@ -1,0 +1,18 @@
+//! `cvx info`.
+
+use clap::Args;
+use std::path::PathBuf;
+
+/// `cvx info`.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  cvx info planes.cvx\n  cvx info table.csv --json table.json")]
+pub struct InfoArgs {
+    /// A trained model, or a data source.
+    pub what: String,
+    /// Label column of a table, by name or by number from 1.
+    #[arg(long, value_name = "COLUMN")]
+    pub label_column: Option<String>,
+    /// Write the description here, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}

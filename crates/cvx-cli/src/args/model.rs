@@ -1,0 +1,53 @@
+//! Options under "Model".
+
+use super::patterns::Patterns;
+use super::values::one_of;
+use clap::Args;
+use cvx_admm::Settings;
+use cvx_model::{Activation, Loss};
+use std::path::PathBuf;
+
+/// The kinds of neurons.
+const ACTIVATIONS: [Activation; 2] = [Activation::Relu, Activation::Gated];
+
+/// The losses; `--huber-delta` changes the delta of the last.
+const LOSSES: [Loss; 4] = [Loss::Squared, Loss::Logistic, Loss::SquaredHinge, Loss::Huber { delta: 1.0 }];
+
+/// The network and what it minimises.
+#[derive(Args)]
+#[command(next_help_heading = "Model")]
+pub struct ModelArgs {
+    /// ReLU neurons, or neurons with fixed gates.
+    #[arg(
+        long, value_name = "KIND", default_value = Settings::default().activation.name(),
+        value_parser = one_of(ACTIVATIONS.map(|activation| (activation.name(), activation)))
+    )]
+    pub activation: Activation,
+    /// Number of activation patterns to sample, or auto [default: 50].
+    #[arg(long, value_name = "P|auto")]
+    pub patterns: Option<Patterns>,
+    /// gaussian, whitened, local (image patches), pairs, or a file of gates (d x P).
+    #[arg(long, value_name = "KIND|FILE")]
+    pub gates: Option<PathBuf>,
+    /// Seed of the sampled patterns.
+    #[arg(long, default_value_t = Settings::default().seed)]
+    pub seed: u64,
+    /// Loss of a prediction; logistic and squared-hinge are for classes.
+    #[arg(
+        long, default_value = Settings::default().loss.name(),
+        value_parser = one_of(LOSSES.map(|loss| (loss.name(), loss)))
+    )]
+    pub loss: Loss,
+    /// Error beyond which the Huber loss grows linearly [default: 1].
+    #[arg(long, value_name = "DELTA", allow_negative_numbers = true)]
+    pub huber_delta: Option<f64>,
+    /// Add a bias column (the default).
+    #[arg(long, overrides_with = "no_bias")]
+    pub bias: bool,
+    /// Add no bias column.
+    #[arg(long)]
+    pub no_bias: bool,
+    /// Keep neurons that do not change the predictions on the training samples.
+    #[arg(long)]
+    pub no_prune: bool,
+}

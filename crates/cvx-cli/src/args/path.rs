@@ -1,0 +1,63 @@
+//! `cvx path`.
+
+use super::fit::FitArgs;
+use super::sources::sources;
+use super::values::one_of;
+use clap::Args;
+use cvx_admm::{Choice, PathSettings};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = concat!(
+    "\
+Examples:
+  cvx path --data table.csv --folds 5 --choose sparsest --model model.cvx
+  cvx path --data cifar10 --classes cat,dog --activation gated --patterns 1000 --plot path
+
+",
+    sources!()
+);
+
+/// The rules that choose a beta.
+const CHOICES: [(&str, Choice); 2] = [("best", Choice::Best), ("sparsest", Choice::Sparsest)];
+
+/// `cvx path`.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct PathArgs {
+    /// Number of betas, in equal ratios down from the value that gives the zero network.
+    #[arg(long, value_name = "K", help_heading = "Path", default_value_t = PathSettings::default().betas)]
+    pub betas: usize,
+    /// The smallest beta over that value; the value itself is left out.
+    #[arg(
+        long,
+        value_name = "R",
+        help_heading = "Path",
+        default_value_t = PathSettings::default().ratio,
+        allow_negative_numbers = true
+    )]
+    pub beta_ratio: f64,
+    /// Certified relative gap at every beta; --gap is for the final run on all samples.
+    #[arg(
+        long,
+        value_name = "TOL",
+        help_heading = "Path",
+        default_value_t = PathSettings::default().gap,
+        allow_negative_numbers = true
+    )]
+    pub path_gap: f64,
+    /// Share of the training samples that is held out to choose beta.
+    #[arg(long, value_name = "SHARE", help_heading = "Path", default_value_t = 0.2, allow_negative_numbers = true)]
+    pub validation: f64,
+    /// Cross-validate instead: hold out each of K parts in turn.
+    #[arg(long, value_name = "K", help_heading = "Path", conflicts_with = "validation")]
+    pub folds: Option<usize>,
+    /// The beta of least error, or the largest within one standard error of it.
+    #[arg(long, value_name = "RULE", help_heading = "Path", default_value = "best", value_parser = one_of(CHOICES))]
+    pub choose: Choice,
+    /// How to train.
+    #[command(flatten)]
+    pub fit: FitArgs,
+    /// Plot accuracy, objective and neurons against beta, as STEM.svg and STEM.png.
+    #[arg(long, value_name = "STEM", help_heading = "Output")]
+    pub plot: Option<PathBuf>,
+}

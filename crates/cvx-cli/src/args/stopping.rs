@@ -1,0 +1,29 @@
+//! Options under "Stopping".
+
+use super::values::one_of;
+use clap::Args;
+use cvx_admm::{Certify, Settings};
+
+/// The certificates.
+const CERTIFICATES: [Certify; 2] = [Certify::Network, Certify::Sampled];
+
+/// When a run ends.
+#[derive(Args)]
+#[command(next_help_heading = "Stopping")]
+pub struct StoppingArgs {
+    /// Certified relative gap to stop at [default: 0.001].
+    #[arg(long, value_name = "TOL", allow_negative_numbers = true)]
+    pub gap: Option<f64>,
+    /// Certify the network, or the optimum over the sampled patterns.
+    #[arg(
+        long, value_name = "WHAT", default_value = Settings::default().certify.name(),
+        value_parser = one_of(CERTIFICATES.map(|certificate| (certificate.name(), certificate)))
+    )]
+    pub certify: Certify,
+    /// Most iterations.
+    #[arg(long, value_name = "K", default_value_t = Settings::default().max_iterations)]
+    pub max_iterations: usize,
+    /// Return the best network so far after this time.
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    pub time_limit: Option<f64>,
+}

@@ -1,0 +1,54 @@
+//! `cvx train`.
+
+use super::fit::FitArgs;
+use super::sources::sources;
+use clap::Args;
+use cvx_admm::Settings;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = concat!(
+    "\
+Examples:
+  cvx train --data table.csv --test held-out.csv --model model.cvx
+  cvx train --data table.csv --task regression --loss huber --json run.json --report report
+  cvx train --data rare.csv --loss logistic --class-weight balanced
+  cvx train --data table.csv --checkpoint run.ckpt --resume run.ckpt
+  cvx train --data cifar10 --classes cat,dog --patterns 50 --beta 10 --verbose
+
+",
+    sources!()
+);
+
+/// `cvx train`.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct TrainArgs {
+    /// How to train.
+    #[command(flatten)]
+    pub fit: FitArgs,
+    /// Weight beta of the regulariser.
+    #[arg(long, help_heading = "Model", allow_negative_numbers = true)]
+    pub beta: Option<f64>,
+    /// beta over its largest useful value [default: 0.001].
+    #[arg(long, value_name = "R", help_heading = "Model", conflicts_with = "beta", allow_negative_numbers = true)]
+    pub beta_fraction: Option<f64>,
+    /// Most rounds of refinement, which improve the patterns.
+    #[arg(long, value_name = "K", help_heading = "Model", default_value_t = Settings::default().refine)]
+    pub refine: usize,
+    /// Write checkpoints here, also when the run is stopped.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub checkpoint: Option<PathBuf>,
+    /// Time between two checkpoints.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        help_heading = "Output",
+        default_value_t = 60.0,
+        requires = "checkpoint",
+        allow_negative_numbers = true
+    )]
+    pub checkpoint_every: f64,
+    /// Continue the run of this checkpoint; give its options again.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub resume: Option<PathBuf>,
+}

@@ -1,0 +1,32 @@
+//! The commands.
+
+mod data;
+mod export;
+mod info;
+mod manual;
+mod path;
+mod predict;
+mod train;
+mod verify;
+
+use crate::args::{Command, DataCommand};
+use crate::exit::Exit;
+use anyhow::Result;
+
+/// Runs a command.
+///
+/// # Errors
+/// For bad input, before any work.
+pub fn run(command: Command) -> Result<Exit> {
+    match command {
+        Command::Train(args) => train::run(&args),
+        Command::Path(args) => path::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Info(args) => info::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Data(DataCommand::Fetch(args)) => data::fetch(&args),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { folder } => manual::pages(&folder),
+    }
+}

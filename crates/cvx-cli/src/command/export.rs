@@ -1,0 +1,37 @@
+//! `cvx export`.
+
+use crate::args::ExportArgs;
+use crate::exit::Exit;
+use crate::file;
+use crate::terminal::stream::print;
+use anyhow::{Context, Result, bail};
+use cvx_admm::Model;
+use cvx_export::{Format, save};
+use std::path::Path;
+
+/// Writes a model in the format of another program.
+pub fn run(args: &ExportArgs) -> Result<Exit> {
+    let ending = by_ending(&args.out);
+    if let (Some(to), Some(ending)) = (args.to, ending)
+        && to != ending
+    {
+        let (to, ending, out) = (to.name(), ending.name(), args.out.display());
+        bail!("--to {to}, but --out {out} is named like a file of {ending}: change one of them");
+    }
+    let format = args.to.or(ending).with_context(|| {
+        let names = Format::ALL.map(Format::name).join(", ");
+        format!("--out {}: the ending does not name a format: give --to, one of {names}", args.out.display())
+    })?;
+    let model = Model::load(&args.model)?;
+    file::check(&[("the model", &args.model)], &[("--out", &args.out)])?;
+    save(&model, format, args.precision, &args.out)?;
+    if !args.quiet {
+        print(format_args!("The {} file is in {}", format.name(), args.out.display()));
+    }
+    Ok(Exit::Done)
+}
+
+fn by_ending(path: &Path) -> Option<Format> {
+    let ending = path.extension()?;
+    Format::ALL.into_iter().find(|format| ending.eq_ignore_ascii_case(format.name()))
+}

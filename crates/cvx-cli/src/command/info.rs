@@ -1,0 +1,102 @@
+//! `cvx info`.
+
+use crate::args::InfoArgs;
+use crate::exit::Exit;
+use crate::number::percent;
+use crate::source::{self, begins_like_ours, located};
+use crate::summary::run::loss;
+use crate::summary::samples::Description;
+use crate::terminal::samples;
+use crate::terminal::stream::print;
+use crate::terminal::table::facts;
+use crate::{file, phrase};
+use anyhow::{Result, bail};
+use cvx_admm::{FileError, Model};
+use cvx_data::{LabelColumn, Request, Unusable, unusable_lines};
+use cvx_export::metadata;
+use cvx_model::{Activation, DataSplit};
+use std::path::Path;
+
+/// Describes a model file, or else a data source.
+pub fn run(args: &InfoArgs) -> Result<Exit> {
+    if let Some(path) = &args.json {
+        file::check(&[("what is described", Path::new(&args.what))], &[("--json", path)])?;
+    }
+    let path = Path::new(&args.what);
+    let is_model = path.extension().is_some_and(|ending| ending == "cvx") || begins_like_ours(path);
+    let (text, json) = match is_model.then(|| Model::load(path)) {
+        Some(Ok(model)) => (facts(&describe_model(&model)), metadata(&model)),
+        // Not a model, so it is data; the readers report what is wrong with it.
+        None | Some(Err(FileError::Magic { .. })) => {
+            let label_column = args.label_column.clone().map_or(LabelColumn::Auto, LabelColumn::Column);
+            let description =
+                Description::new(&read(&located(&args.what)?, &Request { label_column, ..Request::default() })?);
+            (samples::description(&description), serde_json::to_string_pretty(&description)?)
+        }
+        Some(Err(error)) => return Err(error.into()),
+    };
+    if let Some(path) = &args.json {
+        file::write_whole(path, json.as_bytes())?;
+    }
+    print(text);
+    Ok(Exit::Done)
+}
+
+/// Reads a source; if lines of a table cannot be used, the error names them.
+fn read(source: &str, request: &Request) -> Result<DataSplit> {
+    source::read(source, request).or_else(|error| {
+        let lines = unusable_lines(source, request).ok().flatten();
+        let Some(Unusable { count, first }) = lines.filter(|lines| lines.count > 1) else { return Err(error) };
+        let more = if count > first.len() { "; .." } else { "" };
+        let faults: Vec<String> = first.iter().map(phrase::data).collect();
+        bail!("{count} lines cannot be used: {}{more}", faults.join("; "))
+    })
+}
+
+fn describe_model(model: &Model) -> Vec<(&'static str, String)> {
+    let (claim, provenance) = (&model.claim, &model.provenance);
+    let mut rows = vec![
+        (
+            "task",
+            match model.task.classes() {
+                [] => model.task.name().to_string(),
+                classes => format!("{}: {}", model.task.name(), classes.join(", ")),
+            },
+        ),
+        (
+            "features",
+            format!(
+                "{}, {:?} normalisation, bias {}",
+                model.transform.n_inputs(),
+                model.normalisation,
+                model.transform.bias
+            ),
+        ),
+        ("neurons", model.network.n_neurons().to_string()),
+        (
+            "activation",
+            match model.network.activation() {
+                Activation::Relu => "relu: a neuron is on where x'w >= 0".to_string(),
+                Activation::Gated => "gated: a neuron is on where x'h >= 0 for the gate h that it keeps".to_string(),
+            },
+        ),
+        ("loss", loss(claim)),
+        ("beta", claim.beta.to_string()),
+        ("training samples", claim.n_samples.to_string()),
+        ("status", format!("{} after {} iterations", claim.status, provenance.iterations)),
+        ("network objective", format!("{:.6}", claim.objective.network)),
+        ("dual bound", format!("{:.6}", claim.objective.dual_bound)),
+        ("relative gap", format!("{:.2e} ({} certificate)", claim.objective.relative_gap, claim.certify.name())),
+    ];
+    if let Some(accuracy) = claim.train_accuracy {
+        rows.push(("training accuracy", percent(accuracy)));
+    }
+    rows.push((
+        "made by",
+        format!(
+            "cvx {}, {} on {} in {}, seed {}",
+            provenance.version, provenance.solver, provenance.device, provenance.precision, provenance.seed
+        ),
+    ));
+    rows
+}

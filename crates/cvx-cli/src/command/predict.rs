@@ -1,0 +1,123 @@
+//! `cvx predict`.
+
+use crate::args::PredictArgs;
+use crate::exit::Exit;
+use crate::number::percent;
+use crate::report::{PredictionReport, to_json};
+use crate::terminal::classes::by_class;
+use crate::terminal::stream::note;
+use crate::{file, source};
+use anyhow::{Context, Result};
+use cvx_admm::{Model, Scores};
+use cvx_data::DataError;
+use cvx_model::{Confusion, Dataset, FeatureKind, accuracy};
+use std::io::Write;
+use std::path::Path;
+
+/// The remedy if the table seems to have a label column.
+const EVERY_COLUMN: &str =
+    "--unlabelled takes every column for a feature: leave it out if the table has a label column";
+
+/// The remedy if it seems to have none.
+const ONE_COLUMN: &str = "the last column, or one named label, y, target or class, was taken for the label: \
+                          give --unlabelled if the table has none";
+
+/// How to predict samples whose labels the model does not know.
+fn without_labels(data: &Dataset) -> &'static str {
+    match data.kind() {
+        FeatureKind::Table => ": to predict such samples, leave the label column out and give --unlabelled",
+        FeatureKind::Image { .. } => ": --unlabelled ignores labels",
+    }
+}
+
+/// Predicts, prints or writes CSV, and scores if there are labels.
+pub fn run(args: &PredictArgs) -> Result<Exit> {
+    let model = Model::load(&args.model)?;
+    let read = [("the model", args.model.as_path()), ("--data", Path::new(&args.source.data))];
+    let written = [("--out", &args.out), ("--json", &args.json)];
+    let written: Vec<_> = written.iter().filter_map(|(option, path)| Some((*option, path.as_deref()?))).collect();
+    file::check(&read, &written)?;
+    let n_inputs = model.transform.n_inputs();
+    let mut request = source::request_for(&model);
+    // Ignored labels may be anything.
+    request.numbers &= !args.unlabelled;
+    let split = source::load(&args.source, !args.unlabelled, request).map_err(|error| {
+        // Most likely a label that is not a number.
+        if args.unlabelled && matches!(error.downcast_ref(), Some(DataError::BadText { .. })) {
+            error.context(EVERY_COLUMN)
+        } else {
+            error
+        }
+    })?;
+    let data = split.test.unwrap_or(split.train);
+    let prediction = model.predict(&data).with_context(|| {
+        let hint = match data.n_features() {
+            n if args.unlabelled && n == n_inputs + 1 => format!(": {EVERY_COLUMN}"),
+            n if data.labels().is_some() && n + 1 == n_inputs => format!(": {ONE_COLUMN}"),
+            _ => String::new(),
+        };
+        format!("{}{hint}", source::reminder(&args.source))
+    })?;
+    let classes = model.classes(&prediction);
+
+    let files = data.sample_names();
+    let first = [files.map(|_| "file"), classes.as_ref().map(|_| "class")];
+    let mut header: Vec<String> = first.into_iter().flatten().map(String::from).collect();
+    match model.task.classes() {
+        // A column for each class, also for two classes if the task was chosen to be multiclass.
+        classes if classes.len() == prediction.cols() => {
+            header.extend(classes.iter().map(|class| format!("score {class}")))
+        }
+        [_, positive] => header.push(format!("score {positive}")),
+        _ if prediction.cols() == 1 => header.push("prediction".to_string()),
+        _ => header.extend((0..prediction.cols()).map(|c| format!("prediction {c}"))),
+    }
+    let rows: Vec<Vec<String>> = (0..prediction.rows())
+        .map(|row| {
+            let file = files.iter().map(|files| files[row].clone());
+            let class = classes.iter().map(|classes| classes[row].to_string());
+            file.chain(class).chain((0..prediction.cols()).map(|c| prediction[(row, c)].to_string())).collect()
+        })
+        .collect();
+    // Labels that the model does not know are an error, before anything is written.
+    let y = match data.labels().filter(|_| !args.unlabelled) {
+        Some(labels) => Some(
+            model
+                .task
+                .encode(labels)
+                .with_context(|| format!("{}{}", source::reminder(&args.source), without_labels(&data)))?,
+        ),
+        None => None,
+    };
+    let mut table = csv::Writer::from_writer(Vec::new());
+    for row in std::iter::once(&header).chain(&rows) {
+        table.write_record(row)?;
+    }
+    let table = table.into_inner()?;
+    let written = match &args.out {
+        Some(out) => file::write_whole(out, &table),
+        // A reader that has gone away (`| head`) is no error.
+        None => {
+            let _ = std::io::stdout().write_all(&table);
+            Ok(())
+        }
+    };
+    let task = &model.task;
+    let scores = y
+        .as_ref()
+        .map(|y| Scores { loss: model.claim.loss.total(&prediction, y), accuracy: accuracy(task, &prediction, y) });
+    let confusion = y.as_ref().and_then(|y| Confusion::new(task, &prediction, y));
+    let report = || to_json(&PredictionReport::new(task, prediction.rows(), scores, confusion.as_ref()));
+    let reported = args.json.as_deref().map_or(Ok(()), |path| file::write_whole(path, &report()?));
+    if let Some(Scores { loss, accuracy }) = scores.filter(|_| !args.quiet) {
+        let accuracy = accuracy.map_or(String::new(), |accuracy| format!("accuracy {}, ", percent(accuracy)));
+        note(format_args!("{} samples: {accuracy}loss {loss:.6}", prediction.rows()));
+        if let Some(confusion) = &confusion {
+            note(by_class("samples", confusion));
+        }
+    }
+    if let (Some(out), Ok(()), false) = (&args.out, &written, args.quiet) {
+        note(format_args!("The predictions are in {}", out.display()));
+    }
+    Ok(Exit::of([Some(written), Some(reported)]))
+}

@@ -1,0 +1,22 @@
+//! What `--json` writes. The keys are stable; keys may be added.
+
+mod confusion;
+mod history;
+mod path;
+mod prediction;
+mod run;
+mod scores;
+
+pub use path::PathReport;
+pub use prediction::PredictionReport;
+pub use run::RunReport;
+
+use anyhow::Result;
+use serde::Serialize;
+
+/// Indented JSON.
+pub fn to_json(report: &impl Serialize) -> Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(report)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}

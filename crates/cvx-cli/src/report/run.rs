@@ -1,0 +1,111 @@
+//! `cvx train --json`.
+
+use super::history;
+use super::scores::ScoresReport;
+use crate::process::peak_memory_bytes;
+use cvx_admm::{Iteration, Objective, PhaseSeconds, Round, Settings, Solution, Status};
+use cvx_model::Loss;
+use serde::Serialize;
+
+/// One run.
+#[derive(Serialize)]
+pub struct RunReport<'a> {
+    status: Status,
+    solver: &'static str,
+    device: &'static str,
+    device_name: &'a str,
+    precision: &'static str,
+    threads: usize,
+    seed: u64,
+    task: &'static str,
+    activation: &'static str,
+    loss: &'static str,
+    huber_delta: Option<f64>,
+    certify: &'static str,
+    n_samples: usize,
+    n_features: usize,
+    n_patterns: usize,
+    n_targets: usize,
+    beta: f64,
+    rho: f64,
+    sigma: f64,
+    iterations: usize,
+    penalty_changes: usize,
+    unconverged_solves: usize,
+    linear_residual: Option<f64>,
+    objective: &'a Objective,
+    train: TrainReport<'a>,
+    test: Option<ScoresReport<'a>>,
+    network: NetworkReport,
+    seconds: &'a PhaseSeconds,
+    seconds_to_train_accuracy_97: Option<f64>,
+    peak_memory_bytes: Option<u64>,
+    rounds: &'a [Round],
+    #[serde(serialize_with = "history::serialize")]
+    history: &'a [Iteration],
+}
+
+#[derive(Serialize)]
+struct TrainReport<'a> {
+    #[serde(flatten)]
+    scores: ScoresReport<'a>,
+    convex_accuracy: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct NetworkReport {
+    neurons: usize,
+    pruned: usize,
+    cone_violation: f64,
+}
+
+impl<'a> RunReport<'a> {
+    /// The report of a run that ended, with the `settings` that it was given.
+    pub fn new(solution: &'a Solution, settings: &Settings) -> Self {
+        let Solution { model, summary, info, .. } = solution;
+        RunReport {
+            status: solution.status,
+            solver: summary.solver.name(),
+            device: summary.device,
+            device_name: &summary.device_name,
+            precision: settings.precision.name(),
+            threads: summary.threads,
+            seed: settings.seed,
+            task: model.task.name(),
+            activation: model.network.activation().name(),
+            loss: model.claim.loss.name(),
+            huber_delta: match model.claim.loss {
+                Loss::Huber { delta } => Some(delta),
+                _ => None,
+            },
+            certify: model.claim.certify.name(),
+            n_samples: summary.shape.n_samples,
+            n_features: summary.shape.n_features,
+            n_patterns: summary.shape.n_patterns,
+            n_targets: summary.shape.n_targets,
+            beta: solution.beta,
+            rho: solution.rho,
+            sigma: solution.sigma,
+            iterations: info.history.len(),
+            penalty_changes: info.penalty_changes,
+            unconverged_solves: info.unconverged_solves,
+            linear_residual: info.linear_residual,
+            objective: &solution.objective,
+            train: TrainReport {
+                scores: ScoresReport::new(solution.train, solution.train_confusion.as_ref()),
+                convex_accuracy: solution.convex_accuracy,
+            },
+            test: solution.test.map(|scores| ScoresReport::new(scores, solution.test_confusion.as_ref())),
+            network: NetworkReport {
+                neurons: model.network.n_neurons(),
+                pruned: solution.pruned,
+                cone_violation: solution.cone_violation,
+            },
+            seconds: &info.seconds,
+            seconds_to_train_accuracy_97: history::seconds_to_target(&info.history),
+            peak_memory_bytes: peak_memory_bytes(),
+            rounds: &info.rounds,
+            history: &info.history,
+        }
+    }
+}

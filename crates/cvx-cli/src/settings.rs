@@ -1,0 +1,106 @@
+//! The arguments as settings of the library.
+
+use crate::args::{FitArgs, ModelArgs, PathArgs, Patterns, TrainArgs};
+use anyhow::{Context, Result, bail};
+use cvx_admm::{Beta, CheckpointPlan, Gates, PathSettings, Settings, Validation};
+use cvx_data::read_matrix;
+use cvx_linalg::HostMatrix;
+use cvx_model::{GateKind, Loss};
+use std::path::Path;
+
+/// The settings of `cvx train`, checked.
+pub fn of_training(args: &TrainArgs) -> Result<Settings> {
+    let beta = match (args.beta, args.beta_fraction) {
+        (Some(beta), _) => Beta::Value(beta),
+        (None, Some(fraction)) => Beta::Fraction(fraction),
+        (None, None) => Settings::default().beta,
+    };
+    let every = args.checkpoint_every;
+    let checkpoint = args.checkpoint.clone().map(|path| CheckpointPlan { path, every });
+    let settings = Settings { beta, refine: args.refine, checkpoint, ..of_fit(&args.fit)? };
+    settings.validate()?;
+    Ok(settings)
+}
+
+/// The settings of `cvx path` and those of its runs, checked.
+pub fn of_path(args: &PathArgs) -> Result<(Settings, PathSettings)> {
+    let settings = of_fit(&args.fit)?;
+    settings.validate()?;
+    let path = PathSettings {
+        betas: args.betas,
+        ratio: args.beta_ratio,
+        gap: args.path_gap,
+        validation: args.folds.map_or(Validation::Share(args.validation), Validation::Folds),
+        choice: args.choose,
+    };
+    path.validate()?;
+    Ok((settings, path))
+}
+
+/// What both commands set; everything else has its default.
+fn of_fit(args: &FitArgs) -> Result<Settings> {
+    let FitArgs { data, model, stopping, advanced, .. } = args;
+    let default = Settings::default();
+    Ok(Settings {
+        activation: model.activation,
+        patterns: match model.patterns {
+            Some(Patterns::Count(patterns)) => patterns,
+            Some(Patterns::Auto) | None => default.patterns,
+        },
+        gates: model.gates.as_deref().map_or(Ok(Gates::Auto), |given| gates(given, model.patterns))?,
+        seed: model.seed,
+        loss: loss(model)?,
+        bias: !model.no_bias,
+        prune: !model.no_prune,
+        task: data.task,
+        class_weights: data.class_weight.clone().unwrap_or_default(),
+        normalisation: data.normalize,
+        gap: stopping.gap.unwrap_or(default.gap),
+        certify: stopping.certify,
+        max_iterations: stopping.max_iterations,
+        time_limit: stopping.time_limit,
+        solver: advanced.solver,
+        rank: advanced.rank,
+        device: advanced.device,
+        precision: advanced.precision,
+        threads: advanced.threads,
+        memory_budget: advanced.memory_budget.map(budget_bytes).transpose()?,
+        rho: advanced.rho,
+        sigma: advanced.sigma,
+        ..default
+    })
+}
+
+fn loss(args: &ModelArgs) -> Result<Loss> {
+    match (args.loss, args.huber_delta) {
+        (Loss::Huber { .. }, Some(delta)) => Ok(Loss::Huber { delta }),
+        (_, Some(_)) => bail!("--huber-delta is only for --loss huber: give both or neither"),
+        (loss, None) => Ok(loss),
+    }
+}
+
+fn budget_bytes(gigabytes: f64) -> Result<u64> {
+    if gigabytes > 0.0 && gigabytes.is_finite() {
+        return Ok((gigabytes * 1e9) as u64);
+    }
+    bail!("--memory-budget is {gigabytes}, but it must be a positive number of gigabytes")
+}
+
+/// A kind of gates by its name, or the gates in a file, whose number excludes `--patterns`.
+fn gates(given: &Path, patterns: Option<Patterns>) -> Result<Gates> {
+    if let Some(kind) = GateKind::ALL.into_iter().find(|kind| given.as_os_str() == kind.name()) {
+        return Ok(Gates::Kind(kind));
+    }
+    if patterns.is_some() {
+        bail!(
+            "--patterns is the number of gates that are drawn, and a file holds all gates: give --patterns or --gates"
+        );
+    }
+    let names = GateKind::ALL.map(GateKind::name).join(", ");
+    if !given.exists() {
+        bail!("--gates is '{}', which is none of {names}, and there is no such file: check the name", given.display());
+    }
+    let read = read_matrix(given, Some("gates")).with_context(|| format!("--gates (a file, or one of {names})"));
+    let (rows, cols, values) = read?;
+    Ok(Gates::Given(HostMatrix::from_fn(rows, cols, |i, j| values[i * cols + j])))
+}

@@ -1,0 +1,5 @@
+//! Runs, paths and samples in words: rows and sentences that the terminal and the page lay out.
+
+pub mod path;
+pub mod run;
+pub mod samples;

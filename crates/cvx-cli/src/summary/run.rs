@@ -1,0 +1,144 @@
+//! A training run in words.
+
+use crate::number::{counted, gap, percent};
+use crate::phrase;
+use cvx_admm::{Certify, Claim, Scores, Settings, Solution, Status};
+use cvx_model::{Activation, Confusion, Loss};
+
+/// Relative difference that rounding explains: closer numbers are equal.
+const ROUNDING: f64 = 1e-12;
+
+/// Relative residual of a direct u-update above which it has a row.
+const LARGE_RESIDUAL: f64 = 1e-2;
+
+fn scores(scores: &Scores) -> String {
+    match scores.accuracy {
+        Some(accuracy) => format!("accuracy {}, loss {:.6}", percent(accuracy), scores.loss),
+        None => format!("loss {:.6}", scores.loss),
+    }
+}
+
+/// The loss that was minimised, such as: huber with delta 1, weighted.
+pub fn loss(claim: &Claim) -> String {
+    let weighted = if claim.weights.is_some() { ", weighted" } else { "" };
+    match claim.loss {
+        Loss::Huber { delta } => format!("huber with delta {delta}{weighted}"),
+        loss => format!("{}{weighted}", loss.name()),
+    }
+}
+
+/// The samples whose classes are counted, test samples if there are any, and the count.
+pub fn confusion(solution: &Solution) -> Option<(&'static str, &Confusion)> {
+    match &solution.test_confusion {
+        Some(confusion) => Some(("test samples", confusion)),
+        None => solution.train_confusion.as_ref().map(|confusion| ("training samples", confusion)),
+    }
+}
+
+/// What the certificate says, and what can be done; one or two sentences each.
+pub fn words(solution: &Solution, settings: &Settings) -> Vec<String> {
+    let mut words = vec![meaning(solution, settings)];
+    if let Some(failure) = &solution.info.failure {
+        words.push(format!("The run was cut short: {}.", phrase::linalg(failure)));
+    }
+    if let Some(advice) = phrase::advice(solution.status) {
+        words.push(format!("{}: {advice}.", solution.status));
+    }
+    words
+}
+
+/// Names and values of the results.
+pub fn results(solution: &Solution, settings: &Settings) -> Vec<(&'static str, String)> {
+    let (objective, seconds) = (&solution.objective, &solution.info.seconds);
+    let phases = format!(
+        "{:.2} s: set-up {:.2}, u {:.2}, v {:.2}, s {:.2}, dual {:.2}, certificate {:.2}",
+        seconds.total, seconds.setup, seconds.u, seconds.v, seconds.s, seconds.dual, seconds.certificate
+    );
+    let mut rows = vec![
+        ("status", format!("{} after {}", solution.status, counted(solution.info.history.len(), "iteration"))),
+        ("loss", loss(&solution.model.claim)),
+        ("network objective", format!("{:.6}", objective.network)),
+        ("dual bound", format!("{:.6}", objective.dual_bound)),
+    ];
+    if let (Certify::Sampled, Some(primal)) = (settings.certify, objective.sampled_primal) {
+        rows.push(("sampled primal", format!("{primal:.6}")));
+    }
+    if let [first, .., last] = &solution.info.rounds[..] {
+        let text = format!(
+            "from {:.6}, where the {} sampled patterns were left, to {:.6} with {} after {}",
+            first.network,
+            first.patterns,
+            last.network,
+            last.patterns,
+            counted(solution.info.rounds.len() - 1, "round")
+        );
+        rows.push(("refinement", text));
+    }
+    rows.push(("relative gap", format!("{} ({} certificate)", gap(objective.relative_gap), settings.certify.name())));
+    rows.push(("training samples", scores(&solution.train)));
+    if let Some(test) = &solution.test {
+        rows.push(("test samples", scores(test)));
+    }
+    let (neurons, gated) = (solution.model.network.n_neurons(), is_gated(solution));
+    let mut network = counted(neurons, if gated { "gated neuron" } else { "neuron" });
+    if solution.pruned > 0 {
+        network.push_str(&format!(", {} pruned", solution.pruned));
+    }
+    if !gated {
+        network.push_str(&format!(", cones violated by at most {:.1e}", solution.cone_violation));
+    }
+    rows.push(("network", network));
+    // An iterative solver reaches the tolerance that it is given.
+    let exact = solution.summary.solver.is_direct();
+    if let Some(residual) = solution.info.linear_residual.filter(|&residual| exact && residual > LARGE_RESIDUAL) {
+        let text = format!("{residual:.1e}: the u-update is inexact; --precision f64 may take fewer iterations");
+        rows.push(("linear residual", text));
+    }
+    rows.push(("seconds", phases));
+    rows
+}
+
+fn is_gated(solution: &Solution) -> bool {
+    solution.model.network.activation() == Activation::Gated
+}
+
+/// What the certificate says; it is about the sampled programme, not about all networks.
+fn meaning(solution: &Solution, settings: &Settings) -> String {
+    let objective = &solution.objective;
+    let (above, rounding) = (objective.network - objective.dual_bound, ROUNDING * objective.dual_bound);
+    match settings.certify {
+        _ if solution.model.network.n_neurons() == 0 && solution.status != Status::Optimal => {
+            "Nothing was learned yet: this is the zero network.".to_string()
+        }
+        _ if solution.beta == 0.0 => {
+            "Without a penalty (beta = 0) the dual bound says little: a small --beta gives the network a certificate."
+                .to_string()
+        }
+        Certify::Network if above < -rounding => {
+            "This network is better than every point of the convex programme over the sampled patterns.".to_string()
+        }
+        Certify::Network if above <= rounding => {
+            "This network attains the optimum of the convex programme over the sampled patterns.".to_string()
+        }
+        // Without cones the network is a point of the programme itself.
+        Certify::Network if is_gated(solution) => format!(
+            "This network is within {} of the best point of the convex programme over the sampled patterns.",
+            percent(objective.relative_gap)
+        ),
+        Certify::Network => format!(
+            "This network is within {} of, or better than, the best point of the convex programme over the sampled \
+             patterns.",
+            percent(objective.relative_gap)
+        ),
+        Certify::Sampled if solution.status == Status::Optimal => format!(
+            "The optimum of the convex programme over the sampled patterns lies between the dual bound and the {}, \
+             {:.1e} apart.",
+            // A sampled primal that is not better than the zero network has no row.
+            objective.sampled_primal.map_or("objective of the zero network", |_| "sampled primal"),
+            objective.relative_gap
+        ),
+        Certify::Sampled => {
+            "The optimum of the convex programme over the sampled patterns is at least the dual bound.".to_string()
+        }
+    }
+}

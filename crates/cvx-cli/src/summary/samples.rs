@@ -1,0 +1,240 @@
+//! What a data source holds, and what `cvx train` would do with it.
+
+use crate::phrase;
+use cvx_admm::Settings;
+use cvx_model::{DataSplit, Dataset, FeatureKind, Labels, Normalisation, Targets, Task, TaskChoice};
+use serde::Serialize;
+use std::collections::HashMap;
+
+/// Most classes, and most columns, that are listed one by one.
+const MOST_LISTED: usize = 30;
+
+/// The header of a table of columns.
+pub const COLUMNS: [&str; 5] = ["column", "least", "mean", "largest", ""];
+
+/// The description of a source; its fields are the keys of its JSON.
+#[derive(Serialize)]
+pub struct Description {
+    train: Part,
+    test: Option<Part>,
+    /// `None` if nothing can be learned from these samples.
+    by_default: Option<Plan>,
+    /// What is wrong with them.
+    problem: Option<String>,
+}
+
+/// The training or the test samples.
+#[derive(Serialize)]
+struct Part {
+    n_samples: usize,
+    n_features: usize,
+    /// Channels, height and width of images.
+    image: Option<[usize; 3]>,
+    low: f64,
+    high: f64,
+    /// Features without spread, counted from 0.
+    constant: Vec<usize>,
+    /// The features of a table, one by one.
+    columns: Option<Vec<Column>>,
+    /// Samples of each class.
+    classes: Option<Vec<Class>>,
+    /// The numbers to learn.
+    targets: Option<Vec<Column>>,
+}
+
+#[derive(Serialize)]
+struct Column {
+    name: Option<String>,
+    low: f64,
+    high: f64,
+    mean: f64,
+}
+
+#[derive(Serialize)]
+struct Class {
+    name: String,
+    count: usize,
+}
+
+/// What `cvx train` would do by default.
+#[derive(Serialize)]
+struct Plan {
+    task: &'static str,
+    normalisation: &'static str,
+    loss: &'static str,
+    patterns: usize,
+}
+
+impl Description {
+    pub fn new(split: &DataSplit) -> Self {
+        let targets = match split.train.labels() {
+            Some(labels) => Targets::new(labels, TaskChoice::Auto).map_err(|error| phrase::model(&error)),
+            None => Err("the samples have no labels".to_string()),
+        };
+        let task = targets.as_ref().ok().map(|targets| &targets.task);
+        let settings = Settings::default();
+        let by_default = task.map(|task| Plan {
+            task: task.name(),
+            normalisation: Normalisation::default_for(split.train.kind()).name(),
+            loss: settings.loss.name(),
+            patterns: settings.patterns,
+        });
+        // Test labels that the training samples lack cannot be scored.
+        let unknown = match (task, split.test.as_ref().and_then(Dataset::labels)) {
+            (Some(task), Some(labels)) => {
+                task.encode(labels).err().map(|error| format!("the test samples: {}", phrase::model(&error)))
+            }
+            _ => None,
+        };
+        Description {
+            train: Part::new(&split.train, task),
+            test: split.test.as_ref().map(|test| Part::new(test, task)),
+            by_default,
+            problem: targets.as_ref().err().cloned().or(unknown),
+        }
+    }
+
+    /// Names and values of what the samples are.
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        let mut rows = self.train.rows("training samples");
+        rows.extend(self.test.iter().flat_map(|test| test.rows("test samples")));
+        rows
+    }
+
+    /// [`facts`](Self::facts), and what `cvx train` would do by default.
+    pub fn rows(&self) -> Vec<(&'static str, String)> {
+        let mut rows = self.facts();
+        if let Some(Plan { task, normalisation, loss, patterns }) = &self.by_default {
+            let text = format!(
+                "task {task}, normalisation {normalisation}, {loss} loss, {patterns} patterns: see cvx train -h"
+            );
+            rows.push(("cvx train would take", text));
+        }
+        if let Some(problem) = &self.problem {
+            rows.push(("but", problem.clone()));
+        }
+        rows
+    }
+
+    /// The columns of a table one by one, unless there are too many to list.
+    pub fn columns(&self) -> Option<Vec<Vec<String>>> {
+        let columns = self.train.columns.as_ref().filter(|columns| columns.len() <= MOST_LISTED)?;
+        Some(columns.iter().enumerate().map(|(k, column)| column.row(k)).collect())
+    }
+}
+
+impl Column {
+    /// The cells under [`COLUMNS`], of column `k` from 0.
+    fn row(&self, k: usize) -> Vec<String> {
+        let name = self.name.clone().unwrap_or_else(|| (k + 1).to_string());
+        let note = if self.low == self.high { "constant" } else { "" };
+        vec![name, self.low.to_string(), format!("{:.6}", self.mean), self.high.to_string(), note.to_string()]
+    }
+}
+
+impl Part {
+    fn new(data: &Dataset, task: Option<&Task>) -> Self {
+        let names = data.feature_names();
+        let columns = columns(data.n_features(), data.values(), names);
+        let is_table = data.kind() == FeatureKind::Table;
+        Part {
+            n_samples: data.n_samples(),
+            n_features: data.n_features(),
+            image: match data.kind() {
+                FeatureKind::Image { channels, height, width } => Some([channels, height, width]),
+                FeatureKind::Table => None,
+            },
+            low: columns.iter().fold(f64::INFINITY, |low, column| low.min(column.low)),
+            high: columns.iter().fold(f64::NEG_INFINITY, |high, column| high.max(column.high)),
+            constant: (0..columns.len()).filter(|&k| columns[k].low == columns[k].high).collect(),
+            columns: is_table.then_some(columns),
+            classes: match (task, data.labels()) {
+                (Some(Task::Regression { .. }), _) | (_, None) => None,
+                (task, Some(labels)) => Some(classes(task.map_or(&[], Task::classes), labels)),
+            },
+            targets: match (task, data.labels()) {
+                (Some(Task::Regression { .. }), Some(Labels::Numbers { columns: count, values })) => {
+                    Some(self::columns(*count, values, None))
+                }
+                _ => None,
+            },
+        }
+    }
+
+    fn rows(&self, name: &'static str) -> Vec<(&'static str, String)> {
+        let kind = match self.image {
+            Some([channels, height, width]) => format!("pixels, {channels} x {height} x {width}"),
+            None => "columns of a table".to_string(),
+        };
+        let mut rows = vec![
+            (name, self.n_samples.to_string()),
+            ("features", format!("{} {kind}, from {} to {}", self.n_features, self.low, self.high)),
+        ];
+        if !self.constant.is_empty() {
+            rows.push(("constant features", self.name_constants()));
+        }
+        let labels = match (&self.classes, &self.targets) {
+            (Some(classes), _) if classes.len() > MOST_LISTED => format!("{} different values", classes.len()),
+            (Some(classes), _) => {
+                let counts: Vec<String> =
+                    classes.iter().map(|class| format!("{}: {}", class.name, class.count)).collect();
+                counts.join(", ")
+            }
+            (None, Some(targets)) => {
+                let range =
+                    |target: &Column| format!("from {} to {}, mean {:.6}", target.low, target.high, target.mean);
+                let ranges: Vec<String> = targets.iter().take(MOST_LISTED).map(range).collect();
+                ranges.join("; ")
+            }
+            (None, None) => "none".to_string(),
+        };
+        rows.push(("labels", labels));
+        rows
+    }
+
+    /// Constant features by name, or by number from 1.
+    fn name_constants(&self) -> String {
+        let name = |&k: &usize| {
+            let named = self.columns.as_ref().and_then(|columns| columns[k].name.clone());
+            named.unwrap_or_else(|| (k + 1).to_string())
+        };
+        let shown: Vec<String> = self.constant.iter().take(MOST_LISTED).map(name).collect();
+        let more = if self.constant.len() > shown.len() { ", .." } else { "" };
+        format!("{}: {}{more}", self.constant.len(), shown.join(", "))
+    }
+}
+
+/// Range and mean of each of `count` interleaved columns.
+fn columns(count: usize, values: &[f64], names: Option<&[String]>) -> Vec<Column> {
+    let column = |k: usize| Column {
+        name: names.map(|names| names[k].clone()),
+        low: f64::INFINITY,
+        high: f64::NEG_INFINITY,
+        mean: 0.0,
+    };
+    let mut columns: Vec<Column> = (0..count).map(column).collect();
+    let rows = (values.len() / count) as f64;
+    for row in values.chunks(count) {
+        for (column, &value) in columns.iter_mut().zip(row) {
+            column.low = column.low.min(value);
+            column.high = column.high.max(value);
+            column.mean += value / rows;
+        }
+    }
+    columns
+}
+
+/// How often each class occurs: those of the task in its order, then others.
+fn classes(known: &[String], labels: &Labels) -> Vec<Class> {
+    let mut classes: Vec<Class> = known.iter().map(|name| Class { name: name.clone(), count: 0 }).collect();
+    let mut position: HashMap<String, usize> = known.iter().cloned().zip(0..).collect();
+    for row in 0..labels.len() {
+        let name = labels.class_name(row);
+        let at = *position.entry(name).or_insert_with_key(|name| {
+            classes.push(Class { name: name.clone(), count: 0 });
+            classes.len() - 1
+        });
+        classes[at].count += 1;
+    }
+    classes
+}

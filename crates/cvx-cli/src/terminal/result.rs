@@ -1,0 +1,29 @@
+//! The results of runs and paths.
+
+use super::classes::by_class;
+use super::table::{facts, rows};
+use crate::summary;
+use cvx_admm::{PathSolution, Settings, Solution};
+
+/// The closing report of a training run.
+pub fn closing(solution: &Solution, settings: &Settings) -> String {
+    let mut text = facts(&summary::run::results(solution, settings));
+    text.push('\n');
+    if let Some((samples, confusion)) = summary::run::confusion(solution) {
+        text.push_str(&format!("{}\n", by_class(samples, confusion)));
+    }
+    text.push_str(&summary::run::words(solution, settings).join("\n"));
+    text
+}
+
+/// A row for each beta of a path, and the chosen one if the path reached its end.
+pub fn path(path: &PathSolution) -> String {
+    if path.points.is_empty() {
+        return summary::path::NO_BETA.to_string();
+    }
+    let table = rows(&summary::path::HEADER, summary::path::rows(path));
+    match summary::path::choice(path) {
+        Some(choice) => format!("{table}\n{choice}"),
+        None => table,
+    }
+}

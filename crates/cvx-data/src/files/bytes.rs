@@ -1,0 +1,194 @@
+//! The bytes of a file, decompressed if its name ends in `.gz`, with a known length.
+
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::error::DataError;
+use crate::files::store::Store;
+use crate::name::is_gz;
+
+/// Size of a read buffer in bytes.
+const CHUNK: usize = 1 << 16;
+
+/// Largest number of bytes that one byte of deflated content can unpack to.
+pub(crate) const MAX_RATIO: u64 = 1032;
+
+/// A stream of bytes whose length is known before any of them is stored.
+pub(crate) struct Bytes<'a> {
+    path: PathBuf,
+    reader: Box<dyn Read + 'a>,
+    len: u64,
+    offset: u64,
+}
+
+impl<'a> Bytes<'a> {
+    /// Opens a file, which must not be empty.
+    ///
+    /// Compressed content is unpacked twice. The first pass only counts the bytes: it refuses damaged content and
+    /// decompression bombs, those of more than [`max_bytes`](Store::max_bytes), before anything is stored.
+    pub(crate) fn open(path: &Path, store: &Store<'a>) -> Result<Self, DataError> {
+        let (file, len) = store.open(path)?;
+        let (reader, len): (Box<dyn Read + 'a>, u64) = if is_gz(path) {
+            let unpacked = |file| MultiGzDecoder::new(BufReader::new(file));
+            let len = count(path, unpacked(file), store.max_bytes)?;
+            (Box::new(unpacked(store.open(path)?.0)), len)
+        } else {
+            (Box::new(file), len)
+        };
+        if len == 0 {
+            return Err(DataError::Empty { path: path.to_owned(), what: "bytes" });
+        }
+        Ok(Bytes::new(path.to_owned(), reader, len))
+    }
+
+    /// Wraps a stream that should hold `len` bytes.
+    pub(crate) fn new(path: PathBuf, reader: Box<dyn Read + 'a>, len: u64) -> Self {
+        Bytes { path, reader, len, offset: 0 }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Length of the whole content in bytes.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Number of bytes read so far.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Fills the buffer with the next bytes.
+    pub(crate) fn fill(&mut self, buffer: &mut [u8]) -> Result<(), DataError> {
+        let mut filled = 0;
+        while let Some(rest) = buffer.get_mut(filled..)
+            && !rest.is_empty()
+        {
+            match self.reader.read(rest) {
+                Ok(0) => {
+                    let found = self.offset + filled as u64;
+                    return Err(DataError::Truncated {
+                        path: self.path.clone(),
+                        offset: self.offset,
+                        expected: self.len.max(self.offset + buffer.len() as u64),
+                        found,
+                    });
+                }
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(DataError::read(&self.path, self.offset + filled as u64, error)),
+            }
+        }
+        self.offset += filled as u64;
+        Ok(())
+    }
+
+    /// The next `N` bytes.
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DataError> {
+        let mut buffer = [0; N];
+        self.fill(&mut buffer)?;
+        Ok(buffer)
+    }
+
+    /// The rest of the content as an array of items of `size` bytes each, which must end with the content.
+    ///
+    /// The length is compared with the size of the content before memory is allocated.
+    pub(crate) fn rest<T>(
+        &mut self,
+        shape: &[usize],
+        size: usize,
+        convert: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<Vec<T>, DataError> {
+        let count = self.expect_items(shape, size)?;
+        let mut items = reserve(&self.path, count)?;
+        let mut buffer = vec![0; size * (CHUNK / size).clamp(1, count)];
+        while items.len() < count {
+            let start = self.offset;
+            buffer.truncate((count - items.len()).saturating_mul(size));
+            self.fill(&mut buffer)?;
+            for (index, item) in buffer.chunks_exact(size).enumerate() {
+                items.push(convert(item).map_err(|reason| DataError::Malformed {
+                    path: self.path.clone(),
+                    offset: start + (index * size) as u64,
+                    reason,
+                })?);
+            }
+        }
+        self.expect_end()?;
+        Ok(items)
+    }
+
+    /// The number of items of an array that must fill the rest of the content exactly.
+    fn expect_items(&self, shape: &[usize], size: usize) -> Result<usize, DataError> {
+        let path = || self.path.clone();
+        if size == 0 || shape.contains(&0) {
+            return Err(DataError::Empty { path: path(), what: "values" });
+        }
+        let count = shape.iter().try_fold(1usize, |product, &length| product.checked_mul(length));
+        let end =
+            count.and_then(|count| count.checked_mul(size)).and_then(|bytes| self.offset.checked_add(bytes as u64));
+        match (count, end) {
+            (Some(count), Some(end)) if end == self.len => Ok(count),
+            (_, Some(end)) if end < self.len => {
+                Err(DataError::TrailingBytes { path: path(), offset: end, found: self.len })
+            }
+            (_, Some(end)) => {
+                Err(DataError::Truncated { path: path(), offset: self.offset, expected: end, found: self.len })
+            }
+            _ => Err(DataError::Malformed {
+                path: path(),
+                offset: self.offset,
+                reason: format!("the shape {shape:?} is too large for any file"),
+            }),
+        }
+    }
+
+    /// Checks that no byte is left. Reading the end also makes an archive compare its checksum.
+    fn expect_end(&mut self) -> Result<(), DataError> {
+        match io::copy(&mut self.reader.by_ref().take(1), &mut io::sink()) {
+            Ok(0) => Ok(()),
+            Ok(_) => {
+                Err(DataError::TrailingBytes { path: self.path.clone(), offset: self.offset, found: self.offset + 1 })
+            }
+            Err(error) => Err(DataError::read(&self.path, self.offset, error)),
+        }
+    }
+}
+
+impl Read for Bytes<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.offset += count as u64;
+        Ok(count)
+    }
+}
+
+/// Allocates memory for `count` items.
+pub(crate) fn reserve<T>(path: &Path, count: usize) -> Result<Vec<T>, DataError> {
+    let mut items = Vec::new();
+    match items.try_reserve_exact(count) {
+        Ok(()) => Ok(items),
+        Err(_) => Err(DataError::OutOfMemory { path: path.to_owned(), bytes: count as u128 * size_of::<T>() as u128 }),
+    }
+}
+
+/// The length of a stream in bytes, or an error as soon as it exceeds `max_bytes`.
+fn count(path: &Path, mut reader: impl Read, max_bytes: u64) -> Result<u64, DataError> {
+    let mut buffer = vec![0; CHUNK];
+    let mut len = 0;
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(len),
+            Ok(count) => len += count as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(DataError::read(path, len, error)),
+        }
+        if len > max_bytes {
+            return Err(DataError::TooLarge { path: path.to_owned(), limit: max_bytes });
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Figures as files and as elements of a page.
+
+use crate::axes::PANEL;
+use crate::endings::{ENDINGS, with_ending};
+use crate::legend::legend;
+use crate::panel::Panel;
+use crate::paper::Paper;
+use crate::regions::replace_diagonals;
+use crate::style::styles;
+use anyhow::{Context, Error, Result, ensure};
+use kuva::backend::{png::PngBackend, svg::SvgBackend};
+use kuva::render::figure::Figure;
+use kuva::render::render::{Primitive, Scene};
+use std::path::Path;
+
+/// Width of a panel with bars, whose names take room.
+const BARS_WIDTH: f64 = 720.0;
+
+/// Writes the figure of [`render`] to `stem.svg` and `stem.png`.
+///
+/// # Errors
+/// Those of [`render`], and of a file that cannot be written, with its path.
+pub fn write(title: &str, panels: &[Panel], columns: usize, stem: &Path) -> Result<()> {
+    for (ending, bytes) in render(title, panels, columns)? {
+        let path = with_ending(stem, ending);
+        std::fs::write(&path, &bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Draws the panels in rows of `columns` under one title, with one legend to the right of the first row.
+///
+/// Returns each of the [`ENDINGS`] with the content of its file. A label appears once in the legend, and looks the same
+/// in every panel.
+///
+/// # Errors
+/// No panel or no column, and errors of the drawing library.
+pub fn render(title: &str, panels: &[Panel], columns: usize) -> Result<[(&'static str, Vec<u8>); 2]> {
+    let scene = draw(Some(title), panels, columns, Paper::White)?;
+    let svg = SvgBackend::new().render_scene(&scene).into_bytes();
+    let png = PngBackend::new().with_scale(1.0).render_scene(&scene).map_err(Error::msg)?;
+    Ok([(ENDINGS[0], svg), (ENDINGS[1], png)])
+}
+
+/// Draws the panels as an SVG element for a page that has [`STYLE`](crate::STYLE). The element fills the available
+/// width, is transparent and has the colours of the page.
+///
+/// # Errors
+/// No panel or no column.
+pub fn inline(panels: &[Panel], columns: usize) -> Result<String> {
+    let scene = draw(None, panels, columns, Paper::Page)?;
+    let size = format!("<svg viewBox=\"0 0 {} {}\" role=\"img\" ", scene.width, scene.height);
+    Ok(SvgBackend::new().render_scene(&scene).replacen("<svg ", &size, 1))
+}
+
+fn draw(title: Option<&str>, panels: &[Panel], columns: usize, paper: Paper) -> Result<Scene> {
+    ensure!(!panels.is_empty() && columns > 0, "a figure needs a panel");
+    let columns = columns.min(panels.len());
+    let styles = styles(panels, paper);
+    let (samples, legend, legend_width) = legend(&styles);
+    let mut cells: Vec<_> = panels.iter().map(|panel| (panel.plots(&styles), panel.layout(paper))).collect();
+    cells.insert(columns, (samples, legend));
+    let (plots, layouts) = cells.into_iter().unzip();
+    let rows = panels.len().div_ceil(columns);
+    // The cells of each row. The last column holds the legend in the first row, and nothing below it.
+    let structure = (0..rows).flat_map(|row| {
+        let width = if row == 0 { columns + 1 } else { columns.min(panels.len() - row * columns) };
+        (0..width).map(move |column| vec![row * (columns + 1) + column])
+    });
+    let mut figure = Figure::new(rows, columns + 1)
+        .with_structure(structure.collect())
+        .with_cell_size(PANEL.0, PANEL.1)
+        .with_col_width(columns, legend_width)
+        .with_spacing(0.0)
+        .with_plots(plots)
+        .with_layouts(layouts);
+    if let Some(title) = title {
+        figure = figure.with_title(title).with_title_size(22);
+    }
+    for column in 0..columns {
+        if panels.iter().skip(column).step_by(columns).any(|panel| !panel.bars.is_empty()) {
+            figure = figure.with_col_width(column, BARS_WIDTH);
+        }
+    }
+    let mut scene = figure.render();
+    // All values lie within their axes: clipping would only cut the markers at the edge.
+    scene.elements.retain(|element| !matches!(element, Primitive::ClipStart { .. } | Primitive::ClipEnd));
+    scene.defs.clear();
+    scene.elements = replace_diagonals(scene.elements, panels, &styles);
+    Ok(scene)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::panel::{Point, Series};
+    use crate::scale::Scale;
+    use crate::style::DENSE;
+
+    fn curve(label: &str, values: &[f64]) -> Series {
+        let point = |(at, &y): (usize, &f64)| Point { x: at as f64, y, error: Some((y / 2.0, y * 2.0)) };
+        Series::Curve { label: label.to_string(), points: values.iter().enumerate().map(point).collect() }
+    }
+
+    fn panel(scale: Scale, series: Vec<Series>) -> Panel {
+        let [title, x_label, y_label] = ["heading", "abscissa", "ordinate"].map(String::from);
+        Panel { title, x_label, y_label, x_scale: scale, y_scale: scale, bars: Vec::new(), series }
+    }
+
+    /// Writes both files, checks that the PNG is one, and returns the SVG.
+    fn written(panels: &[Panel]) -> Result<String> {
+        let folder = tempfile::tempdir()?;
+        write("a title", panels, 2, &folder.path().join("v0.1"))?;
+        assert!(std::fs::read(folder.path().join("v0.1.png"))?.starts_with(b"\x89PNG"));
+        Ok(std::fs::read_to_string(folder.path().join("v0.1.svg"))?)
+    }
+
+    #[test]
+    fn every_text_is_in_the_figure_and_a_label_once_in_one_colour() -> Result<()> {
+        let level = Series::Level { label: "bound".to_string(), y: 3.0 };
+        let left = panel(Scale::Linear, vec![level, curve("first", &[1.0, 2.0])]);
+        let right = panel(Scale::Linear, vec![curve("second", &[3.0; DENSE]), curve("first", &[5.0, 4.0])]);
+        let svg = written(&[left, right])?;
+        for text in ["a title", "heading", "abscissa", "ordinate", "bound", "first", "second"] {
+            assert!(svg.contains(&format!(">{text}</text>")), "{text}");
+        }
+        assert_eq!(svg.matches(">first</text>").count(), 1);
+        // Two markers in each panel and one in the legend.
+        assert_eq!(svg.matches("<circle").count(), 5);
+        assert_eq!(svg.matches(&format!("r=\"5.5\" fill=\"{}\"", Paper::White.colour(1))).count(), 5);
+        Ok(())
+    }
+
+    #[test]
+    fn points_without_a_place_are_left_out() -> Result<()> {
+        let odd = [f64::NAN, 10.0, 0.0, -1.0, f64::INFINITY, 20.0, 1e-300, f64::MAX];
+        let range = Scale::Log.range(odd.into_iter());
+        assert_eq!(range, Scale::Log.range([10.0, 20.0].into_iter()));
+        assert!(0.0 < range.0 && range.0 < 10.0 && 20.0 < range.1 && range.1.is_finite());
+        let nowhere = Series::Level { label: "nowhere".to_string(), y: 0.0 };
+        let svg = written(&[panel(Scale::Log, vec![curve("odd", &odd), nowhere]), panel(Scale::Log, Vec::new())])?;
+        // Two of the points and the legend's sample.
+        assert_eq!(svg.matches("<circle").count(), 3);
+        assert!(!svg.contains("NaN") && !svg.contains("inf"));
+        Ok(())
+    }
+
+    #[test]
+    fn bars_are_named_and_stacked() -> Result<()> {
+        let part = |label: &str, lengths: &[f64]| Series::Part { label: label.to_string(), lengths: lengths.to_vec() };
+        let parts = vec![part("u", &[1.0, 2.0]), part("v", &[3.0, 0.5])];
+        let mut bars = panel(Scale::Linear, parts);
+        bars.bars = ["upper", "lower"].map(String::from).to_vec();
+        assert_eq!((bars.x_range().0, bars.parts(0).sum::<f64>()), (0.0, 4.0));
+        let svg =
+            written(&[bars, panel(Scale::Log, vec![curve("first", &[1.0, 2.0])]), panel(Scale::Log, Vec::new())])?;
+        for text in ["upper", "lower", "u", "v", "first"] {
+            assert_eq!(svg.matches(&format!(">{text}</text>")).count(), 1, "{text}");
+        }
+        // Two parts in two bars; the legend's samples are lines.
+        let filled = |colour| svg.matches("<rect").count().min(svg.matches(colour).count());
+        assert!(filled(Paper::White.colour(0)) >= 2 && filled(Paper::White.colour(1)) >= 2);
+        Ok(())
+    }
+}
