@@ -13,7 +13,7 @@ use cvx_linalg::{
     Accuracy, Backend, Cpu, HostMatrix, LinalgError, LinearOperator, LinearSolver, LinearStatus, StopToken,
 };
 use cvx_model::{ConvexProgram, RowScale, SystemOperator};
-use cvx_solvers::{Cholesky, SolverKind, SolverSettings, SpectrumMethod, condition, condition_of};
+use cvx_solvers::{Cholesky, ProblemShape, SolverKind, SolverSettings, SpectrumMethod, condition, condition_of};
 
 /// Those that solve to the accuracy that is asked for.
 const ACCURATE: [FengSolver; 2] = [FengSolver::DenseCholesky, FengSolver::WholeNystromPcg];
@@ -216,4 +216,22 @@ fn the_settings_are_those_that_were_printed() {
     let settings = settings();
     assert_eq!((settings.rho, settings.adapt_rho, settings.over_relaxation), (Some(1e-2), false, 1.0));
     assert_eq!((settings.beta, settings.anderson_memory), (cvx_admm::Beta::Value(1e-3), 0));
+}
+
+/// A dense factor of 2dP = 2 x 3,073 x 50 unknowns takes a terabyte: it is refused before anything is allocated for it.
+#[test]
+fn a_dense_factor_that_does_not_fit_is_refused() {
+    use cvx_bench::feng::Run;
+    use cvx_bench::place::Place;
+    let split = cvx_data::open("planted:60x5", &cvx_data::Request::default()).unwrap();
+    let shape =
+        ProblemShape { n_samples: 10_000, n_features: 3073, n_patterns: 50, n_targets: 1, signs: 2, scalar_bytes: 4 };
+    assert!(FengSolver::DenseCholesky.dense_bytes(&shape) > 1 << 40);
+    let settings = Settings { memory_budget: Some(2_000_000), max_iterations: 5, patterns: 40, ..settings() };
+    let run = |solver| Run { train: &split.train, test: None, settings: &settings, unscaled_rows: true, solver };
+    let error = run(Some(FengSolver::DenseCholesky)).on(&Place::processor(), &mut ()).unwrap_err();
+    assert!(error.to_string().contains("cholesky-dense needs"), "{error}");
+    for solver in [None, Some(FengSolver::LineSearchRbcd)] {
+        assert_eq!(run(solver).on(&Place::processor(), &mut ()).unwrap().info.history.len(), 5);
+    }
 }

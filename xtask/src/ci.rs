@@ -122,6 +122,8 @@ fn cuda(root: &Path) -> Result<()> {
     for (target, filter) in CUDA_TESTS {
         run_cargo(cuda_test(root, target, &path).arg(filter))?;
     }
+    // Adam's two operations, which the benchmarks alone use.
+    run_cargo(&mut cuda_test(root, "training", &path))?;
     // Once more with blocks and threads in descending order, and NaNs wherever a routine may leave anything behind.
     let mut reversed = cuda_test(root, CUDA_TESTS[0].0, &path);
     run_cargo(reversed.arg(CONFORMANCE).envs([("CVX_STAND_IN_REVERSE", "1"), ("CVX_STAND_IN_SCRIBBLE", "1")]))

@@ -63,7 +63,7 @@ impl Convex {
             gap: problem.gap,
             solver: match self.solver {
                 ConvexSolver::Ours(solver) => SolverChoice::Kind(solver),
-                ConvexSolver::Feng(_) => SolverChoice::Auto,
+                ConvexSolver::Feng(solver) => SolverChoice::Kind(solver.counterpart()),
             },
             device: problem.place.device(),
             precision: if problem.double { Precision::F64 } else { Precision::F32 },

@@ -14,7 +14,7 @@ use anyhow::{Result, ensure};
 use cvx_admm::{Beta, Observer, Precision, Settings, Solution, Solver, StopToken};
 use cvx_linalg::{Backend, Cpu, LinearSolver, ThreadPool};
 use cvx_model::{Dataset, RowScale};
-use cvx_solvers::{Pcg, ProblemShape, SolverSettings};
+use cvx_solvers::{Pcg, ProblemShape, SolverKind, SolverSettings};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -43,13 +43,22 @@ impl FengSolver {
         }
     }
 
-    /// Bytes of its factor, in storage precision and on its way in f64; 0 where it has none.
-    fn factor_bytes(self, shape: &ProblemShape) -> u64 {
-        let order = [shape.n_features, shape.n_patterns, shape.signs].map(|size| size as u64).iter().product::<u64>();
+    /// The shipped solver whose defaults of the outer iteration it shares.
+    pub fn counterpart(self) -> SolverKind {
         match self {
-            FengSolver::DenseCholesky => order.saturating_mul(order).saturating_mul(shape.scalar_bytes as u64 + 8),
-            FengSolver::LineSearchRbcd | FengSolver::WholeNystromPcg => 0,
+            FengSolver::LineSearchRbcd => SolverKind::Rbcd,
+            FengSolver::WholeNystromPcg => SolverKind::NystromPcg,
+            FengSolver::DenseCholesky => SolverKind::Cholesky,
         }
+    }
+
+    /// Bytes that grow with the square of 2dP: the dense factor, and its f64 image on the host.
+    pub fn dense_bytes(self, shape: &ProblemShape) -> u64 {
+        if self != FengSolver::DenseCholesky {
+            return 0;
+        }
+        let order = 2 * shape.n_features as u64 * shape.n_patterns as u64;
+        order.saturating_mul(order).saturating_mul(shape.scalar_bytes as u64 + 8)
     }
 
     /// The solver, not yet prepared.
@@ -91,7 +100,7 @@ impl Run<'_> {
     /// Trains on `place`.
     ///
     /// # Errors
-    /// Those of the trainer, and for a GPU that is not there.
+    /// Those of the trainer; where a dense factor does not fit the memory, or a GPU is not there.
     pub fn on(&self, place: &Place, observer: &mut dyn Observer) -> Result<Solution> {
         let deadline = self.settings.time_limit.map(|limit| Instant::now() + Duration::from_secs_f64(limit));
         let stop = StopToken::new().for_run(deadline);
@@ -102,23 +111,22 @@ impl Run<'_> {
                 return if double { self.train(cuda.wide(), observer) } else { self.train(cuda, observer) };
             }
             debug_assert_eq!(place.name(), "cpu");
-            if double {
-                self.train(Cpu::<f64>::with_stop(stop), observer)
-            } else {
-                self.train(Cpu::<f32>::with_stop(stop), observer)
+            match double {
+                true => self.train(Cpu::<f64>::with_stop(stop), observer),
+                false => self.train(Cpu::<f32>::with_stop(stop), observer),
             }
         })
     }
 
     fn train<B: Backend>(&self, backend: B, observer: &mut dyn Observer) -> Result<Solution> {
+        let most = self.settings.memory_budget.unwrap_or(backend.memory_info().free / 10 * 9);
         let mut solver = Solver::new(backend, self.train, self.test, self.settings)?;
         if self.unscaled_rows {
             solver = solver.with_row_scale(RowScale::Unscaled);
         }
         if let Some(theirs) = self.solver {
-            let (needed, free) =
-                (theirs.factor_bytes(&solver.summary().shape), solver.program().backend().memory_info().free);
-            ensure!(needed <= free, "{theirs} needs {needed} bytes for its factor, and {free} are free");
+            let needed = theirs.dense_bytes(&solver.summary().shape);
+            ensure!(needed <= most, "{theirs} needs {needed} bytes, and {most} may be used");
             let Settings { rank, seed, .. } = *self.settings;
             solver =
                 solver.with_linear_solver(theirs.build(&SolverSettings { rank, seed, ..SolverSettings::default() }));
