@@ -75,17 +75,6 @@ fn a_run_as_printed_fits_the_samples() {
     }
 }
 
-/// A factor that would not fit is refused before it is allocated.
-#[test]
-fn a_dense_factor_that_does_not_fit_is_refused() {
-    let planted = Planted { n_train: 60, n_test: 0, n_features: 3000, n_neurons: 3, noise: 0.05, seed: 2 };
-    let train = &planted.generate().unwrap().train;
-    let settings = &Settings { patterns: 200, max_iterations: 2, ..settings() };
-    let run = Run { train, test: None, settings, unscaled_rows: true, solver: Some(FengSolver::DenseCholesky) };
-    let error = run.on(&Place::processor(), &mut ()).unwrap_err().to_string();
-    assert!(error.contains("cholesky-dense needs") && error.contains("bytes"), "{error}");
-}
-
 /// A sketch takes eigenvalues away, so it takes steps away, and the condition number says so.
 #[test]
 fn the_sketch_of_a_saves_steps() {
