@@ -22,6 +22,7 @@
 mod api;
 mod checkpoint;
 mod clock;
+mod describe;
 mod evaluation;
 mod iterates;
 mod path;
@@ -43,6 +44,7 @@ pub use cvx_artifact::{
 };
 pub use cvx_linalg::{StopReason, StopToken};
 pub use cvx_solvers::SolverKind;
+pub use describe::{SettingDescription, describe_path_settings, describe_settings};
 pub use iterates::split_loss::SplitStart;
 pub use iterates::state::WarmStart;
 pub use path::point::PathPoint;

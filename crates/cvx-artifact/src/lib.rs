@@ -40,3 +40,8 @@ pub use objective::{Objective, Scores};
 pub use status::Status;
 pub use verify::{Verification, verify};
 pub use whole_file::{check_writable, remove_leftovers, write_whole};
+
+/// The example of README.md, run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

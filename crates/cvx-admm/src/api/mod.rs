@@ -2,6 +2,7 @@
 
 pub(crate) mod error;
 pub(crate) mod observer;
+pub(crate) mod range;
 pub(crate) mod record;
 pub(crate) mod settings;
 pub(crate) mod weights;

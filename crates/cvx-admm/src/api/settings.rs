@@ -1,6 +1,7 @@
 //! Everything that can be chosen, with defaults that need no choice.
 
 use crate::api::error::{TrainError, out_of_range};
+use crate::api::range;
 use crate::api::weights::ClassWeights;
 use cvx_artifact::Certify;
 use cvx_linalg::HostMatrix;
@@ -182,52 +183,48 @@ impl Settings {
     /// [`TrainError::Setting`] or [`TrainError::Model`] naming the first that is out of range.
     pub fn validate(&self) -> Result<ValidSettings, TrainError> {
         let positive = |name, value: Option<f64>| match value {
-            Some(value) if !(value > 0.0 && value.is_finite()) => Err(out_of_range(name, value, "a positive number")),
+            Some(value) if !(value > 0.0 && value.is_finite()) => Err(out_of_range(name, value, range::POSITIVE)),
             _ => Ok(()),
         };
         if self.patterns == 0 && !matches!(self.gates, Gates::Given(_)) {
-            return Err(out_of_range("patterns", 0, "1 or more"));
+            return Err(out_of_range("patterns", 0, range::AT_LEAST_ONE));
         }
         if self.max_iterations == 0 {
-            return Err(out_of_range("max_iterations", 0, "1 or more"));
+            return Err(out_of_range("max_iterations", 0, range::AT_LEAST_ONE));
         }
         if self.evaluate_every == 0 {
-            return Err(out_of_range("evaluate_every", 0, "1 or more"));
+            return Err(out_of_range("evaluate_every", 0, range::AT_LEAST_ONE));
         }
         if self.threads > 4096 {
-            return Err(out_of_range("threads", self.threads, "4096 or fewer"));
+            return Err(out_of_range("threads", self.threads, range::THREADS));
         }
         positive("rho", self.rho)?;
         positive("sigma", self.sigma)?;
         match self.time_limit {
-            // A duration of more than a century would overflow the clock.
             Some(limit) if !(0.0..=4e9).contains(&limit) => {
-                return Err(out_of_range("time_limit", limit, "a number of seconds from 0 to 4e9"));
+                return Err(out_of_range("time_limit", limit, range::TIME_LIMIT));
             }
             _ => {}
         }
         if !(self.gap.is_finite() && self.gap > 0.0) {
-            return Err(out_of_range("gap", self.gap, "a positive number"));
+            return Err(out_of_range("gap", self.gap, range::POSITIVE));
         }
         match self.beta {
             Beta::Value(beta) if !(beta >= 0.0 && beta.is_finite()) => {
-                return Err(out_of_range("beta", beta, "a finite number that is 0 or larger"));
+                return Err(out_of_range("beta", beta, range::NOT_NEGATIVE));
             }
             Beta::Fraction(fraction) if !(fraction >= 0.0 && fraction.is_finite()) => {
-                return Err(out_of_range("beta_fraction", fraction, "a finite number that is 0 or larger"));
+                return Err(out_of_range("beta_fraction", fraction, range::NOT_NEGATIVE));
             }
             _ => {}
         }
         if !(self.over_relaxation > 0.0 && self.over_relaxation < 2.0) {
-            return Err(out_of_range("over_relaxation", self.over_relaxation, "between 0 and 2"));
+            return Err(out_of_range("over_relaxation", self.over_relaxation, range::OVER_RELAXATION));
         }
-        if !(self.dual_step > 0.0 && self.dual_step <= 1.618) {
-            return Err(out_of_range("dual_step", self.dual_step, "between 0 and 1.618"));
-        }
-        if self.over_relaxation * self.dual_step >= 2.0 {
-            // On a flat direction the multipliers are mapped by 1 - alpha gamma (docs/math.md, section 2).
-            let range = "smaller than 2 / over_relaxation: the multipliers diverge";
-            return Err(out_of_range("dual_step", self.dual_step, range));
+        // On a flat direction the multipliers are mapped by 1 - alpha gamma (docs/math.md, section 2).
+        let contracts = self.over_relaxation * self.dual_step < 2.0;
+        if !(self.dual_step > 0.0 && self.dual_step <= 1.618 && contracts) {
+            return Err(out_of_range("dual_step", self.dual_step, range::DUAL_STEP));
         }
         if let Loss::Huber { delta } = self.loss {
             positive("huber_delta", Some(delta))?;
@@ -235,7 +232,7 @@ impl Settings {
         if let Some(CheckpointPlan { every, .. }) = &self.checkpoint
             && !(*every >= 0.0 && every.is_finite())
         {
-            return Err(out_of_range("checkpoint_every", every, "a number of seconds that is 0 or larger"));
+            return Err(out_of_range("checkpoint_every", every, range::SECONDS));
         }
         self.class_weights.check()?;
         if let (Activation::Gated, SolverChoice::Kind(kind)) = (self.activation, self.solver)

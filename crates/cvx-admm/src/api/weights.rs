@@ -1,6 +1,7 @@
 //! How much each sample counts: its own weight times that of its class.
 
 use crate::api::error::{TrainError, out_of_range};
+use crate::api::range;
 use cvx_linalg::HostMatrix;
 use cvx_model::{Dataset, ModelError, Task};
 
@@ -16,8 +17,6 @@ pub enum ClassWeights {
     Named(Vec<(String, f64)>),
 }
 
-const RANGE: &str = "balanced, or positive numbers for classes of the labels, each named once";
-
 impl ClassWeights {
     /// Whether every weight is a positive number and no class comes twice.
     pub(crate) fn check(&self) -> Result<(), TrainError> {
@@ -25,7 +24,7 @@ impl ClassWeights {
         for (at, (class, weight)) in named.iter().enumerate() {
             let repeated = named[..at].iter().any(|(other, _)| other == class);
             if repeated || !(*weight > 0.0 && weight.is_finite()) {
-                return Err(out_of_range("class_weights", format!("{class}={weight}"), RANGE));
+                return Err(out_of_range("class_weights", format!("{class}={weight}"), range::CLASS_WEIGHTS));
             }
         }
         Ok(())

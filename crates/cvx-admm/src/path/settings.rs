@@ -1,6 +1,7 @@
 //! What a path is made of: its betas, and the samples that choose one.
 
 use crate::api::error::{TrainError, out_of_range};
+use crate::api::range;
 use cvx_model::{Dataset, ModelError, Task, split};
 
 /// Which samples choose the beta.
@@ -44,9 +45,6 @@ impl Default for PathSettings {
     }
 }
 
-/// What is asked of the number of folds.
-const FOLDS: &str = "2 or more, and not more than there are samples";
-
 impl PathSettings {
     /// Checks every setting against its range; only [`path`] knows the number of samples.
     ///
@@ -54,19 +52,19 @@ impl PathSettings {
     /// [`TrainError::Setting`] naming the first that is out of range.
     pub fn validate(&self) -> Result<(), TrainError> {
         if self.betas == 0 || self.betas > 10_000 {
-            return Err(out_of_range("betas", self.betas, "from 1 to 10,000"));
+            return Err(out_of_range("betas", self.betas, range::BETAS));
         }
         if !(self.ratio > 0.0 && self.ratio < 1.0) {
-            return Err(out_of_range("beta_ratio", self.ratio, "between 0 and 1"));
+            return Err(out_of_range("beta_ratio", self.ratio, range::SHARE));
         }
         if !(self.gap > 0.0 && self.gap.is_finite()) {
-            return Err(out_of_range("path_gap", self.gap, "a positive number"));
+            return Err(out_of_range("path_gap", self.gap, range::POSITIVE));
         }
         match self.validation {
             Validation::Share(share) if !(share > 0.0 && share < 1.0) => {
-                Err(out_of_range("validation", share, "between 0 and 1"))
+                Err(out_of_range("validation", share, range::SHARE))
             }
-            Validation::Folds(folds) if folds < 2 => Err(out_of_range("folds", folds, FOLDS)),
+            Validation::Folds(folds) if folds < 2 => Err(out_of_range("folds", folds, range::FOLDS)),
             _ => Ok(()),
         }
     }
@@ -84,12 +82,14 @@ impl PathSettings {
             Validation::Share(share) => {
                 let held_out = split::share(labels, classes, share, seed);
                 if held_out.is_empty() {
-                    let range = "a share of samples of which at least two are of one class";
-                    return Err(out_of_range("validation", share, range));
+                    let enough = "a share of samples of which at least two are of one class";
+                    return Err(out_of_range("validation", share, enough));
                 }
                 vec![held_out]
             }
-            Validation::Folds(folds) if folds > data.n_samples() => return Err(out_of_range("folds", folds, FOLDS)),
+            Validation::Folds(folds) if folds > data.n_samples() => {
+                return Err(out_of_range("folds", folds, range::FOLDS));
+            }
             Validation::Folds(folds) => {
                 let names: Vec<String> = (0..labels.len()).map(|row| labels.class_name(row)).collect();
                 let count = |class: &String| names.iter().filter(|name| *name == class).count();

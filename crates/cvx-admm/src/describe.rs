@@ -1,0 +1,275 @@
+//! The settings in words: name, default, range and effect of each, for documentation and front ends.
+
+use crate::api::range;
+use crate::api::settings::{Beta, Settings};
+use crate::path::settings::PathSettings;
+use std::fmt::Display;
+
+/// One setting in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingDescription {
+    /// The field of [`Settings`] or [`PathSettings`].
+    pub name: &'static str,
+    /// Its default.
+    pub default: String,
+    /// What is allowed.
+    pub range: &'static str,
+    /// What it does.
+    pub effect: &'static str,
+}
+
+fn row(name: &'static str, default: String, range: &'static str, effect: &'static str) -> SettingDescription {
+    SettingDescription { name, default, range, effect }
+}
+
+/// Every setting of a run, in the order of the fields of [`Settings`].
+pub fn describe_settings() -> Vec<SettingDescription> {
+    let s = &Settings::default();
+    vec![
+        row(
+            "activation",
+            s.activation.name().to_string(),
+            "one of `relu`, `gated`",
+            "the kind of neuron; gated ones have no cones, so an iteration takes a third of the work",
+        ),
+        row(
+            "patterns",
+            s.patterns.to_string(),
+            range::AT_LEAST_ONE,
+            "gates that are drawn; more lower the objective, and work and memory grow with them",
+        ),
+        row(
+            "gates",
+            "automatic".to_string(),
+            "automatic, a kind, or a matrix (d x P)",
+            "where the gates come from: local patches for gated neurons on images, else Gaussian",
+        ),
+        row(
+            "beta",
+            beta(s),
+            "a value or a fraction of the gated beta_max, 0 or larger",
+            "weight of the regulariser: larger gives fewer neurons; `path` chooses it by held-out samples",
+        ),
+        row(
+            "solver",
+            "automatic".to_string(),
+            "automatic, or a solver by name",
+            "solver of the u-update; the automatic one has the least work that fits the memory",
+        ),
+        row("rank", given(s.rank), "0 or larger", "rank of the solvers that sketch; adapts if not given"),
+        row("device", "automatic".to_string(), "automatic, the processor, or a GPU", "where the work is done"),
+        row(
+            "precision",
+            s.precision.name().to_string(),
+            "one of `f32`, `f64`",
+            "how matrices are stored; the certificate is in f64 either way, f64 is for gaps below 1e-5",
+        ),
+        row(
+            "threads",
+            s.threads.to_string(),
+            range::THREADS,
+            "threads of the processor, 0 for one a core; the result does not depend on it",
+        ),
+        row("seed", s.seed.to_string(), "any", "seed of the gates"),
+        row(
+            "refine",
+            s.refine.to_string(),
+            "0 or larger; 0 for ReLU neurons with the sampled certificate",
+            "most rounds in which neurons become gates; lowers the objective, each round is a run",
+        ),
+        row(
+            "max_iterations",
+            s.max_iterations.to_string(),
+            range::AT_LEAST_ONE,
+            "limit on the ADMM iterations of each round",
+        ),
+        row("gap", s.gap.to_string(), range::POSITIVE, "certified relative gap at which a run ends as Optimal"),
+        row(
+            "certify",
+            s.certify.name().to_string(),
+            "one of `network`, `sampled`",
+            "whose objective the gap is of: the network's, or a feasible point's of the sampled programme",
+        ),
+        row(
+            "time_limit",
+            s.time_limit.map_or("none".to_string(), |limit| limit.to_string()),
+            range::TIME_LIMIT,
+            "seconds after which the best network so far is returned",
+        ),
+        row("rho", given(s.rho), range::POSITIVE, "first penalty; from the size of a neuron if not given"),
+        row(
+            "sigma",
+            given(s.sigma),
+            range::POSITIVE,
+            "weight of the cones against u = v; 1/4 for direct solvers, 1/16 for iterative ones if not given",
+        ),
+        row("adapt_rho", s.adapt_rho.to_string(), "true or false", "whether rho follows the residuals"),
+        row(
+            "over_relaxation",
+            s.over_relaxation.to_string(),
+            range::OVER_RELAXATION,
+            "over-relaxation alpha; 1 is plain ADMM, larger is mostly faster",
+        ),
+        row(
+            "dual_step",
+            s.dual_step.to_string(),
+            range::DUAL_STEP,
+            "step gamma of the dual updates; other values than 1 turn the acceleration off",
+        ),
+        row(
+            "anderson_memory",
+            s.anderson_memory.to_string(),
+            "0 or larger",
+            "differences that Anderson acceleration uses; 0 turns it off and saves their memory",
+        ),
+        row(
+            "evaluate_every",
+            s.evaluate_every.to_string(),
+            range::AT_LEAST_ONE,
+            "iterations between two evaluations of the certificate, which cost one or two iterations each",
+        ),
+        row(
+            "prune",
+            s.prune.to_string(),
+            "true or false",
+            "whether neurons that the network can do without are removed at the end",
+        ),
+        row("bias", s.bias.to_string(), "true or false", "whether a bias column is added to the features"),
+        row(
+            "normalisation",
+            "automatic".to_string(),
+            "automatic, or one by name",
+            "how features are scaled: one scale for pixels, one a column for tables",
+        ),
+        row(
+            "task",
+            "automatic".to_string(),
+            "automatic, `binary`, `multiclass` or `regression`",
+            "classes or numbers; inferred from the labels",
+        ),
+        row(
+            "loss",
+            s.loss.name().to_string(),
+            "`squared`, `logistic`, `squared-hinge`, or `huber` with a positive delta",
+            "what a prediction costs",
+        ),
+        row(
+            "class_weights",
+            "none".to_string(),
+            range::CLASS_WEIGHTS,
+            "how much each class counts, beside the weights of the samples",
+        ),
+        row(
+            "memory_budget",
+            "nine tenths of what is free".to_string(),
+            "a number of bytes",
+            "a run that would need more is refused before it starts",
+        ),
+        row(
+            "checkpoint",
+            "none".to_string(),
+            "a file, with seconds between two checkpoints",
+            "where the run is saved so that it can be resumed",
+        ),
+    ]
+}
+
+/// Every setting of a path, in the order of the fields of [`PathSettings`].
+pub fn describe_path_settings() -> Vec<SettingDescription> {
+    let p = PathSettings::default();
+    vec![
+        row(
+            "betas",
+            p.betas.to_string(),
+            range::BETAS,
+            "number of betas, in equal ratios from the gated beta_max down",
+        ),
+        row("ratio", p.ratio.to_string(), range::SHARE, "the smallest beta over the gated beta_max"),
+        row(
+            "gap",
+            p.gap.to_string(),
+            range::POSITIVE,
+            "certified gap at every beta; the run on all samples has that of the settings",
+        ),
+        row(
+            "validation",
+            "a share of 0.2".to_string(),
+            "a share between 0 and 1, or folds: 2 or more, and not more than there are samples",
+            "which samples choose the beta",
+        ),
+        row(
+            "choice",
+            "best".to_string(),
+            "one of `best`, `sparsest`",
+            "the smallest error, or the largest beta within one standard error of it",
+        ),
+    ]
+}
+
+fn given<T: Display>(value: Option<T>) -> String {
+    value.map_or_else(|| "automatic".to_string(), |value| value.to_string())
+}
+
+fn beta(settings: &Settings) -> String {
+    match settings.beta {
+        Beta::Value(beta) => beta.to_string(),
+        Beta::Fraction(fraction) => format!("{fraction} of the gated beta_max"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    const BEGIN: &str = "<!-- settings: generated by the tests of cvx-admm -->\n";
+    const END: &str = "<!-- end of settings -->";
+
+    /// The fields as `Debug` prints them.
+    fn fields(text: &str) -> Vec<String> {
+        let field = |line: &str| {
+            line.strip_prefix("    ").filter(|rest| !rest.starts_with([' ', '}', ')'])).map(str::to_string)
+        };
+        text.lines().filter_map(field).filter_map(|line| Some(line.split_once(':')?.0.to_string())).collect()
+    }
+
+    #[test]
+    fn every_field_is_described_in_its_order() {
+        let names =
+            |rows: Vec<SettingDescription>| rows.into_iter().map(|row| row.name.to_string()).collect::<Vec<_>>();
+        assert_eq!(names(describe_settings()), fields(&format!("{:#?}", Settings::default())));
+        assert_eq!(names(describe_path_settings()), fields(&format!("{:#?}", PathSettings::default())));
+    }
+
+    fn table(rows: Vec<SettingDescription>) -> String {
+        let line = |row: SettingDescription| {
+            let SettingDescription { name, default, range, effect } = row;
+            format!("| `{name}` | {default} | {range} | {effect} |\n")
+        };
+        let rows: String = rows.into_iter().map(line).collect();
+        format!("| name | default | range | effect |\n|---|---|---|---|\n{rows}")
+    }
+
+    /// `CVX_WRITE_DOCS=1 cargo test -p cvx-admm describe` writes the table anew.
+    #[test]
+    fn the_guide_has_the_table_of_the_code() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide.md");
+        let Ok(page) = std::fs::read_to_string(&path) else {
+            println!("skipped: the documentation is not beside the sources");
+            return;
+        };
+        let tables = [
+            ("Of a run (`Settings`):", describe_settings()),
+            ("Of a path (`PathSettings`):", describe_path_settings()),
+        ];
+        let text: Vec<String> = tables.into_iter().map(|(title, rows)| format!("{title}\n\n{}", table(rows))).collect();
+        let (head, rest) = page.split_once(BEGIN).expect("the guide has a place for the table");
+        let (found, tail) = rest.split_once(END).expect("and an end of it");
+        let expected = format!("\n{}\n", text.join("\n"));
+        if std::env::var_os("CVX_WRITE_DOCS").is_some() {
+            std::fs::write(&path, format!("{head}{BEGIN}{expected}{END}{tail}")).unwrap();
+            return;
+        }
+        assert_eq!(found, expected, "the settings have changed: write the table anew");
+    }
+}
