@@ -29,14 +29,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let step = 0.95 / curvature;
 
     // Gated neurons have no cones, so the bound has no multipliers but the residual's.
-    let (mut certificate, none) = (Certificate::new(&program)?, cpu.zeros(n, 0)?);
+    let mut certificate = Certificate::new(&program)?;
     for iteration in 0..=2000 {
         // residual = F v - y, gradient = F' residual.
         f.apply(&mut residual, &v)?;
         cpu.axpby(-1.0, program.y(), 1.0, &mut residual)?;
         if iteration % 400 == 0 {
             let network = certificate.network(&v)?;
-            let bound = certificate.dual(&residual, &none)?.value;
+            let bound = certificate.dual(&residual, None)?.value;
             let gap = relative_gap(network.objective, bound, program.zero_objective());
             let neurons = network.neurons;
             println!("{iteration:4}: {:.6}, at least {bound:.6}, gap {gap:.1e}, {neurons} neurons", network.objective);

@@ -209,13 +209,13 @@ impl<'a, B: Backend> Certificate<'a, B> {
         work.wide.gemm(1.0, xt, Transpose::Yes, &work.blocks, Transpose::No, 0.0, rows)
     }
 
-    /// The lower bound that xi = -`residual` (n x C) and the cone multipliers give. `multipliers` (n x 2PC) holds e_i o
-    /// g o eta_i with eta_i >= 0 (n x 0 for gated neurons, which have no cones); any such eta is allowed, and the sign
-    /// convention e_i is the pattern's own.
+    /// The lower bound that xi = -`residual` (n x C) and the cone multipliers give. `multipliers` (n x 2PC) holds
+    /// e_i o g o eta_i with eta_i >= 0; any such eta is allowed, and the sign convention e_i is the pattern's own.
+    /// `None` is eta = 0, and all that there is for gated neurons, which have no cones.
     ///
     /// # Errors
     /// [`LinalgError`] where the back end fails.
-    pub fn dual(&mut self, residual: &B::Matrix, multipliers: &B::Matrix) -> Result<DualBound, LinalgError> {
+    pub fn dual(&mut self, residual: &B::Matrix, multipliers: Option<&B::Matrix>) -> Result<DualBound, LinalgError> {
         let work = &mut *self.work;
         let (program, backend) = (self.program, self.program.backend());
         backend.widen(residual, &mut work.prediction)?;
@@ -225,9 +225,9 @@ impl<'a, B: Backend> Certificate<'a, B> {
             program.loss().clip(&mut xi, program.y_host());
             work.prediction = work.wide.upload(&negated(xi))?;
         }
-        match program.activation() {
-            Activation::Relu => backend.widen(multipliers, &mut work.rows)?,
-            Activation::Gated => work.wide.fill(0.0, &mut work.rows)?,
+        match multipliers {
+            Some(multipliers) => backend.widen(multipliers, &mut work.rows)?,
+            None => work.wide.fill(0.0, &mut work.rows)?,
         }
         self.bound_of_scratch(program)
     }

@@ -117,8 +117,7 @@ fn objective_and_bound_are_those_of_plain_loops_and_the_bound_holds() {
 
         // -xi is the residual.
         let residual = HostMatrix::from_fn(gated.case.y.rows(), gated.case.y.cols(), |a, c| -gated.case.y[(a, c)]);
-        let none = cpu.zeros(program.n_samples(), 0).unwrap();
-        let found = certificate.dual(&cpu.upload(&residual).unwrap(), &none).unwrap();
+        let found = certificate.dual(&cpu.upload(&residual).unwrap(), None).unwrap();
         let gradients = gated.gradients(&gated.case.y);
         let p = program.n_patterns();
         let bound: f64 = (0..gated.case.y.cols())

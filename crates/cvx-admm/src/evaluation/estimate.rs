@@ -82,7 +82,7 @@ mod tests {
                     let estimate = estimated_gap(&program, &system, &state, &mut incumbent, &gradients).unwrap();
                     let scaled = state.scaled_residual().unwrap();
                     let residual = scaled.as_ref().unwrap_or(&state.solution.residual);
-                    incumbent.evaluate(&program, &state.v, residual, &state.nu, rho, system.row_scale()).unwrap();
+                    incumbent.evaluate(&program, &state.v, residual, None, rho, system.row_scale()).unwrap();
                     let exact = incumbent.objective().relative_gap;
                     if fraction == 0.7 {
                         assert!((estimate - exact).abs() < 1e-9, "{loss:?}, {iteration}: {estimate}, {exact}");

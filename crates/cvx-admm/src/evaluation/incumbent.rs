@@ -21,10 +21,17 @@ pub(crate) struct Incumbent<B: Backend> {
     at_zero: bool,
     /// Whether the multipliers are those of another beta, whose bound at this one has not been evaluated yet.
     inherited: bool,
-    /// -xi (n x C) and e o g o eta (n x 2PC) of the best bound.
+    /// -xi (n x C) of the best bound.
     residual: B::Matrix,
-    multipliers: B::Matrix,
-    /// Multipliers under evaluation, before and after signs and weights.
+    /// `None` for gated neurons.
+    cones: Option<ConeMultipliers<B>>,
+}
+
+/// The multipliers of the cones (n x 2PC).
+struct ConeMultipliers<B: Backend> {
+    /// e o g o eta of the best bound.
+    best: B::Matrix,
+    /// Those under evaluation, before and after signs and weights.
     eta: B::Matrix,
     candidate: B::Matrix,
 }
@@ -58,9 +65,12 @@ impl<B: Backend> Incumbent<B> {
             at_zero: true,
             inherited: false,
             residual: backend.zeros(n, targets)?,
-            multipliers: backend.zeros(n, cones)?,
-            eta: backend.zeros(n, cones)?,
-            candidate: backend.zeros(n, cones)?,
+            cones: if cones > 0 {
+                let zeros = || backend.zeros(n, cones);
+                Some(ConeMultipliers { best: zeros()?, eta: zeros()?, candidate: zeros()? })
+            } else {
+                None
+            },
         })
     }
 
@@ -103,7 +113,7 @@ impl<B: Backend> Incumbent<B> {
         program: &ConvexProgram<B>,
         v: &B::Matrix,
         residual: &B::Matrix,
-        nu: &B::Matrix,
+        nu: Option<&B::Matrix>,
         rho: f64,
         row_scale: &B::Matrix,
     ) -> Result<NetworkValue, LinalgError> {
@@ -112,20 +122,22 @@ impl<B: Backend> Incumbent<B> {
         if self.certify == Certify::Sampled {
             self.evaluate_sampled(program, v)?;
         }
-        if program.n_cones() > 0 {
+        if let (Some(nu), Some(ConeMultipliers { eta, candidate, .. })) = (nu, &mut self.cones) {
             // eta = max(0, -rho nu) >= 0, signed and weighted as it enters X'(e o g o eta).
-            backend.copy(nu, &mut self.eta)?;
-            backend.positive_part(-rho, &mut self.eta)?;
-            backend.sign_flip(program.mask(), row_scale, &self.eta, &mut self.candidate)?;
+            backend.copy(nu, eta)?;
+            backend.positive_part(-rho, eta)?;
+            backend.sign_flip(program.mask(), row_scale, eta, candidate)?;
         }
         self.evaluate_inherited(program)?;
         let mut certificate = Certificate::with_workspace(program, &mut self.workspace);
-        let bound = certificate.dual(residual, &self.candidate)?.value;
+        let bound = certificate.dual(residual, self.cones.as_ref().map(|cones| &cones.candidate))?.value;
         if bound > self.bound {
             self.bound = bound;
             self.at_zero = false;
             backend.copy(residual, &mut self.residual)?;
-            std::mem::swap(&mut self.multipliers, &mut self.candidate);
+            if let Some(ConeMultipliers { best, candidate, .. }) = &mut self.cones {
+                std::mem::swap(best, candidate);
+            }
         }
         Ok(value)
     }
@@ -134,7 +146,7 @@ impl<B: Backend> Incumbent<B> {
     fn evaluate_inherited(&mut self, program: &ConvexProgram<B>) -> Result<(), LinalgError> {
         if std::mem::take(&mut self.inherited) {
             let mut certificate = Certificate::with_workspace(program, &mut self.workspace);
-            let bound = certificate.dual(&self.residual, &self.multipliers)?.value;
+            let bound = certificate.dual(&self.residual, self.cones.as_ref().map(|cones| &cones.best))?.value;
             if bound > self.bound {
                 (self.bound, self.at_zero) = (bound, false);
             }
@@ -159,7 +171,7 @@ impl<B: Backend> Incumbent<B> {
         out.host("best.f", prediction)?;
         out.matrix("best.v", &self.v)?;
         out.matrix("bound.residual", &self.residual)?;
-        out.matrix("bound.eta", &self.multipliers)
+        self.cones.as_ref().map_or(Ok(()), |cones| out.matrix("bound.eta", &cones.best))
     }
 
     /// Restores what was written.
@@ -168,7 +180,9 @@ impl<B: Backend> Incumbent<B> {
         saved.host("best.f", &mut self.network.prediction)?;
         saved.matrix("best.v", &mut self.v)?;
         saved.matrix("bound.residual", &mut self.residual)?;
-        saved.matrix("bound.eta", &mut self.multipliers)?;
+        if let Some(cones) = &mut self.cones {
+            saved.matrix("bound.eta", &mut cones.best)?;
+        }
         (self.network.objective, self.network.loss, self.network.neurons) = (objective, loss, neurons);
         (self.sampled_primal, self.bound, self.at_zero) = (sampled_primal, bound, at_zero);
         Ok(())
@@ -247,7 +261,10 @@ impl<B: Backend> Incumbent<B> {
             // Computed on the host: the device would round it.
             return Ok((program.xi_at_zero(), HostMatrix::zeros(program.n_samples(), program.n_cones())));
         }
-        let multipliers = backend.download(&self.multipliers)?;
+        let multipliers = match &self.cones {
+            Some(cones) => backend.download(&cones.best)?,
+            None => HostMatrix::zeros(program.n_samples(), 0),
+        };
         let mut xi = backend.download(&self.residual)?;
         xi.values_mut().iter_mut().for_each(|value| *value = -*value);
         Ok((xi, multipliers))

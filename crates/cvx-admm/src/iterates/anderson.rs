@@ -16,10 +16,10 @@ const LARGEST_WEIGHTS: f64 = 1e4;
 /// A step is undone when the fixed-point residual grows by more than this.
 const LARGEST_GROWTH: f64 = 2.0;
 
-/// The parts of the fixed-point variable: d x 2PC, n x 2PC, and on the host n x C or nothing.
+/// The parts of the fixed-point variable: d x 2PC, n x 2PC where there are cones, and on the host n x C or nothing.
 pub(crate) struct Point<B: Backend> {
     pub blocks: B::Matrix,
-    pub rows: B::Matrix,
+    pub rows: Option<B::Matrix>,
     pub prediction: HostMatrix,
 }
 
@@ -28,12 +28,12 @@ impl<B: Backend> Point<B> {
     pub fn zeros_like(
         backend: &B,
         blocks: &B::Matrix,
-        rows: &B::Matrix,
+        rows: Option<&B::Matrix>,
         prediction: &HostMatrix,
     ) -> Result<Self, LinalgError> {
         Ok(Point {
             blocks: backend.zeros(blocks.rows(), blocks.cols())?,
-            rows: backend.zeros(rows.rows(), rows.cols())?,
+            rows: rows.map(|rows| backend.zeros(rows.rows(), rows.cols())).transpose()?,
             prediction: HostMatrix::zeros(prediction.rows(), prediction.cols()),
         })
     }
@@ -41,7 +41,10 @@ impl<B: Backend> Point<B> {
     fn copy_from(&mut self, backend: &B, other: &Self) -> Result<(), LinalgError> {
         backend.copy(&other.blocks, &mut self.blocks)?;
         self.prediction.values_mut().copy_from_slice(other.prediction.values());
-        backend.copy(&other.rows, &mut self.rows)
+        match (&other.rows, &mut self.rows) {
+            (Some(other), Some(own)) => backend.copy(other, own),
+            _ => Ok(()),
+        }
     }
 
     /// self = alpha other + beta self.
@@ -49,25 +52,36 @@ impl<B: Backend> Point<B> {
         let entries = self.prediction.values_mut().iter_mut().zip(other.prediction.values());
         entries.for_each(|(own, other)| *own = alpha * other + beta * *own);
         backend.axpby(alpha, &other.blocks, beta, &mut self.blocks)?;
-        backend.axpby(alpha, &other.rows, beta, &mut self.rows)
+        match (&other.rows, &mut self.rows) {
+            (Some(other), Some(own)) => backend.axpby(alpha, other, beta, own),
+            _ => Ok(()),
+        }
     }
 
     fn save(&self, out: &mut Recorder<'_, B>, name: &str) -> Result<(), CheckpointError> {
         out.matrix(&format!("{name}.blocks"), &self.blocks)?;
-        out.matrix(&format!("{name}.rows"), &self.rows)?;
+        if let Some(rows) = &self.rows {
+            out.matrix(&format!("{name}.rows"), rows)?;
+        }
         out.host(&format!("{name}.q"), &self.prediction)
     }
 
     fn restore(&mut self, saved: &mut Replay<'_, B>, name: &str) -> Result<(), CheckpointError> {
         saved.matrix(&format!("{name}.blocks"), &mut self.blocks)?;
-        saved.matrix(&format!("{name}.rows"), &mut self.rows)?;
+        if let Some(rows) = &mut self.rows {
+            saved.matrix(&format!("{name}.rows"), rows)?;
+        }
         saved.host(&format!("{name}.q"), &mut self.prediction)
     }
 
     fn dot(&self, backend: &B, other: &Self) -> Result<f64, LinalgError> {
         let entries = self.prediction.values().iter().zip(other.prediction.values());
         let prediction = entries.map(|(own, other)| own * other).sum::<f64>();
-        Ok(backend.dot(&self.blocks, &other.blocks)? + backend.dot(&self.rows, &other.rows)? + prediction)
+        let rows = match (&self.rows, &other.rows) {
+            (Some(own), Some(other)) => backend.dot(own, other)?,
+            _ => 0.0,
+        };
+        Ok(backend.dot(&self.blocks, &other.blocks)? + rows + prediction)
     }
 }
 
@@ -102,10 +116,11 @@ impl<B: Backend> Anderson<B> {
         backend: &B,
         memory: usize,
         blocks: &B::Matrix,
-        rows: &B::Matrix,
+        rows: Option<&B::Matrix>,
         prediction: &HostMatrix,
     ) -> Result<Self, LinalgError> {
-        let point = (blocks.rows() * blocks.cols() + rows.rows() * rows.cols()) * backend.scalar_bytes();
+        let entries = |matrix: &B::Matrix| matrix.rows() * matrix.cols();
+        let point = (entries(blocks) + rows.map_or(0, entries)) * backend.scalar_bytes();
         Ok(Anderson {
             backend: backend.clone(),
             memory: memory.min(HISTORY_BYTES / (2 * point.max(1))),
@@ -138,7 +153,7 @@ impl<B: Backend> Anderson<B> {
         self.residual.copy_from(&backend, g)?;
         self.residual.add(&backend, -1.0, z, 1.0)?;
         let norm = self.residual.dot(&backend, &self.residual)?.sqrt();
-        let zeros = |like: &Point<B>| Point::zeros_like(&backend, &like.blocks, &like.rows, &like.prediction);
+        let zeros = |like: &Point<B>| Point::zeros_like(&backend, &like.blocks, like.rows.as_ref(), &like.prediction);
         let (mut spare_residual, mut spare_image) = match self.last.take() {
             None => (zeros(g)?, zeros(g)?),
             Some((_, last_image, last_norm)) if norm > LARGEST_GROWTH * last_norm => {
@@ -183,7 +198,7 @@ impl<B: Backend> Anderson<B> {
         }
         let mut point = |name: &str| {
             let Point { blocks, rows, prediction } = &self.residual;
-            let mut point = Point::zeros_like(&self.backend, blocks, rows, prediction)?;
+            let mut point = Point::zeros_like(&self.backend, blocks, rows.as_ref(), prediction)?;
             point.restore(saved, name)?;
             Ok::<_, CheckpointError>(point)
         };
@@ -229,7 +244,7 @@ impl<B: Backend> Anderson<B> {
         match spare {
             Some(spare) => Ok((spare.residual, spare.image)),
             None => {
-                let zeros = || Point::zeros_like(backend, &g.blocks, &g.rows, &g.prediction);
+                let zeros = || Point::zeros_like(backend, &g.blocks, g.rows.as_ref(), &g.prediction);
                 Ok((zeros()?, zeros()?))
             }
         }
@@ -288,15 +303,15 @@ mod tests {
         let (rates, shift) = ([0.99, 0.9, 0.5, -0.7], [1.0, 2.0, 3.0, 4.0]);
         let point = |values: &[f64]| Point::<Cpu<f64>> {
             blocks: cpu.upload(&HostMatrix::from_vec(1, 2, values[..2].to_vec())).unwrap(),
-            rows: cpu.upload(&HostMatrix::from_vec(1, 1, values[2..3].to_vec())).unwrap(),
+            rows: Some(cpu.upload(&HostMatrix::from_vec(1, 1, values[2..3].to_vec())).unwrap()),
             prediction: HostMatrix::from_vec(1, 1, values[3..].to_vec()),
         };
         let values = |p: &Point<Cpu<f64>>| {
-            let (blocks, rows) = (cpu.download(&p.blocks).unwrap(), cpu.download(&p.rows).unwrap());
+            let (blocks, rows) = (cpu.download(&p.blocks).unwrap(), cpu.download(p.rows.as_ref().unwrap()).unwrap());
             [blocks.values(), rows.values(), p.prediction.values()].concat()
         };
         let mut z = point(&[0.0; 4]);
-        let mut anderson = Anderson::new(&cpu, 10, &z.blocks, &z.rows, &z.prediction).unwrap();
+        let mut anderson = Anderson::new(&cpu, 10, &z.blocks, z.rows.as_ref(), &z.prediction).unwrap();
         for _ in 0..8 {
             let image: Vec<f64> = values(&z).iter().zip(rates).zip(shift).map(|((z, a), b)| a * z + b).collect();
             let mut g = point(&image);

@@ -32,10 +32,11 @@ pub struct WarmStart {
 /// Iterates on the device, by the names of the algorithm box.
 pub(crate) struct State<B: Backend> {
     backend: B,
+    n_samples: usize,
     pub v: B::Matrix,
     pub lambda: B::Matrix,
-    pub s: B::Matrix,
-    pub nu: B::Matrix,
+    /// `None` for gated neurons.
+    pub cones: Option<ConeIterates<B>>,
     pub split: SplitLoss,
     pub solution: SystemSolution<B>,
     /// The fixed-point variable z at the beginning of the iteration, where it is accelerated.
@@ -44,8 +45,17 @@ pub(crate) struct State<B: Backend> {
     image: Point<B>,
     /// v at the beginning of the iteration (d x 2PC).
     previous: B::Matrix,
-    /// Scratch (d x 2PC, n x 2PC): v - lambda and s - nu for (4a), then uh.
+    /// Scratch (d x 2PC): v - lambda for (4a), then uh.
     blocks: B::Matrix,
+}
+
+/// The iterates of the cones.
+pub(crate) struct ConeIterates<B: Backend> {
+    /// Slack (n x 2PC).
+    pub s: B::Matrix,
+    /// Scaled dual of Gt u = s (n x 2PC).
+    pub nu: B::Matrix,
+    /// Scratch: s - nu for (4a) (n x 2PC).
     rows: B::Matrix,
 }
 
@@ -59,24 +69,32 @@ impl<B: Backend> State<B> {
             given.map_or_else(|| backend.zeros(rows, columns), |m| backend.upload(m))
         };
         let v = start(warm.map(|warm| &warm.v), d, columns)?;
-        let s = start(warm.map(|warm| &warm.s), n, cones)?;
+        let cones = if cones > 0 {
+            Some(ConeIterates {
+                s: start(warm.map(|warm| &warm.s), n, cones)?,
+                nu: start(warm.map(|warm| &warm.nu), n, cones)?,
+                rows: backend.zeros(n, cones)?,
+            })
+        } else {
+            None
+        };
+        let s = cones.as_ref().map(|cones| &cones.s);
         let split = SplitLoss::new(program, warm.and_then(|warm| warm.split.as_ref()));
         Ok(State {
             lambda: start(warm.map(|warm| &warm.lambda), d, columns)?,
-            nu: start(warm.map(|warm| &warm.nu), n, cones)?,
             solution: SystemSolution {
                 u: start(warm.map(|warm| &warm.v), d, columns)?,
-                xu: (cones > 0).then(|| backend.zeros(n, columns)).transpose()?,
+                xu: s.map(|_| backend.zeros(n, columns)).transpose()?,
                 residual: backend.zeros(n, program.n_targets())?,
             },
-            start: accelerated.then(|| Point::zeros_like(backend, &v, &s, &split.zeros())).transpose()?,
-            image: Point::zeros_like(backend, &v, &s, &split.zeros())?,
+            start: accelerated.then(|| Point::zeros_like(backend, &v, s, &split.zeros())).transpose()?,
+            image: Point::zeros_like(backend, &v, s, &split.zeros())?,
             split,
             previous: backend.zeros(d, columns)?,
             blocks: backend.zeros(d, columns)?,
-            rows: backend.zeros(n, cones)?,
             v,
-            s,
+            cones,
+            n_samples: n,
             backend: backend.clone(),
         })
     }
@@ -113,17 +131,17 @@ impl<B: Backend> State<B> {
         }
         state.lambda = backend.upload(&multipliers)?;
         state.split = SplitLoss::at(program, &state.v)?;
-        if program.n_cones() > 0 {
-            ConeOperator::new(program, row_scale)?.apply(&mut state.s, &state.v)?;
+        if let Some(cones) = &mut state.cones {
+            ConeOperator::new(program, row_scale)?.apply(&mut cones.s, &state.v)?;
             // Rounding alone.
-            backend.positive_part(1.0, &mut state.s)?;
+            backend.positive_part(1.0, &mut cones.s)?;
         }
         Ok(state)
     }
 
     /// Scales the multipliers of the cones by `share`.
     pub fn loosen_cones(&mut self, share: f64) -> Result<(), LinalgError> {
-        self.backend.scale(share, &mut self.nu)
+        self.cones.as_mut().map_or(Ok(()), |cones| self.backend.scale(share, &mut cones.nu))
     }
 
     /// (4a) u = argmin 1/2 ||F u - y||^2 + rho/2 ||u - v + lambda||^2 + rho/2 ||Gt u - s + nu||^2; (6.2) for other
@@ -136,8 +154,10 @@ impl<B: Backend> State<B> {
     ) -> Result<LinearInfo, LinalgError> {
         self.split.set_target(system)?;
         combine(&self.backend, &self.v, -1.0, &self.lambda, &mut self.blocks)?;
-        combine(&self.backend, &self.s, -1.0, &self.nu, &mut self.rows)?;
-        let rhs = SystemRhs { blocks: &self.blocks, rows: self.solution.xu.is_some().then_some(&self.rows) };
+        if let Some(ConeIterates { s, nu, rows }) = &mut self.cones {
+            combine(&self.backend, s, -1.0, nu, rows)?;
+        }
+        let rhs = SystemRhs { blocks: &self.blocks, rows: self.cones.as_ref().map(|cones| &cones.rows) };
         linear.solve(system, &rhs, accuracy, &mut self.solution)
     }
 
@@ -147,7 +167,7 @@ impl<B: Backend> State<B> {
         certificate: &mut Certificate<'_, B>,
         system: &SystemOperator<'_, B>,
     ) -> Result<f64, LinalgError> {
-        let rhs = SystemRhs { blocks: &self.blocks, rows: self.solution.xu.is_some().then_some(&self.rows) };
+        let rhs = SystemRhs { blocks: &self.blocks, rows: self.cones.as_ref().map(|cones| &cones.rows) };
         certificate.system_residual(system, &self.solution.u, &rhs)
     }
 
@@ -178,8 +198,9 @@ impl<B: Backend> State<B> {
         alpha: f64,
         gamma: f64,
     ) -> Result<SlackNorms, LinalgError> {
-        let Some(xu) = &self.solution.xu else { return Ok(SlackNorms::default()) };
-        let (s, nu) = (&mut self.s, &mut self.nu);
+        let (Some(xu), Some(ConeIterates { s, nu, .. })) = (&self.solution.xu, &mut self.cones) else {
+            return Ok(SlackNorms::default());
+        };
         self.backend.slack_step(program.mask(), row_scale, xu, alpha, gamma, s, nu)
     }
 
@@ -226,23 +247,22 @@ impl<B: Backend> State<B> {
 
     /// Keeps z of the beginning of an iteration, where it is accelerated.
     pub fn keep_start(&mut self, rho: f64) -> Result<(), LinalgError> {
-        let State { backend, v, lambda, s, nu, split, start, .. } = self;
-        let Some(start) = start else { return Ok(()) };
-        write_point(backend, [v, lambda, s, nu], split, rho, start)
+        let State { backend, v, lambda, cones, split, start, .. } = self;
+        start.as_mut().map_or(Ok(()), |start| write_point(backend, [v, lambda], cones.as_ref(), split, rho, start))
     }
 
     /// Moves on to the extrapolated point.
     pub fn accelerate(&mut self, anderson: &mut Anderson<B>, beta: f64, rho: f64) -> Result<(), LinalgError> {
         let Some(start) = &self.start else { return Ok(()) };
         let (backend, image) = (&self.backend, &mut self.image);
-        write_point(backend, [&self.v, &self.lambda, &self.s, &self.nu], &self.split, rho, image)?;
+        write_point(backend, [&self.v, &self.lambda], self.cones.as_ref(), &self.split, rho, image)?;
         if anderson.extrapolate(start, image)? { self.set_from_image(beta, rho) } else { Ok(()) }
     }
 
     /// z, for [`extrapolate`](State::extrapolate).
     pub fn point(&self, rho: f64) -> Result<Point<B>, LinalgError> {
-        let mut point = Point::zeros_like(&self.backend, &self.v, &self.s, &self.split.zeros())?;
-        write_point(&self.backend, [&self.v, &self.lambda, &self.s, &self.nu], &self.split, rho, &mut point)?;
+        let mut point = self.zero_point()?;
+        write_point(&self.backend, [&self.v, &self.lambda], self.cones.as_ref(), &self.split, rho, &mut point)?;
         Ok(point)
     }
 
@@ -260,9 +280,10 @@ impl<B: Backend> State<B> {
         self.split.set_from_point(rho, &image.prediction);
         backend.group_soft_threshold(&image.blocks, beta / rho, &mut self.v)?;
         combine(backend, &image.blocks, -1.0, &self.v, &mut self.lambda)?;
-        backend.copy(&image.rows, &mut self.s)?;
-        backend.positive_part(1.0, &mut self.s)?;
-        combine(backend, &image.rows, -1.0, &self.s, &mut self.nu)
+        let (Some(rows), Some(ConeIterates { s, nu, .. })) = (&image.rows, &mut self.cones) else { return Ok(()) };
+        backend.copy(rows, s)?;
+        backend.positive_part(1.0, s)?;
+        combine(backend, rows, -1.0, s, nu)
     }
 
     /// Rescales the duals lambda and nu, which are the multipliers over rho, for another rho.
@@ -271,26 +292,41 @@ impl<B: Backend> State<B> {
             return Ok(());
         }
         self.backend.scale(factor, &mut self.lambda)?;
-        self.backend.scale(factor, &mut self.nu)
+        self.cones.as_mut().map_or(Ok(()), |cones| self.backend.scale(factor, &mut cones.nu))
     }
 
     /// Takes the loss and the targets of the programme anew; q and mu start from zero.
     pub fn restart_split(&mut self, program: &ConvexProgram<B>) -> Result<(), LinalgError> {
         self.split = SplitLoss::new(program, None);
-        let zeros = self.split.zeros();
-        self.image = Point::zeros_like(&self.backend, &self.v, &self.s, &zeros)?;
+        self.image = self.zero_point()?;
         if self.start.is_some() {
-            self.start = Some(Point::zeros_like(&self.backend, &self.v, &self.s, &zeros)?);
+            self.start = Some(self.zero_point()?);
         }
         Ok(())
+    }
+
+    /// A fixed-point variable of the shape of this one.
+    fn zero_point(&self) -> Result<Point<B>, LinalgError> {
+        let s = self.cones.as_ref().map(|cones| &cones.s);
+        Point::zeros_like(&self.backend, &self.v, s, &self.split.zeros())
+    }
+
+    /// An acceleration of the iteration of this state.
+    pub fn accelerator(&self, differences: usize) -> Result<Anderson<B>, LinalgError> {
+        let s = self.cones.as_ref().map(|cones| &cones.s);
+        Anderson::new(&self.backend, differences, &self.v, s, &self.split.zeros())
     }
 
     /// Writes what the next iteration depends on.
     pub fn save(&self, out: &mut Recorder<'_, B>) -> Result<(), CheckpointError> {
         let SystemSolution { u, xu, residual } = &self.solution;
-        let State { v, lambda, s, nu, .. } = self;
-        for (name, matrix) in [("v", v), ("lambda", lambda), ("s", s), ("nu", nu), ("u", u), ("residual", residual)] {
+        let State { v, lambda, .. } = self;
+        for (name, matrix) in [("v", v), ("lambda", lambda), ("u", u), ("residual", residual)] {
             out.matrix(name, matrix)?;
+        }
+        if let Some(ConeIterates { s, nu, .. }) = &self.cones {
+            out.matrix("s", s)?;
+            out.matrix("nu", nu)?;
         }
         if let Some(xu) = xu {
             out.matrix("xu", xu)?;
@@ -305,9 +341,13 @@ impl<B: Backend> State<B> {
     /// Restores what was written.
     pub fn restore(&mut self, saved: &mut Replay<'_, B>) -> Result<(), CheckpointError> {
         let SystemSolution { u, xu, residual } = &mut self.solution;
-        let State { v, lambda, s, nu, .. } = self;
-        for (name, matrix) in [("v", v), ("lambda", lambda), ("s", s), ("nu", nu), ("u", u), ("residual", residual)] {
+        let State { v, lambda, .. } = self;
+        for (name, matrix) in [("v", v), ("lambda", lambda), ("u", u), ("residual", residual)] {
             saved.matrix(name, matrix)?;
+        }
+        if let Some(ConeIterates { s, nu, .. }) = &mut self.cones {
+            saved.matrix("s", s)?;
+            saved.matrix("nu", nu)?;
         }
         if let Some(xu) = xu {
             saved.matrix("xu", xu)?;
@@ -323,11 +363,15 @@ impl<B: Backend> State<B> {
     /// What a later run can start from.
     pub fn warm_start(&self, rho: f64, sigma: f64) -> Result<WarmStart, LinalgError> {
         let backend = &self.backend;
+        let (s, nu) = match &self.cones {
+            Some(ConeIterates { s, nu, .. }) => (backend.download(s)?, backend.download(nu)?),
+            None => (HostMatrix::zeros(self.n_samples, 0), HostMatrix::zeros(self.n_samples, 0)),
+        };
         Ok(WarmStart {
             v: backend.download(&self.v)?,
             lambda: backend.download(&self.lambda)?,
-            s: backend.download(&self.s)?,
-            nu: backend.download(&self.nu)?,
+            s,
+            nu,
             split: self.split.start(),
             rho,
             sigma,
@@ -339,14 +383,18 @@ impl<B: Backend> State<B> {
 /// iteration is a function.
 fn write_point<B: Backend>(
     backend: &B,
-    [v, lambda, s, nu]: [&B::Matrix; 4],
+    [v, lambda]: [&B::Matrix; 2],
+    cones: Option<&ConeIterates<B>>,
     split: &SplitLoss,
     rho: f64,
     out: &mut Point<B>,
 ) -> Result<(), LinalgError> {
     split.to_point(rho, &mut out.prediction);
     combine(backend, v, 1.0, lambda, &mut out.blocks)?;
-    combine(backend, s, 1.0, nu, &mut out.rows)
+    match (cones, &mut out.rows) {
+        (Some(ConeIterates { s, nu, .. }), Some(rows)) => combine(backend, s, 1.0, nu, rows),
+        _ => Ok(()),
+    }
 }
 
 /// out = a + factor b.

@@ -245,7 +245,8 @@ impl<B: Backend> Admm<B> {
             let value = timed(program.backend(), &mut record.info.seconds.certificate, || {
                 let scaled = state.scaled_residual()?;
                 let residual = scaled.as_ref().unwrap_or(&state.solution.residual);
-                incumbent.evaluate(program, &state.v, residual, &state.nu, rho, system.row_scale())
+                let nu = state.cones.as_ref().map(|cones| &cones.nu);
+                incumbent.evaluate(program, &state.v, residual, nu, rho, system.row_scale())
             })?;
             let objective = incumbent.objective();
             self.schedule.learn(objective.relative_gap, indicator);

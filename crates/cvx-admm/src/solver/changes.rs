@@ -1,6 +1,6 @@
 //! What can change between two runs of a solver: start, beta, weights, targets and gates.
 
-use super::{Solver, anderson, row_scale};
+use super::{Solver, differences, row_scale};
 use crate::api::error::TrainError;
 use crate::evaluation::incumbent::Incumbent;
 use crate::iterates::penalty::{Penalty, Preparation};
@@ -106,7 +106,7 @@ impl<B: Backend> Solver<B> {
         admm.state.restart_split(&self.program)?;
         admm.incumbent = Incumbent::new(&self.program, self.settings.certify, &self.gated_maxima)?;
         admm.incumbent.evaluate_network(&self.program, &admm.state.v)?;
-        admm.anderson = anderson(&self.program, &self.settings, &admm.state)?;
+        admm.anderson = admm.state.accelerator(differences(&self.settings))?;
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use crate::checkpoint::identity::identity;
 use crate::clock::Clock;
 use crate::evaluation::incumbent::Incumbent;
 use crate::evaluation::schedule::Schedule;
-use crate::iterates::anderson::{Anderson, Point};
+use crate::iterates::anderson::Point;
 use crate::iterates::penalty::{Penalty, Preparation, default_sigma, initial_rho};
 use crate::iterates::state::State;
 use crate::problem::input::{Host, Problem};
@@ -474,7 +474,7 @@ impl<B: Backend> Solver<B> {
             penalty,
             preparation,
             resumed_solver: None,
-            anderson: anderson(program, settings, &state)?,
+            anderson: state.accelerator(differences(settings))?,
             incumbent: Incumbent::new(program, settings.certify, &self.gated_maxima)?,
             state,
             schedule: self.schedule.clone(),
@@ -513,13 +513,9 @@ fn accelerated(settings: &Settings) -> bool {
     settings.dual_step == 1.0 && settings.anderson_memory > 0
 }
 
-fn anderson<B: Backend>(
-    program: &ConvexProgram<B>,
-    settings: &Settings,
-    state: &State<B>,
-) -> Result<Anderson<B>, TrainError> {
-    let differences = if accelerated(settings) { settings.anderson_memory } else { 0 };
-    Ok(Anderson::new(program.backend(), differences, &state.v, &state.s, &state.split.zeros())?)
+/// Differences that the acceleration uses.
+fn differences(settings: &Settings) -> usize {
+    if accelerated(settings) { settings.anderson_memory } else { 0 }
 }
 
 fn largest(maxima: &[f64]) -> f64 {
