@@ -6,6 +6,7 @@ use crate::fit::Fit;
 use crate::settings::settings;
 use crate::watch::{Meanwhile, Wanted, watched};
 use cvx_admm::{Choice, PathPoint, PathSettings, StopToken, Validation, suggest_patterns};
+use cvx_linalg::Named;
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -97,11 +98,8 @@ pub fn path(
         ratio: beta_ratio,
         gap: path_gap,
         validation: folds.map_or(Validation::Share(validation), Validation::Folds),
-        choice: match choose.extract::<String>().as_deref() {
-            Ok("best") => Choice::Best,
-            Ok("sparsest") => Choice::Sparsest,
-            _ => return Err(bad_value("choose", choose, "best or sparsest")),
-        },
+        choice: (choose.extract::<String>().ok().and_then(|name| name.parse().ok()))
+            .ok_or_else(|| bad_value("choose", choose, &Choice::names().join(" or ")))?,
     };
     let (data, test) = (&data.inner, test.map(|test| &test.inner));
     let stop = StopToken::new();

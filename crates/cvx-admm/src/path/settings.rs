@@ -1,6 +1,7 @@
 //! What a path is made of: its betas, and the samples that choose one.
 
 use crate::api::error::{TrainError, out_of_range};
+use cvx_linalg::named;
 use cvx_model::{Dataset, ModelError, Task, split};
 
 /// Which samples choose the beta.
@@ -22,6 +23,8 @@ pub enum Choice {
     /// neurons for an error that cannot be told apart.
     Sparsest,
 }
+
+named!(Choice, "choice of beta": Best = "best", Sparsest = "sparsest");
 
 /// What a path is made of.
 #[derive(Clone, Debug, PartialEq)]
