@@ -3,9 +3,12 @@
 mod common;
 
 use common::{Random, assert_sane, exact, planted, table};
-use cvx_admm::{ArtifactError, Beta, Device, Gates, Precision, Settings, Status, TrainError, train};
-use cvx_linalg::{HostMatrix, LinalgError};
+use cvx_admm::{ArtifactError, Beta, Certify, Choice, Device, Gates, Precision, Settings, SolverChoice, SolverKind};
+use cvx_admm::{Status, TrainError, train};
+use cvx_linalg::{HostMatrix, LinalgError, UnknownName};
 use cvx_model::{Dataset, FeatureKind, Labels, ModelError, Normalisation, TaskChoice};
+use std::fmt::{Debug, Display};
+use std::str::FromStr;
 
 // ---- R1: not a number -------------------------------------------------------------------------------------------
 
@@ -190,6 +193,36 @@ fn r2_the_ends_of_the_ranges_are_allowed() {
         let solution = train(&data, None, &settings).unwrap();
         assert_sane(&solution, &format!("{settings:?}"));
     }
+}
+
+/// Each value is parsed from what it prints, and an unknown name is refused with the `known` ones.
+fn check_names<T>(values: impl IntoIterator<Item = T>, known: &[&str])
+where
+    T: FromStr<Err = UnknownName> + Debug + Display + PartialEq,
+{
+    for value in values {
+        assert_eq!(value.to_string().parse(), Ok(value));
+    }
+    for other in ["", "none of them", "Auto", "cuda:", "cuda:-1"] {
+        let error = other.parse::<T>().unwrap_err();
+        assert_eq!((error.found.as_str(), error.known.as_slice()), (other, known));
+        assert!(error.to_string().ends_with(&known.join(", ")), "{error}");
+    }
+}
+
+#[test]
+fn r2_a_name_is_parsed_and_an_unknown_one_lists_the_known_ones() {
+    check_names(Precision::ALL, &["f32", "f64"]);
+    check_names(Certify::ALL, &["network", "sampled"]);
+    check_names(Choice::ALL, &["best", "sparsest"]);
+    check_names(SolverKind::ALL, &SolverKind::ALL.map(SolverKind::name));
+    let solvers = [SolverChoice::Auto].into_iter().chain(SolverKind::ALL.map(SolverChoice::Kind));
+    let known: Vec<&str> = solvers.clone().map(SolverChoice::name).collect();
+    assert_eq!(known[..3], ["auto", "cholesky", "gram-pcg"]);
+    check_names(solvers, &known);
+    let devices = [Device::Auto, Device::Cpu, Device::Cuda(0), Device::Cuda(12)];
+    check_names(devices, &["auto", "cpu", "cuda", "cuda:I"]);
+    assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
 }
 
 // ---- R3: shapes and classes -------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 //! Which gap a run certifies.
 
+use cvx_linalg::named;
 use serde::{Deserialize, Serialize};
 
 /// Which certificate ends the run (docs/math.md, section 5).
@@ -12,15 +13,4 @@ pub enum Certify {
     Sampled,
 }
 
-impl Certify {
-    /// Both of them.
-    pub const ALL: [Certify; 2] = [Certify::Network, Certify::Sampled];
-
-    /// `network` or `sampled`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Certify::Network => "network",
-            Certify::Sampled => "sampled",
-        }
-    }
-}
+named!(Certify, "certificate": Network = "network", Sampled = "sampled");

@@ -5,6 +5,7 @@ use crate::error::ArtifactError;
 use crate::model::{Model, fingerprint};
 use cvx_linalg::HostMatrix;
 use cvx_model::{Dataset, Loss, ModelError};
+use serde::Serialize;
 use std::num::NonZero;
 use std::thread;
 
@@ -18,7 +19,7 @@ const THIRDS: usize = 100;
 const TOLERANCE: f64 = 1e-9;
 
 /// What was found, beside what was claimed.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Verification {
     /// Objective of the saved network on these data.
     pub network: f64,

@@ -88,7 +88,7 @@ fn budget_bytes(gigabytes: f64) -> Result<u64> {
 
 /// A kind of gates by its name, or the gates in a file, whose number excludes `--patterns`.
 fn gates(given: &Path, patterns: Option<Patterns>) -> Result<Gates> {
-    if let Some(kind) = GateKind::ALL.into_iter().find(|kind| given.as_os_str() == kind.name()) {
+    if let Some(kind) = given.to_str().and_then(|name| name.parse().ok()) {
         return Ok(Gates::Kind(kind));
     }
     if patterns.is_some() {

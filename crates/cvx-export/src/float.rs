@@ -1,5 +1,7 @@
 //! The number type of an export.
 
+use cvx_linalg::named;
+
 /// The type in which an export stores its numbers, and in which an ONNX graph computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Float {
@@ -9,6 +11,8 @@ pub enum Float {
     /// f64.
     F64,
 }
+
+named!(Float, "precision": F32 = "f32", F64 = "f64");
 
 impl Float {
     /// The nearest number of this type.

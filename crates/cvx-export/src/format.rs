@@ -1,5 +1,7 @@
 //! The formats of an export.
 
+use cvx_linalg::named;
+
 /// A format of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -12,16 +14,5 @@ pub enum Format {
     Npz,
 }
 
-impl Format {
-    /// All formats.
-    pub const ALL: [Format; 3] = [Format::Onnx, Format::Safetensors, Format::Npz];
-
-    /// `onnx`, `safetensors` or `npz`; also the usual extension of the file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Format::Onnx => "onnx",
-            Format::Safetensors => "safetensors",
-            Format::Npz => "npz",
-        }
-    }
-}
+// The names are the usual extensions of the files, too.
+named!(Format, "format": Onnx = "onnx", Safetensors = "safetensors", Npz = "npz");

@@ -5,6 +5,7 @@
 //! * [`HostMatrix`], [`BitMask`]: what is copied between host and device. [`BlockLayout`]: blocks as columns.
 //! * [`LinearOperator`], [`MaskedSystem`], [`LinearSolver`]: the contracts between a problem and its solvers.
 //! * [`NystromSketch`]: the largest eigenvalues of a matrix that is only ever applied.
+//! * [`Named`]: choices that users make by name.
 //! * [`conformance`]: one test per operation that every back end has to pass.
 //!
 //! Coefficients go in as `f64`, norms and products come out as `f64`: precision is a property of storage only.
@@ -32,6 +33,7 @@ mod error;
 mod host;
 mod layout;
 mod mask;
+mod named;
 mod nystrom;
 mod operator;
 mod shape;
@@ -47,6 +49,7 @@ pub use error::LinalgError;
 pub use host::HostMatrix;
 pub use layout::{BlockLayout, Signs};
 pub use mask::BitMask;
+pub use named::{Named, UnknownName};
 pub use nystrom::{NystromSketch, SketchMap, SketchRank};
 pub use operator::{
     Accuracy, ConeRows, LinearInfo, LinearOperator, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem,

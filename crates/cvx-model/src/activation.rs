@@ -1,6 +1,6 @@
 //! Activation of hidden neurons: the two models that share the programme.
 
-use cvx_linalg::Signs;
+use cvx_linalg::{Signs, named};
 use serde::{Deserialize, Serialize};
 
 /// The condition under which a neuron with weights w returns x'w instead of 0.
@@ -16,15 +16,9 @@ pub enum Activation {
     Gated,
 }
 
-impl Activation {
-    /// `relu` or `gated`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Activation::Relu => "relu",
-            Activation::Gated => "gated",
-        }
-    }
+named!(Activation, "activation": Relu = "relu", Gated = "gated");
 
+impl Activation {
     /// Blocks per pattern and target.
     pub fn signs(self) -> Signs {
         match self {

@@ -4,7 +4,7 @@ use crate::dataset::FeatureKind;
 use crate::error::ModelError;
 use crate::patterns::PatternSet;
 use crate::program::ProgramError;
-use cvx_linalg::{Backend, Half, HostMatrix, LinalgError};
+use cvx_linalg::{Backend, Half, HostMatrix, LinalgError, named};
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
 use rand_pcg::Pcg64;
@@ -22,6 +22,8 @@ pub enum GateKind {
     Pairs,
 }
 
+named!(GateKind, "kind of gates": Gaussian = "gaussian", Whitened = "whitened", Local = "local", Pairs = "pairs");
+
 /// Regularisation of the covariance of [`GateKind::Whitened`], relative to its mean eigenvalue.
 const WHITENING_SHIFT: f64 = 1e-3;
 
@@ -32,19 +34,6 @@ const PATCH_PARTS: [usize; 2] = [4, 6];
 const TRIES: usize = 32;
 
 impl GateKind {
-    /// All kinds.
-    pub const ALL: [GateKind; 4] = [GateKind::Gaussian, GateKind::Whitened, GateKind::Local, GateKind::Pairs];
-
-    /// `gaussian`, `whitened`, `local` or `pairs`.
-    pub fn name(self) -> &'static str {
-        match self {
-            GateKind::Gaussian => "gaussian",
-            GateKind::Whitened => "whitened",
-            GateKind::Local => "local",
-            GateKind::Pairs => "pairs",
-        }
-    }
-
     /// Draws `count` gates (d x `count`) for the samples `xt` (d x n), whose last row is the bias if `bias` is true. A
     /// longer draw begins with the shorter one.
     ///

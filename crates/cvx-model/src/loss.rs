@@ -1,8 +1,10 @@
 //! Losses of one prediction q for one target y, with the operations that ADMM and the certificate need (docs/math.md,
 //! section 6).
 
-use cvx_linalg::HostMatrix;
+use cvx_linalg::{HostMatrix, Named, UnknownName};
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
 
 /// Limit on the number of Newton steps. A few steps are usually enough.
 const NEWTON_STEPS: usize = 100;
@@ -23,6 +25,33 @@ pub enum Loss {
         /// Distance from y at which the loss becomes linear.
         delta: f64,
     },
+}
+
+/// Every loss, with the delta of a Huber loss that is parsed from its name.
+const LOSSES: [Loss; 4] = [Loss::Squared, Loss::Logistic, Loss::SquaredHinge, Loss::Huber { delta: 1.0 }];
+
+impl Named for Loss {
+    const WHAT: &'static str = "loss";
+
+    fn names() -> Vec<&'static str> {
+        LOSSES.map(Loss::name).to_vec()
+    }
+}
+
+/// The loss of this name; `huber` has a delta of 1.
+impl FromStr for Loss {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        LOSSES.into_iter().find(|loss| loss.name() == text).ok_or_else(|| UnknownName::of::<Self>(text))
+    }
+}
+
+/// The [`name`](Loss::name), without the delta.
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 impl Loss {

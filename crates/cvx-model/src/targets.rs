@@ -2,7 +2,7 @@
 
 use crate::dataset::Labels;
 use crate::error::ModelError;
-use cvx_linalg::HostMatrix;
+use cvx_linalg::{HostMatrix, named};
 use serde::{Deserialize, Serialize};
 
 /// Integer labels with more distinct values than this are a regression.
@@ -21,6 +21,11 @@ pub enum TaskChoice {
     /// Numbers.
     Regression,
 }
+
+named!(
+    TaskChoice, "task":
+    Auto = "auto", Binary = "binary", Multiclass = "multiclass", Regression = "regression"
+);
 
 /// The learning task, which determines how labels are encoded as numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

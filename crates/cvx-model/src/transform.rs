@@ -2,7 +2,7 @@
 
 use crate::dataset::{Dataset, FeatureKind};
 use crate::error::ModelError;
-use cvx_linalg::HostMatrix;
+use cvx_linalg::{HostMatrix, named};
 use serde::{Deserialize, Serialize};
 
 /// How features are scaled before training.
@@ -16,16 +16,9 @@ pub enum Normalisation {
     Column,
 }
 
-impl Normalisation {
-    /// `none`, `global` or `column`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Normalisation::None => "none",
-            Normalisation::Global => "global",
-            Normalisation::Column => "column",
-        }
-    }
+named!(Normalisation, "normalisation": None = "none", Global = "global", Column = "column");
 
+impl Normalisation {
     /// The default for features of this kind.
     pub fn default_for(kind: FeatureKind) -> Self {
         match kind {

@@ -3,32 +3,19 @@
 use crate::arrays::to_array;
 use crate::data::Data;
 use crate::errors::{artifact_error, file_error};
+use crate::record::record;
 use cvx_admm::{Settings, verify};
 use cvx_linalg::ThreadPool;
 use cvx_model::{FeatureKind, Loss};
 use numpy::{PyArray1, PyArray2};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 use std::path::{Path, PathBuf};
 
 /// The content of a model file: a trained network with its transform, classes and certificate.
 #[pyclass(frozen, module = "cvx_relu._native")]
 pub struct Model {
     pub inner: cvx_admm::Model,
-}
-
-/// The result of a verification.
-#[derive(IntoPyObject)]
-pub struct Verified {
-    network: f64,
-    loss: f64,
-    accuracy: Option<f64>,
-    dual_bound: Option<f64>,
-    relative_gap: Option<f64>,
-    network_agrees: bool,
-    bound_agrees: bool,
-    gap_agrees: bool,
-    holds: bool,
 }
 
 /// Outputs (n x C), and indices of classes (n, or none).
@@ -92,19 +79,11 @@ impl Model {
     }
 
     /// Recomputes the objective and the certificate on the training samples.
-    fn verify(&self, py: Python<'_>, data: &Data) -> PyResult<Verified> {
+    fn verify<'py>(&self, py: Python<'py>, data: &Data) -> PyResult<Bound<'py, PyDict>> {
         let found = py.detach(|| verify(&self.inner, &data.inner)).map_err(artifact_error)?;
-        Ok(Verified {
-            network: found.network,
-            loss: found.loss,
-            accuracy: found.accuracy,
-            dual_bound: found.dual_bound,
-            relative_gap: found.relative_gap,
-            network_agrees: found.network_agrees,
-            bound_agrees: found.bound_agrees,
-            gap_agrees: found.gap_agrees,
-            holds: found.holds(),
-        })
+        let verified = record(py, &found)?;
+        verified.set_item("holds", found.holds())?;
+        Ok(verified)
     }
 
     /// First layer (d x m) on transformed features; the bias is the last row.

@@ -3,9 +3,11 @@
 use crate::data::Data;
 use crate::errors::{bad_value, train_error};
 use crate::fit::Fit;
+use crate::record::record;
 use crate::settings::settings;
 use crate::watch::{Meanwhile, Wanted, watched};
-use cvx_admm::{Choice, PathPoint, PathSettings, StopToken, Validation, suggest_patterns};
+use cvx_admm::{Choice, PathSettings, StopToken, Validation, suggest_patterns};
+use cvx_linalg::Named;
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -27,48 +29,6 @@ pub struct Path {
     interrupted: bool,
     /// What a callback or a signal handler raised.
     raised: Option<Py<PyBaseException>>,
-}
-
-/// One beta: a dictionary.
-#[derive(IntoPyObject)]
-struct Row {
-    fraction: f64,
-    beta: f64,
-    status: String,
-    network: f64,
-    dual_bound: f64,
-    relative_gap: f64,
-    iterations: usize,
-    seconds: f64,
-    neurons: f64,
-    train_loss: f64,
-    train_accuracy: Option<f64>,
-    validation_loss: f64,
-    validation_accuracy: Option<f64>,
-    error: f64,
-    standard_error: f64,
-}
-
-impl From<&PathPoint> for Row {
-    fn from(point: &PathPoint) -> Self {
-        Row {
-            fraction: point.fraction,
-            beta: point.beta,
-            status: point.status.to_string(),
-            network: point.objective.network,
-            dual_bound: point.objective.dual_bound,
-            relative_gap: point.objective.relative_gap,
-            iterations: point.iterations,
-            seconds: point.seconds,
-            neurons: point.neurons,
-            train_loss: point.train.loss,
-            train_accuracy: point.train.accuracy,
-            validation_loss: point.validation.loss,
-            validation_accuracy: point.validation.accuracy,
-            error: point.error,
-            standard_error: point.standard_error,
-        }
-    }
 }
 
 /// Trains along a path of `betas` on a part of `data`, chooses one on the rest, and trains with it on all of `data`.
@@ -97,11 +57,8 @@ pub fn path(
         ratio: beta_ratio,
         gap: path_gap,
         validation: folds.map_or(Validation::Share(validation), Validation::Folds),
-        choice: match choose.extract::<String>().as_deref() {
-            Ok("best") => Choice::Best,
-            Ok("sparsest") => Choice::Sparsest,
-            _ => return Err(bad_value("choose", choose, "best or sparsest")),
-        },
+        choice: (choose.extract::<String>().ok().and_then(|name| name.parse().ok()))
+            .ok_or_else(|| bad_value("choose", choose, &Choice::names().join(" or ")))?,
     };
     let (data, test) = (&data.inner, test.map(|test| &test.inner));
     let stop = StopToken::new();
@@ -118,8 +75,9 @@ pub fn path(
         Py::new(py, Fit::new(py, solution, meanwhile)?)
     });
     let fit = fit.transpose()?;
+    let points = found.points.iter().map(|point| record(py, point));
     Ok(Path {
-        points: PyList::new(py, found.points.iter().map(Row::from))?.unbind(),
+        points: PyList::new(py, points.collect::<PyResult<Vec<_>>>()?)?.unbind(),
         gated_beta_max: found.gated_beta_max,
         chosen: fit.as_ref().map(|_| found.chosen),
         cut_short: found.cut_short.map(|status| status.to_string()),

@@ -2,13 +2,12 @@
 
 use crate::arrays::read_rows;
 use crate::errors::bad_value;
-use cvx_admm::{Beta, Certify, ClassWeights, Device, Gates, Precision, Settings, SolverChoice, SolverKind};
-use cvx_linalg::HostMatrix;
-use cvx_model::{Activation, GateKind, Loss, Normalisation, TaskChoice};
+use cvx_admm::{Beta, ClassWeights, Device, Gates, Settings};
+use cvx_linalg::{HostMatrix, Named};
+use cvx_model::{Loss, TaskChoice};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
-use std::iter;
 
 const COUNT: &str = "a whole number that is 0 or larger";
 
@@ -17,11 +16,8 @@ pub fn settings(parameters: &Bound<'_, PyDict>, regression: bool) -> PyResult<(S
     let given = Parameters(parameters);
     let base = Settings::default();
     let suggested = given.is_text("patterns", "auto")?;
-    let normalisations =
-        named([Normalisation::None, Normalisation::Global, Normalisation::Column], Normalisation::name);
-    let solvers = named(SolverKind::ALL, SolverKind::name).map(|(name, kind)| (name, SolverChoice::Kind(kind)));
     let settings = Settings {
-        activation: given.choice("activation", &named([Activation::Relu, Activation::Gated], Activation::name))?,
+        activation: given.choice("activation")?,
         patterns: if suggested {
             base.patterns
         } else {
@@ -29,23 +25,22 @@ pub fn settings(parameters: &Bound<'_, PyDict>, regression: bool) -> PyResult<(S
         },
         gates: given.gates()?,
         beta: given.beta(base.beta)?,
-        solver: given.choice("solver", &or_auto(SolverChoice::Auto, solvers))?,
+        solver: given.choice("solver")?,
         rank: given.optional("rank", COUNT)?,
         device: given.device()?,
-        precision: given.choice("precision", &named([Precision::F32, Precision::F64], Precision::name))?,
+        precision: given.choice("precision")?,
         threads: given.required("threads", COUNT)?,
         seed: given.required("random_state", COUNT)?,
         refine: given.required("refine", COUNT)?,
         max_iterations: given.required("max_iterations", COUNT)?,
         gap: given.required("gap", "a positive number")?,
-        certify: given.choice("certify", &named(Certify::ALL, Certify::name))?,
+        certify: given.choice("certify")?,
         time_limit: given.optional("time_limit", "None, or a number of seconds")?,
         rho: given.optional("rho", "None, or a positive number")?,
         sigma: given.optional("sigma", "None, or a positive number")?,
         prune: given.required("prune", "True or False")?,
         bias: given.required("bias", "True or False")?,
-        normalisation: given
-            .choice("normalize", &or_auto(None, normalisations.map(|(name, kind)| (name, Some(kind)))))?,
+        normalisation: given.choice_or_auto("normalize")?,
         task: if regression { TaskChoice::Regression } else { TaskChoice::Auto },
         loss: given.loss()?,
         class_weights: given.class_weights()?,
@@ -55,14 +50,10 @@ pub fn settings(parameters: &Bound<'_, PyDict>, regression: bool) -> PyResult<(S
     Ok((settings, suggested))
 }
 
-/// Values with the names that the library gives them.
-fn named<T: Copy, const N: usize>(values: [T; N], name: fn(T) -> &'static str) -> [(&'static str, T); N] {
-    values.map(|value| (name(value), value))
-}
-
-/// `auto` before other choices.
-fn or_auto<T, const N: usize>(auto: T, others: [(&'static str, T); N]) -> Vec<(&'static str, T)> {
-    iter::once(("auto", auto)).chain(others).collect()
+/// The choice with the name `value`, in which `_` may stand for `-`. `names` are those that `expected` lists.
+fn by_name<T: Named>(parameter: &str, value: &Bound<'_, PyAny>, names: &[&str]) -> PyResult<T> {
+    let found = value.extract::<String>().ok().and_then(|text| text.replace('_', "-").parse().ok());
+    found.ok_or_else(|| bad_value(parameter, value, &format!("one of {}", names.join(", "))))
 }
 
 struct Parameters<'a, 'py>(&'a Bound<'py, PyDict>);
@@ -87,21 +78,24 @@ impl<'py> Parameters<'_, 'py> {
         Ok(self.get(name)?.is_some_and(|value| value.cast::<PyString>().is_ok_and(|found| *found == text)))
     }
 
-    /// The one of `choices` with the given name, in which `_` may stand for `-`; the first if none is given.
-    fn choice<T: Clone>(&self, name: &str, choices: &[(&str, T)]) -> PyResult<T> {
-        let names = choices.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-        let expected = format!("one of {names}");
-        let Some(value) = self.get(name)? else { return Ok(choices[0].1.clone()) };
-        let text = value.extract::<String>().map_err(|_| bad_value(name, &value, &expected))?;
-        let found = choices.iter().find(|(name, _)| name.split('-').eq(text.split(['-', '_'])));
-        found.map(|(_, choice)| choice.clone()).ok_or_else(|| bad_value(name, &value, &expected))
+    /// A choice by its name; the default for `None`.
+    fn choice<T: Named + Default>(&self, name: &str) -> PyResult<T> {
+        self.get(name)?.map_or(Ok(T::default()), |value| by_name(name, &value, &T::names()))
+    }
+
+    /// A choice by its name; none for `auto` and `None`.
+    fn choice_or_auto<T: Named>(&self, name: &str) -> PyResult<Option<T>> {
+        if self.is_text(name, "auto")? {
+            return Ok(None);
+        }
+        let names = [vec!["auto"], T::names()].concat();
+        self.get(name)?.map(|value| by_name(name, &value, &names)).transpose()
     }
 
     /// A kind by its name, or an array of all gates.
     fn gates(&self) -> PyResult<Gates> {
         let Some(value) = self.get("gates")?.filter(|value| !value.is_instance_of::<PyString>()) else {
-            let kinds = named(GateKind::ALL, GateKind::name).map(|(name, kind)| (name, Gates::Kind(kind)));
-            return self.choice("gates", &or_auto(Gates::Auto, kinds));
+            return Ok(self.choice_or_auto("gates")?.map_or(Gates::Auto, Gates::Kind));
         };
         let (rows, cols, values) = read_rows("gates", &value)?;
         Ok(Gates::Given(HostMatrix::from_fn(rows, cols, |i, j| values[i * cols + j])))
@@ -120,29 +114,18 @@ impl<'py> Parameters<'_, 'py> {
     }
 
     fn device(&self) -> PyResult<Device> {
-        let expected = "auto, cpu, cuda or cuda:I with a number I";
         let Some(value) = self.get("device")? else { return Ok(Device::default()) };
-        let text = value.extract::<String>().map_err(|_| bad_value("device", &value, expected))?;
-        match text.as_str() {
-            "auto" => Ok(Device::Auto),
-            "cpu" => Ok(Device::Cpu),
-            "cuda" => Ok(Device::Cuda(0)),
-            _ => {
-                let ordinal = text.strip_prefix("cuda:").and_then(|ordinal| ordinal.parse().ok());
-                ordinal.map(Device::Cuda).ok_or_else(|| bad_value("device", &value, expected))
-            }
-        }
+        let found = value.extract::<String>().ok().and_then(|text| text.parse().ok());
+        found.ok_or_else(|| bad_value("device", &value, "auto, cpu, cuda or cuda:I with a number I"))
     }
 
     fn loss(&self) -> PyResult<Loss> {
         let delta = self.optional("huber_delta", "None, or a positive number")?;
-        let huber = Loss::Huber { delta: delta.unwrap_or(1.0) };
-        let losses = [Loss::Squared, Loss::Logistic, Loss::SquaredHinge, huber];
-        let loss = self.choice("loss", &named(losses, Loss::name))?;
-        if delta.is_some() && loss != huber {
-            return Err(PyValueError::new_err("huber_delta is only for loss='huber': leave it at None"));
+        match (self.choice("loss")?, delta) {
+            (Loss::Huber { .. }, Some(delta)) => Ok(Loss::Huber { delta }),
+            (_, Some(_)) => Err(PyValueError::new_err("huber_delta is only for loss='huber': leave it at None")),
+            (loss, None) => Ok(loss),
         }
-        Ok(loss)
     }
 
     /// `"balanced"`, or weights by the names of the classes.

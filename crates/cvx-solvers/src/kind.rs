@@ -1,8 +1,7 @@
 //! The solvers by name, and what each of them needs.
 
 use crate::{Cholesky, GramPcg, Pcg, Rbcd};
-use cvx_linalg::{Backend, LinearSolver, SketchRank};
-use std::fmt;
+use cvx_linalg::{Backend, LinearSolver, SketchRank, named};
 
 /// The sizes that determine memory and work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +52,18 @@ pub enum SolverKind {
     NystromRbcd,
 }
 
+named!(
+    SolverKind, "solver":
+    Cholesky = "cholesky",
+    GramPcg = "gram-pcg",
+    GramNystromPcg = "gram-nystrom-pcg",
+    NystromRbcd = "nystrom-rbcd",
+    Rbcd = "rbcd",
+    NystromPcg = "nystrom-pcg",
+    JacobiPcg = "jacobi-pcg",
+    Cg = "cg"
+);
+
 /// Settings of the solvers that draw at random or sketch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SolverSettings {
@@ -84,32 +95,6 @@ impl SolverSettings {
 }
 
 impl SolverKind {
-    /// All of them.
-    pub const ALL: [SolverKind; 8] = [
-        SolverKind::Cholesky,
-        SolverKind::GramPcg,
-        SolverKind::GramNystromPcg,
-        SolverKind::NystromRbcd,
-        SolverKind::Rbcd,
-        SolverKind::NystromPcg,
-        SolverKind::JacobiPcg,
-        SolverKind::Cg,
-    ];
-
-    /// The name by which users choose it.
-    pub fn name(self) -> &'static str {
-        match self {
-            SolverKind::Cholesky => "cholesky",
-            SolverKind::Cg => "cg",
-            SolverKind::JacobiPcg => "jacobi-pcg",
-            SolverKind::NystromPcg => "nystrom-pcg",
-            SolverKind::GramPcg => "gram-pcg",
-            SolverKind::GramNystromPcg => "gram-nystrom-pcg",
-            SolverKind::Rbcd => "rbcd",
-            SolverKind::NystromRbcd => "nystrom-rbcd",
-        }
-    }
-
     /// A solver of this kind, not yet prepared.
     pub fn build<B: Backend>(self, settings: &SolverSettings) -> Box<dyn LinearSolver<B>> {
         match self {
@@ -222,11 +207,5 @@ impl SolverKind {
                 gram.saturating_add(shape.stored(halves.saturating_add(sketch).saturating_add(scratch)))
             }
         }
-    }
-}
-
-impl fmt::Display for SolverKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }

@@ -4,11 +4,14 @@ use crate::api::error::{TrainError, out_of_range};
 use crate::api::range;
 use crate::api::weights::ClassWeights;
 use cvx_artifact::Certify;
-use cvx_linalg::HostMatrix;
+use cvx_linalg::{HostMatrix, Named, UnknownName, named};
 use cvx_model::{Activation, GateKind, Loss, ModelError, Normalisation, TaskChoice};
 use cvx_solvers::{SolverKind, SolverSettings};
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::iter;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// Where the work is done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +25,33 @@ pub enum Device {
     Cuda(usize),
 }
 
+/// `auto`, `cpu`, `cuda:I` for the GPU of the ordinal I, or `cuda` for the first one.
+impl FromStr for Device {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        let known = || vec!["auto", "cpu", "cuda", "cuda:I"];
+        match text {
+            "auto" => Ok(Device::Auto),
+            "cpu" => Ok(Device::Cpu),
+            "cuda" => Ok(Device::Cuda(0)),
+            _ => (text.strip_prefix("cuda:").and_then(|ordinal| ordinal.parse().ok()))
+                .map(Device::Cuda)
+                .ok_or_else(|| UnknownName { what: "device", found: text.to_string(), known: known() }),
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Device::Auto => f.write_str("auto"),
+            Device::Cpu => f.write_str("cpu"),
+            Device::Cuda(ordinal) => write!(f, "cuda:{ordinal}"),
+        }
+    }
+}
+
 /// How matrices are stored; the certificate is computed in f64 either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Precision {
@@ -31,6 +61,8 @@ pub enum Precision {
     /// 64 bits: for gaps below 1e-5.
     F64,
 }
+
+named!(Precision, "precision": F32 = "f32", F64 = "f64");
 
 /// The weight of the group norm.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,6 +82,41 @@ pub enum SolverChoice {
     Auto,
     /// This one.
     Kind(SolverKind),
+}
+
+impl SolverChoice {
+    /// `auto`, or the name of the kind.
+    pub fn name(self) -> &'static str {
+        match self {
+            SolverChoice::Auto => "auto",
+            SolverChoice::Kind(kind) => kind.name(),
+        }
+    }
+}
+
+impl Named for SolverChoice {
+    const WHAT: &'static str = SolverKind::WHAT;
+
+    fn names() -> Vec<&'static str> {
+        iter::once("auto").chain(SolverKind::names()).collect()
+    }
+}
+
+impl FromStr for SolverChoice {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        match text {
+            "auto" => Ok(SolverChoice::Auto),
+            _ => text.parse().map(SolverChoice::Kind).map_err(|_: UnknownName| UnknownName::of::<Self>(text)),
+        }
+    }
+}
+
+impl fmt::Display for SolverChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// Where the gates come from.
@@ -281,15 +348,5 @@ impl std::ops::Deref for ValidSettings {
     type Target = Settings;
     fn deref(&self) -> &Settings {
         &self.0
-    }
-}
-
-impl Precision {
-    /// `f32` or `f64`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Precision::F32 => "f32",
-            Precision::F64 => "f64",
-        }
     }
 }

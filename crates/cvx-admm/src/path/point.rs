@@ -2,9 +2,10 @@
 
 use crate::path::settings::Choice;
 use cvx_artifact::{Objective, Scores, Status};
+use serde::Serialize;
 
 /// The network at one beta of a path.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PathPoint {
     /// beta over the gated beta_max: what carries over from a part of the samples to all of them.
     pub fraction: f64,
@@ -13,6 +14,7 @@ pub struct PathPoint {
     /// How the run at this beta ended; of several paths the first that did not reach its gap.
     pub status: Status,
     /// The certificate; of several paths the one with the largest gap.
+    #[serde(flatten)]
     pub objective: Objective,
     /// ADMM iterations, of all paths together.
     pub iterations: usize,

@@ -2,6 +2,7 @@
 
 use crate::api::error::{TrainError, out_of_range};
 use crate::api::range;
+use cvx_linalg::named;
 use cvx_model::{Dataset, ModelError, Task, split};
 
 /// Which samples choose the beta.
@@ -23,6 +24,8 @@ pub enum Choice {
     /// section 7.10): fewer neurons for an error that cannot be told apart.
     Sparsest,
 }
+
+named!(Choice, "choice of beta": Best = "best", Sparsest = "sparsest");
 
 /// What a path is made of.
 #[derive(Clone, Debug, PartialEq)]

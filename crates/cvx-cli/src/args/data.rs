@@ -1,20 +1,9 @@
 //! Options under "Data".
 
-use super::values::{class_weights, one_of};
+use super::values::{by_name, class_weights};
 use clap::Args;
-use cvx_admm::ClassWeights;
+use cvx_admm::{ClassWeights, Settings};
 use cvx_model::{Normalisation, TaskChoice};
-
-/// The tasks by their names on the command line.
-const TASKS: [(&str, TaskChoice); 4] = [
-    ("auto", TaskChoice::Auto),
-    ("binary", TaskChoice::Binary),
-    ("multiclass", TaskChoice::Multiclass),
-    ("regression", TaskChoice::Regression),
-];
-
-/// The ways of scaling features.
-const SCALINGS: [Normalisation; 3] = [Normalisation::None, Normalisation::Global, Normalisation::Column];
 
 /// Which samples are read.
 #[derive(Args, Clone)]
@@ -45,12 +34,12 @@ pub struct DataArgs {
     #[arg(long, value_name = "SRC")]
     pub test: Option<String>,
     /// What to learn; auto decides by the labels.
-    #[arg(long, default_value = "auto", value_parser = one_of(TASKS))]
+    #[arg(long, default_value_t = Settings::default().task, value_parser = by_name::<TaskChoice>())]
     pub task: TaskChoice,
     /// Weights of classes: balanced, or A=W,B=W,.. (others have 1).
     #[arg(long, value_name = "WEIGHTS", value_parser = class_weights)]
     pub class_weight: Option<ClassWeights>,
     /// Scaling of features [default: global for images, column for tables].
-    #[arg(long, value_name = "SCALING", value_parser = one_of(SCALINGS.map(|scaling| (scaling.name(), scaling))))]
+    #[arg(long, value_name = "SCALING", value_parser = by_name::<Normalisation>())]
     pub normalize: Option<Normalisation>,
 }

@@ -1,6 +1,6 @@
 //! `cvx export`.
 
-use super::values::one_of;
+use super::values::by_name;
 use clap::Args;
 use cvx_export::{Float, Format};
 use std::path::PathBuf;
@@ -18,10 +18,10 @@ pub struct ExportArgs {
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// The format [default: by the ending of --out].
-    #[arg(long, value_name = "FORMAT", value_parser = one_of(Format::ALL.map(|format| (format.name(), format))))]
+    #[arg(long, value_name = "FORMAT", value_parser = by_name::<Format>())]
     pub to: Option<Format>,
     /// Precision of the file: f64 predicts what `cvx predict` does, f32 has half the size.
-    #[arg(long, default_value = "f64", value_parser = one_of([("f32", Float::F32), ("f64", Float::F64)]))]
+    #[arg(long, default_value_t = Float::F64, value_parser = by_name::<Float>())]
     pub precision: Float,
     /// Print only errors.
     #[arg(long)]

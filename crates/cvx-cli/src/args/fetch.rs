@@ -1,7 +1,7 @@
 //! `cvx data fetch`.
 
-use super::values::one_of;
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use cvx_fetch::DataSet;
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ Examples:
   cvx data fetch mnist --to digits && cvx train --data digits")]
 pub struct FetchArgs {
     /// The data set.
-    #[arg(value_name = "NAME", value_parser = one_of(DataSet::ALL.map(|data_set| (data_set.name, data_set))))]
+    #[arg(value_name = "NAME", value_parser = data_set())]
     pub data_set: DataSet,
     /// Put the files here [default: a folder in the cache, where --data finds them by name].
     #[arg(long, value_name = "DIR")]
@@ -24,4 +24,10 @@ pub struct FetchArgs {
     /// Print only errors.
     #[arg(long)]
     pub quiet: bool,
+}
+
+/// A data set by its name: `--help` lists the names, and no other is accepted.
+fn data_set() -> impl TypedValueParser<Value = DataSet> {
+    PossibleValuesParser::new(DataSet::ALL.map(|data_set| data_set.name))
+        .try_map(|name| DataSet::by_name(&name).cloned().ok_or("unknown name"))
 }

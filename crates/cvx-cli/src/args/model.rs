@@ -1,17 +1,11 @@
 //! Options under "Model".
 
 use super::patterns::Patterns;
-use super::values::one_of;
+use super::values::by_name;
 use clap::Args;
 use cvx_admm::Settings;
 use cvx_model::{Activation, Loss};
 use std::path::PathBuf;
-
-/// The kinds of neurons.
-const ACTIVATIONS: [Activation; 2] = [Activation::Relu, Activation::Gated];
-
-/// The losses; `--huber-delta` changes the delta of the last.
-const LOSSES: [Loss; 4] = [Loss::Squared, Loss::Logistic, Loss::SquaredHinge, Loss::Huber { delta: 1.0 }];
 
 /// The network and what it minimises.
 #[derive(Args)]
@@ -19,8 +13,8 @@ const LOSSES: [Loss; 4] = [Loss::Squared, Loss::Logistic, Loss::SquaredHinge, Lo
 pub struct ModelArgs {
     /// ReLU neurons, or neurons with fixed gates.
     #[arg(
-        long, value_name = "KIND", default_value = Settings::default().activation.name(),
-        value_parser = one_of(ACTIVATIONS.map(|activation| (activation.name(), activation)))
+        long, value_name = "KIND", default_value_t = Settings::default().activation,
+        value_parser = by_name::<Activation>()
     )]
     pub activation: Activation,
     /// Number of activation patterns to sample, or auto [default: 50].
@@ -33,10 +27,7 @@ pub struct ModelArgs {
     #[arg(long, default_value_t = Settings::default().seed)]
     pub seed: u64,
     /// Loss of a prediction; logistic and squared-hinge are for classes.
-    #[arg(
-        long, default_value = Settings::default().loss.name(),
-        value_parser = one_of(LOSSES.map(|loss| (loss.name(), loss)))
-    )]
+    #[arg(long, default_value_t = Settings::default().loss, value_parser = by_name::<Loss>())]
     pub loss: Loss,
     /// Error beyond which the Huber loss grows linearly [default: 1].
     #[arg(long, value_name = "DELTA", allow_negative_numbers = true)]

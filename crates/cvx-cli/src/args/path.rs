@@ -2,7 +2,7 @@
 
 use super::fit::FitArgs;
 use super::sources::sources;
-use super::values::one_of;
+use super::values::by_name;
 use clap::Args;
 use cvx_admm::{Choice, PathSettings};
 use std::path::PathBuf;
@@ -16,9 +16,6 @@ Examples:
 ",
     sources!()
 );
-
-/// The rules that choose a beta.
-const CHOICES: [(&str, Choice); 2] = [("best", Choice::Best), ("sparsest", Choice::Sparsest)];
 
 /// `cvx path`.
 #[derive(Args)]
@@ -52,7 +49,10 @@ pub struct PathArgs {
     #[arg(long, value_name = "K", help_heading = "Path", conflicts_with = "validation")]
     pub folds: Option<usize>,
     /// The beta of least error, or the largest within one standard error of it.
-    #[arg(long, value_name = "RULE", help_heading = "Path", default_value = "best", value_parser = one_of(CHOICES))]
+    #[arg(
+        long, value_name = "RULE", help_heading = "Path", default_value_t = PathSettings::default().choice,
+        value_parser = by_name::<Choice>()
+    )]
     pub choose: Choice,
     /// How to train.
     #[command(flatten)]

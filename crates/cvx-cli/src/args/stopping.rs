@@ -1,11 +1,8 @@
 //! Options under "Stopping".
 
-use super::values::one_of;
+use super::values::by_name;
 use clap::Args;
 use cvx_admm::{Certify, Settings};
-
-/// The certificates.
-const CERTIFICATES: [Certify; 2] = [Certify::Network, Certify::Sampled];
 
 /// When a run ends.
 #[derive(Args)]
@@ -16,8 +13,8 @@ pub struct StoppingArgs {
     pub gap: Option<f64>,
     /// Certify the network, or the optimum over the sampled patterns.
     #[arg(
-        long, value_name = "WHAT", default_value = Settings::default().certify.name(),
-        value_parser = one_of(CERTIFICATES.map(|certificate| (certificate.name(), certificate)))
+        long, value_name = "WHAT", default_value_t = Settings::default().certify,
+        value_parser = by_name::<Certify>()
     )]
     pub certify: Certify,
     /// Most iterations.

@@ -2,17 +2,11 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use cvx_admm::{ClassWeights, Device};
+use cvx_linalg::Named;
 
 /// A value by its name: `--help` lists the names, and no other is accepted.
-pub fn one_of<T: Clone + Send + Sync + 'static>(
-    values: impl IntoIterator<Item = (&'static str, T)>,
-) -> impl TypedValueParser<Value = T> {
-    let values: Vec<(&str, T)> = values.into_iter().collect();
-    let names = values.iter().map(|(name, _)| *name).collect::<Vec<_>>();
-    PossibleValuesParser::new(names).try_map(move |given| {
-        let found = values.iter().find(|(name, _)| *name == given);
-        found.map(|(_, value)| value.clone()).ok_or("unknown name")
-    })
+pub fn by_name<T: Named + Clone + Send + Sync + 'static>() -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(T::names()).try_map(|name| name.parse::<T>())
 }
 
 /// `--class-weight`; the settings check the numbers.
@@ -29,13 +23,6 @@ pub fn class_weights(text: &str) -> Result<ClassWeights, String> {
 }
 
 /// `--device`.
-pub fn device(text: &str) -> Result<Device, String> {
-    match text {
-        "auto" => Ok(Device::Auto),
-        "cpu" => Ok(Device::Cpu),
-        "cuda" => Ok(Device::Cuda(0)),
-        _ => (text.strip_prefix("cuda:").and_then(|ordinal| ordinal.parse().ok()))
-            .map(Device::Cuda)
-            .ok_or_else(|| "expected auto, cpu, cuda or cuda:I with a number I".to_string()),
-    }
+pub fn device(text: &str) -> Result<Device, &'static str> {
+    text.parse().map_err(|_| "expected auto, cpu, cuda or cuda:I with a number I")
 }

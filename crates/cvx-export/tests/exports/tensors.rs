@@ -108,3 +108,17 @@ fn an_export_into_a_missing_folder_leaves_nothing() {
     assert!(error.to_string().contains("cannot be written"), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn every_name_is_parsed_and_printed() {
+    assert_eq!(Format::ALL.map(Format::name), ["onnx", "safetensors", "npz"]);
+    assert_eq!(Float::ALL.map(Float::name), ["f32", "f64"]);
+    for format in Format::ALL {
+        assert_eq!(format.to_string().parse(), Ok(format));
+    }
+    for float in Float::ALL {
+        assert_eq!(float.to_string().parse(), Ok(float));
+    }
+    assert_eq!("tf".parse::<Format>().unwrap_err().known, ["onnx", "safetensors", "npz"]);
+    assert_eq!("f16".parse::<Float>().unwrap_err().known, ["f32", "f64"]);
+}

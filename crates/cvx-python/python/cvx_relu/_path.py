@@ -25,8 +25,9 @@ class Path(Generic[Estimator]):
     """The result of a path."""
 
     #: An array for each column, with a row for each beta, the largest first: fraction, beta, status, network,
-    #: dual_bound, relative_gap, iterations, seconds, neurons, train_loss, train_accuracy, validation_loss,
-    #: validation_accuracy, error (mean error of a held-out sample) and standard_error.
+    #: sampled_primal, dual_bound, relative_gap, iterations, seconds, neurons, train_loss, train_accuracy,
+    #: validation_loss, validation_accuracy, error (mean error of a held-out sample) and standard_error. A number that
+    #: was not computed is NaN.
     points: dict[str, NDArray[Any]]
     #: The zero network is optimal for this beta and larger ones, on the first part of the samples.
     gated_beta_max: float

@@ -39,6 +39,7 @@ class Row(TypedDict):
     beta: float
     status: str
     network: float
+    sampled_primal: float | None
     dual_bound: float
     relative_gap: float
     iterations: int
