@@ -15,6 +15,7 @@
 //! They know blocks, masks and a penalty through [`MaskedSystem`](cvx_linalg::MaskedSystem), not what these mean.
 
 mod block_nystrom;
+mod choice;
 mod cholesky;
 mod condition;
 mod conjugate;
@@ -29,11 +30,12 @@ mod pcg;
 mod preconditioner;
 mod rbcd;
 
+pub use choice::ProblemShape;
 pub use cholesky::Cholesky;
 pub use condition::{Condition, Eigenvalue, SpectrumMethod, condition, condition_of};
 pub use deflation::Deflation;
 pub use gram_pcg::GramPcg;
-pub use kind::{ProblemShape, SolverKind, SolverSettings};
+pub use kind::{SolverKind, SolverSettings};
 pub use pcg::Pcg;
 pub use preconditioner::Preconditioner;
 pub use rbcd::Rbcd;
