@@ -125,7 +125,7 @@ pub fn run(args: &Args) -> Result<()> {
         let token = StopToken::new();
         let (train, test) = (&split.train, split.test.as_ref());
         let solution = if args.poster_exact {
-            let run = Run { train, test, settings: &settings, unscaled_rows: true, solver: None };
+            let run = Run { train, test, settings: &settings, double: args.f64, unscaled_rows: true, solver: None };
             run.on(&Place::processor(), &mut until)?
         } else {
             train_with(train, test, &settings, None, &token, &mut until)?

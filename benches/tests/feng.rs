@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Case, Device, norm, relative_distance};
-use cvx_admm::{Precision, Settings, verify};
+use cvx_admm::{Settings, verify};
 use cvx_bench::feng::{FengSolver, Run, settings};
 use cvx_bench::history::seconds_to;
 use cvx_bench::place::Place;
@@ -60,16 +60,16 @@ fn a_run_as_printed_fits_the_samples() {
     let planted = Planted { n_train: 100, n_test: 0, n_features: 6, n_neurons: 3, noise: 0.05, seed: 2 };
     let train = &planted.generate().unwrap().train;
     for solver in [None, Some(FengSolver::DenseCholesky), Some(FengSolver::WholeNystromPcg)] {
-        for precision in [Precision::F32, Precision::F64] {
-            let settings = &Settings { max_iterations: 60, precision, ..settings() };
+        for double in [false, true] {
+            let settings = &Settings { max_iterations: 60, ..settings() };
             assert_eq!((settings.over_relaxation, settings.adapt_rho, settings.anderson_memory), (1.0, false, 0));
-            let run = Run { train, test: None, settings, unscaled_rows: true, solver };
+            let run = Run { train, test: None, settings, double, unscaled_rows: true, solver };
             let solution = run.on(&Place::processor(), &mut ()).unwrap();
-            assert!(verify(&solution.model, train).unwrap().holds(), "{solver:?}, {precision:?}");
+            assert!(verify(&solution.model, train).unwrap().holds(), "{solver:?}, double: {double}");
             assert!(solution.info.history.iter().all(|record| record.rho == 1e-2 && record.network.is_some()));
             assert_eq!((solution.rho, solution.info.penalty_changes), (1e-2, 0));
             // More weights than samples and hardly a penalty: the samples are fitted.
-            assert!(solution.train.accuracy.unwrap() >= 0.97, "{solver:?}, {precision:?}: {:?}", solution.train);
+            assert!(solution.train.accuracy.unwrap() >= 0.97, "{solver:?}, double: {double}: {:?}", solution.train);
             assert!(seconds_to(0.97, &solution.info.history).is_some());
         }
     }
@@ -217,7 +217,8 @@ fn a_dense_factor_that_does_not_fit_is_refused() {
         ProblemShape { n_samples: 10_000, n_features: 3073, n_patterns: 50, n_targets: 1, signs: 2, scalar_bytes: 4 };
     assert!(FengSolver::DenseCholesky.dense_bytes(&shape) > 1 << 40);
     let settings = Settings { memory_budget: Some(2_000_000), max_iterations: 5, patterns: 40, ..settings() };
-    let run = |solver| Run { train: &split.train, test: None, settings: &settings, unscaled_rows: true, solver };
+    let (train, test, settings) = (&split.train, None, &settings);
+    let run = |solver| Run { train, test, settings, double: false, unscaled_rows: true, solver };
     let error = run(Some(FengSolver::DenseCholesky)).on(&Place::processor(), &mut ()).unwrap_err();
     assert!(error.to_string().contains("cholesky-dense needs"), "{error}");
     for solver in [None, Some(FengSolver::LineSearchRbcd)] {

@@ -3,9 +3,9 @@
 //! A step's gradient is that of 1/(2b) ||f - y||^2 over a mini-batch of b samples plus beta/(2n) (||W1||^2 + ||w2||^2),
 //! whose mean over the batches is 1/n of the regularised objective: what is minimised is what is compared.
 
-use super::Problem;
 use super::back_propagation::{Batch, Layers};
 use super::evaluator::{Evaluator, Samples};
+use super::problem::Problem;
 use super::stopwatch::Stopwatch;
 use crate::row::{Goal, Outcome, Phase, TARGET_ACCURACY, TracePoint, thinned};
 use anyhow::{Result, ensure};

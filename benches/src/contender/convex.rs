@@ -1,6 +1,6 @@
 //! ADMM on the convex program, with one of the solvers of its u-update.
 
-use super::Problem;
+use super::problem::Problem;
 use crate::row::{Goal, Outcome, Phase, TARGET_ACCURACY, TracePoint, finite, thinned};
 use anyhow::Result;
 use cvx_admm::{
@@ -76,8 +76,8 @@ impl Convex {
         }
     }
 
-    /// Whether it runs in the iteration of Feng et al.: for their task, since rho = 0.01 reaches an accuracy soonest, and
-    /// their iterative solvers always.
+    /// Whether it runs in the iteration of Feng et al.: for their task, since rho = 0.01 reaches an accuracy soonest,
+    /// and for their iterative solvers always.
     fn iterates_as_printed(self, problem: &Problem) -> bool {
         let theirs = [FengSolver::LineSearchRbcd, FengSolver::WholeNystromPcg];
         let is_theirs = matches!(self.solver, ConvexSolver::Feng(solver) if theirs.contains(&solver));
@@ -94,7 +94,8 @@ impl Convex {
             ConvexSolver::Ours(_) => None,
             ConvexSolver::Feng(solver) => Some(solver),
         };
-        feng::Run { train, test, settings, unscaled_rows: as_printed, solver }.on(&problem.place, observer)
+        feng::Run { train, test, settings, double: problem.double, unscaled_rows: as_printed, solver }
+            .on(&problem.place, observer)
     }
 
     /// Trains and verifies.

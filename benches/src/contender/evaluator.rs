@@ -1,7 +1,7 @@
 //! What a network on the device is worth, found outside every clock.
 
-use super::Problem;
 use super::back_propagation::Layers;
+use super::problem::Problem;
 use crate::row::{Goal, Outcome, TARGET_ACCURACY, TracePoint, finite};
 use anyhow::{Context, Result};
 use cvx_linalg::{Backend, HostMatrix};

@@ -5,6 +5,9 @@ use cvx_linalg::{
     SolverFlops, SystemRhs, SystemSolution,
 };
 
+/// The name in rows, figures and tables.
+pub const NAME: &str = "cholesky-dense";
+
 /// Direct solver by the dense factor of A. Its memory grows with (2dP)^2: for small problems.
 pub struct DenseCholesky<B: Backend> {
     factor: Option<B::Matrix>,
@@ -26,7 +29,7 @@ impl<B: Backend> Default for DenseCholesky<B> {
 
 impl<B: Backend> LinearSolver<B> for DenseCholesky<B> {
     fn name(&self) -> &'static str {
-        super::FengSolver::DenseCholesky.name()
+        NAME
     }
 
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {

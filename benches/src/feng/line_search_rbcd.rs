@@ -7,6 +7,9 @@ use cvx_linalg::{
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
+/// The name in rows, figures and tables.
+pub const NAME: &str = "rbcd (original)";
+
 /// Patterns of one step.
 const GROUP: usize = 3;
 
@@ -203,7 +206,7 @@ impl<B: Backend> Parts<B> {
 
 impl<B: Backend> LinearSolver<B> for LineSearchRbcd<B> {
     fn name(&self) -> &'static str {
-        super::FengSolver::LineSearchRbcd.name()
+        NAME
     }
 
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {

@@ -1,7 +1,10 @@
 //! A Nystrom sketch of all of A - I: the preconditioner of Feng et al.
 
 use cvx_linalg::{Backend, LinalgError, MaskedSystem, NystromSketch, Shape, SketchRank, SolverFlops};
-use cvx_solvers::{Deflation, Preconditioner, SolverSettings};
+use cvx_solvers::{Deflation, Pcg, Preconditioner, SolverSettings};
+
+/// The name of the solver in rows, figures and tables.
+pub const NAME: &str = "nystrom-pcg (original)";
 
 /// The sketch is made anew when rho has left its own by more than this factor. Up to there, the condition number that
 /// it leaves grows by no more.
@@ -87,4 +90,9 @@ impl<B: Backend> Preconditioner<B> for WholeNystrom<B> {
         let rank = self.parts.as_ref().map_or(0, |parts| parts.deflation.sketch().rank()) as f64;
         SolverFlops { update: 0.0, solve: 4.0 * rank * rows as f64 * cols as f64 }
     }
+}
+
+/// Conjugate gradients, preconditioned with a sketch of all of A; not yet prepared.
+pub fn whole_nystrom_pcg<B: Backend>(settings: SolverSettings) -> Pcg<B> {
+    Pcg::preconditioned(NAME, settings, Box::new(WholeNystrom::new(settings)))
 }

@@ -1,7 +1,8 @@
 //! The convex programme with the beta that a path of them chooses, as `cvx path` does it.
 
-use super::row::{Candidate, Choice, Score, TIME_LIMIT};
-use super::{Chooser, Ground, Outcome};
+use super::chooser::Chooser;
+use super::ground::Ground;
+use super::outcome::{Candidate, Choice, Outcome, Score, TIME_LIMIT};
 use crate::row::finite;
 use anyhow::Result;
 use cvx_admm::{

@@ -1,7 +1,7 @@
 //! What a look at the terminal should tell of choices.
 
-use super::Row;
-use super::row::{Candidate, Outcome, Score};
+use super::outcome::{Candidate, Outcome, Score};
+use super::row::Row;
 use crate::report::Spread;
 use comfy_table::{Table, presets};
 

@@ -1,7 +1,8 @@
 //! Adam, tuned: of a grid of settings, and of the epochs on the way of each, the best by the held-out samples.
 
-use super::row::{Candidate, Choice, Score, TIME_LIMIT};
-use super::{Chooser, Fold, Ground, Outcome};
+use super::chooser::Chooser;
+use super::ground::{Fold, Ground};
+use super::outcome::{Candidate, Choice, Outcome, Score, TIME_LIMIT};
 use crate::contender::{Adam, Initialisation, Problem};
 use crate::row::{Goal, TracePoint};
 use anyhow::{Context, Result};

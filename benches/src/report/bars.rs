@@ -1,8 +1,8 @@
 //! Figure 3: where the time of a run goes.
 
-use super::Picture;
 use super::curves::{problem, title};
 use super::group::{Field, Group};
+use super::picture::Picture;
 use crate::row::Goal;
 use anyhow::Result;
 use cvx_figures::{Panel, Scale, Series, write};

@@ -1,7 +1,7 @@
 //! Figure 1 (losses and accuracies) and Figure 4 (objective and bound), against iterations and seconds.
 
-use super::Picture;
 use super::group::{Field, Group};
+use super::picture::Picture;
 use crate::row::{Goal, Row, TracePoint};
 use anyhow::Result;
 use cvx_figures::{Panel, Scale, Series, write};

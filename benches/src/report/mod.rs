@@ -4,7 +4,9 @@ mod bars;
 mod curves;
 mod group;
 mod page;
+mod picture;
 mod table;
+mod wrap;
 
 pub use group::Spread;
 
@@ -76,14 +78,6 @@ pub fn run(args: &Args) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A picture that was drawn.
-struct Picture {
-    /// Of the PNG.
-    name: String,
-    /// What it shows.
-    caption: String,
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The generated part of a page.
 
-use super::Picture;
+use super::picture::Picture;
 use anyhow::{Context, Result};
 use std::fmt::Write as _;
 use std::fs;

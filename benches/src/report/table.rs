@@ -1,8 +1,8 @@
 //! Table 1 (seconds to 97 % training accuracy) and its sequel (seconds to the objective) as Markdown.
 
 use super::group::{Field, Group, Spread};
+use super::wrap::wrap;
 use crate::row::{Goal, Outcome, Row};
-use std::fmt::Write as _;
 
 /// What "Scalable ADMM for Convex Neural Networks on GPU" (Feng, Shah & Abraham 2023) prints: method, hardware, seconds
 /// in all.
@@ -36,7 +36,8 @@ fn accuracy(groups: &[Group], out: &mut String) {
     let beta = groups[0].rows[0].beta;
     *out +=
         &format!("### Table 1: seconds to 97 % training accuracy\n\nbeta = {beta}; mean (range) over the seeds.\n\n");
-    *out += "| | hardware | precompute | u | v | duals | certificate | steps | total to 97 % | iterations or epochs | seeds | test accuracy |\n";
+    *out += "| | hardware | precompute | u | v | duals | certificate | steps | total to 97 % | iterations or epochs \
+             | seeds | test accuracy |\n";
     *out += "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n";
     for (method, hardware, seconds) in PRINTED {
         *out += &format!("| {method}, as printed by Feng et al. | {hardware} | | | | | | | {seconds} | | | |\n");
@@ -71,11 +72,13 @@ fn accuracy(groups: &[Group], out: &mut String) {
 fn objective(field: &Field, groups: &[Group], out: &mut String) {
     let beta = groups[0].rows[0].beta;
     let percent = 100.0 * WITHIN;
-    *out += &format!(
-        "### Table 1, continued: seconds to the regularised objective\n\nbeta = {beta}; mean (range) over the seeds. The last column \
-         of times is to an objective that the best bound of the same seed certifies to {percent} %.\n\n"
+    let legend = format!(
+        "beta = {beta}; mean (range) over the seeds. The last column of times is to an objective that the best bound of \
+         the same seed certifies to {percent} %."
     );
-    *out += "| | hardware | seeds | ended | iterations or epochs | seconds | objective | lower bound | to certified | test accuracy | best on the way |\n";
+    *out += &format!("### Table 1, continued: seconds to the regularised objective\n\n{}\n", wrap(&legend, ""));
+    *out += "| | hardware | seeds | ended | iterations or epochs | seconds | objective | lower bound | to certified \
+             | test accuracy | best on the way |\n";
     *out += "|---|---|---:|---|---:|---:|---:|---:|---:|---:|---:|\n";
     for group in groups {
         let cells = [
@@ -158,7 +161,8 @@ fn first(
         (Some(_), _) => "convex",
         (None, None) => return String::new(),
     };
-    format!("\n{what}: **{winner}** (convex: {}; Adam: {}).\n", text(convex), text(adam))
+    let line = format!("{what}: **{winner}** (convex: {}; Adam: {}).", text(convex), text(adam));
+    format!("\n{}", wrap(&line, ""))
 }
 
 /// Machines and revisions.
@@ -172,10 +176,9 @@ fn provenance(groups: &[Group]) -> String {
     }
     let (row, seeds) = (groups[0].rows[0], groups.iter().map(|group| group.rows.len()).max().unwrap_or(0));
     let Row { data, n_samples, n_features, precision, .. } = row;
-    format!(
-        "\n{data}, n = {n_samples}, d = {n_features}, {precision}, at most {seeds} seeds; {}.\n\n",
-        places.join("; ")
-    )
+    let places = places.join("; ");
+    let line = format!("{data}, n = {n_samples}, d = {n_features}, {precision}, at most {seeds} seeds; {places}.");
+    format!("\n{}\n", wrap(&line, ""))
 }
 
 /// What could not be run, each reason once.
@@ -183,7 +186,7 @@ fn failures(groups: &[Group]) -> String {
     let mut out = String::new();
     for group in groups {
         if let Some(error) = group.rows.iter().find_map(|row| row.outcome.error.as_ref()) {
-            let _ = writeln!(out, "* {}: {error}", group.label);
+            out += &wrap(&format!("* {}: {error}", group.label), "  ");
         }
     }
     if out.is_empty() { out } else { out + "\n" }

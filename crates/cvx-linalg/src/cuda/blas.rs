@@ -1,7 +1,7 @@
 //! Products, sums and norms.
 
-use super::Cuda;
 use super::device::failure;
+use super::gpu::Cuda;
 use super::kernels::Kernel;
 use super::launch::{self, launch, over_columns, over_entries};
 use super::matrix::{CudaMatrix, expect_shape, fill};

@@ -5,9 +5,9 @@
 //! solve with a single right-hand side is a chain of dependent steps, so the inverses of the diagonal blocks are kept
 //! beside the factor, and a solve is a run of products: bound by reading the factor once per triangle.
 
-use super::Cuda;
 use super::blas::product;
 use super::device::failure;
+use super::gpu::Cuda;
 use super::kernels::Kernel;
 use super::launch::{launch, over_columns, over_entries, over_tiles};
 use super::matrix::{CudaMatrix, expect_shape};

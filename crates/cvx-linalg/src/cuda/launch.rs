@@ -56,8 +56,8 @@ pub(super) fn blocks(config: &LaunchConfig) -> usize {
 
 /// Launches a kernel for one precision with the given arguments; on a grid of nothing, does nothing.
 ///
-/// The arguments have to be those that the kernel declares: `&u64` and `&f64` for numbers, `&CudaSlice` or `&mut
-/// CudaSlice` (or their views) for pointers.
+/// The arguments have to be those that the kernel declares: `&u64`, `&u32` and `&f64` for numbers; for pointers,
+/// `&CudaSlice` or `&mut CudaSlice` (or their views), or the address of memory that the caller holds.
 macro_rules! launch {
     ($device:expr, $kernel:expr, $scalar:ty, $grid:expr, $($argument:expr),+ $(,)?) => {{
         use cudarc::driver::PushKernelArg;
@@ -67,8 +67,8 @@ macro_rules! launch {
         } else {
             let mut builder = device.stream.launch_builder(device.function::<$scalar>(kernel));
             $(builder.arg($argument);)+
-            // SAFETY: the operations check the shapes, the kernels stay within the counts that they are given, and the
-            // tests run every launch under memory guards.
+            // SAFETY: the arguments are those that the kernel declares; the operations check the shapes, and the
+            // kernels stay within the counts that they are given. The tests run every kernel under memory guards.
             match unsafe { builder.launch(grid) } {
                 Ok(_) => Ok(()),
                 Err(error) => Err($crate::cuda::device::failure(kernel.name(), error)),

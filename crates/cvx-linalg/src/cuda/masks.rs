@@ -1,7 +1,7 @@
 //! Passes over block columns under a bit mask.
 
-use super::Cuda;
 use super::blas::{axpby, product};
+use super::gpu::Cuda;
 use super::kernels::Kernel;
 use super::launch::{launch, over_blocks, over_row_tiles, over_tiles};
 use super::matrix::{CudaMatrix, expect_shape};

@@ -1,7 +1,7 @@
 //! Column-major storage on a GPU.
 
-use super::Cuda;
 use super::device::failure;
+use super::gpu::Cuda;
 use super::kernels::Kernel;
 use super::launch::{launch, over_blocks, over_entries};
 use super::part::Part;

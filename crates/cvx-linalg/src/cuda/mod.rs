@@ -7,6 +7,7 @@
 mod blas;
 mod cholesky;
 mod device;
+mod gpu;
 mod kernels;
 mod launch;
 mod masks;
@@ -17,6 +18,7 @@ mod scalar;
 #[cfg(feature = "training")]
 mod training;
 
+pub use gpu::Cuda;
 pub use masks::CudaMask;
 pub use matrix::CudaMatrix;
 
@@ -26,50 +28,8 @@ use crate::host::HostMatrix;
 use crate::layout::BlockLayout;
 use crate::mask::BitMask;
 use crate::stop::StopToken;
-use device::Device;
 use kernels::Kernel;
 use scalar::CudaScalar;
-use std::marker::PhantomData;
-use std::sync::Arc;
-
-/// An NVIDIA GPU with matrices stored as `T` (`f32` or `f64`). All values for one GPU share it, with one stream.
-pub struct Cuda<T> {
-    device: Arc<Device>,
-    stop: StopToken,
-    storage: PhantomData<T>,
-}
-
-impl<T> Clone for Cuda<T> {
-    fn clone(&self) -> Self {
-        Cuda { device: Arc::clone(&self.device), stop: self.stop.clone(), storage: PhantomData }
-    }
-}
-
-impl<T: CudaScalar> Cuda<T> {
-    /// The GPU with this ordinal, with a stop token of its own.
-    ///
-    /// # Errors
-    /// [`LinalgError::NoDriver`], [`LinalgError::NoSuchDevice`], [`LinalgError::NoLibrary`] or [`LinalgError::Device`].
-    pub fn new(ordinal: usize) -> Result<Self, LinalgError> {
-        Self::with_stop(ordinal, StopToken::new())
-    }
-
-    /// The GPU with this ordinal; its long operations fail when `stop` is raised.
-    ///
-    /// # Errors
-    /// Those of [`new`](Cuda::new).
-    pub fn with_stop(ordinal: usize, stop: StopToken) -> Result<Self, LinalgError> {
-        Ok(Cuda { device: Device::shared(ordinal)?, stop, storage: PhantomData })
-    }
-
-    /// Number of GPUs that the driver sees.
-    ///
-    /// # Errors
-    /// [`LinalgError::NoDriver`] where no driver can be loaded.
-    pub fn count() -> Result<usize, LinalgError> {
-        device::count()
-    }
-}
 
 impl<T: CudaScalar> Backend for Cuda<T> {
     type Matrix = CudaMatrix<T>;
@@ -89,7 +49,7 @@ impl<T: CudaScalar> Backend for Cuda<T> {
         size_of::<T>()
     }
     fn wide(&self) -> Cuda<f64> {
-        Cuda { device: Arc::clone(&self.device), stop: self.stop.clone(), storage: PhantomData }
+        self.stored_as()
     }
     fn stop(&self) -> &StopToken {
         &self.stop

@@ -1,7 +1,7 @@
 //! Proximal steps, each one pass over its matrix.
 
-use super::Cuda;
 use super::blas::sums;
+use super::gpu::Cuda;
 use super::kernels::Kernel;
 use super::launch::{launch, over_blocks, over_columns, over_entries};
 use super::masks::{CudaMask, block_count};

@@ -1,6 +1,6 @@
 //! Adam's two operations, each one pass over its matrices.
 
-use super::Cuda;
+use super::gpu::Cuda;
 use super::kernels::Kernel;
 use super::launch::{launch, over_entries};
 use super::matrix::{CudaMatrix, expect_shape};
