@@ -28,7 +28,7 @@ impl<B: Backend> Solver<B> {
     }
 
     /// Moves on to another beta. The factors stay, rho follows when it has to, and the iterates continue as
-    /// [`Continuation`] says.
+    /// [`Continuation`](crate::Continuation) says.
     ///
     /// # Errors
     /// [`TrainError::Model`] for a negative or infinite beta.
