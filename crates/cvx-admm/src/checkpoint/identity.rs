@@ -1,4 +1,4 @@
-//! The settings that identify a run: a checkpoint is resumed only by the same ones.
+//! The settings that identify a run. A checkpoint can be resumed only with the same ones.
 
 use crate::api::error::NamedSetting;
 use crate::api::settings::{Beta, Gates, Settings, SolverChoice, ValidSettings};
