@@ -45,7 +45,7 @@ pub enum TrainError {
     },
     /// A fold would hold no training sample of a class.
     #[error(
-        "the class '{}' has a single sample, which no network on the other folds would know: \
+        "the class '{}' has a single sample, and a network that is trained on the other folds does not know it: \
          leave the class out, or hold out a share in place of folds", class.escape_debug()
     )]
     SingleSample {

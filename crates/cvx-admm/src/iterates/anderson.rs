@@ -194,7 +194,7 @@ impl<B: Backend> Anderson<B> {
         let memory: Memory = saved.record("anderson")?;
         let square = memory.gram.iter().all(|row| row.len() == memory.gram.len());
         if memory.gram.len() > self.memory || !square {
-            return Err(saved.damaged("the memory of the acceleration has another size"));
+            return Err(saved.damaged("the history of the acceleration has another size"));
         }
         let mut point = |name: &str| {
             let Point { blocks, rows, prediction } = &self.residual;

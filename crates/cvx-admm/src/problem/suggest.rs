@@ -77,7 +77,7 @@ fn suggest(problem: &Problem, settings: &ValidSettings, budget: u64) -> Result<S
     };
     let wanted = (n / share).clamp(FEWEST, MOST);
     let fits = |patterns: usize| problem.fits(settings, patterns, budget);
-    let by_data = format!("one to every {share} of {n} samples for {name} neurons, between {FEWEST} and {MOST}");
+    let by_data = format!("one for every {share} of {n} samples for {name} neurons, between {FEWEST} and {MOST}");
     if fits(wanted).is_ok() {
         return Ok(Suggestion { patterns: wanted, reason: by_data });
     }
@@ -88,7 +88,7 @@ fn suggest(problem: &Problem, settings: &ValidSettings, budget: u64) -> Result<S
         let middle = low + (high - low) / 2;
         if fits(middle).is_ok() { low = middle } else { high = middle }
     }
-    let reason = format!("what {:.1} GB have room for; {by_data}, would be {wanted}", budget as f64 / 1e9);
+    let reason = format!("the largest number that fits in {:.1} GB; {by_data}, would be {wanted}", budget as f64 / 1e9);
     Ok(Suggestion { patterns: low, reason })
 }
 

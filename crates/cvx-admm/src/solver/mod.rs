@@ -398,7 +398,9 @@ impl<B: Backend> Solver<B> {
     /// The model of the best network, with the results of the closing evaluation.
     fn close(&mut self, status: Status) -> Result<Solution, TrainError> {
         let Solver { program, settings, problem, record, admm, continuation, .. } = self;
-        let Some(admm) = admm else { return Err(TrainError::WarmStart { detail: "nothing was run".to_string() }) };
+        let Some(admm) = admm else {
+            return Err(TrainError::WarmStart { detail: "the solver has not run yet".to_string() });
+        };
         // The end of a run needs memory.
         admm.anderson.restart();
         let rho_threshold = continuation.rho_threshold();
