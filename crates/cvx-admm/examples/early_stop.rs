@@ -1,10 +1,10 @@
-//! Shows an observer that prints how a run is doing, and ends it when the test accuracy no longer rises.
+//! Shows an observer that prints the progress of a run, and ends it when the test accuracy no longer rises.
 
 use cvx_admm::{Iteration, Observer, Settings, StopToken, Summary, train_with};
 use cvx_data::{Request, open};
 use std::ops::ControlFlow;
 
-/// Stops once this many evaluations in a row are no better than the best one.
+/// Stops after a number of successive evaluations without a new best accuracy.
 struct Patience {
     best: f64,
     left: usize,

@@ -1,4 +1,4 @@
-//! Three betas on one factorisation, and the dual point of each.
+//! Shows a solver that is set up once and solves at three betas, with the dual point of each.
 
 use cvx_admm::{Settings, Solver};
 use cvx_data::{Request, open};

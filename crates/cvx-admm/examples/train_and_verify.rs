@@ -1,4 +1,4 @@
-//! Shows the life of a model: train, save, load, verify by other code, predict.
+//! Shows the use of a model: train, save, load, verify with separate code, predict.
 
 use cvx_admm::{Model, Settings, train, verify};
 use cvx_data::{Request, open};

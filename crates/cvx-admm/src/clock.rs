@@ -1,4 +1,4 @@
-//! Seconds, read only after the device is done.
+//! A clock that waits for the device before it reads the time.
 
 use cvx_linalg::{Backend, LinalgError};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Clock {
     start: Instant,
     excluded: Duration,
-    /// Seconds of the run that is resumed.
+    /// Seconds of the earlier part of a resumed run.
     earlier: f64,
 }
 
@@ -17,7 +17,7 @@ impl Clock {
         Clock { start: Instant::now(), excluded: Duration::ZERO, earlier: 0.0 }
     }
 
-    /// Begins at the `seconds` of an earlier run; a limit is counted from now.
+    /// Starts at the `seconds` of an earlier part of the run. A time limit counts from now.
     pub fn resume(&mut self, seconds: f64) {
         self.earlier = seconds;
     }
@@ -26,12 +26,12 @@ impl Clock {
         self.earlier + self.start.elapsed().saturating_sub(self.excluded).as_secs_f64()
     }
 
-    /// The moment `limit` seconds after the start.
+    /// The time `limit` seconds after the start.
     pub fn deadline(&self, limit: f64) -> Instant {
         self.start + Duration::from_secs_f64(limit)
     }
 
-    /// Runs `f` with the clock stopped.
+    /// Runs `f` while the clock is stopped.
     pub fn excluding<R>(&mut self, f: impl FnOnce() -> R) -> R {
         let begin = Instant::now();
         let result = f();
@@ -40,8 +40,9 @@ impl Clock {
     }
 }
 
-/// Runs `f` without waiting for the device, and adds the seconds to `phase`. For the short steps of an iteration:
-/// waiting after each would leave a GPU idle, and what they leave in its queue counts for the next phase that waits.
+/// Runs `f` without waiting for the device, and adds the seconds to `phase`. This is for the short steps of an
+/// iteration: a wait after each would leave a GPU idle. The work that these steps leave in the queue of the GPU counts
+/// for the next phase that waits.
 pub(crate) fn enqueued<R>(phase: &mut f64, f: impl FnOnce() -> R) -> R {
     let begin = Instant::now();
     let result = f();
@@ -59,7 +60,7 @@ pub(crate) fn timed<B: Backend, R>(
     let result = f();
     let synchronized = backend.synchronize();
     *phase += begin.elapsed().as_secs_f64();
-    // The first failure is the cause.
+    // The first error is the cause.
     let value = result?;
     synchronized.map(|()| value)
 }

@@ -1,4 +1,4 @@
-//! Trains a two-layer ReLU network by its convex programme, and says how good the network is.
+//! Trains a two-layer ReLU network by its convex programme, and certifies its quality.
 //!
 //! $$ f(x) = \sum_j \max(0, x^\top w_{1j}) w_{2j}, \qquad \tfrac12 \lVert f(X) - y \rVert^2 + \tfrac\beta2 \sum_j \bigl( \lVert w_{1j} \rVert^2 + w_{2j}^2 \bigr) $$
 //!
@@ -16,8 +16,8 @@
 //! ```
 //!
 //! * [`train`], [`train_with`]: from a data set to a [`Solution`].
-//! * [`Settings`]: everything that can be chosen; nothing has to be.
-//! * [`Model`]: the network with its transform, its classes and its certificate; saved, loaded, verified.
+//! * [`Settings`]: all settings, each with a default.
+//! * [`Model`]: the network with its transform, its classes and its certificate; it can be saved, loaded and verified.
 
 mod api;
 mod checkpoint;
@@ -57,7 +57,7 @@ pub use solver::results::DualPoint;
 pub use solver::solution::Solution;
 pub use train::{resume, train, train_with};
 
-/// The example of README.md, run with the tests.
+/// The example of README.md, as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

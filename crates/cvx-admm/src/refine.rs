@@ -1,5 +1,5 @@
-//! Pattern refinement (docs/math.md, section 10): neurons become gates, fresh ones join, and the programme is solved
-//! again.
+//! Pattern refinement (docs/math.md, section 10): the neurons become gates, new gates are added, and the programme is
+//! solved again.
 //!
 //! The neurons of a network lie in the cones of their own patterns, so the network is a point of the new programme: the
 //! objective of the best network cannot rise.
@@ -12,18 +12,19 @@ use cvx_artifact::Status;
 use cvx_linalg::{Backend, HostMatrix};
 use cvx_model::Network;
 
-/// Fresh gates of a round, as a share of the gates of the first programme.
+/// Number of new gates in a round, as a share of the gates of the first programme.
 const FRESH_SHARE: f64 = 0.2;
 
-/// Most patterns of a round over those of the first: several targets may bring a neuron each for every pattern of the
-/// last.
+/// Maximum ratio of the patterns of a round to those of the first. With several targets, each pattern of the last round
+/// may give a neuron for every target.
 const MOST_GROWTH: usize = 8;
 
-/// A round has to lower the objective by this share of it, or it is the last.
+/// A round that lowers the objective by less than this share is the last.
 const LEAST_PROGRESS: f64 = 1e-3;
 
-/// Solves; then, as often as the settings say and as long as it helps, refines the patterns and solves again. The
-/// intermediate programmes end when progress is slow; the last is solved to the gap. `sampled` gates were drawn first.
+/// Solves the programme. Then it refines the patterns and solves again, up to the number of rounds in the settings and
+/// as long as the objective falls. The intermediate programmes end when progress is slow; the last is solved to the
+/// gap. `sampled` is the number of gates that were drawn first.
 pub(crate) fn solve_and_refine<B: Backend>(
     solver: &mut Solver<B>,
     sampled: usize,
@@ -32,7 +33,7 @@ pub(crate) fn solve_and_refine<B: Backend>(
     let (gap, rounds) = (solver.settings().gap, solver.settings().refine);
     let mut solution = solve_round(solver, observer)?;
     while solver.stops_when_slow() && solution.status.can_continue() {
-        // A device error from here on does not lose the network that is there.
+        // After this point, a device error does not lose the existing network.
         match refine(solver, &solution, sampled) {
             Ok(true) => solver.stop_when_slow(solver.round() < rounds),
             Ok(false) if solution.objective.relative_gap <= gap => break,
@@ -60,8 +61,9 @@ fn solve_round<B: Backend>(solver: &mut Solver<B>, observer: &mut dyn Observer) 
     Ok(solution)
 }
 
-/// Makes the neurons of the network gates, with fresh ones beside them, and starts there. Says whether that is worth
-/// while: whether the last such step was, and the programme fits the memory and has not outgrown the first.
+/// Sets the neurons of the network as gates, together with new ones, and starts from that network. Returns whether it
+/// did: only if the last refinement helped, the programme fits the memory, and it is not too large relative to the
+/// first.
 fn refine<B: Backend>(solver: &mut Solver<B>, solution: &Solution, sampled: usize) -> Result<bool, TrainError> {
     let fell = match solution.info.rounds.as_slice() {
         [.., before, last] => last.network < before.network * (1.0 - LEAST_PROGRESS),
@@ -83,13 +85,13 @@ fn refine<B: Backend>(solver: &mut Solver<B>, solution: &Solution, sampled: usiz
 }
 
 /// The gates of the next programme: those of the neurons of `network`, then `fresh` ones. A ReLU neuron is its own
-/// gate, a gated one keeps the one it has.
+/// gate; a gated neuron keeps its gate.
 fn next_gates(network: &Network, fresh: &HostMatrix) -> HostMatrix {
     let own = network.gates.as_ref().unwrap_or(&network.w1);
     HostMatrix::from_vec(own.rows(), own.cols() + fresh.cols(), [own.values(), fresh.values()].concat())
 }
 
-/// The solution of a run whose next programme met an error of the device; other errors stay errors.
+/// The solution of a run after a device error in a later programme; other errors remain errors.
 fn cut_short(mut solution: Solution, error: TrainError) -> Result<Solution, TrainError> {
     let TrainError::Linalg(failure) = error else { return Err(error) };
     solution.status = Status::DeviceError;

@@ -1,4 +1,4 @@
-//! From a data set to a trained model with its certificate.
+//! Training: from a data set to a model with its certificate.
 
 use crate::api::error::TrainError;
 use crate::api::observer::{Guarded, Observer};
@@ -16,18 +16,18 @@ use cvx_linalg::{Backend, StopToken};
 use cvx_model::Dataset;
 use std::sync::Arc;
 
-/// Trains a network on `data`, watching `test` where given.
+/// Trains a network on `data`, and evaluates it on `test` if given.
 ///
 /// # Errors
-/// [`TrainError`] for bad input, before any work.
+/// [`TrainError`] for invalid input, before any work.
 pub fn train(data: &Dataset, test: Option<&Dataset>, settings: &Settings) -> Result<Solution, TrainError> {
     train_with(data, test, settings, None, &StopToken::new(), &mut ())
 }
 
-/// [`train`] from a warm start, with a token that stops it and an observer that watches it.
+/// [`train`] from a warm start, with a token that stops the run and an observer of the run.
 ///
 /// # Errors
-/// [`TrainError`] for bad input, before any work.
+/// [`TrainError`] for invalid input, before any work.
 pub fn train_with(
     data: &Dataset,
     test: Option<&Dataset>,
@@ -44,12 +44,12 @@ pub fn train_with(
     dispatch(job, &settings, stop, clock)
 }
 
-/// Continues the run that wrote `checkpoint`, on the same samples and with the same settings: on the same machine, bit
-/// for bit as it would have continued. Limits, gap, threads, observer and test samples may differ; a time limit is
-/// counted from now.
+/// Continues the run that wrote `checkpoint`, on the same samples and with the same settings. On the same machine, the
+/// result is bit for bit that of the uninterrupted run. Limits, gap, threads, observer and test samples may differ. A
+/// time limit counts from now.
 ///
 /// # Errors
-/// [`TrainError`] for bad input, a checkpoint of another run among it, before any work.
+/// [`TrainError`] for invalid input, including a checkpoint of another run, before any work.
 pub fn resume(
     data: &Dataset,
     test: Option<&Dataset>,
@@ -69,7 +69,7 @@ pub fn resume(
     dispatch(job, &settings, stop, clock)
 }
 
-/// Whether checkpoints can be written where they are to be.
+/// Checks that checkpoints can be written to their path.
 fn check_checkpoint(settings: &ValidSettings) -> Result<(), TrainError> {
     match &settings.checkpoint {
         Some(CheckpointPlan { path, .. }) => check_writable(path)
@@ -79,11 +79,11 @@ fn check_checkpoint(settings: &ValidSettings) -> Result<(), TrainError> {
     }
 }
 
-/// Where a run starts.
+/// The start of a run.
 enum Start<'a> {
-    /// From zeros, or from iterates.
+    /// Start from zeros, or from the given iterates.
     Warm(Option<&'a WarmStart>),
-    /// Where another one ended.
+    /// Start at the end of another run.
     Resumed(&'a Checkpoint),
 }
 
@@ -91,7 +91,7 @@ enum Start<'a> {
 struct TrainJob<'a> {
     problem: Arc<Problem>,
     settings: &'a ValidSettings,
-    /// The settings of the first programme, which a checkpoint knows more of.
+    /// The settings of the first programme, with those parts that a checkpoint determines.
     opening: &'a ValidSettings,
     start: Start<'a>,
     clock: Clock,

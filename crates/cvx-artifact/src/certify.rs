@@ -1,15 +1,15 @@
-//! Which gap a run certifies.
+//! The gap that a run certifies.
 
 use cvx_linalg::named;
 use serde::{Deserialize, Serialize};
 
-/// Which certificate ends the run (docs/math.md, section 5).
+/// The certificate that ends the run (docs/math.md, section 5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Certify {
-    /// The recovered network's own objective against the dual bound.
+    /// Compares the recovered network's own objective with the dual bound.
     #[default]
     Network,
-    /// A feasible point of the sampled programme against the dual bound.
+    /// Compares a feasible point of the sampled programme with the dual bound.
     Sampled,
 }
 

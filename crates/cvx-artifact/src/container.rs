@@ -9,8 +9,8 @@
 //! sections  in the order of the table, without gaps, to the end of the file
 //! ```
 //!
-//! All numbers are little-endian. Every byte is covered by a checksum, and every length is compared with the bytes that
-//! are there before it is used. A section holds one of:
+//! All numbers are little-endian. Every byte is covered by a checksum, and every length is compared with the available
+//! bytes before it is used. A section holds one of:
 //!
 //! ```text
 //! matrix    u64 rows, u64 columns, u64 width (4 or 8), then the values, column by column, as f32 or f64
@@ -31,10 +31,10 @@ const NAME: usize = 16;
 const ENTRY: usize = NAME + 8 + 8 + 4;
 const FIXED: usize = 8 + 4 + 4;
 
-/// Most sections of a file.
+/// Maximum number of sections in a file.
 const MOST_SECTIONS: usize = 4096;
 
-/// Bytes before the values of a matrix.
+/// Number of bytes before the values of a matrix.
 const MATRIX_HEAD: usize = 24;
 
 /// A kind of file.
@@ -43,12 +43,12 @@ pub struct Kind {
     pub noun: &'static str,
     /// The first bytes of every such file.
     pub magic: [u8; 8],
-    /// The format that is written.
+    /// The version of the format that is written.
     pub version: u32,
 }
 
 impl Kind {
-    /// All bytes of a file.
+    /// Reads all bytes of a file.
     ///
     /// # Errors
     /// [`FileError::Missing`] or [`FileError::Io`].
@@ -69,7 +69,7 @@ impl Kind {
         }
     }
 
-    /// The error of a file whose content does not fit together.
+    /// The error for a file with inconsistent content.
     pub fn damaged(&self, path: &Path, detail: impl Into<String>) -> FileError {
         FileError::Damaged { path: path.into(), what: self.noun, detail: detail.into() }
     }
@@ -83,10 +83,10 @@ fn bincode_config<const LIMIT: usize>() -> impl bincode::config::Config {
     bincode::config::standard().with_fixed_int_encoding().with_limit::<LIMIT>()
 }
 
-/// A file that is being assembled. Section names are at most 16 ASCII characters, each used once.
+/// A file under construction. Section names have at most 16 ASCII characters and are unique.
 pub struct Sections {
     kind: &'static Kind,
-    /// Name and end of each.
+    /// Name and end of each section.
     table: Vec<(String, usize)>,
     payload: Vec<u8>,
 }
@@ -97,7 +97,7 @@ impl Sections {
         Sections { kind, table: Vec::new(), payload: Vec::new() }
     }
 
-    /// Ends the section that was written since the last one.
+    /// Ends the section that was written since the last call.
     fn end(&mut self, name: &str) -> &mut Self {
         assert!(is_name(name.as_bytes()) && name.len() <= NAME, "the name of a section: {name}");
         assert!(self.table.iter().all(|(other, _)| other != name), "the section {name} comes twice");
@@ -121,7 +121,7 @@ impl Sections {
         self.end(name)
     }
 
-    /// Appends a matrix, as f32 where every value is exactly representable in it, else as f64.
+    /// Appends a matrix, as f32 if every value is exactly representable in f32, else as f64.
     pub fn matrix(&mut self, name: &str, matrix: &HostMatrix) -> &mut Self {
         let narrow = matrix.values().iter().all(|&value| f64::from(value as f32) == value);
         let width = if narrow { 4 } else { 8 };
@@ -139,25 +139,26 @@ impl Sections {
         self.end(name)
     }
 
-    /// A struct of at most `LIMIT` bytes, which is also the most memory that reading it takes on the word of a length.
+    /// Appends a struct of at most `LIMIT` bytes, which also limits the memory that a reader allocates for a claimed
+    /// length.
     ///
     /// # Errors
-    /// [`FileError::Unstorable`] for one that is larger.
+    /// [`FileError::Unstorable`] if the struct is larger.
     pub fn bincode<const LIMIT: usize>(&mut self, name: &str, value: &impl Serialize) -> Result<&mut Self, FileError> {
         let unstorable = |detail| FileError::Unstorable { what: self.kind.noun, detail };
         let encoded = bincode::serde::encode_to_vec(value, bincode_config::<LIMIT>());
-        let encoded = encoded.map_err(|error| unstorable(format!("its {name} is no plain struct ({error})")))?;
+        let encoded = encoded.map_err(|error| unstorable(format!("its {name} is not a plain struct ({error})")))?;
         if encoded.len() > LIMIT {
-            return Err(unstorable(format!("its {name} takes {} bytes, at most {LIMIT} are read", encoded.len())));
+            return Err(unstorable(format!("its {name} takes {} bytes, but at most {LIMIT} are read", encoded.len())));
         }
         self.payload.extend_from_slice(&encoded);
         Ok(self.end(name))
     }
 
-    /// Writes the file, whole or not at all.
+    /// Writes the file atomically.
     ///
     /// # Errors
-    /// [`FileError::Io`]; a previous file is then as it was.
+    /// [`FileError::Io`]; a previous file is then unchanged.
     pub fn save(self, path: &Path) -> Result<(), FileError> {
         write_whole(path, &self.seal()).map_err(|source| FileError::io(path, "written", source))
     }
@@ -182,31 +183,31 @@ impl Sections {
             from = to;
         }
         start.extend_from_slice(&crc32fast::hash(&start).to_le_bytes());
-        // In place: a second copy would double the memory that a large file takes.
+        // Filled in place: a second copy would double the memory for a large file.
         bytes.reserve_exact(head);
         bytes.splice(0..0, start);
         bytes
     }
 }
 
-/// Letters, digits, points and hyphens.
+/// Letters, digits, dots and hyphens.
 fn is_name(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
 }
 
-/// A file whose frame and checksums are valid, with the sections that have not been read yet.
+/// A file with valid frame and checksums, and the sections that have not been read yet.
 pub struct Parsed<'a> {
     kind: &'static Kind,
     path: PathBuf,
-    /// Those that nobody has taken.
+    /// The sections that have not been read.
     sections: Vec<(&'a str, &'a [u8])>,
 }
 
 impl<'a> Parsed<'a> {
-    /// Checks magic, version, table and all checksums; `path` is named in errors.
+    /// Validates magic, version, table and all checksums; `path` is named in errors.
     ///
     /// # Errors
-    /// [`FileError`], before anything is allocated beyond the table.
+    /// [`FileError`], before any allocation beyond the table.
     pub fn open(bytes: &'a [u8], kind: &'static Kind, path: &Path) -> Result<Self, FileError> {
         match kind.version_of(bytes, path)? {
             version if version == kind.version => {}
@@ -216,15 +217,15 @@ impl<'a> Parsed<'a> {
         Ok(Parsed { kind, path: path.into(), sections })
     }
 
-    /// Whether there is such a section that has not been read.
+    /// Whether a section with this name exists and has not been read.
     pub fn has(&self, name: &str) -> bool {
         self.sections.iter().any(|(other, _)| *other == name)
     }
 
-    /// A section; each can be taken once.
+    /// Returns the bytes of a section. Each section can be read once.
     ///
     /// # Errors
-    /// [`FileError::Damaged`] when it is not there.
+    /// [`FileError::Damaged`] if the section does not exist.
     pub fn bytes(&mut self, name: &str) -> Result<&'a [u8], FileError> {
         match self.sections.iter().position(|(other, _)| *other == name) {
             Some(at) => Ok(self.sections.remove(at).1),
@@ -235,7 +236,7 @@ impl<'a> Parsed<'a> {
     /// A section of 64-bit words.
     ///
     /// # Errors
-    /// [`FileError::Damaged`] for a missing section, or one that is not made of whole words.
+    /// [`FileError::Damaged`] for a missing section, or for one that does not consist of whole words.
     pub fn words(&mut self, name: &str) -> Result<Vec<u64>, FileError> {
         match self.bytes(name)?.as_chunks() {
             (words, []) => Ok(words.iter().map(|word| u64::from_le_bytes(*word)).collect()),
@@ -252,7 +253,7 @@ impl<'a> Parsed<'a> {
         read_texts(bytes, count).ok_or_else(|| self.damaged(format!("the section {name} does not hold {count} texts")))
     }
 
-    /// A matrix, bit for bit as it was.
+    /// A matrix, with the exact bits that were written.
     ///
     /// # Errors
     /// [`FileError::Damaged`].
@@ -286,18 +287,18 @@ impl<'a> Parsed<'a> {
         }
     }
 
-    /// Whether every section was taken.
+    /// Checks that every section was read.
     ///
     /// # Errors
-    /// [`FileError::Damaged`] with the name of one that nobody knows.
+    /// [`FileError::Damaged`] with the name of an unread section.
     pub fn finish(self) -> Result<(), FileError> {
         match self.sections.first() {
-            Some((name, _)) => Err(self.damaged(format!("nothing is known of the section {name}"))),
+            Some((name, _)) => Err(self.damaged(format!("the section {name} is unknown"))),
             None => Ok(()),
         }
     }
 
-    /// The error of this file whose content does not fit together.
+    /// The error for inconsistent content of this file.
     pub fn damaged(&self, detail: impl Into<String>) -> FileError {
         self.kind.damaged(&self.path, detail)
     }
@@ -313,12 +314,12 @@ fn take_u32(bytes: &mut &[u8]) -> Option<u32> {
     take(bytes).map(|number| u32::from_le_bytes(*number))
 }
 
-/// A u64 that may be the length of something in memory.
+/// Converts a u64 to a length, if it fits a usize.
 fn take_length(bytes: &mut &[u8]) -> Option<usize> {
     take(bytes).and_then(|number| usize::try_from(u64::from_le_bytes(*number)).ok())
 }
 
-/// The sections by name, as their table says, once all checksums fit.
+/// The sections by name, according to the table, after all checksums have been validated.
 fn split(bytes: &[u8]) -> Result<Vec<(&str, &[u8])>, String> {
     const CUT: &str = "the file is cut off in its table of sections";
     let mut table = bytes.get(FIXED - 4..).ok_or(CUT)?;
@@ -363,7 +364,7 @@ fn split(bytes: &[u8]) -> Result<Vec<(&str, &[u8])>, String> {
 }
 
 fn read_texts(mut bytes: &[u8], count: usize) -> Option<Vec<String>> {
-    // Each has a length before it: so many must be there before anything is allocated for them.
+    // Each text has a length before it, so the bytes of all lengths must exist before any allocation for the texts.
     if bytes.len() / 8 < count {
         return None;
     }

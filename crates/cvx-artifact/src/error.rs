@@ -1,10 +1,10 @@
-//! Why a model could not be used.
+//! Errors in the use of a model.
 
 use cvx_linalg::LinalgError;
 use cvx_model::ModelError;
 use thiserror::Error;
 
-/// Why a model could not predict or be verified.
+/// Errors of a prediction or verification.
 #[derive(Clone, Debug, Error, PartialEq)]
 pub enum ArtifactError {
     /// The samples do not fit the model.
@@ -13,12 +13,12 @@ pub enum ArtifactError {
     /// The computation failed.
     #[error(transparent)]
     Linalg(#[from] LinalgError),
-    /// Data that the model was not trained on, by their checksum.
+    /// The data are not those that the model was trained on, by their checksum.
     #[error("the {found} samples are not the {expected} that the model was trained on")]
     OtherData {
-        /// Samples that the model was trained on.
+        /// Number of samples that the model was trained on.
         expected: usize,
-        /// Samples given.
+        /// Number of samples given.
         found: usize,
     },
 }

@@ -1,19 +1,19 @@
-//! The model file: format 3 in the frame of `container.rs`.
+//! The model file: format 3, in the frame of `container.rs`.
 //!
 //! | section | what | shape |
 //! |---|---|---|
 //! | `header` | bincode: task, kind of the features, claim without its weights, provenance | |
-//! | `offset`, `scale` | matrices: what is subtracted from each feature, and what divides it then | inputs x 1 |
-//! | `names` | texts: the features, where they have names | inputs |
+//! | `offset`, `scale` | matrices: the offset that is subtracted from each feature, then its divisor | inputs x 1 |
+//! | `names` | texts: the names of the features, if they have names | inputs |
 //! | `w1`, `w2` | matrices: the layers | d x m, m x C |
-//! | `gates` | matrix: of gated neurons | d x m |
-//! | `weights` | matrix: of the samples, where they are not all 1 | n x 1 |
+//! | `gates` | matrix: the gates of gated neurons | d x m |
+//! | `weights` | matrix: the weights of the samples, unless all are 1 | n x 1 |
 //! | `proof.gates` | matrix, as are the next two | d x P |
 //! | `proof.xi` | | n x C |
 //! | `proof.eta` | the multipliers | n x 2PC, n x 0 if gated |
 //! | `proof.patterns` | words: for each pattern, 64 samples to a word, the lowest bit first | ceil(n / 64) x P |
 //!
-//! bincode has no schema, so it is used for the small header alone, inside a versioned file.
+//! bincode has no schema, so only the small header of a versioned file uses it.
 
 use crate::container::{Kind, Parsed, Sections};
 use crate::file_error::FileError;
@@ -25,7 +25,7 @@ use std::path::Path;
 
 const MODEL: Kind = Kind { noun: "model", magic: *b"\x89CVX\r\n\x1a\n", version: 3 };
 
-/// Largest header: the names of some ten thousand classes.
+/// Maximum size of the header: the names of about ten thousand classes.
 const HEADER: usize = 1 << 20;
 
 #[derive(Serialize, Deserialize)]
@@ -39,11 +39,11 @@ struct Header {
 }
 
 impl Model {
-    /// Writes the model to `path`, whole or not at all.
+    /// Writes the model to `path` atomically.
     ///
     /// # Errors
-    /// [`FileError::Io`], or [`FileError::Unstorable`] for class names of a megabyte; a previous file is then as it
-    /// was.
+    /// [`FileError::Io`], or [`FileError::Unstorable`] for class names of a megabyte; a previous file is then
+    /// unchanged.
     pub fn save(&self, path: &Path) -> Result<(), FileError> {
         self.sections()?.save(path)
     }
@@ -56,7 +56,7 @@ impl Model {
         Ok(self.sections()?.seal())
     }
 
-    /// Reads a model and checks everything that can be checked without the data.
+    /// Reads a model and validates it as far as this is possible without the data.
     ///
     /// # Errors
     /// [`FileError`]; see [`from_bytes`](Model::from_bytes).
@@ -97,8 +97,8 @@ impl Model {
     /// Parses the bytes of a model file; `path` is named in errors.
     ///
     /// # Errors
-    /// [`FileError`]. Every length is compared with the bytes that are there before it is used: a file is refused
-    /// within twice its size in memory and a few megabytes.
+    /// [`FileError`]. Every length is compared with the available bytes before it is used. To refuse a file takes at
+    /// most twice its size in memory and a few megabytes.
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, FileError> {
         let damaged = |detail: &str| MODEL.damaged(path, detail);
         let (mut model, proof) = read(Parsed::open(bytes, &MODEL, path)?)?;
@@ -107,7 +107,7 @@ impl Model {
         Ok(model)
     }
 
-    /// Whether the parts fit together.
+    /// Whether the parts are consistent.
     fn check(&self) -> Result<(), &'static str> {
         let Model { network, transform, task, claim, .. } = self;
         let (d, m, c) = (transform.n_outputs(), network.n_neurons(), task.n_targets());
@@ -118,7 +118,7 @@ impl Model {
             return Err("the normalisation is not usable");
         }
         if transform.n_inputs() == 0 || claim.n_samples == 0 {
-            return Err("it was made of no features or no samples");
+            return Err("it has no features or no training samples");
         }
         if transform.feature_names.as_ref().is_some_and(|names| names.len() != transform.n_inputs()) {
             return Err("the features have another number of names");
@@ -139,25 +139,25 @@ impl Model {
         }
         match task {
             Task::Binary { majority, .. } | Task::Multiclass { majority, .. } if *majority >= task.classes().len() => {
-                Err("the majority class is none of the classes")
+                Err("the majority class is not one of the classes")
             }
             _ => Ok(()),
         }
     }
 }
 
-/// A witness as it was read.
+/// A witness before validation.
 struct Proof {
     gates: HostMatrix,
     xi: HostMatrix,
     multipliers: HostMatrix,
-    /// Of the patterns.
+    /// The words of the patterns.
     words: Vec<u64>,
 }
 
 impl Proof {
-    /// The witness, where it fits the model. Without a pattern the programme would be empty, and its bound 1/2 ||y||^2
-    /// would say nothing of a network.
+    /// The witness, if it fits the model. At least one pattern is required: without patterns the programme would be
+    /// empty, and its bound 1/2 ||y||^2 would not bound the network.
     fn of(self, model: &Model) -> Result<Witness, &'static str> {
         let Proof { gates, xi, multipliers, words } = self;
         let (n, d, c) = (model.claim.n_samples, model.transform.n_outputs(), model.task.n_targets());
@@ -170,14 +170,14 @@ impl Proof {
             && gates.cols() > 0
             && (xi.rows(), xi.cols()) == (n, c)
             && (multipliers.rows(), Some(multipliers.cols())) == (n, columns);
-        // The packing of the patterns takes more than their bytes: last, when all else is known to fit.
+        // The mask of the patterns takes more memory than their bytes, so it is built last, after all other checks.
         let patterns = fits.then(|| BitMask::from_columns(n, gates.cols(), words)).flatten();
         let patterns = patterns.ok_or("the proof does not fit the model")?;
         Ok(Witness { gates, patterns, xi, multipliers })
     }
 }
 
-/// A model whose parts are not compared with one another yet, without its witness.
+/// A model without its witness, before its parts are checked for consistency.
 fn read(mut file: Parsed) -> Result<(Model, Option<Proof>), FileError> {
     let header: Header = file.bincode::<_, HEADER>("header")?;
     let (offset, scale) = (read_column(&mut file, "offset")?, read_column(&mut file, "scale")?);

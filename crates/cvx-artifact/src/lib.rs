@@ -1,10 +1,10 @@
 //! Trained networks: the model file, predictions, and the verification of a certificate.
 //!
-//! Nothing here trains: who only uses a network depends on this crate and on no solver.
+//! This crate contains no training code: a program that only uses a network needs no solver.
 //!
-//! * [`Model`]: the network with its transform, its classes and its certificate; saved, loaded, used.
+//! * [`Model`]: the network with its transform, its classes and its certificate; it can be saved, loaded and used.
 //! * [`verify`]: recomputes the claims of a model from its training data.
-//! * [`Status`], [`Objective`], [`Scores`], [`Certify`]: what a model says of the run that made it.
+//! * [`Status`], [`Objective`], [`Scores`], [`Certify`]: the facts that a model records about its training run.
 //! * [`container`]: the file format that models and checkpoints share.
 //!
 //! ```no_run
@@ -41,7 +41,7 @@ pub use status::Status;
 pub use verify::{Verification, verify};
 pub use whole_file::{check_writable, remove_leftovers, write_whole};
 
-/// The example of README.md, run with the tests.
+/// The example of README.md, as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

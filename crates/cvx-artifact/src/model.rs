@@ -1,4 +1,4 @@
-//! The trained network with everything that is needed to use it and to check it.
+//! The trained network, with the data that its use and its verification need.
 
 use crate::certify::Certify;
 use crate::error::ArtifactError;
@@ -8,32 +8,32 @@ use cvx_linalg::{Backend, BitMask, Cpu, HostMatrix};
 use cvx_model::{Dataset, FeatureKind, Loss, Network, Normalisation, Task, Transform};
 use serde::{Deserialize, Serialize};
 
-/// What is claimed of a model, to be re-checked by [`verify`](crate::verify).
+/// The claims of a model, which [`verify`](crate::verify) checks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Claim {
     /// The certificate.
     pub objective: Objective,
-    /// The certificate that the gap is of.
+    /// The certificate whose gap is claimed.
     pub certify: Certify,
     /// Weight of the group norm.
     pub beta: f64,
-    /// What was minimised over the training samples.
+    /// The loss that was minimised over the training samples.
     pub loss: Loss,
     /// A weight for each training sample; `None` where all are 1.
     pub weights: Option<Vec<f64>>,
     /// The weighted loss on the training samples.
     pub train_loss: f64,
-    /// On the training samples; `None` for a regression.
+    /// Accuracy on the training samples; `None` for a regression.
     pub train_accuracy: Option<f64>,
     /// Number of training samples.
     pub n_samples: usize,
     /// CRC-32 of the transformed training samples and targets.
     pub fingerprint: u32,
-    /// How the run ended.
+    /// Status of the run.
     pub status: Status,
 }
 
-/// How a model came to be.
+/// The origin of a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
     /// Version of this crate.
@@ -55,11 +55,11 @@ pub struct Provenance {
 pub struct Witness {
     /// Gates h_i (d x P).
     pub gates: HostMatrix,
-    /// Their patterns on the training samples (n x P): where x'h is zero to rounding, the bit is part of the claim.
+    /// Their patterns on the training samples (n x P). If x'h is zero to rounding, the bit is part of the claim.
     pub patterns: BitMask,
     /// xi (n x C).
     pub xi: HostMatrix,
-    /// e_i o g o eta_i (n x 2PC), of the sign of e_i in every entry.
+    /// e_i o g o eta_i (n x 2PC), with the sign of e_i in every entry.
     pub multipliers: HostMatrix,
 }
 
@@ -72,24 +72,24 @@ pub struct Model {
     pub transform: Transform,
     /// How the transform was fitted.
     pub normalisation: Normalisation,
-    /// Classes, or a regression.
+    /// Classification with its classes, or regression.
     pub task: Task,
-    /// What the features are.
+    /// Table or images.
     pub kind: FeatureKind,
-    /// What is claimed of it.
+    /// The claims of the model.
     pub claim: Claim,
-    /// How it came to be.
+    /// The origin of the model.
     pub provenance: Provenance,
-    /// The proof of its bound.
+    /// The witness of its bound.
     pub witness: Option<Witness>,
 }
 
 impl Model {
-    /// Predictions (n x C) in f64, for samples with the features of the training data. The work is done on the
-    /// threads of the calling pool ([`ThreadPool::run`](cvx_linalg::ThreadPool::run)), or of the global one.
+    /// Predictions (n x C) in f64, for samples with the features of the training data. They are computed on the threads
+    /// of the calling pool ([`ThreadPool::run`](cvx_linalg::ThreadPool::run)), or of the global one.
     ///
     /// # Errors
-    /// [`ArtifactError::Model`] when the features do not fit.
+    /// [`ArtifactError::Model`] if the features do not fit.
     pub fn predict(&self, data: &Dataset) -> Result<HostMatrix, ArtifactError> {
         let xt = self.transform.apply(data)?;
         let cpu = Cpu::<f64>::new();

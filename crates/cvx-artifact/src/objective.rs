@@ -1,17 +1,17 @@
-//! What a network achieves: its objective with the bound on it, and its scores on a set of samples.
+//! The quality of a network: its objective with the bound, and its scores on a set of samples.
 
 use serde::{Deserialize, Serialize};
 
-/// The three numbers of the certificate and the gap of the chosen one (docs/math.md, section 5).
+/// The three values of the certificate, and the gap of the chosen certificate (docs/math.md, section 5).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Objective {
-    /// Of the returned network.
+    /// Objective of the returned network.
     pub network: f64,
-    /// Of a feasible point of the sampled programme; `None` where none better than zero was computed.
+    /// Objective of a feasible point of the sampled programme; `None` if no point better than zero was computed.
     pub sampled_primal: Option<f64>,
     /// Lower bound of the sampled programme.
     pub dual_bound: f64,
-    /// Of the certificate that the run was asked for.
+    /// Relative gap of the certificate that the settings chose.
     pub relative_gap: f64,
 }
 
@@ -20,6 +20,6 @@ pub struct Objective {
 pub struct Scores {
     /// The chosen loss, not divided by n; weighted as in training on the training samples, unweighted on others.
     pub loss: f64,
-    /// Share of samples in the right class; `None` for a regression.
+    /// Share of correctly classified samples; `None` for a regression.
     pub accuracy: Option<f64>,
 }

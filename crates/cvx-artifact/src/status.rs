@@ -3,18 +3,18 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How a training run ended. Each comes with the best network seen and its certificate.
+/// The status of a training run. Every run returns the best network found, with its certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
     /// The certified relative gap is within the tolerance.
     Optimal,
-    /// The iteration limit came first.
+    /// The run reached the iteration limit.
     IterationLimit,
-    /// The time limit came first.
+    /// The run reached the time limit.
     TimeLimit,
     /// The user or the observer stopped the run.
     Interrupted,
-    /// The gap has stopped falling.
+    /// The gap no longer falls.
     InsufficientProgress,
     /// An iterate was not finite, or a factorisation failed.
     NumericalError,
@@ -23,12 +23,12 @@ pub enum Status {
 }
 
 impl Status {
-    /// Whether the iterates of a run that ended so can be continued with other patterns or another beta.
+    /// Whether the iterates of a run with this status can be continued with other patterns or another beta.
     pub fn can_continue(self) -> bool {
         matches!(self, Status::Optimal | Status::IterationLimit | Status::InsufficientProgress)
     }
 
-    /// Whether a run that ended so can be resumed from a checkpoint: a limit or a stop request ended it.
+    /// Whether a run with this status can be resumed from a checkpoint: a limit or a stop request ended it.
     pub fn can_resume(self) -> bool {
         matches!(self, Status::IterationLimit | Status::Interrupted | Status::TimeLimit)
     }

@@ -1,4 +1,4 @@
-//! Checks a model's claims against the data, by plain loops that share nothing with the trainer's operators.
+//! Verification of a model's claims on the data, by plain loops that share no code with the trainer's operators.
 
 use crate::certify::Certify;
 use crate::error::ArtifactError;
@@ -9,34 +9,34 @@ use serde::Serialize;
 use std::num::NonZero;
 use std::thread;
 
-/// |x'h| over ||x|| ||h|| below which rounding decides on which side of the plane of h a sample lies.
+/// If |x'h| over ||x|| ||h|| is below this limit, rounding decides the side of the plane of h on which a sample lies.
 const TIE: f64 = 1e-12;
 
-/// Times that the interval of the best multiple is cut by a third.
+/// Number of steps of the search for the best multiple; each removes a third of the interval.
 const THIRDS: usize = 100;
 
-/// Relative disagreement that rounding explains.
+/// Relative difference that rounding explains.
 const TOLERANCE: f64 = 1e-9;
 
-/// What was found, beside what was claimed.
+/// The computed values and their comparison with the claims.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Verification {
-    /// Objective of the saved network on these data.
+    /// Objective of the saved network on the given data.
     pub network: f64,
-    /// The loss of the claim: 1/2 ||f - y||^2, or another.
+    /// The loss of the claim: 1/2 ||f - y||^2, or another loss.
     pub loss: f64,
-    /// Share of samples in the right class.
+    /// Share of correctly classified samples.
     pub accuracy: Option<f64>,
     /// Lower bound that the saved multipliers prove; `None` for a model without them.
     pub dual_bound: Option<f64>,
-    /// Gap of the claimed certificate, to the bound that was found.
+    /// Gap of the claimed certificate, computed with the verified bound.
     pub relative_gap: Option<f64>,
-    /// Whether the network's objective is what the model claims.
+    /// Whether the network's objective agrees with the claim.
     pub network_agrees: bool,
-    /// Whether a bound is proved, and is at least what the model claims.
+    /// Whether a bound is proved and is at least the claimed one.
     pub bound_agrees: bool,
-    /// Whether the gap is at most what the model claims; a sampled primal is taken on trust, since the model
-    /// does not hold the point that attains it.
+    /// Whether the gap is at most the claimed one. A sampled primal is not verified, since the model does not hold the
+    /// point that attains it.
     pub gap_agrees: bool,
 }
 
@@ -51,7 +51,7 @@ impl Verification {
 ///
 /// # Errors
 /// [`ArtifactError::OtherData`] for data that the model was not trained on, [`ArtifactError::Model`] for data that do
-/// not fit it.
+/// not fit the model.
 pub fn verify(model: &Model, data: &Dataset) -> Result<Verification, ArtifactError> {
     let claim = &model.claim;
     let xt = model.transform.apply(data)?;
@@ -74,7 +74,7 @@ pub fn verify(model: &Model, data: &Dataset) -> Result<Verification, ArtifactErr
     let gap = |upper: f64, bound: f64| (upper - bound).max(0.0) / upper.max(1e-9 * zero).max(f64::MIN_POSITIVE);
     let upper = match claim.certify {
         Certify::Network => network,
-        // Zero is feasible too.
+        // Zero is also feasible.
         Certify::Sampled => claim.objective.sampled_primal.unwrap_or(zero).min(zero),
     };
     Ok(Verification {
@@ -90,7 +90,7 @@ pub fn verify(model: &Model, data: &Dataset) -> Result<Verification, ArtifactErr
     })
 }
 
-/// Share of samples in the right class, and share whose class hangs on rounding; `None` for a regression.
+/// Share of correctly classified samples, and share whose class depends on rounding; `None` for a regression.
 fn accuracy(model: &Model, prediction: &HostMatrix, y: &HostMatrix) -> (Option<f64>, f64) {
     if model.task.classes().is_empty() {
         return (None, 0.0);
@@ -101,7 +101,7 @@ fn accuracy(model: &Model, prediction: &HostMatrix, y: &HostMatrix) -> (Option<f
         let row = |matrix: &HostMatrix| (0..y.cols()).map(|c| matrix[(a, c)]).collect::<Vec<_>>();
         let mut scores = row(prediction);
         correct += usize::from(model.task.class_of(&scores) == model.task.class_of(&row(y)));
-        // One score decides by its sign.
+        // With one score, its sign decides.
         if scores.len() == 1 {
             scores.push(-scores[0]);
         }
@@ -130,8 +130,7 @@ fn forward(model: &Model, xt: &HostMatrix) -> HostMatrix {
     HostMatrix::from_fn(xt.cols(), w2.cols(), |a, c| rows[a][c])
 }
 
-/// Whether the gate h is on for sample a: x'h >= 0, or, where that is zero to rounding, what the witness says of this
-/// gate.
+/// Whether the gate h is on for sample a: x'h >= 0. If x'h is zero to rounding, the witness decides.
 fn is_on(model: &Model, gate: &[f64], sample: &[f64], a: usize) -> bool {
     let product = dot(gate, sample);
     if product.abs() > TIE * (dot(gate, gate) * dot(sample, sample)).sqrt() {
@@ -144,7 +143,7 @@ fn is_on(model: &Model, gate: &[f64], sample: &[f64], a: usize) -> bool {
     known.unwrap_or(product >= 0.0)
 }
 
-/// omega_a of the claim; no number where that is no weight, and then nothing holds.
+/// omega_a of the claim. An invalid weight gives NaN, and then no claim holds.
 fn weight(model: &Model, a: usize) -> f64 {
     let positive = |weights: &Vec<f64>| weights.get(a).copied().filter(|weight| *weight > 0.0).unwrap_or(f64::NAN);
     model.claim.weights.as_ref().map_or(1.0, positive)
@@ -154,7 +153,7 @@ fn weight(model: &Model, a: usize) -> f64 {
 fn total_loss(model: &Model, prediction: &HostMatrix, y: &HostMatrix) -> f64 {
     let value = |f: f64, y: f64| match model.claim.loss {
         Loss::Squared => 0.5 * (f - y).powi(2),
-        // The larger exponential is taken out of the sum, so that neither overflows.
+        // Written so that neither exponential overflows.
         Loss::Logistic if y * f > 0.0 => (-y * f).exp().ln_1p(),
         Loss::Logistic => -y * f + (y * f).exp().ln_1p(),
         Loss::SquaredHinge if y * f < 1.0 => 0.5 * (1.0 - y * f).powi(2),
@@ -166,12 +165,12 @@ fn total_loss(model: &Model, prediction: &HostMatrix, y: &HostMatrix) -> f64 {
     (0..y.cols()).map(of_target).sum()
 }
 
-/// xi of the claim for one target, each entry moved to where the conjugate is finite.
+/// xi of the claim for one target, with each entry clipped to the domain of the conjugate.
 fn clipped_xi(model: &Model, xi: &[f64], y: &[f64]) -> Vec<f64> {
     let entries = xi.iter().zip(y).enumerate();
     let clip = |(a, (&xi, &y)): (usize, (&f64, &f64))| match model.claim.loss {
         Loss::Squared => xi,
-        // xi pulls the prediction towards y, and the logistic loss pulls no harder than its weight.
+        // xi pulls the prediction towards y; for the logistic loss, its size is at most the weight.
         Loss::Logistic => y * (y * xi).max(0.0).min(weight(model, a)),
         Loss::SquaredHinge => y * (y * xi).max(0.0),
         Loss::Huber { delta } => xi.signum() * xi.abs().min(delta * weight(model, a)),
@@ -179,7 +178,7 @@ fn clipped_xi(model: &Model, xi: &[f64], y: &[f64]) -> Vec<f64> {
     entries.map(clip).collect()
 }
 
-/// -omega l*(-t xi / omega; y) summed over the samples of one target, for a clipped xi and a t within its reach.
+/// -omega l*(-t xi / omega; y) summed over the samples of one target, for a clipped xi and a t in the domain.
 fn dual_value(model: &Model, xi: &[f64], y: &[f64], t: f64) -> f64 {
     let entropy = |p: f64| if p > 0.0 { -p * p.ln() } else { 0.0 };
     let term = |a: usize| {
@@ -193,9 +192,9 @@ fn dual_value(model: &Model, xi: &[f64], y: &[f64], t: f64) -> f64 {
     (0..y.len()).map(term).sum()
 }
 
-/// The largest [`dual_value`] over t in [0, `limit`]: it is concave in t, so thirds of an interval tell where to look.
+/// The largest [`dual_value`] over t in [0, `limit`]. It is concave in t, so a ternary search finds it.
 fn best_dual_value(model: &Model, xi: &[f64], y: &[f64], limit: f64) -> f64 {
-    // Beyond 1 only where the domain allows it.
+    // Values above 1 only if the domain allows them.
     let reach = xi.iter().enumerate().fold(limit, |reach: f64, (a, xi)| match model.claim.loss {
         Loss::Logistic => reach.min(weight(model, a) / xi.abs()),
         Loss::Huber { delta } => reach.min(delta * weight(model, a) / xi.abs()),
@@ -216,13 +215,14 @@ fn best_dual_value(model: &Model, xi: &[f64], y: &[f64], limit: f64) -> f64 {
     best
 }
 
-/// The lower bound that the saved multipliers prove: the largest [`dual_value`] with t <= 1/c, c the largest norm of a
-/// block of +-X'D_i xi + X'(multipliers) over beta. Multipliers of the wrong sign prove nothing and count as 0.
+/// The lower bound that the saved multipliers prove: the largest [`dual_value`] with t <= 1/c, where c is the largest
+/// norm of a block of +-X'D_i xi + X'(multipliers) over beta. Multipliers of the wrong sign prove nothing and are set
+/// to 0.
 fn dual_bound(model: &Model, xt: &HostMatrix, y: &HostMatrix) -> Option<f64> {
     let witness = model.witness.as_ref()?;
     let (n, p) = (xt.cols(), witness.gates.cols());
     let patterns = &witness.patterns;
-    // A bit has to be 1[x'h >= 0]; where x'h is zero to rounding, either is the pattern of a gate next to h.
+    // A bit must be 1[x'h >= 0]. If x'h is zero to rounding, both values are the pattern of a gate close to h.
     let honest = in_parallel(p, |i| {
         let gate = witness.gates.col(i);
         let tie = TIE * dot(gate, gate).sqrt();
@@ -232,13 +232,13 @@ fn dual_bound(model: &Model, xt: &HostMatrix, y: &HostMatrix) -> Option<f64> {
         })
     });
     if honest.contains(&false) {
-        // These patterns are not those of the gates: what they prove is about another programme.
+        // The patterns are not those of the gates, so their bound applies to another programme.
         return Some(0.0);
     }
     let mut bound = 0.0;
     for c in 0..y.cols() {
         let (xi, y) = (&clipped_xi(model, witness.xi.col(c), y.col(c)), y.col(c));
-        // Without cones a block and its negative are one.
+        // Without cones a block and its negative have the same norm.
         let cones = model.network.gates.is_none();
         let norms = in_parallel(if cones { 2 * p } else { p }, |block| {
             let sign = if block < p { 1.0 } else { -1.0 };
@@ -258,16 +258,16 @@ fn dual_bound(model: &Model, xt: &HostMatrix, y: &HostMatrix) -> Option<f64> {
             }
             dot(&gradient, &gradient).sqrt()
         });
-        // A norm that overflowed may be anything, so it is infinite: f64::max would drop a NaN.
+        // An overflow may give a NaN norm, which f64::max would drop, so it counts as infinite.
         let largest =
             norms.into_iter().map(|norm| if norm.is_nan() { f64::INFINITY } else { norm }).fold(0.0, f64::max);
-        // Zero blocks are dual feasible even at beta = 0.
+        // Zero blocks are dual feasible, even at beta = 0.
         let scale = if largest == 0.0 { f64::INFINITY } else { model.claim.beta / largest };
         let (xi_y, xi_xi) = (dot(xi, y), dot(xi, xi));
         let value = if xi_xi == 0.0 {
             0.0
         } else if model.claim.loss == Loss::Squared && model.claim.weights.is_none() {
-            // t xi'y - t^2 ||xi||^2 / 2 has its largest value in closed form.
+            // The maximum of t xi'y - t^2 ||xi||^2 / 2 has a closed form.
             let t = (xi_y / xi_xi).min(scale).max(0.0);
             t * xi_y - 0.5 * t * t * xi_xi
         } else {
@@ -289,7 +289,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f64>()
 }
 
-/// f(0), .., f(count - 1), on as many threads as there are cores.
+/// f(0), .., f(count - 1), computed on as many threads as there are cores.
 fn in_parallel<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync) -> Vec<R> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let run = count.div_ceil(threads).max(1);

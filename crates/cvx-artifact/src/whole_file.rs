@@ -1,16 +1,15 @@
-//! Atomic writes: a file appears under its name when it is complete on the disk.
+//! Atomic writes: a file gets its name only after it is complete on the disk.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
 
-/// Writes `bytes` to a temporary file beside `path`, which is renamed to it at the end: a reader sees the old file or
-/// the new one. A symbolic link stays, and the file that it leads to is replaced. A device or a pipe is written to
-/// directly.
+/// Writes `bytes` to a temporary file beside `path`, which is then renamed to `path`. A reader sees either the old file
+/// or the new one. If `path` is a symbolic link, its target is replaced. A device or a pipe is written to directly.
 ///
 /// # Errors
-/// When the folder is missing, full or read-only; an earlier file of that name is then as it was.
+/// Fails if the folder is missing, full or read-only; an earlier file of that name is then unchanged.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if special(path).is_some() {
         return OpenOptions::new().write(true).open(path)?.write_all(bytes);
@@ -20,14 +19,14 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
-    // The new name is safe once the folder is on the disk too; elsewhere folders cannot be opened.
+    // The rename is durable after the folder is synchronised too. Folders can be opened only on Unix.
     if cfg!(unix) {
         File::open(folder_of(path))?.sync_all()?;
     }
     Ok(())
 }
 
-/// Whether [`write_whole`] could write to `path`, tried with an empty temporary file.
+/// Whether [`write_whole`] could write to `path`, tested with an empty temporary file.
 ///
 /// # Errors
 /// The error that the write would return.
@@ -36,7 +35,7 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::IsADirectory, "this is a folder: name a file in it"));
     }
     match special(path) {
-        // Its reader would take the end of the trial for the end of the content; without a reader the trial would wait.
+        // The reader of a pipe would see an end of file after the trial, and without a reader the trial would block.
         Some(metadata) if is_pipe(&metadata) => return Ok(()),
         Some(_) => return OpenOptions::new().write(true).open(path).map(drop),
         None => {}
@@ -48,10 +47,10 @@ pub fn check_writable(path: &Path) -> io::Result<()> {
     temporary(&destination(path)?).map(drop)
 }
 
-/// Removes the temporary files that killed processes have left of writing to `path`.
+/// Removes the temporary files of `path` that killed processes have left.
 ///
 /// # Errors
-/// When the folder cannot be read, or a file not be removed.
+/// Fails if the folder cannot be read, or a file cannot be removed.
 pub fn remove_leftovers(path: &Path) -> io::Result<()> {
     let path = destination(path)?;
     let Some(prefix) = prefix(&path) else { return Ok(()) };
@@ -65,7 +64,7 @@ pub fn remove_leftovers(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What is known of a device, a pipe or a socket; `None` for a file, and for nothing at all.
+/// The metadata of a device, a pipe or a socket; `None` for a file and for a path that does not exist.
 fn special(path: &Path) -> Option<Metadata> {
     fs::metadata(path).ok().filter(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
@@ -80,7 +79,7 @@ fn is_pipe(_: &Metadata) -> bool {
     false
 }
 
-/// The file that a link leads to; any other path as it is.
+/// The target of a link; any other path unchanged.
 fn destination(path: &Path) -> io::Result<PathBuf> {
     if !path.is_symlink() {
         return Ok(path.to_owned());
@@ -95,10 +94,10 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// How the name of a file ends that is not yet whole.
+/// The end of the name of a temporary file.
 const SUFFIX: &str = ".partial";
 
-/// How it begins; `None` for names that are no text, or so long that there is no room for more.
+/// The start of that name; `None` for names that are not UTF-8 or too long to extend.
 fn prefix(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     (name.len() < 200).then(|| format!(".{name}."))
@@ -111,12 +110,12 @@ fn temporary(path: &Path) -> io::Result<NamedTempFile> {
     builder.prefix(&prefix).suffix(SUFFIX);
     #[cfg(unix)]
     {
-        // What any new file gets; temporary ones are private otherwise.
+        // The default permissions of a new file; temporary files are private otherwise.
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
     let folder = folder_of(path);
-    // The name of the temporary file, which the error has, is nobody's business.
+    // The error contains the name of the temporary file, which is of no use to the user.
     let unmade = |error: io::Error| {
         io::Error::new(error.kind(), format!("no file can be made in {}: {}", folder.display(), error.kind()))
     };
@@ -130,7 +129,7 @@ mod tests {
     use std::os::unix::fs::{FileTypeExt, symlink};
     use std::process::Command;
 
-    /// By way of a link: without the care that is tested here, the link would suffer and not the device.
+    /// Writes through a link: without the tested code, the link would be replaced instead of the device.
     #[test]
     fn a_device_is_written_to_and_stays_one() {
         let folder = tempfile::tempdir().unwrap();
@@ -147,7 +146,7 @@ mod tests {
         let pipe = folder.path().join("pipe");
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         check_writable(&pipe).unwrap();
-        // Open on both sides, so that neither waits for the other.
+        // Open on both sides, so that neither side waits for the other.
         let mut reader = OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
         write_whole(&pipe, b"all of it").unwrap();
         assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());

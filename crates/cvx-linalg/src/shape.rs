@@ -5,7 +5,7 @@ use std::ops::Range;
 
 /// [`LinalgError::Shape`] unless the matrix `name` is `rows x cols`.
 pub(crate) fn expect(
-    verb: &'static str,
+    operation: &'static str,
     name: &str,
     found: (usize, usize),
     (rows, cols): (usize, usize),
@@ -13,13 +13,18 @@ pub(crate) fn expect(
     if found == (rows, cols) {
         return Ok(());
     }
-    Err(LinalgError::shape(verb, format!("{name} is {} x {}, expected {rows} x {cols}", found.0, found.1)))
+    Err(LinalgError::shape(operation, format!("{name} is {} x {}, expected {rows} x {cols}", found.0, found.1)))
 }
 
 /// Where `count` entries from `first` on lie among `length`.
-pub(crate) fn part(verb: &'static str, first: usize, count: usize, length: usize) -> Result<Range<usize>, LinalgError> {
+pub(crate) fn part(
+    operation: &'static str,
+    first: usize,
+    count: usize,
+    length: usize,
+) -> Result<Range<usize>, LinalgError> {
     match first.checked_add(count) {
         Some(end) if end <= length => Ok(first..end),
-        _ => Err(LinalgError::shape(verb, format!("{count} entries from entry {first} on, of {length}"))),
+        _ => Err(LinalgError::shape(operation, format!("{count} entries from entry {first} on, of {length}"))),
     }
 }

@@ -1,4 +1,4 @@
-//! Shows how an iteration of your own is certified: proximal gradient steps on the programme of gated neurons.
+//! Shows the certificate for an iteration of your own: proximal gradient steps on the programme of gated neurons.
 
 use cvx_linalg::{Backend, Cpu, HostMatrix, LinearOperator};
 use cvx_model::{Activation, Certificate, ConvexProgram, PatternSet, PredictionOperator, relative_gap};
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut v, mut gradient) = (cpu.zeros(rows, blocks)?, cpu.zeros(rows, blocks)?);
     let mut residual = cpu.zeros(n, targets)?;
 
-    // ||F||^2 by the power method: no step may be longer than its inverse.
+    // ||F||^2 by the power method: the step must not exceed its inverse.
     let mut direction = cpu.upload(&HostMatrix::from_fn(rows, blocks, |k, i| 1.0 + (k + 2 * i) as f64))?;
     let mut curvature = 0.0;
     for _ in 0..50 {
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let step = 0.95 / curvature;
 
-    // Gated neurons have no cones, so the bound has no multipliers but the residual's.
+    // Gated neurons have no cones, so the bound needs only the multipliers of the residual.
     let mut certificate = Certificate::new(&program)?;
     for iteration in 0..=2000 {
         // residual = F v - y, gradient = F' residual.

@@ -1,6 +1,6 @@
-//! What is known of a solution: the network's own objective, a cone-feasible objective, and a lower bound.
+//! The certificate of a solution: the network's own objective, a cone-feasible objective, and a lower bound.
 //!
-//! Everything here is computed in f64 from the samples, whatever the precision of the iteration.
+//! All values are computed in f64 from the samples, for every precision of the iteration.
 
 use crate::activation::Activation;
 use crate::network::norm;
@@ -15,7 +15,7 @@ type WideMatrix<B> = <<B as Backend>::Wide as Backend>::Matrix;
 /// The recovered network's non-convex training objective.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NetworkValue {
-    /// loss + beta sum of block norms.
+    /// loss + beta times the sum of block norms.
     pub objective: f64,
     /// The loss term: 1/2 ||f - y||^2 for the squared loss.
     pub loss: f64,
@@ -25,7 +25,7 @@ pub struct NetworkValue {
     pub prediction: HostMatrix,
 }
 
-/// A lower bound of the optimum of (P), and how far the multipliers were from dual feasible.
+/// A lower bound of the optimum of (P), and the distance of the multipliers from dual feasibility.
 ///
 /// For any xi and any eta_i >= 0 (math.md sections 5 and 6):
 ///
@@ -38,12 +38,12 @@ pub struct DualBound {
     pub ratio: f64,
 }
 
-/// A point that satisfies every cone of (P).
+/// A point that satisfies all cones of (P).
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeasiblePoint {
     /// Its objective, at most that of the zero network.
     pub objective: f64,
-    /// Its blocks (d x 2PC).
+    /// The blocks of the point (d x 2PC).
     pub blocks: HostMatrix,
 }
 
@@ -60,10 +60,10 @@ fn negated(mut matrix: HostMatrix) -> HostMatrix {
     matrix
 }
 
-/// (upper - bound)+ over `upper`, which is floored at 1e-9 of the zero network's objective so that rescaling y
-/// changes nothing.
+/// (upper - bound)+ over `upper`. The denominator is at least 1e-9 of the zero network's objective, so that rescaling
+/// of y does not change the gap.
 pub fn relative_gap(upper: f64, bound: f64, zero_objective: f64) -> f64 {
-    // f64::max would turn an objective that is not a number into a gap of 0.
+    // f64::max would turn a NaN objective into a gap of 0.
     if !(upper.is_finite() && bound.is_finite()) {
         return f64::INFINITY;
     }
@@ -72,7 +72,7 @@ pub fn relative_gap(upper: f64, bound: f64, zero_objective: f64) -> f64 {
     if gap == 0.0 { 0.0 } else { gap / upper.max(1e-9 * zero_objective) }
 }
 
-/// Scratch of a [`Certificate`], in f64 on the device. Kept from one to the next, it saves their allocation.
+/// Scratch of a [`Certificate`], in f64 on the device. Reuse for the next certificate saves its allocation.
 pub struct CertificateWorkspace<B: Backend> {
     wide: B::Wide,
     /// d x 2PC.
@@ -83,15 +83,15 @@ pub struct CertificateWorkspace<B: Backend> {
     masked: WideMatrix<B>,
     /// n x C.
     prediction: WideMatrix<B>,
-    /// |x_a'h_i| (n x P), for the feasible point; made at its first use.
+    /// |x_a'h_i| (n x P), for the feasible point; computed at its first use.
     margins: Option<HostMatrix>,
 }
 
 impl<B: Backend> CertificateWorkspace<B> {
-    /// For a programme of the sizes of this one, with its patterns.
+    /// A workspace for a programme with the sizes of this one, with its patterns.
     ///
     /// # Errors
-    /// When the device has no memory for the scratch.
+    /// Fails if the device has no memory for the scratch.
     pub fn new(program: &ConvexProgram<B>) -> Result<Self, LinalgError> {
         let wide = program.backend().wide();
         let (n, blocks, targets) = (program.n_samples(), program.n_blocks(), program.n_targets());
@@ -116,7 +116,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
     /// The evaluator with its scratch.
     ///
     /// # Errors
-    /// When the device has no memory for the scratch.
+    /// Fails if the device has no memory for the scratch.
     pub fn new(program: &'a ConvexProgram<B>) -> Result<Self, LinalgError> {
         Ok(Certificate { program, work: Workspace::Owned(Box::new(CertificateWorkspace::new(program)?)) })
     }
@@ -126,11 +126,11 @@ impl<'a, B: Backend> Certificate<'a, B> {
         Certificate { program, work: Workspace::Borrowed(workspace) }
     }
 
-    /// The objective of the network recovered from `v` (d x 2PC), at the cost of its neurons: zero blocks are left out
-    /// where they are the most.
+    /// The objective of the network recovered from `v` (d x 2PC). The cost depends on the number of neurons: zero
+    /// blocks are skipped if most blocks are zero.
     ///
     /// # Errors
-    /// [`LinalgError`] where the back end fails.
+    /// [`LinalgError`] if the back end fails.
     pub fn network(&mut self, v: &B::Matrix) -> Result<NetworkValue, LinalgError> {
         let work = &mut *self.work;
         self.program.backend().widen(v, &mut work.blocks)?;
@@ -152,7 +152,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
         })
     }
 
-    /// The network's predictions from all of `blocks`.
+    /// The network's predictions, computed from all of `blocks`.
     fn predict_all(&mut self) -> Result<(), LinalgError> {
         let work = &mut *self.work;
         let (xt, rows, layout) = (self.program.xt_wide(), &mut work.rows, self.program.layout());
@@ -168,7 +168,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
         }
     }
 
-    /// The network's predictions from these columns of `blocks`, target by target.
+    /// The network's predictions, computed from these columns of `blocks`, target by target.
     fn predict_sparse(&mut self, neurons: &[usize]) -> Result<(), LinalgError> {
         let work = &mut *self.work;
         let (program, wide) = (self.program, &work.wide);
@@ -209,18 +209,18 @@ impl<'a, B: Backend> Certificate<'a, B> {
         work.wide.gemm(1.0, xt, Transpose::Yes, &work.blocks, Transpose::No, 0.0, rows)
     }
 
-    /// The lower bound that xi = -`residual` (n x C) and the cone multipliers give. `multipliers` (n x 2PC) holds
-    /// e_i o g o eta_i with eta_i >= 0; any such eta is allowed, and the sign convention e_i is the pattern's own.
-    /// `None` is eta = 0, and all that there is for gated neurons, which have no cones.
+    /// The lower bound from xi = -`residual` (n x C) and the cone multipliers. `multipliers` (n x 2PC) holds e_i o g o
+    /// eta_i with eta_i >= 0; any such eta is allowed, and the signs e_i are those of the pattern. `None` means eta =
+    /// 0, the only possibility for gated neurons, which have no cones.
     ///
     /// # Errors
-    /// [`LinalgError`] where the back end fails.
+    /// [`LinalgError`] if the back end fails.
     pub fn dual(&mut self, residual: &B::Matrix, multipliers: Option<&B::Matrix>) -> Result<DualBound, LinalgError> {
         let work = &mut *self.work;
         let (program, backend) = (self.program, self.program.backend());
         backend.widen(residual, &mut work.prediction)?;
         if !program.loss().is_plain() {
-            // Into the domain of the conjugate, before anything is computed from xi.
+            // Moves the residual into the domain of the conjugate before anything is computed from xi.
             let mut xi = negated(work.wide.download(&work.prediction)?);
             program.loss().clip(&mut xi, program.y_host());
             work.prediction = work.wide.upload(&negated(xi))?;
@@ -232,11 +232,11 @@ impl<'a, B: Backend> Certificate<'a, B> {
         self.bound_of_scratch(program)
     }
 
-    /// The bound at the xi of the zero network (y for the squared loss) and eta = 0: it proves a zero network optimal
-    /// where beta is at least the gated beta_max, which is its [`ratio`](DualBound::ratio) times beta.
+    /// The bound at the xi of the zero network (y for the squared loss) and eta = 0. It proves that a zero network is
+    /// optimal if beta is at least the gated beta_max, which is its [`ratio`](DualBound::ratio) times beta.
     ///
     /// # Errors
-    /// [`LinalgError`] where the back end fails.
+    /// [`LinalgError`] if the back end fails.
     pub fn dual_at_zero(&mut self) -> Result<DualBound, LinalgError> {
         let work = &mut *self.work;
         work.prediction = work.wide.upload(&negated(self.program.xi_at_zero()))?;
@@ -244,11 +244,11 @@ impl<'a, B: Backend> Certificate<'a, B> {
         self.bound_of_scratch(self.program)
     }
 
-    /// max over the blocks of each target of ||X'D_i xi|| at the xi of the zero network: at their largest and above,
-    /// the zero network is optimal. It is a closed-form upper bound of beta_max.
+    /// max over the blocks of each target of ||X'D_i xi|| at the xi of the zero network. At the largest of them and
+    /// above, the zero network is optimal. It is a closed-form upper bound of beta_max.
     ///
     /// # Errors
-    /// [`LinalgError`] where the back end fails.
+    /// [`LinalgError`] if the back end fails.
     pub fn gated_maxima(&mut self) -> Result<Vec<f64>, LinalgError> {
         self.dual_at_zero()?;
         // dual_at_zero leaves the block gradients in the scratch.
@@ -263,12 +263,12 @@ impl<'a, B: Backend> Certificate<'a, B> {
     /// The largest of [`gated_maxima`](Self::gated_maxima).
     ///
     /// # Errors
-    /// [`LinalgError`] where the back end fails.
+    /// [`LinalgError`] if the back end fails.
     pub fn gated_beta_max(&mut self) -> Result<f64, LinalgError> {
         Ok(self.gated_maxima()?.into_iter().fold(0.0, f64::max))
     }
 
-    /// With the residual in `prediction` and the signed multipliers in `rows`.
+    /// The bound, with the residual in `prediction` and the signed multipliers in `rows`.
     fn bound_of_scratch(&mut self, program: &ConvexProgram<B>) -> Result<DualBound, LinalgError> {
         let work = &mut *self.work;
         let targets = program.n_targets();
@@ -283,7 +283,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
         for (c, norms) in norms.chunks_exact(norms.len() / targets).enumerate() {
             let largest =
                 norms.iter().map(|&norm| if norm.is_nan() { f64::INFINITY } else { norm }).fold(0.0, f64::max);
-            // beta = 0 admits no multiplier but one with zero blocks.
+            // At beta = 0, only multipliers with zero blocks are admissible.
             let ratio = if largest == 0.0 { 0.0 } else { largest / program.beta() };
             bound.ratio = bound.ratio.max(ratio);
             let xi: Vec<f64> = residual.col(c).iter().map(|r| -r).collect();
@@ -292,11 +292,11 @@ impl<'a, B: Backend> Certificate<'a, B> {
         Ok(bound)
     }
 
-    /// A point of (P) near `v`: each block moves along its gate, which is interior to its cone, just until it is
-    /// feasible, and the blocks of each target are scaled by the best t >= 0.
+    /// A point of (P) near `v`: each block moves along its gate, which is interior to its cone, until it is just
+    /// feasible. Then the blocks of each target are scaled by the best t >= 0.
     ///
     /// # Errors
-    /// [`LinalgError`] where the back end fails.
+    /// [`LinalgError`] if the back end fails.
     pub fn feasible_point(&mut self, v: &B::Matrix) -> Result<FeasiblePoint, LinalgError> {
         let work = &mut *self.work;
         let (program, patterns) = (self.program, self.program.patterns());
@@ -327,8 +327,8 @@ impl<'a, B: Backend> Certificate<'a, B> {
                 let tau = steps_to_cone(patterns.bits(), i, xv, xh);
                 let size = norm(block) + tau * norm(gate);
                 block.iter_mut().zip(gate).for_each(|(v, h)| *v += tau * h);
-                // Not feasible along h (a violated row where the gate is tied), or nothing left but rounding, which t
-                // would scale up: zero is feasible.
+                // Either not feasible along h (a violated row whose gate is tied), or only rounding remains, which t
+                // would scale up. Zero is feasible.
                 if !size.is_finite() || norm(block) <= 1e-8 * size {
                     block.fill(0.0);
                     continue;
@@ -348,7 +348,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
         Ok(point)
     }
 
-    /// Without cones every point is feasible: `v` itself, or zero where that is better.
+    /// Without cones every point is feasible: returns `v` itself, or zero if zero is better.
     fn gated_point(&mut self, v: &B::Matrix) -> Result<FeasiblePoint, LinalgError> {
         let (objective, zero) = (self.network(v)?.objective, self.program.zero_objective());
         let work = &*self.work;
@@ -362,7 +362,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
     /// ||b - A u|| / ||b|| of the u-update (4a) with the right-hand side `rhs`, all in f64.
     ///
     /// # Errors
-    /// [`LinalgError`] where the back end fails.
+    /// [`LinalgError`] if the back end fails.
     pub fn system_residual(
         &mut self,
         system: &SystemOperator<'_, B>,
@@ -414,7 +414,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
     /// Largest violation of a cone, max over rows and blocks of (-e_ai x_a'v_i)+ / (||x_a|| ||v_i||); 0 without cones.
     ///
     /// # Errors
-    /// [`LinalgError`] where the back end fails.
+    /// [`LinalgError`] if the back end fails.
     pub fn cone_violation(&mut self, v: &B::Matrix) -> Result<f64, LinalgError> {
         let program = self.program;
         if program.n_cones() == 0 {
@@ -437,10 +437,10 @@ impl<'a, B: Backend> Certificate<'a, B> {
     }
 }
 
-/// Predictions of the blocks `v` (d x 2PC) on other samples, for watching a held-out set during training.
+/// Predictions of the blocks `v` (d x 2PC) on other samples, for the evaluation of a held-out set during training.
 pub struct HeldOut<B: Backend> {
     xt: B::Matrix,
-    /// Which gates switch on for which of these samples; ReLU neurons switch themselves.
+    /// The patterns of the gates on these samples; `None` for ReLU neurons.
     mask: Option<B::Mask>,
     layout: BlockLayout,
     rows: B::Matrix,
@@ -448,11 +448,11 @@ pub struct HeldOut<B: Backend> {
 }
 
 impl<B: Backend> HeldOut<B> {
-    /// Puts transformed samples (d x n') on the device, for networks of `program`.
+    /// Uploads transformed samples (d x n') to the device, for networks of `program`.
     ///
     /// # Errors
-    /// [`ProgramError::Model`] for samples that overflow the storage precision, [`ProgramError::Linalg`] for what else
-    /// the device meets.
+    /// [`ProgramError::Model`] for samples that overflow the storage precision, [`ProgramError::Linalg`] for other
+    /// errors of the device.
     pub fn new(program: &ConvexProgram<B>, xt: &HostMatrix) -> Result<Self, ProgramError> {
         let (backend, wide) = (program.backend(), program.backend().wide());
         let mask = match program.activation() {
@@ -479,7 +479,7 @@ impl<B: Backend> HeldOut<B> {
     /// Predictions (n' x C).
     ///
     /// # Errors
-    /// [`LinalgError`] where the back end fails.
+    /// [`LinalgError`] if the back end fails.
     pub fn predict(&mut self, backend: &B, v: &B::Matrix) -> Result<HostMatrix, LinalgError> {
         backend.gemm(1.0, &self.xt, Transpose::Yes, v, Transpose::No, 0.0, &mut self.rows)?;
         if self.mask.is_none() {

@@ -1,27 +1,27 @@
-//! What can be wrong with the data or the problem, said before any work starts.
+//! Errors in the data or the problem, reported before any work starts.
 
 use thiserror::Error;
 
-/// An argument that cannot be worked with, named with its place.
+/// An invalid argument, with its location.
 #[derive(Clone, Debug, Error, PartialEq)]
 pub enum ModelError {
-    /// Nothing to work on.
+    /// An argument is empty.
     #[error("there are no {what}: give at least one")]
     Empty {
         /// What is missing.
         what: &'static str,
     },
-    /// Two lengths that must agree do not.
+    /// Two lengths that must agree are different.
     #[error("{what} has the wrong size: expected {expected}, found {found}")]
     Shape {
         /// The argument.
         what: &'static str,
-        /// The size that would fit.
+        /// The expected size.
         expected: String,
-        /// The size it has.
+        /// The actual size.
         found: String,
     },
-    /// A NaN or an infinity, or a number too large for the chosen precision.
+    /// A NaN, an infinity, or a number too large for the chosen precision.
     #[error("{what} is not a finite number at row {}, column {} (counted from 1): remove or replace it", row + 1, column + 1)]
     NonFinite {
         /// The argument.
@@ -41,47 +41,47 @@ pub enum ModelError {
         /// The numbers that are allowed.
         range: &'static str,
     },
-    /// Gates of image patches for samples that are no images.
+    /// Gates of image patches were requested for samples that are not images.
     #[error("the gates '{gates}' are patches of images, but the samples are a table: choose another kind of gates")]
     NotImages {
         /// The kind of gates.
         gates: &'static str,
     },
-    /// Labels are needed, and the data have none.
-    #[error("the data have no labels: without them there is nothing to do but to predict")]
+    /// Labels are required, but the data have none.
+    #[error("the data have no labels: only prediction works without labels")]
     NoLabels,
-    /// Fewer than two classes in the training labels.
+    /// The training labels have fewer than two classes.
     #[error("the training labels hold a single class, '{}': a classifier needs samples of at least two", class.escape_debug())]
     SingleClass {
         /// The one class.
         class: String,
     },
-    /// A two-class task with another number of classes.
+    /// A binary task was requested for a different number of classes.
     #[error("the task is binary, but the labels hold {found} classes: keep two of them, or choose the multiclass task")]
     NotBinary {
         /// Number of classes in the labels.
         found: usize,
     },
-    /// A class that the data (or the model) do not know.
+    /// A class is unknown to the data or the model.
     #[error("unknown class '{}': the classes are {}", class.escape_debug(), known.join(", ").escape_debug())]
     UnknownClass {
-        /// The name asked for.
+        /// The requested class.
         class: String,
-        /// The names there are.
+        /// The known classes.
         known: Vec<String>,
     },
-    /// Columns in another order, or others altogether.
+    /// The columns have another order, or are different columns.
     #[error("column {} of the features is '{}', but the model was trained on '{}' there: give the columns of the training \
              table in their order", column + 1, found.escape_debug(), expected.escape_debug())]
     FeatureName {
         /// Feature, from 0.
         column: usize,
-        /// Its name in training.
+        /// Its name in the training data.
         expected: String,
-        /// Its name now.
+        /// Its name in the given data.
         found: String,
     },
-    /// A regression on class names.
+    /// A regression was requested for class names.
     #[error("the label '{}' at row {} (counted from 1) is not a number: a regression needs numbers", label.escape_debug(), row + 1)]
     NotNumeric {
         /// The label.
@@ -89,13 +89,13 @@ pub enum ModelError {
         /// Row, from 0.
         row: usize,
     },
-    /// Something that speaks of classes, where numbers are learnt.
+    /// A setting that requires classes was used for a regression.
     #[error("{what} needs classes, but the task is a regression: choose another, or the binary or multiclass task")]
     NeedsClasses {
         /// The loss or the weights.
         what: String,
     },
-    /// A sample that counts nothing, or less.
+    /// A sample weight is not positive.
     #[error("the weight of the sample at row {} (counted from 1) is {value}, but it must be a positive number", row + 1)]
     Weight {
         /// Row, from 0.

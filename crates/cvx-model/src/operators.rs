@@ -1,4 +1,4 @@
-//! F, G and A without ever forming them: two products with X each, masks and signs in between.
+//! The operators F, G and A without their matrices: two products with X each, masks and signs in between.
 
 use crate::program::{ConvexProgram, RowScale};
 use crate::workspace::Workspace;
@@ -7,7 +7,7 @@ use cvx_linalg::{
     Transpose,
 };
 
-/// F u = sum_i D_i X (u_i^+ - u_i^-): what the convex model predicts (d x 2PC -> n x C).
+/// F u = sum_i D_i X (u_i^+ - u_i^-): the output of the convex model (d x 2PC -> n x C).
 #[doc(alias = "F")]
 pub struct PredictionOperator<'a, B: Backend> {
     program: &'a ConvexProgram<B>,
@@ -19,7 +19,7 @@ impl<'a, B: Backend> PredictionOperator<'a, B> {
     /// The operator with its scratch.
     ///
     /// # Errors
-    /// When the device has no memory for the scratch.
+    /// Fails if the device has no memory for the scratch.
     pub fn new(program: &'a ConvexProgram<B>) -> Result<Self, LinalgError> {
         let (n, backend) = (program.n_samples(), program.backend());
         Ok(PredictionOperator {
@@ -63,7 +63,7 @@ impl<'a, B: Backend> ConeOperator<'a, B> {
     /// The operator with its row weights and scratch.
     ///
     /// # Errors
-    /// When the device has no memory for the scratch.
+    /// Fails if the device has no memory for the scratch.
     pub fn new(program: &'a ConvexProgram<B>, row_scale: RowScale) -> Result<Self, LinalgError> {
         let backend = program.backend();
         Ok(ConeOperator {
@@ -93,26 +93,26 @@ impl<B: Backend> LinearOperator<B> for ConeOperator<'_, B> {
     }
 }
 
-/// What a [`SystemOperator`] holds beside the programme: penalty, row weights, target and scratch. Kept from one
-/// operator to the next, it saves their allocation.
+/// The data of a [`SystemOperator`] in addition to the programme: penalty, row weights, target and scratch. Reuse for
+/// the next operator saves their allocation.
 pub struct SystemWorkspace<B: Backend> {
-    /// What F u is drawn to where it is not y (math.md section 6).
+    /// The target of F u, if it is not y (math.md section 6).
     target: Option<B::Matrix>,
     rho: f64,
     row_scale: B::Matrix,
     row_scale_squared: <B::Wide as Backend>::Matrix,
     xu: B::Matrix,
-    /// Scratch (n x 2PC), and n x PC; the first not without cones.
+    /// Scratch (n x 2PC), without columns if there are no cones; then scratch n x PC.
     flipped: B::Matrix,
     masked: B::Matrix,
     prediction: B::Matrix,
 }
 
 impl<B: Backend> SystemWorkspace<B> {
-    /// For a programme of the sizes of this one.
+    /// A workspace for a programme with the sizes of this one.
     ///
     /// # Errors
-    /// When the device has no memory for the scratch.
+    /// Fails if the device has no memory for the scratch.
     pub fn new(program: &ConvexProgram<B>, row_scale: RowScale, rho: f64) -> Result<Self, LinalgError> {
         let (n, backend) = (program.n_samples(), program.backend());
         let weights = row_scale.weights(program.row_norms());
@@ -146,13 +146,13 @@ impl<'a, B: Backend> SystemOperator<'a, B> {
     /// The operator with its row weights and scratch.
     ///
     /// # Errors
-    /// When the device has no memory for the scratch.
+    /// Fails if the device has no memory for the scratch.
     pub fn new(program: &'a ConvexProgram<B>, row_scale: RowScale, rho: f64) -> Result<Self, LinalgError> {
         let work = Workspace::Owned(Box::new(SystemWorkspace::new(program, row_scale, rho)?));
         Ok(SystemOperator { program, work })
     }
 
-    /// The operator on a workspace of this programme, where penalty and target stay.
+    /// The operator on a workspace of this programme; penalty and target of the workspace remain.
     pub fn with_workspace(program: &'a ConvexProgram<B>, workspace: &'a mut SystemWorkspace<B>) -> Self {
         SystemOperator { program, work: Workspace::Borrowed(workspace) }
     }
@@ -162,15 +162,15 @@ impl<'a, B: Backend> SystemOperator<'a, B> {
         &self.work.row_scale
     }
 
-    /// What F u is drawn to (n x C): y, unless another target was set.
+    /// The target of F u (n x C): y, unless another target was set.
     pub fn target(&self) -> &B::Matrix {
         self.work.target.as_ref().unwrap_or(self.program.y())
     }
 
-    /// Draws F u to `target` (n x C) from now on.
+    /// Sets the target of F u to `target` (n x C).
     ///
     /// # Errors
-    /// When an entry is not a number in the storage precision, or the device has no memory for it.
+    /// Fails if an entry is not finite in the storage precision, or if the device has no memory for it.
     pub fn set_target(&mut self, target: &HostMatrix) -> Result<(), LinalgError> {
         self.work.target = Some(self.program.backend().upload(target)?);
         Ok(())
@@ -190,7 +190,7 @@ impl<B: Backend> LinearOperator<B> for SystemOperator<'_, B> {
         backend.gemm(1.0, program.xt(), Transpose::Yes, u, Transpose::No, 0.0, &mut work.xu)?;
         backend.masked_row_sum(program.layout(), Some(program.mask()), &work.xu, &mut work.prediction)?;
         if program.n_cones() > 0 {
-            // Gt'Gt: the signs cancel and g comes twice, so X u only gains the weight g^2.
+            // Gt'Gt: the signs cancel and g occurs twice, so X u is only multiplied by g^2.
             backend.sign_flip(program.mask(), &work.row_scale, &work.xu, &mut work.flipped)?;
             backend.sign_flip(program.mask(), &work.row_scale, &work.flipped, &mut work.xu)?;
         } else {

@@ -27,15 +27,15 @@ pub struct ConvexProgram<B: Backend> {
 }
 
 impl<B: Backend> ConvexProgram<B> {
-    /// Puts the programme on the device of `backend`.
+    /// Uploads the programme to the device of `backend`.
     ///
     /// * `xt`: transformed samples as columns (d x n); `y`: targets (n x C);
     /// * `gates`: d x P, sampled with [`PatternSet::sample_gates`] or the user's own;
     /// * `beta`: weight of the group norm, any number >= 0.
     ///
     /// # Errors
-    /// [`ProgramError::Model`] for arguments that do not fit, before anything is allocated on the device;
-    /// [`ProgramError::Linalg`] for what the device meets, such as samples that overflow its precision (R1).
+    /// [`ProgramError::Model`] for arguments that do not fit, before any allocation on the device;
+    /// [`ProgramError::Linalg`] for errors of the device, such as samples that overflow its precision (R1).
     pub fn new(
         backend: B,
         xt: &HostMatrix,
@@ -73,10 +73,10 @@ impl<B: Backend> ConvexProgram<B> {
         ConvexProgram { activation, ..self }
     }
 
-    /// Takes the patterns of other gates (d x P); samples and targets stay.
+    /// Replaces the patterns by those of other gates (d x P); samples and targets remain.
     ///
     /// # Errors
-    /// As for [`new`](Self::new); the old patterns then stay.
+    /// The same as [`new`](Self::new). After an error, the old patterns remain.
     pub fn set_gates(&mut self, gates: &HostMatrix) -> Result<(), ProgramError> {
         check_gates(gates, self.n_features())?;
         let patterns = PatternSet::from_gates(&self.backend.wide(), &self.xt_wide, gates)?;
@@ -126,14 +126,14 @@ impl<B: Backend> ConvexProgram<B> {
         self.beta = beta;
         Ok(())
     }
-    /// What predictions cost; the squared loss without weights unless it was set.
+    /// The loss: the squared loss without weights unless another was set.
     pub fn loss(&self) -> &WeightedLoss {
         &self.loss
     }
-    /// Sets what predictions cost.
+    /// Sets the loss.
     ///
     /// # Errors
-    /// [`ProgramError::Model`] where loss and weights do not fit the targets or overflow the storage precision.
+    /// [`ProgramError::Model`] if loss and weights do not fit the targets or overflow the storage precision.
     pub fn set_loss(&mut self, loss: WeightedLoss) -> Result<(), ProgramError> {
         loss.check(&self.y_host)?;
         let name = |error| name_non_finite(error, "the weighted pull of y (in the chosen precision)", false);
@@ -141,11 +141,11 @@ impl<B: Backend> ConvexProgram<B> {
         self.loss = loss;
         Ok(())
     }
-    /// Sets the targets (n x C); samples, patterns, beta and loss stay.
+    /// Sets the targets (n x C); samples, patterns, beta and loss remain.
     ///
     /// # Errors
-    /// As for [`new`](Self::new), and [`ModelError::Shape`] for another number of targets a sample; the old targets
-    /// then stay.
+    /// The same as [`new`](Self::new), and [`ModelError::Shape`] for a different number of targets per sample. After an
+    /// error, the old targets remain.
     pub fn set_targets(&mut self, y: HostMatrix) -> Result<(), ProgramError> {
         check_targets(&y, self.n_samples())?;
         if y.cols() != self.n_targets() {
@@ -169,27 +169,27 @@ impl<B: Backend> ConvexProgram<B> {
     pub fn row_norms(&self) -> &[f64] {
         &self.row_norms
     }
-    /// n.
+    /// Number of samples n.
     pub fn n_samples(&self) -> usize {
         self.xt.cols()
     }
-    /// d, the bias among them.
+    /// Number of features d, including the bias.
     pub fn n_features(&self) -> usize {
         self.xt.rows()
     }
-    /// P.
+    /// Number of patterns P.
     pub fn n_patterns(&self) -> usize {
         self.patterns.len()
     }
-    /// C.
+    /// Number of targets C.
     pub fn n_targets(&self) -> usize {
         self.y_host.cols()
     }
-    /// What switches a neuron on.
+    /// The activation of the neurons.
     pub fn activation(&self) -> Activation {
         self.activation
     }
-    /// How the blocks lie in the columns of a matrix.
+    /// The layout of the blocks in the columns of a matrix.
     pub fn layout(&self) -> BlockLayout {
         BlockLayout { patterns: self.n_patterns(), targets: self.n_targets(), signs: self.activation.signs() }
     }
@@ -222,7 +222,7 @@ fn squares(y: &HostMatrix) -> f64 {
     y.values().iter().map(|y| y * y).sum()
 }
 
-/// Whether `y` has a row for each of `n` samples, and a sum of squares.
+/// Checks that `y` has a row for each of `n` samples, and a finite sum of squares.
 fn check_targets(y: &HostMatrix, n: usize) -> Result<(), ModelError> {
     if y.rows() != n || y.cols() == 0 {
         return Err(ModelError::Shape {
@@ -250,24 +250,24 @@ fn check_beta(beta: f64) -> Result<(), ModelError> {
     Err(ModelError::OutOfRange { name: "beta", value: beta, range: "a finite number that is 0 or larger" })
 }
 
-/// Why a programme could not be set up.
+/// Errors in the construction of a programme.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ProgramError {
     /// An argument does not fit.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The device could not do its part.
+    /// The device failed.
     #[error(transparent)]
     Linalg(#[from] LinalgError),
 }
 
-/// Uploads samples (d x n); one that overflows the storage precision is named as the user knows it: samples are columns
-/// on the device, but rows to the user.
+/// Uploads samples (d x n). An error about a sample that overflows the storage precision swaps row and column: samples
+/// are columns on the device, but rows for the user.
 pub(crate) fn upload_samples<B: Backend>(backend: &B, xt: &HostMatrix) -> Result<B::Matrix, ProgramError> {
     backend.upload(xt).map_err(|error| name_non_finite(error, "x (normalised, in the chosen precision)", true))
 }
 
-/// Says which argument a number that overflows the storage precision belongs to.
+/// Names the argument in an error about a number that overflows the storage precision.
 fn name_non_finite(error: LinalgError, what: &'static str, transposed: bool) -> ProgramError {
     match error {
         LinalgError::NonFinite { row, column, .. } => {
@@ -286,14 +286,14 @@ pub enum RowScale {
         /// Weight of the cone constraint against u = v.
         sigma: f64,
     },
-    /// g = 1: the original's G.
+    /// g = 1: the G of Feng et al.
     Unscaled,
     /// g = 0: there are no cones.
     None,
 }
 
 impl RowScale {
-    /// g for samples with these norms.
+    /// The weights g for samples with these norms.
     pub fn weights(self, row_norms: &[f64]) -> HostMatrix {
         HostMatrix::from_fn(row_norms.len(), 1, |a, _| match self {
             RowScale::None => 0.0,

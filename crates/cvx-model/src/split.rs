@@ -1,4 +1,4 @@
-//! Which samples are held out.
+//! The choice of held-out samples.
 
 use crate::dataset::Labels;
 use rand::SeedableRng;
@@ -6,8 +6,8 @@ use rand::seq::SliceRandom;
 use rand_pcg::Pcg64;
 use std::collections::BTreeMap;
 
-/// The rows of about this `share` of the samples, where the labels are `classes` drawn class by class, and at least one
-/// of each class that has two or more; in ascending order.
+/// Draws the rows of about this `share` of the samples, in ascending order. If the labels are `classes`, it draws from
+/// each class separately, and at least one sample of each class that has two or more.
 pub fn share(labels: &Labels, classes: bool, share: f64, seed: u64) -> Vec<usize> {
     let mut rows = Vec::new();
     for mut class in shuffled_classes(labels, classes, seed) {
@@ -18,18 +18,18 @@ pub fn share(labels: &Labels, classes: bool, share: f64, seed: u64) -> Vec<usize
     rows
 }
 
-/// The rows of each of `count` parts of equal size, give or take one, with the labels spread evenly over them where
-/// they are `classes`.
+/// Splits the rows into `count` parts whose sizes differ by at most one. If the labels are `classes`, each class is
+/// spread evenly over the parts.
 pub fn folds(labels: &Labels, classes: bool, count: usize, seed: u64) -> Vec<Vec<usize>> {
     let mut folds = vec![Vec::new(); count];
-    // Dealt like cards, one class after the other.
+    // The rows are assigned to the parts in turn, one class after the other.
     let rows = shuffled_classes(labels, classes, seed).into_iter().flatten();
     rows.enumerate().for_each(|(k, row)| folds[k % count].push(row));
     folds.iter_mut().for_each(|fold| fold.sort_unstable());
     folds
 }
 
-/// The rows of each class in random order; all rows as one class where the labels are not `classes`.
+/// The rows of each class in random order; one class of all rows if the labels are not `classes`.
 fn shuffled_classes(labels: &Labels, classes: bool, seed: u64) -> Vec<Vec<usize>> {
     let mut rng = Pcg64::seed_from_u64(seed);
     let mut found: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -75,7 +75,7 @@ mod tests {
         assert!(!rows.contains(&3));
     }
 
-    /// Neither 20 different numbers nor 120 classes say by their count what they are.
+    /// The number of different labels does not decide: 20 different numbers are not classes, and 120 classes are.
     #[test]
     fn numbers_are_split_as_one_and_any_number_of_classes_class_by_class() {
         let numbers = Labels::numbers((0..20).map(|k| f64::from(k) * 0.37).collect());

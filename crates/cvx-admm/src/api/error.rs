@@ -1,4 +1,4 @@
-//! Why training could not begin.
+//! Errors that prevent training from starting.
 
 use cvx_artifact::FileError;
 use cvx_linalg::LinalgError;
@@ -14,7 +14,7 @@ use thiserror::Error;
 pub struct NamedSetting {
     /// The field's name; `beta` or `beta_fraction` by the variant of [`Beta`](crate::Beta).
     pub name: String,
-    /// Its value.
+    /// The value as text.
     pub value: String,
 }
 
@@ -24,89 +24,89 @@ impl Display for NamedSetting {
     }
 }
 
-/// Bad input or a missing resource, said before any work.
+/// Invalid input or a missing resource, reported before any work.
 #[derive(Clone, Debug, Error, PartialEq)]
 pub enum TrainError {
-    /// The data or the problem.
+    /// The data or the problem is invalid.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The device.
+    /// The device failed.
     #[error(transparent)]
     Linalg(#[from] LinalgError),
-    /// A setting outside its range.
+    /// A setting is outside its range.
     #[error("{name} is {value}, but it must be {range}")]
     Setting {
         /// The setting.
         name: &'static str,
         /// Its value.
         value: String,
-        /// What is allowed.
+        /// The allowed range.
         range: &'static str,
     },
-    /// A class that a fold would leave nothing of.
+    /// A fold would hold no training sample of a class.
     #[error(
-        "the class '{}' has a single sample, which no network on the other folds would know: \
+        "the class '{}' has a single sample, and a network that is trained on the other folds does not know it: \
          leave the class out, or hold out a share in place of folds", class.escape_debug()
     )]
     SingleSample {
         /// The class.
         class: String,
     },
-    /// A device that this build does not have.
+    /// The device is not compiled into this build.
     #[error("the device '{device}' is not compiled in: build with the feature cuda, or use the processor")]
     NotCompiledIn {
-        /// The device asked for.
+        /// The requested device.
         device: String,
     },
-    /// More memory than the budget.
+    /// The solver needs more memory than the budget.
     #[error(
         "{solver} needs about {} and the budget is {}: {}", gigabytes(*needed), gigabytes(*budget),
         fits.map_or("use fewer samples or patterns, or a larger budget".to_string(),
                     |kind| format!("the solver {kind} would fit"))
     )]
     Memory {
-        /// The solver asked for.
+        /// The requested solver.
         solver: SolverKind,
-        /// Bytes it needs.
+        /// Bytes that the solver needs.
         needed: u64,
-        /// Bytes it may use.
+        /// Bytes that the solver may use.
         budget: u64,
-        /// A solver that would fit.
+        /// A solver that would fit, if there is one.
         fits: Option<SolverKind>,
     },
     /// The test samples do not fit the training samples.
     #[error("the test samples: {0}")]
     Test(ModelError),
-    /// A checkpoint of another run.
+    /// The checkpoint belongs to another run.
     #[error("{}: the checkpoint is of a run with {saved}, and this one has {given}", path.display())]
     OtherRun {
-        /// The checkpoint.
+        /// The file of the checkpoint.
         path: PathBuf,
-        /// The first setting that differs, as it was.
+        /// The first setting that differs, with its value in the checkpoint.
         saved: NamedSetting,
-        /// As it is now.
+        /// Its value in this run.
         given: NamedSetting,
     },
-    /// A checkpoint of a run on other samples or labels.
+    /// The checkpoint belongs to a run on other samples or labels.
     #[error(
         "{}: the checkpoint is of a run on samples and labels of checksum {saved:08x}, and these have {given:08x}",
         path.display()
     )]
     OtherSamples {
-        /// The checkpoint.
+        /// The file of the checkpoint.
         path: PathBuf,
         /// Checksum of its samples and labels.
         saved: u32,
-        /// Checksum of those given.
+        /// Checksum of the given samples and labels.
         given: u32,
     },
-    /// A checkpoint that cannot be written or used.
+    /// The checkpoint cannot be written or used.
     #[error("{detail}")]
     Checkpoint {
-        /// The file, and what is wrong with it.
+        /// The file and its defect.
         detail: String,
     },
-    /// A warm start of another problem.
+    /// The warm start belongs to another problem.
     #[error("the warm start does not fit: {detail}")]
     WarmStart {
         /// What differs.

@@ -1,4 +1,4 @@
-//! What users see: settings, errors, observers and the record of a run.
+//! The public types: settings, errors, observers and the record of a run.
 
 pub(crate) mod error;
 pub(crate) mod observer;

@@ -8,51 +8,50 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-/// What is known before the first iteration.
+/// The facts that are known before the first iteration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
     /// `binary`, `multiclass` or `regression`.
     pub task: &'static str,
     /// n, d, P, C.
     pub shape: ProblemShape,
-    /// The solver that was chosen.
+    /// The chosen solver.
     pub solver: SolverKind,
     /// `cpu` or `cuda`.
     pub device: &'static str,
     /// `cpu`, or `cuda:0` with the name of the card.
     pub device_name: String,
-    /// Why [`Device::Auto`](crate::Device::Auto) did not take a GPU that is there.
+    /// The reason why [`Device::Auto`](crate::Device::Auto) did not take an existing GPU.
     pub passed_over: Option<String>,
-    /// Threads of the CPU.
+    /// Number of CPU threads.
     pub threads: usize,
     /// Weight of the group norm.
     pub beta: f64,
-    /// The gap to stop at.
+    /// The gap at which the run stops.
     pub gap: f64,
-    /// The limit on iterations.
+    /// The maximum number of iterations.
     pub max_iterations: usize,
     /// Gates merged into others, or dropped because they leave every sample inactive.
     pub merged_patterns: usize,
-    /// Estimated bytes at the peak.
+    /// Estimated peak memory in bytes.
     pub memory_bytes: u64,
 }
 
-/// Callbacks during a run. [`ControlFlow::Break`] ends the run with
-/// [`Status::Interrupted`](crate::Status::Interrupted) and the best network; so does an observer that panics, which is
-/// not called again.
+/// Callbacks during a run. [`ControlFlow::Break`] ends the run with [`Status::Interrupted`](crate::Status::Interrupted)
+/// and the best network. An observer that panics ends the run in the same way and is not called again.
 pub trait Observer: Send {
-    /// The problem is known, set-up begins.
+    /// Called when the problem is known and set-up starts.
     fn begin(&mut self, _summary: &Summary) {}
-    /// An iteration is done.
+    /// Called after each iteration.
     fn iteration(&mut self, _iteration: &Iteration) -> ControlFlow<()> {
         ControlFlow::Continue(())
     }
-    /// A checkpoint has been written, or could not be: the run goes on either way.
+    /// Called after an attempt to write a checkpoint, successful or not. The run continues in both cases.
     fn checkpoint(&mut self, _written: Result<&Path, &FileError>) {}
-    /// A programme is solved, of a run that refines its patterns.
+    /// Called after each programme of a run that refines its patterns.
     fn round(&mut self, _round: &Round) {}
-    /// A beta of a path is done, on one part of the samples: its fraction, its gap, and its scores on the held-out
-    /// samples.
+    /// Called after each beta of a path, on one part of the samples, with its fraction, its gap, and its scores on the
+    /// held-out samples.
     fn point(&mut self, _fraction: f64, _relative_gap: f64, _validation: &Scores) {}
 }
 
@@ -66,7 +65,7 @@ impl<F: FnMut(&Iteration) -> ControlFlow<()> + Send> Observer for F {
     }
 }
 
-/// An observer whose panic ends the run without losing the network.
+/// An observer whose panic ends the run without loss of the network.
 pub(crate) struct Guarded<'a> {
     observer: &'a mut dyn Observer,
     panicked: bool,
@@ -77,7 +76,7 @@ impl<'a> Guarded<'a> {
         Guarded { observer, panicked: false }
     }
 
-    /// The observer's answer; `None` once it has panicked.
+    /// The observer's answer; `None` after it has panicked.
     fn ask<R>(&mut self, question: impl FnOnce(&mut dyn Observer) -> R) -> Option<R> {
         if self.panicked {
             return None;

@@ -4,12 +4,12 @@ use cvx_artifact::Scores;
 use cvx_linalg::LinalgError;
 use serde::{Deserialize, Serialize};
 
-/// One ADMM iteration. Numbers that were not evaluated at this iteration are `None`.
+/// One ADMM iteration. Values that were not computed at this iteration are `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Iteration {
-    /// From 1.
+    /// Number of the iteration, from 1.
     pub iteration: usize,
-    /// Since the data were in memory, evaluation of test metrics excluded.
+    /// Seconds since the data were in memory, without the evaluation of test metrics.
     pub seconds: f64,
     /// Objective of this iteration's network.
     pub network: Option<f64>,
@@ -17,15 +17,15 @@ pub struct Iteration {
     pub dual_bound: Option<f64>,
     /// Gap of the best network and the best bound so far.
     pub relative_gap: Option<f64>,
-    /// Of this iteration's network, on the training samples.
+    /// Scores of this iteration's network on the training samples.
     pub train: Option<Scores>,
-    /// Of this iteration's network, on the test samples.
+    /// Scores of this iteration's network on the test samples.
     pub test: Option<Scores>,
-    /// ||(u - v, Gt u - s)||.
+    /// Primal residual ||(u - v, Gt u - s)||.
     pub primal_residual: f64,
-    /// rho ||(v - v_old, s - s_old)||.
+    /// Dual residual rho ||(v - v_old, s - s_old)||.
     pub dual_residual: f64,
-    /// The penalty.
+    /// The penalty rho.
     pub rho: f64,
     /// Inner iterations of the linear solver.
     pub inner_iterations: usize,
@@ -34,7 +34,7 @@ pub struct Iteration {
 /// Seconds spent in each phase.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PhaseSeconds {
-    /// Transform, upload, patterns, factorisations (those after a change of rho too).
+    /// Transform, upload, patterns and factorisations, including those after a change of rho.
     pub setup: f64,
     /// The u-update (4a).
     pub u: f64,
@@ -44,9 +44,9 @@ pub struct PhaseSeconds {
     pub s: f64,
     /// The dual of u = v (4c), the split prediction (6.3) and the acceleration.
     pub dual: f64,
-    /// Network objective and dual bound.
+    /// Evaluation of the network objective and the dual bound.
     pub certificate: f64,
-    /// From the data in memory to the returned model, test metrics excluded.
+    /// Total time from the data in memory to the returned model, without test metrics.
     pub total: f64,
 }
 
@@ -57,7 +57,7 @@ pub struct Round {
     pub patterns: usize,
     /// Number of neurons of the best network.
     pub neurons: usize,
-    /// Its objective.
+    /// Objective of that network.
     pub network: f64,
     /// Lower bound of this round's programme.
     pub dual_bound: f64,
@@ -70,23 +70,23 @@ pub struct Round {
 /// The record of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Info {
-    /// Every iteration.
+    /// All iterations.
     pub history: Vec<Iteration>,
-    /// Where the time went.
+    /// Seconds of each phase.
     pub seconds: PhaseSeconds,
-    /// Times that rho was changed, each a factorisation.
+    /// Number of changes of rho; each needs a factorisation.
     pub penalty_changes: usize,
-    /// u-updates whose inner iteration ended before its tolerance.
+    /// Number of u-updates whose inner iteration ended before it reached its tolerance.
     pub unconverged_solves: usize,
     /// Relative residual of (4a), recomputed in f64 after the first u-update.
     pub linear_residual: Option<f64>,
-    /// The programmes that were solved one after the other: one, and one for each refinement.
+    /// The programmes in the order of their solution: the first one, and one for each refinement.
     pub rounds: Vec<Round>,
-    /// Why the last checkpoint could not be written, if it could not.
+    /// The reason why the last checkpoint could not be written, if it could not.
     #[serde(skip)]
     pub checkpoint_failure: Option<String>,
     /// The error that ended a run with [`Status::DeviceError`](crate::Status::DeviceError) or
-    /// [`Status::NumericalError`](crate::Status::NumericalError), where one did.
+    /// [`Status::NumericalError`](crate::Status::NumericalError), if there was one.
     #[serde(skip)]
     pub failure: Option<LinalgError>,
 }

@@ -1,4 +1,4 @@
-//! Everything that can be chosen, with defaults that need no choice.
+//! The settings of a run. Every setting has a default.
 
 use crate::api::error::{TrainError, out_of_range};
 use crate::api::range;
@@ -13,10 +13,10 @@ use std::iter;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// Where the work is done.
+/// The device that does the work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Device {
-    /// The fastest device that this build and this machine have.
+    /// The fastest device that the build and the machine offer.
     #[default]
     Auto,
     /// The processor.
@@ -52,13 +52,13 @@ impl fmt::Display for Device {
     }
 }
 
-/// How matrices are stored; the certificate is computed in f64 either way.
+/// Storage precision of the matrices. The certificate is computed in f64 in both cases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Precision {
     /// 32 bits: twice as fast.
     #[default]
     F32,
-    /// 64 bits: for gaps below 1e-5.
+    /// 64 bits: needed for gaps below 1e-5.
     F64,
 }
 
@@ -67,20 +67,20 @@ named!(Precision, "precision": F32 = "f32", F64 = "f64");
 /// The weight of the group norm.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Beta {
-    /// beta itself.
+    /// The value of beta.
     Value(f64),
-    /// A fraction of max ||X'D_i y||, from which on the zero network is optimal (-l'(0) in the place of y for other
-    /// losses).
+    /// A fraction of max ||X'D_i y||, at and above which the zero network is optimal. Other losses have -l'(0) in place
+    /// of y.
     Fraction(f64),
 }
 
-/// How the u-update is solved.
+/// The solver of the u-update.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SolverChoice {
-    /// The fastest that fits the memory budget.
+    /// The fastest solver that fits the memory budget.
     #[default]
     Auto,
-    /// This one.
+    /// The given solver.
     Kind(SolverKind),
 }
 
@@ -119,90 +119,90 @@ impl fmt::Display for SolverChoice {
     }
 }
 
-/// Where the gates come from.
+/// The source of the gates.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Gates {
     /// [`GateKind::Local`] for gated neurons on images, else [`GateKind::Gaussian`].
     #[default]
     Auto,
-    /// Drawn in this way.
+    /// Gates drawn from the given distribution.
     Kind(GateKind),
-    /// The user's own (d x P, the bias row included).
+    /// Gates given by the user (d x P, including the bias row).
     Given(HostMatrix),
 }
 
-/// Where a run writes its checkpoints, and how often.
+/// Where and how often a run writes checkpoints.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckpointPlan {
-    /// The file; each checkpoint replaces the one before.
+    /// The file; each checkpoint replaces the previous one.
     pub path: PathBuf,
-    /// Seconds between two; 0 writes after every iteration.
+    /// Seconds between two checkpoints; 0 writes one after every iteration.
     pub every: f64,
 }
 
-/// Everything that can be chosen. `Settings::default()` is a good start for any data set.
+/// The settings of a run. `Settings::default()` is a good start for any data set.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// ReLU or gated neurons.
     pub activation: Activation,
     /// Number of gates to sample; duplicate patterns are merged. Default 50.
     pub patterns: usize,
-    /// Where the gates come from.
+    /// Source of the gates.
     pub gates: Gates,
     /// Weight of the group norm. Default: 1e-3 of the gated beta_max.
     pub beta: Beta,
     /// Solver of the u-update.
     pub solver: SolverChoice,
-    /// Rank of the solvers that sketch; by default it adapts.
+    /// Rank of the solvers that use a sketch; by default it adapts.
     pub rank: Option<usize>,
-    /// Where the work is done.
+    /// The device that does the work.
     pub device: Device,
-    /// How matrices are stored.
+    /// Storage precision of the matrices.
     pub precision: Precision,
-    /// Threads of the CPU; 0 takes one per core. The result does not depend on it.
+    /// Number of CPU threads; 0 takes one per core. The result does not depend on it.
     pub threads: usize,
     /// Seed of the gates.
     pub seed: u64,
-    /// Most rounds of refinement: neurons become gates, fresh ones join, and the programme is solved again, until the
-    /// objective no longer falls. Default 0.
+    /// Maximum number of refinement rounds. A round makes gates of the neurons, adds new gates and solves the programme
+    /// again. Refinement ends when the objective no longer falls. Default 0.
     pub refine: usize,
-    /// Most ADMM iterations, in each round. Default 20,000.
+    /// Maximum number of ADMM iterations in each round. Default 20,000.
     pub max_iterations: usize,
-    /// Certified relative gap to stop at. Default 1e-3.
+    /// Certified relative gap at which the run stops. Default 1e-3.
     pub gap: f64,
-    /// Which certificate that gap is of.
+    /// The certificate whose gap is used.
     pub certify: Certify,
-    /// Seconds after which the best network so far is returned.
+    /// Time limit in seconds; the run then returns its best network.
     pub time_limit: Option<f64>,
-    /// Starting penalty rho; by default chosen from the data, see `docs/math.md`. Adapted either way.
+    /// Initial penalty rho; by default chosen from the data, see `docs/math.md`. It adapts in both cases.
     pub rho: Option<f64>,
     /// Weight of the cone constraint against u = v. Default 1/4.
     pub sigma: Option<f64>,
-    /// Whether rho follows the residuals. Default true.
+    /// Whether rho adapts to the residuals. Default true.
     pub adapt_rho: bool,
     /// Over-relaxation alpha, in (0, 2). Default 1.6.
     pub over_relaxation: f64,
     /// Step of the dual updates, in (0, 1.618\]. Default 1; Anderson acceleration needs 1.
     pub dual_step: f64,
-    /// Differences that Anderson acceleration remembers; 0 turns it off. Default 10.
+    /// Number of differences that Anderson acceleration uses; 0 turns it off. Default 10.
     pub anderson_memory: usize,
-    /// Iterations between two evaluations of the certificate; the first five are all evaluated. Default 5.
+    /// Iterations between two evaluations of the certificate; each of the first five is evaluated. Default 5.
     pub evaluate_every: usize,
-    /// Whether neurons that the returned network can do without are taken out (docs/math.md, section 7). Default true.
+    /// Whether superfluous neurons of the returned network are removed (docs/math.md, section 7). Default true.
     pub prune: bool,
     /// Whether a bias column is added. Default true.
     pub bias: bool,
-    /// How features are scaled. Default: one scale for pixels, one per column for tables.
+    /// Scaling of the features. Default: one scale for pixels, one per column for tables.
     pub normalisation: Option<Normalisation>,
-    /// Classes or numbers. Default: by the labels.
+    /// Classification or regression. Default: inferred from the labels.
     pub task: TaskChoice,
-    /// What a prediction costs. Default: the squared loss.
+    /// The loss. Default: the squared loss.
     pub loss: Loss,
-    /// How much each class counts, beside the weights that the data may have.
+    /// Weights of the classes, which multiply the weights of the samples.
     pub class_weights: ClassWeights,
-    /// Bytes that the run may use; by default nine tenths of what is free.
+    /// Memory budget in bytes; by default nine tenths of the free memory.
     pub memory_budget: Option<u64>,
-    /// Where checkpoints of the run are written, if any are; see [`resume`](crate::resume).
+    /// File and interval of the checkpoints, if any are written; see [`resume`](crate::resume).
     pub checkpoint: Option<CheckpointPlan>,
 }
 
@@ -247,7 +247,7 @@ impl Settings {
     /// Checks every setting against its range.
     ///
     /// # Errors
-    /// [`TrainError::Setting`] or [`TrainError::Model`] naming the first that is out of range.
+    /// [`TrainError::Setting`] or [`TrainError::Model`] that names the first setting outside its range.
     pub fn validate(&self) -> Result<ValidSettings, TrainError> {
         let positive = |name, value: Option<f64>| match value {
             Some(value) if !(value > 0.0 && value.is_finite()) => Err(out_of_range(name, value, range::POSITIVE)),
@@ -288,7 +288,7 @@ impl Settings {
         if !(self.over_relaxation > 0.0 && self.over_relaxation < 2.0) {
             return Err(out_of_range("over_relaxation", self.over_relaxation, range::OVER_RELAXATION));
         }
-        // On a flat direction the multipliers are mapped by 1 - alpha gamma (docs/math.md, section 2).
+        // In a flat direction, an iteration multiplies the multipliers by 1 - alpha gamma (docs/math.md, section 2).
         let contracts = self.over_relaxation * self.dual_step < 2.0;
         if !(self.dual_step > 0.0 && self.dual_step <= 1.618 && contracts) {
             return Err(out_of_range("dual_step", self.dual_step, range::DUAL_STEP));
@@ -334,13 +334,13 @@ impl ValidSettings {
         }
     }
 
-    /// The part that the solvers are told.
+    /// The settings that the solvers need.
     pub(crate) fn solver_settings(&self) -> SolverSettings {
         SolverSettings { rank: self.rank, seed: self.seed, ..SolverSettings::default() }
     }
 }
 
-/// Settings that are known to be in range.
+/// Settings that have been validated.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValidSettings(Settings);
 

@@ -1,24 +1,24 @@
-//! How much each sample counts: its own weight times that of its class.
+//! Weights of the samples: each sample's own weight times that of its class.
 
 use crate::api::error::{TrainError, out_of_range};
 use crate::api::range;
 use cvx_linalg::HostMatrix;
 use cvx_model::{Dataset, ModelError, Task};
 
-/// Weights by class, the same for all samples of a class. The scales of features are fitted without them.
+/// Class weights: all samples of a class have the same. The scales of features are fitted without class weights.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum ClassWeights {
-    /// Every class counts as much as its samples do.
+    /// Every class weight is 1.
     #[default]
     None,
-    /// Every class counts the same: the mean total weight of a class over that of this one.
+    /// Every class has the same total weight: its weight is the mean total weight of a class over its own total weight.
     Balanced,
-    /// These classes have these weights, the others 1.
+    /// The given classes have the given weights, the others 1.
     Named(Vec<(String, f64)>),
 }
 
 impl ClassWeights {
-    /// Whether every weight is a positive number and no class comes twice.
+    /// Whether every weight is a positive number and every class is named at most once.
     pub(crate) fn check(&self) -> Result<(), TrainError> {
         let ClassWeights::Named(named) = self else { return Ok(()) };
         for (at, (class, weight)) in named.iter().enumerate() {
@@ -31,7 +31,7 @@ impl ClassWeights {
     }
 }
 
-/// One weight per sample; `None` where nothing asks for any.
+/// One weight per sample; `None` where neither samples nor classes have weights.
 pub(crate) fn sample_weights(
     data: &Dataset,
     task: &Task,

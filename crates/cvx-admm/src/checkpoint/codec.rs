@@ -1,4 +1,4 @@
-//! How the parts of a checkpoint are written and read: matrices of the device, of the host, and records.
+//! Encoding of a checkpoint: matrices on the device, matrices on the host, and records.
 
 use crate::api::error::TrainError;
 use cvx_artifact::FileError;
@@ -9,13 +9,13 @@ use serde::de::DeserializeOwned;
 use std::path::Path;
 use thiserror::Error;
 
-/// The kind of file that a checkpoint is.
+/// The file kind of a checkpoint.
 pub(crate) static KIND: Kind = Kind { noun: "checkpoint", magic: *b"\x89CVXCP\r\n", version: 1 };
 
-/// Most bytes of a section that is no matrix: the record of millions of iterations.
+/// Maximum size in bytes of a section that holds no matrix: the record of millions of iterations.
 const LARGEST_RECORD: usize = 1 << 30;
 
-/// Why a checkpoint could not be written or used.
+/// Errors in writing or using a checkpoint.
 #[derive(Debug, Error)]
 pub(crate) enum CheckpointError {
     #[error(transparent)]
@@ -40,28 +40,28 @@ pub(crate) struct Recorder<'a, B: Backend> {
 }
 
 impl<'a, B: Backend> Recorder<'a, B> {
-    /// Appends to these sections.
+    /// Appends to the given sections.
     pub fn new(backend: &'a B, sections: Sections) -> Self {
         Recorder { backend, sections }
     }
 
-    /// What was written.
+    /// The sections that were written.
     pub fn into_sections(self) -> Sections {
         self.sections
     }
 
-    /// A matrix on the device.
+    /// Writes a matrix on the device.
     pub fn matrix(&mut self, name: &str, matrix: &B::Matrix) -> Result<(), CheckpointError> {
         self.host(name, &self.backend.download(matrix)?)
     }
 
-    /// A matrix on the host.
+    /// Writes a matrix on the host.
     pub fn host(&mut self, name: &str, matrix: &HostMatrix) -> Result<(), CheckpointError> {
         self.sections.matrix(name, matrix);
         Ok(())
     }
 
-    /// A record of another kind.
+    /// Writes a serialisable record.
     pub fn record(&mut self, name: &str, value: &impl Serialize) -> Result<(), CheckpointError> {
         self.sections.bincode::<LARGEST_RECORD>(name, value)?;
         Ok(())
@@ -80,30 +80,30 @@ impl<'a, B: Backend> Replay<'a, B> {
         Ok(Replay { backend, file: Parsed::open(bytes, &KIND, path)? })
     }
 
-    /// Passes over a section that was read before.
+    /// Skips a section that was read before.
     pub fn skip(&mut self, name: &str) -> Result<(), CheckpointError> {
         self.file.bytes(name)?;
         Ok(())
     }
 
-    /// A matrix of any shape.
+    /// Reads a matrix of any shape.
     pub fn any_matrix(&mut self, name: &str) -> Result<HostMatrix, CheckpointError> {
         Ok(self.file.finite_matrix(name)?)
     }
 
-    /// Whether every section was read.
+    /// Checks that every section was read.
     pub fn finish(self) -> Result<(), CheckpointError> {
         Ok(self.file.finish()?)
     }
 
-    /// Fills a matrix on the device, of the shape that it has.
+    /// Reads a matrix on the device; `out` gives its shape.
     pub fn matrix(&mut self, name: &str, out: &mut B::Matrix) -> Result<(), CheckpointError> {
         let host = self.shaped(name, out.rows(), out.cols())?;
         *out = self.backend.upload(&host).map_err(|error| self.damaged(&format!("{name}: {error}")))?;
         Ok(())
     }
 
-    /// Fills a matrix on the host, of the shape that it has.
+    /// Reads a matrix on the host; `out` gives its shape.
     pub fn host(&mut self, name: &str, out: &mut HostMatrix) -> Result<(), CheckpointError> {
         *out = self.shaped(name, out.rows(), out.cols())?;
         Ok(())
@@ -118,12 +118,12 @@ impl<'a, B: Backend> Replay<'a, B> {
         Err(self.damaged(&format!("{name} is {found_rows} x {found_cols}, expected {rows} x {cols}")))
     }
 
-    /// A record of another kind.
+    /// Reads a serialisable record.
     pub fn record<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, CheckpointError> {
         Ok(self.file.bincode::<T, LARGEST_RECORD>(name)?)
     }
 
-    /// The error of a file whose content does not fit together.
+    /// The error for a file with inconsistent content.
     pub fn damaged(&self, detail: &str) -> CheckpointError {
         self.file.damaged(detail).into()
     }

@@ -1,7 +1,7 @@
 //! The checkpoint file: everything that the next iteration depends on.
 //!
-//! It holds the iterates, the state of acceleration, penalty and solver, the best network and bound, the record, and
-//! the gates of the present programme. What follows from those and the data (patterns, factors, sketches) is
+//! The file holds the iterates, the state of acceleration, penalty and solver, the best network and bound, the record,
+//! and the gates of the current programme. Patterns, factors and sketches follow from these and the data, so they are
 //! recomputed.
 
 use crate::api::error::{NamedSetting, TrainError};
@@ -18,10 +18,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Most bytes of the header, which is read before anything else is known of the file.
+/// Maximum size in bytes of the header, which is read first.
 const LARGEST_HEADER: usize = 1 << 20;
 
-/// A checkpoint that was read, with valid checksums.
+/// A checkpoint that was read and has valid checksums.
 #[derive(Debug)]
 pub struct Checkpoint {
     path: PathBuf,
@@ -29,28 +29,28 @@ pub struct Checkpoint {
     header: Header,
 }
 
-/// Which run a checkpoint is of, and how far it has come.
+/// The identity of the run and its progress.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Header {
     /// The settings that the iterates depend on.
     pub settings: Vec<NamedSetting>,
-    /// Of the samples and targets.
+    /// Checksum of the samples and targets.
     pub fingerprint: u32,
     pub solver: String,
     pub beta: f64,
     pub sigma: f64,
-    /// Round of refinement, from 0, and whether another round is to follow.
+    /// Round of refinement, from 0, and whether another round follows.
     pub round: usize,
     pub intermediate: bool,
-    /// Gates of the first programme that were merged into others.
+    /// Number of gates of the first programme that were merged into others.
     pub merged: usize,
-    /// Iterations in all, and seconds.
+    /// Total iterations and seconds.
     pub iterations: usize,
     pub seconds: f64,
 }
 
 impl Checkpoint {
-    /// Reads a checkpoint and checks that it is whole.
+    /// Reads and validates a checkpoint.
     ///
     /// # Errors
     /// [`FileError`].
@@ -58,7 +58,7 @@ impl Checkpoint {
         Self::from_bytes(KIND.read(path)?, path)
     }
 
-    /// Checks the bytes of a checkpoint; `path` is named in errors.
+    /// Validates the bytes of a checkpoint; `path` is named in errors.
     ///
     /// # Errors
     /// [`FileError`].
@@ -68,12 +68,12 @@ impl Checkpoint {
         Ok(Checkpoint { path: path.into(), bytes, header })
     }
 
-    /// ADMM iterations that were done, in all rounds.
+    /// Number of completed ADMM iterations, in all rounds.
     pub fn iterations(&self) -> usize {
         self.header.iterations
     }
 
-    /// Seconds that they took.
+    /// Seconds that these iterations took.
     pub fn seconds(&self) -> f64 {
         self.header.seconds
     }
@@ -82,7 +82,7 @@ impl Checkpoint {
         &self.header
     }
 
-    /// The settings to set a solver up with: those of the user, with the gates, solver and beta of the checkpoint.
+    /// The settings of the resumed solver: those of the user, with the gates, solver and beta of the checkpoint.
     ///
     /// # Errors
     /// [`TrainError::OtherRun`] with the first setting that differs, or [`TrainError::OtherSamples`].
@@ -91,7 +91,7 @@ impl Checkpoint {
         let given = identity(problem, settings);
         let other = given.iter().zip(saved).find(|(given, saved)| given != saved);
         let other_samples = *fingerprint != problem.fingerprint;
-        // Other samples may make another task.
+        // Other samples may lead to another task.
         if let Some((given, saved)) = other.filter(|(given, _)| !(other_samples && given.name == "task")) {
             let (path, saved, given) = (self.path.clone(), saved.clone(), given.clone());
             return Err(TrainError::OtherRun { path, saved, given });
@@ -101,8 +101,8 @@ impl Checkpoint {
             return Err(TrainError::OtherSamples { path, saved, given });
         }
         let mut parsed = Parsed::open(&self.bytes, &KIND, &self.path)?;
-        let kind = SolverKind::ALL.into_iter().find(|kind| kind.name() == solver);
-        let kind = kind.ok_or_else(|| parsed.damaged(format!("there is no solver {}", solver.escape_debug())))?;
+        let unknown = |_| parsed.damaged(format!("there is no solver {}", solver.escape_debug()));
+        let kind: SolverKind = solver.parse().map_err(unknown)?;
         if !(*seconds >= 0.0 && seconds.is_finite() && *round <= settings.refine) {
             return Err(parsed.damaged(format!("it cannot be of round {round}, {seconds} seconds")).into());
         }
@@ -120,7 +120,7 @@ impl Checkpoint {
         .validate()
     }
 
-    /// The parts of the file, past those that say which run it is of.
+    /// The sections after those that identify the run.
     pub(crate) fn replay<'a, B: Backend>(&'a self, backend: &'a B) -> Result<Replay<'a, B>, CheckpointError> {
         let mut saved = Replay::open(backend, &self.bytes, &self.path)?;
         saved.skip("run")?;
@@ -134,12 +134,13 @@ pub(crate) struct Checkpointer<B: Backend> {
     plan: CheckpointPlan,
     header: Header,
     last: Instant,
-    /// What an iterative solver started the present u-update from: if it is stopped, the next one starts there again.
+    /// The start of an iterative solver in the current u-update. A u-update that was stopped starts there again.
     kept: Option<(SystemSolution<B>, SolverMemory)>,
 }
 
 impl<B: Backend> Checkpointer<B> {
-    /// For the run that `header` describes, with room for the `solution` of a solver that starts from the last one.
+    /// A writer for the run that `header` describes. `solution` is the buffer for a solver that starts from its last
+    /// solution.
     pub fn new(
         plan: &CheckpointPlan,
         header: Header,
@@ -163,7 +164,7 @@ impl<B: Backend> Checkpointer<B> {
         self.last.elapsed().as_secs_f64() >= self.plan.every
     }
 
-    /// Keeps what the next u-update starts from.
+    /// Saves the start of the next u-update.
     pub fn keep(
         &mut self,
         backend: &B,
@@ -175,7 +176,7 @@ impl<B: Backend> Checkpointer<B> {
         kept.copy_from(backend, solution)
     }
 
-    /// Restores it.
+    /// Restores that start.
     pub fn put_back(
         &mut self,
         backend: &B,
@@ -187,8 +188,8 @@ impl<B: Backend> Checkpointer<B> {
         solution.copy_from(backend, kept)
     }
 
-    /// Writes a checkpoint after so many iterations and seconds, with these `gates` (d x P) and what `save` records;
-    /// the one before is replaced when all of the new one is on the disk.
+    /// Writes a checkpoint after the given iterations and seconds, with these `gates` (d x P) and the sections that
+    /// `save` writes. The new checkpoint replaces the previous one when it is complete on the disk.
     pub fn write(
         &mut self,
         backend: &B,
@@ -209,7 +210,7 @@ impl<B: Backend> Checkpointer<B> {
                 Ok(out.into_sections())
             });
         let written = written.map_err(unwritten).and_then(|sections| sections.save(path));
-        // Measured from the end: however long a file takes, most of the time is the run's.
+        // The interval starts after the write, so slow writes do not dominate the run.
         self.last = Instant::now();
         written
     }

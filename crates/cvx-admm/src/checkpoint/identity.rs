@@ -1,7 +1,7 @@
-//! The settings that identify a run: a checkpoint is resumed only by the same ones.
+//! The settings that identify a run. A checkpoint can be resumed only with the same ones.
 
 use crate::api::error::NamedSetting;
-use crate::api::settings::{Beta, Gates, Settings, SolverChoice, ValidSettings};
+use crate::api::settings::{Beta, Gates, Settings, ValidSettings};
 use crate::problem::input::Problem;
 use cvx_model::Loss;
 use std::fmt::Display;
@@ -18,10 +18,6 @@ pub(crate) fn identity(problem: &Problem, settings: &ValidSettings) -> Vec<Named
         Gates::Kind(kind) => kind.name().to_string(),
         Gates::Given(gates) => checksum(gates.values()),
     };
-    let solver = match solver {
-        SolverChoice::Auto => AUTOMATIC,
-        SolverChoice::Kind(kind) => kind.name(),
-    };
     let loss = match problem.loss.loss() {
         Loss::Huber { delta } => format!("huber, delta {delta}"),
         loss => loss.name().to_string(),
@@ -31,7 +27,7 @@ pub(crate) fn identity(problem: &Problem, settings: &ValidSettings) -> Vec<Named
         ("patterns", settings.patterns.to_string()),
         ("gates", gates),
         (beta, beta_value.to_string()),
-        ("solver", solver.to_string()),
+        ("solver", solver.name().to_string()),
         ("rank", given(*rank)),
         ("precision", settings.precision.name().to_string()),
         ("seed", settings.seed.to_string()),

@@ -1,4 +1,4 @@
-//! Checkpoints: everything that the next iteration depends on, in a file, so that an ended run can be resumed.
+//! Checkpoints: a file that holds everything that the next iteration depends on, from which a run can be resumed.
 
 pub(crate) mod codec;
 pub(crate) mod file;

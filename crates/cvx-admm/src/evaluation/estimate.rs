@@ -1,5 +1,5 @@
-//! The gap without its certificate: what an iteration's own numbers say of it, in their precision and at no product
-//! with X.
+//! An estimate of the gap without a certificate. It uses the values of the iteration, in their precision and without a
+//! product with X.
 
 use crate::evaluation::incumbent::Incumbent;
 use crate::iterates::state::State;
@@ -7,12 +7,12 @@ use cvx_artifact::Objective;
 use cvx_linalg::{Backend, LinalgError};
 use cvx_model::{ConvexProgram, SystemOperator, relative_gap};
 
-/// Where no more than one block in so many is a neuron, its network is valued in less time than an iteration takes.
+/// If no more than one block in this many is a neuron, the evaluation of the network takes less time than an iteration.
 const SPARSE: usize = 4;
 
-/// What the certificate will say of this iterate: the bound at xi = -kappa r, whose block `gradients` have these norms
-/// ([`State::gradient_norms`]), and the objective of v: itself where it has few neurons, else with the predictions of
-/// u, which v comes to have.
+/// Estimate of the certificate of this iterate. The bound is that at xi = -kappa r; its block `gradients` have these
+/// norms ([`State::gradient_norms`]). The objective is that of v: exact if v has few neurons, else with the predictions
+/// of u, to which those of v converge.
 pub(crate) fn estimated_gap<B: Backend>(
     program: &ConvexProgram<B>,
     system: &SystemOperator<'_, B>,
@@ -50,8 +50,8 @@ mod tests {
     use cvx_model::{Activation, Certificate, Loss, RowScale, WeightedLoss};
     use cvx_solvers::Cholesky;
 
-    /// In f64 and with exact solves, the bound by the iteration's numbers is that of the certificate, and so is the
-    /// objective where neurons are few; near the optimum it nearly is where they are many.
+    /// In f64 and with exact solves, the estimated bound is that of the certificate. So is the estimated objective if
+    /// neurons are few; if they are many, it is close near the optimum.
     #[test]
     fn the_estimate_is_the_certificate_without_its_products() {
         let (n, d, p, rho) = (40, 6, 12, 3.0);

@@ -1,4 +1,4 @@
-//! The best network and the best bound seen so far: what a run returns, however it ends.
+//! The best network and the best bound so far. A run returns them for every status.
 
 use crate::checkpoint::codec::{CheckpointError, Recorder, Replay};
 use cvx_artifact::{Certify, Objective};
@@ -15,15 +15,15 @@ pub(crate) struct Incumbent<B: Backend> {
     network: NetworkValue,
     sampled_primal: Option<f64>,
     bound: f64,
-    /// Objective of the zero network, which scales the gap.
+    /// Objective of the zero network, the scale of the gap.
     zero: f64,
-    /// Whether that bound is still the one at the xi of the zero network.
+    /// Whether the best bound is still the one at the xi of the zero network.
     at_zero: bool,
-    /// Whether the multipliers are those of another beta, whose bound at this one has not been evaluated yet.
+    /// Whether the multipliers are those of another beta and their bound at this beta has not been evaluated yet.
     inherited: bool,
     /// -xi (n x C) of the best bound.
     residual: B::Matrix,
-    /// `None` for gated neurons.
+    /// The cone multipliers; `None` for gated neurons.
     cones: Option<ConeMultipliers<B>>,
 }
 
@@ -31,12 +31,12 @@ pub(crate) struct Incumbent<B: Backend> {
 struct ConeMultipliers<B: Backend> {
     /// e o g o eta of the best bound.
     best: B::Matrix,
-    /// Those under evaluation, before and after signs and weights.
+    /// The multipliers under evaluation, before and after multiplication by signs and weights.
     eta: B::Matrix,
     candidate: B::Matrix,
 }
 
-/// The numbers of a checkpoint, beside the matrices.
+/// The scalars of a checkpoint.
 #[derive(Serialize, Deserialize)]
 struct Numbers {
     objective: f64,
@@ -48,8 +48,8 @@ struct Numbers {
 }
 
 impl<B: Backend> Incumbent<B> {
-    /// Starts with the zero network and the bound at its xi (y for the squared loss) and eta = 0, which `gated_maxima`
-    /// prove.
+    /// Starts with the zero network and the bound at its xi (y for the squared loss) and eta = 0, which follows from
+    /// `gated_maxima`.
     pub fn new(program: &ConvexProgram<B>, certify: Certify, gated_maxima: &[f64]) -> Result<Self, LinalgError> {
         let backend = program.backend();
         let (n, blocks, targets) = (program.n_samples(), program.n_blocks(), program.n_targets());
@@ -74,9 +74,9 @@ impl<B: Backend> Incumbent<B> {
         })
     }
 
-    /// Another run begins on the same patterns: the best network stays where it is better than zero, the bound is that
-    /// of the zero network again. With `proof` the multipliers stay too; their bound is evaluated with the first
-    /// iterate, since it depends on beta.
+    /// Starts another run on the same patterns. The best network stays if it is better than zero. The bound becomes
+    /// that of the zero network. With `proof`, the multipliers stay too; their bound depends on beta, so it is
+    /// evaluated with the first iterate.
     pub fn restart(
         &mut self,
         program: &ConvexProgram<B>,
@@ -93,20 +93,20 @@ impl<B: Backend> Incumbent<B> {
         Ok(())
     }
 
-    /// The best network at another beta: its norms count `ratio` times as much.
+    /// Updates the best network for another beta, which is `ratio` times the old one.
     pub fn revalue(&mut self, ratio: f64) {
         let NetworkValue { objective, loss, .. } = &mut self.network;
         *objective = *loss + (*objective - *loss) * ratio;
     }
 
-    /// Puts the zero network in place of the best one.
+    /// Replaces the best network by the zero network.
     pub fn forget_network(&mut self, program: &ConvexProgram<B>) -> Result<(), LinalgError> {
         self.v = program.backend().zeros(program.n_features(), program.n_blocks())?;
         self.network = zero_network(program);
         Ok(())
     }
 
-    /// Evaluates an iterate: v (d x 2PC) as a network, residual and nu as a dual point. Returns the value of the
+    /// Evaluates an iterate: v (d x 2PC) as a network, residual and nu as a dual point. Returns the objective of the
     /// network.
     pub fn evaluate(
         &mut self,
@@ -123,7 +123,7 @@ impl<B: Backend> Incumbent<B> {
             self.evaluate_sampled(program, v)?;
         }
         if let (Some(nu), Some(ConeMultipliers { eta, candidate, .. })) = (nu, &mut self.cones) {
-            // eta = max(0, -rho nu) >= 0, signed and weighted as it enters X'(e o g o eta).
+            // eta = max(0, -rho nu) >= 0, with the signs and weights of X'(e o g o eta).
             backend.copy(nu, eta)?;
             backend.positive_part(-rho, eta)?;
             backend.sign_flip(program.mask(), row_scale, eta, candidate)?;
@@ -142,7 +142,7 @@ impl<B: Backend> Incumbent<B> {
         Ok(value)
     }
 
-    /// Evaluates the bound of another beta's multipliers at this one.
+    /// Evaluates the bound of another beta's multipliers at this beta.
     fn evaluate_inherited(&mut self, program: &ConvexProgram<B>) -> Result<(), LinalgError> {
         if std::mem::take(&mut self.inherited) {
             let mut certificate = Certificate::with_workspace(program, &mut self.workspace);
@@ -154,7 +154,7 @@ impl<B: Backend> Incumbent<B> {
         Ok(())
     }
 
-    /// Writes all of it.
+    /// Writes the state to a checkpoint.
     pub fn save(&self, out: &mut Recorder<'_, B>) -> Result<(), CheckpointError> {
         let NetworkValue { objective, loss, neurons, prediction } = &self.network;
         out.record(
@@ -174,7 +174,7 @@ impl<B: Backend> Incumbent<B> {
         self.cones.as_ref().map_or(Ok(()), |cones| out.matrix("bound.eta", &cones.best))
     }
 
-    /// Restores what was written.
+    /// Restores the state from a checkpoint.
     pub fn restore(&mut self, saved: &mut Replay<'_, B>) -> Result<(), CheckpointError> {
         let Numbers { objective, loss, neurons, sampled_primal, bound, at_zero } = saved.record("incumbent")?;
         saved.host("best.f", &mut self.network.prediction)?;
@@ -211,15 +211,15 @@ impl<B: Backend> Incumbent<B> {
         Ok(value)
     }
 
-    /// The evaluator, for other f64 checks.
+    /// The certificate evaluator, for other checks in f64.
     pub fn certificate<'a>(&'a mut self, program: &'a ConvexProgram<B>) -> Certificate<'a, B> {
         Certificate::with_workspace(program, &mut self.workspace)
     }
 
-    /// The certificate as it stands.
+    /// The current certificate.
     pub fn objective(&self) -> Objective {
         let zero = self.zero;
-        // Zero is feasible, so its objective bounds the sampled optimum from above where nothing better is known.
+        // Zero is feasible, so its objective is an upper bound of the sampled optimum in the absence of a better one.
         let upper = match self.certify {
             Certify::Network => self.network.objective,
             Certify::Sampled => self.sampled_primal.unwrap_or(zero).min(zero),
@@ -232,12 +232,12 @@ impl<B: Backend> Incumbent<B> {
         }
     }
 
-    /// The best network's value.
+    /// The objective of the best network.
     pub fn network(&self) -> &NetworkValue {
         &self.network
     }
 
-    /// Puts the value of a network that is returned in place of the best one's, and gives that back.
+    /// Replaces the objective of the best network by that of the network to return, and returns the old one.
     pub fn replace_value(&mut self, value: NetworkValue) -> NetworkValue {
         std::mem::replace(&mut self.network, value)
     }
@@ -247,8 +247,8 @@ impl<B: Backend> Incumbent<B> {
         &self.v
     }
 
-    /// Computes what only the closing report needs: the feasible objective near the last iterate, if there is one, and
-    /// the best network's cone violation.
+    /// Computes the values that only the final report needs: the feasible objective near the last iterate, if there is
+    /// one, and the cone violation of the best network.
     pub fn close(&mut self, program: &ConvexProgram<B>, last: Option<&B::Matrix>) -> Result<f64, LinalgError> {
         last.map_or(Ok(()), |v| self.evaluate_sampled(program, v))?;
         Certificate::with_workspace(program, &mut self.workspace).cone_violation(&self.v)
@@ -258,7 +258,7 @@ impl<B: Backend> Incumbent<B> {
     pub fn witness(&self, program: &ConvexProgram<B>) -> Result<(HostMatrix, HostMatrix), LinalgError> {
         let backend = program.backend();
         if self.at_zero {
-            // Computed on the host: the device would round it.
+            // Computed on the host, since the device would round it.
             return Ok((program.xi_at_zero(), HostMatrix::zeros(program.n_samples(), program.n_cones())));
         }
         let multipliers = match &self.cones {

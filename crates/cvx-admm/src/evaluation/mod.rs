@@ -1,4 +1,4 @@
-//! How good the iterates are: the certificate, when it is evaluated, and what it is estimated to be in between.
+//! Evaluation of the iterates: the certificate, its schedule, and estimates between two evaluations.
 
 pub(crate) mod estimate;
 pub(crate) mod incumbent;

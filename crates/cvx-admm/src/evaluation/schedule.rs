@@ -1,39 +1,39 @@
-//! When the certificate is evaluated: it costs as much as an iteration or two.
+//! The schedule of the certificate, whose evaluation costs as much as one or two iterations.
 
-/// The first iterations from zero are all evaluated: most progress is there.
+/// Each of the first iterations from zero is evaluated, since most progress is there.
 const EVALUATED_FIRST: usize = 5;
 
-/// Iterations after which the certificate is evaluated in any case.
+/// Maximum number of iterations between two evaluations.
 const LONGEST_SILENCE: usize = 10;
 
-/// Iterations before the first evaluation where nothing is known yet.
+/// Iterations before the first evaluation in the absence of an indicator.
 const FIRST: usize = 5;
 
-/// A plan of evaluations.
+/// A schedule of evaluations.
 #[derive(Clone, Debug)]
 pub(crate) enum Schedule {
-    /// The first five, and every so many: a record of the run.
+    /// The first five iterations, and then at regular intervals: for the record of a run.
     Regular {
         /// Iterations between two evaluations.
         every: usize,
     },
-    /// When the gap may have been reached, by its ratio to an [`Indicator`] at the last evaluation: what a path needs.
+    /// When the gap may have been reached, by its ratio to an [`Indicator`] at the last evaluation: for a path.
     WhenReached {
-        /// The gap to reach.
+        /// The target gap.
         gap: f64,
-        /// Gap over indicator at the last evaluation.
+        /// Ratio of gap to indicator at the last evaluation.
         rate: Option<f64>,
-        /// Iterations since then.
+        /// Iterations since the last evaluation.
         silence: usize,
     },
 }
 
-/// An estimate of the gap that an iteration gives at no cost.
+/// An estimate of the gap that costs nothing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Indicator {
-    /// The largest relative residual, which falls as the gap does.
+    /// The largest relative residual, which falls with the gap.
     Residual(f64),
-    /// The gap itself, by numbers of the iteration's precision.
+    /// The gap itself, from values in the precision of the iteration.
     Gap(f64),
 }
 
@@ -45,17 +45,17 @@ impl Indicator {
 }
 
 impl Schedule {
-    /// Evaluations that find out when this gap is reached.
+    /// A schedule that detects when this gap is reached.
     pub fn until(gap: f64) -> Self {
         Schedule::WhenReached { gap, rate: None, silence: 0 }
     }
 
-    /// Whether it goes by indicators.
+    /// Whether the schedule uses indicators.
     pub fn uses_indicators(&self) -> bool {
         matches!(self, Schedule::WhenReached { .. })
     }
 
-    /// Whether this iteration is to be evaluated.
+    /// Whether this iteration is evaluated.
     pub fn is_due(&mut self, iteration: usize, indicator: Indicator) -> bool {
         match self {
             Schedule::Regular { every } => iteration <= EVALUATED_FIRST || iteration.is_multiple_of(*every),
@@ -72,7 +72,7 @@ impl Schedule {
         }
     }
 
-    /// Takes the gap that the evaluation of this iteration found.
+    /// Records the gap from the evaluation of this iteration.
     pub fn learn(&mut self, found: f64, indicator: Indicator) {
         if let Schedule::WhenReached { rate, silence, .. } = self {
             *rate = (indicator.size() > 0.0)
@@ -82,7 +82,7 @@ impl Schedule {
         }
     }
 
-    /// Another programme begins.
+    /// Starts another programme.
     pub fn restart(&mut self) {
         if let Schedule::WhenReached { silence, .. } = self {
             *silence = 0;
@@ -107,7 +107,7 @@ mod tests {
         let first = (1..).find(|&k| schedule.is_due(k, Indicator::Residual(1.0))).unwrap();
         assert_eq!(first, FIRST);
         schedule.learn(0.1, Indicator::Residual(1.0));
-        // A tenth of the residual is a tenth of the gap.
+        // A residual of one tenth means a gap of one tenth.
         assert!(!schedule.is_due(6, Indicator::Residual(0.2)));
         assert!(schedule.is_due(7, Indicator::Residual(0.09)));
         schedule.learn(0.011, Indicator::Residual(0.09));
@@ -123,7 +123,7 @@ mod tests {
         schedule.learn(0.018, Indicator::Gap(0.009));
         assert!(!schedule.is_due(3, Indicator::Gap(0.006)));
         assert!(schedule.is_due(4, Indicator::Gap(0.004)));
-        // Infinite or 0: nothing to learn.
+        // Infinite or 0: no information.
         for (found, sign) in [(f64::INFINITY, 0.01), (0.0, 0.01), (0.01, 0.0)] {
             schedule.learn(found, Indicator::Gap(sign));
             assert!(

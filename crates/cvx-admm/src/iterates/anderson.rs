@@ -1,5 +1,5 @@
-//! Anderson acceleration of the fixed-point variable z = (v + lambda, s + nu), and q + mu where the loss is split off,
-//! of which v, lambda, s, nu, q and mu are functions (type II, safeguarded; Walker & Ni 2011).
+//! Anderson acceleration of the fixed-point variable z = (v + lambda, s + nu), with q + mu where the loss is split off.
+//! v, lambda, s, nu, q and mu are functions of z. The method is of type II, safeguarded (Walker & Ni 2011).
 
 use crate::checkpoint::codec::{CheckpointError, Recorder, Replay};
 use crate::problem::memory::HISTORY_BYTES;
@@ -7,16 +7,16 @@ use cvx_linalg::{Backend, HostMatrix, LinalgError, Shape};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// Share of the trace that regularises the normal equations of the mixing weights.
+/// Regularisation of the normal equations of the mixing weights, as a share of the trace.
 const REGULARISATION: f64 = 1e-10;
 
-/// Mixing weights of more than this say that the differences have become dependent.
+/// Mixing weights above this limit show that the differences have become dependent.
 const LARGEST_WEIGHTS: f64 = 1e4;
 
-/// A step is undone when the fixed-point residual grows by more than this.
+/// A step is undone if the fixed-point residual grows by more than this factor.
 const LARGEST_GROWTH: f64 = 2.0;
 
-/// The parts of the fixed-point variable: d x 2PC, n x 2PC where there are cones, and on the host n x C or nothing.
+/// The parts of the fixed-point variable: d x 2PC, n x 2PC if there are cones, and on the host n x C or nothing.
 pub(crate) struct Point<B: Backend> {
     pub blocks: B::Matrix,
     pub rows: Option<B::Matrix>,
@@ -24,7 +24,7 @@ pub(crate) struct Point<B: Backend> {
 }
 
 impl<B: Backend> Point<B> {
-    /// Zeros of these shapes.
+    /// Zeros of the given shapes.
     pub fn zeros_like(
         backend: &B,
         blocks: &B::Matrix,
@@ -91,14 +91,14 @@ struct Difference<B: Backend> {
     image: Point<B>,
 }
 
-/// What a checkpoint says of the memory, beside the points.
+/// The scalars of the history in a checkpoint.
 #[derive(Serialize, Deserialize)]
 struct Memory {
     gram: VecDeque<VecDeque<f64>>,
     norm: Option<f64>,
 }
 
-/// The acceleration with what it remembers.
+/// The acceleration with its history.
 pub(crate) struct Anderson<B: Backend> {
     backend: B,
     memory: usize,
@@ -111,7 +111,7 @@ pub(crate) struct Anderson<B: Backend> {
 }
 
 impl<B: Backend> Anderson<B> {
-    /// Acceleration over `memory` differences, fewer where they would take more than half a gigabyte.
+    /// Acceleration over `memory` differences, or fewer if they would take more than half a gigabyte.
     pub fn new(
         backend: &B,
         memory: usize,
@@ -131,20 +131,20 @@ impl<B: Backend> Anderson<B> {
         })
     }
 
-    /// Forgets everything: the fixed-point map has changed.
+    /// Clears the history, because the fixed-point map has changed.
     pub fn restart(&mut self) {
         self.differences.clear();
         self.gram.clear();
         self.last = None;
     }
 
-    /// The next point does not follow from the last, but the fixed-point map is nearly the same.
+    /// Declares that the next point does not follow from the last, while the fixed-point map is nearly the same.
     pub fn pause(&mut self) {
         self.last = None;
     }
 
     /// Replaces the image g = g(z) by the next point to evaluate: the combination of the last images whose residuals
-    /// nearly cancel. Says whether the point differs from g.
+    /// nearly cancel. Returns whether the point differs from g.
     pub fn extrapolate(&mut self, z: &Point<B>, g: &mut Point<B>) -> Result<bool, LinalgError> {
         if self.memory == 0 {
             return Ok(false);
@@ -157,7 +157,7 @@ impl<B: Backend> Anderson<B> {
         let (mut spare_residual, mut spare_image) = match self.last.take() {
             None => (zeros(g)?, zeros(g)?),
             Some((_, last_image, last_norm)) if norm > LARGEST_GROWTH * last_norm => {
-                // The last extrapolation went astray: back to the plain image before it, with nothing remembered.
+                // The last extrapolation failed: return to the plain image before it and clear the history.
                 g.copy_from(&backend, &last_image)?;
                 self.restart();
                 return Ok(true);
@@ -174,7 +174,7 @@ impl<B: Backend> Anderson<B> {
         Ok(!weights.is_empty())
     }
 
-    /// Writes everything that is remembered.
+    /// Writes the history to a checkpoint.
     pub fn save(&self, out: &mut Recorder<'_, B>) -> Result<(), CheckpointError> {
         let norm = self.last.as_ref().map(|(_, _, norm)| *norm);
         out.record("anderson", &Memory { gram: self.gram.clone(), norm })?;
@@ -189,12 +189,12 @@ impl<B: Backend> Anderson<B> {
         Ok(())
     }
 
-    /// Remembers what was written.
+    /// Restores the history from a checkpoint.
     pub fn restore(&mut self, saved: &mut Replay<'_, B>) -> Result<(), CheckpointError> {
         let memory: Memory = saved.record("anderson")?;
         let square = memory.gram.iter().all(|row| row.len() == memory.gram.len());
         if memory.gram.len() > self.memory || !square {
-            return Err(saved.damaged("the memory of the acceleration has another size"));
+            return Err(saved.damaged("the history of the acceleration has another size"));
         }
         let mut point = |name: &str| {
             let Point { blocks, rows, prediction } = &self.residual;
@@ -213,7 +213,7 @@ impl<B: Backend> Anderson<B> {
         Ok(())
     }
 
-    /// Turns the last residual and image into differences to the present ones; gives back two points to fill.
+    /// Replaces the last residual and image by their differences to the current ones. Returns two points to fill.
     fn remember(
         &mut self,
         mut last_residual: Point<B>,
@@ -250,7 +250,7 @@ impl<B: Backend> Anderson<B> {
         }
     }
 
-    /// The weights that minimise ||f - sum w_i df_i||; none where they would be meaningless.
+    /// The weights that minimise ||f - sum w_i df_i||; `None` if they are unreliable.
     fn weights(&mut self) -> Result<Vec<f64>, LinalgError> {
         let mut rhs = Vec::with_capacity(self.differences.len());
         for difference in &self.differences {
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_linear_contraction_is_solved_in_as_many_steps_as_dimensions() {
-        // z -> A z + b with A = diag(0.99, 0.9, 0.5, -0.7): plain iteration needs a thousand steps.
+        // z -> A z + b with A = diag(0.99, 0.9, 0.5, -0.7): the plain iteration needs a thousand steps.
         let cpu = Cpu::<f64>::new();
         let (rates, shift) = ([0.99, 0.9, 0.5, -0.7], [1.0, 2.0, 3.0, 4.0]);
         let point = |values: &[f64]| Point::<Cpu<f64>> {

@@ -1,4 +1,4 @@
-//! The iterates, the steps on them, the penalty and the acceleration.
+//! The iterates, their updates, the penalty and the acceleration.
 
 pub(crate) mod anderson;
 pub(crate) mod penalty;

@@ -1,6 +1,6 @@
-//! The penalty rho: where it starts, when it changes, and what changes with it.
+//! The penalty rho: its initial value, its changes, and the rescaling that follows a change.
 //!
-//! Nothing outside this file assigns rho.
+//! Only this file assigns rho.
 
 use cvx_linalg::{Accuracy, Backend, HostMatrix, LinalgError, LinearSolver, MaskedSystem, SolverFlops};
 use cvx_model::{Activation, ConvexProgram};
@@ -9,39 +9,40 @@ use serde::{Deserialize, Serialize};
 
 /// Weight of the cone constraint against u = v, with rows scaled to one norm. See `docs/math.md`, section 2.
 pub(crate) fn default_sigma(solver: SolverKind) -> f64 {
-    // With rho sigma fixed, a smaller sigma leaves the n x n kernel fewer large eigenvalues, which a factor does not
-    // feel and conjugate gradients do; below 1/16 the outer iteration pays for it.
+    // With rho sigma fixed, a smaller sigma leaves the n x n kernel fewer large eigenvalues. This does not change the
+    // cost of a factorisation but speeds up conjugate gradients. Below 1/16 the outer iteration becomes slower.
     if solver.is_direct() { 0.25 } else { 0.0625 }
 }
 
-/// Iteration from which on the u-updates are solved to less than the outer residuals: measured on the oracles, as many
-/// outer iterations as with exact solves, at the fewest inner steps.
+/// From this iteration on, the u-updates are solved to a smaller error than the outer residuals. Measured on the
+/// oracles: as many outer iterations as with exact solves, at the fewest inner steps.
 const SETTLED: f64 = 100.0;
 
-/// First iteration at which the residuals are compared, and the least distance between two comparisons.
+/// First iteration at which the residuals are compared, and the minimum distance between two comparisons.
 const FIRST_CHECK: usize = 20;
 
-/// Comparisons get rarer by this factor, so that rho settles and the iteration converges.
+/// The distance between comparisons grows by this factor, so that rho settles and the iteration converges.
 const CHECK_GROWTH: f64 = 1.5;
 
-/// rho changes when its residuals, or another beta, ask for a change by at least this factor.
+/// rho changes if the residuals, or another beta, call for a change by at least this factor.
 pub(crate) const THRESHOLD: f64 = 2.5;
 
-/// Largest change at once.
+/// Maximum factor of a single change.
 const LARGEST_CHANGE: f64 = 10.0;
 
-/// Factor by which rho rises when the kernel's factorisation fails in the storage precision, and how often.
+/// Factor by which rho rises if the factorisation of the kernel fails in the storage precision, and maximum number of
+/// such rises.
 const RESCUE: f64 = 10.0;
 const RESCUES: usize = 24;
 
-/// rho for a programme with this beta and, for ReLU neurons, this sigma, where the gated beta_max of each target is
-/// `maxima`: such that the soft-threshold beta/rho is of the size of a neuron. xi is that of the zero network, y for
-/// the squared loss.
+/// Initial rho for a programme with this beta and, for ReLU neurons, this sigma. `maxima` holds the gated beta_max of
+/// each target. The soft-threshold beta/rho then has the size of a neuron. xi is that of the zero network, which is y
+/// for the squared loss.
 ///
-/// Both rules scale with x and y as the problem does, and with samples that are repeated.
+/// Both rules scale with x and y as the problem does, and with the repetition of samples.
 pub(crate) fn initial_rho<B: Backend>(program: &ConvexProgram<B>, maxima: &[f64], sigma: f64) -> f64 {
     let gated_beta_max = maxima.iter().copied().fold(0.0, f64::max);
-    // beta = 0, y = 0 and X = 0 still need a positive penalty.
+    // rho must be positive even if beta = 0, y = 0 or X = 0.
     let beta = program.beta().clamp(1e-8 * gated_beta_max, gated_beta_max);
     let xi = program.xi_at_zero();
     let rho = match program.activation() {
@@ -51,15 +52,15 @@ pub(crate) fn initial_rho<B: Backend>(program: &ConvexProgram<B>, maxima: &[f64]
     if rho > 0.0 && rho.is_finite() { rho } else { 1.0 }
 }
 
-/// Blocks of one sign that add up like independent ones predict ||xi|| / sqrt(blocks) each, and are that over ||X||_F
-/// large. Measured optima over CIFAR and planted problems (n 500 to 10,000, d 21 to 3,073, P 20 to 200, beta over two
-/// and a half decades) are within a factor of 3 of it, those of 60 to 200 samples 3 to 10 times as large; with cones,
-/// what matters most is rho sigma.
+/// If blocks of one sign add up like independent ones, each predicts ||xi|| / sqrt(blocks), so its norm is ||xi|| /
+/// (sqrt(blocks) ||X||_F). Measured optima over CIFAR and planted problems (n 500 to 10,000, d 21 to 3,073, P 20 to
+/// 200, beta over two and a half decades) are within a factor of 3 of it. Those of 60 to 200 samples are 3 to 10 times
+/// as large. With cones, rho sigma matters most.
 fn relu_rho(beta: f64, row_norms: &[f64], xi: &HostMatrix, blocks: usize, sigma: f64) -> f64 {
     0.015 * beta * (blocks as f64 * sum_of_squares(row_norms) / sum_of_squares(xi.values())).sqrt() / sigma
 }
 
-/// Along its gradient a single block is about ||xi||^2 / beta_max large. Measured optima over CIFAR and planted
+/// Along its gradient, a single block has a norm of about ||xi||^2 / beta_max. Measured optima over CIFAR and planted
 /// problems (n 500 to 10,000, d 21 to 3,073, P 20 to 500, beta over nearly three decades) are within a factor of 3 of
 /// it.
 fn gated_rho(fraction: f64, maxima: &[f64], xi: &HostMatrix) -> f64 {
@@ -70,12 +71,12 @@ fn sum_of_squares(values: &[f64]) -> f64 {
     values.iter().map(|value| value * value).sum()
 }
 
-/// Norms of one iteration, for the balance of the residuals.
+/// Norms of one iteration, used to balance the residuals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Residuals {
     /// ||(u - v, Gt u - s)||.
     pub primal: f64,
-    /// ||(v - v_old, s - s_old)||; times rho, the dual residual.
+    /// ||(v - v_old, s - s_old)||, which times rho is the dual residual.
     pub change: f64,
     /// ||(u, Gt u)||.
     pub primal_scale: f64,
@@ -84,7 +85,7 @@ pub(crate) struct Residuals {
 }
 
 impl Residuals {
-    /// Whether an iterate left the finite numbers.
+    /// Whether an iterate is no longer finite.
     pub fn finite(&self) -> bool {
         [self.primal, self.change, self.primal_scale, self.dual_scale].iter().all(|norm| norm.is_finite())
     }
@@ -100,50 +101,50 @@ impl Residuals {
         primal.max(dual)
     }
 
-    /// Accuracy that the u-update after `iteration` deserves: an error no larger than the outer residuals are anyway,
-    /// and smaller than them by a growing factor once the iteration settles.
+    /// Required accuracy of the u-update after `iteration`: an error no larger than the outer residuals, and smaller
+    /// than them by a growing factor as the iteration settles.
     pub fn inner_accuracy(&self, iteration: usize) -> Accuracy {
         let share = (SETTLED / iteration as f64).min(1.0);
         Accuracy::Error(share * (self.primal * self.change).sqrt())
     }
 
-    /// Factor by which rho would have to change for the relative residuals to be in balance (He, Yang & Wang 2000).
+    /// Factor by which rho would have to change to balance the relative residuals (He, Yang & Wang 2000).
     fn balance(&self) -> f64 {
         let (primal, dual) = self.relative();
         if primal > 0.0 && dual > 0.0 { (primal / dual).sqrt() } else { 1.0 }
     }
 }
 
-/// What a solver has to do before its next solve.
+/// The preparation that a solver needs before its next solve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Preparation {
-    /// All of it.
+    /// All of the preparation.
     Everything,
-    /// What depends on the patterns, and on rho.
+    /// The parts that depend on the patterns or on rho.
     Patterns,
-    /// What depends on rho or kappa.
+    /// The parts that depend on rho or kappa.
     Penalty,
-    /// All of it, as it was done by the run that is resumed.
+    /// All of the preparation, in the state that the resumed run had.
     Again,
-    /// Nothing, unless rho changes.
+    /// None, unless rho changes.
     Nothing,
 }
 
-/// rho and the plan of its changes.
+/// rho and the schedule of its changes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Penalty {
     rho: f64,
-    /// Factor by which rho should change, of betas that have changed since it did.
+    /// Factor by which rho should change, accumulated over the changes of beta since rho last changed.
     due: f64,
-    /// The weight of the prediction against u = v is kappa/rho: 1/rho for the squared loss.
+    /// The weight of F u against u = v is kappa/rho: 1/rho for the squared loss.
     kappa: f64,
     adapt: bool,
     next_check: usize,
     work_since_change: f64,
     changes: usize,
-    /// rho when the solver was prepared: the size of a sketch depends on it.
+    /// rho at the preparation of the solver; the size of a sketch depends on it.
     prepared_at: f64,
-    /// The factor that the residuals of the last iteration ask for.
+    /// The factor that the residuals of the last iteration call for.
     proposed: Option<f64>,
 }
 
@@ -162,7 +163,7 @@ impl Penalty {
         }
     }
 
-    /// Whether this penalty, from a file, can be that of the run of `other` after so many iterations.
+    /// Whether this penalty, read from a file, can belong to the run of `other` after the given number of iterations.
     pub fn continues(&self, other: &Penalty, iterations: usize) -> bool {
         let Penalty { rho, due, kappa, changes, prepared_at, proposed, .. } = self;
         let factors = [*rho, *due, *prepared_at, proposed.unwrap_or(1.0)];
@@ -185,14 +186,14 @@ impl Penalty {
         self.changes
     }
 
-    /// The first iteration at which the residuals are compared again.
+    /// The next iteration at which the residuals are compared.
     #[cfg(test)]
     pub fn next_check(&self) -> usize {
         self.next_check
     }
 
-    /// beta has changed, and [`initial_rho`] by `ratio` with it. rho itself moves when it has become worth a
-    /// factorisation, in the next [`prepare`](Penalty::prepare).
+    /// Records a change of beta, which changes [`initial_rho`] by `ratio`. rho itself changes in the next
+    /// [`prepare`](Penalty::prepare) in which the change is large enough to justify a factorisation.
     pub fn follow(&mut self, ratio: f64) {
         if self.adapt && ratio > 0.0 && ratio.is_finite() {
             self.due *= ratio;
@@ -200,19 +201,20 @@ impl Penalty {
         self.restart();
     }
 
-    /// Another programme begins: the residuals are compared from its first iterations on.
+    /// Starts another programme: the residuals are compared from its first iterations on.
     pub fn restart(&mut self) {
         (self.next_check, self.proposed) = (FIRST_CHECK, None);
     }
 
-    /// The weight of the split prediction has changed, with the loss: the solver's penalty rho/kappa changes with it.
+    /// Records a change of the weight of the split prediction with the loss. The solver's penalty rho/kappa changes
+    /// with it.
     pub fn set_kappa(&mut self, kappa: f64) {
         self.kappa = kappa;
     }
 
-    /// Prepares the solver at the present rho, as far as it is not. A rho that is due is taken once it differs by
-    /// `threshold`. Where its factor does not exist in the storage precision (a tiny rho drowns the identity in
-    /// rounding), rho rises until it does. Returns the factor by which the scaled duals change.
+    /// Completes the preparation of the solver at the current rho. A pending change of rho is made if it is at least
+    /// `threshold`. If the factor does not exist in the storage precision (with a tiny rho, rounding hides the
+    /// identity), rho rises until it does. Returns the factor by which the scaled duals change.
     #[must_use = "the scaled duals are the multipliers over rho"]
     pub fn prepare<B: Backend>(
         &mut self,
@@ -237,7 +239,7 @@ impl Penalty {
             Preparation::Everything => linear.prepare(system),
             Preparation::Patterns => linear.update_patterns(system),
             Preparation::Again => match linear.prepare(system) {
-                // rho has moved since, maybe because this one had no factor.
+                // rho has changed since, possibly because this one had no factor.
                 Ok(()) | Err(LinalgError::NotPositiveDefinite { .. }) if at != self.rho => {
                     linear.update_penalty(system, self.system())
                 }
@@ -260,7 +262,7 @@ impl Penalty {
         Ok(first / self.rho)
     }
 
-    /// Whether rho is to change before the next iteration, by [`settle`](Penalty::settle).
+    /// Whether [`settle`](Penalty::settle) will change rho before the next iteration.
     pub fn propose(&mut self, iteration: usize, residuals: &Residuals, flops: SolverFlops) -> bool {
         self.work_since_change += flops.solve;
         if !self.adapt || iteration < self.next_check {
@@ -268,14 +270,14 @@ impl Penalty {
         }
         self.next_check = (iteration + FIRST_CHECK).max((iteration as f64 * CHECK_GROWTH) as usize);
         let factor = residuals.balance().clamp(1.0 / LARGEST_CHANGE, LARGEST_CHANGE);
-        // Rationed by operation counts, never by a clock: a change must have been earned by as much iterating.
+        // Changes are limited by operation counts, not by a clock: a change needs as much preceding work in iterations.
         let earned = self.work_since_change >= flops.update;
         self.proposed = (earned && !(1.0 / THRESHOLD..=THRESHOLD).contains(&factor)).then_some(factor);
         self.proposed.is_some()
     }
 
-    /// Multiplies rho by the factor that was proposed, if one was. Returns the factor by which the scaled duals change,
-    /// so that the multipliers stay.
+    /// Multiplies rho by the proposed factor, if there is one. Returns the factor by which the scaled duals change, so
+    /// that the multipliers remain the same.
     #[must_use = "the scaled duals are the multipliers over rho"]
     pub fn settle<B: Backend>(
         &mut self,
@@ -285,14 +287,15 @@ impl Penalty {
         let Some(factor) = self.proposed else { return Ok(1.0) };
         match linear.update_penalty(system, self.rho * factor / self.kappa) {
             Err(LinalgError::NotPositiveDefinite { .. }) => {
-                // Not at this precision: stay where the factor exists, and stop asking.
+                // The factor does not exist in this precision: keep the last rho that has one, and propose no more
+                // changes.
                 (self.adapt, self.proposed) = (false, None);
                 linear.update_penalty(system, self.system())?;
                 return Ok(1.0);
             }
             other => other?,
         }
-        // Only now: a run that was stopped in between ends with duals that belong to its rho.
+        // Assigned only now, so that a run that was stopped before ends with duals that belong to its rho.
         (self.rho, self.due, self.proposed) = (self.rho * factor, 1.0, None);
         self.changes += 1;
         self.work_since_change = 0.0;
@@ -307,7 +310,7 @@ mod tests {
 
     #[test]
     fn r10_the_first_rho_scales_with_x_squared_and_not_with_y() {
-        // x -> 1000 x and y -> 5 y: the fraction of beta_max stays.
+        // x -> 1000 x and y -> 5 y: the fraction of beta_max remains the same.
         let norms = [1.0, 2.0, 3.0];
         let xi = HostMatrix::from_vec(2, 1, vec![1.0, -1.0]);
         let five = HostMatrix::from_vec(2, 1, vec![5.0, -5.0]);

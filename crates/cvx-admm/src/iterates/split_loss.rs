@@ -1,11 +1,11 @@
-//! The block F u = q, which splits a loss off the u-update (docs/math.md, section 6).
+//! The block F u = q, which separates a loss from the u-update (docs/math.md, section 6).
 //!
 //! The unweighted squared loss has no such block: its u-update is exact, and the matrices are empty.
 
 use cvx_linalg::{Backend, HostMatrix, LinalgError, LinearOperator};
 use cvx_model::{ConvexProgram, PredictionOperator, SystemOperator, WeightedLoss};
 
-/// q and its multiplier, which a later run can start from.
+/// q and its multiplier, from which a later run can start.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SplitStart {
     /// q (n x C).
@@ -15,7 +15,7 @@ pub struct SplitStart {
 }
 
 /// q and mu, on the host and in f64. They are n x C numbers beside the n x 2PC of an iteration, so their transfer to
-/// and from a GPU costs less than any operation there, and a loss needs no kernel.
+/// and from a GPU costs less than any operation there, and no loss needs a kernel.
 pub(crate) struct SplitLoss {
     loss: WeightedLoss,
     y: HostMatrix,
@@ -27,7 +27,7 @@ pub(crate) struct SplitLoss {
 }
 
 impl SplitLoss {
-    /// Begins at `start`; else at q = 0 with the multiplier of the zero network.
+    /// Starts at `start` if given, else at q = 0 with the multiplier of the zero network.
     pub fn new<B: Backend>(program: &ConvexProgram<B>, start: Option<&SplitStart>) -> Self {
         let (loss, kappa) = (program.loss().clone(), program.loss().kappa(program.y_host()));
         let none = HostMatrix::zeros(0, 0);
@@ -42,7 +42,7 @@ impl SplitLoss {
         SplitLoss { loss, y: program.y_host().clone(), kappa, target: q.clone(), q, mu }
     }
 
-    /// Begins at the predictions F `v` of a network, with the multiplier that the loss has there.
+    /// Starts at the predictions F `v` of a network, with the multiplier of the loss there.
     pub fn at<B: Backend>(program: &ConvexProgram<B>, v: &B::Matrix) -> Result<Self, LinalgError> {
         if program.loss().is_plain() {
             return Ok(SplitLoss::new(program, None));
@@ -61,7 +61,7 @@ impl SplitLoss {
         !self.loss.is_plain()
     }
 
-    /// The weight of F u = q, where there is such a block.
+    /// The weight of F u = q, if there is such a block.
     pub fn kappa(&self) -> Option<f64> {
         self.is_split().then_some(self.kappa)
     }
@@ -106,7 +106,7 @@ impl SplitLoss {
         entries.for_each(|((out, q), mu)| *out = scale * (q + mu));
     }
 
-    /// The inverse of [`to_point`](SplitLoss::to_point): q is the proximal point, mu the rest.
+    /// The inverse of [`to_point`](SplitLoss::to_point): q is the proximal point, and mu is the remainder.
     pub fn set_from_point(&mut self, rho: f64, point: &HostMatrix) {
         let scale = (self.kappa / rho).sqrt();
         self.q.values_mut().iter_mut().zip(point.values()).for_each(|(q, point)| *q = point / scale);
@@ -115,7 +115,7 @@ impl SplitLoss {
         self.mu.values_mut().iter_mut().zip(self.q.values()).for_each(|(mu, q)| *mu -= q);
     }
 
-    /// Sets q and mu to these, which have the shapes of the present ones.
+    /// Sets q and mu to these values, which must have the current shapes.
     pub fn set(&mut self, start: SplitStart) {
         (self.q, self.mu) = (start.q, start.mu);
     }
@@ -125,7 +125,7 @@ impl SplitLoss {
         HostMatrix::zeros(self.q.rows(), self.q.cols())
     }
 
-    /// What a later run can begin with.
+    /// The values from which a later run can start.
     pub fn start(&self) -> Option<SplitStart> {
         self.is_split().then(|| SplitStart { q: self.q.clone(), mu: self.mu.clone() })
     }

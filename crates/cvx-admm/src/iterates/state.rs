@@ -1,4 +1,4 @@
-//! The iterates and the steps on them: equations (4a) to (4c) of `docs/math.md`.
+//! The iterates and their updates: equations (4a) to (4c) of `docs/math.md`.
 
 use crate::checkpoint::codec::{CheckpointError, Recorder, Replay};
 use crate::iterates::anderson::{Anderson, Point};
@@ -10,7 +10,7 @@ use cvx_linalg::{
 };
 use cvx_model::{Certificate, ConeOperator, ConvexProgram, PredictionOperator, RowScale, SystemOperator};
 
-/// Iterates that a later run on the same samples and gates can start from.
+/// Iterates from which a later run on the same samples and gates can start.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WarmStart {
     /// v (d x 2PC).
@@ -21,7 +21,7 @@ pub struct WarmStart {
     pub s: HostMatrix,
     /// Scaled dual of Gt u = s (n x 2PC).
     pub nu: HostMatrix,
-    /// q and mu, where the loss is split off; without them a run starts from the prediction 0.
+    /// q and mu, if the loss is split off; without them a run starts from the prediction 0.
     pub split: Option<SplitStart>,
     /// The penalty that the duals are scaled by.
     pub rho: f64,
@@ -29,7 +29,7 @@ pub struct WarmStart {
     pub sigma: f64,
 }
 
-/// Iterates on the device, by the names of the algorithm box.
+/// Iterates on the device, with the names of the algorithm box.
 pub(crate) struct State<B: Backend> {
     backend: B,
     n_samples: usize,
@@ -39,11 +39,11 @@ pub(crate) struct State<B: Backend> {
     pub cones: Option<ConeIterates<B>>,
     pub split: SplitLoss,
     pub solution: SystemSolution<B>,
-    /// The fixed-point variable z at the beginning of the iteration, where it is accelerated.
+    /// The fixed-point variable z at the start of the iteration; `None` without acceleration.
     start: Option<Point<B>>,
-    /// Its image, and scratch.
+    /// The image of z, also used as scratch.
     image: Point<B>,
-    /// v at the beginning of the iteration (d x 2PC).
+    /// v at the start of the iteration (d x 2PC).
     previous: B::Matrix,
     /// Scratch (d x 2PC): v - lambda for (4a), then uh.
     blocks: B::Matrix,
@@ -60,7 +60,7 @@ pub(crate) struct ConeIterates<B: Backend> {
 }
 
 impl<B: Backend> State<B> {
-    /// Zeros, or the iterates of a warm start; `accelerated` where z is needed.
+    /// Zeros, or the iterates of a warm start; with `accelerated`, also z.
     pub fn new(program: &ConvexProgram<B>, warm: Option<&WarmStart>, accelerated: bool) -> Result<Self, LinalgError> {
         let backend = program.backend();
         let (d, n) = (program.n_features(), program.n_samples());
@@ -100,7 +100,7 @@ impl<B: Backend> State<B> {
     }
 
     /// Starts at the optimum of the largest betas: zero, with its multiplier lambda = F'xi/rho. Only without cones:
-    /// with them, nu takes a part of F'xi.
+    /// with cones, nu takes a part of F'xi.
     pub fn at_zero(program: &ConvexProgram<B>, rho: f64, accelerated: bool) -> Result<Self, LinalgError> {
         let mut state = State::new(program, None, accelerated)?;
         let xi = program.backend().upload(&program.xi_at_zero())?;
@@ -110,7 +110,7 @@ impl<B: Backend> State<B> {
     }
 
     /// Starts at the network `v` (d x 2PC), which lies in its cones: s = Gt v, and lambda is beta v/||v|| over rho, the
-    /// multiplier of an optimum. F'xi is much larger, since nu takes the part that keeps blocks in their cones: with
+    /// multiplier of an optimum. F'xi is much larger, since nu takes the part that keeps blocks in their cones; with
     /// lambda = F'xi/rho and nu = 0 the first iterates diverge.
     pub fn at(
         program: &ConvexProgram<B>,
@@ -133,7 +133,7 @@ impl<B: Backend> State<B> {
         state.split = SplitLoss::at(program, &state.v)?;
         if let Some(cones) = &mut state.cones {
             ConeOperator::new(program, row_scale)?.apply(&mut cones.s, &state.v)?;
-            // Rounding alone.
+            // Removes negative entries, which come from rounding alone.
             backend.positive_part(1.0, &mut cones.s)?;
         }
         Ok(state)
@@ -161,7 +161,7 @@ impl<B: Backend> State<B> {
         linear.solve(system, &rhs, accuracy, &mut self.solution)
     }
 
-    /// Relative residual of (4a) in f64; to be called right after [`u_update`](State::u_update).
+    /// Relative residual of (4a) in f64; call it right after [`u_update`](State::u_update).
     pub fn linear_residual(
         &self,
         certificate: &mut Certificate<'_, B>,
@@ -171,8 +171,8 @@ impl<B: Backend> State<B> {
         certificate.system_residual(system, &self.solution.u, &rhs)
     }
 
-    /// ||F'xi|| of each block at xi = -kappa r, without a product: with no cones, (4a) says that F'xi = rho (u - (v - lambda)). As
-    /// accurate as the u-update was; to be called right after it.
+    /// ||F'xi|| of each block at xi = -kappa r, without a product: without cones, (4a) gives F'xi = rho (u - (v -
+    /// lambda)). As accurate as the u-update; call it right after that.
     pub fn gradient_norms(&mut self, rho: f64) -> Result<Vec<f64>, LinalgError> {
         self.backend.axpby(1.0, &self.solution.u, -1.0, &mut self.blocks)?;
         let norms = self.backend.column_norms(&self.blocks)?;
@@ -189,8 +189,8 @@ impl<B: Backend> State<B> {
         backend.group_soft_threshold(&self.image.blocks, threshold, &mut self.v)
     }
 
-    /// Without cones there is nothing to do. (4b, 4c) s = max(gh + nu, 0) and nu += gamma (gh - s), with gh = alpha Gt
-    /// u + (1 - alpha) s.
+    /// (4b, 4c) s = max(gh + nu, 0) and nu += gamma (gh - s), with gh = alpha Gt u + (1 - alpha) s. Without cones it
+    /// does nothing.
     pub fn slack_update(
         &mut self,
         program: &ConvexProgram<B>,
@@ -204,13 +204,13 @@ impl<B: Backend> State<B> {
         self.backend.slack_step(program.mask(), row_scale, xu, alpha, gamma, s, nu)
     }
 
-    /// (6.3) q and mu, from the F u of the last u-update.
+    /// (6.3) Updates q and mu from the F u of the last u-update.
     pub fn split_update(&mut self, alpha: f64, gamma: f64) -> Result<(), LinalgError> {
         self.split.update(&self.backend, &self.solution.residual, alpha, gamma)
     }
 
-    /// -xi of this iterate, where it is not the residual r = F u - y itself: kappa r, with which the equation of every
-    /// block of u holds. kappa mu is nearer to the domain of the conjugate, but further from dual feasible.
+    /// -xi of this iterate, if it is not the residual r = F u - y itself: kappa r, with which the optimality condition
+    /// of every block of u holds. kappa mu is nearer to the domain of the conjugate, but further from dual feasible.
     pub fn scaled_residual(&self) -> Result<Option<B::Matrix>, LinalgError> {
         let Some(kappa) = self.split.kappa() else { return Ok(None) };
         let residual = &self.solution.residual;
@@ -225,7 +225,7 @@ impl<B: Backend> State<B> {
         self.backend.axpby(-gamma, &self.v, 1.0, &mut self.lambda)
     }
 
-    /// Norms of the iteration that just ended; `previous` and `blocks` are scratch from here on.
+    /// Norms of the iteration that just ended; overwrites `previous` and `blocks`.
     pub fn residuals(&mut self, slack: &SlackNorms) -> Result<Residuals, LinalgError> {
         let backend = &self.backend;
         combine(backend, &self.solution.u, -1.0, &self.v, &mut self.blocks)?;
@@ -239,19 +239,19 @@ impl<B: Backend> State<B> {
         })
     }
 
-    /// Whether z is kept.
+    /// Whether z is stored.
     #[cfg(test)]
     pub fn keeps_start(&self) -> bool {
         self.start.is_some()
     }
 
-    /// Keeps z of the beginning of an iteration, where it is accelerated.
+    /// Stores z at the start of an iteration, if the iteration is accelerated.
     pub fn keep_start(&mut self, rho: f64) -> Result<(), LinalgError> {
         let State { backend, v, lambda, cones, split, start, .. } = self;
         start.as_mut().map_or(Ok(()), |start| write_point(backend, [v, lambda], cones.as_ref(), split, rho, start))
     }
 
-    /// Moves on to the extrapolated point.
+    /// Moves to the extrapolated point.
     pub fn accelerate(&mut self, anderson: &mut Anderson<B>, beta: f64, rho: f64) -> Result<(), LinalgError> {
         let Some(start) = &self.start else { return Ok(()) };
         let (backend, image) = (&self.backend, &mut self.image);
@@ -266,15 +266,15 @@ impl<B: Backend> State<B> {
         Ok(point)
     }
 
-    /// Continues from `last` through the present point, `step` times as far: optima at neighbouring betas lie nearly on
-    /// a line, as long as no neuron comes or goes.
+    /// Continues from `last` through the current point, `step` times as far. Optima at neighbouring betas lie nearly on
+    /// a line as long as the set of neurons stays the same.
     pub fn extrapolate(&mut self, last: &Point<B>, step: f64, beta: f64, rho: f64) -> Result<(), LinalgError> {
         self.image = self.point(rho)?;
         self.image.add(&self.backend, -step, last, 1.0 + step)?;
         self.set_from_image(beta, rho)
     }
 
-    /// v, s and q are the proximal points of the image, lambda, nu and mu the rest.
+    /// v, s and q are the proximal points of the image; lambda, nu and mu are the remainders.
     fn set_from_image(&mut self, beta: f64, rho: f64) -> Result<(), LinalgError> {
         let (backend, image) = (&self.backend, &self.image);
         self.split.set_from_point(rho, &image.prediction);
@@ -295,7 +295,7 @@ impl<B: Backend> State<B> {
         self.cones.as_mut().map_or(Ok(()), |cones| self.backend.scale(factor, &mut cones.nu))
     }
 
-    /// Takes the loss and the targets of the programme anew; q and mu start from zero.
+    /// Takes the new loss and targets of the programme; q and mu start from zero.
     pub fn restart_split(&mut self, program: &ConvexProgram<B>) -> Result<(), LinalgError> {
         self.split = SplitLoss::new(program, None);
         self.image = self.zero_point()?;
@@ -305,19 +305,19 @@ impl<B: Backend> State<B> {
         Ok(())
     }
 
-    /// A fixed-point variable of the shape of this one.
+    /// A fixed-point variable with the shape of this one.
     fn zero_point(&self) -> Result<Point<B>, LinalgError> {
         let s = self.cones.as_ref().map(|cones| &cones.s);
         Point::zeros_like(&self.backend, &self.v, s, &self.split.zeros())
     }
 
-    /// An acceleration of the iteration of this state.
+    /// An acceleration for the iteration of this state.
     pub fn accelerator(&self, differences: usize) -> Result<Anderson<B>, LinalgError> {
         let s = self.cones.as_ref().map(|cones| &cones.s);
         Anderson::new(&self.backend, differences, &self.v, s, &self.split.zeros())
     }
 
-    /// Writes what the next iteration depends on.
+    /// Writes the values that the next iteration depends on to a checkpoint.
     pub fn save(&self, out: &mut Recorder<'_, B>) -> Result<(), CheckpointError> {
         let SystemSolution { u, xu, residual } = &self.solution;
         let State { v, lambda, .. } = self;
@@ -338,7 +338,7 @@ impl<B: Backend> State<B> {
         Ok(())
     }
 
-    /// Restores what was written.
+    /// Restores these values from a checkpoint.
     pub fn restore(&mut self, saved: &mut Replay<'_, B>) -> Result<(), CheckpointError> {
         let SystemSolution { u, xu, residual } = &mut self.solution;
         let State { v, lambda, .. } = self;
@@ -360,7 +360,7 @@ impl<B: Backend> State<B> {
         Ok(())
     }
 
-    /// What a later run can start from.
+    /// The iterates from which a later run can start.
     pub fn warm_start(&self, rho: f64, sigma: f64) -> Result<WarmStart, LinalgError> {
         let backend = &self.backend;
         let (s, nu) = match &self.cones {
@@ -379,8 +379,8 @@ impl<B: Backend> State<B> {
     }
 }
 
-/// The fixed-point variable z = (v + lambda, s + nu), and q + mu where the loss is split off, of which the next
-/// iteration is a function.
+/// The fixed-point variable z = (v + lambda, s + nu), with q + mu if the loss is split off. The next iteration is a
+/// function of z.
 fn write_point<B: Backend>(
     backend: &B,
     [v, lambda]: [&B::Matrix; 2],

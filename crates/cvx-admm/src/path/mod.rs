@@ -1,4 +1,4 @@
-//! The regularisation path: one factorisation, many betas, and the beta that held-out samples choose.
+//! The regularisation path: one factorisation, many betas, and the choice of beta by held-out samples.
 
 pub(crate) mod point;
 pub(crate) mod settings;
@@ -19,25 +19,26 @@ use point::{FoldPoint, Merged, PathPoint, choose};
 use settings::PathSettings;
 use std::sync::Arc;
 
-/// A path, and the network on all samples at the beta that it chose.
+/// A path, and the network on all samples at the chosen beta.
 #[derive(Clone, Debug)]
 pub struct PathSolution {
-    /// Every beta, the largest first.
+    /// All betas, the largest first.
     pub points: Vec<PathPoint>,
     /// max ||X'D_i y|| of the first path.
     pub gated_beta_max: f64,
-    /// Index of the point whose fraction was chosen.
+    /// Index of the point with the chosen fraction.
     pub chosen: usize,
-    /// Seconds of the path; the run on all samples has its own.
+    /// Seconds of the path, without the run on all samples.
     pub seconds: f64,
-    /// What ended the path before its last beta: a limit, an interrupt, or the device.
+    /// The reason why the path ended before its last beta: a limit, an interrupt, or the device.
     pub cut_short: Option<Status>,
-    /// The network on all samples; `None` where the path was cut short.
+    /// The network on all samples; `None` if the path ended early.
     pub solution: Option<Solution>,
 }
 
-/// Trains along a path of betas on a part of `data`, chooses one by the rest, and trains on all of `data` there,
-/// watching `test` where given. `settings.beta` is not used; a time limit is for path and final run together.
+/// Trains along a path of betas on a part of `data`, chooses a beta on the rest, and trains on all of `data` at the
+/// chosen beta. The final run evaluates `test` if given. `settings.beta` is not used. A time limit applies to path and
+/// final run together.
 ///
 /// # Errors
 /// [`TrainError`] for bad input, before any work.
@@ -56,7 +57,7 @@ pub fn path(
         return Err(out_of_range("checkpoint", plan.path.display(), "left out on a path, which has many runs"));
     }
     let fractions = path.fractions();
-    // Bad samples of the last run are an error now; their task is not inferred again from a part of them.
+    // Validates the samples of the last run now; their task is not inferred again from a part of them.
     let all = Problem::new(data, test, &valid)?;
     all.check_memory(&valid)?;
     let task = all.targets.task.clone();
@@ -92,7 +93,7 @@ pub fn path(
     Ok(PathSolution { points, gated_beta_max: merged.gated_beta_max, chosen, seconds, cut_short, solution })
 }
 
-/// What was settled, as a choice.
+/// The resolved task, as a choice.
 fn choice_of(task: &Task) -> TaskChoice {
     match task {
         Task::Binary { .. } => TaskChoice::Binary,
@@ -111,7 +112,7 @@ struct PathJob<'a> {
 }
 
 impl Job for PathJob<'_> {
-    /// The gated beta_max, the points, and what ended them early.
+    /// The gated beta_max, the points, and the reason for an early end.
     type Output = (f64, Vec<FoldPoint>, Option<Status>);
 
     fn run<B: Backend>(&mut self, backend: B, host: Host) -> Result<Self::Output, TrainError> {
@@ -135,7 +136,7 @@ impl Job for PathJob<'_> {
 }
 
 impl PathJob<'_> {
-    /// Solves at the present beta, and evaluates the best network on the held-out samples.
+    /// Solves at the current beta, and evaluates the best network on the held-out samples.
     fn solve_point<B: Backend>(&mut self, solver: &mut Solver<B>) -> Result<FoldPoint, TrainError> {
         let begin = solver.seconds();
         let status = solver.run(self.observer)?;

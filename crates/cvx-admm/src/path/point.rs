@@ -1,4 +1,4 @@
-//! The points of a path, merged over the folds, and the choice among them.
+//! The points of a path, merged over the folds, and the choice of one.
 
 use crate::path::settings::Choice;
 use cvx_artifact::{Objective, Scores, Status};
@@ -7,32 +7,33 @@ use serde::Serialize;
 /// The network at one beta of a path.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PathPoint {
-    /// beta over the gated beta_max: what carries over from a part of the samples to all of them.
+    /// beta over the gated beta_max: the quantity that transfers from a part of the samples to all of them.
     pub fraction: f64,
-    /// Weight of the group norm, of the first path where there are several.
+    /// Weight of the group norm; with several paths, that of the first.
     pub beta: f64,
-    /// How the run at this beta ended; of several paths the first that did not reach its gap.
+    /// Status of the run at this beta; with several paths, the first that did not reach its gap.
     pub status: Status,
-    /// The certificate; of several paths the one with the largest gap.
+    /// The certificate; with several paths, the one with the largest gap.
     #[serde(flatten)]
     pub objective: Objective,
-    /// ADMM iterations, of all paths together.
+    /// ADMM iterations, summed over the paths.
     pub iterations: usize,
-    /// Seconds, of all paths together.
+    /// Seconds, summed over the paths.
     pub seconds: f64,
     /// Number of neurons, the mean over the paths.
     pub neurons: f64,
-    /// On the samples that were trained on, the mean over the paths.
+    /// Scores on the samples of training, the mean over the paths.
     pub train: Scores,
-    /// On the held-out samples, all of them: the loss is the sum over them.
+    /// Scores on all held-out samples; the loss is the sum over them.
     pub validation: Scores,
-    /// Mean error of a held-out sample: 1 for a wrong class, for numbers the loss, 1/2 (f - y)^2 by default.
+    /// Mean error of a held-out sample: for classes 1 if the class is wrong, for numbers the loss, 1/2 (f - y)^2 by
+    /// default.
     pub error: f64,
     /// Standard error of that mean.
     pub standard_error: f64,
 }
 
-/// What one fold says of one beta.
+/// The result of one fold at one beta.
 pub(crate) struct FoldPoint {
     pub beta: f64,
     pub status: Status,
@@ -46,7 +47,7 @@ pub(crate) struct FoldPoint {
     pub errors: Vec<f64>,
 }
 
-/// The folds' points so far, beta by beta.
+/// The points of the folds so far, by beta.
 #[derive(Default)]
 pub(crate) struct Merged {
     pub gated_beta_max: f64,
@@ -55,13 +56,13 @@ pub(crate) struct Merged {
 }
 
 impl Merged {
-    /// Adds a fold, whole or as far as it came.
+    /// Adds the points of a fold, which may have ended early.
     pub fn add(&mut self, gated_beta_max: f64, points: Vec<FoldPoint>) {
         if self.folds == 0 {
             self.gated_beta_max = gated_beta_max;
             self.points = points.into_iter().map(|point| vec![point]).collect();
         } else {
-            // A fold that ended early says nothing of the betas that it did not reach.
+            // A fold that ended early gives no result for the betas that it did not reach.
             self.points.iter_mut().zip(points).for_each(|(all, point)| all.push(point));
         }
         self.folds += 1;
@@ -106,7 +107,7 @@ impl PathPoint {
     }
 }
 
-/// The index of the chosen beta. Equal errors are decided by the loss, then by the larger beta.
+/// The index of the chosen beta. The loss, then the larger beta, breaks ties between equal errors.
 pub(crate) fn choose(points: &[PathPoint], choice: Choice) -> usize {
     let best = (0..points.len()).fold(0, |best, k| {
         let key = |k: usize| (points[k].error, points[k].validation.loss);
@@ -125,7 +126,7 @@ pub(crate) fn choose(points: &[PathPoint], choice: Choice) -> usize {
 mod tests {
     use super::*;
 
-    /// A fold with these errors of held-out samples and this loss.
+    /// A fold with the given errors of held-out samples and the given loss.
     fn fold(errors: &[f64], loss: f64, neurons: usize, gap: f64, status: Status) -> FoldPoint {
         let objective = Objective { network: 1.0, sampled_primal: None, dual_bound: 1.0 - gap, relative_gap: gap };
         FoldPoint {
@@ -167,10 +168,10 @@ mod tests {
     #[test]
     fn the_sparsest_is_the_first_within_a_standard_error_of_the_best() {
         for (errors, expected) in [
-            // 0.26 is within 0.2 + 0.07; the errors of the others do not matter.
+            // 0.26 is within 0.2 + 0.07; the standard errors of the other points are irrelevant.
             (&[(0.5, 0.9, 9.0), (0.26, 0.0, 8.0), (0.2, 0.07, 5.0), (0.21, 0.5, 6.0)][..], 1),
             (&[(0.5, 0.9, 9.0), (0.28, 0.0, 8.0), (0.2, 0.07, 5.0)], 2),
-            // Exactly one, and none at all.
+            // Exactly one standard error, and none at all.
             (&[(0.75, 0.0, 9.0), (0.5, 0.25, 5.0)], 0),
             (&[(0.3, 0.0, 9.0), (0.0, 0.0, 5.0)], 1),
         ] {
@@ -187,13 +188,13 @@ mod tests {
         let point = PathPoint::mean(&folds, 0.125);
         assert_eq!((point.fraction, point.beta, point.status), (0.125, 0.5, Status::IterationLimit));
         assert_eq!((point.error, point.validation.accuracy), (0.6, Some(0.4)));
-        // Squares of 0.4 thrice and of 0.6 twice over 4, over 5.
+        // Squares of 0.4 three times and of 0.6 twice over 4, over 5.
         assert!((point.standard_error - 0.06f64.sqrt()).abs() < 1e-15);
         assert_eq!((point.neurons, point.validation.loss, point.train.loss), (5.5, 5.0, 5.0));
         assert_eq!((point.iterations, point.seconds, point.objective.relative_gap), (20, 0.5, 5e-2));
         let alone = PathPoint::mean(&folds[..1], 0.125);
         assert_eq!((alone.status, alone.neurons), (Status::Optimal, 4.0));
-        // One sample has no spread.
+        // A single sample has no spread.
         assert_eq!(PathPoint::mean(&[fold(&[1.0], 1.0, 1, 0.0, Status::Optimal)], 0.1).standard_error, 0.0);
     }
 

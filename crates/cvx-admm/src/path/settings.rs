@@ -1,44 +1,44 @@
-//! What a path is made of: its betas, and the samples that choose one.
+//! The settings of a path: its betas, and the samples that choose one.
 
 use crate::api::error::{TrainError, out_of_range};
 use crate::api::range;
 use cvx_linalg::named;
 use cvx_model::{Dataset, ModelError, Task, split};
 
-/// Which samples choose the beta.
+/// The samples that choose the beta.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Validation {
-    /// This share of the training samples, held out once.
+    /// Hold out this share of the training samples once.
     Share(f64),
-    /// As many parts as this, each held out from a path on the others.
+    /// Split the samples into this number of parts; each part is held out from a path on the others.
     Folds(usize),
 }
 
-/// Which beta is taken.
+/// The rule that chooses the beta.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
     /// The one with the smallest error on the held-out samples.
     #[default]
     Best,
     /// The largest whose error is within one standard error of the smallest (Hastie, Tibshirani & Friedman 2009,
-    /// section 7.10): fewer neurons for an error that cannot be told apart.
+    /// section 7.10). It has fewer neurons and an error that does not differ significantly.
     Sparsest,
 }
 
 named!(Choice, "choice of beta": Best = "best", Sparsest = "sparsest");
 
-/// What a path is made of.
+/// The settings of a path.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PathSettings {
     /// Number of betas, in equal ratios from the gated beta_max down. Default 50.
     pub betas: usize,
     /// The smallest beta over the gated beta_max. Default 1e-3.
     pub ratio: f64,
-    /// Certified relative gap at every beta; the final run has that of the settings. Default 1e-2.
+    /// Certified relative gap at every beta; the final run uses that of the run's settings. Default 1e-2.
     pub gap: f64,
-    /// Which samples choose. Default: a fifth, held out once.
+    /// The samples that choose the beta. Default: a fifth, held out once.
     pub validation: Validation,
-    /// Which beta is taken.
+    /// The rule that chooses the beta.
     pub choice: Choice,
 }
 
@@ -52,7 +52,7 @@ impl PathSettings {
     /// Checks every setting against its range; only [`path`](crate::path()) knows the number of samples.
     ///
     /// # Errors
-    /// [`TrainError::Setting`] naming the first that is out of range.
+    /// [`TrainError::Setting`] that names the first setting outside its range.
     pub fn validate(&self) -> Result<(), TrainError> {
         if self.betas == 0 || self.betas > 10_000 {
             return Err(out_of_range("betas", self.betas, range::BETAS));
@@ -72,12 +72,12 @@ impl PathSettings {
         }
     }
 
-    /// beta over the gated beta_max, the largest first: at the gated beta_max itself the network is known to be zero.
+    /// beta over the gated beta_max, the largest first. At the gated beta_max itself the network is known to be zero.
     pub(crate) fn fractions(&self) -> Vec<f64> {
         (1..=self.betas).map(|k| self.ratio.powf(k as f64 / self.betas as f64)).collect()
     }
 
-    /// The rows that are held out, from each path its own.
+    /// The rows that each path holds out.
     pub(crate) fn folds(&self, data: &Dataset, task: &Task, seed: u64) -> Result<Vec<Vec<usize>>, TrainError> {
         let labels = data.labels().ok_or(ModelError::NoLabels)?;
         let classes = !task.classes().is_empty();

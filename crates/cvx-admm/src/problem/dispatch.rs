@@ -1,4 +1,4 @@
-//! The one place that turns a device and a precision into a back end.
+//! The mapping from a device and a precision to a back end.
 
 use crate::api::error::TrainError;
 use crate::api::settings::{Device, Precision, ValidSettings};
@@ -8,15 +8,15 @@ use cvx_linalg::{Backend, Cpu, StopToken, ThreadPool};
 #[cfg(feature = "cuda")]
 use cvx_linalg::{Cuda, LinalgError};
 
-/// Work that can be done on any device.
+/// A job that can run on any device.
 pub(crate) trait Job: Send {
-    /// What it comes to.
+    /// The result of the job.
     type Output: Send;
-    /// Does it. It is called again on the CPU where [`Device::Auto`] finds that a GPU has too little memory.
+    /// Runs the job. If [`Device::Auto`] finds that a GPU has too little memory, it runs the job again on the CPU.
     fn run<B: Backend>(&mut self, backend: B, host: Host) -> Result<Self::Output, TrainError>;
 }
 
-/// Does `job` on the chosen device.
+/// Runs `job` on the chosen device.
 pub(crate) fn dispatch<J: Job>(
     mut job: J,
     settings: &ValidSettings,
@@ -35,10 +35,10 @@ pub(crate) fn dispatch<J: Job>(
             return pool.run(|| on_cuda(cuda, host, settings, &mut job));
         }
         #[cfg(not(feature = "cuda"))]
-        Device::Cuda(ordinal) => return Err(TrainError::NotCompiledIn { device: format!("cuda:{ordinal}") }),
+        Device::Cuda(ordinal) => return Err(TrainError::NotCompiledIn { device: Device::Cuda(ordinal).to_string() }),
         #[cfg(feature = "cuda")]
         Device::Auto => {
-            // The first GPU, if there is one that works; why one that is there does not is said.
+            // Tries the first GPU. If a GPU exists but does not work, the reason is reported.
             match Cuda::<f32>::with_stop(0, stop.clone()) {
                 Ok(cuda) => match pool.run(|| on_cuda(cuda, host.clone(), settings, &mut job)) {
                     Err(error @ TrainError::Memory { .. }) => host.passed_over = Some(error.to_string()),
@@ -71,7 +71,7 @@ fn on_cuda<J: Job>(
 }
 
 impl Precision {
-    /// Bytes of one stored number.
+    /// Size of a stored number in bytes.
     pub(crate) fn bytes(self) -> usize {
         match self {
             Precision::F32 => 4,
@@ -81,7 +81,7 @@ impl Precision {
 }
 
 impl Device {
-    /// Whether nothing but a GPU will do.
+    /// Whether the device must be a GPU.
     pub(crate) fn is_gpu(self) -> bool {
         matches!(self, Device::Cuda(_))
     }

@@ -1,4 +1,4 @@
-//! The input of a run, checked and transformed.
+//! The input of a run, validated and transformed.
 
 use crate::api::error::TrainError;
 use crate::api::settings::{Gates, ValidSettings};
@@ -10,16 +10,16 @@ use cvx_model::{
     Targets, Transform, WeightedLoss,
 };
 
-/// What a run reports of the machine around its device.
+/// The facts about the machine that a run reports.
 #[derive(Clone)]
 pub(crate) struct Host {
-    /// Threads of the CPU.
+    /// Number of CPU threads.
     pub threads: usize,
-    /// Why a GPU that is there is not used.
+    /// The reason why an existing GPU is not used.
     pub passed_over: Option<String>,
 }
 
-/// Samples and targets, checked and transformed, on the host.
+/// Samples and targets, validated and transformed, on the host.
 #[derive(Clone)]
 pub(crate) struct Problem {
     /// Transformed samples as columns (d x n).
@@ -36,7 +36,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    /// Checks the input, and fits and applies the transform.
+    /// Validates the input, then fits and applies the transform.
     pub fn new(data: &Dataset, test: Option<&Dataset>, settings: &ValidSettings) -> Result<Self, TrainError> {
         let labels = data.labels().ok_or(ModelError::NoLabels)?;
         let targets = Targets::new(labels, settings.task)?;
@@ -68,7 +68,7 @@ impl Problem {
         })
     }
 
-    /// `count` gates of the kind that the settings ask for.
+    /// Samples `count` gates of the kind that the settings specify.
     pub(crate) fn sample_gates<B: Backend>(
         &self,
         backend: &B,

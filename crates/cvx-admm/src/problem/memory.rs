@@ -1,4 +1,4 @@
-//! Which solver fits the memory, decided before anything is allocated.
+//! The choice of a solver that fits the memory, made before any allocation.
 
 use crate::api::error::TrainError;
 use crate::api::settings::{Gates, SolverChoice, ValidSettings};
@@ -6,10 +6,10 @@ use crate::problem::input::Problem;
 use cvx_model::{GateKind, WeightedLoss};
 use cvx_solvers::{ProblemShape, SolverKind, SolverSettings};
 
-/// Bytes that the differences of the acceleration may take together.
+/// Maximum bytes that the differences of the acceleration may take together.
 pub(crate) const HISTORY_BYTES: usize = 512 << 20;
 
-/// The chosen solver and the bytes at its peak, `base` among them.
+/// The chosen solver and its peak memory in bytes, including `base`.
 ///
 /// # Errors
 /// [`TrainError::Memory`] when the chosen solver (for `Auto`: every solver) needs more than `budget`.
@@ -32,33 +32,33 @@ pub(crate) fn choose_solver(
     Err(TrainError::Memory { solver, needed: needed(solver), budget, fits: fitting })
 }
 
-/// Bytes that a run takes whatever its solver, at its largest: the iterates in storage precision, samples, certificate
-/// and what is returned in f64.
+/// Peak bytes of a run without its solver: the iterates in storage precision; samples, certificate and results in f64.
 pub(crate) fn base_bytes(shape: &ProblemShape, held_out_samples: usize, anderson_memory: usize) -> u64 {
-    // In f64, which neither overflows nor needs to be exact here.
+    // Computed in f64, which does not overflow; exactness is not needed here.
     let [n, d, p, c, test] = [shape.n_samples, shape.n_features, shape.n_patterns, shape.n_targets, held_out_samples]
         .map(|size| size as f64);
     let blocks = shape.signs as f64 * p * c;
     let point = (d + n) * blocks;
     let scalar = shape.scalar_bytes as f64;
     let stored = n * d
-        // State: v, s, lambda, nu, z, image, scratch; the best v; X u. The system's scratch; the best multipliers, eta.
+        // State: v, s, lambda, nu, z, image, scratch; the best v; X u. Then scratch of the system; best multipliers,
+        // eta.
         + 8.0 * d * blocks
         + 11.5 * n * blocks
         + test * (d + blocks);
     // The caller's samples, the transformed ones on host and device; gates and margins; certificate.
     let wide = 3.0 * (n + test) * d + (2.0 * d + 2.0 * n) * p + 2.0 * d * blocks + 1.5 * n * blocks;
-    // While it runs: the residual of the acceleration and its last two points, where the last beta of a path ended, and
-    // differences, which are capped. When it closes: witness and warm start, in f64.
+    // During the run: the residual of the acceleration, its last two points, the end of the last beta of a path, and
+    // the differences, whose size is limited. At the end: witness and warm start, in f64.
     let differences = (2.0 * anderson_memory as f64 * point * scalar).min(HISTORY_BYTES as f64);
     let running = 4.0 * point * scalar + differences;
     let closing = (2.0 * d * blocks + 3.0 * n * blocks) * 8.0 + point * scalar;
     (stored * scalar + wide * 8.0 + running.max(closing)) as u64
 }
 
-/// Bytes that a checkpoint takes while it is written: the iterates, the best network and bound, two points and the
-/// remembered differences in storage precision, and one matrix on its way in f64. An iterative solver has a copy of
-/// what it begins at.
+/// Bytes of a checkpoint during its write: the iterates, the best network and bound, two points and the differences of
+/// the acceleration in storage precision, and one matrix at a time in f64. An iterative solver has a copy of its
+/// starting point.
 pub(crate) fn checkpoint_bytes(shape: &ProblemShape, anderson_memory: usize) -> u64 {
     let [n, d, p, c] = [shape.n_samples, shape.n_features, shape.n_patterns, shape.n_targets].map(|size| size as f64);
     let blocks = shape.signs as f64 * p * c;
@@ -68,10 +68,10 @@ pub(crate) fn checkpoint_bytes(shape: &ProblemShape, anderson_memory: usize) -> 
     (stored * scalar + differences + (d.max(n) * blocks + d * p) * 8.0) as u64
 }
 
-/// Matrices of n x C f64 numbers that a run with this block holds, apart from those of the acceleration.
+/// Number of n x C matrices in f64 that a run with this block holds, apart from those of the acceleration.
 const HELD: usize = 8;
 
-/// Bytes that the block takes in a run of n samples and C targets with an acceleration of this memory.
+/// Bytes of the block in a run of n samples and C targets, with this number of differences in the acceleration.
 fn prediction_bytes(loss: &WeightedLoss, n: usize, targets: usize, anderson_memory: usize) -> u64 {
     if loss.is_plain() {
         return 0;
@@ -80,7 +80,7 @@ fn prediction_bytes(loss: &WeightedLoss, n: usize, targets: usize, anderson_memo
 }
 
 impl Problem {
-    /// Bytes that a run takes whatever its solver.
+    /// Bytes of a run without its solver.
     pub(crate) fn base_bytes(&self, shape: &ProblemShape, settings: &ValidSettings) -> u64 {
         let held_out = self.test.as_ref().map_or(0, |(xt, _)| xt.cols());
         let prediction = prediction_bytes(&self.loss, shape.n_samples, shape.n_targets, settings.anderson_memory);
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(kind, SolverKind::GramPcg);
     }
 
-    /// The measured break-even of docs/solvers.md: both fit, and the one that was faster is taken.
+    /// The measured break-even of docs/solvers.md: both solvers fit, and the faster one is chosen.
     #[test]
     fn auto_takes_what_has_less_work_where_both_fit() {
         for (n_samples, n_features, n_patterns, faster) in [

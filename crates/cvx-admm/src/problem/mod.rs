@@ -1,4 +1,4 @@
-//! The input of a run, the memory that it takes, and the device that it goes to.
+//! The input of a run, its memory requirement, and its device.
 
 pub(crate) mod dispatch;
 pub(crate) mod input;

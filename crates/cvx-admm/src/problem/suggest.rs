@@ -1,4 +1,4 @@
-//! How many patterns to take.
+//! A suggestion for the number of patterns.
 
 use crate::api::error::TrainError;
 use crate::api::settings::{Gates, Settings, ValidSettings};
@@ -8,30 +8,30 @@ use cvx_linalg::{Backend, Cpu};
 use cvx_model::{Activation, Dataset};
 use cvx_solvers::ProblemShape;
 
-/// Samples to a pattern. Accuracy on unseen images still rises with every doubling up to here, and the work of an
-/// iteration with it (docs/benchmarks.md); a ReLU pattern costs three times the work of a gated one, and two neurons
-/// come of it.
+/// Samples per pattern. Accuracy on unseen images rises with every doubling of patterns up to here, and so does the
+/// work of an iteration (docs/benchmarks.md). A ReLU pattern takes three times the work of a gated one and gives two
+/// neurons.
 const SAMPLES_PER_GATED: usize = 10;
 const SAMPLES_PER_RELU: usize = 50;
 
-/// Fewest and most patterns that are suggested.
+/// Minimum and maximum of the suggested number.
 const FEWEST: usize = 50;
 const MOST: usize = 2000;
 
-/// A number of patterns, and why.
+/// A number of patterns, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suggestion {
     /// Number of patterns P.
     pub patterns: usize,
-    /// Why, for people.
+    /// The reason, as text.
     pub reason: String,
 }
 
-/// A number of patterns for these samples: one to every ten of them for gated neurons, to every fifty for ReLU, between
-/// 50 and 2,000, and no more than the memory of the processor has room for.
+/// Suggests a number of patterns for these samples: one per ten samples for gated neurons, one per fifty for ReLU,
+/// between 50 and 2,000, and limited by the memory of the processor.
 ///
 /// # Errors
-/// [`TrainError`] for bad input, and where not even one pattern fits the memory.
+/// [`TrainError`] for invalid input, and if not even one pattern fits the memory.
 pub fn suggest_patterns(data: &Dataset, test: Option<&Dataset>, settings: &Settings) -> Result<Suggestion, TrainError> {
     let valid = settings.validate()?;
     let problem = Problem::new(data, test, &valid)?;
@@ -44,7 +44,7 @@ fn budget(settings: &ValidSettings) -> u64 {
 }
 
 impl Problem {
-    /// Whether a run with so many patterns fits, with a solver that the settings allow.
+    /// Whether a run with the given number of patterns fits, with a solver that the settings allow.
     fn fits(&self, settings: &ValidSettings, patterns: usize, budget: u64) -> Result<(), TrainError> {
         let shape = ProblemShape {
             n_samples: self.xt.cols(),
@@ -58,13 +58,13 @@ impl Problem {
         choose_solver(settings.solver, &settings.solver_settings(), &shape, base, budget).map(|_| ())
     }
 
-    /// Whether a run on the processor will fit: for those who come to it after hours of other work.
+    /// Whether a run on the processor will fit. This lets a caller check a run that will start hours later.
     pub(crate) fn check_memory(&self, settings: &ValidSettings) -> Result<(), TrainError> {
         let patterns = match &settings.gates {
             Gates::Given(gates) => gates.cols(),
             Gates::Auto | Gates::Kind(_) => settings.patterns,
         };
-        // A GPU is asked when its turn comes.
+        // The memory of a GPU is checked when the run starts.
         if settings.device.is_gpu() { Ok(()) } else { self.fits(settings, patterns, budget(settings)) }
     }
 }
@@ -77,18 +77,18 @@ fn suggest(problem: &Problem, settings: &ValidSettings, budget: u64) -> Result<S
     };
     let wanted = (n / share).clamp(FEWEST, MOST);
     let fits = |patterns: usize| problem.fits(settings, patterns, budget);
-    let by_data = format!("one to every {share} of {n} samples for {name} neurons, between {FEWEST} and {MOST}");
+    let by_data = format!("one for every {share} of {n} samples for {name} neurons, between {FEWEST} and {MOST}");
     if fits(wanted).is_ok() {
         return Ok(Suggestion { patterns: wanted, reason: by_data });
     }
-    // What fits is what is below some number.
+    // The numbers that fit are those below some limit.
     let (mut low, mut high) = (1, wanted);
     fits(low)?;
     while high - low > 1 {
         let middle = low + (high - low) / 2;
         if fits(middle).is_ok() { low = middle } else { high = middle }
     }
-    let reason = format!("what {:.1} GB have room for; {by_data}, would be {wanted}", budget as f64 / 1e9);
+    let reason = format!("the largest number that fits in {:.1} GB; {by_data}, would be {wanted}", budget as f64 / 1e9);
     Ok(Suggestion { patterns: low, reason })
 }
 

@@ -1,4 +1,4 @@
-//! The ADMM iteration (docs/math.md, section 2), one stage to a line.
+//! The ADMM iteration (docs/math.md, section 2), one stage per line.
 
 use crate::api::observer::Observer;
 use crate::api::record::Iteration;
@@ -17,25 +17,25 @@ use cvx_artifact::Status;
 use cvx_linalg::{Accuracy, Backend, LinalgError, LinearInfo, LinearSolver, LinearStatus, SolverMemory};
 use cvx_model::{ConvexProgram, SystemOperator, SystemWorkspace, Task};
 
-/// Of the first u-update, when no outer residual is known yet.
+/// Accuracy of the first u-update, before any outer residual is known.
 const FIRST_ACCURACY: Accuracy = Accuracy::Relative(0.1);
 
-/// What is solved: it does not change during a run.
+/// The problem, which does not change during a run.
 pub(crate) struct Context<'a, B: Backend> {
     pub program: &'a ConvexProgram<B>,
     pub settings: &'a ValidSettings,
     pub task: &'a Task,
-    /// Change of rho, by another beta, from which on it is worth an update of the solver.
+    /// A change of beta updates rho in the solver only if rho changes by at least this factor.
     pub rho_threshold: f64,
 }
 
-/// The iteration on one set of patterns: all that changes from step to step.
+/// The state of the iteration on one set of patterns.
 pub(crate) struct Admm<B: Backend> {
     pub linear: Box<dyn LinearSolver<B>>,
     pub system: SystemWorkspace<B>,
     pub penalty: Penalty,
     pub preparation: Preparation,
-    /// State of the solver of a resumed run, to be restored once it is prepared.
+    /// State of the solver of a resumed run, restored after the solver is prepared.
     pub resumed_solver: Option<SolverMemory>,
     pub state: State<B>,
     pub anderson: Anderson<B>,
@@ -43,20 +43,20 @@ pub(crate) struct Admm<B: Backend> {
     pub schedule: Schedule,
     pub termination: Termination,
     pub checkpointer: Option<Checkpointer<B>>,
-    /// Iterations of this run that are done.
+    /// Number of completed iterations of this run.
     pub iteration: usize,
-    /// Those that an earlier process had done, of a run that was resumed.
+    /// Number of iterations that an earlier process completed, for a resumed run.
     pub resumed_at: usize,
-    /// Iterations of the record before this run.
+    /// Number of iterations in the record before this run.
     pub earlier: usize,
-    /// Of the last iteration.
+    /// Residuals of the last iteration.
     pub residuals: Option<Residuals>,
     /// Whether the run has been set up.
     pub begun: bool,
 }
 
 impl<B: Backend> Admm<B> {
-    /// Sets up, or does one iteration; a status ends the run. An error that has no status is a fault of the program.
+    /// Sets up, or does one iteration; a status ends the run. An error without a status is a bug.
     pub fn advance(
         &mut self,
         cx: &Context<'_, B>,
@@ -76,7 +76,7 @@ impl<B: Backend> Admm<B> {
         })
     }
 
-    /// Before the first iteration.
+    /// The work before the first iteration.
     fn begin(&mut self, cx: &Context<'_, B>, record: &mut Record<B>) -> Result<Option<Status>, LinalgError> {
         let relative_gap = self.incumbent.objective().relative_gap;
         if let Some(status) = self.termination.before(self.iteration + 1, Some(relative_gap)) {
@@ -87,8 +87,8 @@ impl<B: Backend> Admm<B> {
         Ok(None)
     }
 
-    /// One iteration. Set-up and u-update can be stopped. The short steps after a u-update are completed, so that the
-    /// iterates between two iterations are consistent and can be kept.
+    /// One iteration. Set-up and u-update can be stopped. The short steps after a u-update always complete, so that the
+    /// iterates are consistent after every iteration and can be saved.
     fn step(
         &mut self,
         cx: &Context<'_, B>,
@@ -150,7 +150,7 @@ impl<B: Backend> Admm<B> {
         Ok(ended)
     }
 
-    /// Does what the solver has to do before its next solve.
+    /// Prepares the solver for its next solve.
     fn prepare(&mut self, cx: &Context<'_, B>, record: &mut Record<B>) -> Result<(), LinalgError> {
         let program = cx.program;
         let Admm { state, penalty, preparation, linear, system, anderson, .. } = self;
@@ -167,7 +167,7 @@ impl<B: Backend> Admm<B> {
         self.resumed_solver.take().map_or(Ok(()), |memory| self.linear.recall(program.backend(), &memory))
     }
 
-    /// Changes rho where the last iteration asked for it.
+    /// Changes rho if the last iteration proposed a change.
     fn settle_penalty(&mut self, program: &ConvexProgram<B>, record: &mut Record<B>) -> Result<(), LinalgError> {
         let Admm { state, penalty, linear, system, .. } = self;
         let mut system = SystemOperator::with_workspace(program, system);
@@ -177,7 +177,7 @@ impl<B: Backend> Admm<B> {
         })
     }
 
-    /// (4a), to the accuracy that the last residuals deserve. An iterative solve that is stopped leaves no trace.
+    /// (4a), to the accuracy that the last residuals require. A stopped iterative solve leaves the state unchanged.
     fn u_update(&mut self, program: &ConvexProgram<B>, record: &mut Record<B>) -> Result<LinearInfo, LinalgError> {
         let Admm { state, linear, system, checkpointer, iteration, residuals, .. } = self;
         let (backend, mut system) = (program.backend(), SystemOperator::with_workspace(program, system));
@@ -194,7 +194,7 @@ impl<B: Backend> Admm<B> {
         solved
     }
 
-    /// How well (4a) was solved, in f64: once for a solver object, whatever rho and beta are later.
+    /// Relative residual of (4a) in f64: computed once per solver object, even if rho and beta change later.
     fn check_first_solve(&mut self, program: &ConvexProgram<B>, record: &mut Record<B>) -> Result<(), LinalgError> {
         if record.info.linear_residual.is_none() {
             let Admm { state, system, incumbent, .. } = self;
@@ -207,13 +207,13 @@ impl<B: Backend> Admm<B> {
         Ok(())
     }
 
-    /// Norms of the dual gradient, where the schedule needs them and (4a), which was just solved, gives them.
+    /// Norms of the dual gradient, if the schedule needs them and the last solve of (4a) provides them.
     fn gradient_norms(&mut self, program: &ConvexProgram<B>) -> Result<Option<Vec<f64>>, LinalgError> {
         let known = self.schedule.uses_indicators() && program.n_cones() == 0;
         known.then(|| self.state.gradient_norms(self.penalty.rho())).transpose()
     }
 
-    /// What the schedule goes by: the gap as estimated from the gradients where they are known, else the residuals.
+    /// The indicator for the schedule: the estimated gap if the gradients are known, else the residuals.
     fn indicator(
         &mut self,
         program: &ConvexProgram<B>,
@@ -229,7 +229,7 @@ impl<B: Backend> Admm<B> {
         })
     }
 
-    /// Records the iteration; every few of them (the last always), evaluates the network and the dual point.
+    /// Records the iteration. At some iterations, and always at the last, evaluates the network and the dual point.
     fn evaluate(
         &mut self,
         cx: &Context<'_, B>,
@@ -264,7 +264,7 @@ impl<B: Backend> Admm<B> {
     }
 }
 
-/// Runs work that a stop request may end; outside it, requests wait.
+/// Runs work that a stop request may end. Outside such work, stop requests are deferred.
 fn interruptible<B: Backend, R>(
     program: &ConvexProgram<B>,
     work: impl FnOnce() -> Result<R, LinalgError>,

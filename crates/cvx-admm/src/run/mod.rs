@@ -1,4 +1,4 @@
-//! One run of the ADMM iteration: the loop, what ends it, and what is recorded.
+//! One run of the ADMM iteration: the loop, the termination tests, and the record.
 
 pub(crate) mod admm;
 pub(crate) mod recorder;

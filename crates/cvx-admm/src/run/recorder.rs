@@ -1,4 +1,4 @@
-//! What a run records: its history, its clock, and the scores on held-out samples.
+//! The recorder of a run: its history, its clock, and the scores on held-out samples.
 
 use crate::api::record::{Info, Iteration};
 use crate::clock::Clock;
@@ -7,7 +7,7 @@ use cvx_artifact::Scores;
 use cvx_linalg::{Backend, HostMatrix, LinalgError, LinearInfo};
 use cvx_model::{ConvexProgram, HeldOut, NetworkValue, Task, accuracy};
 
-/// The record of a run, and what it takes to make it.
+/// The record of a run, with the data that it needs.
 pub(crate) struct Record<B: Backend> {
     pub info: Info,
     pub clock: Clock,
@@ -15,7 +15,7 @@ pub(crate) struct Record<B: Backend> {
     pub held_out: Option<(HeldOut<B>, HostMatrix)>,
 }
 
-/// An iteration that was not evaluated.
+/// An iteration without an evaluation.
 pub(crate) fn unevaluated(iteration: usize, residuals: &Residuals, rho: f64, inner: &LinearInfo) -> Iteration {
     Iteration {
         iteration,
@@ -38,7 +38,7 @@ pub(crate) fn train_scores<B: Backend>(program: &ConvexProgram<B>, task: &Task, 
 }
 
 impl<B: Backend> Record<B> {
-    /// Scores of the network `v` (d x 2PC) on the held-out samples, where there are any. The clock stands still.
+    /// Scores of the network `v` (d x 2PC) on the held-out samples, if there are any. The clock is stopped meanwhile.
     pub fn test_scores(
         &mut self,
         program: &ConvexProgram<B>,
@@ -51,7 +51,7 @@ impl<B: Backend> Record<B> {
         Ok(Some(Scores { loss, accuracy: accuracy(task, &prediction, y) }))
     }
 
-    /// Adds an iteration to the history.
+    /// Appends an iteration to the history.
     pub fn push(&mut self, iteration: Iteration) {
         self.info.history.push(iteration);
     }

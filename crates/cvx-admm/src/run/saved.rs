@@ -1,4 +1,4 @@
-//! The checkpoint of a run: what the next iteration depends on, written and restored.
+//! The checkpoint of a run: the values that the next iteration depends on, written and restored.
 
 use crate::api::observer::Observer;
 use crate::api::record::Info;
@@ -10,11 +10,11 @@ use crate::run::termination::Progress;
 use cvx_linalg::{Backend, SolverMemory};
 use cvx_model::ConvexProgram;
 
-/// Iterations of the run and before it, the last residuals, and what the tests of the end remember.
+/// Iterations of the run and before it, the last residuals, and the state of the termination tests.
 type Counts = (usize, usize, Option<Residuals>, Progress);
 
 impl<B: Backend> Admm<B> {
-    /// Writes a checkpoint where one was asked for. A failure does not end the run.
+    /// Writes a checkpoint if the settings request one. A failure does not end the run.
     pub fn write_checkpoint(
         &mut self,
         program: &ConvexProgram<B>,
@@ -45,7 +45,7 @@ impl<B: Backend> Admm<B> {
         self.anderson.save(out)
     }
 
-    /// Restores a checkpoint that was written after `iterations` iterations in all, and returns its record.
+    /// Restores a checkpoint that was written after `iterations` iterations in total, and returns its record.
     pub fn restore(&mut self, saved: &mut Replay<'_, B>, iterations: usize) -> Result<Info, CheckpointError> {
         let (iteration, earlier, residuals, progress): Counts = saved.record("progress")?;
         let (penalty, info): (Penalty, Info) = (saved.record("penalty")?, saved.record("info")?);
@@ -66,7 +66,7 @@ impl<B: Backend> Admm<B> {
         self.state.restore(saved)?;
         self.incumbent.restore(saved)?;
         self.anderson.restore(saved)?;
-        // Before the first iteration of a programme, its solver had not been prepared.
+        // Before the first iteration of a programme, its solver has not been prepared.
         self.preparation = if iteration > 0 { Preparation::Again } else { Preparation::Everything };
         Ok(info)
     }

@@ -1,4 +1,4 @@
-//! What ends a run: the one place that turns the facts of an iteration into a status.
+//! The termination tests: they map the results of an iteration to a status.
 
 use crate::api::settings::ValidSettings;
 use cvx_artifact::Status;
@@ -6,24 +6,24 @@ use cvx_linalg::{LinalgError, LinearStatus, StopReason};
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
 
-/// Over a doubling of the iterations from here on, the gap has to fall by 1 %.
+/// From this iteration on, the gap must fall by 1 % over each doubling of the iterations.
 const STALL_FROM: usize = 5000;
 
-/// An intermediate round ends when the objective falls by less than this share over so many iterations.
+/// An intermediate round ends if the objective falls by less than this share over this number of iterations.
 const SLOW_FALL: f64 = 0.05;
 const SLOW_OVER: usize = 10;
 
-/// The tests that end a run, with what they remember.
+/// The termination tests, with their state.
 #[derive(Clone, Debug)]
 pub(crate) struct Termination {
     gap: f64,
     max_iterations: usize,
-    /// Whether slow progress ends the run: other patterns will follow.
+    /// Whether slow progress ends the run, because other patterns will follow.
     intermediate: bool,
     progress: Progress,
 }
 
-/// What the tests remember from iteration to iteration.
+/// The state of the tests.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Progress {
     /// Iteration and gap of the last comparison of gaps.
@@ -32,13 +32,13 @@ pub(crate) struct Progress {
     slow: Option<(usize, f64)>,
 }
 
-/// What an iteration that was evaluated, or not, says of the run.
+/// The results of an iteration, which was evaluated or not.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
     pub iteration: usize,
-    /// The certified gap, where it was evaluated.
+    /// The certified gap, if it was evaluated.
     pub relative_gap: Option<f64>,
-    /// Objective of this iteration's network, where it was evaluated.
+    /// Objective of this iteration's network, if it was evaluated.
     pub network: Option<f64>,
     /// Objective of the best network.
     pub best: f64,
@@ -56,7 +56,7 @@ impl Termination {
         }
     }
 
-    /// Before an iteration, with the gap of the best network and bound where it may have changed since the last.
+    /// Test before an iteration, with the gap of the best network and bound if it may have changed since the last test.
     pub fn before(&self, iteration: usize, relative_gap: Option<f64>) -> Option<Status> {
         if relative_gap.is_some_and(|gap| gap <= self.gap) {
             return Some(Status::Optimal);
@@ -64,7 +64,8 @@ impl Termination {
         (iteration > self.max_iterations).then_some(Status::IterationLimit)
     }
 
-    /// After the u-update (4a). An inexact one goes on: outer residuals and certificate tell what it is worth.
+    /// Test after the u-update (4a). An inexact u-update does not end the run: outer residuals and certificate show its
+    /// effect.
     pub fn after_solve(&self, status: LinearStatus) -> Option<Status> {
         match status {
             LinearStatus::NonFinite => Some(Status::NumericalError),
@@ -72,13 +73,13 @@ impl Termination {
         }
     }
 
-    /// After the steps (4b) and (4c), whose norms are finite or not.
+    /// Test after the steps (4b) and (4c), with whether their norms are finite.
     pub fn after_steps(&self, finite: bool) -> Option<Status> {
         (!finite).then_some(Status::NumericalError)
     }
 
-    /// After the evaluation and the observer. A status that [can be resumed](Status::can_resume) ends the run once the
-    /// iteration is complete, any other at once.
+    /// Test after the evaluation and the observer. A status that [can be resumed](Status::can_resume) ends the run
+    /// after the iteration is complete, any other status at once.
     pub fn after_evaluation(&mut self, facts: &Facts) -> Option<Status> {
         if facts.relative_gap.is_some_and(|gap| gap <= self.gap) {
             return Some(Status::Optimal);
@@ -92,7 +93,7 @@ impl Termination {
         }
     }
 
-    /// The status of an error of the iteration; an error that is a fault of the program stays one.
+    /// The status for an error of the iteration. An error that is caused by a bug remains an error.
     pub fn of_error(error: &LinalgError) -> Option<Status> {
         match error {
             LinalgError::Stopped(StopReason::Interrupted) => Some(Status::Interrupted),
@@ -105,35 +106,36 @@ impl Termination {
         }
     }
 
-    /// The status of a run after its closing evaluation, which may find the gap that the last one of the loop missed.
+    /// The status of a run after its closing evaluation, which may reach a gap that the last evaluation of the loop
+    /// missed.
     pub fn after_closing(gap: f64, status: Status, relative_gap: f64) -> Status {
         let ended_early = matches!(status, Status::IterationLimit | Status::TimeLimit | Status::InsufficientProgress);
         if ended_early && relative_gap <= gap { Status::Optimal } else { status }
     }
 
-    /// Whether the network of this iteration has to be evaluated: the last one of a run always.
+    /// Whether the network of this iteration must be evaluated: always for the last iteration of a run.
     pub fn is_last(&self, iteration: usize) -> bool {
         iteration == self.max_iterations
     }
 
-    /// What is remembered, for a checkpoint.
+    /// The state of the tests, for a checkpoint.
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
 
-    /// Restores it.
+    /// Restores the state of the tests.
     pub fn restore(&mut self, progress: Progress) {
         self.progress = progress;
     }
 }
 
 impl Progress {
-    /// Whether no comparison is of a later iteration than this one.
+    /// Whether every stored comparison is at or before this iteration.
     pub fn is_until(&self, iteration: usize) -> bool {
         [self.stall, self.slow].into_iter().flatten().all(|(at, _)| at <= iteration)
     }
 
-    /// Whether the network has come near the best one and slowed down.
+    /// Whether the network is close to the best one and its progress is slow.
     fn is_slow(&mut self, facts: &Facts) -> bool {
         let Some(network) = facts.network else { return false };
         let (before, last) = *self.slow.get_or_insert((facts.iteration, network));

@@ -1,4 +1,4 @@
-//! What can change between two runs of a solver: start, beta, weights, targets and gates.
+//! Changes between two runs of a solver: start, beta, weights, targets and gates.
 
 use super::{Solver, differences, row_scale};
 use crate::api::error::TrainError;
@@ -27,8 +27,8 @@ impl<B: Backend> Solver<B> {
         self.install(linear, penalty, state, Preparation::Everything)
     }
 
-    /// Moves on to another beta. The factors stay, rho follows when it has to, and the iterates continue as
-    /// [`Continuation`](crate::Continuation) says.
+    /// Sets another beta. The factors remain, rho changes if necessary, and the iterates continue as
+    /// [`Continuation`](crate::Continuation) specifies.
     ///
     /// # Errors
     /// [`TrainError::Model`] for a negative or infinite beta.
@@ -60,17 +60,17 @@ impl<B: Backend> Solver<B> {
             admm.incumbent.revalue(beta / from);
             return Ok(());
         }
-        // At beta = 0 the objective does not tell the norms.
+        // At beta = 0, the objective does not give the norms.
         admm.incumbent.forget_network(&self.program)?;
         admm.incumbent.evaluate_network(&self.program, &admm.state.v)?;
         Ok(())
     }
 
-    /// Sets the weights of the samples (n positive numbers; `None`: all 1). The factors stay; where the curvature of
-    /// the loss changes, the n x n factor is updated. The iterates continue, the certificate starts anew.
+    /// Sets the weights of the samples (n positive numbers; `None`: all 1). The factors remain; if the curvature of the
+    /// loss changes, the n x n factor is updated. The iterates continue, and the certificate is computed from scratch.
     ///
     /// # Errors
-    /// [`TrainError::Model`] for weights that are not positive, or of another number.
+    /// [`TrainError::Model`] for weights that are not positive, or for a wrong number of weights.
     pub fn set_weights(&mut self, weights: Option<Vec<f64>>) -> Result<(), TrainError> {
         let loss = WeightedLoss::new(self.settings.loss, weights)?;
         self.program.set_loss(loss.clone())?;
@@ -78,8 +78,8 @@ impl<B: Backend> Solver<B> {
         self.changed_loss()
     }
 
-    /// Sets the labels of the samples, which must be of the same classes, or as many numbers a sample. The factors
-    /// stay, the iterates continue, the certificate starts anew.
+    /// Sets the labels of the samples, which must be of the same classes, or have the same number of values per sample.
+    /// The factors remain, the iterates continue, and the certificate is computed from scratch.
     ///
     /// # Errors
     /// [`TrainError::Model`] for labels that do not fit.
@@ -91,7 +91,7 @@ impl<B: Backend> Solver<B> {
         self.changed_loss()
     }
 
-    /// Loss or targets have changed: the best network and bound are of another objective.
+    /// Loss or targets have changed: the best network and bound belong to another objective.
     fn changed_loss(&mut self) -> Result<(), TrainError> {
         self.gated_maxima = Certificate::new(&self.program)?.gated_maxima()?;
         let (kappa, row_scale) = (self.kappa(), self.row_scale);
@@ -110,13 +110,13 @@ impl<B: Backend> Solver<B> {
         Ok(())
     }
 
-    /// Moves on to other gates (d x P), of which the first are those of the neurons of `start`: its network, moved into
-    /// its new blocks, is where the next run starts. What of the solver does not depend on patterns stays.
+    /// Sets other gates (d x P), the first of which are those of the neurons of `start`. The next run starts at the
+    /// network `start`, moved into its new blocks. The parts of the solver that do not depend on patterns remain.
     ///
     /// # Errors
-    /// [`TrainError`] for gates that do not fit, or too little memory.
+    /// [`TrainError`] for gates that do not fit, or for too little memory.
     pub fn set_gates(&mut self, gates: &HostMatrix, start: &Network) -> Result<(), TrainError> {
-        // The old iterates are dropped first: both together may be too large.
+        // The old iterates are dropped first: old and new ones together may be too large.
         let (linear, mut penalty, preparation) = match self.admm.take() {
             Some(Admm { linear, penalty, .. }) => (linear, penalty, Preparation::Patterns),
             None => {
@@ -138,9 +138,9 @@ impl<B: Backend> Solver<B> {
     }
 }
 
-/// The blocks of `network` in the places that they have among `next` (d x blocks), whose first gates are those of its
-/// neurons: w1_j |w2_jc| for target c and the sign of w2_jc, or w1_j w2_jc of a gated neuron. Neurons of one pattern,
-/// target and sign add up; one that is inactive on every sample is left out.
+/// The blocks of `network` at their columns in `next` (d x blocks), whose first gates are those of its neurons: w1_j
+/// |w2_jc| for target c and the sign of w2_jc, or w1_j w2_jc of a gated neuron. Neurons of the same pattern, target and
+/// sign are added; a neuron that is inactive on every sample is omitted.
 fn moved_blocks(network: &Network, next: &PatternSet) -> HostMatrix {
     let (signs, targets) = (network.activation().signs().count(), network.w2.cols());
     let mut moved = HostMatrix::zeros(network.w1.rows(), signs * next.len() * targets);

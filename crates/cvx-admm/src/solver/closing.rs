@@ -1,4 +1,4 @@
-//! What a finished run returns.
+//! The end of a run: the computation of its result.
 
 use crate::api::error::TrainError;
 use crate::api::observer::Summary;
@@ -13,8 +13,8 @@ use cvx_artifact::{Claim, Model, Provenance, Scores, Status, Witness};
 use cvx_linalg::{Backend, LinalgError, MaskedSystem};
 use cvx_model::{Confusion, Network, SystemOperator, accuracy};
 
-/// Closes a run: the network, its last metrics, and the witness that proves its bound. `round` and sigma are those of
-/// the run.
+/// Ends a run: computes the network, its final metrics, and the witness that proves its bound. `round` and sigma are
+/// those of the run.
 pub(crate) fn close<B: Backend>(
     admm: &mut Admm<B>,
     cx: &Context<'_, B>,
@@ -40,9 +40,9 @@ pub(crate) fn close<B: Backend>(
     // A later run continues from the blocks, which were not pruned.
     admm.incumbent.replace_value(best);
     let convex_accuracy = match status {
-        // The u-update may have been left half done.
+        // The u-update may have been interrupted.
         Status::Interrupted | Status::TimeLimit | Status::NumericalError | Status::DeviceError => None,
-        // u = 0 and the zero network predict the same.
+        // u = 0 and the zero network give the same output.
         _ if admm.iteration == 0 => train.accuracy,
         _ => convex_accuracy(admm, cx)?,
     };
@@ -118,7 +118,7 @@ pub(crate) fn close<B: Backend>(
     })
 }
 
-/// Training accuracy of the convex model F u itself: the residual of an inexact u-update may stand for something else.
+/// Training accuracy of the convex model F u itself: the residual of an inexact u-update may belong to another point.
 fn convex_accuracy<B: Backend>(admm: &mut Admm<B>, cx: &Context<'_, B>) -> Result<Option<f64>, LinalgError> {
     let (program, backend) = (cx.program, cx.program.backend());
     let solution = &mut admm.state.solution;

@@ -34,13 +34,13 @@ use solution::Solution;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-/// From this share of the gated beta_max on, a run starts with the multipliers of the zero network.
+/// From this share of the gated beta_max upwards, a run starts with the multipliers of the zero network.
 const NEAR_ZERO: f64 = 0.3;
 
-/// One programme on one device: set up once, solved at many betas, iteration by iteration where wanted.
+/// One programme on one device: set up once, solved at many betas, by single iterations if required.
 ///
-/// The first solve factors what depends on samples and gates; later ones reuse it. A solve continues from where the
-/// last one ended. [`train`](crate::train), [`path`](crate::path) and refinement are written on this type.
+/// The first solve computes the factors that depend on samples and gates; later ones reuse them. A solve continues from
+/// the end of the last one. [`train`](crate::train), [`path`](crate::path) and refinement use this type.
 ///
 /// ```
 /// use cvx_admm::{Settings, Solver};
@@ -71,37 +71,37 @@ pub struct Solver<B: Backend> {
     row_scale: RowScale,
     sigma: f64,
     continuation: Continuation,
-    /// Bytes that may be used.
+    /// The memory budget in bytes.
     budget: u64,
     schedule: Schedule,
-    /// Round of refinement, from 0, and whether another one is to follow.
+    /// Round of refinement, from 0, and whether another one follows.
     round: usize,
     intermediate: bool,
     record: Record<B>,
-    /// When the last run ended, by the clock of the record.
+    /// Time of the end of the last run, by the clock of the record.
     ended_at: f64,
-    /// A solver of the u-update that the user gives, before it is used.
+    /// A u-update solver from the user, until its first use.
     given_solver: Option<Box<dyn LinearSolver<B>>>,
     /// The iteration; `None` before the first run.
     admm: Option<Admm<B>>,
-    /// How the last run ended; `None` before there was one, and during one.
+    /// The status of the last run; `None` before the first run and during a run.
     ended: Option<Status>,
     running: bool,
     /// Whether the next run appends to the record of the last one.
     keeps_record: bool,
-    /// Where the runs at the last two betas ended, with beta and rho.
+    /// The final points of the runs at the last two betas, with beta and rho.
     last: Option<(Point<B>, f64, f64)>,
-    /// Whether the next run continues one of a checkpoint.
+    /// Whether the next run continues the run of a checkpoint.
     resumed: bool,
 }
 
 impl<B: Backend> Solver<B> {
-    /// Checks the input, draws the gates and puts the problem on the device of `backend`. Device, precision and threads
-    /// of the settings are not used: the back end has its own. Its stop token ends set-up and u-updates; the short
-    /// steps between them are completed.
+    /// Validates the input, draws the gates and puts the problem on the device of `backend`. Device, precision and
+    /// threads of the settings are not used: the back end has its own. Its stop token ends set-up and u-updates; the
+    /// short steps between them always complete.
     ///
     /// # Errors
-    /// [`TrainError`] for bad input or too little memory, before any long work.
+    /// [`TrainError`] for invalid input or too little memory, before any long work.
     pub fn new(backend: B, data: &Dataset, test: Option<&Dataset>, settings: &Settings) -> Result<Self, TrainError> {
         let settings = settings.validate()?;
         let problem = Arc::new(Problem::new(data, test, &settings)?);
@@ -186,17 +186,18 @@ impl<B: Backend> Solver<B> {
         })
     }
 
-    /// Uses a solver of the u-update of one's own in place of that of the settings. To be called before the first run.
+    /// Replaces the u-update solver of the settings by the given one. Call it before the first run.
     pub fn with_linear_solver(self, solver: Box<dyn LinearSolver<B>>) -> Self {
         Solver { given_solver: Some(solver), ..self }
     }
 
-    /// Uses other row weights g of the cones (docs/math.md, section 2). To be called before the first run.
+    /// Replaces the row weights g of the cones (docs/math.md, section 2). Call it before the first run.
     pub fn with_row_scale(self, row_scale: RowScale) -> Self {
         Solver { row_scale, ..self }
     }
 
-    /// Continues the run of a checkpoint, on a solver that was opened with its settings; `settings` are the user's.
+    /// Continues the run of a checkpoint, on a solver that was opened with its settings. `settings` are those of the
+    /// user.
     pub(crate) fn resume(&mut self, checkpoint: &Checkpoint, settings: &ValidSettings) -> Result<(), TrainError> {
         let Header { round, intermediate, merged, seconds, .. } = *checkpoint.header();
         self.settings = settings.clone();
@@ -212,7 +213,7 @@ impl<B: Backend> Solver<B> {
         Ok(())
     }
 
-    // ---- what is solved ----------------------------------------------------------------------------------------
+    // ---- the problem -------------------------------------------------------------------------------------------
 
     /// The sizes of the problem, the solver and the device.
     pub fn summary(&self) -> &Summary {
@@ -224,12 +225,12 @@ impl<B: Backend> Solver<B> {
         &self.program
     }
 
-    /// max ||X'D_i y|| (-l'(0) in place of y for other losses): from this beta on, the zero network is optimal.
+    /// max ||X'D_i y|| (-l'(0) in place of y for other losses): at this beta and above, the zero network is optimal.
     pub fn gated_beta_max(&self) -> f64 {
         largest(&self.gated_maxima)
     }
 
-    /// Bytes that may be used, and those that the programme with so many patterns would need.
+    /// The memory budget in bytes, and the bytes that the programme with this number of patterns would need.
     pub(crate) fn memory(&self, n_patterns: usize) -> (u64, u64) {
         let shape = ProblemShape { n_patterns, ..self.summary.shape };
         let needed = self.summary.solver.memory_bytes(&shape, &self.settings.solver_settings());
@@ -241,17 +242,18 @@ impl<B: Backend> Solver<B> {
         &self.settings
     }
 
-    /// `count` gates of the kind that the settings ask for (d x `count`).
+    /// Samples `count` gates of the kind that the settings specify (d x `count`).
     ///
     /// # Errors
-    /// [`TrainError`] where they cannot be drawn.
+    /// [`TrainError`] if they cannot be drawn.
     pub fn sample_gates(&self, count: usize, seed: u64) -> Result<HostMatrix, TrainError> {
         Ok(self.problem.sample_gates(self.program.backend(), &self.settings, count, seed)?)
     }
 
-    // ---- how it runs --------------------------------------------------------------------------------------
+    // ---- options ------------------------------------------------------------------------------------------
 
-    /// Whether slow progress ends a run: for the intermediate rounds of a refinement, after which the gates change.
+    /// Sets whether slow progress ends a run: for the intermediate rounds of a refinement, after which the gates
+    /// change.
     pub fn stop_when_slow(&mut self, intermediate: bool) {
         self.intermediate = intermediate;
     }
@@ -261,17 +263,17 @@ impl<B: Backend> Solver<B> {
         self.intermediate
     }
 
-    /// How many times the gates have changed.
+    /// Number of changes of the gates.
     pub fn round(&self) -> usize {
         self.round
     }
 
-    /// The next run appends to the record of the last one, as it does after [`set_gates`](Solver::set_gates).
+    /// The next run appends to the record of the last one, as after [`set_gates`](Solver::set_gates).
     pub fn keep_record(&mut self) {
         self.keeps_record = true;
     }
 
-    /// Evaluates the certificate only when the gap may have been reached, instead of at regular iterations, unless the
+    /// Evaluates the certificate only if the gap may have been reached, instead of at regular iterations, unless the
     /// [`Continuation`] needs the regular ones.
     pub fn evaluate_sparingly(&mut self) {
         if self.continuation.evaluates_sparingly() {
@@ -281,11 +283,11 @@ impl<B: Backend> Solver<B> {
 
     // ---- solving -----------------------------------------------------------------------------------------------
 
-    /// Sets up where that has not been done, or does one iteration of the present run, and returns its record. A status
-    /// ends the run; the next call begins another one.
+    /// Sets up if necessary, or does one iteration of the current run, and returns its record. A status ends the run;
+    /// the next call starts another one.
     ///
     /// # Errors
-    /// [`TrainError::Linalg`] for a fault of the program or of a solver of one's own.
+    /// [`TrainError::Linalg`] for a bug in the program or in a solver of the user.
     pub fn step(&mut self) -> Result<ControlFlow<Status, Iteration>, TrainError> {
         let done = self.record.info.history.len();
         loop {
@@ -298,10 +300,10 @@ impl<B: Backend> Solver<B> {
         }
     }
 
-    /// Iterates at the present beta until a status is reached. However it ends, the best network stands.
+    /// Iterates at the current beta until a status is reached. The best network is kept for every status.
     ///
     /// # Errors
-    /// As for [`step`](Solver::step).
+    /// The same as [`step`](Solver::step).
     pub fn run(&mut self, observer: &mut dyn Observer) -> Result<Status, TrainError> {
         loop {
             if let Some(status) = self.advance(observer)? {
@@ -310,16 +312,16 @@ impl<B: Backend> Solver<B> {
         }
     }
 
-    /// [`run`](Solver::run), and the network with its certificate as a model that can be saved.
+    /// [`run`](Solver::run); then returns the best network and its certificate as a model that can be saved.
     ///
     /// # Errors
-    /// As for [`step`](Solver::step); [`TrainError::Linalg`] where the device failed before there was a network.
+    /// The same as [`step`](Solver::step), and [`TrainError::Linalg`] if the device failed before there was a network.
     pub fn solve(&mut self, observer: &mut dyn Observer) -> Result<Solution, TrainError> {
         let status = self.run(observer)?;
         self.close(status)
     }
 
-    /// One stage of the present run, after the beginning of one where there is none.
+    /// One stage of the current run. Starts a run if there is none.
     fn advance(&mut self, observer: &mut dyn Observer) -> Result<Option<Status>, TrainError> {
         if !self.running {
             self.begin_run()?;
@@ -329,7 +331,7 @@ impl<B: Backend> Solver<B> {
         let (task, rho_threshold) = (&problem.targets.task, continuation.rho_threshold());
         let cx = Context { program, settings, task, rho_threshold };
         let Some(status) = admm.advance(&cx, record, observer)? else { return Ok(None) };
-        // The beginning of a refined programme is worth keeping too.
+        // The start of a refined programme is also worth a checkpoint.
         let moved = admm.iteration > admm.resumed_at || admm.resumed_at == 0 && admm.earlier > 0;
         if status.can_resume() && moved {
             admm.write_checkpoint(program, record, observer);
@@ -338,7 +340,7 @@ impl<B: Backend> Solver<B> {
         Ok(Some(status))
     }
 
-    /// From zeros, from installed iterates, or from where the last run ended.
+    /// Starts a run from zeros, from installed iterates, or from the end of the last run.
     fn begin_run(&mut self) -> Result<(), TrainError> {
         if self.ended == Some(Status::NumericalError) {
             // Non-finite iterates cannot start another run.
@@ -383,7 +385,7 @@ impl<B: Backend> Solver<B> {
         self.ended_at = self.record.clock.seconds();
         let Some(admm) = &mut self.admm else { return };
         if status == Status::DeviceError {
-            // Closing takes memory too, and the factors are of no more use.
+            // The end of a run needs memory, and the factors are no longer needed.
             admm.linear = SolverKind::Cg.build(&self.settings.solver_settings());
             admm.preparation = Preparation::Everything;
             admm.anderson.restart();
@@ -393,18 +395,20 @@ impl<B: Backend> Solver<B> {
         self.schedule.restart();
     }
 
-    /// The model of the best network, with what the closing evaluation finds.
+    /// The model of the best network, with the results of the closing evaluation.
     fn close(&mut self, status: Status) -> Result<Solution, TrainError> {
         let Solver { program, settings, problem, record, admm, continuation, .. } = self;
-        let Some(admm) = admm else { return Err(TrainError::WarmStart { detail: "nothing was run".to_string() }) };
-        // Closing takes memory too.
+        let Some(admm) = admm else {
+            return Err(TrainError::WarmStart { detail: "the solver has not run yet".to_string() });
+        };
+        // The end of a run needs memory.
         admm.anderson.restart();
         let rho_threshold = continuation.rho_threshold();
         let cx = Context { program, settings, task: &problem.targets.task, rho_threshold };
         let failure = record.info.failure.clone().filter(|_| status == Status::DeviceError);
         let closed = close(admm, &cx, record, problem, status, &self.summary, (self.round, self.sigma));
         self.ended_at = record.clock.seconds();
-        // Where the device has failed, its first error is the cause.
+        // If the device has failed, its first error is the cause.
         closed.map_err(|error| failure.map_or(error, Into::into))
     }
 
@@ -419,13 +423,13 @@ impl<B: Backend> Solver<B> {
         self.program.loss().kappa(self.program.y_host())
     }
 
-    /// The rho that a run from zeros starts with.
+    /// The initial rho of a run from zeros.
     fn first_rho(&self) -> f64 {
         let start = || self.kappa() * initial_rho(&self.program, &self.gated_maxima, self.sigma);
         self.settings.rho.unwrap_or_else(start)
     }
 
-    /// The user's solver of the u-update, or that of the settings.
+    /// The u-update solver of the user, or that of the settings.
     fn linear_solver(&mut self) -> Box<dyn LinearSolver<B>> {
         let settings = self.settings.solver_settings();
         self.given_solver.take().unwrap_or_else(|| self.summary.solver.build(&settings))
@@ -445,7 +449,7 @@ impl<B: Backend> Solver<B> {
         self.put(linear, penalty, state, Preparation::Everything)
     }
 
-    /// Iterates of which the network is the first one to compare with.
+    /// Installs iterates and evaluates their network, as the first candidate for the best one.
     fn install(
         &mut self,
         linear: Box<dyn LinearSolver<B>>,
@@ -490,7 +494,7 @@ impl<B: Backend> Solver<B> {
         Ok(())
     }
 
-    /// What a checkpoint says of the run.
+    /// The header of a checkpoint of the run.
     fn header(&self) -> Header {
         Header {
             settings: identity(&self.problem, &self.settings),
@@ -507,13 +511,13 @@ impl<B: Backend> Solver<B> {
     }
 }
 
-/// Whether the fixed-point iteration is accelerated. Extrapolation needs v, s to be functions of v + lambda, s + nu,
-/// which they are for a dual step of 1 alone.
+/// Whether the fixed-point iteration is accelerated. Extrapolation requires that v and s are functions of v + lambda
+/// and s + nu. This holds only for a dual step of 1.
 fn accelerated(settings: &Settings) -> bool {
     settings.dual_step == 1.0 && settings.anderson_memory > 0
 }
 
-/// Differences that the acceleration uses.
+/// Number of differences that the acceleration uses.
 fn differences(settings: &Settings) -> usize {
     if accelerated(settings) { settings.anderson_memory } else { 0 }
 }

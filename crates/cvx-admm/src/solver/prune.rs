@@ -1,18 +1,17 @@
-//! Takes out the neurons that the returned network can do without.
+//! Removes the superfluous neurons of the returned network.
 
 use crate::evaluation::incumbent::Incumbent;
 use cvx_linalg::{Backend, LinalgError};
 use cvx_model::{ConvexProgram, Network, NetworkValue};
 
-/// Most operations that pruning may take: some tenths of a second. Larger networks
-/// are left as they are.
+/// Maximum number of operations for pruning: some tenths of a second. Larger networks are not pruned.
 const MOST_FLOPS: f64 = 3e10;
 
-/// Most that the objective may rise, relative to it: as much as `verify` grants to rounding.
+/// Maximum relative rise of the objective: the same tolerance for rounding as in `verify`.
 const ROUNDING: f64 = 1e-9;
 
-/// The incumbent's network with what it can do without taken out, and how many neurons that are. The incumbent then
-/// stands for what is returned.
+/// The incumbent's network without its superfluous neurons, and their number. The incumbent then holds the value of the
+/// returned network.
 pub(crate) fn prune<B: Backend>(
     program: &ConvexProgram<B>,
     incumbent: &mut Incumbent<B>,
@@ -21,7 +20,7 @@ pub(crate) fn prune<B: Backend>(
     if network.prune_flops(program.n_samples()) > MOST_FLOPS {
         return (network, 0);
     }
-    // What the device has no memory for is not worth the run.
+    // Pruning is skipped if the device has too little memory for it.
     match pruned(program, incumbent.network().objective, &network) {
         Ok(Some((pruned, value))) => {
             incumbent.replace_value(value);
@@ -32,7 +31,7 @@ pub(crate) fn prune<B: Backend>(
     }
 }
 
-/// The pruned network with its value, where it has fewer neurons and an objective that is no larger.
+/// The pruned network with its value, if it has fewer neurons and an objective that is no larger.
 fn pruned<B: Backend>(
     program: &ConvexProgram<B>,
     objective: f64,

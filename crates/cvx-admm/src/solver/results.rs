@@ -1,4 +1,4 @@
-//! What a solver has found so far.
+//! The results of a solver so far.
 
 use super::Solver;
 use crate::api::error::TrainError;
@@ -27,7 +27,7 @@ impl<B: Backend> Solver<B> {
     /// The best network so far; `None` before the first run.
     ///
     /// # Errors
-    /// [`TrainError::Linalg`] where the device fails.
+    /// [`TrainError::Linalg`] if the device fails.
     pub fn network(&self) -> Result<Option<Network>, TrainError> {
         let Some(admm) = &self.admm else { return Ok(None) };
         let (program, v) = (&self.program, self.program.backend().download(admm.incumbent.v())?);
@@ -38,7 +38,7 @@ impl<B: Backend> Solver<B> {
     /// The dual point of the best bound so far; that of the zero network before the first run.
     ///
     /// # Errors
-    /// [`TrainError::Linalg`] where the device fails.
+    /// [`TrainError::Linalg`] if the device fails.
     pub fn dual_point(&self) -> Result<DualPoint, TrainError> {
         let (xi, multipliers) = match &self.admm {
             Some(admm) => admm.incumbent.witness(&self.program)?,
@@ -47,21 +47,21 @@ impl<B: Backend> Solver<B> {
         Ok(DualPoint { xi, multipliers })
     }
 
-    /// The present iterates, which [`warm_start`](Solver::warm_start) takes; `None` before the first run.
+    /// The current iterates, which [`warm_start`](Solver::warm_start) takes; `None` before the first run.
     ///
     /// # Errors
-    /// [`TrainError::Linalg`] where the device fails.
+    /// [`TrainError::Linalg`] if the device fails.
     pub fn iterates(&self) -> Result<Option<WarmStart>, TrainError> {
         let Some(admm) = &self.admm else { return Ok(None) };
         Ok(Some(admm.state.warm_start(admm.penalty.rho(), self.sigma)?))
     }
 
-    /// The record of the present run.
+    /// The record of the current run.
     pub fn info(&self) -> &Info {
         &self.record.info
     }
 
-    /// Seconds since the data were in memory, evaluation of test metrics excluded.
+    /// Seconds since the data were in memory, without the evaluation of test metrics.
     pub fn seconds(&self) -> f64 {
         self.record.clock.seconds()
     }
@@ -74,10 +74,10 @@ impl<B: Backend> Solver<B> {
     }
 
     /// Predictions of the best network so far on the test samples (n' x C), in storage precision; `None` before the
-    /// first run and without test samples.
+    /// first run or without test samples.
     ///
     /// # Errors
-    /// [`TrainError::Linalg`] where the device fails.
+    /// [`TrainError::Linalg`] if the device fails.
     pub fn test_prediction(&mut self) -> Result<Option<HostMatrix>, TrainError> {
         match (&self.admm, &mut self.record.held_out) {
             (Some(admm), Some((held_out, _))) => {

@@ -1,4 +1,4 @@
-//! What a run returns.
+//! The result of a run.
 
 use crate::api::observer::Summary;
 use crate::api::record::Info;
@@ -6,36 +6,36 @@ use crate::iterates::state::WarmStart;
 use cvx_artifact::{Model, Objective, Scores, Status};
 use cvx_model::Confusion;
 
-/// What a run returns, however it ended.
+/// The result of a run, for every status.
 #[derive(Clone, Debug)]
 pub struct Solution {
-    /// How it ended.
+    /// The status of the run.
     pub status: Status,
     /// The best network, ready to predict.
     pub model: Model,
     /// The certificate.
     pub objective: Objective,
-    /// On the training samples, of the recovered network.
+    /// Scores of the recovered network on the training samples.
     pub train: Scores,
-    /// The same by class; `None` for a regression.
+    /// The training scores by class; `None` for a regression.
     pub train_confusion: Option<Confusion>,
-    /// Training accuracy of the convex model F u of the last iterate; `None` for a run that was stopped.
+    /// Training accuracy of the convex model F u of the last iterate; `None` if the run was stopped.
     pub convex_accuracy: Option<f64>,
-    /// On the test samples, where there are any.
+    /// Scores on the test samples, if there are any.
     pub test: Option<Scores>,
-    /// The same by class; `None` for a regression.
+    /// The test scores by class; `None` for a regression.
     pub test_confusion: Option<Confusion>,
-    /// Number of neurons that were taken out in the end, because the network can do without them.
+    /// Number of superfluous neurons that were removed at the end.
     pub pruned: usize,
     /// Largest relative violation of a cone by the returned network, before it was pruned.
     pub cone_violation: f64,
     /// Weight of the group norm.
     pub beta: f64,
-    /// The last penalty.
+    /// The last penalty rho.
     pub rho: f64,
-    /// The weight of the cone constraint.
+    /// The weight sigma of the cone constraint.
     pub sigma: f64,
-    /// What was run.
+    /// The problem and the solver of the run.
     pub summary: Summary,
     /// History and phase times.
     pub info: Info,

@@ -1,4 +1,4 @@
-//! What a solver keeps from run to run, and what ends a run.
+//! Tests of the state that a solver keeps from run to run, and of the end of a run.
 
 use super::*;
 use cvx_artifact::Certify;
@@ -13,8 +13,8 @@ fn data() -> Dataset {
     Dataset::new(4, x, Some(Labels::numbers(y)), FeatureKind::Table).unwrap()
 }
 
-/// The solver with its factors is one and the same from the first beta to the last, and all that it is asked to do
-/// again is to factor I + (2/rho) K o S where rho has moved.
+/// One solver with its factors serves from the first beta to the last. Its only repeated work is the factorisation of I
+/// + (2/rho) K o S after a change of rho.
 #[test]
 fn m11_a_path_sets_its_solver_up_once() {
     for activation in [Activation::Relu, Activation::Gated] {
@@ -35,14 +35,15 @@ fn m11_a_path_sets_its_solver_up_once() {
             solvers.dedup();
             penalties.dedup();
             assert_eq!(solvers.len(), 1);
-            // beta falls by a factor of 800, its root by 28: four times 2.5 or less, and now and then by the residuals.
+            // beta falls by a factor of 800, its root by 28: at most four changes of 2.5, and a few changes by the
+            // residuals.
             assert!((2..=12).contains(&penalties.len()), "{penalties:?}");
         }
     }
 }
 
 /// Multipliers scaled by the ratio of the betas prove at least that share of their bound, which is concave in the
-/// scale: however little a beta iterates, its bound is no lower.
+/// scale. So the bound of a beta is no lower even after few iterations.
 #[test]
 fn m11_a_relu_path_keeps_what_the_last_beta_proved() {
     let settings = Settings { patterns: 8, gap: 1e-9, max_iterations: 2, ..Settings::default() };
@@ -58,7 +59,7 @@ fn m11_a_relu_path_keeps_what_the_last_beta_proved() {
     }
 }
 
-/// A run that has lost its iterates is no beginning for the next.
+/// A run whose iterates are lost cannot be the start of the next.
 #[test]
 fn e9_iterates_that_are_not_finite_are_forgotten() {
     let data = data();
@@ -75,25 +76,24 @@ fn e9_iterates_that_are_not_finite_are_forgotten() {
     }
 }
 
-// ---- E9: what is not finite
-// ------------------------------------------------------------------------------------------
+// ---- E9: non-finite numbers ------------------------------------------------------------------------------------
 
-/// What goes wrong in a u-update.
+/// The fault of a u-update.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
     /// One entry of u.
     U(f64),
     /// One entry of X u.
     Xu(f64),
-    /// The solver says so itself.
+    /// The solver reports the fault itself.
     Status,
-    /// A factor has a pivot that is not positive, whatever rho is tried.
+    /// A factor has a pivot that is not positive, for every rho.
     Pivot,
-    /// The solver gives matrices of other shapes to the back end.
+    /// The solver gives matrices of wrong shapes to the back end.
     Shape,
 }
 
-/// A solver that works up to its solve number `at`, and then has its fault.
+/// A solver that works until its solve number `at`, which has the fault.
 struct Faulty<B: Backend> {
     inner: Box<dyn LinearSolver<B>>,
     backend: B,
@@ -104,7 +104,7 @@ struct Faulty<B: Backend> {
 
 impl<B: Backend> Faulty<B> {
     fn poisoned(&self, matrix: &mut B::Matrix, value: f64) -> Result<(), LinalgError> {
-        // Nothing that is not finite can be uploaded: it has to be computed.
+        // A non-finite number cannot be uploaded, so it is computed.
         let huge = self.backend.upload(&HostMatrix::from_vec(1, 1, vec![1e30]))?;
         let mut square = self.backend.zeros(1, 1)?;
         let mut entry = self.backend.zeros(1, 1)?;
@@ -163,7 +163,7 @@ impl<B: Backend> LinearSolver<B> for Faulty<B> {
     }
 }
 
-/// A run whose solver has its fault at solve number `at`; `usize::MAX` is never.
+/// A run whose solver has its fault at solve number `at`; `usize::MAX` means no fault.
 fn with_fault<B: Backend>(backend: B, settings: &Settings, fault: Fault, at: usize) -> Result<Solution, TrainError> {
     let solver = Solver::new(backend.clone(), &data(), None, settings).unwrap();
     let inner = solver.summary().solver.build(&solver.settings.solver_settings());
@@ -191,7 +191,7 @@ fn faults_are_found<B: Backend>(backend: &B) {
                     Fault::Xu(f64::INFINITY),
                     Fault::Status,
                 ] {
-                    // Gated neurons have no cones, and nobody reads their X u.
+                    // Gated neurons have no cones, and their X u is not used.
                     if activation == Activation::Gated && matches!(fault, Fault::Xu(_)) {
                         continue;
                     }
@@ -209,7 +209,7 @@ fn faults_are_found<B: Backend>(backend: &B) {
                         let objective = found.objective;
                         assert!(objective.network.is_finite() && objective.dual_bound >= 0.0, "{place}: {objective:?}");
                         assert!(objective.sampled_primal.is_none_or(f64::is_finite), "{place}: {objective:?}");
-                        // What a run that ends before the fault returns.
+                        // The result of a run that ends before the fault.
                         if at > 1 {
                             let before = with_fault(backend.clone(), &cut_short(at - 1), fault, usize::MAX).unwrap();
                             assert_eq!(before.status, Status::IterationLimit, "{place}");
@@ -231,7 +231,7 @@ fn e9_an_iterate_that_is_not_finite_is_found_at_once_and_the_last_finite_network
     faults_are_found(&Cpu::<f32>::new());
 }
 
-/// A factor that fails at the first change of rho: a status, and the best network before it.
+/// A factor that fails at the first change of rho gives a status and the best network before it.
 #[test]
 fn e9_an_indefinite_factor_is_a_status() {
     let settings = Settings { patterns: 8, gap: 1e-12, rho: Some(1e4), ..Settings::default() };
@@ -242,7 +242,7 @@ fn e9_an_indefinite_factor_is_a_status() {
     assert!(found.objective.network <= best && found.objective.relative_gap.is_finite());
 }
 
-/// A fault of the program is an error with its text, not a numerical status.
+/// A bug is an error with its text, not a numerical status.
 #[test]
 fn e9_operands_that_do_not_fit_are_an_error_that_keeps_its_text() {
     let settings = Settings { patterns: 8, ..Settings::default() };
@@ -252,7 +252,7 @@ fn e9_operands_that_do_not_fit_are_an_error_that_keeps_its_text() {
     }
 }
 
-/// What a numerical error was is kept with the network.
+/// The numerical error is returned with the network.
 #[test]
 fn e9_a_numerical_error_keeps_its_cause() {
     let settings = Settings { patterns: 8, gap: 1e-12, rho: Some(1e4), ..Settings::default() };
@@ -261,8 +261,8 @@ fn e9_a_numerical_error_keeps_its_cause() {
     assert_eq!(found.info.failure, Some(LinalgError::NotPositiveDefinite { pivot: 1 }));
 }
 
-/// The residuals are compared again from the first iterations of a later programme on, however late the last comparison
-/// of the one before was due.
+/// A later programme compares the residuals again from its first iterations on, even if the next comparison of the
+/// previous programme was due much later.
 #[test]
 fn a_refined_programme_adapts_rho_again() {
     let certify = Certify::Sampled;
@@ -277,13 +277,13 @@ fn a_refined_programme_adapts_rho_again() {
     solver.set_gates(&gates, &solution.model.network).unwrap();
     assert_eq!(solver.admm.as_ref().unwrap().penalty.next_check(), 20);
     solver.run(&mut ()).unwrap();
-    // Solving the same programme once more is another run, too.
+    // Solving the same programme once more is also another run.
     solver.keep_record();
     assert!(solver.step().unwrap().is_continue());
     assert_eq!(solver.admm.as_ref().unwrap().penalty.next_check(), 20);
 }
 
-/// Without acceleration nothing is copied for it.
+/// Without acceleration, no iterates are copied for it.
 #[test]
 fn iterates_are_kept_for_the_acceleration_alone() {
     for (anderson_memory, dual_step, kept) in [(10, 1.0, true), (0, 1.0, false), (10, 1.1, false)] {

@@ -11,7 +11,7 @@ fn open(bytes: &[u8]) -> Result<Parsed<'_>, FileError> {
     Parsed::open(bytes, &KIND, nowhere())
 }
 
-/// Numbers that f32 holds, numbers that it does not, and what is no number.
+/// Values that f32 can represent, values that it cannot, and non-finite values.
 fn matrices() -> [HostMatrix; 4] {
     let odd = f64::from_bits(0x7ff8_0000_0000_1234);
     [
@@ -50,7 +50,7 @@ fn read(bytes: &[u8]) -> Result<(), FileError> {
     file.finish()
 }
 
-/// New checksums for changed content; `None` where the table is no longer one.
+/// Recomputes the checksums of changed content; `None` if the table is no longer valid.
 fn sealed(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
     let count = u32::from_le_bytes(*bytes.get(12..)?.first_chunk()?) as usize;
     let head = FIXED + ENTRY * count.min(100);
@@ -71,7 +71,7 @@ fn everything_comes_back_bit_for_bit() {
     let bytes = whole();
     let mut file = open(&bytes).unwrap();
     let bits = |matrix: &HostMatrix| matrix.values().iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-    // In any order.
+    // Sections can be read in any order.
     for (name, matrix) in ["first", "second", "third", "fourth"].into_iter().zip(matrices()).rev() {
         let found = file.matrix(name).unwrap();
         assert_eq!((found.rows(), found.cols(), bits(&found)), (matrix.rows(), matrix.cols(), bits(&matrix)), "{name}");
@@ -146,7 +146,7 @@ fn f4_a_cut_or_a_flipped_bit_anywhere_is_refused() {
             let mut damaged = whole.clone();
             damaged[at] ^= 1 << bit;
             assert!(open(&damaged).is_err(), "bit {bit} of byte {at}");
-            // Under checksums that fit, it may pass for other numbers, but not for a panic.
+            // With valid checksums, other numbers may be accepted, but no panic may occur.
             if let Some(damaged) = sealed(damaged) {
                 let _ = read(&damaged);
             }
@@ -161,7 +161,7 @@ fn f5_a_table_that_lies_is_refused() {
     let whole = whole();
     assert_eq!(sealed(whole.clone()).unwrap(), whole);
     let entry = |index: usize| FIXED + ENTRY * index;
-    // The table's own checksum is made to fit.
+    // The checksum of the table is recomputed.
     let refused = |words: &str, change: &dyn Fn(&mut Vec<u8>)| {
         let mut bytes = whole.clone();
         change(&mut bytes);
@@ -178,14 +178,14 @@ fn f5_a_table_that_lies_is_refused() {
     for lie in [1 << 31, 1 << 63, u64::MAX, u64::MAX - 300] {
         refused("longer than the file", &|bytes| put(bytes, entry(2) + 24, lie));
     }
-    // Shorter or longer by one, the checksum of the section is another.
+    // One byte more or less changes the checksum of the section.
     for step in [-1, 1] {
         refused("checksum of the section second", &|bytes| {
             let length = u64::from_le_bytes(*bytes[entry(1) + 24..].first_chunk().unwrap());
             put(bytes, entry(1) + 24, length.wrapping_add_signed(step));
         });
     }
-    // One entry in the place of another: overlapping, and out of order.
+    // One entry in the place of another: the sections overlap and are out of order.
     refused("comes twice", &|bytes| bytes.copy_within(entry(0)..entry(1), entry(1)));
     refused("does not begin at byte", &|bytes| bytes.copy_within(entry(0) + 16..entry(1), entry(1) + 16));
     refused("does not begin at byte", &|bytes| {

@@ -72,21 +72,21 @@ impl<T: CpuScalar> CpuMatrix<T> {
 
 /// [`LinalgError::Shape`] unless `matrix` is `rows x cols`.
 pub(super) fn expect_shape<T>(
-    verb: &'static str,
+    operation: &'static str,
     name: &str,
     matrix: &CpuMatrix<T>,
     expected: (usize, usize),
 ) -> Result<(), LinalgError> {
-    shape::expect(verb, name, (matrix.rows, matrix.cols), expected)
+    shape::expect(operation, name, (matrix.rows, matrix.cols), expected)
 }
 
 /// `out = source`, converted to the storage of `out`.
 pub(super) fn convert<S: CpuScalar, T: CpuScalar>(
-    verb: &'static str,
+    operation: &'static str,
     source: &CpuMatrix<S>,
     out: &mut CpuMatrix<T>,
 ) -> Result<(), LinalgError> {
-    expect_shape(verb, "out", out, (source.rows, source.cols))?;
+    expect_shape(operation, "out", out, (source.rows, source.cols))?;
     tiles::for_each_column(source.rows, &mut out.values, |j, column| {
         for (value, &entry) in column.iter_mut().zip(source.col(j)) {
             *value = T::from_f64(entry.to_f64());

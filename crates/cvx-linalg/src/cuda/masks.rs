@@ -138,9 +138,13 @@ pub(super) fn sign_flip<T: CudaScalar>(
 }
 
 /// Into how many runs of P columns `x` falls.
-pub(super) fn block_count<T>(verb: &'static str, mask: &CudaMask, x: &CudaMatrix<T>) -> Result<usize, LinalgError> {
+pub(super) fn block_count<T>(
+    operation: &'static str,
+    mask: &CudaMask,
+    x: &CudaMatrix<T>,
+) -> Result<usize, LinalgError> {
     if mask.cols == 0 || !x.cols().is_multiple_of(mask.cols) {
-        return Err(LinalgError::shape(verb, format!("{} columns under {} patterns", x.cols(), mask.cols)));
+        return Err(LinalgError::shape(operation, format!("{} columns under {} patterns", x.cols(), mask.cols)));
     }
     Ok(x.cols() / mask.cols)
 }
@@ -204,9 +208,9 @@ pub(super) fn masked_gram<T: CudaScalar>(
     Ok(())
 }
 
-fn expect_rows(verb: &'static str, mask: &CudaMask, rows: usize) -> Result<(), LinalgError> {
+fn expect_rows(operation: &'static str, mask: &CudaMask, rows: usize) -> Result<(), LinalgError> {
     if mask.rows == rows {
         return Ok(());
     }
-    Err(LinalgError::shape(verb, format!("a mask of {} rows for {rows}", mask.rows)))
+    Err(LinalgError::shape(operation, format!("a mask of {} rows for {rows}", mask.rows)))
 }

@@ -105,12 +105,12 @@ impl<T: CudaScalar> CudaMatrix<T> {
 
 /// [`LinalgError::Shape`] unless `matrix` is `rows x cols`.
 pub(super) fn expect_shape<T>(
-    verb: &'static str,
+    operation: &'static str,
     name: &str,
     matrix: &CudaMatrix<T>,
     expected: (usize, usize),
 ) -> Result<(), LinalgError> {
-    shape::expect(verb, name, (matrix.rows, matrix.cols), expected)
+    shape::expect(operation, name, (matrix.rows, matrix.cols), expected)
 }
 
 pub(super) fn copy<T: CudaScalar>(

@@ -1,4 +1,4 @@
-//! Shows a run that is cut short, and goes on from its checkpoint bit for bit as if it had not been.
+//! Shows a run that is interrupted and then resumed from its checkpoint, with the bits of an uninterrupted run.
 
 use cvx_admm::{Beta, Checkpoint, CheckpointPlan, Settings, StopToken, resume, train};
 use cvx_data::{Request, open};
@@ -15,11 +15,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} after {} iterations", ended.status, ended.info.history.len());
 
     let checkpoint = Checkpoint::load(&path)?;
-    println!("the checkpoint stands at iteration {}", checkpoint.iterations());
+    println!("the checkpoint is at iteration {}", checkpoint.iterations());
     let resumed = resume(&data, None, &whole, &checkpoint, &StopToken::new(), &mut ())?;
     println!("{} after {} iterations", resumed.status, resumed.info.history.len());
 
     let uninterrupted = train(&data, None, &whole)?;
-    println!("the same network as in one go: {}", resumed.model.network == uninterrupted.model.network);
+    println!("the same network as without interruption: {}", resumed.model.network == uninterrupted.model.network);
     Ok(())
 }
