@@ -10,7 +10,7 @@ use crate::terminal::{iterations, result};
 use crate::watcher::watcher;
 use crate::{outputs, page, patterns, settings, shell, source};
 use anyhow::{Context, Result};
-use cvx_admm::{Checkpoint, resume, train_with};
+use cvx_admm::{Checkpoint, Status, resume, train_with};
 
 /// Trains, saves, reports.
 pub fn run(args: &TrainArgs) -> Result<Exit> {
@@ -56,7 +56,12 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
         outputs::print_page(fit, &shown);
         if let Some(path) = args.checkpoint.as_deref().filter(|path| solution.status.can_resume() && path.is_file()) {
             let path = shell::quoted(&path.to_string_lossy());
-            print(format!("To continue, give the same command with --resume {path}"));
+            // The limit counts the iterations before the checkpoint, too.
+            let limit = match solution.status {
+                Status::IterationLimit => " and a larger --max-iterations",
+                _ => "",
+            };
+            print(format!("To continue, give the same command with --resume {path}{limit}"));
         }
     }
     Ok(Exit::of_run(&solution, [saved, reported, shown]))

@@ -4,17 +4,6 @@ use cvx_admm::Iteration;
 use serde::ser::{Error, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-/// Training accuracy whose first time is reported.
-const TARGET_ACCURACY: f64 = 0.97;
-
-/// Seconds until the network of an iteration first reached 97 % training accuracy.
-pub fn seconds_to_target(history: &[Iteration]) -> Option<f64> {
-    let reaches = |record: &&Iteration| {
-        record.train.and_then(|scores| scores.accuracy).is_some_and(|accuracy| accuracy >= TARGET_ACCURACY)
-    };
-    history.iter().find(reaches).map(|record| record.seconds)
-}
-
 /// Serialises iterations with their scores as `train_loss`, `train_accuracy`, `test_loss` and `test_accuracy`.
 pub fn serialize<S: Serializer>(history: &&[Iteration], serializer: S) -> Result<S::Ok, S::Error> {
     let rows: Result<Vec<_>, _> = history.iter().map(row).collect();

@@ -38,7 +38,6 @@ pub struct RunReport<'a> {
     test: Option<ScoresReport<'a>>,
     network: NetworkReport,
     seconds: &'a PhaseSeconds,
-    seconds_to_train_accuracy_97: Option<f64>,
     peak_memory_bytes: Option<u64>,
     rounds: &'a [Round],
     #[serde(serialize_with = "history::serialize")]
@@ -102,7 +101,6 @@ impl<'a> RunReport<'a> {
                 cone_violation: solution.cone_violation,
             },
             seconds: &info.seconds,
-            seconds_to_train_accuracy_97: history::seconds_to_target(&info.history),
             peak_memory_bytes: peak_memory_bytes(),
             rounds: &info.rounds,
             history: &info.history,

@@ -33,6 +33,8 @@ pub struct Progress {
     began: (usize, f64),
     last: String,
     printed: Instant,
+    /// A time limit counts from here, also where a run is resumed or follows others.
+    started: Instant,
 }
 
 impl Progress {
@@ -60,6 +62,7 @@ impl Progress {
             began: (0, 0.0),
             last: String::new(),
             printed: Instant::now(),
+            started: Instant::now(),
         }
     }
 
@@ -75,7 +78,7 @@ impl Progress {
         let iterations = record.iteration - self.began.0.min(record.iteration);
         let per_iteration = (record.seconds - self.began.1) / iterations.max(1) as f64;
         let by_iterations = per_iteration * self.max_iterations.saturating_sub(iterations) as f64;
-        let by_time = self.time_limit.map(|limit| (limit - record.seconds).max(0.0));
+        let by_time = self.time_limit.map(|limit| (limit - self.started.elapsed().as_secs_f64()).max(0.0));
         [by_gap, Some(by_iterations), by_time].into_iter().flatten().reduce(f64::min)
     }
 }

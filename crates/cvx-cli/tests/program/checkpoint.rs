@@ -73,7 +73,8 @@ fn f1_of_200_kills_each_leaves_a_whole_checkpoint_and_the_run_goes_on() {
 fn f3_an_interrupted_run_says_how_to_go_on() {
     let lab = Lab::new();
     let first = lab.done("train --max-iterations 5 --gap 1e-9 --certify sampled --checkpoint run.ckpt");
-    assert!(first.stdout.contains("To continue, give the same command with --resume run.ckpt"), "{}", first.stdout);
+    let advice = "To continue, give the same command with --resume run.ckpt and a larger --max-iterations";
+    assert!(first.stdout.contains(advice), "{}", first.stdout);
     let report = lab.report("train --max-iterations 30 --gap 1e-9 --certify sampled --resume run.ckpt");
     assert_eq!(report["iterations"], 30);
     let history = report["history"].as_array().unwrap();
