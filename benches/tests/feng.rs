@@ -62,7 +62,7 @@ fn a_run_as_printed_fits_the_samples() {
     for solver in [None, Some(FengSolver::DenseCholesky), Some(FengSolver::WholeNystromPcg)] {
         for double in [false, true] {
             let settings = &Settings { max_iterations: 60, ..settings() };
-            assert_eq!((settings.over_relaxation, settings.adapt_rho, settings.anderson_memory), (1.0, false, 0));
+            assert_eq!((settings.over_relaxation, settings.adapt_rho, settings.anderson_depth), (1.0, false, 0));
             let run = Run { train, test: None, settings, double, unscaled_rows: true, solver };
             let solution = run.on(&Place::processor(), &mut ()).unwrap();
             assert!(verify(&solution.model, train).unwrap().holds(), "{solver:?}, double: {double}");
@@ -133,14 +133,14 @@ fn a_solver_that_recalls_continues_bit_for_bit() {
         for _ in 0..3 {
             device.solve(solver, 0.3).unwrap();
         }
-        let memory = solver.memory(program.backend()).unwrap();
+        let state = solver.state(program.backend()).unwrap();
         let mut later = Device::new(&program, &case, 0.7);
         later.begin_at(&device.solution);
         let whole = device.solve(solver, 1e-3).unwrap();
 
         let other = &mut *kind.build(&settings);
         other.prepare(&mut later.system).unwrap();
-        other.recall(program.backend(), &memory).unwrap();
+        other.restore(program.backend(), &state).unwrap();
         let resumed = later.solve(other, 1e-3).unwrap();
         assert_eq!((resumed.u, resumed.info), (whole.u, whole.info), "{kind}");
         assert_eq!(other.flops(), solver.flops(), "{kind}");
@@ -204,7 +204,7 @@ fn energy_distance<B: Backend>(
 fn the_settings_are_those_that_were_printed() {
     let settings = settings();
     assert_eq!((settings.rho, settings.adapt_rho, settings.over_relaxation), (Some(1e-2), false, 1.0));
-    assert_eq!((settings.beta, settings.anderson_memory), (cvx_admm::Beta::Value(1e-3), 0));
+    assert_eq!((settings.beta, settings.anderson_depth), (cvx_admm::Beta::Value(1e-3), 0));
 }
 
 /// A dense factor of 2dP = 2 x 3,073 x 50 unknowns takes a terabyte: it is refused before anything is allocated for it.

@@ -37,7 +37,7 @@ pub fn resumable() -> (Dataset, Settings) {
         refine: 1,
         solver: SolverChoice::Kind(SolverKind::Rbcd),
         loss: Loss::Logistic,
-        anderson_memory: 2,
+        anderson_depth: 2,
         max_iterations: 8,
         device: Device::Cpu,
         threads: 1,

@@ -2,7 +2,7 @@
 
 use cvx_linalg::{
     Accuracy, Backend, BlockLayout, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks,
-    MaskedSystem, Shape, SolverFlops, SolverMemory, SystemRhs, SystemSolution, Transpose,
+    MaskedSystem, Shape, SolverFlops, SolverState, SystemRhs, SystemSolution, Transpose,
 };
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
@@ -150,14 +150,14 @@ impl<B: Backend> Parts<B> {
         let bound = |k: usize| k * parts.bits.cols() / number;
         let blocks = (0..number).map(|k| Block::new(&parts, bound(k), bound(k + 1) - bound(k)));
         let blocks = blocks.collect::<Result<Vec<_>, LinalgError>>()?;
-        let memory = (MEMORY * (blocks.len() as f64).sqrt()).ceil() as usize;
+        let state = (MEMORY * (blocks.len() as f64).sqrt()).ceil() as usize;
         Ok(Parts {
             m,
             b: backend.zeros(d, columns)?,
             blocks,
             prediction: backend.zeros(n, targets)?,
             change: backend.zeros(n, targets)?,
-            decreases: vec![f64::INFINITY; memory],
+            decreases: vec![f64::INFINITY; state],
             threshold: THRESHOLD,
             step: FIRST_STEP,
             solves: 0,
@@ -271,19 +271,19 @@ impl<B: Backend> LinearSolver<B> for LineSearchRbcd<B> {
         })
     }
 
-    fn memory(&self, _: &B) -> Result<SolverMemory, LinalgError> {
-        Ok(self.parts.as_ref().map_or_else(SolverMemory::default, |parts| {
+    fn state(&self, _: &B) -> Result<SolverState, LinalgError> {
+        Ok(self.parts.as_ref().map_or_else(SolverState::default, |parts| {
             let (threshold, step) = (parts.threshold.to_bits(), parts.step.to_bits());
-            SolverMemory::of_words(&[parts.solves, parts.last_steps as u64, threshold, step])
+            SolverState::of_words(&[parts.solves, parts.last_steps as u64, threshold, step])
         }))
     }
 
-    fn recall(&mut self, _: &B, memory: &SolverMemory) -> Result<(), LinalgError> {
+    fn restore(&mut self, _: &B, state: &SolverState) -> Result<(), LinalgError> {
         let Some(parts) = &mut self.parts else { return Ok(()) };
-        if memory.words.is_empty() {
+        if state.words.is_empty() {
             return Ok(());
         }
-        let [solves, last_steps, threshold, step] = memory.words()?;
+        let [solves, last_steps, threshold, step] = state.words()?;
         (parts.solves, parts.last_steps) = (solves, last_steps as usize);
         (parts.threshold, parts.step) = (f64::from_bits(threshold), f64::from_bits(step));
         Ok(())

@@ -25,7 +25,7 @@ pub fn settings() -> Settings {
         rho: Some(1e-2),
         adapt_rho: false,
         over_relaxation: 1.0,
-        anderson_memory: 0,
+        anderson_depth: 0,
         evaluate_every: 1,
         ..Settings::default()
     }

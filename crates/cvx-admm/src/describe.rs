@@ -117,8 +117,8 @@ pub fn describe_settings() -> Vec<SettingDescription> {
             "step gamma of the dual updates; other values than 1 turn the acceleration off",
         ),
         row(
-            "anderson_memory",
-            s.anderson_memory.to_string(),
+            "anderson_depth",
+            s.anderson_depth.to_string(),
             "0 or larger",
             "differences that Anderson acceleration uses; 0 turns it off and saves their memory",
         ),

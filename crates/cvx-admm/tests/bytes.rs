@@ -101,7 +101,7 @@ fn runs() -> Vec<(String, u32)> {
             .flat_map(f64::to_le_bytes)
             .collect();
         runs.0.push((format!("{name}-path-points"), crc32fast::hash(&points)));
-        let fixed = Settings { adapt_rho: false, over_relaxation: 1.0, anderson_memory: 0, ..settings.clone() };
+        let fixed = Settings { adapt_rho: false, over_relaxation: 1.0, anderson_depth: 0, ..settings.clone() };
         runs.add(format!("{name}-plain-iteration"), &train(&binary, None, &fixed).unwrap());
     }
     let sampled = Settings { certify: Certify::Sampled, precision: Precision::F64, ..short() };

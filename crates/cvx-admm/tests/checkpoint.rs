@@ -78,7 +78,7 @@ fn f3_every_model_goes_on_bit_for_bit() {
         (&classes, long(Settings { activation: Activation::Gated, ..Settings::default() })),
         (&classes, long(Settings { loss: Loss::Logistic, class_weights: weights, ..Settings::default() })),
         (&numbers, long(Settings { loss: Loss::Huber { delta: 0.2 }, activation: Activation::Gated, ..exact() })),
-        (&numbers, long(Settings { anderson_memory: 0, over_relaxation: 1.0, ..exact() })),
+        (&numbers, long(Settings { anderson_depth: 0, over_relaxation: 1.0, ..exact() })),
         (&numbers, long(Settings { certify: Certify::Sampled, over_relaxation: 1.5, dual_step: 1.3, ..exact() })),
     ] {
         let whole = train(data, None, &settings).unwrap();
@@ -298,7 +298,7 @@ fn bytes() -> (Dataset, Settings, Vec<u8>) {
     let file = folder.path().join("run.ckpt");
     let solver = SolverChoice::Kind(SolverKind::Rbcd);
     let loss = Loss::Logistic;
-    let settings = Settings { max_iterations: 4, patterns: 2, anderson_memory: 2, solver, loss, ..Settings::default() };
+    let settings = Settings { max_iterations: 4, patterns: 2, anderson_depth: 2, solver, loss, ..Settings::default() };
     train(&data, None, &with_checkpoint(&settings, file.clone(), 0.0)).unwrap();
     (data, settings, fs::read(&file).unwrap())
 }

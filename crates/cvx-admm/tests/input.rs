@@ -185,7 +185,7 @@ fn r2_the_ends_of_the_ranges_are_allowed() {
         Settings { gap: f64::MIN_POSITIVE, ..good.clone() },
         Settings { time_limit: Some(4e9), ..good.clone() },
         Settings { evaluate_every: usize::MAX, ..good.clone() },
-        Settings { anderson_memory: usize::MAX, ..good.clone() },
+        Settings { anderson_depth: usize::MAX, ..good.clone() },
         Settings { beta: Beta::Value(f64::MAX), ..good.clone() },
         Settings { memory_budget: Some(u64::MAX), ..good.clone() },
         Settings { patterns: 1, ..good.clone() },

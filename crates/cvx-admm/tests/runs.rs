@@ -113,7 +113,7 @@ fn e10_status_insufficient_progress_of_a_silly_penalty() {
         patterns: 4,
         rho: Some(1e12),
         adapt_rho: false,
-        anderson_memory: 0,
+        anderson_depth: 0,
         max_iterations: 300_000,
         evaluate_every: 100,
         gap: 1e-9,

@@ -171,7 +171,7 @@ fn m10_k_runs_of_one_iteration_are_one_run_of_k() {
                 max_iterations,
                 gap: 1e-14,
                 solver: SolverChoice::Kind(SolverKind::Cholesky),
-                anderson_memory: 0,
+                anderson_depth: 0,
                 adapt_rho: false,
                 ..Settings::default()
             };

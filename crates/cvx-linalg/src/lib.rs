@@ -53,7 +53,7 @@ pub use named::{Named, UnknownName};
 pub use nystrom::{NystromSketch, SketchMap, SketchRank};
 pub use operator::{
     Accuracy, ConeRows, LinearInfo, LinearOperator, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem,
-    SolverFlops, SolverMemory, SystemRhs, SystemSolution,
+    SolverFlops, SolverState, SystemRhs, SystemSolution,
 };
 pub use stop::{StopReason, StopToken};
 

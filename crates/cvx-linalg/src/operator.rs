@@ -237,33 +237,33 @@ pub trait LinearSolver<B: Backend> {
     /// Floating-point operations of one [`update_penalty`](LinearSolver::update_penalty) and of one
     /// [`solve`](LinearSolver::solve): penalty changes are limited by this cost.
     fn flops(&self) -> SolverFlops;
-    /// What the solves so far leave to the next one.
-    fn memory(&self, _backend: &B) -> Result<SolverMemory, LinalgError> {
-        Ok(SolverMemory::default())
+    /// The state that the solves so far leave to the next one.
+    fn state(&self, _backend: &B) -> Result<SolverState, LinalgError> {
+        Ok(SolverState::default())
     }
-    /// Goes on as the solver of the same kind went on that had this memory; to be called once prepared.
+    /// Restores the state of a solver of the same kind; to be called once prepared.
     ///
     /// # Errors
-    /// [`LinalgError::Shape`] for the memory of another kind or problem.
-    fn recall(&mut self, _backend: &B, _memory: &SolverMemory) -> Result<(), LinalgError> {
+    /// [`LinalgError::Shape`] for the state of another kind or problem.
+    fn restore(&mut self, _backend: &B, _state: &SolverState) -> Result<(), LinalgError> {
         Ok(())
     }
 }
 
-/// What a solver keeps from one solve to the next beside the solution: with it and the solution, a solver that was
-/// prepared afresh takes the same steps, bit for bit.
+/// The state of a solver between two solves, beside the solution. A solver that is prepared afresh and gets both takes
+/// the same steps, bit for bit.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct SolverMemory {
+pub struct SolverState {
     /// Counts, and the bits of numbers.
     pub words: Vec<u64>,
     /// Unknowns of the solver's own (d x PC).
     pub unknowns: Option<HostMatrix>,
 }
 
-impl SolverMemory {
+impl SolverState {
     /// Counts alone.
     pub fn of_words(words: &[u64]) -> Self {
-        SolverMemory { words: words.to_vec(), unknowns: None }
+        SolverState { words: words.to_vec(), unknowns: None }
     }
 
     /// The counts, where there are as many as expected.
@@ -272,7 +272,7 @@ impl SolverMemory {
     /// [`LinalgError::Shape`].
     pub fn words<const N: usize>(&self) -> Result<[u64; N], LinalgError> {
         <[u64; N]>::try_from(self.words.as_slice()).map_err(|_| LinalgError::Shape {
-            operation: "recall",
+            operation: "restore",
             detail: format!("{} numbers, expected {N}", self.words.len()),
         })
     }

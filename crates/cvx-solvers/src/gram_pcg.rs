@@ -6,7 +6,7 @@ use crate::deflation::Deflation;
 use crate::kind::{SolverKind, SolverSettings};
 use cvx_linalg::{
     Accuracy, Backend, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem, NystromSketch,
-    Shape, SolverFlops, SolverMemory, SystemRhs, SystemSolution,
+    Shape, SolverFlops, SolverState, SystemRhs, SystemSolution,
 };
 
 /// Conjugate gradients on A preconditioned by M in every block, in the coordinates in which that is cheapest.
@@ -189,12 +189,12 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
         })
     }
 
-    fn memory(&self, _: &B) -> Result<SolverMemory, LinalgError> {
-        Ok(SolverMemory::of_words(&[self.last_iterations as u64]))
+    fn state(&self, _: &B) -> Result<SolverState, LinalgError> {
+        Ok(SolverState::of_words(&[self.last_iterations as u64]))
     }
 
-    fn recall(&mut self, _: &B, memory: &SolverMemory) -> Result<(), LinalgError> {
-        let [last_iterations] = memory.words()?;
+    fn restore(&mut self, _: &B, state: &SolverState) -> Result<(), LinalgError> {
+        let [last_iterations] = state.words()?;
         self.last_iterations = last_iterations as usize;
         Ok(())
     }

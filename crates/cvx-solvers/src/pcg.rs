@@ -7,7 +7,7 @@ use crate::kind::{SolverKind, SolverSettings};
 use crate::preconditioner::{Identity, Preconditioner};
 use cvx_linalg::{
     Accuracy, Backend, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedSystem, Shape, SolverFlops,
-    SolverMemory, SystemRhs, SystemSolution,
+    SolverState, SystemRhs, SystemSolution,
 };
 
 /// Conjugate gradients on the d x 2PC unknowns themselves.
@@ -128,12 +128,12 @@ impl<B: Backend> LinearSolver<B> for Pcg<B> {
         SolverFlops { update: step.update, solve: self.product_flops * (3.0 + steps) + step.solve * (1.0 + steps) }
     }
 
-    fn memory(&self, _: &B) -> Result<SolverMemory, LinalgError> {
-        Ok(SolverMemory::of_words(&[self.last_iterations as u64]))
+    fn state(&self, _: &B) -> Result<SolverState, LinalgError> {
+        Ok(SolverState::of_words(&[self.last_iterations as u64]))
     }
 
-    fn recall(&mut self, _: &B, memory: &SolverMemory) -> Result<(), LinalgError> {
-        let [last_iterations] = memory.words()?;
+    fn restore(&mut self, _: &B, state: &SolverState) -> Result<(), LinalgError> {
+        let [last_iterations] = state.words()?;
         self.last_iterations = last_iterations as usize;
         Ok(())
     }

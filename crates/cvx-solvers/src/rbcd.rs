@@ -7,7 +7,7 @@ use crate::groups::{Group, groups};
 use crate::kind::{SolverKind, SolverSettings};
 use cvx_linalg::{
     Accuracy, Backend, BlockLayout, HostMatrix, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks,
-    MaskedSystem, NystromSketch, Shape, SolverFlops, SolverMemory, SystemRhs, SystemSolution, Transpose,
+    MaskedSystem, NystromSketch, Shape, SolverFlops, SolverState, SystemRhs, SystemSolution, Transpose,
 };
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -426,23 +426,23 @@ impl<B: Backend> LinearSolver<B> for Rbcd<B> {
         })
     }
 
-    fn memory(&self, backend: &B) -> Result<SolverMemory, LinalgError> {
-        let mut memory = SolverMemory::of_words(&[self.solves, self.last_passes as u64]);
+    fn state(&self, backend: &B) -> Result<SolverState, LinalgError> {
+        let mut state = SolverState::of_words(&[self.solves, self.last_passes as u64]);
         if let Some(factors) = &self.factors {
             let (mut rows, mut t) = (0, Vec::new());
             for block in &factors.blocks {
                 rows = block.t.rows();
                 t.extend_from_slice(backend.download(&block.t)?.values());
             }
-            memory.unknowns = Some(HostMatrix::from_vec(rows, t.len() / rows.max(1), t));
+            state.unknowns = Some(HostMatrix::from_vec(rows, t.len() / rows.max(1), t));
         }
-        Ok(memory)
+        Ok(state)
     }
 
-    fn recall(&mut self, backend: &B, memory: &SolverMemory) -> Result<(), LinalgError> {
-        let [solves, last_passes] = memory.words()?;
+    fn restore(&mut self, backend: &B, state: &SolverState) -> Result<(), LinalgError> {
+        let [solves, last_passes] = state.words()?;
         (self.solves, self.last_passes) = (solves, last_passes as usize);
-        let (Some(factors), Some(unknowns)) = (&mut self.factors, &memory.unknowns) else { return Ok(()) };
+        let (Some(factors), Some(unknowns)) = (&mut self.factors, &state.unknowns) else { return Ok(()) };
         let mut rest = unknowns.values();
         for block in &mut factors.blocks {
             let (rows, cols) = (block.t.rows(), block.t.cols());

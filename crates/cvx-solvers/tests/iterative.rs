@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Case, Device, ROW_SCALES, relative_distance};
-use cvx_linalg::{Accuracy, Cpu, HostMatrix, LinearStatus, SolverMemory};
+use cvx_linalg::{Accuracy, Cpu, HostMatrix, LinearStatus, SolverState};
 use cvx_model::{RowScale, SystemOperator};
 use cvx_solvers::{SolverKind, SolverSettings, SpectrumMethod, condition};
 
@@ -24,7 +24,7 @@ fn m9_every_rank_of_a_sketch_gives_the_same_solution() {
     }
 }
 
-/// A checkpoint holds the solution and the solver's memory: prepared afresh, another of its kind takes the same next
+/// A checkpoint holds the solution and the solver's state: prepared afresh, another of its kind takes the same next
 /// step.
 #[test]
 fn f3_a_solver_that_recalls_goes_on_bit_for_bit() {
@@ -37,20 +37,20 @@ fn f3_a_solver_that_recalls_goes_on_bit_for_bit() {
         for _ in 0..3 {
             device.solve(solver, 0.3).unwrap();
         }
-        let memory = solver.memory(program.backend()).unwrap();
+        let state = solver.state(program.backend()).unwrap();
         let mut later = Device::new(&program, &case, 0.7);
         later.begin_at(&device.solution);
         let whole = device.solve(solver, 1e-3).unwrap();
 
         let other = &mut *kind.build(&settings);
         other.prepare(&mut later.system).unwrap();
-        other.recall(program.backend(), &memory).unwrap();
+        other.restore(program.backend(), &state).unwrap();
         let resumed = later.solve(other, 1e-3).unwrap();
         assert_eq!((resumed.u, resumed.info), (whole.u, whole.info), "{kind}");
         assert_eq!(other.flops(), solver.flops(), "{kind}: rho is rationed by these");
     }
     let mut rbcd = SolverKind::Rbcd.build::<Cpu<f32>>(&SolverSettings::default());
-    assert!(rbcd.recall(program.backend(), &SolverMemory::of_words(&[1, 2, 3])).is_err());
+    assert!(rbcd.restore(program.backend(), &SolverState::of_words(&[1, 2, 3])).is_err());
 }
 
 /// A sketch takes eigenvalues away, so it takes steps away.

@@ -185,7 +185,7 @@ pub struct Settings {
     /// Step of the dual updates, in (0, 1.618\]. Default 1; Anderson acceleration needs 1.
     pub dual_step: f64,
     /// Number of differences that Anderson acceleration uses; 0 turns it off. Default 10.
-    pub anderson_memory: usize,
+    pub anderson_depth: usize,
     /// Iterations between two evaluations of the certificate; each of the first five is evaluated. Default 5.
     pub evaluate_every: usize,
     /// Whether superfluous neurons of the returned network are removed (docs/math.md, section 7). Default true.
@@ -229,7 +229,7 @@ impl Default for Settings {
             adapt_rho: true,
             over_relaxation: 1.6,
             dual_step: 1.0,
-            anderson_memory: 10,
+            anderson_depth: 10,
             evaluate_every: 5,
             prune: true,
             bias: true,

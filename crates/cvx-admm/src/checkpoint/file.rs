@@ -11,7 +11,7 @@ use crate::checkpoint::identity::identity;
 use crate::problem::input::Problem;
 use cvx_artifact::FileError;
 use cvx_artifact::container::{Parsed, Sections};
-use cvx_linalg::{Backend, HostMatrix, LinalgError, LinearSolver, SolverMemory, SystemSolution};
+use cvx_linalg::{Backend, HostMatrix, LinalgError, LinearSolver, SolverState, SystemSolution};
 use cvx_solvers::SolverKind;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -135,7 +135,7 @@ pub(crate) struct Checkpointer<B: Backend> {
     header: Header,
     last: Instant,
     /// The start of an iterative solver in the current u-update. A u-update that was stopped starts there again.
-    kept: Option<(SystemSolution<B>, SolverMemory)>,
+    kept: Option<(SystemSolution<B>, SolverState)>,
 }
 
 impl<B: Backend> Checkpointer<B> {
@@ -149,7 +149,7 @@ impl<B: Backend> Checkpointer<B> {
     ) -> Result<Self, LinalgError> {
         let kept = match warm_started {
             None => None,
-            Some(solution) => Some((SystemSolution::zeros_like(backend, solution)?, SolverMemory::default())),
+            Some(solution) => Some((SystemSolution::zeros_like(backend, solution)?, SolverState::default())),
         };
         Ok(Checkpointer { plan: plan.clone(), header, last: Instant::now(), kept })
     }
@@ -171,8 +171,8 @@ impl<B: Backend> Checkpointer<B> {
         linear: &dyn LinearSolver<B>,
         solution: &SystemSolution<B>,
     ) -> Result<(), LinalgError> {
-        let Some((kept, memory)) = &mut self.kept else { return Ok(()) };
-        *memory = linear.memory(backend)?;
+        let Some((kept, state)) = &mut self.kept else { return Ok(()) };
+        *state = linear.state(backend)?;
         kept.copy_from(backend, solution)
     }
 
@@ -183,8 +183,8 @@ impl<B: Backend> Checkpointer<B> {
         linear: &mut dyn LinearSolver<B>,
         solution: &mut SystemSolution<B>,
     ) -> Result<(), LinalgError> {
-        let Some((kept, memory)) = &self.kept else { return Ok(()) };
-        linear.recall(backend, memory)?;
+        let Some((kept, state)) = &self.kept else { return Ok(()) };
+        linear.restore(backend, state)?;
         solution.copy_from(backend, kept)
     }
 

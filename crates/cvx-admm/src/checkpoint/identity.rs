@@ -38,7 +38,7 @@ pub(crate) fn identity(problem: &Problem, settings: &ValidSettings) -> Vec<Named
         ("adapt_rho", settings.adapt_rho.to_string()),
         ("over_relaxation", settings.over_relaxation.to_string()),
         ("dual_step", settings.dual_step.to_string()),
-        ("anderson_memory", settings.anderson_memory.to_string()),
+        ("anderson_depth", settings.anderson_depth.to_string()),
         ("evaluate_every", settings.evaluate_every.to_string()),
         ("bias", settings.bias.to_string()),
         ("normalisation", problem.normalisation.name().to_string()),

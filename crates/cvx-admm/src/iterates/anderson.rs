@@ -93,7 +93,7 @@ struct Difference<B: Backend> {
 
 /// The scalars of the history in a checkpoint.
 #[derive(Serialize, Deserialize)]
-struct Memory {
+struct History {
     gram: VecDeque<VecDeque<f64>>,
     norm: Option<f64>,
 }
@@ -101,7 +101,7 @@ struct Memory {
 /// The acceleration with its history.
 pub(crate) struct Anderson<B: Backend> {
     backend: B,
-    memory: usize,
+    depth: usize,
     differences: VecDeque<Difference<B>>,
     /// Products of the residual differences, `gram[i][j] = <df_i, df_j>`, oldest first.
     gram: VecDeque<VecDeque<f64>>,
@@ -111,10 +111,10 @@ pub(crate) struct Anderson<B: Backend> {
 }
 
 impl<B: Backend> Anderson<B> {
-    /// Acceleration over `memory` differences, or fewer if they would take more than half a gigabyte.
+    /// Acceleration over `depth` differences, or fewer if they would take more than half a gigabyte.
     pub fn new(
         backend: &B,
-        memory: usize,
+        depth: usize,
         blocks: &B::Matrix,
         rows: Option<&B::Matrix>,
         prediction: &HostMatrix,
@@ -123,7 +123,7 @@ impl<B: Backend> Anderson<B> {
         let point = (entries(blocks) + rows.map_or(0, entries)) * backend.scalar_bytes();
         Ok(Anderson {
             backend: backend.clone(),
-            memory: memory.min(HISTORY_BYTES / (2 * point.max(1))),
+            depth: depth.min(HISTORY_BYTES / (2 * point.max(1))),
             differences: VecDeque::new(),
             gram: VecDeque::new(),
             last: None,
@@ -146,7 +146,7 @@ impl<B: Backend> Anderson<B> {
     /// Replaces the image g = g(z) by the next point to evaluate: the combination of the last images whose residuals
     /// nearly cancel. Returns whether the point differs from g.
     pub fn extrapolate(&mut self, z: &Point<B>, g: &mut Point<B>) -> Result<bool, LinalgError> {
-        if self.memory == 0 {
+        if self.depth == 0 {
             return Ok(false);
         }
         let backend = self.backend.clone();
@@ -177,7 +177,7 @@ impl<B: Backend> Anderson<B> {
     /// Writes the history to a checkpoint.
     pub fn save(&self, out: &mut Recorder<'_, B>) -> Result<(), CheckpointError> {
         let norm = self.last.as_ref().map(|(_, _, norm)| *norm);
-        out.record("anderson", &Memory { gram: self.gram.clone(), norm })?;
+        out.record("anderson", &History { gram: self.gram.clone(), norm })?;
         for (k, Difference { residual, image }) in self.differences.iter().enumerate() {
             residual.save(out, &format!("df{k}"))?;
             image.save(out, &format!("dg{k}"))?;
@@ -191,9 +191,9 @@ impl<B: Backend> Anderson<B> {
 
     /// Restores the history from a checkpoint.
     pub fn restore(&mut self, saved: &mut Replay<'_, B>) -> Result<(), CheckpointError> {
-        let memory: Memory = saved.record("anderson")?;
-        let square = memory.gram.iter().all(|row| row.len() == memory.gram.len());
-        if memory.gram.len() > self.memory || !square {
+        let history: History = saved.record("anderson")?;
+        let square = history.gram.iter().all(|row| row.len() == history.gram.len());
+        if history.gram.len() > self.depth || !square {
             return Err(saved.damaged("the history of the acceleration has another size"));
         }
         let mut point = |name: &str| {
@@ -202,14 +202,14 @@ impl<B: Backend> Anderson<B> {
             point.restore(saved, name)?;
             Ok::<_, CheckpointError>(point)
         };
-        let differences = (0..memory.gram.len())
+        let differences = (0..history.gram.len())
             .map(|k| Ok(Difference { residual: point(&format!("df{k}"))?, image: point(&format!("dg{k}"))? }))
             .collect::<Result<_, CheckpointError>>()?;
-        let last = match memory.norm {
+        let last = match history.norm {
             Some(norm) => Some((point("f")?, point("g")?, norm)),
             None => None,
         };
-        (self.differences, self.gram, self.last) = (differences, memory.gram, last);
+        (self.differences, self.gram, self.last) = (differences, history.gram, last);
         Ok(())
     }
 
@@ -224,7 +224,7 @@ impl<B: Backend> Anderson<B> {
         last_residual.add(backend, 1.0, &self.residual, -1.0)?;
         last_image.add(backend, 1.0, g, -1.0)?;
         let mut spare = None;
-        if self.differences.len() == self.memory {
+        if self.differences.len() == self.depth {
             spare = self.differences.pop_front();
             self.gram.pop_front();
             self.gram.iter_mut().for_each(|row| {

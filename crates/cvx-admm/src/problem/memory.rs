@@ -33,7 +33,7 @@ pub(crate) fn choose_solver(
 }
 
 /// Peak bytes of a run without its solver: the iterates in storage precision; samples, certificate and results in f64.
-pub(crate) fn base_bytes(shape: &ProblemShape, held_out_samples: usize, anderson_memory: usize) -> u64 {
+pub(crate) fn base_bytes(shape: &ProblemShape, held_out_samples: usize, anderson_depth: usize) -> u64 {
     // Computed in f64, which does not overflow; exactness is not needed here.
     let [n, d, p, c, test] = [shape.n_samples, shape.n_features, shape.n_patterns, shape.n_targets, held_out_samples]
         .map(|size| size as f64);
@@ -50,7 +50,7 @@ pub(crate) fn base_bytes(shape: &ProblemShape, held_out_samples: usize, anderson
     let wide = 3.0 * (n + test) * d + (2.0 * d + 2.0 * n) * p + 2.0 * d * blocks + 1.5 * n * blocks;
     // During the run: the residual of the acceleration, its last two points, the end of the last beta of a path, and
     // the differences, whose size is limited. At the end: witness and warm start, in f64.
-    let differences = (2.0 * anderson_memory as f64 * point * scalar).min(HISTORY_BYTES as f64);
+    let differences = (2.0 * anderson_depth as f64 * point * scalar).min(HISTORY_BYTES as f64);
     let running = 4.0 * point * scalar + differences;
     let closing = (2.0 * d * blocks + 3.0 * n * blocks) * 8.0 + point * scalar;
     (stored * scalar + wide * 8.0 + running.max(closing)) as u64
@@ -59,11 +59,11 @@ pub(crate) fn base_bytes(shape: &ProblemShape, held_out_samples: usize, anderson
 /// Bytes of a checkpoint during its write: the iterates, the best network and bound, two points and the differences of
 /// the acceleration in storage precision, and one matrix at a time in f64. An iterative solver has a copy of its
 /// starting point.
-pub(crate) fn checkpoint_bytes(shape: &ProblemShape, anderson_memory: usize) -> u64 {
+pub(crate) fn checkpoint_bytes(shape: &ProblemShape, anderson_depth: usize) -> u64 {
     let [n, d, p, c] = [shape.n_samples, shape.n_features, shape.n_patterns, shape.n_targets].map(|size| size as f64);
     let blocks = shape.signs as f64 * p * c;
     let (point, scalar) = ((d + n) * blocks, shape.scalar_bytes as f64);
-    let differences = (2.0 * anderson_memory as f64 * point * scalar).min(HISTORY_BYTES as f64);
+    let differences = (2.0 * anderson_depth as f64 * point * scalar).min(HISTORY_BYTES as f64);
     let stored = 2.0 * point + 5.0 * d * blocks + 5.0 * n * blocks;
     (stored * scalar + differences + (d.max(n) * blocks + d * p) * 8.0) as u64
 }
@@ -72,18 +72,18 @@ pub(crate) fn checkpoint_bytes(shape: &ProblemShape, anderson_memory: usize) -> 
 const HELD: usize = 8;
 
 /// Bytes of the block in a run of n samples and C targets, with this number of differences in the acceleration.
-fn prediction_bytes(loss: &WeightedLoss, n: usize, targets: usize, anderson_memory: usize) -> u64 {
+fn prediction_bytes(loss: &WeightedLoss, n: usize, targets: usize, anderson_depth: usize) -> u64 {
     if loss.is_plain() {
         return 0;
     }
-    (((2 * anderson_memory + HELD) * size_of::<f64>()) as u64).saturating_mul(n as u64).saturating_mul(targets as u64)
+    (((2 * anderson_depth + HELD) * size_of::<f64>()) as u64).saturating_mul(n as u64).saturating_mul(targets as u64)
 }
 
 impl Problem {
     /// Bytes of a run without its solver.
     pub(crate) fn base_bytes(&self, shape: &ProblemShape, settings: &ValidSettings) -> u64 {
         let held_out = self.test.as_ref().map_or(0, |(xt, _)| xt.cols());
-        let prediction = prediction_bytes(&self.loss, shape.n_samples, shape.n_targets, settings.anderson_memory);
+        let prediction = prediction_bytes(&self.loss, shape.n_samples, shape.n_targets, settings.anderson_depth);
         // A covariance and a copy of the samples, in f64.
         let d = shape.n_features as u64;
         let whitening = match settings.gates {
@@ -92,10 +92,10 @@ impl Problem {
             }
             _ => 0,
         };
-        let checkpoint = settings.checkpoint.as_ref().map_or(0, |_| checkpoint_bytes(shape, settings.anderson_memory));
+        let checkpoint = settings.checkpoint.as_ref().map_or(0, |_| checkpoint_bytes(shape, settings.anderson_depth));
         [prediction, whitening, checkpoint]
             .into_iter()
-            .fold(base_bytes(shape, held_out, settings.anderson_memory), u64::saturating_add)
+            .fold(base_bytes(shape, held_out, settings.anderson_depth), u64::saturating_add)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::iterates::state::State;
 use crate::run::recorder::{Record, train_scores, unevaluated};
 use crate::run::termination::{Facts, Termination};
 use cvx_artifact::Status;
-use cvx_linalg::{Accuracy, Backend, LinalgError, LinearInfo, LinearSolver, LinearStatus, SolverMemory};
+use cvx_linalg::{Accuracy, Backend, LinalgError, LinearInfo, LinearSolver, LinearStatus, SolverState};
 use cvx_model::{ConvexProgram, SystemOperator, SystemWorkspace, Task};
 
 /// Accuracy of the first u-update, before any outer residual is known.
@@ -36,7 +36,7 @@ pub(crate) struct Admm<B: Backend> {
     pub penalty: Penalty,
     pub preparation: Preparation,
     /// State of the solver of a resumed run, restored after the solver is prepared.
-    pub resumed_solver: Option<SolverMemory>,
+    pub resumed_solver: Option<SolverState>,
     pub state: State<B>,
     pub anderson: Anderson<B>,
     pub incumbent: Incumbent<B>,
@@ -164,7 +164,7 @@ impl<B: Backend> Admm<B> {
                 state.rescale_duals(rescaling)
             })
         })?;
-        self.resumed_solver.take().map_or(Ok(()), |memory| self.linear.recall(program.backend(), &memory))
+        self.resumed_solver.take().map_or(Ok(()), |memory| self.linear.restore(program.backend(), &memory))
     }
 
     /// Changes rho if the last iteration proposed a change.

@@ -7,7 +7,7 @@ use crate::iterates::penalty::{Penalty, Preparation, Residuals};
 use crate::run::admm::Admm;
 use crate::run::recorder::Record;
 use crate::run::termination::Progress;
-use cvx_linalg::{Backend, SolverMemory};
+use cvx_linalg::{Backend, SolverState};
 use cvx_model::ConvexProgram;
 
 /// Iterations of the run and before it, the last residuals, and the state of the termination tests.
@@ -35,7 +35,7 @@ impl<B: Backend> Admm<B> {
         out.record("progress", &counts)?;
         out.record("penalty", &self.penalty)?;
         out.record("info", info)?;
-        let SolverMemory { words, unknowns } = self.linear.memory(backend)?;
+        let SolverState { words, unknowns } = self.linear.state(backend)?;
         out.record("solver", &(words, unknowns.is_some()))?;
         if let Some(unknowns) = unknowns {
             out.host("solver.t", &unknowns)?;
@@ -62,7 +62,7 @@ impl<B: Backend> Admm<B> {
         self.termination.restore(progress);
         let (words, unknowns): (Vec<u64>, bool) = saved.record("solver")?;
         let unknowns = if unknowns { Some(saved.any_matrix("solver.t")?) } else { None };
-        self.resumed_solver = Some(SolverMemory { words, unknowns });
+        self.resumed_solver = Some(SolverState { words, unknowns });
         self.state.restore(saved)?;
         self.incumbent.restore(saved)?;
         self.anderson.restore(saved)?;

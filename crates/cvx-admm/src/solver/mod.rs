@@ -514,12 +514,12 @@ impl<B: Backend> Solver<B> {
 /// Whether the fixed-point iteration is accelerated. Extrapolation requires that v and s are functions of v + lambda
 /// and s + nu. This holds only for a dual step of 1.
 fn accelerated(settings: &Settings) -> bool {
-    settings.dual_step == 1.0 && settings.anderson_memory > 0
+    settings.dual_step == 1.0 && settings.anderson_depth > 0
 }
 
 /// Number of differences that the acceleration uses.
 fn differences(settings: &Settings) -> usize {
-    if accelerated(settings) { settings.anderson_memory } else { 0 }
+    if accelerated(settings) { settings.anderson_depth } else { 0 }
 }
 
 fn largest(maxima: &[f64]) -> f64 {

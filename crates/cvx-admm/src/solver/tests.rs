@@ -286,10 +286,10 @@ fn a_refined_programme_adapts_rho_again() {
 /// Without acceleration, no iterates are copied for it.
 #[test]
 fn iterates_are_kept_for_the_acceleration_alone() {
-    for (anderson_memory, dual_step, kept) in [(10, 1.0, true), (0, 1.0, false), (10, 1.1, false)] {
-        let settings = Settings { patterns: 8, anderson_memory, dual_step, ..Settings::default() };
+    for (anderson_depth, dual_step, kept) in [(10, 1.0, true), (0, 1.0, false), (10, 1.1, false)] {
+        let settings = Settings { patterns: 8, anderson_depth, dual_step, ..Settings::default() };
         let mut solver = Solver::new(Cpu::<f64>::new(), &data(), None, &settings).unwrap();
         assert!(solver.step().unwrap().is_continue());
-        assert_eq!(solver.admm.as_ref().unwrap().state.keeps_start(), kept, "{anderson_memory}, {dual_step}");
+        assert_eq!(solver.admm.as_ref().unwrap().state.keeps_start(), kept, "{anderson_depth}, {dual_step}");
     }
 }

@@ -256,7 +256,7 @@ fn m10_five_runs_of_one_iteration_are_one_run_of_five() {
             patterns: 8,
             max_iterations,
             gap: 1e-14,
-            anderson_memory: 0,
+            anderson_depth: 0,
             adapt_rho: false,
             ..exact()
         };
