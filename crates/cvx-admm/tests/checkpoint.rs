@@ -225,7 +225,7 @@ fn r2_a_checkpoint_interval_that_is_no_time_is_refused() {
     assert!(matches!(error, Err(TrainError::Setting { name: "checkpoint", .. })));
 }
 
-/// Counts the checkpoint callbacks. It moves a folder away before one iteration and restores it after another.
+/// Records the results of the checkpoint callbacks. It moves a folder away before one iteration and restores it after another.
 struct Mover {
     folder: PathBuf,
     away: PathBuf,

@@ -117,8 +117,8 @@ fn several_classes_and_a_warm_start() {
     assert!(near(again.objective.network, solution.objective.network, 1e-5));
 }
 
-/// Checks the prediction of u, not the right-hand side of its update: the direct solver computes it as the iterative
-/// one does.
+/// The accuracy is that of the prediction of u, not of the right-hand side of its update. The direct and the iterative
+/// solver agree on it.
 #[test]
 fn the_accuracy_of_the_convex_model_is_that_of_u() {
     let data = planted(400, 10, 0);
