@@ -138,6 +138,6 @@ fn the_bytes_of_models_are_those_that_are_written_down() {
         return fs::write(FILE, found).unwrap();
     }
     let differing: Vec<(&str, &str)> = recorded.lines().zip(found.lines()).filter(|(old, new)| old != new).collect();
-    assert!(differing.is_empty() && recorded == found, "as written down, and as found: {differing:#?}");
+    assert!(differing.is_empty() && recorded == found, "recorded and found: {differing:#?}");
     assert!(Path::new(FILE).exists());
 }

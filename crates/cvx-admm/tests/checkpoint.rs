@@ -50,7 +50,7 @@ fn interrupted_at(at: usize, data: &Dataset, settings: &Settings) -> Solution {
     let checkpoint = Checkpoint::load(&file).unwrap();
     assert_eq!(checkpoint.iterations(), at);
     let resumed = resume(data, None, settings, &checkpoint, &StopToken::new(), &mut ()).unwrap();
-    assert!(resumed.info.seconds.total >= part.info.history[at - 1].seconds, "the clock goes on");
+    assert!(resumed.info.seconds.total >= part.info.history[at - 1].seconds, "the clock continues");
     resumed
 }
 
@@ -62,7 +62,7 @@ fn f3_every_solver_goes_on_bit_for_bit() {
             let settings = long(Settings { solver: SolverChoice::Kind(kind), precision, ..Settings::default() });
             let whole = train(&data, None, &settings).unwrap();
             assert_eq!(whole.status, Status::IterationLimit, "{kind}");
-            assert!(whole.info.penalty_changes > 0, "{kind}: nothing to remember of the penalty");
+            assert!(whole.info.penalty_changes > 0, "{kind}: the penalty has not changed");
             for at in [1, 20, 43] {
                 assert_same(&interrupted_at(at, &data, &settings), &whole, &format!("{kind} {precision:?} at {at}"));
             }
@@ -225,7 +225,7 @@ fn r2_a_checkpoint_interval_that_is_no_time_is_refused() {
     assert!(matches!(error, Err(TrainError::Setting { name: "checkpoint", .. })));
 }
 
-/// Records the results of the checkpoint callbacks. It moves a folder away before one iteration and restores it after another.
+/// Records the results of the checkpoint callbacks. Moves a folder away before one iteration and back after another.
 struct Mover {
     folder: PathBuf,
     away: PathBuf,

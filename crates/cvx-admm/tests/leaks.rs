@@ -48,6 +48,6 @@ fn e11_a_thousand_fits_leave_memory_flat() {
             println!("resident: {before} bytes, {after} after {FITS} fits; allocated: {grown} more");
             assert!(after < before + (4 << 20), "{before} bytes were resident, {after} after {FITS} fits");
         }
-        None => println!("resident memory is not to be had on this system; allocated: {grown} more"),
+        None => println!("resident memory is not available on this system; allocated: {grown} more"),
     }
 }

@@ -132,7 +132,7 @@ fn m5_verification_agrees_with_the_claims() {
         assert_eq!(found.accuracy, claim.train_accuracy);
         let bare = verify(&Model { witness: None, ..model.clone() }, &data).unwrap();
         assert!(bare.network_agrees && bare.dual_bound.is_none() && bare.relative_gap.is_none());
-        assert!(!bare.holds(), "a bound without a proof is no more than a claim");
+        assert!(!bare.holds(), "a bound without a proof does not hold");
     }
 }
 

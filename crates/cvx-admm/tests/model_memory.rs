@@ -81,11 +81,11 @@ fn f5_no_file_takes_much_memory() {
     cases.push(("weights of other samples", more));
     let mut more = frame.clone();
     more.sections.push(("names".into(), vec![0; 16 * MIB]));
-    cases.push(("names of nothing", more));
+    cases.push(("names without content", more));
     let mut more = frame;
     more.sections.push(("gates".into(), narrow(1, COUNT)));
     more.sections.push(("other".into(), narrow(1, COUNT)));
-    cases.push(("a section that nobody knows", more));
+    cases.push(("an unknown section", more));
 
     for (what, frame) in cases {
         let mut file = frame.sealed();

@@ -468,7 +468,7 @@ struct Nothing;
 
 impl Observer for Nothing {
     fn begin(&mut self, _: &Summary) {
-        panic!("the work began");
+        panic!("work has started");
     }
 }
 

@@ -162,7 +162,7 @@ fn e6_an_ample_time_limit_changes_no_bit() {
         train(&data, None, &Settings { time_limit, patterns: 12, max_iterations: 25, gap: 1e-9, ..Settings::default() })
             .unwrap()
     };
-    assert_same(&run(None), &run(Some(3600.0)), "a clock never steers");
+    assert_same(&run(None), &run(Some(3600.0)), "the clock does not affect the iterates");
 }
 
 #[test]
