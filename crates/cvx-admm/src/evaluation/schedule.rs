@@ -107,7 +107,7 @@ mod tests {
         let first = (1..).find(|&k| schedule.is_due(k, Indicator::Residual(1.0))).unwrap();
         assert_eq!(first, FIRST);
         schedule.learn(0.1, Indicator::Residual(1.0));
-        // A residual of one tenth means a gap of one tenth.
+        // A residual that falls to a tenth means a gap that falls to a tenth.
         assert!(!schedule.is_due(6, Indicator::Residual(0.2)));
         assert!(schedule.is_due(7, Indicator::Residual(0.09)));
         schedule.learn(0.011, Indicator::Residual(0.09));
