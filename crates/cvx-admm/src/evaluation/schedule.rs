@@ -6,7 +6,7 @@ const EVALUATED_FIRST: usize = 5;
 /// Maximum number of iterations between two evaluations.
 const LONGEST_SILENCE: usize = 10;
 
-/// Iterations before the first evaluation in the absence of an indicator.
+/// Iterations before the first evaluation if the indicator is a residual, whose ratio to the gap is not known yet.
 const FIRST: usize = 5;
 
 /// A schedule of evaluations.

@@ -325,7 +325,7 @@ fn m5_verify_refuses_a_loss_or_weights_that_were_tampered_with() {
             let mut wilder = model.clone();
             wilder.witness.as_mut().unwrap().xi.values_mut().iter_mut().for_each(|xi| *xi *= 1.5);
             let bound = verify(&wilder, &data).unwrap().dual_bound.unwrap();
-            assert!(bound <= model.claim.objective.network * (1.0 + 1e-9), "{loss:?}: no xi proves more than the true bound");
+            assert!(bound <= model.claim.objective.network * (1.0 + 1e-9), "{loss:?}: no xi proves too much");
         }
     }
     let model = train(&data, None, &Settings { loss: LOSSES[3], patterns: 8, ..Settings::default() }).unwrap().model;
