@@ -49,7 +49,7 @@ impl Default for PathSettings {
 }
 
 impl PathSettings {
-    /// Checks every setting against its range; only [`path`] knows the number of samples.
+    /// Checks every setting against its range; only [`path`](crate::path()) knows the number of samples.
     ///
     /// # Errors
     /// [`TrainError::Setting`] that names the first setting outside its range.

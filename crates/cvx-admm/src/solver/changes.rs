@@ -27,8 +27,8 @@ impl<B: Backend> Solver<B> {
         self.install(linear, penalty, state, Preparation::Everything)
     }
 
-    /// Sets another beta. The factors remain, rho changes if necessary, and the iterates continue as [`Continuation`]
-    /// specifies.
+    /// Sets another beta. The factors remain, rho changes if necessary, and the iterates continue as
+    /// [`Continuation`](crate::Continuation) specifies.
     ///
     /// # Errors
     /// [`TrainError::Model`] for a negative or infinite beta.
