@@ -1,4 +1,4 @@
-//! E1, E2: one seed gives the same bits, twice and on any number of threads.
+//! E1, E2: one seed gives the same bits, in repeated runs and for any number of threads.
 
 mod common;
 
@@ -34,7 +34,7 @@ fn e1_two_runs_with_one_seed_give_the_same_bits() {
     }
 }
 
-/// On data large enough that products, factors and sums are split among threads.
+/// The data are large enough that products, factors and sums are distributed over threads.
 #[test]
 fn e2_any_number_of_threads_gives_the_same_bits() {
     let data = planted(700, 40, 2);

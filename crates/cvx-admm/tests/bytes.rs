@@ -1,8 +1,8 @@
-//! The bytes of trained models, pinned: a change of the sources that is meant to change nothing changes none of them.
+//! Pins the bytes of trained models: a refactoring changes none of them.
 //!
-//! The checksums hold for one kind of processor, since products are summed in an order that depends on its vector
-//! width. On another kind the test says that it was skipped. `CVX_RECORD_BYTES=1 cargo test -p cvx-admm --test bytes`
-//! writes the file anew; a commit that changes it says which runs changed and why.
+//! The checksums are valid for one kind of processor, since the order of summation in products depends on its vector
+//! width. On another kind, the test reports that it was skipped. `CVX_RECORD_BYTES=1 cargo test -p cvx-admm --test
+//! bytes` rewrites the file. A commit that changes the file states which runs changed, and why.
 
 mod common;
 
@@ -43,7 +43,7 @@ fn classes() -> Dataset {
     Dataset::new(6, x, Some(labels), FeatureKind::Table).unwrap()
 }
 
-/// Name and checksum of every run.
+/// Name and checksum of each run.
 #[derive(Default)]
 struct Runs(Vec<(String, u32)>);
 
@@ -53,7 +53,7 @@ impl Runs {
     }
 }
 
-/// A run that is cut in two by a checkpoint.
+/// A run that is interrupted and resumed from its checkpoint.
 fn resumed(data: &Dataset, settings: &Settings) -> Solution {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("run.ckpt");
@@ -109,7 +109,7 @@ fn runs() -> Vec<(String, u32)> {
     runs.0
 }
 
-/// The processor as the operating system names it.
+/// The name of the processor, according to the operating system.
 fn processor() -> Option<String> {
     let text = fs::read_to_string("/proc/cpuinfo").ok()?;
     let field =
@@ -138,6 +138,6 @@ fn the_bytes_of_models_are_those_that_are_written_down() {
         return fs::write(FILE, found).unwrap();
     }
     let differing: Vec<(&str, &str)> = recorded.lines().zip(found.lines()).filter(|(old, new)| old != new).collect();
-    assert!(differing.is_empty() && recorded == found, "as written down, and as found: {differing:#?}");
+    assert!(differing.is_empty() && recorded == found, "recorded and found: {differing:#?}");
     assert!(Path::new(FILE).exists());
 }

@@ -1,5 +1,5 @@
-//! F1 to F3: a run that was ended goes on from its checkpoint as if it had not been ended, and nothing else is taken
-//! for one.
+//! F1 to F3: a run that is resumed from its checkpoint equals the uninterrupted run, and only a checkpoint of the same
+//! run is accepted.
 
 mod common;
 
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// A run of so many iterations whatever its gap, with a penalty that has to change.
+/// A run with a fixed number of iterations for every gap, and a penalty that must change.
 fn long(settings: Settings) -> Settings {
     Settings { gap: 1e-300, max_iterations: 70, patterns: 8, beta: Beta::Fraction(1e-2), rho: Some(1e4), ..settings }
 }
@@ -25,7 +25,7 @@ fn with_checkpoint(settings: &Settings, path: PathBuf, every: f64) -> Settings {
     Settings { checkpoint: Some(CheckpointPlan { path, every }), ..settings.clone() }
 }
 
-/// All that a run says, but for the clock.
+/// Compares all results of two runs except the clock.
 fn assert_same(resumed: &Solution, whole: &Solution, place: &str) {
     assert_eq!(timeless(resumed), timeless(whole), "{place}: the history");
     assert_eq!(resumed.warm_start, whole.warm_start, "{place}: the iterates");
@@ -38,7 +38,7 @@ fn assert_same(resumed: &Solution, whole: &Solution, place: &str) {
     assert_eq!(rounds(&resumed.info), rounds(&whole.info), "{place}");
 }
 
-/// Runs until iteration `at` of the record, and goes on from the checkpoint.
+/// Runs until iteration `at` of the record, and resumes from the checkpoint.
 fn interrupted_at(at: usize, data: &Dataset, settings: &Settings) -> Solution {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("run.ckpt");
@@ -50,7 +50,7 @@ fn interrupted_at(at: usize, data: &Dataset, settings: &Settings) -> Solution {
     let checkpoint = Checkpoint::load(&file).unwrap();
     assert_eq!(checkpoint.iterations(), at);
     let resumed = resume(data, None, settings, &checkpoint, &StopToken::new(), &mut ()).unwrap();
-    assert!(resumed.info.seconds.total >= part.info.history[at - 1].seconds, "the clock goes on");
+    assert!(resumed.info.seconds.total >= part.info.history[at - 1].seconds, "the clock continues");
     resumed
 }
 
@@ -62,7 +62,7 @@ fn f3_every_solver_goes_on_bit_for_bit() {
             let settings = long(Settings { solver: SolverChoice::Kind(kind), precision, ..Settings::default() });
             let whole = train(&data, None, &settings).unwrap();
             assert_eq!(whole.status, Status::IterationLimit, "{kind}");
-            assert!(whole.info.penalty_changes > 0, "{kind}: nothing to remember of the penalty");
+            assert!(whole.info.penalty_changes > 0, "{kind}: the penalty has not changed");
             for at in [1, 20, 43] {
                 assert_same(&interrupted_at(at, &data, &settings), &whole, &format!("{kind} {precision:?} at {at}"));
             }
@@ -88,7 +88,7 @@ fn f3_every_model_goes_on_bit_for_bit() {
     }
 }
 
-/// At every iteration of every round, the first and the last of a round among them.
+/// At every third iteration of the record, and at the last of every round.
 #[test]
 fn f3_a_refined_run_goes_on_from_any_iteration() {
     let data = planted(60, 4, 6);
@@ -99,7 +99,7 @@ fn f3_a_refined_run_goes_on_from_any_iteration() {
         assert!(whole.info.rounds.len() > 1, "{:?}", whole.info.rounds);
         let ends: Vec<usize> = whole.info.rounds.iter().map(|round| round.iterations).collect();
         for at in (1..whole.info.history.len()).step_by(3).chain(ends.iter().map(|end| end - 1)) {
-            // A round that ends with this iteration ends by itself.
+            // A round whose last iteration is `at` ends by itself.
             if !ends.contains(&at) {
                 assert_same(&interrupted_at(at, &data, &settings), &whole, &format!("{precision:?} at {at}"));
             }
@@ -107,7 +107,7 @@ fn f3_a_refined_run_goes_on_from_any_iteration() {
     }
 }
 
-/// Somewhere inside a u-update, or wherever the token is seen.
+/// The stop request arrives inside a u-update, or wherever the token is next checked.
 #[test]
 fn f3_a_run_that_is_stopped_in_the_middle_of_a_step_goes_on_bit_for_bit() {
     let data = planted(400, 30, 5);
@@ -225,7 +225,7 @@ fn r2_a_checkpoint_interval_that_is_no_time_is_refused() {
     assert!(matches!(error, Err(TrainError::Setting { name: "checkpoint", .. })));
 }
 
-/// Remembers what it is told of checkpoints, and moves a folder away before an iteration and back after another.
+/// Records the results of the checkpoint callbacks. Moves a folder away before one iteration and back after another.
 struct Mover {
     folder: PathBuf,
     away: PathBuf,
@@ -261,7 +261,7 @@ fn f2_a_checkpoint_that_cannot_be_written_leaves_the_old_one_and_the_run() {
     assert!(solution.info.checkpoint_failure.unwrap().contains("cannot be written"));
     assert_eq!(Checkpoint::load(&away.join("run.ckpt")).unwrap().iterations(), 3, "the last that could be written");
 
-    // And on, once it can be written again.
+    // Later checkpoints are written again after the folder is restored.
     fs::rename(&away, &folder).unwrap();
     let more = Settings { max_iterations: 12, ..first };
     let checkpoint = Checkpoint::load(&folder.join("run.ckpt")).unwrap();
@@ -291,7 +291,7 @@ fn f2_a_folder_that_is_not_there_is_refused_before_the_run() {
     assert!(error.to_string().contains("nowhere") && error.to_string().contains("does not exist"), "{error}");
 }
 
-/// A small checkpoint with everything in it.
+/// A small checkpoint that contains every kind of section.
 fn bytes() -> (Dataset, Settings, Vec<u8>) {
     let data = planted(12, 2, 1);
     let folder = TempDir::new().unwrap();

@@ -1,6 +1,6 @@
-//! E3, E5: training on the first GPU, against the processor.
+//! E3, E5: training on the first GPU, compared with the processor.
 //!
-//! Without a GPU the tests say so and pass; with `CVX_REQUIRE_CUDA=1` they fail.
+//! Without a GPU the tests report this and pass; with `CVX_REQUIRE_CUDA=1` they fail.
 
 #![cfg(feature = "cuda")]
 
@@ -12,7 +12,7 @@ use cvx_admm::{StopToken, path, train, verify};
 use cvx_linalg::{Cuda, conformance};
 use cvx_model::{Activation, Dataset, Loss, TaskChoice};
 
-/// Whether there is a GPU to test; where there is none, that is said.
+/// Whether there is a GPU to test; prints a message if there is none.
 fn is_there() -> bool {
     let Err(error) = Cuda::<f32>::new(0) else { return true };
     assert!(std::env::var_os("CVX_REQUIRE_CUDA").is_none(), "CVX_REQUIRE_CUDA is set, and {error}");
@@ -33,7 +33,7 @@ fn both(data: &Dataset, settings: &Settings) -> [Solution; 2] {
     [cpu, cuda]
 }
 
-/// Three classes, for a C of 3.
+/// Three classes, for C = 3.
 fn three_classes() -> Dataset {
     let (n, d) = (60, 4);
     let mut random = Random(7);
@@ -42,8 +42,8 @@ fn three_classes() -> Dataset {
     table(d, x, y)
 }
 
-/// Iteration by iteration, the direct solvers walk the processor's way; over several words of a mask. (The inner
-/// iterations of the others turn a change of one rounding into one of their accuracy.)
+/// The iterates of the direct solvers agree with those of the processor, with several words per mask. (The inner
+/// iterations of the other solvers amplify a rounding difference to their accuracy.)
 #[test]
 fn e3_direct_solvers_walk_the_processors_way() {
     if !is_there() {
@@ -71,7 +71,7 @@ fn e3_direct_solvers_walk_the_processors_way() {
     }
 }
 
-/// so they do with a loss whose proximal points are computed on the host.
+/// The same for losses whose proximal points are computed on the host.
 #[test]
 fn e3_every_loss_walks_the_processors_way() {
     if !is_there() {
@@ -88,7 +88,7 @@ fn e3_every_loss_walks_the_processors_way() {
     }
 }
 
-/// every solver finds the same optimum.
+/// Every solver finds the same optimum.
 #[test]
 fn e3_every_solver_finds_the_processors_optimum() {
     if !is_there() {
@@ -110,7 +110,7 @@ fn e3_every_solver_finds_the_processors_optimum() {
     }
 }
 
-/// the sampled optimum to 1e-10.
+/// The sampled optimum agrees to 1e-10.
 #[test]
 fn e3_the_optimum_agrees_to_1e_10() {
     if !is_there() {
@@ -123,7 +123,7 @@ fn e3_the_optimum_agrees_to_1e_10() {
     assert!(near(a, b, 1e-10), "{a} on the processor, {b} on the GPU");
 }
 
-/// several targets share patterns and factor.
+/// Several targets share patterns and factor.
 #[test]
 fn e3_several_classes_agree() {
     if !is_there() {
@@ -144,7 +144,7 @@ fn e3_several_classes_agree() {
     assert!(near(a, b, 1e-9), "{a} on the processor, {b} on the GPU");
 }
 
-/// gated neurons have no cones, so that s, nu and the multipliers are matrices without columns.
+/// Gated neurons have no cones, so s, nu and the multipliers are matrices without columns.
 #[test]
 fn e3_gated_neurons_walk_the_processors_way() {
     if !is_there() {
@@ -157,7 +157,7 @@ fn e3_gated_neurons_walk_the_processors_way() {
                 patterns: 8,
                 beta: Beta::Value(0.2),
                 solver: SolverChoice::Kind(kind),
-                // The inner iterations of the other turn a rounding into one of their accuracy.
+                // The inner iterations of the other solver amplify a rounding difference to their accuracy.
                 max_iterations: if kind.is_direct() { 6 } else { 60 },
                 gap: if kind.is_direct() { 1e-12 } else { 1e-3 },
                 precision,
@@ -178,7 +178,7 @@ fn e3_gated_neurons_walk_the_processors_way() {
     }
 }
 
-/// A path keeps factors and iterates on the card from beta to beta.
+/// A path keeps factors and iterates on the GPU from beta to beta.
 #[test]
 fn e3_a_path_agrees() {
     if !is_there() {
@@ -200,7 +200,7 @@ fn e3_a_path_agrees() {
     }
 }
 
-/// `Device::Auto` takes the GPU where there is one.
+/// `Device::Auto` takes the GPU if there is one.
 #[test]
 fn auto_prefers_the_gpu() {
     let solution = train(&planted(30, 3, 1), None, &Settings { max_iterations: 2, ..Settings::default() }).unwrap();

@@ -1,7 +1,7 @@
-//! M4: two hundred small programmes of random shape, by every solver, against an interior-point method.
+//! M4: two hundred small programmes of random shape, each solver compared with an interior-point method.
 //!
-//! One run takes each programme by one solver in one precision, in turn. With `CVX_THOROUGH=1` each is taken by all of
-//! them.
+//! Normally one solver in one precision solves each programme, in rotation. With `CVX_THOROUGH=1`, all of them solve
+//! each programme.
 
 mod common;
 #[path = "common/conic.rs"]
@@ -16,13 +16,13 @@ use std::collections::BTreeMap;
 
 const PROGRAMMES: usize = 200;
 
-/// A programme that is drawn whole: shape, samples, gates, beta, loss, weights.
+/// A programme whose parts are all random: shape, samples, gates, beta, loss, weights.
 struct Programme {
     data: Dataset,
     gates: HostMatrix,
     loss: Loss,
     task: TaskChoice,
-    /// Share of the gated beta_max.
+    /// beta as a share of the gated beta_max.
     fraction: f64,
 }
 
@@ -73,7 +73,7 @@ impl Programme {
     }
 }
 
-/// The gap to ask for, and how near the optimum the feasible point has to be.
+/// The requested gap, and the tolerance for the feasible point relative to the optimum.
 fn tolerances(precision: Precision) -> (f64, f64) {
     match precision {
         Precision::F64 => (5e-7, 1e-6),
@@ -90,9 +90,9 @@ fn m4_two_hundred_random_programmes_have_the_optimum_of_an_interior_point_method
     for number in 0.. {
         let programme = Programme::draw(number);
         let beta = train(&programme.data, None, &Settings { max_iterations: 1, ..programme.settings() }).unwrap().beta;
-        // About one in forty is too degenerate for the interior-point method itself, and is drawn again.
+        // About one in forty is too degenerate for the interior-point method itself and is skipped.
         let Ok(optimum) = programme.optimum(beta) else { continue };
-        // What is left of its own error.
+        // The remaining error of the interior-point method.
         let slack = 1e-8 * optimum.max(1.0);
         let chosen = compared % ways.len();
         for &(kind, precision) in if thorough { &ways[..] } else { &ways[chosen..=chosen] } {
@@ -105,7 +105,7 @@ fn m4_two_hundred_random_programmes_have_the_optimum_of_an_interior_point_method
             let primal = objective.sampled_primal.unwrap_or(f64::INFINITY);
             let sound = objective.dual_bound <= optimum + slack && primal >= optimum - slack;
             let optimal = near(primal, optimum, tolerance) && status == Status::Optimal;
-            // Who ends short says so.
+            // A run that does not reach the optimum must report this in its status.
             if !sound || !optimal && !matches!(status, Status::IterationLimit | Status::InsufficientProgress) {
                 wrong.push(format!("{place}: {status}, optimum {optimum}, {objective:?}"));
             } else if !optimal {
@@ -120,7 +120,7 @@ fn m4_two_hundred_random_programmes_have_the_optimum_of_an_interior_point_method
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
     println!("ended short: {short:?}");
-    // The direct solver in f64 reaches them all; of the others each may end short on one in a hundred.
+    // The direct solver in f64 reaches all optima; each of the others may miss one in a hundred.
     let few =
         |(way, numbers): (&(&str, &str), &Vec<u64>)| *way != ("cholesky", "f64") && numbers.len() <= PROGRAMMES / 100;
     assert!(short.iter().all(few), "{short:?}");

@@ -1,4 +1,4 @@
-//! Gated neurons: their optimum by its own conditions, their solvers against each other, their model file.
+//! Gated neurons: optimality conditions, comparison of the solvers, model file.
 
 mod common;
 
@@ -13,7 +13,7 @@ fn gated(gap: f64) -> Settings {
     Settings { activation: Activation::Gated, patterns: 12, beta: Beta::Value(0.2), gap, ..exact() }
 }
 
-/// Rows and targets of a data set with one number to learn.
+/// Rows and targets of a data set with one target number.
 fn parts(data: &Dataset) -> (Vec<Vec<f64>>, Vec<f64>) {
     let Some(Labels::Numbers { values, .. }) = data.labels() else { panic!("numbers") };
     ((0..data.n_samples()).map(|a| data.row(a).to_vec()).collect(), values.clone())
@@ -60,7 +60,7 @@ fn both_solvers_and_both_certificates_reach_one_optimum() {
             let settings = Settings { solver: SolverChoice::Kind(solver), certify, ..gated(1e-8) };
             let solution = train(&data, None, &settings).unwrap();
             assert_eq!(solution.status, Status::Optimal, "{solver}: {:?}", solution.objective);
-            // Every point is feasible: the network is one, and the best multiple of none is better.
+            // Every point is feasible: the network is such a point, and no multiple of it is better.
             assert!(solution.objective.sampled_primal.unwrap() >= solution.objective.dual_bound);
             optima.push(solution.objective.network);
         }
@@ -84,12 +84,12 @@ fn a_gated_model_is_saved_verified_and_predicts_the_same() {
         assert_eq!(model.network.activation(), Activation::Gated);
         let verification = verify(&model, &split.train).unwrap();
         assert!(verification.holds(), "{verification:?} of {:?}", model.claim);
-        // What the run said of the test samples is what the loaded model says.
+        // The predictions of the loaded model are those of the run on the test samples.
         let test = split.test.unwrap();
         let classes = model.predict(&test).unwrap();
         let y = model.task.encode(test.labels().unwrap()).unwrap();
         assert_eq!(cvx_model::accuracy(&model.task, &classes, &y), solution.test.unwrap().accuracy);
-        // A better bound than the truth is not proved.
+        // A bound above the true one is not proved.
         let mut liar = model.clone();
         liar.claim.objective.dual_bound *= 1.01;
         assert!(!verify(&liar, &split.train).unwrap().holds());
@@ -117,8 +117,8 @@ fn several_classes_and_a_warm_start() {
     assert!(near(again.objective.network, solution.objective.network, 1e-5));
 }
 
-/// What u predicts, not what the right-hand side of its update does: the direct solver finds it as the iterative one
-/// does.
+/// The accuracy is that of the prediction of u, not of the right-hand side of its update. The direct and the iterative
+/// solver agree on it.
 #[test]
 fn the_accuracy_of_the_convex_model_is_that_of_u() {
     let data = planted(400, 10, 0);
@@ -156,7 +156,7 @@ fn every_kind_of_gates_trains() {
     }
 }
 
-/// Borders of images are all alike: a threshold between two equal patches would lie on the samples themselves.
+/// The borders of images are constant: a threshold between two equal patches would lie on the samples themselves.
 #[test]
 fn patches_of_images_with_equal_borders_train_and_verify() {
     let mut random = common::Random(4);
@@ -193,7 +193,7 @@ fn a_network_of_more_weights_than_it_may_have_is_zero() {
     assert_eq!(solution.model.network.gates, Some(HostMatrix::zeros(3, 0)));
 }
 
-/// (8.5): neither a penalty much larger nor one much smaller takes notably fewer iterations, whatever n, d, P and beta.
+/// (8.5): no much larger or smaller penalty takes notably fewer iterations, for any n, d, P and beta.
 #[test]
 fn the_first_penalty_is_near_the_best() {
     for (n, d, patterns) in [(200, 5, 10), (200, 5, 60), (100, 40, 20)] {

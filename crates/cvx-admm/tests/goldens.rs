@@ -1,4 +1,4 @@
-//! F6: stored model files of the current format are read, and make the claims that they were stored with.
+//! F6: stored model files of the current format can be read, and their claims are unchanged.
 
 mod common;
 
@@ -15,7 +15,7 @@ struct Golden {
     data: &'static str,
     /// Objective of the network, loss on the training samples, dual bound.
     claims: [f64; 3],
-    /// For the first three samples.
+    /// Predictions for the first three samples.
     predictions: [&'static [f64]; 3],
     classes: [&'static str; 3],
 }
@@ -59,7 +59,7 @@ fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens").join(name)
 }
 
-/// The folders of formats, by their numbers.
+/// The folders of the formats, by number.
 fn formats() -> Vec<u32> {
     let names = path("").read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut formats: Vec<u32> = names.filter_map(|name| name.strip_prefix('v')?.parse().ok()).collect();
@@ -99,7 +99,7 @@ fn f6_a_stored_file_is_read_and_claims_what_it_did() {
             }
             assert_eq!(model.classes(&found).unwrap()[..3], golden.classes, "{place}");
 
-            // Stored anew it is the newest format, and the same.
+            // Saved again, the file has the newest format and the same content.
             let stored = bytes(&model);
             assert_eq!(Frame::of_version(&stored), NEWEST);
             assert!(parse(&stored).unwrap() == model, "{place}");

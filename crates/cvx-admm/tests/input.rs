@@ -1,4 +1,4 @@
-//! R1 to R3: what is refused before any work, by name and place.
+//! R1 to R3: invalid input is refused before any work, with its name and location.
 
 mod common;
 
@@ -10,7 +10,7 @@ use cvx_model::{Dataset, FeatureKind, Labels, ModelError, Normalisation, TaskCho
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-// ---- R1: not a number -------------------------------------------------------------------------------------------
+// ---- R1: non-finite numbers -------------------------------------------------------------------------------------
 
 #[test]
 fn r1_nan_and_infinity_are_refused_with_their_place() {
@@ -35,7 +35,7 @@ fn r1_nan_and_infinity_are_refused_with_their_place() {
     assert_eq!(error, ModelError::NonFinite { what: "y", row: 1, column: 1 });
 }
 
-/// A finite f64 may be an infinity in f32: refused with the place in the user's own rows and columns.
+/// A finite f64 may overflow f32: it is refused with the row and column of the user's data.
 #[test]
 fn r1_features_that_overflow_f32_are_refused() {
     for (row, column) in [(0, 0), (1, 2), (4, 1)] {
@@ -52,7 +52,7 @@ fn r1_features_that_overflow_f32_are_refused() {
                 other => panic!("{:?}", other.map(|solution| solution.status)),
             }
         }
-        // f64 holds it; the network may be poor, but it is one.
+        // f64 can hold the value; the network may be poor, but training succeeds.
         assert_sane(&train(&data, None, &Settings { max_iterations: 20, ..exact() }).unwrap(), "1e39 in f64");
     }
 }
@@ -69,7 +69,7 @@ fn r1_targets_that_overflow_f32_are_refused_by_name() {
     }
 }
 
-/// Where 1/2 ||y||^2 is no number, no gap could be one.
+/// If 1/2 ||y||^2 is not finite, no gap can be computed.
 #[test]
 fn r1_targets_whose_squares_overflow_are_refused() {
     let data = table(1, vec![1.0, 2.0, 3.0], vec![0.5, -1e160, 0.25]);
@@ -99,7 +99,7 @@ fn r1_test_samples_that_overflow_f32_are_named_as_test_samples() {
     assert!(matches!(error, ArtifactError::Model(ModelError::NonFinite { row: 1, column: 0, .. })), "{error}");
 }
 
-/// A spread beyond f64 has no scale.
+/// A spread beyond the range of f64 has no scale.
 #[test]
 fn r1_an_overflowing_spread_is_refused() {
     let data = table(2, vec![1.0, 1e308, 2.0, -1e308, 3.0, 1e308], vec![0.0, 1.0, 1.0]);
@@ -132,7 +132,7 @@ fn r2_every_setting_out_of_range_is_named() {
         ("threads", with(&|s| s.threads = usize::MAX)),
         ("over_relaxation", with(&|s| s.over_relaxation = 2.0)),
         ("dual_step", with(&|s| s.dual_step = 1.7)),
-        // alpha gamma has to stay below 2 (docs/math.md, section 2).
+        // alpha gamma must be less than 2 (docs/math.md, section 2).
         ("dual_step", with(&|s| (s.over_relaxation, s.dual_step) = (1.6, 1.3))),
         ("gap", with(&|s| s.gap = 0.0)),
         ("rho", with(&|s| s.rho = Some(0.0))),
@@ -195,7 +195,7 @@ fn r2_the_ends_of_the_ranges_are_allowed() {
     }
 }
 
-/// Each value is parsed from what it prints, and an unknown name is refused with the `known` ones.
+/// Each value is parsed from its printed form, and the error for an unknown name lists the `known` ones.
 fn check_names<T>(values: impl IntoIterator<Item = T>, known: &[&str])
 where
     T: FromStr<Err = UnknownName> + Debug + Display + PartialEq,
@@ -260,9 +260,9 @@ fn r3_what_cannot_be_trained_is_refused() {
     let single = ModelError::SingleClass { class: "1".into() };
     assert_eq!(status(&one, &Settings::default()), Err(TrainError::Model(single)));
     let regression = Settings { task: TaskChoice::Regression, ..Settings::default() };
-    assert_eq!(status(&one, &regression), Ok(Status::Optimal), "a constant is a number to learn");
+    assert_eq!(status(&one, &regression), Ok(Status::Optimal), "a constant is a valid target");
 
-    // Gates: a row per feature, the bias among them.
+    // Gates: one row per feature, including the bias.
     for (rows, bias, fits) in
         [(3, false, true), (4, true, true), (3, true, false), (4, false, false), (1, false, false)]
     {

@@ -1,4 +1,4 @@
-//! E11: a thousand fits leave nothing behind.
+//! E11: a thousand fits leak no memory.
 
 mod common;
 
@@ -9,18 +9,18 @@ use peak_alloc::PeakAlloc;
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
-/// Fits until what is reserved once (thread pools, packed blocks) is there.
+/// Number of fits until one-time allocations (thread pools, packed blocks) are made.
 const WARM_UP: usize = 200;
 const FITS: usize = 1000;
 
-/// Bytes of the process in memory; `None` where the system does not say.
+/// Resident bytes of the process; `None` if the system does not report them.
 fn resident() -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.split_whitespace().next()?.parse::<usize>().ok().map(|kilobytes| kilobytes << 10)
 }
 
-/// One test: the allocator counts for the whole process.
+/// A single test, because the allocator counts for the whole process.
 #[test]
 fn e11_a_thousand_fits_leave_memory_flat() {
     let data = planted(20, 3, 1);
@@ -36,7 +36,7 @@ fn e11_a_thousand_fits_leave_memory_flat() {
     for number in 0..FITS {
         assert_same(&fit(number), &first[number % kinds.len()], "a later fit");
     }
-    // A leak of 64 bytes in each fit would show. Threads that have just ended may not have given theirs back yet.
+    // A leak of 64 bytes per fit is detected. Threads that have just ended may not have freed their memory yet.
     let grown = || ALLOCATOR.current_usage().saturating_sub(allocated);
     (0..100)
         .take_while(|_| grown() >= 64 * FITS)
@@ -48,6 +48,6 @@ fn e11_a_thousand_fits_leave_memory_flat() {
             println!("resident: {before} bytes, {after} after {FITS} fits; allocated: {grown} more");
             assert!(after < before + (4 << 20), "{before} bytes were resident, {after} after {FITS} fits");
         }
-        None => println!("resident memory is not to be had on this system; allocated: {grown} more"),
+        None => println!("resident memory is not available on this system; allocated: {grown} more"),
     }
 }

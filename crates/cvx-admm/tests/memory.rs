@@ -1,4 +1,4 @@
-//! E8: what a run is said to need is what it takes, no less and not much more.
+//! E8: the reported memory requirement covers the actual use, and is not much larger.
 
 mod common;
 
@@ -9,8 +9,8 @@ use peak_alloc::PeakAlloc;
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
-/// What faer reserves, or has reserved before, to pack blocks, whatever the sizes; little of it is ever touched. The
-/// runs here take less.
+/// Bytes that faer reserves for packed blocks, independent of the sizes; it touches only a small part of them. The runs
+/// here take less.
 const PACKING: usize = 64 << 20;
 
 /// Bytes that `work` takes at its peak.
@@ -21,7 +21,7 @@ fn peak(work: impl FnOnce()) -> usize {
     ALLOCATOR.peak_usage() - before
 }
 
-/// What is in use once the threads of the run before have given back theirs, which they do after it has returned.
+/// The bytes in use after the threads of the previous run have freed theirs, which happens after the run returns.
 fn settled() -> usize {
     let mut usage = ALLOCATOR.current_usage();
     let mut unchanged = 0;
@@ -34,12 +34,12 @@ fn settled() -> usize {
     usage
 }
 
-/// One test: the allocator counts for the whole process.
+/// A single test, because the allocator counts for the whole process.
 #[test]
 fn e8_the_estimate_covers_the_peak() {
     let data = smooth(700, 60, 3);
     let test = smooth(300, 60, 4);
-    // A rank that adapts may end below what is counted with.
+    // An adaptive rank may end below the rank of the estimate.
     let settings = Settings { threads: 1, rank: Some(32), ..Settings::default() };
     for kind in SolverKind::ALL {
         for (precision, patterns) in [(Precision::F32, 20), (Precision::F32, 200), (Precision::F64, 100)] {
@@ -54,7 +54,7 @@ fn e8_the_estimate_covers_the_peak() {
             };
             let mut said = 0.0;
             let peak = peak(|| said = train(&data, Some(&test), &settings).unwrap().summary.memory_bytes as f64);
-            // The samples of the caller are part of what is said.
+            // The estimate includes the samples of the caller.
             let caller = (data.values().len() + test.values().len()) * size_of::<f64>();
             let taken = (peak % PACKING + caller) as f64;
             assert!(taken < said, "{kind} {precision:?} P = {patterns}: took {taken}, said {said}");

@@ -1,4 +1,4 @@
-//! F2, M5: model files that are whole, cannot be written, or lie.
+//! F2, M5: model files that are complete, that cannot be written, or that make false claims.
 
 mod common;
 
@@ -23,7 +23,7 @@ fn a_saved_model_comes_back_equal() {
     for (name, data) in [("binary", planted(30, 4, 1)), ("regression", smooth(20, 3, 1)), ("classes", several)] {
         for precision in [Precision::F32, Precision::F64] {
             for bias in [true, false] {
-                // The last is a zero network: no neuron at all.
+                // The last is a zero network, without neurons.
                 for fraction in [1e-2, 2.0] {
                     let beta = Beta::Fraction(fraction);
                     let settings =
@@ -72,7 +72,7 @@ fn f2_what_cannot_be_written_is_an_error_and_leaves_the_old_file() {
         Err(error @ FileError::Io { action: "written", .. }) => assert!(error.to_string().contains("missing")),
         other => panic!("{other:?}"),
     }
-    // A folder in the place of the file, and a file in the place of the folder.
+    // A folder at the path of the file, and a file at the path of the folder.
     let taken = folder.path().join("taken");
     std::fs::create_dir(&taken).unwrap();
     assert!(matches!(model.save(&taken), Err(FileError::Io { .. })));
@@ -132,7 +132,7 @@ fn m5_verification_agrees_with_the_claims() {
         assert_eq!(found.accuracy, claim.train_accuracy);
         let bare = verify(&Model { witness: None, ..model.clone() }, &data).unwrap();
         assert!(bare.network_agrees && bare.dual_bound.is_none() && bare.relative_gap.is_none());
-        assert!(!bare.holds(), "a bound without a proof is no more than a claim");
+        assert!(!bare.holds(), "a bound without a proof does not hold");
     }
 }
 
@@ -165,14 +165,13 @@ fn m5_one_corrupted_weight_is_caught() {
     let (data, model, _) = trained(Precision::F64);
     let (first, second) = (model.network.w1.values().len(), model.network.w2.values().len());
     for k in 0..first + second {
-        // The objective is flat to first order at a good network: a much smaller change changes nothing that is
-        // claimed.
+        // At a good network, the objective is flat to first order: a much smaller change leaves all claims unchanged.
         for factor in [1.01, 0.99, -1.0, 0.0] {
             let mut corrupted = model.clone();
             let network = &mut corrupted.network;
             let weight =
                 if k < first { &mut network.w1.values_mut()[k] } else { &mut network.w2.values_mut()[k - first] };
-            // A weight of the smallest kind may hide in rounding.
+            // The effect of a weight of the smallest kind may be below rounding.
             if weight.abs() < 1e-3 {
                 continue;
             }
@@ -207,7 +206,7 @@ fn m5_inflated_claims_are_caught() {
     ] {
         assert!(!found.holds(), "{what}: {found:?}");
     }
-    // Claiming less than is proven is no lie.
+    // A claim below the proven value is valid.
     assert!(lie(&|model| model.claim.objective.dual_bound *= 0.5).holds());
 }
 
@@ -220,7 +219,7 @@ fn m5_an_inflated_accuracy_is_caught() {
     assert!(!found.holds(), "{found:?}");
 }
 
-/// Whatever the witness, what it proves is never more than the truth.
+/// No witness proves more than the true bound.
 #[test]
 fn m5_no_witness_proves_more_than_the_optimum() {
     let (data, model, optimum) = trained(Precision::F64);
@@ -235,13 +234,13 @@ fn m5_no_witness_proves_more_than_the_optimum() {
             assert!(found.dual_bound.unwrap() <= optimum * (1.0 + 1e-12), "{found:?} above {optimum}");
         }
     }
-    // The true multipliers with one sign turned prove no more either.
+    // The true multipliers with one sign reversed do not prove more either.
     let mut turned = model.clone();
     turned.witness.as_mut().unwrap().multipliers.values_mut().iter_mut().for_each(|eta| *eta = -*eta);
     assert!(verify(&turned, &data).unwrap().dual_bound.unwrap() <= optimum);
 }
 
-/// Norms that overflow to inf - inf are not a number, and must not pass for zero.
+/// Norms that overflow to inf - inf are NaN, and must not count as zero.
 #[test]
 fn m5_multipliers_that_overflow_prove_nothing() {
     let (data, model, optimum) = trained(Precision::F64);
@@ -261,7 +260,7 @@ fn m5_multipliers_that_overflow_prove_nothing() {
     }
 }
 
-/// beta = 0 is 0/0 in the bound: a number all the same.
+/// beta = 0 gives 0/0 in the bound; the result must still be a number.
 #[test]
 fn m3_a_model_without_penalty_is_verified() {
     let data = smooth(15, 2, 3);

@@ -1,4 +1,4 @@
-//! F4, F5: model files that are damaged, or made to do harm.
+//! F4, F5: model files that are damaged or malicious.
 
 mod common;
 
@@ -20,7 +20,7 @@ fn f4_a_file_cut_off_at_any_byte_is_refused() {
     for length in 0..whole.len() {
         assert!(parse(&whole[..length]).is_err(), "{length} of {} bytes", whole.len());
     }
-    // The same with valid checksums.
+    // The same files with valid checksums.
     let frame = Frame::of(&bytes(&small().1));
     for at in 0..frame.sections.len() {
         let (name, section) = &frame.sections[at];
@@ -44,7 +44,7 @@ fn f4_a_flipped_bit_at_any_byte_is_refused() {
     }
 }
 
-/// With the checksums made to fit, a flipped bit may pass as another model, but never as a panic or a wild allocation.
+/// With valid checksums, a flipped bit may give another model, but no panic and no excessive allocation.
 #[test]
 fn f4_a_flipped_bit_under_a_fitting_checksum_never_panics() {
     let (data, model) = small();
@@ -62,7 +62,7 @@ fn f4_a_flipped_bit_under_a_fitting_checksum_never_panics() {
     let mut frame = Frame::of(&bytes(&model));
     for section in 0..frame.sections.len() {
         for at in 0..frame.sections[section].1.len() {
-            // Every bit of the header and of the shapes, and of the numbers one in a while.
+            // Every bit of the header and of the shapes, and a sample of the bits of the numbers.
             let every = frame.sections[section].0 == "header" || at < 24;
             for bit in (0..8).filter(|bit| every || (at + bit) % 23 == 0) {
                 frame.sections[section].1[at] ^= 1 << bit;
@@ -76,7 +76,7 @@ fn f4_a_flipped_bit_under_a_fitting_checksum_never_panics() {
 
 // ---- F5 ----------------------------------------------------------------------------------------------------------
 
-/// Refused, and at once.
+/// The file is refused, and quickly.
 fn assert_refused(bytes: &[u8], what: &str) {
     let begin = Instant::now();
     let result = parse(bytes);
@@ -124,7 +124,7 @@ fn f5_hostile_lengths_are_refused_at_once() {
                 refused(&format!("{name} of {length} {what}"), &|frame| put(frame.section(name), at, length));
             }
         }
-        // Wherever the header keeps a length, it is of these eight bytes.
+        // A length in the header has these eight bytes.
         let mut header = frame.clone();
         for at in 0..header.section("header").len() - 8 {
             let mut lying = header.clone();
@@ -134,7 +134,7 @@ fn f5_hostile_lengths_are_refused_at_once() {
             assert!(begin.elapsed().as_secs_f64() < 0.5, "{length} at byte {at} of the header");
         }
     }
-    // Products that wrap around to the true size, or to nothing.
+    // Products that wrap around to the true size, or to zero.
     for name in MATRICES {
         for (rows, columns) in
             [(1u64 << 32, 1u64 << 32), (1 << 63, 2), (1 << 61, 8), (u64::MAX, u64::MAX), (u64::MAX, 0), (0, u64::MAX)]
@@ -160,7 +160,7 @@ fn f5_hostile_lengths_are_refused_at_once() {
     assert_refused(&[&frame.sealed()[..], &[0; 4]].concat(), "bytes after the last section");
 }
 
-/// Shapes of nothing may have any size, and no loop may run over it.
+/// Empty shapes may have any size in the other dimension, and no loop may run over it.
 #[test]
 fn f5_no_features_and_no_samples_are_refused_at_once() {
     let (_, mut model) = small();
@@ -201,7 +201,7 @@ fn f5_weights_that_are_no_numbers_are_refused() {
         spoil(&|model| &mut model.transform.scale[0]);
         spoil(&|model| &mut model.transform.offset[1]);
         spoil(&|model| &mut model.claim.weights.as_mut().unwrap()[4]);
-        // The same in the bytes of the file.
+        // The same change in the bytes of the file.
         let frame = Frame::of(&bytes(&model));
         for name in MATRICES {
             let mut changed = frame.clone();
@@ -219,7 +219,7 @@ fn f5_weights_that_are_no_numbers_are_refused() {
     }
 }
 
-/// Parts that are each readable but do not belong together; each would make prediction or verification panic.
+/// Parts that are each readable but inconsistent; each would cause a panic in prediction or verification.
 #[test]
 fn f5_parts_that_do_not_fit_are_refused() {
     let (_, model) = small();

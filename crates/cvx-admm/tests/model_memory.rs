@@ -1,4 +1,4 @@
-//! F5: what files take in memory and time, by an allocator that counts.
+//! F5: the memory and time that files take, measured by a counting allocator.
 
 mod common;
 
@@ -12,7 +12,7 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 const MIB: usize = 1 << 20;
 
-/// Beyond twice the file: names and lengths of the header.
+/// Tolerance above twice the file: names and lengths of the header.
 const SMALL: usize = 4 * MIB;
 
 /// Numbers in a large section.
@@ -25,7 +25,7 @@ fn narrow(rows: u64, cols: u64) -> Vec<u8> {
     section
 }
 
-/// Bytes beyond what there was, at the peak.
+/// Peak allocation in bytes, above the allocation before.
 fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = ALLOCATOR.current_usage();
     ALLOCATOR.reset_peak_usage();
@@ -33,18 +33,18 @@ fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
     (result, ALLOCATOR.peak_usage() - before)
 }
 
-/// The same of a refusal, with a look at the clock.
+/// The same for a file that is refused, with a limit on the time.
 fn refusal(what: &str, file: &[u8]) -> usize {
     let begin = Instant::now();
     let (result, bytes) = peak(|| parse(file).err());
     assert!(result.is_some(), "{what} was accepted");
-    // Without optimisation: with it, a hundredth.
+    // The limit for builds without optimisation; an optimised build takes a hundredth.
     assert!(begin.elapsed().as_secs_f64() < 5.0, "{what} took {:?}", begin.elapsed());
     bytes
 }
 
-/// A million neurons: written within twice the file (a vector that grows is there twice for a moment), and read within
-/// what the model takes.
+/// A million neurons: written within twice the size of the file (a growing vector is briefly there twice), and read
+/// within the size of the model.
 fn whole_model() {
     let (_, mut model) = small();
     let neurons = 1 << 20;
@@ -57,7 +57,7 @@ fn whole_model() {
     assert!(read < 8 * 4 * neurons + SMALL, "{read} bytes to read {}", file.len());
 }
 
-/// One test: the allocator counts for the whole process.
+/// A single test, because the allocator counts for the whole process.
 #[test]
 fn f5_no_file_takes_much_memory() {
     let frame = Frame::of(&bytes(&small().1));
@@ -72,7 +72,7 @@ fn f5_no_file_takes_much_memory() {
         case("a matrix of one column", section, narrow(COUNT, 1));
     }
     case("many patterns", "proof.patterns", vec![0; 8 * COUNT as usize]);
-    // Where lengths stand in the header, they claim as much as bincode may believe.
+    // The lengths in the header claim as much as bincode may accept.
     case("a header of lengths", "header", MIB.to_le_bytes().repeat(MIB / 8));
     case("a header of zeros", "header", vec![0; MIB]);
     case("a header that is too long", "header", vec![0; 16 * MIB]);
@@ -81,17 +81,17 @@ fn f5_no_file_takes_much_memory() {
     cases.push(("weights of other samples", more));
     let mut more = frame.clone();
     more.sections.push(("names".into(), vec![0; 16 * MIB]));
-    cases.push(("names of nothing", more));
+    cases.push(("names without content", more));
     let mut more = frame;
     more.sections.push(("gates".into(), narrow(1, COUNT)));
     more.sections.push(("other".into(), narrow(1, COUNT)));
-    cases.push(("a section that nobody knows", more));
+    cases.push(("an unknown section", more));
 
     for (what, frame) in cases {
         let mut file = frame.sealed();
         let peak = refusal(what, &file);
         assert!(peak < 2 * file.len() + SMALL, "{what}: {peak} bytes for a file of {}", file.len());
-        // A damaged file is refused before anything is made of it.
+        // A damaged file is refused before anything is built from it.
         *file.last_mut().unwrap() ^= 1;
         let peak = refusal(what, &file);
         assert!(peak < MIB / 16, "{what}, damaged: {peak} bytes");

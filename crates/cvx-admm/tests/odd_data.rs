@@ -1,4 +1,4 @@
-//! R4 to R10: data that are odd but legal, from constant columns to one sample of one feature.
+//! R4 to R10: unusual but valid data, from constant columns to one sample of one feature.
 
 mod common;
 
@@ -19,7 +19,7 @@ fn r4_constant_and_zero_columns_solve_and_a_zero_column_has_weight_zero() {
                 (None, &[0, 2][..]),
                 (Some(Normalisation::Column), &[0, 2]),
                 (Some(Normalisation::None), &[2]),
-                // One mean for all features is subtracted from the zeros too.
+                // The mean that is common to all features is subtracted from the zeros too.
                 (Some(Normalisation::Global), &[]),
             ] {
                 let settings = Settings { patterns: 10, precision, bias, normalisation, ..Settings::default() };
@@ -58,7 +58,7 @@ fn r4_test_samples_get_the_transform_of_the_training_samples() {
 
 // ---- R5: duplicates ----------------------------------------------------------------------------------------------
 
-/// A sample that occurs twice weighs as much as one that is sqrt(2) times as long.
+/// A sample that occurs twice is equivalent to one that is sqrt(2) times as long.
 #[test]
 fn r5_duplicate_rows_are_a_weight() {
     let (n, d) = (15, 3);
@@ -76,7 +76,7 @@ fn r5_duplicate_rows_are_a_weight() {
     assert!(!near(doubled, run(&data), 1e-2));
 }
 
-/// A column that occurs twice is one of sqrt(2) times its length, with the gate's entries joined.
+/// A column that occurs twice is equivalent to one of sqrt(2) times its length, with the gate's entries combined.
 #[test]
 fn r5_duplicate_columns_are_one_longer_column() {
     let (n, d) = (20, 3);
@@ -96,7 +96,7 @@ fn r5_duplicate_columns_are_one_longer_column() {
     assert!(near(twice, once, 1e-9), "{twice} and {once}");
 }
 
-/// X = a b' is one feature a ||b||.
+/// X = a b' is equivalent to one feature a ||b||.
 #[test]
 fn r5_a_rank_one_matrix_is_one_feature() {
     let mut random = Random(8);
@@ -116,8 +116,8 @@ fn r5_a_rank_one_matrix_is_one_feature() {
 
 // ---- R6: closed forms --------------------------------------------------------------------------------------------
 
-/// One feature and both patterns: the samples with x >= 0 and those with x <= 0 are fitted by one weight each,
-/// w = soft-threshold(x'y, beta) / x'x.
+/// One feature and both patterns: one weight each fits the samples with x >= 0 and those with x <= 0, w =
+/// soft-threshold(x'y, beta) / x'x.
 fn one_feature(x: &[f64], y: &[f64], beta: f64) -> f64 {
     let half = |keep: &dyn Fn(f64) -> bool| {
         let pairs = x.iter().zip(y).filter(|(x, _)| keep(**x));
@@ -179,7 +179,7 @@ fn r6_one_feature() {
     }
 }
 
-/// With nothing chosen: one sample has no spread, and the bias alone carries it.
+/// With default settings: one sample has no spread, and only the bias is left.
 #[test]
 fn r6_one_sample_with_default_settings() {
     for precision in PRECISIONS {
@@ -198,7 +198,7 @@ fn r6_one_sample_with_default_settings() {
 fn r7_merged_patterns_are_counted_and_change_nothing() {
     let data = smooth(12, 2, 4);
     let distinct = gates(2, 5, 4);
-    // Each gate twice, the second time longer, and one that leaves nothing active but ties.
+    // Each gate occurs twice, the second time longer; one gate leaves only ties active.
     let repeated = HostMatrix::from_fn(2, 10, |k, i| distinct[(k, i / 2)] * if i % 2 == 0 { 1.0 } else { 2.5 });
     let run = |gates: HostMatrix| {
         train(&data, None, &Settings { gates: Gates::Given(gates), beta: Beta::Value(0.05), ..sharp(1e-8) }).unwrap()
@@ -212,7 +212,7 @@ fn r7_merged_patterns_are_counted_and_change_nothing() {
     assert!(optimum(&once) == optimum(&twice));
 }
 
-/// Two dimensions and 12 samples have at most 24 patterns, whatever is asked for.
+/// Two dimensions and 12 samples have at most 24 patterns, for any requested number.
 #[test]
 fn r7_more_gates_than_patterns() {
     let data = smooth(12, 2, 4);
@@ -225,7 +225,7 @@ fn r7_more_gates_than_patterns() {
     assert!(near(optimum(&many), optimum(&more), 1e-5));
 }
 
-/// x = 0 and x'h = 0 are active, in every precision and in the independent check.
+/// x = 0 and x'h = 0 are active, in every precision and in the separate verification.
 #[test]
 fn r8_zero_samples_and_ties_follow_one_convention() {
     let rows = [[0.0, 0.0], [1.0, -1.0], [2.0, 1.0], [-2.0, 2.0], [0.5, 0.25], [-1.0, -0.5], [0.0, 0.0], [-0.5, 1.5]];
@@ -242,7 +242,7 @@ fn r8_zero_samples_and_ties_follow_one_convention() {
         let found = verify(&solution.model, &data).unwrap();
         assert!(found.holds(), "{precision:?}: {found:?}, claimed {:?}", solution.objective);
         bounds.push(solution.objective.dual_bound);
-        // A zero sample is never predicted but by 0: half its square is in every objective.
+        // The prediction for a zero sample is always 0: half its squared target is in every objective.
         assert!(solution.objective.dual_bound >= 0.5 * (0.09 + 0.04));
         let plain = common::Plain::new(&data, &gates, 0.05);
         assert!(plain.active[0][1] && plain.active[0][3] && plain.active[1][5] && plain.active[2][0]);
@@ -252,7 +252,7 @@ fn r8_zero_samples_and_ties_follow_one_convention() {
     assert!(near(bounds[0], bounds[1], 2e-4), "{bounds:?}");
 }
 
-/// A tie that holds in exact arithmetic and that rounding decides: trainer and check must decide alike.
+/// A tie in exact arithmetic that rounding decides: trainer and verification must decide in the same way.
 #[test]
 fn r8_ties_that_rounding_decides_are_decided_once() {
     let mut random = Random(21);
@@ -265,7 +265,7 @@ fn r8_ties_that_rounding_decides_are_decided_once() {
     let y = random.vector(40);
     let data = table(3, x, y);
     let gates = HostMatrix::from_vec(3, 4, vec![0.3, 0.3, 0.0, 0.7, 0.7, 0.0, -0.9, -0.9, 0.0, 0.1, -0.4, 0.6]);
-    // A tied gate is no interior point of its cone: the sampled certificate could not use it.
+    // A tied gate is not an interior point of its cone: the sampled certificate could not use it.
     let certify = Certify::Network;
     let settings =
         Settings { gates: Gates::Given(gates), beta: Beta::Value(0.1), certify, max_iterations: 500, ..sharp(1e-6) };
@@ -345,7 +345,7 @@ fn r9_the_zero_network_predicts_the_majority() {
 
 // ---- R10: scale --------------------------------------------------------------------------------------------------
 
-/// A change of units changes nothing: the relative gap is reached in about as many iterations.
+/// A change of units has no effect: the relative gap is reached in about as many iterations.
 #[test]
 fn r10_scales_of_x_and_y_do_not_matter() {
     let data = smooth(40, 4, 10);
@@ -376,7 +376,7 @@ fn r10_scales_of_x_and_y_do_not_matter() {
     }
 }
 
-/// In f32 too, with the default settings.
+/// The same in f32, with the default settings.
 #[test]
 fn r10_scales_do_not_matter_in_f32() {
     let data = smooth(40, 4, 10);

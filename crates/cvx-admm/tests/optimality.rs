@@ -1,4 +1,4 @@
-//! What is optimal, by its own conditions: KKT, critical beta, warm starts and permutations.
+//! Optimality conditions: KKT, critical beta, warm starts and permutations.
 
 mod common;
 
@@ -12,7 +12,7 @@ fn resume(data: &Dataset, settings: &Settings, warm: &WarmStart) -> Solution {
     train_with(data, None, settings, Some(warm), &StopToken::new(), &mut ()).unwrap()
 }
 
-/// The programme that a run solved, from its own gates.
+/// The programme of a run, from its own gates.
 fn solved(data: &Dataset, solution: &Solution) -> Plain {
     Plain::new(data, &solution.model.witness.as_ref().unwrap().gates, solution.beta)
 }
@@ -60,7 +60,7 @@ fn m4_the_iterates_satisfy_kkt() {
     }
 }
 
-/// The witness proves, by other code, the bound that is claimed, and no other witness proves more than the truth.
+/// The witness proves the claimed bound, by separate code, and no other witness proves more than the true bound.
 #[test]
 fn m5_the_witness_proves_the_bound() {
     for precision in [Precision::F64, Precision::F32] {
@@ -84,7 +84,7 @@ fn m5_the_witness_proves_the_bound() {
     }
 }
 
-/// A feasible point is a network of the same objective: who asks for the sampled optimum gets no worse a network.
+/// A feasible point is a network with the same objective, so the sampled certificate gives no worse a network.
 #[test]
 fn m8_the_network_is_no_worse_than_the_feasible_point() {
     for (name, data) in [("one sample", table(1, vec![2.0], vec![3.0])), ("smooth", smooth(30, 3, 2))] {
@@ -128,7 +128,7 @@ fn m1_at_the_gated_beta_max_the_zero_network_is_optimal_at_once() {
     }
 }
 
-/// Signs are exact in either precision, and so is the gap.
+/// Signs are exact in both precisions, and so is the gap.
 #[test]
 fn m1_the_gap_of_the_zero_network_is_exactly_zero() {
     for precision in [Precision::F32, Precision::F64] {
@@ -139,7 +139,7 @@ fn m1_the_gap_of_the_zero_network_is_exactly_zero() {
     }
 }
 
-/// Between the projected and the gated value zero is still the optimum; just below the projected one it is not.
+/// Between the projected and the gated value, zero is still the optimum; just below the projected value it is not.
 #[test]
 fn m2_one_group_enters_just_below_beta_max() {
     for seed in [4, 5, 6] {
@@ -172,7 +172,7 @@ fn m2_one_group_enters_just_below_beta_max() {
     }
 }
 
-/// Least squares with cones: no bound is to be had, but every number is one.
+/// Least squares with cones: no bound is available, but every result is finite.
 #[test]
 fn m3_beta_zero_runs() {
     for precision in [Precision::F32, Precision::F64] {
@@ -197,7 +197,7 @@ fn m3_beta_zero_runs() {
     }
 }
 
-/// beta = 0 with more weights than samples: the data are interpolated and the optimum is 0.
+/// beta = 0 with more weights than samples: the network interpolates the data and the optimum is 0.
 #[test]
 fn m3_beta_zero_fits_what_can_be_fitted() {
     let mut random = Random(1);
@@ -246,7 +246,7 @@ fn a_warm_start_of_another_problem_is_refused() {
     assert!(start(&poisoned, &settings).is_err(), "a NaN in a warm start is an error, not a status");
 }
 
-/// Rows, columns (with the gates' rows) and gates in another order pose the same programme.
+/// Another order of rows, columns (with the gates' rows) and gates gives the same programme.
 #[test]
 fn m13_permutations_keep_the_optimum() {
     let (n, d) = (30, 4);
@@ -268,11 +268,11 @@ fn m13_permutations_keep_the_optimum() {
     for (name, found) in [("rows", row_order), ("columns", column_order), ("gates", gate_order)] {
         assert!(near(found, expected, 1e-10), "{name}: {found}, expected {expected}");
     }
-    // The shuffled columns with the gates as they were are another programme.
+    // Permuted columns with unchanged gates give another programme.
     assert!(!near(run(&shuffled, &gates), expected, 1e-4));
 }
 
-/// Several targets are as many problems that share X: the optimum is the sum of theirs.
+/// Several targets are separate problems with the same X: the optimum is the sum of their optima.
 #[test]
 fn targets_are_independent_problems() {
     let (n, d) = (25, 3);

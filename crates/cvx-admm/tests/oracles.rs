@@ -26,7 +26,7 @@ fn check(part: &str) {
     check_with(SolverKind::Cholesky, |name| name.contains(part));
 }
 
-/// Trains every oracle of a `wanted` name with one solver; one line for each that is off.
+/// Trains every oracle of a `wanted` name with one solver; returns one line for each that disagrees.
 fn check_with(kind: SolverKind, wanted: impl Fn(&str) -> bool) {
     let mut wrong = Vec::new();
     for path in oracles().iter().filter(|path| wanted(&path.to_string_lossy())) {
@@ -90,11 +90,11 @@ fn m4_zero_feature() {
     check("case09");
 }
 
-/// Every solver finds the optimum that the direct one finds; those with weights of 0.1 and more, for their time.
+/// Every solver finds the optimum of the direct solver; only oracles with beta of 0.1 and more, to limit the time.
 #[test]
 fn m6_every_solver_finds_the_oracles() {
     for kind in SolverKind::ALL.into_iter().filter(|&kind| kind != SolverKind::Cholesky) {
-        // Without the d x d factor, a few thousand steps for every small oracle.
+        // Without the d x d factor, every small oracle takes a few thousand steps.
         let limited = matches!(kind, SolverKind::Cg | SolverKind::JacobiPcg);
         check_with(kind, |name| {
             let small = name.contains("beta10.") || name.contains("beta1.") && name.contains("case01");
@@ -103,7 +103,7 @@ fn m6_every_solver_finds_the_oracles() {
     }
 }
 
-/// No case is forgotten by the names above.
+/// The names above cover all cases.
 #[test]
 fn m4_every_oracle_has_a_test() {
     let files = oracles();

@@ -1,4 +1,4 @@
-//! The regularisation path: its points against runs of their own, who judges, what is chosen, how it ends.
+//! The regularisation path: its points compared with separate runs, the held-out samples, the choice, and the ends.
 
 mod common;
 
@@ -16,7 +16,7 @@ fn along(data: &Dataset, settings: &Settings, path_settings: &PathSettings) -> P
     path(data, None, settings, &path_settings, &StopToken::new(), &mut ()).unwrap()
 }
 
-/// Few betas that small problems are certified at.
+/// A path of few betas, at which small problems can be certified.
 fn short(betas: usize) -> PathSettings {
     PathSettings { betas, ratio: 0.03, gap: 1e-3, ..PathSettings::default() }
 }
@@ -25,7 +25,7 @@ fn with(activation: Activation, gap: f64) -> Settings {
     Settings { activation, patterns: 8, gap, ..exact() }
 }
 
-/// Rows held out by the default share, and the samples that are left.
+/// The rows that the default share holds out, and the remaining samples.
 fn parts(data: &Dataset, classes: bool, seed: u64) -> (Vec<usize>, Dataset, Dataset) {
     let held_out = split::share(data.labels().unwrap(), classes, 0.2, seed);
     let kept: Vec<usize> = (0..data.n_samples()).filter(|row| !held_out.contains(row)).collect();
@@ -40,7 +40,7 @@ fn three_classes(n: usize, d: usize) -> Dataset {
     table(d, x, y)
 }
 
-/// Two numbers to learn.
+/// Two target numbers.
 fn pairs(n: usize, d: usize) -> Dataset {
     let mut random = Random(9);
     let x = random.vector(n * d);
@@ -48,17 +48,17 @@ fn pairs(n: usize, d: usize) -> Dataset {
     Dataset::new(d, x, Some(Labels::Numbers { columns: 2, values }), FeatureKind::Table).unwrap()
 }
 
-/// All of a path but its clocks.
+/// All results of a path except its clocks.
 fn timeless(found: &PathSolution) -> (Vec<PathPoint>, f64, usize) {
     let mut points = found.points.clone();
     points.iter_mut().for_each(|point| point.seconds = 0.0);
     (points, found.gated_beta_max, found.chosen)
 }
 
-// ---- every point is what a run of its own gives --------------------------------------------------------------------
+// ---- every point agrees with a separate run ------------------------------------------------------------------------
 
-/// Of each point: its bound is no higher than the optimum of its programme, and what it has is no more than its gap
-/// above it.
+/// The bound of each point is at most the optimum of its programme, and its objective is above the optimum by at most
+/// its gap.
 fn assert_agrees(data: &Dataset, settings: &Settings, classes: bool, place: &str) {
     let found = along(data, settings, &short(5));
     let (_, kept, _) = parts(data, classes, settings.seed);
@@ -82,7 +82,7 @@ fn assert_agrees(data: &Dataset, settings: &Settings, classes: bool, place: &str
         let feasible = match (settings.activation, settings.certify) {
             (Activation::Gated, _) => Some(objective.network),
             (_, Certify::Sampled) => objective.sampled_primal,
-            // A network that left its cones may be better than the optimum.
+            // A network that has left its cones may be better than the optimum.
             _ => None,
         };
         if let Some(value) = feasible {
@@ -117,7 +117,7 @@ fn every_point_is_what_a_run_of_its_own_gives() {
     }
 }
 
-/// Twenty betas one after the other, each from where the last one ended, and each from nothing.
+/// Twenty betas in sequence, each warm-started from the previous one, compared with cold starts.
 #[test]
 fn m11_twenty_warm_betas_have_the_optima_of_twenty_cold_ones() {
     let data = smooth(60, 4, 7);
@@ -160,7 +160,7 @@ fn a_relu_path_finds_networks_as_good_as_runs_of_their_own() {
     assert!(iterations[0] < iterations[1], "{iterations:?}");
 }
 
-/// Warm starts are what a path of gated neurons is for.
+/// Warm starts reduce the iterations of a path of gated neurons.
 #[test]
 fn a_gated_path_takes_fewer_iterations_than_runs_of_their_own() {
     let (data, settings) = (planted(300, 10, 2), Settings { patterns: 25, ..with(Activation::Gated, 1e-3) });
@@ -174,9 +174,9 @@ fn a_gated_path_takes_fewer_iterations_than_runs_of_their_own() {
     assert!(together < own, "{together} along the path, {own} without it");
 }
 
-// ---- who judges ----------------------------------------------------------------------------------------------------
+// ---- held-out samples ----------------------------------------------------------------------------------------------
 
-/// Nothing of a held-out sample reaches the networks of the path, not even by way of the scales.
+/// Held-out samples do not affect the networks of the path, not even through the scales.
 #[test]
 fn held_out_samples_are_not_trained_on() {
     let data = planted(80, 4, 3);
@@ -202,7 +202,7 @@ fn held_out_samples_are_not_trained_on() {
     }
 }
 
-/// The errors of a point are those of its network on the samples that it has not seen.
+/// The errors of a point are those of its network on the held-out samples.
 #[test]
 fn errors_are_those_of_the_held_out_samples() {
     let data = smooth(60, 3, 4);
@@ -223,7 +223,7 @@ fn errors_are_those_of_the_held_out_samples() {
             assert!(near(point.standard_error, (variance / 12.0).sqrt(), 1e-2));
             assert_eq!((point.validation.accuracy, point.train.accuracy), (None, None));
         }
-        // A regression picks by the mean loss.
+        // A regression chooses by the mean loss.
         let least = found.points.iter().map(|point| point.error).fold(f64::INFINITY, f64::min);
         assert_eq!(found.points[found.chosen].error, least);
     }
@@ -255,7 +255,7 @@ fn folds_hold_every_sample_out_once_and_pool_the_errors() {
         assert!(near(point.standard_error, (variance / 50.0).sqrt(), 1e-2));
         assert!(near(point.validation.loss, 50.0 * point.error, 1e-12));
     }
-    // beta of the points is that of the first path.
+    // The beta of a point is that of the first path.
     assert!(found.points.iter().all(|point| near(point.beta, point.fraction * found.gated_beta_max, 1e-12)));
     assert!(found.solution.is_some());
 }
@@ -272,7 +272,7 @@ fn folds_of_classes_have_an_accuracy_of_all_samples() {
     }
 }
 
-/// 60 different whole numbers are a regression, and so are 48 of them that are trained on.
+/// 60 different whole numbers are a regression, and so are the 48 of them in training.
 #[test]
 fn the_task_is_that_of_all_samples() {
     let mut random = Random(3);
@@ -321,7 +321,7 @@ fn e2_any_number_of_threads_gives_the_same_path() {
 
 // ---- how a path ends -----------------------------------------------------------------------------------------------
 
-/// Does something after so many points, and counts.
+/// Calls a function after a given number of points, and counts the points.
 struct After<F: FnMut() -> ControlFlow<()> + Send> {
     points: usize,
     done: usize,
@@ -370,7 +370,7 @@ fn e7_an_interrupt_leaves_the_finished_points() {
             3,
             Status::Interrupted,
         );
-        // From another thread, as Ctrl-C does it.
+        // From another thread, as for Ctrl-C.
         let stop = StopToken::new();
         let raised = stop.clone();
         let mut observer = After::new(2, move || {
@@ -409,7 +409,7 @@ fn e6_a_time_limit_leaves_the_finished_points() {
     assert_cut_short(&ended(Validation::Share(0.2), &none, &StopToken::new(), &mut ()), 0, Status::TimeLimit);
 }
 
-/// One beginning for each path, and one for the run on all samples.
+/// One `begin` callback for each path, and one for the run on all samples.
 #[test]
 fn set_ups_are_counted() {
     for (validation, begun) in [(Validation::Share(0.2), 2), (Validation::Folds(3), 4)] {
@@ -461,14 +461,14 @@ fn one_beta_is_a_path_too() {
     assert_eq!((found.points.len(), found.points[0].fraction, found.chosen), (1, 0.03, 0));
 }
 
-// ---- what is refused -----------------------------------------------------------------------------------------------
+// ---- errors --------------------------------------------------------------------------------------------------------
 
-/// Fails when work begins.
+/// Fails if any work starts.
 struct Nothing;
 
 impl Observer for Nothing {
     fn begin(&mut self, _: &Summary) {
-        panic!("the work began");
+        panic!("work has started");
     }
 }
 
@@ -504,7 +504,7 @@ fn r2_bad_settings_are_refused_by_the_names_that_users_type() {
         assert_eq!(*found, name);
         assert!(error.to_string().starts_with(&format!("{name} is ")), "{error}");
     }
-    // Those of the runs are looked at as well.
+    // The settings of the runs are validated as well.
     let error = refused(&data, None, &Settings { gap: 0.0, ..Settings::default() }, &fine);
     assert!(matches!(error, TrainError::Setting { name: "gap", .. }), "{error}");
 }
@@ -521,10 +521,10 @@ fn r3_samples_that_cannot_be_parted() {
     for word in ["'2'", "leave the class out", "hold out a share"] {
         assert!(error.to_string().contains(word), "{error}");
     }
-    // A share leaves it to training.
+    // A share keeps it in the training samples.
     let found = along(&data, &with(Activation::Gated, 1e-2), &short(3));
     assert_eq!(found.solution.unwrap().summary.shape.n_targets, 3);
-    // Of a regression it is a number like the others.
+    // In a regression it is a number like the others.
     let settings = Settings { task: TaskChoice::Regression, ..with(Activation::Gated, 1e-2) };
     assert!(along(&data, &settings, &folds).solution.is_some());
 
@@ -535,7 +535,7 @@ fn r3_samples_that_cannot_be_parted() {
     assert_eq!(refused(&bare, None, &Settings::default(), &short(3)), ModelError::NoLabels.into());
 }
 
-/// What only the last run would meet is met before the first.
+/// Errors that only the last run would meet are reported before the first.
 #[test]
 fn r3_test_samples_that_do_not_fit_are_refused_before_the_path() {
     let data = planted(30, 3, 1);

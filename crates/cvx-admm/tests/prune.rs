@@ -1,4 +1,4 @@
-//! A pruned network is claimed, saved and verified as it is returned.
+//! A pruned network has the claims, the file and the verification of the network that is returned.
 
 mod common;
 
@@ -6,7 +6,7 @@ use common::{PRECISIONS, assert_sane, near, planted, smooth};
 use cvx_admm::{Certify, Settings, train, verify};
 use cvx_model::{Dataset, FeatureKind, Labels, TaskChoice};
 
-/// Many more patterns than samples, so that the network has neurons to spare.
+/// Many more patterns than samples, so that the network has superfluous neurons.
 fn wide() -> Settings {
     Settings { patterns: 150, ..Settings::default() }
 }
@@ -43,7 +43,7 @@ fn the_claims_are_those_of_the_pruned_network() {
                 assert!(solution.objective.network <= whole.objective.network * (1.0 + 1e-9));
                 assert!(solution.objective.relative_gap <= whole.objective.relative_gap);
                 assert!(near(solution.train.loss, whole.train.loss, 1e-8));
-                // What was predicted in training is what the model predicts.
+                // The predictions in training are those of the model.
                 let (pruned, unpruned) = (solution.model.predict(&data).unwrap(), whole.model.predict(&data).unwrap());
                 for (pruned, unpruned) in pruned.values().iter().zip(unpruned.values()) {
                     assert!((pruned - unpruned).abs() < 1e-7, "{pruned} and {unpruned}");
@@ -53,7 +53,7 @@ fn the_claims_are_those_of_the_pruned_network() {
     }
 }
 
-/// Test scores are those of the returned network, not of the one before.
+/// Test scores are those of the returned network, not of the unpruned one.
 #[test]
 fn test_samples_are_scored_with_the_pruned_network() {
     let (data, test) = (three_classes(30), three_classes(200));

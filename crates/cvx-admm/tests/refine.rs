@@ -16,7 +16,7 @@ fn refined(data: &Dataset, settings: &Settings) -> Solution {
     assert!(!rounds.is_empty() && rounds.len() <= settings.refine + 1);
     for pair in rounds.windows(2) {
         assert!(pair[1].network <= pair[0].network * (1.0 + 1e-9), "the objective rose: {rounds:?}");
-        // A network is a point of the next programme, to rounding of its cones.
+        // A network is a point of the next programme, up to rounding at its cones.
         assert!(pair[1].dual_bound <= pair[0].network * (1.0 + 1e-5), "{rounds:?}");
         assert!(pair[1].iterations > pair[0].iterations && pair[1].seconds >= pair[0].seconds);
     }
@@ -66,7 +66,7 @@ fn every_model_can_be_refined() {
     }
 }
 
-/// A gated network keeps its gates, and fresh ones can only help.
+/// A gated network keeps its gates, so new gates cannot make it worse.
 #[test]
 fn a_refined_gated_network_keeps_its_gates() {
     let data = planted(80, 5, 3);

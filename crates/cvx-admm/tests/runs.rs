@@ -1,4 +1,4 @@
-//! How runs go and how they end: every status, limits of time and memory.
+//! The course and the end of runs: every status, limits of time and memory.
 
 mod common;
 
@@ -13,7 +13,7 @@ fn watched(data: &Dataset, settings: &Settings, observer: &mut dyn Observer) -> 
     train_with(data, None, settings, None, &StopToken::new(), observer).unwrap()
 }
 
-/// A network that predicts finite numbers, with a certificate that holds.
+/// The network predicts finite numbers, and its certificate is valid.
 fn assert_usable(solution: &Solution, data: &Dataset, place: &str) {
     assert_sane(solution, place);
     let prediction = solution.model.predict(data).unwrap();
@@ -25,7 +25,7 @@ fn assert_usable(solution: &Solution, data: &Dataset, place: &str) {
 
 // ---- Precisions --------------------------------------------------------------------------------------------------
 
-/// The certified optimum of both precisions, by one solver.
+/// The certified optimum in both precisions, by one solver.
 fn assert_precisions_agree(kind: SolverKind, gap: f64) {
     for (data, task) in [(planted(80, 5, 4), TaskChoice::Auto), (smooth(60, 4, 4), TaskChoice::Regression)] {
         let run = |precision| {
@@ -40,7 +40,7 @@ fn assert_precisions_agree(kind: SolverKind, gap: f64) {
         assert!(near(narrow.dual_bound, wide.dual_bound, 5.0 * gap), "{kind}: {narrow:?} and {wide:?}");
         let sampled = [narrow, wide].map(|objective| objective.sampled_primal.unwrap());
         assert!(near(sampled[0], sampled[1], 5.0 * gap), "{kind}: {narrow:?} and {wide:?}");
-        // Neither proves more than the other attains.
+        // The bound of each run is at most the objective of the other.
         assert!(narrow.dual_bound <= sampled[1] && wide.dual_bound <= sampled[0]);
     }
 }
@@ -88,7 +88,7 @@ fn status_iteration_limit() {
     }
 }
 
-/// f32 cannot reach 1e-13; that it stalls is said before the iteration limit, and the network kept.
+/// f32 cannot reach 1e-13: the run reports the stall before the iteration limit, and keeps the network.
 #[test]
 fn e10_status_insufficient_progress() {
     let data = smooth(5, 2, 3);
@@ -124,7 +124,7 @@ fn e10_status_insufficient_progress_of_a_silly_penalty() {
     assert_usable(&solution, &data, "silly rho");
 }
 
-/// No time at all still gives a model; the zero network at worst.
+/// A time limit of zero still gives a model, at worst the zero network.
 #[test]
 fn e6_status_time_limit() {
     let data = planted(60, 5, 1);
@@ -138,7 +138,7 @@ fn e6_status_time_limit() {
     }
 }
 
-/// A limit in the middle of the run: what was reached by then is kept.
+/// A limit in the middle of the run: the best network up to then is kept.
 #[test]
 fn e6_a_time_limit_during_the_iterations() {
     let data = smooth(60, 5, 1);
@@ -162,7 +162,7 @@ fn e6_an_ample_time_limit_changes_no_bit() {
         train(&data, None, &Settings { time_limit, patterns: 12, max_iterations: 25, gap: 1e-9, ..Settings::default() })
             .unwrap()
     };
-    assert_same(&run(None), &run(Some(3600.0)), "a clock never steers");
+    assert_same(&run(None), &run(Some(3600.0)), "the clock does not affect the iterates");
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn e7_a_callback_that_panics_interrupts_with_the_best_network() {
     assert_usable(&solution, &data, "panicked");
 }
 
-/// Entries whose squares overflow f32 have no factor in it: a status, and the last finite network.
+/// Entries whose squares overflow f32 have no factor in f32: a status, and the last finite network.
 #[test]
 fn e9_status_numerical_error() {
     let x = Random(1).vector(20).iter().map(|x| 1e38 * x).collect();
@@ -257,7 +257,7 @@ fn e8_a_run_beyond_the_memory_budget_is_refused_with_its_bytes() {
         }
         other => panic!("{:?}", other.map(|solution| solution.status)),
     }
-    // What is said to be needed is enough, and one byte less is not.
+    // The reported requirement is sufficient, and one byte less is not.
     let fitting = with(1 << 40, kind(SolverKind::Cholesky)).unwrap().summary.memory_bytes;
     assert_eq!(with(fitting, kind(SolverKind::Cholesky)).unwrap().summary.solver, SolverKind::Cholesky);
     match with(fitting - 1, kind(SolverKind::Cholesky)) {
@@ -267,12 +267,12 @@ fn e8_a_run_beyond_the_memory_budget_is_refused_with_its_bytes() {
         }
         other => panic!("{:?}", other.map(|solution| solution.status)),
     }
-    // Patterns are counted before they are drawn.
+    // The number of patterns is checked before they are drawn.
     for patterns in [1_000_000_000_000, usize::MAX] {
         let error = train(&data, None, &Settings { patterns, ..Settings::default() }).unwrap_err();
         assert!(matches!(error, TrainError::Memory { fits: None, .. }), "{error}");
     }
-    // Auto takes what fits, and says so.
+    // Auto takes a solver that fits, and reports it.
     let smaller = with(fitting - 1, SolverChoice::Auto).unwrap();
     assert_eq!(smaller.summary.solver, SolverKind::GramPcg);
     assert_eq!(smaller.model.provenance.solver, "gram-pcg");
@@ -376,7 +376,7 @@ fn an_observer_is_told_what_was_chosen() {
     assert_eq!((watch.1, solution.info.history.len()), (30, 30));
 }
 
-/// The phases are measured, fit into the whole, and the records are in the order of time.
+/// The phases are measured, their sum is at most the total, and the records are in the order of time.
 #[test]
 fn seconds_add_up() {
     let solution =
@@ -392,7 +392,7 @@ fn seconds_add_up() {
     assert!(history.last().unwrap().seconds <= seconds.total);
 }
 
-/// The bound only rises and the reported gap only falls; the true residual of (4a) was looked at once.
+/// The bound only rises and the reported gap only falls; the true residual of (4a) is computed once.
 #[test]
 fn the_certificate_is_monotone() {
     for certify in [Certify::Network, Certify::Sampled] {

@@ -1,4 +1,4 @@
-//! The solver object: one set-up, many solves, and what can change between them.
+//! The solver object: one set-up, many solves, and the changes between them.
 
 mod common;
 
@@ -73,7 +73,7 @@ fn steps_are_a_solve_that_can_be_looked_at() {
     }
 }
 
-/// The dual point that is read is the one that proves the bound: its predictions, clipped and scaled, are the model's.
+/// The returned dual point is the one that proves the bound: its predictions, clipped and scaled, are the model's.
 #[test]
 fn the_dual_point_is_that_of_the_model() {
     let data = smooth(50, 3, 2);
@@ -101,7 +101,7 @@ fn other_weights_have_the_optimum_of_a_run_with_them() {
             let found = solver.solve(&mut ()).unwrap();
             agree(&found, &train(&weighted, None, &settings).unwrap(), &format!("{activation:?}, {loss:?}"));
             assert!(verify(&found.model, &weighted).unwrap().holds());
-            // And back again.
+            // The change back.
             solver.set_weights(None).unwrap();
             agree(&solver.solve(&mut ()).unwrap(), &first, &format!("{activation:?}, {loss:?}, back"));
             let refused = solver.set_weights(Some(vec![1.0, -1.0])).unwrap_err();
@@ -148,7 +148,7 @@ fn a_raised_token_ends_a_run_with_a_network_and_the_next_one_continues() {
     assert!(verify(&solution.model, &data).unwrap().holds());
 }
 
-/// A solver of one's own takes the place of that of the settings, and row weights that of theirs.
+/// A user's solver replaces that of the settings, and so do a user's row weights.
 #[test]
 fn a_linear_solver_can_be_given() {
     let data = planted(60, 4, 3);
@@ -162,7 +162,7 @@ fn a_linear_solver_can_be_given() {
     agree(&train(&data, None, &named).unwrap(), &expected, "by name");
 }
 
-/// New gates with those of the neurons first: the best network stays, the record goes on.
+/// New gates that start with those of the neurons: the best network is kept, and the record continues.
 #[test]
 fn gates_can_be_exchanged_at_the_network() {
     let data = planted(60, 4, 3);
@@ -183,7 +183,7 @@ fn gates_can_be_exchanged_at_the_network() {
     }
 }
 
-/// The precision of a model's provenance is that of the back end, whatever the settings say.
+/// The precision in a model's provenance is that of the back end, not that of the settings.
 #[test]
 fn the_back_end_says_where_and_how() {
     let data = planted(40, 4, 3);

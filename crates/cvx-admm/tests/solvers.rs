@@ -1,4 +1,4 @@
-//! R4, R10, M6, M7, M9, M10: every solver through whole runs.
+//! R4, R10, M6, M7, M9, M10: complete runs with every solver.
 
 mod common;
 
@@ -6,7 +6,7 @@ use common::{PRECISIONS, assert_sane, near, optimum, planted, sharp, smooth, tab
 use cvx_admm::{Beta, Precision, Settings, SolverChoice, SolverKind, Status, StopToken, train, train_with};
 use cvx_model::{Activation, Dataset, Labels, Normalisation};
 
-/// No bound of any solver in any precision lies above a feasible objective of another.
+/// No bound of any solver in any precision is above a feasible objective of another.
 fn interlock(kinds: &[SolverKind]) {
     let data = planted(40, 5, 11);
     let (mut highest, mut lowest) = (0.0f64, f64::INFINITY);
@@ -63,7 +63,7 @@ fn m7_any_first_penalty_ends_with_a_valid_gap() {
     }
 }
 
-/// With the penalty free to move, a bad start costs iterations and nothing else.
+/// With an adaptive penalty, a bad start only costs iterations.
 #[test]
 fn m7_a_bad_first_penalty_is_recovered_from() {
     let data = planted(40, 4, 5);
@@ -76,7 +76,7 @@ fn m7_a_bad_first_penalty_is_recovered_from() {
     }
 }
 
-/// A feature that is zero everywhere never comes to have a weight, not even of rounding.
+/// A feature that is zero everywhere never gets a weight, not even by rounding.
 #[test]
 fn r4_no_solver_gives_a_zero_column_a_weight() {
     let plain = planted(60, 4, 5);
@@ -98,7 +98,7 @@ fn r4_no_solver_gives_a_zero_column_a_weight() {
     }
 }
 
-/// A change of units changes nothing for any solver: the same gap in about as many iterations.
+/// A change of units has no effect for any solver: the same gap in about as many iterations.
 #[test]
 fn r10_no_solver_depends_on_units() {
     let data = smooth(40, 4, 10);
@@ -124,8 +124,8 @@ fn r10_no_solver_depends_on_units() {
     }
 }
 
-/// Sketches of rank 0, 1 and above the size, of a system whose eigenvalues beyond the rank of the samples are exactly
-/// zero: columns of zeros, columns that occur twice, and fewer samples than features.
+/// Sketches of rank 0, of rank 1 and of a rank above the size, of a system whose eigenvalues beyond the rank of the
+/// samples are exactly zero: columns of zeros, columns that occur twice, and fewer samples than features.
 #[test]
 fn m9_sketches_of_singular_systems_end_with_a_status_and_numbers() {
     let (n, d) = (12, 20);
@@ -157,8 +157,8 @@ fn m9_sketches_of_singular_systems_end_with_a_status_and_numbers() {
     }
 }
 
-/// Factors carry nothing from one iteration to the next but what a warm start holds; what other solvers carry, a
-/// checkpoint does.
+/// Between iterations, factors have no state beyond that of a warm start; a checkpoint stores the state of other
+/// solvers.
 #[test]
 fn m10_k_runs_of_one_iteration_are_one_run_of_k() {
     let data = planted(60, 5, 6);
@@ -182,7 +182,7 @@ fn m10_k_runs_of_one_iteration_are_one_run_of_k() {
                 if [2, 5, 20].contains(&k) {
                     let whole = train(&data, None, &settings(k)).unwrap();
                     assert!(whole.warm_start == parts.warm_start, "{activation:?} {precision:?}, {k}");
-                    assert!(whole.warm_start.v.values().iter().any(|&v| v != 0.0), "nothing happened");
+                    assert!(whole.warm_start.v.values().iter().any(|&v| v != 0.0), "the iterates are still zero");
                 }
             }
         }

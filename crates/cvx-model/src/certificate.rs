@@ -47,7 +47,7 @@ pub struct FeasiblePoint {
     pub blocks: HostMatrix,
 }
 
-/// The smallest tau >= 0 with e_a (xv_a + tau xh_a) >= 0 for all rows; infinite or NaN where there is none.
+/// The smallest tau >= 0 with e_a (xv_a + tau xh_a) >= 0 for all rows; infinite or NaN if there is none.
 fn steps_to_cone(bits: &BitMask, pattern: usize, xv: &[f64], xh: &[f64]) -> f64 {
     xv.iter().zip(xh).enumerate().fold(0.0, |tau: f64, (a, (xv, xh))| {
         let violation = if bits.get(a, pattern) { -xv } else { *xv };

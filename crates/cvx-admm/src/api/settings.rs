@@ -308,7 +308,7 @@ impl Settings {
             return Err(out_of_range("solver", kind, "cholesky or cg for gated neurons, which have no cones"));
         }
         if self.refine > 0 && self.certify == Certify::Sampled && self.activation == Activation::Relu {
-            let range = "0 with the sampled certificate: neurons as gates lie on the edge of their cones, where it has no feasible point";
+            let range = "0 with the sampled certificate: it needs gates inside their cones, neurons are at the edge";
             return Err(out_of_range("refine", self.refine, range));
         }
         if let Gates::Given(gates) = &self.gates {

@@ -106,7 +106,7 @@ impl<B: Backend> Incumbent<B> {
         Ok(())
     }
 
-    /// Evaluates an iterate: v (d x 2PC) as a network, residual and nu as a dual point. Returns the objective of the
+    /// Evaluates an iterate: v (d x 2PC) as a network, residual and nu as a dual point. Returns the value of the
     /// network.
     pub fn evaluate(
         &mut self,
@@ -232,12 +232,12 @@ impl<B: Backend> Incumbent<B> {
         }
     }
 
-    /// The objective of the best network.
+    /// The value of the best network.
     pub fn network(&self) -> &NetworkValue {
         &self.network
     }
 
-    /// Replaces the objective of the best network by that of the network to return, and returns the old one.
+    /// Replaces the value of the best network by that of the network to return, and returns the old one.
     pub fn replace_value(&mut self, value: NetworkValue) -> NetworkValue {
         std::mem::replace(&mut self.network, value)
     }

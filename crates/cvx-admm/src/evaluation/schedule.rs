@@ -6,7 +6,7 @@ const EVALUATED_FIRST: usize = 5;
 /// Maximum number of iterations between two evaluations.
 const LONGEST_SILENCE: usize = 10;
 
-/// Iterations before the first evaluation in the absence of an indicator.
+/// Iterations before the first evaluation if the indicator is a residual, whose ratio to the gap is not known yet.
 const FIRST: usize = 5;
 
 /// A schedule of evaluations.
@@ -107,7 +107,7 @@ mod tests {
         let first = (1..).find(|&k| schedule.is_due(k, Indicator::Residual(1.0))).unwrap();
         assert_eq!(first, FIRST);
         schedule.learn(0.1, Indicator::Residual(1.0));
-        // A residual of one tenth means a gap of one tenth.
+        // A residual that falls to a tenth means a gap that falls to a tenth.
         assert!(!schedule.is_due(6, Indicator::Residual(0.2)));
         assert!(schedule.is_due(7, Indicator::Residual(0.09)));
         schedule.learn(0.011, Indicator::Residual(0.09));

@@ -212,8 +212,8 @@ impl Penalty {
         self.kappa = kappa;
     }
 
-    /// Completes the preparation of the solver at the current rho. A pending change of rho is made if it is at least
-    /// `threshold`. If the factor does not exist in the storage precision (with a tiny rho, rounding hides the
+    /// Completes the preparation of the solver at the current rho. A pending change of rho is made if its factor is
+    /// at least `threshold`. If the factor does not exist in the storage precision (with a tiny rho, rounding hides the
     /// identity), rho rises until it does. Returns the factor by which the scaled duals change.
     #[must_use = "the scaled duals are the multipliers over rho"]
     pub fn prepare<B: Backend>(

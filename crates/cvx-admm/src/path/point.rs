@@ -22,7 +22,7 @@ pub struct PathPoint {
     pub seconds: f64,
     /// Number of neurons, the mean over the paths.
     pub neurons: f64,
-    /// Scores on the samples of training, the mean over the paths.
+    /// Scores on the training samples, the mean over the paths.
     pub train: Scores,
     /// Scores on all held-out samples; the loss is the sum over them.
     pub validation: Scores,
@@ -107,7 +107,7 @@ impl PathPoint {
     }
 }
 
-/// The index of the chosen beta. The loss, then the larger beta, breaks ties between equal errors.
+/// The index of the chosen beta. Ties between equal errors go to the smaller loss, then to the larger beta.
 pub(crate) fn choose(points: &[PathPoint], choice: Choice) -> usize {
     let best = (0..points.len()).fold(0, |best, k| {
         let key = |k: usize| (points[k].error, points[k].validation.loss);

@@ -9,7 +9,7 @@ use cvx_model::Loss;
 pub struct Conic<'a> {
     /// Samples, row by row.
     pub x: &'a [Vec<f64>],
-    /// Gates (d x P), of patterns that differ and are not empty.
+    /// Gates (d x P), whose patterns are different and not empty.
     pub gates: &'a HostMatrix,
     pub y: &'a [f64],
     pub weights: &'a [f64],
@@ -20,7 +20,7 @@ pub struct Conic<'a> {
 /// A linear expression: (variable, coefficient).
 type Terms = Vec<(usize, f64)>;
 
-/// `constant` + `terms` in the cone, row by row.
+/// `constant` + `terms` lies in the cone, row by row.
 #[derive(Default)]
 struct Rows {
     terms: Vec<Terms>,
@@ -37,14 +37,14 @@ impl Rows {
         }
     }
 
-    /// `expression` >= 0.
+    /// Adds the constraint `expression` >= 0.
     fn at_least_zero(&mut self, terms: Terms, constant: f64) {
         self.add(SupportedConeT::NonnegativeConeT(1), vec![(terms, constant)]);
     }
 }
 
 impl Conic<'_> {
-    /// The optimum, to about ten digits; an error where rounding ends the method before.
+    /// The optimum, to about ten digits; an error if rounding stops the method early.
     pub fn optimum(&self) -> Result<f64, String> {
         let (n, d, p) = (self.x.len(), self.x[0].len(), self.gates.cols());
         let active = |a: usize, i: usize| dot(&self.x[a], self.gates.col(i)) >= 0.0;
@@ -96,7 +96,7 @@ impl Conic<'_> {
                     rows.at_least_zero(with(y, vec![(hinge, 1.0)]), -1.0);
                 }
                 Loss::Huber { delta } => {
-                    // The infimal convolution of the square and of delta times the absolute value.
+                    // The infimal convolution of the square and delta times the absolute value.
                     let (near, far) = (variable(0.0, omega), variable(omega * delta, 0.0));
                     rows.at_least_zero(with(1.0, vec![(near, -1.0), (far, 1.0)]), -y);
                     rows.at_least_zero(with(-1.0, vec![(near, 1.0), (far, 1.0)]), y);
@@ -141,7 +141,7 @@ fn solve(variables: usize, quadratic: &[(usize, f64)], linear: &[f64], rows: &Ro
     let mut solver = DefaultSolver::new(&p, linear, &a, &rows.constants, &rows.cones, settings).unwrap();
     solver.solve();
     let solution = &solver.solution;
-    // Rounding may end it short of its own tolerance: what it then has is judged by its residuals.
+    // Rounding may stop the method short of its own tolerance; the residuals of its result then decide.
     let ended = [SolverStatus::Solved, SolverStatus::AlmostSolved, SolverStatus::InsufficientProgress];
     let residual = solution.r_prim.max(solution.r_dual);
     let gap = (solution.obj_val - solution.obj_val_dual).abs() / solution.obj_val.abs().max(1e-3);

@@ -1,4 +1,4 @@
-//! Model files taken apart and put together again, by the layout that docs/architecture.md gives and code of its own.
+//! Disassembles and reassembles model files, by the layout in docs/architecture.md and with separate code.
 
 use super::planted;
 use cvx_admm::{Beta, FileError, Model, Settings, train};
@@ -51,7 +51,7 @@ impl Frame {
         &mut self.sections.iter_mut().find(|(other, _)| other == name).unwrap().1
     }
 
-    /// The file, with checksums that fit whatever is in it.
+    /// The file, with valid checksums for any content.
     pub fn sealed(&self) -> Vec<u8> {
         let mut bytes = b"\x89CVX\r\n\x1a\n".to_vec();
         bytes.extend(self.version.to_le_bytes());
@@ -72,7 +72,7 @@ impl Frame {
     }
 }
 
-/// A matrix as its section holds it, in f64.
+/// The matrix of a section, in f64.
 pub fn matrix(rows: u64, cols: u64, values: &[f64]) -> Vec<u8> {
     let head = [rows, cols, 8].into_iter().flat_map(u64::to_le_bytes);
     head.chain(values.iter().flat_map(|value| value.to_le_bytes())).collect()

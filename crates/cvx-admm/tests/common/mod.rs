@@ -1,6 +1,6 @@
-//! Small data sets, settings that leave the data as they are, and the programme (P) by plain loops.
+//! Small data sets, settings without a transform of the data, and the programme (P) by plain loops.
 
-// Each test file uses its own part.
+// Each test file uses a part of this module.
 #![allow(dead_code)]
 
 pub mod frame;
@@ -12,11 +12,11 @@ use cvx_model::{Dataset, FeatureKind, Labels, Normalisation, PatternSet, TaskCho
 
 pub const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::F64];
 
-/// SplitMix64 (Steele, Lea & Flood 2014): the same numbers everywhere.
+/// SplitMix64 (Steele, Lea & Flood 2014): the same numbers on every platform.
 pub struct Random(pub u64);
 
 impl Random {
-    /// In [-1, 1).
+    /// A number in [-1, 1).
     pub fn signed(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -35,7 +35,7 @@ impl Random {
     }
 }
 
-/// Features row by row, one number to learn per row.
+/// Features row by row, with one target number per row.
 pub fn table(d: usize, x: Vec<f64>, y: Vec<f64>) -> Dataset {
     Dataset::new(d, x, Some(Labels::numbers(y)), FeatureKind::Table).unwrap()
 }
@@ -46,7 +46,7 @@ pub fn planted(n: usize, d: usize, seed: u64) -> Dataset {
     planted.generate().unwrap().train
 }
 
-/// A smooth function of `d` random features, to regress on.
+/// A smooth function of `d` random features, for regression.
 pub fn smooth(n: usize, d: usize, seed: u64) -> Dataset {
     let mut random = Random(seed);
     let x = random.vector(n * d);
@@ -54,12 +54,12 @@ pub fn smooth(n: usize, d: usize, seed: u64) -> Dataset {
     table(d, x, y)
 }
 
-/// f64 on the features as they are: (P) of exactly these samples.
+/// f64 and no transform of the features: (P) of exactly these samples.
 pub fn exact() -> Settings {
     Settings { precision: Precision::F64, normalisation: Some(Normalisation::None), bias: false, ..Settings::default() }
 }
 
-/// [`exact`] on numbers, to a sampled gap that pins the optimum down.
+/// [`exact`] for numbers, with a sampled gap that determines the optimum accurately.
 pub fn sharp(gap: f64) -> Settings {
     Settings { certify: Certify::Sampled, gap, task: TaskChoice::Regression, ..exact() }
 }
@@ -82,7 +82,7 @@ pub fn near(a: f64, b: f64, tolerance: f64) -> bool {
     (a - b).abs() <= tolerance * a.abs().max(b.abs())
 }
 
-/// Objective of a feasible point and the proven bound of a run that must have been optimal.
+/// The objective of a feasible point of a run, which must have ended as optimal.
 pub fn optimum(solution: &Solution) -> f64 {
     assert_eq!(solution.status, Status::Optimal, "{:?}", solution.objective);
     solution.objective.sampled_primal.unwrap_or(solution.objective.network)
@@ -95,7 +95,7 @@ pub fn timeless(solution: &Solution) -> Vec<cvx_admm::Iteration> {
     history
 }
 
-/// All that two runs return but their clocks.
+/// Compares the results of two runs, except their clocks.
 pub fn assert_same(a: &Solution, b: &Solution, place: &str) {
     assert!(a.model.network == b.model.network, "{place}: the networks differ");
     assert!(a.warm_start == b.warm_start, "{place}: the iterates differ");
@@ -104,7 +104,7 @@ pub fn assert_same(a: &Solution, b: &Solution, place: &str) {
     assert!(a.model.witness == b.model.witness, "{place}: the witnesses differ");
 }
 
-/// Every number that a run reports is a number, and its gap lies between its bound and its objective.
+/// Every number in the results of a run is finite, and the gap lies between its bound and its objective.
 pub fn assert_sane(solution: &Solution, place: &str) {
     let objective = &solution.objective;
     let mut numbers = vec![objective.network, objective.dual_bound, objective.relative_gap, solution.cone_violation];
@@ -135,7 +135,7 @@ pub struct Plain {
 }
 
 impl Plain {
-    /// The programme of `data` as it is, with numeric labels.
+    /// The programme of `data` without a transform, with numeric labels.
     pub fn new(data: &Dataset, gates: &HostMatrix, beta: f64) -> Self {
         let x: Vec<Vec<f64>> = (0..data.n_samples()).map(|a| data.row(a).to_vec()).collect();
         let Some(Labels::Numbers { values, .. }) = data.labels() else { panic!("numeric labels") };

@@ -1,4 +1,5 @@
-//! Every loss, weighted and not: against an interior-point method, against repeated samples, and against lies.
+//! Every loss, with and without weights: compared with an interior-point method and with repeated samples, and false
+//! claims.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -19,12 +20,13 @@ fn weights(n: usize, seed: u64) -> Vec<f64> {
     Random(seed).vector(n).into_iter().map(|exponent| 4f64.powf(exponent)).collect()
 }
 
-/// To a gap of the sampled programme that pins the optimum down, on the features as they are.
+/// Settings with a gap of the sampled programme that determines the optimum accurately, and no transform of the
+/// features.
 fn sharp(loss: Loss, gap: f64) -> Settings {
     Settings { certify: Certify::Sampled, gap, loss, beta: Beta::Value(0.1), patterns: 6, ..exact() }
 }
 
-/// Bound and primal of one run interlock with those of the other, and are near.
+/// The bounds and primals of both runs are consistent and close.
 fn assert_same_optimum(one: &Solution, other: &Solution, gap: f64, place: &str) {
     let (a, b) = (one.objective, other.objective);
     let upper = |objective: cvx_admm::Objective| objective.sampled_primal.unwrap();
@@ -33,7 +35,7 @@ fn assert_same_optimum(one: &Solution, other: &Solution, gap: f64, place: &str) 
     assert!(highest <= lowest * (1.0 + 1e-12) && near(highest, lowest, 2.0 * gap), "{place}: {a:?} {b:?}");
 }
 
-/// Two or several classes, or numbers in one or several columns.
+/// Two or more classes, or numbers in one or more columns.
 fn data(n: usize, d: usize, targets: usize, classes: bool, seed: u64) -> Dataset {
     let mut random = Random(seed);
     let x = random.vector(n * d);
@@ -103,7 +105,7 @@ fn m4_the_optimum_is_that_of_an_interior_point_method() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A weight of 3 is as good as the sample three times.
+/// A weight of 3 is equivalent to three copies of the sample.
 #[test]
 fn m12_whole_weights_are_repeated_samples() {
     let n = 20;
@@ -126,7 +128,7 @@ fn m12_whole_weights_are_repeated_samples() {
     }
 }
 
-/// Balanced weights are the mean over the share of the class, whether a sample comes twice or counts twice.
+/// Balanced weights are the mean over the share of the class, for a repeated sample as for a weight of two.
 #[test]
 fn class_weights_are_sample_weights() {
     let label = |a: usize| if a.is_multiple_of(4) { "rare" } else { "usual" };
@@ -145,7 +147,7 @@ fn class_weights_are_sample_weights() {
         (ClassWeights::Named(vec![("rare".into(), 3.0)]), 3.0, 1.0),
         (ClassWeights::Named(vec![("usual".into(), 0.5), ("rare".into(), 2.0)]), 2.0, 0.5),
     ] {
-        // Weights of samples count in the scales of features, those of classes do not.
+        // Sample weights affect the scales of features; class weights do not.
         let normalisation = Some(Normalisation::None);
         let base = Settings { loss, normalisation, max_iterations: 20, ..Settings::default() };
         let settings = Settings { class_weights: class_weights.clone(), ..base };
@@ -178,7 +180,7 @@ fn every_loss_reaches_the_gap_in_f32() {
     }
 }
 
-/// The splitting hands every solver another target in every iteration.
+/// The splitting gives every solver another target in every iteration.
 #[test]
 fn m6_all_solvers_find_the_same_optimum() {
     let data = planted(40, 4, 11).with_weights(weights(40, 1)).unwrap();
@@ -274,7 +276,7 @@ fn m10_five_runs_of_one_iteration_are_one_run_of_five() {
     }
 }
 
-/// The test loss is the chosen one, without weights.
+/// The test loss is the chosen loss, without weights.
 #[test]
 fn scores_are_of_the_chosen_loss() {
     let test = planted(30, 3, 9);
@@ -311,7 +313,7 @@ fn m5_verify_refuses_a_loss_or_weights_that_were_tampered_with() {
                 assert!(!verify(&change(&model, other, own.clone()), &data).unwrap().holds(), "{loss:?} as {other:?}");
             }
             assert!(!verify(&change(&model, loss, None), &data).unwrap().holds(), "{loss:?} without weights");
-            // A sample beyond the hinge costs nothing, whatever its weight: the claim would stay true.
+            // A sample beyond the hinge has no loss for any weight, so the claim would remain true.
             let xi = &model.witness.as_ref().unwrap().xi;
             let pulling = (0..60).fold(0, |most, a| if xi[(a, 0)].abs() > xi[(most, 0)].abs() { a } else { most });
             let mut heavier = own.clone().unwrap();
@@ -323,7 +325,7 @@ fn m5_verify_refuses_a_loss_or_weights_that_were_tampered_with() {
             let mut wilder = model.clone();
             wilder.witness.as_mut().unwrap().xi.values_mut().iter_mut().for_each(|xi| *xi *= 1.5);
             let bound = verify(&wilder, &data).unwrap().dual_bound.unwrap();
-            assert!(bound <= model.claim.objective.network * (1.0 + 1e-9), "{loss:?}: no xi proves more than is true");
+            assert!(bound <= model.claim.objective.network * (1.0 + 1e-9), "{loss:?}: no xi proves too much");
         }
     }
     let model = train(&data, None, &Settings { loss: LOSSES[3], patterns: 8, ..Settings::default() }).unwrap().model;
@@ -388,14 +390,14 @@ fn r2_what_does_not_fit_is_refused_before_work() {
         let error = refused(&numbers, Settings { class_weights, ..Settings::default() });
         assert!(matches!(error, TrainError::Model(ModelError::NeedsClasses { .. })), "{error}");
     }
-    // Each weight is a number, their product with the class's is not.
+    // Each weight is finite, but its product with the class weight is not.
     let heavy = classes.clone().with_weights(vec![1e300; 20]).unwrap();
     let class_weights = ClassWeights::Named(vec![("1".into(), 1e300)]);
     let error = refused(&heavy, Settings { class_weights, ..Settings::default() });
     assert!(matches!(error, TrainError::Model(ModelError::Weight { .. })), "{error}");
 }
 
-/// One sample, far outliers, a feature of zeros: numbers come out whatever goes in.
+/// One sample, extreme outliers, a feature of zeros: all results are finite.
 #[test]
 fn r6_odd_data_of_every_loss_stay_numbers() {
     for loss in LOSSES {
