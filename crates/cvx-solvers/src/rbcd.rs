@@ -447,7 +447,7 @@ impl<B: Backend> LinearSolver<B> for Rbcd<B> {
         for block in &mut factors.blocks {
             let (rows, cols) = (block.t.rows(), block.t.cols());
             let (own, others) = rest.split_at_checked(rows * cols).ok_or_else(|| LinalgError::Shape {
-                operation: "recall",
+                operation: "restore",
                 detail: format!("{} unknowns are left for {rows} x {cols}", rest.len()),
             })?;
             block.t = backend.upload(&HostMatrix::from_vec(rows, cols, own.to_vec()))?;
