@@ -133,6 +133,52 @@ fn other_targets_have_the_optimum_of_a_run_on_them() {
     }
 }
 
+/// Betas in any order, equal or nearly equal ones among them.
+#[test]
+fn betas_may_be_repeated_and_far_apart() {
+    let data = planted(60, 4, 3);
+    for activation in [Activation::Relu, Activation::Gated] {
+        let settings = settings(activation);
+        let mut solver = solver(&data, &settings);
+        for share in [0.1, 0.1, 0.3, 0.299999, 0.02, 0.02, 0.2] {
+            let beta = share * solver.gated_beta_max();
+            solver.set_beta(beta).unwrap();
+            let found = solver.solve(&mut ()).unwrap();
+            let alone = train(&data, None, &Settings { beta: Beta::Value(beta), ..settings.clone() }).unwrap();
+            agree(&found, &alone, &format!("{activation:?}, {share}"));
+        }
+    }
+}
+
+/// What a run proved at one beta, weight or target says nothing of the next, also if the run had not ended.
+#[test]
+fn a_change_in_the_middle_of_a_run_starts_a_new_certificate() {
+    let data = planted(60, 4, 3);
+    let weights: Vec<f64> = (0..60).map(|a| [0.5, 0.9][a % 2]).collect();
+    let weighted = data.clone().with_weights(weights.clone()).unwrap();
+    for activation in [Activation::Relu, Activation::Gated] {
+        let settings = Settings { beta: Beta::Fraction(0.3), ..settings(activation) };
+        let stepped = || {
+            let mut solver = solver(&data, &settings);
+            (0..6).for_each(|_| assert!(solver.step().unwrap().is_continue()));
+            solver
+        };
+        let mut solver = stepped();
+        let beta = 0.01 * solver.gated_beta_max();
+        solver.set_beta(beta).unwrap();
+        let found = solver.solve(&mut ()).unwrap();
+        agree(&found, &train(&data, None, &Settings { beta: Beta::Value(beta), ..settings.clone() }).unwrap(), "beta");
+        assert!(verify(&found.model, &data).unwrap().holds(), "{activation:?}, beta: {:?}", found.objective);
+
+        let mut solver = stepped();
+        let beta = Beta::Value(solver.program().beta());
+        solver.set_weights(Some(weights.clone())).unwrap();
+        let found = solver.solve(&mut ()).unwrap();
+        agree(&found, &train(&weighted, None, &Settings { beta, ..settings.clone() }).unwrap(), "weights");
+        assert!(verify(&found.model, &weighted).unwrap().holds(), "{activation:?}, weights: {:?}", found.objective);
+    }
+}
+
 #[test]
 fn a_raised_token_ends_a_run_with_a_network_and_the_next_one_continues() {
     let data = planted(60, 4, 3);

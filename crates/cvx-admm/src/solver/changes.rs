@@ -37,7 +37,7 @@ impl<B: Backend> Solver<B> {
         self.program.set_beta(beta)?;
         self.summary.beta = beta;
         let start = self.first_rho();
-        self.running = false;
+        self.interrupt();
         let Some(admm) = self.admm.as_mut().filter(|_| self.ended != Some(Status::NumericalError)) else {
             return Ok(());
         };
@@ -51,7 +51,10 @@ impl<B: Backend> Solver<B> {
                     && rho == last_rho
                 {
                     let step = (beta - from) / (from - last_beta);
-                    admm.state.extrapolate(&last, step, beta, rho)?;
+                    // Further away, or between equal betas, the line says nothing.
+                    if step.abs() <= 1.0 {
+                        admm.state.extrapolate(&last, step, beta, rho)?;
+                    }
                 }
                 self.last = Some((point, from, rho));
             }
@@ -95,7 +98,8 @@ impl<B: Backend> Solver<B> {
     fn changed_loss(&mut self) -> Result<(), TrainError> {
         self.gated_maxima = Certificate::new(&self.program)?.gated_maxima()?;
         let (kappa, row_scale) = (self.kappa(), self.row_scale);
-        (self.last, self.running) = (None, false);
+        self.interrupt();
+        self.last = None;
         let Some(admm) = &mut self.admm else { return Ok(()) };
         admm.penalty.set_kappa(kappa);
         admm.penalty.restart();

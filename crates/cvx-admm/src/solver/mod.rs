@@ -380,6 +380,13 @@ impl<B: Backend> Solver<B> {
         Ok(())
     }
 
+    /// Ends the current run, if there is one, before the programme changes: its bound is one of the old programme.
+    fn interrupt(&mut self) {
+        if self.running {
+            self.end_run(Status::Interrupted);
+        }
+    }
+
     fn end_run(&mut self, status: Status) {
         (self.running, self.ended) = (false, Some(status));
         self.ended_at = self.record.clock.seconds();
