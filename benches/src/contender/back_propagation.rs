@@ -83,11 +83,8 @@ mod tests {
         let cpu = Cpu::<f64>::new();
         let (d, n, m, targets) = (5, 12, 4, 2);
         let (xt, yt) = (HostMatrix::from_fn(d, n, entry(1)), HostMatrix::from_fn(targets, n, entry(2)));
-        let network = Network {
-            w1: HostMatrix::from_fn(d, m, entry(3)),
-            w2: HostMatrix::from_fn(m, targets, entry(4)),
-            gates: None,
-        };
+        let network =
+            Network::new(HostMatrix::from_fn(d, m, entry(3)), HostMatrix::from_fn(m, targets, entry(4)), None);
         let indices = [3, 11, 0, 7, 2];
         let batch_xt = HostMatrix::from_fn(d, indices.len(), |i, j| xt[(i, indices[j])]);
         let batch_y = HostMatrix::from_fn(indices.len(), targets, |a, c| yt[(c, indices[a])]);

@@ -111,5 +111,5 @@ impl<B: Backend> Evaluator<B> {
 }
 
 fn download<B: Backend>(backend: &B, weights: &Layers<B>) -> Result<Network> {
-    Ok(Network { w1: backend.download(&weights.w1)?, w2: backend.download(&weights.w2)?, gates: None })
+    Ok(Network::new(backend.download(&weights.w1)?, backend.download(&weights.w2)?, None))
 }

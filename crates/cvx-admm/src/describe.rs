@@ -136,6 +136,12 @@ pub fn describe_settings() -> Vec<SettingDescription> {
         ),
         row("bias", s.bias.to_string(), "true or false", "whether a bias column is added to the features"),
         row(
+            "output_bias",
+            s.output_bias.to_string(),
+            "true or false",
+            "whether a number without penalty is added to each output, so that the mean of the labels is not penalised",
+        ),
+        row(
             "normalisation",
             "automatic".to_string(),
             "automatic, or one by name",

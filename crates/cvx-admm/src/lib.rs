@@ -39,8 +39,8 @@ pub use api::settings::{Beta, CheckpointPlan, Device, Gates, Precision, Settings
 pub use api::weights::ClassWeights;
 pub use checkpoint::file::Checkpoint;
 pub use cvx_artifact::{
-    ArtifactError, Certify, Claim, FileError, Model, Objective, Provenance, Scores, Status, Verification, Witness,
-    check_writable, verify, write_whole,
+    ArtifactError, Certify, Claim, FileError, Model, Objective, Part, Provenance, Scores, Status, Verification,
+    Witness, check_writable, verify, write_whole,
 };
 pub use cvx_linalg::{StopReason, StopToken};
 pub use cvx_solvers::SolverKind;

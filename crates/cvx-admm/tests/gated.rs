@@ -28,7 +28,7 @@ fn m4_the_optimum_of_gated_neurons_satisfies_kkt() {
         assert_eq!(solution.status, Status::Optimal, "{:?}", solution.objective);
         assert_eq!(solution.cone_violation, 0.0);
         let ((x, y), v) = (parts(&data), &solution.warm_start.v);
-        let gates = &solution.model.witness.as_ref().unwrap().gates;
+        let gates = &solution.model.parts[0].witness.as_ref().unwrap().gates;
         assert_eq!(v.cols(), gates.cols(), "one block per pattern");
         let active = |a: usize, i: usize| dot(&x[a], gates.col(i)) >= 0.0;
         let fitted = |a: usize| (0..v.cols()).filter(|&i| active(a, i)).map(|i| dot(&x[a], v.col(i))).sum::<f64>();

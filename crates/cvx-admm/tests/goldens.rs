@@ -8,7 +8,7 @@ use cvx_data::{Request, open};
 use std::path::{Path, PathBuf};
 
 /// The format that is written.
-const NEWEST: u32 = 3;
+const NEWEST: u32 = 4;
 
 struct Golden {
     name: &'static str,
@@ -113,8 +113,8 @@ fn f6_the_next_format_is_refused_with_advice() {
         let mut frame = Frame::of(&std::fs::read(path(&format!("v{NEWEST}/{}.cvx", golden.name))).unwrap());
         frame.version = NEWEST + 1;
         match parse(&frame.sealed()) {
-            Err(error @ FileError::Version { found: 4, newest: NEWEST, .. }) => {
-                assert!(error.to_string().contains("format 4, but this program reads up to format 3: use a newer"));
+            Err(error @ FileError::Version { found: 5, newest: NEWEST, .. }) => {
+                assert!(error.to_string().contains("format 5, but this program reads up to format 4: use a newer"));
             }
             other => panic!("{:?}", other.map(drop)),
         }

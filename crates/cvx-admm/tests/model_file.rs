@@ -8,6 +8,13 @@ use cvx_admm::{Beta, FileError, Model, Precision, Settings, train, verify};
 use cvx_linalg::HostMatrix;
 use cvx_model::{Dataset, FeatureKind, Labels, Task};
 
+/// The same model without the witness of its bound.
+fn without_proof(model: &Model) -> Model {
+    let mut bare = model.clone();
+    bare.parts.iter_mut().for_each(|part| part.witness = None);
+    bare
+}
+
 #[test]
 fn a_saved_model_comes_back_equal() {
     let several = Dataset::new(
@@ -35,7 +42,7 @@ fn a_saved_model_comes_back_equal() {
                     assert!(again == model, "{place}");
                     assert!(again.predict(&data).unwrap() == model.predict(&data).unwrap(), "{place}");
                     assert!(verify(&again, &data).unwrap().holds(), "{place}");
-                    let bare = Model { witness: None, ..model };
+                    let bare = without_proof(&model);
                     assert!(parse(&bytes(&bare)).unwrap() == bare, "{place}, without its proof");
                 }
             }
@@ -130,7 +137,7 @@ fn m5_verification_agrees_with_the_claims() {
         let bound = found.dual_bound.unwrap();
         assert!((bound - claim.objective.dual_bound).abs() <= 1e-9 * bound, "{bound}");
         assert_eq!(found.accuracy, claim.train_accuracy);
-        let bare = verify(&Model { witness: None, ..model.clone() }, &data).unwrap();
+        let bare = verify(&without_proof(&model), &data).unwrap();
         assert!(bare.network_agrees && bare.dual_bound.is_none() && bare.relative_gap.is_none());
         assert!(!bare.holds(), "a bound without a proof does not hold");
     }
@@ -227,7 +234,7 @@ fn m5_no_witness_proves_more_than_the_optimum() {
     for scale in [1e-4, 1e-2, 1.0, 100.0] {
         for _ in 0..10 {
             let mut forged = model.clone();
-            let witness = forged.witness.as_mut().unwrap();
+            let witness = forged.parts[0].witness.as_mut().unwrap();
             witness.xi.values_mut().iter_mut().for_each(|xi| *xi += scale * random.signed());
             witness.multipliers.values_mut().iter_mut().for_each(|eta| *eta += scale * random.signed());
             let found = verify(&forged, &data).unwrap();
@@ -236,7 +243,7 @@ fn m5_no_witness_proves_more_than_the_optimum() {
     }
     // The true multipliers with one sign reversed do not prove more either.
     let mut turned = model.clone();
-    turned.witness.as_mut().unwrap().multipliers.values_mut().iter_mut().for_each(|eta| *eta = -*eta);
+    turned.parts[0].witness.as_mut().unwrap().multipliers.values_mut().iter_mut().for_each(|eta| *eta = -*eta);
     assert!(verify(&turned, &data).unwrap().dual_bound.unwrap() <= optimum);
 }
 
@@ -247,13 +254,13 @@ fn m5_multipliers_that_overflow_prove_nothing() {
     let y = model.task.encode(data.labels().unwrap()).unwrap();
     for huge in [1e160, 1.7e308] {
         let mut forged = model.clone();
-        let witness = forged.witness.as_mut().unwrap();
+        let witness = forged.parts[0].witness.as_mut().unwrap();
         let patterns = witness.patterns.clone();
         witness.multipliers = HostMatrix::from_fn(40, witness.multipliers.cols(), |a, j| {
             if patterns.get(a, j % patterns.cols()) { huge } else { -huge }
         });
         for scale in [1.0, huge] {
-            forged.witness.as_mut().unwrap().xi = HostMatrix::from_fn(40, 1, |a, _| scale * y[(a, 0)]);
+            forged.parts[0].witness.as_mut().unwrap().xi = HostMatrix::from_fn(40, 1, |a, _| scale * y[(a, 0)]);
             let found = verify(&forged, &data).unwrap();
             assert!(found.dual_bound.unwrap() <= optimum && !found.holds(), "{found:?}");
         }

@@ -9,7 +9,7 @@ use cvx_model::Task;
 use std::time::Instant;
 
 /// The sections that hold a matrix.
-const MATRICES: [&str; 7] = ["offset", "scale", "w1", "w2", "proof.gates", "proof.xi", "proof.eta"];
+const MATRICES: [&str; 7] = ["offset", "scale", "w1", "w2", "proof0.gates", "proof0.xi", "proof0.eta"];
 
 // ---- F4 ----------------------------------------------------------------------------------------------------------
 
@@ -87,7 +87,9 @@ fn assert_refused(bytes: &[u8], what: &str) {
 #[test]
 fn f5_other_versions_and_magics_are_named() {
     let whole = bytes(&small().1);
-    for (version, advice) in [(0u32, "too old"), (2, "too old"), (4, "newer program"), (u32::MAX, "newer program")] {
+    for (version, advice) in
+        [(0u32, "too old"), (2, "too old"), (3, "too old"), (5, "newer program"), (u32::MAX, "newer program")]
+    {
         let mut other = Frame::of(&whole).sealed();
         other[8..12].copy_from_slice(&version.to_le_bytes());
         match parse(&other) {
@@ -172,12 +174,12 @@ fn f5_no_features_and_no_samples_are_refused_at_once() {
         ("scale", 0, 1),
         ("w1", 0, 0),
         ("w2", 0, 1),
-        ("proof.gates", 0, 1 << 60),
-        ("proof.xi", 0, 1),
-        ("proof.eta", 0, 1 << 61),
-        ("proof.patterns", 0, 0),
+        ("proof0.gates", 0, 1 << 60),
+        ("proof0.xi", 0, 1),
+        ("proof0.eta", 0, 1 << 61),
+        ("proof0.patterns", 0, 0),
     ] {
-        *frame.section(name) = if name == "proof.patterns" { Vec::new() } else { matrix(rows, columns, &[]) };
+        *frame.section(name) = if name == "proof0.patterns" { Vec::new() } else { matrix(rows, columns, &[]) };
     }
     assert_refused(&frame.sealed(), "2^60 patterns of no sample");
 }
@@ -195,9 +197,9 @@ fn f5_weights_that_are_no_numbers_are_refused() {
         };
         spoil(&|model| &mut model.network.w1.values_mut()[0]);
         spoil(&|model| model.network.w2.values_mut().last_mut().unwrap());
-        spoil(&|model| &mut model.witness.as_mut().unwrap().xi.values_mut()[3]);
-        spoil(&|model| &mut model.witness.as_mut().unwrap().gates.values_mut()[1]);
-        spoil(&|model| &mut model.witness.as_mut().unwrap().multipliers.values_mut()[2]);
+        spoil(&|model| &mut model.parts[0].witness.as_mut().unwrap().xi.values_mut()[3]);
+        spoil(&|model| &mut model.parts[0].witness.as_mut().unwrap().gates.values_mut()[1]);
+        spoil(&|model| &mut model.parts[0].witness.as_mut().unwrap().multipliers.values_mut()[2]);
         spoil(&|model| &mut model.transform.scale[0]);
         spoil(&|model| &mut model.transform.offset[1]);
         spoil(&|model| &mut model.claim.weights.as_mut().unwrap()[4]);
@@ -248,22 +250,23 @@ fn f5_parts_that_do_not_fit_are_refused() {
     check("a majority far beyond the classes", &|model| model.task = majority(usize::MAX));
     check("several classes with a majority beyond them", &|model| {
         model.network.w2 = HostMatrix::zeros(model.network.n_neurons(), 3);
+        model.parts[0].output_bias = vec![0.0; 3];
         model.task = Task::Multiclass { classes: ["a", "b", "c"].map(String::from).into(), majority: 3 };
-        model.witness = None;
+        model.parts[0].witness = None;
     });
     check("multipliers of other patterns", &|model| {
-        let witness = model.witness.as_mut().unwrap();
+        let witness = model.parts[0].witness.as_mut().unwrap();
         witness.multipliers = HostMatrix::zeros(witness.multipliers.rows(), witness.multipliers.cols() + 2);
     });
     check("a proof about no pattern", &|model| {
-        let witness = model.witness.as_mut().unwrap();
+        let witness = model.parts[0].witness.as_mut().unwrap();
         witness.gates = HostMatrix::zeros(witness.gates.rows(), 0);
         witness.multipliers = HostMatrix::zeros(witness.multipliers.rows(), 0);
         witness.patterns = BitMask::from_fn(witness.xi.rows(), 0, |_, _| false);
     });
-    check("an xi of other samples", &|model| model.witness.as_mut().unwrap().xi = HostMatrix::zeros(3, 1));
+    check("an xi of other samples", &|model| model.parts[0].witness.as_mut().unwrap().xi = HostMatrix::zeros(3, 1));
     check("gates of other features", &|model| {
-        let gates = &mut model.witness.as_mut().unwrap().gates;
+        let gates = &mut model.parts[0].witness.as_mut().unwrap().gates;
         *gates = HostMatrix::zeros(gates.rows() + 1, gates.cols());
     });
 }

@@ -207,7 +207,10 @@ fn r7_merged_patterns_are_counted_and_change_nothing() {
     let kept = once.summary.shape.n_patterns;
     assert_eq!((kept, once.summary.merged_patterns), (5, 0));
     assert_eq!((twice.summary.shape.n_patterns, twice.summary.merged_patterns), (5, 5));
-    assert_eq!(twice.model.witness.as_ref().unwrap().gates, once.model.witness.as_ref().unwrap().gates);
+    assert_eq!(
+        twice.model.parts[0].witness.as_ref().unwrap().gates,
+        once.model.parts[0].witness.as_ref().unwrap().gates
+    );
     assert!(once.warm_start == twice.warm_start, "the same programme is solved by the same bits");
     assert!(optimum(&once) == optimum(&twice));
 }

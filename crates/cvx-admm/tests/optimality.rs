@@ -14,7 +14,7 @@ fn resume(data: &Dataset, settings: &Settings, warm: &WarmStart) -> Solution {
 
 /// The programme of a run, from its own gates.
 fn solved(data: &Dataset, solution: &Solution) -> Plain {
-    Plain::new(data, &solution.model.witness.as_ref().unwrap().gates, solution.beta)
+    Plain::new(data, &solution.model.parts[0].witness.as_ref().unwrap().gates, solution.beta)
 }
 
 /// eta_i = -rho g nu_i of the last iterate.
@@ -68,7 +68,7 @@ fn m5_the_witness_proves_the_bound() {
         let settings = Settings { patterns: 10, beta: Beta::Value(0.2), precision, ..sharp(1e-4) };
         let solution = train(&data, None, &settings).unwrap();
         let (plain, upper) = (solved(&data, &solution), optimum(&solution));
-        let witness = solution.model.witness.as_ref().unwrap();
+        let witness = solution.model.parts[0].witness.as_ref().unwrap();
         let signs = |a: usize, j: usize| plain.sign(a, j);
         let eta = HostMatrix::from_fn(plain.n(), plain.blocks(), |a, j| signs(a, j) * witness.multipliers[(a, j)]);
         let bound = plain.bound(witness.xi.col(0), &eta);

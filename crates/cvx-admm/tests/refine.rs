@@ -74,7 +74,7 @@ fn a_refined_gated_network_keeps_its_gates() {
     let first = train(&data, None, &settings).unwrap();
     let solution = refined(&data, &Settings { refine: 1, ..settings });
     let gates = |solution: &Solution| {
-        let gates = solution.model.witness.as_ref().unwrap().gates.clone();
+        let gates = solution.model.parts[0].witness.as_ref().unwrap().gates.clone();
         (0..gates.cols()).map(|i| gates.col(i).to_vec()).collect::<Vec<_>>()
     };
     let (before, after) = (first.model.network.gates.unwrap(), gates(&solution));

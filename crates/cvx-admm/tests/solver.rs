@@ -82,7 +82,7 @@ fn the_dual_point_is_that_of_the_model() {
         let before = solver.dual_point().unwrap();
         assert_eq!(before.xi, solver.program().xi_at_zero(), "that of the zero network");
         let solution = solver.solve(&mut ()).unwrap();
-        let (dual, witness) = (solver.dual_point().unwrap(), solution.model.witness.unwrap());
+        let (dual, witness) = (solver.dual_point().unwrap(), solution.model.parts[0].witness.clone().unwrap());
         assert_eq!((dual.xi, dual.multipliers), (witness.xi, witness.multipliers));
     }
 }

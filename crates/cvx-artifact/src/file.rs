@@ -1,29 +1,33 @@
-//! The model file: format 3, in the frame of `container.rs`.
+//! The model file: format 4, in the frame of `container.rs`.
 //!
 //! | section | what | shape |
 //! |---|---|---|
-//! | `header` | bincode: task, kind of the features, claim without its weights, provenance | |
+//! | `header` | bincode: task, kind of the features, claim without its weights, provenance, a record of each part | |
 //! | `offset`, `scale` | matrices: the offset that is subtracted from each feature, then its divisor | inputs x 1 |
 //! | `names` | texts: the names of the features, if they have names | inputs |
 //! | `w1`, `w2` | matrices: the layers | d x m, m x C |
 //! | `gates` | matrix: the gates of gated neurons | d x m |
+//! | `output-bias` | matrix: the output bias of each of the K parts | C x K |
 //! | `weights` | matrix: the weights of the samples, unless all are 1 | n x 1 |
-//! | `proof.gates` | matrix, as are the next two | d x P |
-//! | `proof.xi` | | n x C |
-//! | `proof.eta` | the multipliers | n x 2PC, n x 0 if gated |
-//! | `proof.patterns` | words: for each pattern, 64 samples to a word, the lowest bit first | ceil(n / 64) x P |
+//! | `proof0.gates` | matrix, as are the next two; the number is that of the part, and n without what it held out | d x P |
+//! | `proof0.xi` | | n x C |
+//! | `proof0.eta` | the multipliers | n x 2PC, n x 0 if gated |
+//! | `proof0.patterns` | words: for each pattern, 64 samples to a word, the lowest bit first | ceil(n / 64) x P |
+//! | `held-out0` | words: the training samples that the part did not contain, if there are any | |
 //!
 //! bincode has no schema, so only the small header of a versioned file uses it.
 
 use crate::container::{Kind, Parsed, Sections};
 use crate::file_error::FileError;
-use crate::model::{Claim, Model, Provenance, Witness};
+use crate::model::{Claim, Model, Provenance};
+use crate::objective::Objective;
+use crate::part::{Part, Witness};
 use cvx_linalg::{BitMask, HostMatrix};
 use cvx_model::{Activation, FeatureKind, Network, Normalisation, Task, Transform, WeightedLoss};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-const MODEL: Kind = Kind { noun: "model", magic: *b"\x89CVX\r\n\x1a\n", version: 3 };
+const MODEL: Kind = Kind { noun: "model", magic: *b"\x89CVX\r\n\x1a\n", version: 4 };
 
 /// Maximum size of the header: the names of about ten thousand classes.
 const HEADER: usize = 1 << 20;
@@ -36,7 +40,19 @@ struct Header {
     kind: FeatureKind,
     claim: Claim,
     provenance: Provenance,
+    parts: Vec<PartRecord>,
 }
+
+/// The scalars of a part.
+#[derive(Serialize, Deserialize)]
+struct PartRecord {
+    beta: f64,
+    objective: Objective,
+    neurons: usize,
+}
+
+/// Most parts of a model: some seeds, each with some folds.
+const MOST_PARTS: usize = 4096;
 
 impl Model {
     /// Writes the model to `path` atomically.
@@ -73,6 +89,9 @@ impl Model {
             kind: self.kind,
             claim: Claim { weights: None, ..claim.clone() },
             provenance: self.provenance.clone(),
+            parts: (self.parts.iter())
+                .map(|part| PartRecord { beta: part.beta, objective: part.objective, neurons: part.neurons })
+                .collect(),
         };
         let mut sections = Sections::new(&MODEL);
         sections.bincode::<HEADER>("header", &header)?;
@@ -84,12 +103,21 @@ impl Model {
         if let Some(gates) = &network.gates {
             sections.matrix("gates", gates);
         }
+        let biases = |c: usize, part: usize| self.parts[part].output_bias[c];
+        sections.matrix("output-bias", &HostMatrix::from_fn(self.task.n_targets(), self.parts.len(), biases));
         if let Some(weights) = &claim.weights {
             sections.matrix("weights", &column(weights));
         }
-        if let Some(Witness { gates, patterns, xi, multipliers }) = &self.witness {
-            sections.matrix("proof.gates", gates).matrix("proof.xi", xi).matrix("proof.eta", multipliers);
-            sections.words("proof.patterns", patterns.words());
+        for (k, part) in self.parts.iter().enumerate() {
+            if let Some(Witness { gates, patterns, xi, multipliers }) = &part.witness {
+                sections.matrix(&format!("proof{k}.gates"), gates).matrix(&format!("proof{k}.xi"), xi);
+                sections.matrix(&format!("proof{k}.eta"), multipliers);
+                sections.words(&format!("proof{k}.patterns"), patterns.words());
+            }
+            if !part.held_out.is_empty() {
+                let rows: Vec<u64> = part.held_out.iter().map(|&row| row as u64).collect();
+                sections.words(&format!("held-out{k}"), &rows);
+            }
         }
         Ok(sections)
     }
@@ -101,9 +129,11 @@ impl Model {
     /// most twice its size in memory and a few megabytes.
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, FileError> {
         let damaged = |detail: &str| MODEL.damaged(path, detail);
-        let (mut model, proof) = read(Parsed::open(bytes, &MODEL, path)?)?;
+        let (mut model, proofs) = read(Parsed::open(bytes, &MODEL, path)?)?;
         model.check().map_err(damaged)?;
-        model.witness = proof.map(|proof| proof.of(&model)).transpose().map_err(damaged)?;
+        for (k, proof) in proofs.into_iter().enumerate() {
+            model.parts[k].witness = proof.map(|proof| proof.of(&model, k)).transpose().map_err(damaged)?;
+        }
         Ok(model)
     }
 
@@ -129,6 +159,7 @@ impl Model {
         if network.gates.as_ref().is_some_and(|gates| (gates.rows(), gates.cols()) != (d, m)) {
             return Err("the gates do not fit the neurons");
         }
+        self.check_parts()?;
         let usable = |weight: &f64| *weight > 0.0 && weight.is_finite();
         let fits = |weights: &Vec<f64>| weights.len() == claim.n_samples && weights.iter().all(usable);
         if WeightedLoss::new(claim.loss, None).is_err()
@@ -146,6 +177,25 @@ impl Model {
     }
 }
 
+impl Model {
+    /// Whether the parts make up the network.
+    fn check_parts(&self) -> Result<(), &'static str> {
+        let neurons = self.parts.iter().try_fold(0usize, |sum, part| sum.checked_add(part.neurons));
+        if self.parts.is_empty() || neurons != Some(self.network.n_neurons()) {
+            return Err("the parts do not make up the network");
+        }
+        let ascends = |rows: &[usize]| rows.windows(2).all(|pair| pair[0] < pair[1]);
+        let fits = |part: &Part| {
+            let last = part.held_out.last().is_none_or(|&row| row < self.claim.n_samples);
+            last && ascends(&part.held_out) && part.held_out.len() < self.claim.n_samples
+        };
+        if !self.parts.iter().all(fits) {
+            return Err("the samples of a part are not training samples");
+        }
+        Ok(())
+    }
+}
+
 /// A witness before validation.
 struct Proof {
     gates: HostMatrix,
@@ -156,11 +206,12 @@ struct Proof {
 }
 
 impl Proof {
-    /// The witness, if it fits the model. At least one pattern is required: without patterns the programme would be
+    /// The witness, if it fits part `k` of the model. At least one pattern is required: without patterns the programme would be
     /// empty, and its bound 1/2 ||y||^2 would not bound the network.
-    fn of(self, model: &Model) -> Result<Witness, &'static str> {
+    fn of(self, model: &Model, k: usize) -> Result<Witness, &'static str> {
         let Proof { gates, xi, multipliers, words } = self;
-        let (n, d, c) = (model.claim.n_samples, model.transform.n_outputs(), model.task.n_targets());
+        let n = model.claim.n_samples - model.parts[k].held_out.len();
+        let (d, c) = (model.transform.n_outputs(), model.task.n_targets());
         let cones = match model.network.activation() {
             Activation::Relu => 2,
             Activation::Gated => 0,
@@ -177,18 +228,33 @@ impl Proof {
     }
 }
 
-/// A model without its witness, before its parts are checked for consistency.
-fn read(mut file: Parsed) -> Result<(Model, Option<Proof>), FileError> {
+/// A model without its witnesses, before its parts are checked for consistency.
+fn read(mut file: Parsed) -> Result<(Model, Vec<Option<Proof>>), FileError> {
     let header: Header = file.bincode::<_, HEADER>("header")?;
     let (offset, scale) = (read_column(&mut file, "offset")?, read_column(&mut file, "scale")?);
     let names = file.has("names").then(|| file.texts("names", offset.len())).transpose()?;
+    let biases = file.finite_matrix("output-bias")?;
+    let (targets, count) = (header.task.n_targets(), header.parts.len());
+    if count == 0 || count > MOST_PARTS || (biases.rows(), biases.cols()) != (targets, count) {
+        return Err(file.damaged("it has no output bias for each part"));
+    }
+    let mean = |c: usize| (0..count).map(|k| biases[(c, k)]).sum::<f64>() / count as f64;
     let network = Network {
+        output_bias: (0..targets).map(mean).collect(),
         w1: file.finite_matrix("w1")?,
         w2: file.finite_matrix("w2")?,
         gates: file.has("gates").then(|| file.finite_matrix("gates")).transpose()?,
     };
     let weights = file.has("weights").then(|| read_column(&mut file, "weights")).transpose()?;
-    let proof = file.has("proof.gates").then(|| read_proof(&mut file)).transpose()?;
+    let mut proofs = Vec::new();
+    let mut parts = Vec::new();
+    for (k, PartRecord { beta, objective, neurons }) in header.parts.into_iter().enumerate() {
+        proofs.push(file.has(&format!("proof{k}.gates")).then(|| read_proof(&mut file, k)).transpose()?);
+        let name = format!("held-out{k}");
+        let rows = if file.has(&name) { file.words(&name)? } else { Vec::new() };
+        let held_out = rows.into_iter().map(|row| usize::try_from(row).unwrap_or(usize::MAX)).collect();
+        parts.push(Part { held_out, beta, objective, neurons, output_bias: biases.col(k).to_vec(), witness: None });
+    }
     file.finish()?;
     let model = Model {
         network,
@@ -198,9 +264,9 @@ fn read(mut file: Parsed) -> Result<(Model, Option<Proof>), FileError> {
         kind: header.kind,
         claim: Claim { weights, ..header.claim },
         provenance: header.provenance,
-        witness: None,
+        parts,
     };
-    Ok((model, proof))
+    Ok((model, proofs))
 }
 
 fn column(values: &[f64]) -> HostMatrix {
@@ -215,11 +281,11 @@ fn read_column(file: &mut Parsed, name: &str) -> Result<Vec<f64>, FileError> {
     Ok(matrix.into_values())
 }
 
-fn read_proof(file: &mut Parsed) -> Result<Proof, FileError> {
+fn read_proof(file: &mut Parsed, k: usize) -> Result<Proof, FileError> {
     Ok(Proof {
-        gates: file.finite_matrix("proof.gates")?,
-        xi: file.finite_matrix("proof.xi")?,
-        multipliers: file.finite_matrix("proof.eta")?,
-        words: file.words("proof.patterns")?,
+        gates: file.finite_matrix(&format!("proof{k}.gates"))?,
+        xi: file.finite_matrix(&format!("proof{k}.xi"))?,
+        multipliers: file.finite_matrix(&format!("proof{k}.eta"))?,
+        words: file.words(&format!("proof{k}.patterns"))?,
     })
 }

@@ -3,25 +3,28 @@
 use crate::certify::Certify;
 use crate::error::ArtifactError;
 use crate::objective::Objective;
+use crate::part::Part;
 use crate::status::Status;
-use cvx_linalg::{Backend, BitMask, Cpu, HostMatrix};
+use cvx_linalg::{Backend, Cpu, HostMatrix};
 use cvx_model::{Dataset, FeatureKind, Loss, Network, Normalisation, Task, Transform};
 use serde::{Deserialize, Serialize};
 
 /// The claims of a model, which [`verify`](crate::verify) checks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Claim {
-    /// The certificate.
+    /// The certificate: the one of the only part, or the sums over the parts.
     pub objective: Objective,
     /// The certificate whose gap is claimed.
     pub certify: Certify,
-    /// Weight of the group norm.
+    /// Weight of the group norm, in the first part.
     pub beta: f64,
     /// The loss that was minimised over the training samples.
     pub loss: Loss,
+    /// Whether a number that is not penalised is added to each output.
+    pub output_bias: bool,
     /// A weight for each training sample; `None` where all are 1.
     pub weights: Option<Vec<f64>>,
-    /// The weighted loss on the training samples.
+    /// The weighted loss of the network on all training samples.
     pub train_loss: f64,
     /// Accuracy on the training samples; `None` for a regression.
     pub train_accuracy: Option<f64>,
@@ -50,23 +53,10 @@ pub struct Provenance {
     pub iterations: u64,
 }
 
-/// The dual point that proves the bound.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Witness {
-    /// Gates h_i (d x P).
-    pub gates: HostMatrix,
-    /// Their patterns on the training samples (n x P). If x'h is zero to rounding, the bit is part of the claim.
-    pub patterns: BitMask,
-    /// xi (n x C).
-    pub xi: HostMatrix,
-    /// e_i o g o eta_i (n x 2PC), with the sign of e_i in every entry.
-    pub multipliers: HostMatrix,
-}
-
 /// A trained network, ready to predict.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
-    /// The network, on transformed features.
+    /// The network, on transformed features: the mean of the networks of the parts.
     pub network: Network,
     /// From features to transformed features.
     pub transform: Transform,
@@ -80,8 +70,8 @@ pub struct Model {
     pub claim: Claim,
     /// The origin of the model.
     pub provenance: Provenance,
-    /// The witness of its bound.
-    pub witness: Option<Witness>,
+    /// The programmes that the network was trained by, at least one.
+    pub parts: Vec<Part>,
 }
 
 impl Model {

@@ -22,6 +22,7 @@
 //! ```
 
 mod backend;
+mod centring;
 #[allow(clippy::expect_used, clippy::missing_panics_doc)]
 pub mod conformance;
 #[allow(unsafe_code)]
@@ -42,6 +43,7 @@ mod stop;
 pub mod training;
 
 pub use backend::{Backend, Half, MemoryInfo, Shape, SlackNorms, Transpose};
+pub use centring::Centring;
 pub use cpu::{Cpu, CpuMatrix, CpuScalar, SymmetricEigen, ThreadPool, symmetric_eigen};
 #[cfg(feature = "cuda")]
 pub use cuda::{Cuda, CudaMask, CudaMatrix};

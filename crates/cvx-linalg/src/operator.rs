@@ -41,6 +41,9 @@ pub struct MaskedBlocks<'a, B: Backend> {
     pub cones: Option<ConeRows<'a, B>>,
     /// Targets y (n x C).
     pub y: &'a B::Matrix,
+    /// Whether F u - y means its projection off the vector of ones: a number that is not penalised is added to each
+    /// output.
+    pub output_bias: bool,
 }
 
 /// The rows of the cone operator Gt = diag(g) (2 D_i - I) X.

@@ -8,7 +8,9 @@ use crate::operators::SystemOperator;
 use crate::patterns::PatternSet;
 use crate::program::{ConvexProgram, ProgramError, upload_samples};
 use crate::workspace::Workspace;
-use cvx_linalg::{Backend, BitMask, BlockLayout, HostMatrix, LinalgError, MaskedSystem, SystemRhs, Transpose};
+use cvx_linalg::{
+    Backend, BitMask, BlockLayout, Centring, HostMatrix, LinalgError, MaskedSystem, SystemRhs, Transpose,
+};
 
 type WideMatrix<B> = <<B as Backend>::Wide as Backend>::Matrix;
 
@@ -21,8 +23,10 @@ pub struct NetworkValue {
     pub loss: f64,
     /// Number of blocks that are not zero.
     pub neurons: usize,
-    /// Predictions f (n x C).
+    /// Predictions f (n x C), with the output bias.
     pub prediction: HostMatrix,
+    /// The best output bias for these blocks (C); zeros without one.
+    pub output_bias: Vec<f64>,
 }
 
 /// A lower bound of the optimum of (P), and the distance of the multipliers from dual feasibility.
@@ -142,13 +146,15 @@ impl<'a, B: Backend> Certificate<'a, B> {
             self.predict_all()?;
         }
         let work = &*self.work;
-        let prediction = work.wide.download(&work.prediction)?;
+        let mut prediction = work.wide.download(&work.prediction)?;
+        let output_bias = self.program.loss().add_bias(&mut prediction, self.program.y_host());
         let loss = self.program.loss().total(&prediction, self.program.y_host());
         Ok(NetworkValue {
             objective: loss + self.program.beta() * norms.iter().sum::<f64>(),
             loss,
             neurons: norms.iter().filter(|&&norm| norm > 0.0).count(),
             prediction,
+            output_bias,
         })
     }
 
@@ -219,7 +225,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
         let work = &mut *self.work;
         let (program, backend) = (self.program, self.program.backend());
         backend.widen(residual, &mut work.prediction)?;
-        if !program.loss().is_plain() {
+        if !program.loss().takes_every_xi() {
             // Moves the residual into the domain of the conjugate before anything is computed from xi.
             let mut xi = negated(work.wide.download(&work.prediction)?);
             program.loss().clip(&mut xi, program.y_host());
@@ -278,18 +284,19 @@ impl<'a, B: Backend> Certificate<'a, B> {
         let (xt, blocks) = (program.xt_wide(), &mut work.blocks);
         work.wide.gemm(1.0, xt, Transpose::No, &work.rows, Transpose::No, 0.0, blocks)?;
         let norms = work.wide.column_norms(&work.blocks)?;
-        let residual = work.wide.download(&work.prediction)?;
-        let mut bound = DualBound { value: 0.0, ratio: 0.0 };
-        for (c, norms) in norms.chunks_exact(norms.len() / targets).enumerate() {
+        let xi = negated(work.wide.download(&work.prediction)?);
+        let ratio = |norms: &[f64]| {
             let largest =
                 norms.iter().map(|&norm| if norm.is_nan() { f64::INFINITY } else { norm }).fold(0.0, f64::max);
             // At beta = 0, only multipliers with zero blocks are admissible.
-            let ratio = if largest == 0.0 { 0.0 } else { largest / program.beta() };
-            bound.ratio = bound.ratio.max(ratio);
-            let xi: Vec<f64> = residual.col(c).iter().map(|r| -r).collect();
-            bound.value += program.loss().bound(&xi, program.y_host().col(c), 1.0 / ratio);
-        }
-        Ok(bound)
+            if largest == 0.0 { 0.0 } else { largest / program.beta() }
+        };
+        let ratios: Vec<f64> = norms.chunks_exact(norms.len() / targets).map(ratio).collect();
+        let limits: Vec<f64> = ratios.iter().map(|ratio| 1.0 / ratio).collect();
+        Ok(DualBound {
+            value: program.loss().bound(&xi, program.y_host(), &limits),
+            ratio: ratios.into_iter().fold(0.0, f64::max),
+        })
     }
 
     /// A point of (P) near `v`: each block moves along its gate, which is interior to its cone, until it is just
@@ -316,13 +323,12 @@ impl<'a, B: Backend> Certificate<'a, B> {
         self.project(v)?;
         let work = &mut *self.work;
         let xv = work.wide.download(&work.rows)?;
-        let mut point = FeasiblePoint { objective: 0.0, blocks: work.wide.download(&work.blocks)? };
+        let mut blocks = work.wide.download(&work.blocks)?;
+        let (mut predictions, mut decays) = (HostMatrix::zeros(n, program.n_targets()), Vec::new());
         for c in 0..program.n_targets() {
-            let y = program.y_host().col(c);
-            let (mut prediction, mut norms) = (vec![0.0; n], 0.0);
-            let columns = 2 * c * p..2 * (c + 1) * p;
-            for j in columns.clone() {
-                let (i, block, xv) = (j % p, point.blocks.col_mut(j), xv.col(j));
+            let (prediction, mut norms) = (predictions.col_mut(c), 0.0);
+            for j in 2 * c * p..2 * (c + 1) * p {
+                let (i, block, xv) = (j % p, blocks.col_mut(j), xv.col(j));
                 let (gate, xh) = (patterns.gates().col(i), margins.col(i));
                 let tau = steps_to_cone(patterns.bits(), i, xv, xh);
                 let size = norm(block) + tau * norm(gate);
@@ -339,13 +345,15 @@ impl<'a, B: Backend> Certificate<'a, B> {
                     prediction[a] += side * (xv[a] + tau * xh[a]);
                 }
             }
-            let decay = program.beta() * norms;
-            let (t, loss) = program.loss().best_multiple(&prediction, y, decay);
-            point.objective += loss + t * decay;
-            columns.for_each(|j| point.blocks.col_mut(j).iter_mut().for_each(|value| *value *= t));
+            decays.push(program.beta() * norms);
+        }
+        let (multiples, loss) = program.loss().best_multiples(&predictions, program.y_host(), &decays);
+        for j in 0..blocks.cols() {
+            blocks.col_mut(j).iter_mut().for_each(|value| *value *= multiples[j / (2 * p)]);
         }
         work.margins = Some(margins);
-        Ok(point)
+        let decay: f64 = multiples.iter().zip(&decays).map(|(t, decay)| t * decay).sum();
+        Ok(FeasiblePoint { objective: loss + decay, blocks })
     }
 
     /// Without cones every point is feasible: returns `v` itself, or zero if zero is better.
@@ -381,6 +389,8 @@ impl<'a, B: Backend> Certificate<'a, B> {
             program.backend().widen(system.target(), &mut y)?;
         }
         let cones = program.n_cones() > 0;
+        let mut centring = Centring::new(&wide, n, program.n_targets(), program.loss().has_output_bias())?;
+        centring.apply(&wide, &mut y)?;
 
         // b
         if cones {
@@ -397,6 +407,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
         self.project(u)?;
         let work = &mut *self.work;
         wide.masked_row_sum(program.layout(), Some(program.mask()), &work.rows, &mut work.prediction)?;
+        centring.apply(&wide, &mut work.prediction)?;
         wide.masked_broadcast(program.mask(), 1.0 / system.penalty(), &work.prediction, &mut work.masked)?;
         if cones {
             wide.sign_flip(program.mask(), &g, &work.rows, &mut flipped)?;
@@ -476,16 +487,20 @@ impl<B: Backend> HeldOut<B> {
         &self.xt
     }
 
-    /// Predictions (n' x C).
+    /// Predictions (n' x C) of the blocks `v` (d x 2PC) with this output bias (C).
     ///
     /// # Errors
     /// [`LinalgError`] if the back end fails.
-    pub fn predict(&mut self, backend: &B, v: &B::Matrix) -> Result<HostMatrix, LinalgError> {
+    pub fn predict(&mut self, backend: &B, v: &B::Matrix, output_bias: &[f64]) -> Result<HostMatrix, LinalgError> {
         backend.gemm(1.0, &self.xt, Transpose::Yes, v, Transpose::No, 0.0, &mut self.rows)?;
         if self.mask.is_none() {
             backend.positive_part(1.0, &mut self.rows)?;
         }
         backend.masked_row_sum(self.layout, self.mask.as_ref(), &self.rows, &mut self.prediction)?;
-        backend.download(&self.prediction)
+        let mut prediction = backend.download(&self.prediction)?;
+        for (c, bias) in output_bias.iter().enumerate() {
+            prediction.col_mut(c).iter_mut().for_each(|f| *f += bias);
+        }
+        Ok(prediction)
     }
 }

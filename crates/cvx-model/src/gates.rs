@@ -20,9 +20,15 @@ pub enum GateKind {
     Local,
     /// The difference of two samples: the plane halfway between them.
     Pairs,
+    /// For tables: planes halfway between two samples, normal to one column of the table, to two or three, or to all, in
+    /// turns. The first gate is always on, so that the network has a linear part.
+    Mixed,
 }
 
-named!(GateKind, "kind of gates": Gaussian = "gaussian", Whitened = "whitened", Local = "local", Pairs = "pairs");
+named!(
+    GateKind, "kind of gates":
+    Gaussian = "gaussian", Whitened = "whitened", Local = "local", Pairs = "pairs", Mixed = "mixed"
+);
 
 /// Regularisation of the covariance of [`GateKind::Whitened`], relative to its mean eigenvalue.
 const WHITENING_SHIFT: f64 = 1e-3;
@@ -37,7 +43,8 @@ impl GateKind {
     /// Draws `count` gates (d x `count`) for the samples `xt` (d x n), whose last row is the bias if `bias` is true. A
     /// longer draw begins with the shorter one.
     ///
-    /// Gates of patches and pairs have their threshold in the bias row, halfway between two samples, so that their
+    /// `sources` has the column of the table that each feature comes from, as numbers from 0: a category is several
+    /// features. Gates of patches, pairs and columns have their threshold in the bias row, halfway between two samples, so that their
     /// planes pass between samples. Without a bias, all planes pass through the origin.
     ///
     /// # Errors
@@ -48,6 +55,7 @@ impl GateKind {
         backend: &B,
         xt: &HostMatrix,
         kind: FeatureKind,
+        sources: &[usize],
         bias: bool,
         count: usize,
         seed: u64,
@@ -62,6 +70,20 @@ impl GateKind {
                 gate.iter_mut().zip(a.iter().zip(b)).for_each(|(h, (a, b))| *h = a - b);
                 set_threshold(gate, bias, [a, b]);
             })),
+            GateKind::Mixed => {
+                let columns_of = features_by_source(sources);
+                let mut kinds = [Width::One, Width::Few, Width::All].into_iter().cycle();
+                let mut first = true;
+                Ok(columns(d, count, |gate| match std::mem::take(&mut first) {
+                    // A gate of zeros is on, too: 0 >= 0. It is the only one without a bias row.
+                    true if bias => gate[d - 1] = 1.0,
+                    true => {}
+                    false => {
+                        let width = kinds.next().unwrap_or(Width::All);
+                        mixed(&mut rng, gate, xt, width, &columns_of, bias);
+                    }
+                }))
+            }
             GateKind::Local => match kind {
                 FeatureKind::Table => Err(ModelError::NotImages { gates: self.name() }.into()),
                 FeatureKind::Image { channels, height, width } => Ok(columns(d, count, |gate| {
@@ -85,13 +107,16 @@ fn two_samples<'a>(rng: &mut Pcg64, xt: &'a HostMatrix) -> [&'a [f64]; 2] {
     [(); 2].map(|()| xt.col(rng.random_range(0..xt.cols())))
 }
 
+fn project(gate: &[f64], sample: &[f64]) -> f64 {
+    gate.iter().zip(sample).map(|(h, x)| h * x).sum()
+}
+
 /// Two samples with different projections onto the gate, if found in [`TRIES`] draws. With equal projections, both
 /// samples would lie on the plane, and rounding would decide their sides.
 fn two_different<'a>(rng: &mut Pcg64, xt: &'a HostMatrix, gate: &[f64]) -> [&'a [f64]; 2] {
-    let project = |sample: &[f64]| gate.iter().zip(sample).map(|(h, x)| h * x).sum::<f64>();
     let mut pair = two_samples(rng, xt);
     for _ in 0..TRIES {
-        let [a, b] = pair.map(project);
+        let [a, b] = pair.map(|sample| project(gate, sample));
         if (a - b).abs() > 1e-6 * (a.abs() + b.abs()) {
             break;
         }
@@ -126,6 +151,46 @@ fn patch(rng: &mut Pcg64, gate: &mut [f64], [channels, height, width]: [usize; 3
     }
 }
 
+/// Number of columns that a plane of [`GateKind::Mixed`] is normal to.
+#[derive(Clone, Copy)]
+enum Width {
+    One,
+    /// Two or three.
+    Few,
+    All,
+}
+
+/// The features of each source.
+fn features_by_source(sources: &[usize]) -> Vec<Vec<usize>> {
+    let mut features = vec![Vec::new(); sources.iter().max().map_or(0, |last| last + 1)];
+    sources.iter().enumerate().for_each(|(feature, &source)| features[source].push(feature));
+    features.retain(|features| !features.is_empty());
+    features
+}
+
+/// A plane through the point halfway between two samples on different sides of it, with normal weights on all features
+/// of the drawn columns. Columns that are equal on all samples that were drawn are drawn again.
+fn mixed(rng: &mut Pcg64, gate: &mut [f64], xt: &HostMatrix, width: Width, columns_of: &[Vec<usize>], bias: bool) {
+    let sources = columns_of.len();
+    let count = match width {
+        Width::One => 1,
+        Width::Few => rng.random_range(2..=3).min(sources),
+        Width::All => sources,
+    };
+    for _ in 0..TRIES {
+        gate.fill(0.0);
+        for source in rand::seq::index::sample(rng, sources, count) {
+            columns_of[source].iter().for_each(|&feature| gate[feature] = StandardNormal.sample(rng));
+        }
+        let pair = two_different(rng, xt, gate);
+        let [a, b] = pair.map(|sample| project(gate, sample));
+        set_threshold(gate, bias, pair);
+        if a != b {
+            break;
+        }
+    }
+}
+
 /// L^-T z with L L' = X'X/n + shift I, for standard normal z.
 fn whitened<B: Backend>(backend: &B, xt: &HostMatrix, z: &HostMatrix) -> Result<HostMatrix, LinalgError> {
     let (d, n) = (xt.rows(), xt.cols());
@@ -156,7 +221,8 @@ mod tests {
     }
 
     fn sample(kind: GateKind, count: usize, seed: u64) -> HostMatrix {
-        kind.sample(&Cpu::<f64>::new(), &samples(), IMAGE, true, count, seed).unwrap()
+        let sources: Vec<usize> = (0..216).collect();
+        kind.sample(&Cpu::<f64>::new(), &samples(), IMAGE, &sources, true, count, seed).unwrap()
     }
 
     fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -210,17 +276,54 @@ mod tests {
         // The first feature is ten times as large as the second: its weights are a tenth.
         let base = PatternSet::sample_gates(2, 2000, 5);
         let xt = HostMatrix::from_fn(2, 2000, |row, a| base[(row, a)] * [10.0, 1.0][row]);
-        let gates = GateKind::Whitened.sample(&Cpu::<f64>::new(), &xt, FeatureKind::Table, false, 4000, 1).unwrap();
+        let gates =
+            GateKind::Whitened.sample(&Cpu::<f64>::new(), &xt, FeatureKind::Table, &[0, 1], false, 4000, 1).unwrap();
         let size = |row: usize| ((0..4000).map(|j| gates[(row, j)].powi(2)).sum::<f64>() / 4000.0).sqrt();
         assert!((size(1) / size(0) - 10.0).abs() < 0.6, "{} and {}", size(0), size(1));
-        let zero =
-            GateKind::Whitened.sample(&Cpu::<f64>::new(), &HostMatrix::zeros(2, 3), FeatureKind::Table, false, 2, 1);
+        let zero = GateKind::Whitened.sample(
+            &Cpu::<f64>::new(),
+            &HostMatrix::zeros(2, 3),
+            FeatureKind::Table,
+            &[0, 1],
+            false,
+            2,
+            1,
+        );
         assert!(zero.unwrap().values().iter().all(|h| h.is_finite()));
+    }
+
+    /// Columns 0 and 1 are one feature each, column 2 is a category of three, and column 3 is equal on all samples.
+    #[test]
+    fn mixed_gates_are_normal_to_few_columns_and_split_the_samples() {
+        let base = PatternSet::sample_gates(3, 40, 1);
+        let xt = HostMatrix::from_fn(7, 40, |row, a| match row {
+            0 | 1 => base[(row, a)],
+            2..=4 => f64::from(u8::from(a % 3 == row - 2)),
+            5 => 0.0,
+            _ => 1.0,
+        });
+        let sources = [0, 1, 2, 2, 2, 3];
+        let cpu = Cpu::<f64>::new();
+        let gates = GateKind::Mixed.sample(&cpu, &xt, FeatureKind::Table, &sources, true, 61, 4).unwrap();
+        assert_eq!(gates.col(0), [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], "the linear part");
+        let bits = PatternSet::bits_of(&cpu, &cpu.upload(&xt).unwrap(), &gates).unwrap();
+        for j in 1..61 {
+            let used: std::collections::BTreeSet<usize> =
+                (0..6).filter(|&row| gates[(row, j)] != 0.0).map(|row| sources[row]).collect();
+            let expected = [1..=1, 2..=3, 4..=4][(j - 1) % 3].clone();
+            assert!(expected.contains(&used.len()), "gate {j}: {used:?}");
+            // A category is used as a whole, and column 3 is never used alone.
+            assert!(!used.contains(&2) || (2..5).all(|row| gates[(row, j)] != 0.0));
+            assert!(used != [3].into() && (1..40).contains(&bits.count(j)), "gate {j}: {used:?}");
+        }
+        let without = GateKind::Mixed.sample(&cpu, &xt, FeatureKind::Table, &sources, false, 3, 4).unwrap();
+        assert_eq!(without.col(0), [0.0; 7], "always on, too");
     }
 
     #[test]
     fn patches_need_an_image() {
-        let error = GateKind::Local.sample(&Cpu::<f64>::new(), &samples(), FeatureKind::Table, true, 2, 1).unwrap_err();
+        let error =
+            GateKind::Local.sample(&Cpu::<f64>::new(), &samples(), FeatureKind::Table, &[], true, 2, 1).unwrap_err();
         assert_eq!(error, ModelError::NotImages { gates: "local" }.into());
     }
 }

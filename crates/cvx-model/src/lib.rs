@@ -28,6 +28,7 @@ mod patterns;
 mod program;
 mod prune;
 pub mod reference;
+mod root;
 pub mod split;
 mod targets;
 mod transform;

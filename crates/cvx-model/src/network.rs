@@ -4,9 +4,10 @@ use crate::activation::Activation;
 use crate::patterns::PatternSet;
 use cvx_linalg::{Backend, HostMatrix, LinalgError, Shape, Transpose};
 
-/// f(x) = sum_j (x'w1_j)_+ w2_j on transformed features. For gated neurons, f(x) = sum_j 1\[x'h_j >= 0\] x'w1_j w2_j.
+/// f(x) = b + sum_j (x'w1_j)_+ w2_j on transformed features. For gated neurons, the sum is that of
+/// 1\[x'h_j >= 0\] x'w1_j w2_j.
 ///
-/// $$ f(x) = \sum_j \max(0, x^\top w_{1j}) w_{2j} $$
+/// $$ f(x) = b + \sum_j \max(0, x^\top w_{1j}) w_{2j} $$
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     /// First layer, one column per neuron (d x m).
@@ -15,13 +16,20 @@ pub struct Network {
     pub w2: HostMatrix,
     /// Gates h of gated neurons (d x m); `None` for ReLU.
     pub gates: Option<HostMatrix>,
+    /// Added to the outputs (C); zeros without an output bias.
+    pub output_bias: Vec<f64>,
 }
 
 impl Network {
+    /// The network of these layers and gates, with an output bias of zero.
+    pub fn new(w1: HostMatrix, w2: HostMatrix, gates: Option<HostMatrix>) -> Self {
+        Network { output_bias: vec![0.0; w2.cols()], w1, w2, gates }
+    }
+
     /// The network of `v` (d x 2PC). A block with ||v_i|| > 0 becomes a neuron w1 = v_i / sqrt(||v_i||) with
     /// w2 = +-sqrt(||v_i||) for its target: + for the first P blocks of a target, - for the others
     /// (Pilanci & Ergen 2020, theorem 1). For gated neurons, `v` is d x PC, and each neuron keeps its gate of `gates`
-    /// (d x P).
+    /// (d x P). The output bias is zero.
     pub fn from_blocks(v: &HostMatrix, activation: Activation, gates: &HostMatrix, n_targets: usize) -> Self {
         let n_patterns = gates.cols();
         let norms: Vec<f64> = (0..v.cols()).map(|j| norm(v.col(j))).collect();
@@ -35,6 +43,7 @@ impl Network {
                     gates[(row, active[neuron] % n_patterns)]
                 })),
             },
+            output_bias: vec![0.0; n_targets],
         };
         for (neuron, &j) in active.iter().enumerate() {
             let root = norms[j].sqrt();
@@ -65,12 +74,16 @@ impl Network {
     pub fn predict<B: Backend>(&self, backend: &B, xt: &B::Matrix) -> Result<HostMatrix, LinalgError> {
         let n = xt.cols();
         if self.n_neurons() == 0 {
-            return Ok(HostMatrix::zeros(n, self.w2.cols()));
+            return Ok(HostMatrix::from_fn(n, self.w2.cols(), |_, c| self.output_bias[c]));
         }
         let (hidden, w2) = (self.hidden(backend, xt)?, backend.upload(&self.w2)?);
         let mut out = backend.zeros(n, self.w2.cols())?;
         backend.gemm(1.0, &hidden, Transpose::No, &w2, Transpose::No, 0.0, &mut out)?;
-        backend.download(&out)
+        let mut out = backend.download(&out)?;
+        for (c, bias) in self.output_bias.iter().enumerate() {
+            out.col_mut(c).iter_mut().for_each(|f| *f += bias);
+        }
+        Ok(out)
     }
 
     /// The output of the first layer (n x m).
@@ -102,6 +115,7 @@ impl Network {
             w1: columns(&self.w1),
             w2: HostMatrix::from_fn(neurons.len(), self.w2.cols(), |j, c| self.w2[(neurons[j], c)]),
             gates: self.gates.as_ref().map(columns),
+            output_bias: self.output_bias.clone(),
         }
     }
 

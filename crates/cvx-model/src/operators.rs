@@ -3,8 +3,8 @@
 use crate::program::{ConvexProgram, RowScale};
 use crate::workspace::Workspace;
 use cvx_linalg::{
-    Backend, ConeRows, HostMatrix, LinalgError, LinearOperator, MaskedBlocks, MaskedSystem, SystemRhs, SystemSolution,
-    Transpose,
+    Backend, Centring, ConeRows, HostMatrix, LinalgError, LinearOperator, MaskedBlocks, MaskedSystem, SystemRhs,
+    SystemSolution, Transpose,
 };
 
 /// F u = sum_i D_i X (u_i^+ - u_i^-): the output of the convex model (d x 2PC -> n x C).
@@ -106,6 +106,8 @@ pub struct SystemWorkspace<B: Backend> {
     flipped: B::Matrix,
     masked: B::Matrix,
     prediction: B::Matrix,
+    /// The projection of predictions, where there is an output bias.
+    centring: Centring<B>,
 }
 
 impl<B: Backend> SystemWorkspace<B> {
@@ -126,6 +128,7 @@ impl<B: Backend> SystemWorkspace<B> {
             flipped: backend.zeros(n, program.n_cones())?,
             masked: backend.zeros(n, program.n_patterns() * program.n_targets())?,
             prediction: backend.zeros(n, program.n_targets())?,
+            centring: Centring::new(backend, n, program.n_targets(), program.loss().has_output_bias())?,
         })
     }
 
@@ -135,7 +138,8 @@ impl<B: Backend> SystemWorkspace<B> {
     }
 }
 
-/// A = I + F'F/rho + Gt'Gt, the matrix of the u-update (4a) (d x 2PC -> d x 2PC).
+/// A = I + F'F/rho + Gt'Gt, the matrix of the u-update (4a) (d x 2PC -> d x 2PC). With an output bias, F is followed by
+/// the projection off the vector of ones (docs/math.md, section 11).
 #[doc(alias = "A")]
 pub struct SystemOperator<'a, B: Backend> {
     program: &'a ConvexProgram<B>,
@@ -189,6 +193,7 @@ impl<B: Backend> LinearOperator<B> for SystemOperator<'_, B> {
         let work = &mut *self.work;
         backend.gemm(1.0, program.xt(), Transpose::Yes, u, Transpose::No, 0.0, &mut work.xu)?;
         backend.masked_row_sum(program.layout(), Some(program.mask()), &work.xu, &mut work.prediction)?;
+        work.centring.apply(backend, &mut work.prediction)?;
         if program.n_cones() > 0 {
             // Gt'Gt: the signs cancel and g occurs twice, so X u is only multiplied by g^2.
             backend.sign_flip(program.mask(), &work.row_scale, &work.xu, &mut work.flipped)?;
@@ -224,6 +229,7 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
             cones: (self.program.n_cones() > 0)
                 .then_some(ConeRows { scale: &self.work.row_scale, scale_squared: &self.work.row_scale_squared }),
             y: self.target(),
+            output_bias: self.program.loss().has_output_bias(),
         }
     }
     fn assemble(&mut self, out: &mut B::Matrix, rhs: &SystemRhs<'_, B>) -> Result<(), LinalgError> {
@@ -234,8 +240,9 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
         } else {
             backend.fill(0.0, &mut work.xu)?;
         }
-        let target = work.target.as_ref().unwrap_or(program.y());
-        backend.masked_broadcast(program.mask(), 1.0 / work.rho, target, &mut work.masked)?;
+        backend.copy(work.target.as_ref().unwrap_or(program.y()), &mut work.prediction)?;
+        work.centring.apply(backend, &mut work.prediction)?;
+        backend.masked_broadcast(program.mask(), 1.0 / work.rho, &work.prediction, &mut work.masked)?;
         backend.add_pairs(program.layout(), 1.0, &work.masked, &mut work.xu)?;
         backend.copy(rhs.blocks, out)?;
         backend.gemm(1.0, program.xt(), Transpose::No, &work.xu, Transpose::No, 1.0, out)
@@ -246,6 +253,7 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
         let xu = xu.as_mut().unwrap_or(&mut self.work.xu);
         backend.gemm(1.0, program.xt(), Transpose::Yes, u, Transpose::No, 0.0, xu)?;
         backend.masked_row_sum(program.layout(), Some(program.mask()), xu, residual)?;
-        backend.axpby(-1.0, self.target(), 1.0, residual)
+        backend.axpby(-1.0, self.target(), 1.0, residual)?;
+        self.work.centring.apply(backend, residual)
     }
 }

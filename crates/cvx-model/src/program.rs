@@ -208,9 +208,8 @@ impl<B: Backend> ConvexProgram<B> {
     /// [`gated_maxima`](crate::Certificate::gated_maxima) of these patterns.
     pub fn bound_at_zero(&self, gated_maxima: &[f64]) -> f64 {
         let xi = self.xi_at_zero();
-        let limit = |maximum: f64| if maximum > 0.0 { self.beta / maximum } else { f64::INFINITY };
-        let bound = |(c, maximum): (usize, &f64)| self.loss.bound(xi.col(c), self.y_host.col(c), limit(*maximum));
-        gated_maxima.iter().enumerate().map(bound).sum()
+        let limit = |maximum: &f64| if *maximum > 0.0 { self.beta / maximum } else { f64::INFINITY };
+        self.loss.bound(&xi, &self.y_host, &gated_maxima.iter().map(limit).collect::<Vec<_>>())
     }
     /// The objective of the zero network: 1/2 ||y||^2 for the squared loss.
     pub fn zero_objective(&self) -> f64 {

@@ -89,6 +89,7 @@ impl Network {
             w1: HostMatrix::from_fn(self.w1.rows(), kept.len(), |i, j| scaled(self.w1[(i, kept[j])], kept[j])),
             w2: HostMatrix::from_fn(kept.len(), self.w2.cols(), |j, c| scaled(self.w2[(kept[j], c)], kept[j])),
             gates: self.select(&kept).gates,
+            output_bias: self.output_bias.clone(),
         }
     }
 }
@@ -295,7 +296,7 @@ mod tests {
             let columns = [[1.0, 0.0, 0.0, 2.0, 0.0], [0.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 3.0, -1.0, 0.0]];
             columns.concat()
         });
-        let network = Network { w1: HostMatrix::zeros(2, 5), w2, gates: None };
+        let network = Network::new(HostMatrix::zeros(2, 5), w2, None);
         assert_eq!(network.groups(), [vec![0, 2, 3], vec![1]], "0 and 2 meet in 3, and 4 has no output");
     }
 

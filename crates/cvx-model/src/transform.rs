@@ -79,6 +79,11 @@ impl Transform {
         self.offset.len() + usize::from(self.bias)
     }
 
+    /// For each input feature the column of the table that it comes from.
+    pub fn sources(&self) -> Vec<usize> {
+        (0..self.n_inputs()).collect()
+    }
+
     /// The transformed samples as columns (`n_outputs` x n).
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use crate::dataset::check_weights;
 use crate::error::ModelError;
 use crate::loss::Loss;
 use crate::metrics::squared_loss;
+use crate::root::increasing_root;
 use cvx_linalg::HostMatrix;
 
 /// Relative width of the bracket of a multiple t at which its search ends. The value is then accurate to twice as many
@@ -13,14 +14,22 @@ const MULTIPLE_TOLERANCE: f64 = 1e-12;
 /// Limit on the number of doublings of a multiple: some losses have their infimum at infinity.
 const DOUBLINGS: usize = 60;
 
+/// A slope of the loss along the output bias that is this small, relative to its terms, is zero.
+const FLAT: f64 = 1e-14;
+
 /// Smallest kappa of a Huber loss, for a delta far below the spread of y.
 const LEAST_KAPPA: f64 = 1e-6;
 
 /// A loss with a positive weight for each sample, which applies to all of its targets.
+///
+/// With an output bias, the network adds a number b_c to its output c, and b is not penalised. The programme then has
+/// the loss min over b of sum_a omega_a l(q_a + b; y_a), and the entries of a dual point sum to zero for each target
+/// (docs/math.md, section 11).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WeightedLoss {
     loss: Loss,
     weights: Option<Vec<f64>>,
+    output_bias: bool,
 }
 
 impl WeightedLoss {
@@ -36,7 +45,17 @@ impl WeightedLoss {
             return Err(ModelError::OutOfRange { name: "huber-delta", value: delta, range: "a positive number" });
         }
         check_weights(weights.as_deref().unwrap_or_default())?;
-        Ok(WeightedLoss { loss, weights })
+        Ok(WeightedLoss { loss, weights, output_bias: false })
+    }
+
+    /// The same loss with an output bias, or without.
+    pub fn with_output_bias(self, output_bias: bool) -> Self {
+        WeightedLoss { output_bias, ..self }
+    }
+
+    /// Whether the network has an output bias.
+    pub fn has_output_bias(&self) -> bool {
+        self.output_bias
     }
 
     /// The loss without its weights.
@@ -49,7 +68,7 @@ impl WeightedLoss {
         self.weights.as_deref()
     }
 
-    /// Whether this is 1/2 ||q - y||^2, which has closed formulas and a u-update without q.
+    /// Whether this is 1/2 ||q - y||^2, up to the output bias. It has closed formulas and a u-update without q.
     pub fn is_plain(&self) -> bool {
         self.loss == Loss::Squared && self.weights.is_none()
     }
@@ -90,33 +109,79 @@ impl WeightedLoss {
         curvature * self.weights.as_deref().map_or(1.0, mean)
     }
 
-    /// sum_a omega_a l(q_a; y_a), for predictions `q` and targets `y` (both n x C).
+    /// Adds the best output bias to the predictions `q` for the targets `y` (both n x C), and returns it (C); zeros
+    /// without an output bias.
+    pub fn add_bias(&self, q: &mut HostMatrix, y: &HostMatrix) -> Vec<f64> {
+        if !self.output_bias {
+            return vec![0.0; y.cols()];
+        }
+        let bias: Vec<f64> = (0..y.cols()).map(|c| self.best_bias(q.col(c), y.col(c))).collect();
+        for (c, bias) in bias.iter().enumerate() {
+            q.col_mut(c).iter_mut().for_each(|q| *q += bias);
+        }
+        bias
+    }
+
+    /// The b that minimises sum_a omega_a l(q_a + b; y_a) for one target.
+    fn best_bias(&self, q: &[f64], y: &[f64]) -> f64 {
+        let terms = || q.iter().zip(y).enumerate();
+        if self.loss == Loss::Squared {
+            let total: f64 = (0..y.len()).map(|a| self.weight(a)).sum();
+            return terms().map(|(a, (q, y))| self.weight(a) * (y - q)).sum::<f64>() / total;
+        }
+        let slope =
+            |b: f64| -> f64 { terms().map(|(a, (q, &y))| self.weight(a) * self.loss.derivative(q + b, y)).sum() };
+        let flat = FLAT * terms().map(|(a, (q, &y))| self.weight(a) * self.loss.derivative(*q, y).abs()).sum::<f64>();
+        let start = slope(0.0);
+        if start.abs() <= flat || !start.is_finite() {
+            return 0.0;
+        }
+        // Some losses have their infimum at infinity: the search ends where the slope is flat.
+        let (mut near, mut far) = (0.0, -start.signum());
+        for _ in 0..DOUBLINGS {
+            if slope(far) * start <= flat * start.abs() {
+                break;
+            }
+            (near, far) = (far, 2.0 * far);
+        }
+        increasing_root(slope, near.min(far), near.max(far), flat)
+    }
+
+    /// sum_a omega_a l(q_a; y_a), for predictions `q` (with their output bias) and targets `y` (both n x C).
     pub fn total(&self, q: &HostMatrix, y: &HostMatrix) -> f64 {
         if self.is_plain() {
             return squared_loss(q, y);
         }
-        (0..y.cols()).map(|c| self.sum(q.col(c), y.col(c), 1.0)).sum()
+        (0..y.cols()).map(|c| self.sum(q.col(c), y.col(c))).sum()
     }
 
-    /// sum_a omega_a l(t q_a; y_a) for one target.
-    fn sum(&self, q: &[f64], y: &[f64], t: f64) -> f64 {
-        q.iter().zip(y).enumerate().map(|(a, (q, &y))| self.weight(a) * self.loss.value(t * q, y)).sum()
+    /// sum_a omega_a l(q_a; y_a) for one target.
+    fn sum(&self, q: &[f64], y: &[f64]) -> f64 {
+        q.iter().zip(y).enumerate().map(|(a, (q, &y))| self.weight(a) * self.loss.value(*q, y)).sum()
+    }
+
+    /// The predictions of the zero network (n x C): its output bias.
+    pub fn prediction_at_zero(&self, y: &HostMatrix) -> HostMatrix {
+        let mut q = HostMatrix::zeros(y.rows(), y.cols());
+        self.add_bias(&mut q, y);
+        q
     }
 
     /// The loss of the zero network.
     pub fn at_zero(&self, y: &HostMatrix) -> f64 {
-        if self.is_plain() {
-            return 0.5 * y.values().iter().map(|y| y * y).sum::<f64>();
-        }
-        self.total(&HostMatrix::zeros(y.rows(), y.cols()), y)
+        self.total(&self.prediction_at_zero(y), y)
     }
 
-    /// -omega l'(0; y), the dual point of the zero network (n x C). For the squared loss it is y.
+    /// -omega l'(0; y), the dual point of the zero network (n x C). For the squared loss it is y, less its mean if
+    /// there is an output bias.
     pub fn xi_at_zero(&self, y: &HostMatrix) -> HostMatrix {
-        if self.is_plain() {
+        if self.is_plain() && !self.output_bias {
             return y.clone();
         }
-        self.xi_at(&HostMatrix::zeros(y.rows(), y.cols()), y)
+        let mut xi = self.xi_at(&self.prediction_at_zero(y), y);
+        // The slope along the bias is zero up to the tolerance of its search.
+        self.clip(&mut xi, y);
+        xi
     }
 
     /// -omega l'(q; y), the dual point of the predictions q (both n x C).
@@ -134,19 +199,33 @@ impl WeightedLoss {
         }
     }
 
-    /// Moves each -xi_a to the nearest value in the closed range of omega_a l'.
+    /// Whether every xi is in the domain of the conjugate, so that [`clip`](WeightedLoss::clip) does nothing.
+    pub fn takes_every_xi(&self) -> bool {
+        self.is_plain() && !self.output_bias
+    }
+
+    /// Moves xi (n x C) into the domain of the conjugate: each -xi_a to the nearest value in the closed range of
+    /// omega_a l'. With an output bias, to the nearest point whose entries also sum to zero for each target.
     pub fn clip(&self, xi: &mut HostMatrix, y: &HostMatrix) {
         for c in 0..y.cols() {
-            for (a, (xi, &y)) in xi.col_mut(c).iter_mut().zip(y.col(c)).enumerate() {
-                let (low, high) = self.loss.domain(y);
-                *xi = -(-*xi).clamp(self.weight(a) * low, self.weight(a) * high);
-            }
+            let y = y.col(c);
+            let clipped = |a: usize, xi: f64| {
+                let (low, high) = self.loss.domain(y[a]);
+                -(-xi).clamp(self.weight(a) * low, self.weight(a) * high)
+            };
+            let xi = xi.col_mut(c);
+            let shift = if self.output_bias { balancing_shift(xi, &clipped) } else { 0.0 };
+            xi.iter_mut().enumerate().for_each(|(a, xi)| *xi = clipped(a, *xi + shift));
         }
     }
 
-    /// max over t in [0, `limit`] of -sum_a omega_a l*(-t xi_a / omega_a; y_a), for one target. Every t gives a lower
-    /// bound; t = 0 gives the bound 0.
-    pub fn bound(&self, xi: &[f64], y: &[f64], limit: f64) -> f64 {
+    /// The lower bound that xi (n x C, after [`clip`](WeightedLoss::clip)) proves: for each target, the maximum over t
+    /// in [0, its limit] of -sum_a omega_a l*(-t xi_a / omega_a; y_a). Every t gives a lower bound; t = 0 gives 0.
+    pub fn bound(&self, xi: &HostMatrix, y: &HostMatrix, limits: &[f64]) -> f64 {
+        limits.iter().enumerate().map(|(c, &limit)| self.bound_of_target(xi.col(c), y.col(c), limit)).sum()
+    }
+
+    fn bound_of_target(&self, xi: &[f64], y: &[f64], limit: f64) -> f64 {
         let value = if self.is_plain() { squared_bound(xi, y, limit) } else { self.searched_bound(xi, y, limit) };
         // Multipliers that overflow prove only the bound 0.
         if value.is_finite() { value } else { 0.0 }
@@ -174,18 +253,49 @@ impl WeightedLoss {
         terms.iter().map(|&(weight, z, y)| -weight * self.loss.conjugate(within(t, z, y), y)).sum()
     }
 
-    /// The t >= 0 that minimises sum_a omega_a l(t f_a; y_a) + t `decay` for one target, and the loss at that t.
-    pub fn best_multiple(&self, f: &[f64], y: &[f64], decay: f64) -> (f64, f64) {
+    /// For each target, the t >= 0 that minimises the loss of t f plus t times the decay of the target; and the total
+    /// loss there. The predictions `f` and the targets `y` are n x C.
+    pub fn best_multiples(&self, f: &HostMatrix, y: &HostMatrix, decays: &[f64]) -> (Vec<f64>, f64) {
+        let found = decays.iter().enumerate().map(|(c, &decay)| self.best_multiple(f.col(c), y.col(c), decay));
+        let (multiples, losses): (Vec<f64>, Vec<f64>) = found.unzip();
+        (multiples, losses.iter().sum())
+    }
+
+    fn best_multiple(&self, f: &[f64], y: &[f64], decay: f64) -> (f64, f64) {
         if self.is_plain() {
-            return squared_multiple(f, y, decay);
+            let [f, y] = [f, y].map(|values| if self.output_bias { centred(values) } else { values.to_vec() });
+            return squared_multiple(&f, &y, decay);
         }
+        let bias = |t: f64| {
+            let scaled: Vec<f64> = f.iter().map(|f| t * f).collect();
+            if self.output_bias { self.best_bias(&scaled, y) } else { 0.0 }
+        };
+        // At the best bias, the derivative with respect to t is the partial one.
         let slope = |t: f64| -> f64 {
-            let terms = f.iter().zip(y).enumerate();
-            -decay - terms.map(|(a, (f, &y))| self.weight(a) * f * self.loss.derivative(t * f, y)).sum::<f64>()
+            let (terms, b) = (f.iter().zip(y).enumerate(), bias(t));
+            -decay - terms.map(|(a, (f, &y))| self.weight(a) * f * self.loss.derivative(t * f + b, y)).sum::<f64>()
         };
         let t = concave_maximum(slope, f64::INFINITY);
-        (t, self.sum(f, y, t))
+        let b = bias(t);
+        let loss = |(a, (f, &y)): (usize, (&f64, &f64))| self.weight(a) * self.loss.value(t * f + b, y);
+        (t, f.iter().zip(y).enumerate().map(loss).sum())
     }
+}
+
+/// The values less their mean.
+fn centred(values: &[f64]) -> Vec<f64> {
+    let mean = mean(values);
+    values.iter().map(|value| value - mean).collect()
+}
+
+/// The s for which the sum of all `clipped(a, xi_a + s)` is zero, or as near to zero as the ranges allow.
+fn balancing_shift(xi: &[f64], clipped: &impl Fn(usize, f64) -> f64) -> f64 {
+    let sum = |s: f64| xi.iter().enumerate().map(|(a, xi)| clipped(a, xi + s)).sum::<f64>();
+    // Every range contains zero: at these ends, all entries have one sign.
+    let (low, high) =
+        xi.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), xi| (low.min(-xi), high.max(-xi)));
+    let flat = f64::EPSILON * xi.iter().map(|xi| xi.abs()).sum::<f64>();
+    if low <= high { increasing_root(sum, low, high, flat) } else { 0.0 }
 }
 
 fn mean(values: &[f64]) -> f64 {

@@ -299,7 +299,7 @@ fn held_out_samples_are_predicted_as_by_the_network() {
         let mut v = random.matrix(case.xt.rows(), case.program.n_blocks(), 1.0);
         v.col_mut(0).fill(0.0);
         let mut held_out = HeldOut::new(&case.program, &other).unwrap();
-        let found = held_out.predict(&cpu, &cpu.upload(&v).unwrap()).unwrap();
+        let found = held_out.predict(&cpu, &cpu.upload(&v).unwrap(), &[]).unwrap();
         let network = Network::from_blocks(&v, Activation::Relu, case.patterns().gates(), targets);
         let expected = network.predict(&cpu, &cpu.upload(&other).unwrap()).unwrap();
         assert!(distance(found.values(), expected.values()) < 1e-12);

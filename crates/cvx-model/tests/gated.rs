@@ -150,7 +150,7 @@ fn the_network_predicts_what_the_blocks_do_on_any_samples() {
         let other = gated.random.matrix(gated.case.xt.rows(), 9, 2.0);
         let device = cpu.upload(&other).unwrap();
         let mut held_out = HeldOut::new(&gated.case.program, &other).unwrap();
-        let expected = held_out.predict(&cpu, &cpu.upload(&u).unwrap()).unwrap();
+        let expected = held_out.predict(&cpu, &cpu.upload(&u).unwrap(), &[]).unwrap();
         assert!(distance(network.predict(&cpu, &device).unwrap().values(), expected.values()) < 1e-12);
     });
 }

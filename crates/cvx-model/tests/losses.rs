@@ -74,12 +74,12 @@ proptest! {
         let searched = WeightedLoss::new(Loss::Squared, Some(vec![1.0; 9])).unwrap();
         prop_assert!(closed.is_plain() && !searched.is_plain());
         for limit in [limit, f64::INFINITY] {
-            let [a, b] = [&closed, &searched].map(|loss| loss.bound(xi.values(), y.values(), limit));
+            let [a, b] = [&closed, &searched].map(|loss| loss.bound(&xi, &y, &[limit]));
             prop_assert!((a - b).abs() <= 1e-12 * (1.0 + a), "{} {}", a, b);
         }
         let value = |loss: &WeightedLoss| {
-            let (t, value) = loss.best_multiple(xi.values(), y.values(), decay);
-            value + t * decay
+            let (t, value) = loss.best_multiples(&xi, &y, &[decay]);
+            value + t[0] * decay
         };
         prop_assert!((value(&closed) - value(&searched)).abs() <= 1e-12 * (1.0 + value(&closed)));
     }
@@ -94,9 +94,10 @@ proptest! {
         let weighted = WeightedLoss::new(loss, Some(omega.clone())).unwrap();
         let mut xi = random.matrix(n, 1, 3.0);
         weighted.clip(&mut xi, &y);
-        let bound = weighted.bound(xi.values(), y.values(), limit);
+        let bound = weighted.bound(&xi, &y, &[limit]);
         let f = random.matrix(n, 1, 2.0);
-        let (t, loss_there) = weighted.best_multiple(f.values(), y.values(), decay);
+        let (t, loss_there) = weighted.best_multiples(&f, &y, &[decay]);
+        let t = t[0];
         for step in 0..=300 {
             let t = limit * f64::from(step) / 300.0;
             let value: f64 =

@@ -23,7 +23,7 @@ fn random_network([d, m, outputs]: [usize; 3], one_output: bool, scale: f64, ran
     let w2 = random.matrix(m, outputs, scale);
     let keeps = |j: usize, c: usize| !one_output || j % outputs == c;
     let w2 = HostMatrix::from_fn(m, outputs, |j, c| if keeps(j, c) { w2[(j, c)] } else { 0.0 });
-    Network { w1, w2, gates: None }
+    Network::new(w1, w2, None)
 }
 
 /// sum_j ||q_j||, what predictions are exact in relation to.
@@ -32,7 +32,7 @@ fn size(network: &Network, xt: &HostMatrix) -> f64 {
         .map(|j| {
             let w1 = HostMatrix::from_vec(xt.rows(), 1, network.w1.col(j).to_vec());
             let w2 = HostMatrix::from_fn(1, network.w2.cols(), |_, c| network.w2[(j, c)]);
-            norm(predict(&Network { w1, w2, gates: None }, xt).values())
+            norm(predict(&Network::new(w1, w2, None), xt).values())
         })
         .sum()
 }
@@ -59,11 +59,11 @@ fn split(network: &Network, copies: usize, random: &mut Random) -> Network {
     for k in (1..parts.len()).rev() {
         parts.swap(k, (random.positive() * (k + 1) as f64) as usize);
     }
-    Network {
-        w1: HostMatrix::from_fn(network.w1.rows(), parts.len(), |i, k| parts[k].1 * network.w1[(i, parts[k].0)]),
-        w2: HostMatrix::from_fn(parts.len(), network.w2.cols(), |k, c| parts[k].1 * network.w2[(parts[k].0, c)]),
-        gates: None,
-    }
+    Network::new(
+        HostMatrix::from_fn(network.w1.rows(), parts.len(), |i, k| parts[k].1 * network.w1[(i, parts[k].0)]),
+        HostMatrix::from_fn(parts.len(), network.w2.cols(), |k, c| parts[k].1 * network.w2[(parts[k].0, c)]),
+        None,
+    )
 }
 
 #[test]
@@ -92,11 +92,11 @@ fn a_neuron_and_its_half_make_one_of_five_quarters() {
     let mut random = Random(2);
     let xt = random.matrix(4, 20, 1.0);
     let one = random_network([4, 1, 1], true, 1.0, &mut random);
-    let both = Network {
-        w1: HostMatrix::from_fn(4, 2, |i, j| one.w1[(i, 0)] / (1 + j) as f64),
-        w2: HostMatrix::from_fn(2, 1, |j, _| one.w2[(0, 0)] / (1 + j) as f64),
-        gates: None,
-    };
+    let both = Network::new(
+        HostMatrix::from_fn(4, 2, |i, j| one.w1[(i, 0)] / (1 + j) as f64),
+        HostMatrix::from_fn(2, 1, |j, _| one.w2[(0, 0)] / (1 + j) as f64),
+        None,
+    );
     let pruned = prune(&both, &xt).network;
     assert_eq!(pruned.n_neurons(), 1);
     for (found, weight) in pruned.w1.values().iter().zip(one.w1.values()) {
@@ -170,7 +170,7 @@ fn a_neuron_and_its_opposite_both_go() {
 fn the_smallest_networks_and_samples() {
     let mut random = Random(7);
     let xt = random.matrix(4, 10, 1.0);
-    let none = Network { w1: HostMatrix::zeros(4, 0), w2: HostMatrix::zeros(0, 3), gates: None };
+    let none = Network::new(HostMatrix::zeros(4, 0), HostMatrix::zeros(0, 3), None);
     assert_eq!(prune(&none, &xt), Pruned { network: none, removed: 0 });
     let one = random_network([4, 1, 1], true, 1.0, &mut random);
     assert_eq!(prune(&one, &xt), Pruned { network: one, removed: 0 });

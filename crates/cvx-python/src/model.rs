@@ -132,7 +132,7 @@ impl Model {
     fn parameters(&self) -> Known {
         let model = &self.inner;
         let (claim, provenance) = (&model.claim, &model.provenance);
-        let patterns = model.witness.as_ref().map(|witness| witness.gates.cols());
+        let patterns = model.parts[0].witness.as_ref().map(|witness| witness.gates.cols());
         Known {
             patterns: patterns.unwrap_or(Settings::default().patterns),
             beta: claim.beta,

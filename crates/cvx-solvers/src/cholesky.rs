@@ -2,8 +2,8 @@
 
 use crate::gram::GramFactor;
 use cvx_linalg::{
-    Accuracy, Backend, ConeRows, Half, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem,
-    Shape, SolverFlops, SystemRhs, SystemSolution, Transpose,
+    Accuracy, Backend, Centring, ConeRows, Half, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks,
+    MaskedSystem, Shape, SolverFlops, SystemRhs, SystemSolution, Transpose,
 };
 
 /// Direct solver by the reduced n x n kernel.
@@ -37,11 +37,21 @@ struct Factors<B: Backend> {
     diagonal: B::Matrix,
     /// The rho that the factor is of; `None` where it could not be made.
     factored_at: Option<f64>,
+    /// The part of the output bias; `None` without one.
+    bias: Option<BiasFactors<B>>,
     /// d, and blocks per pattern and target.
     d: f64,
     signs: f64,
     /// Scratch: d_i o r / rho, and without cones X u before (n x PC).
     masked: B::Matrix,
+}
+
+/// The equations (3.3) with an output bias b: (I + (2/rho) K o S) r = qhat - y + b 1, 1'r = 0.
+struct BiasFactors<B: Backend> {
+    centring: Centring<B>,
+    /// (I + (2/rho) K o S)^-1 1 (n x 1), and the sum of its entries.
+    solved_ones: B::Matrix,
+    sum: f64,
 }
 
 struct ConeFactors<B: Backend> {
@@ -81,6 +91,7 @@ impl<B: Backend> Factors<B> {
             kernel: backend.zeros(n, n)?,
             diagonal: backend.zeros(n, 1)?,
             factored_at: None,
+            bias: blocks.output_bias.then(|| BiasFactors::new(&blocks)).transpose()?,
             d: blocks.xt.rows() as f64,
             signs: blocks.layout.signs.count() as f64,
             masked: backend.zeros(0, 0)?,
@@ -114,8 +125,46 @@ impl<B: Backend> Factors<B> {
         self.factored_at = None;
         backend.shifted_lower(self.signs / rho, &self.diagonal, &mut self.kernel)?;
         backend.cholesky(&mut self.kernel)?;
+        if let Some(bias) = &mut self.bias {
+            bias.take_factor(backend, &self.kernel)?;
+        }
         self.factored_at = Some(rho);
         Ok(())
+    }
+}
+
+impl<B: Backend> BiasFactors<B> {
+    /// Without the factor yet.
+    fn new(blocks: &MaskedBlocks<'_, B>) -> Result<Self, LinalgError> {
+        Ok(BiasFactors {
+            centring: Centring::of(blocks)?,
+            solved_ones: blocks.backend.zeros(blocks.xt.cols(), 1)?,
+            sum: 0.0,
+        })
+    }
+
+    fn take_factor(&mut self, backend: &B, factor: &B::Matrix) -> Result<(), LinalgError> {
+        let Some(ones) = self.centring.ones() else { return Ok(()) };
+        backend.copy(ones, &mut self.solved_ones)?;
+        backend.solve(factor, Half::Both, &mut self.solved_ones)?;
+        self.sum = backend.dot(ones, &self.solved_ones)?;
+        Ok(())
+    }
+}
+
+/// (3.3): replaces qhat - y by r, with the output bias that makes 1'r = 0 if there is one.
+fn solve_kernel<B: Backend>(
+    backend: &B,
+    factor: &B::Matrix,
+    bias: &mut Option<BiasFactors<B>>,
+    residual: &mut B::Matrix,
+) -> Result<(), LinalgError> {
+    backend.solve(factor, Half::Both, residual)?;
+    match bias {
+        Some(BiasFactors { centring, solved_ones, sum }) => {
+            centring.subtract(backend, Some((solved_ones, *sum)), residual)
+        }
+        None => Ok(()),
     }
 }
 
@@ -193,7 +242,7 @@ impl<B: Backend> LinearSolver<B> for Cholesky<B> {
                 factors.factor_kernel(backend, rho)?;
             }
             let (layout, no, yes) = (blocks.layout, Transpose::No, Transpose::Yes);
-            let Factors { cones, kernel, masked, .. } = factors;
+            let Factors { cones, kernel, bias, masked, .. } = factors;
             match cones {
                 None => {
                     let SystemSolution { u, residual, .. } = solution;
@@ -202,7 +251,7 @@ impl<B: Backend> LinearSolver<B> for Cholesky<B> {
                     backend.gemm(1.0, blocks.xt, yes, u, no, 0.0, masked)?;
                     backend.masked_row_sum(layout, Some(blocks.mask), masked, residual)?;
                     backend.axpby(-1.0, blocks.y, 1.0, residual)?;
-                    backend.solve(kernel, Half::Both, residual)?;
+                    solve_kernel(backend, kernel, bias, residual)?;
                     backend.masked_broadcast(blocks.mask, 1.0 / rho, residual, masked)?;
                     backend.gemm(-1.0, blocks.xt, no, masked, no, 1.0, u)?;
                 }
@@ -218,7 +267,7 @@ impl<B: Backend> LinearSolver<B> for Cholesky<B> {
                     backend.masked_row_sum(layout, Some(blocks.mask), xu, residual)?;
                     // (3.3)
                     backend.axpby(-1.0, blocks.y, 1.0, residual)?;
-                    backend.solve(kernel, Half::Both, residual)?;
+                    solve_kernel(backend, kernel, bias, residual)?;
                     // (3.4), and X u by the same correction
                     backend.masked_broadcast(blocks.mask, 1.0 / rho, residual, masked)?;
                     backend.gemm(1.0, w, no, masked, no, 0.0, correction)?;

@@ -2,7 +2,8 @@
 
 use crate::gram::GramFactor;
 use cvx_linalg::{
-    Backend, Half, LinalgError, MaskedBlocks, MaskedSystem, Shape, Signs, SystemRhs, SystemSolution, Transpose,
+    Backend, Centring, Half, LinalgError, MaskedBlocks, MaskedSystem, Shape, Signs, SystemRhs, SystemSolution,
+    Transpose,
 };
 
 /// The operation named in errors.
@@ -21,6 +22,8 @@ pub(crate) struct GramCoordinates<B: Backend> {
     /// The contribution of r to every block: V (d_i o r), times a factor (d x PC), and V' of that (n x PC).
     pub image: B::Matrix,
     pub x_image: B::Matrix,
+    /// The projection of predictions, where there is an output bias.
+    pub centring: Centring<B>,
 }
 
 impl<B: Backend> GramCoordinates<B> {
@@ -46,6 +49,7 @@ impl<B: Backend> GramCoordinates<B> {
             z: backend.zeros(d, columns)?,
             image: backend.zeros(d, layout.pairs())?,
             x_image: backend.zeros(n, layout.pairs())?,
+            centring: Centring::of(&blocks)?,
         })
     }
 
@@ -63,7 +67,14 @@ impl<B: Backend> GramCoordinates<B> {
         backend.gemm(1.0, &self.v, no, &self.rows, no, 1.0, &mut self.z)?;
         backend.gemm(1.0, &self.v, yes, &self.z, no, 0.0, xu)?;
         backend.masked_row_sum(blocks.layout, Some(blocks.mask), xu, b)?;
-        backend.axpby(-1.0, blocks.y, 1.0, b)
+        backend.axpby(-1.0, blocks.y, 1.0, b)?;
+        self.centring.apply(backend, b)
+    }
+
+    /// `out` = the sum over the patterns of d_i o x_image, as a prediction.
+    pub fn gather(&mut self, blocks: &MaskedBlocks<'_, B>, out: &mut B::Matrix) -> Result<(), LinalgError> {
+        blocks.backend.masked_row_sum(blocks.layout.one_sign(), Some(blocks.mask), &self.x_image, out)?;
+        self.centring.apply(blocks.backend, out)
     }
 
     /// image = alpha V (d_i o r) and x_image = V' image.

@@ -5,8 +5,8 @@ use crate::coordinates::{GramCoordinates, shift};
 use crate::deflation::Deflation;
 use crate::kind::{SolverKind, SolverSettings};
 use cvx_linalg::{
-    Accuracy, Backend, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem, NystromSketch,
-    Shape, SolverFlops, SolverState, SystemRhs, SystemSolution,
+    Accuracy, Backend, Centring, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem,
+    NystromSketch, Shape, SolverFlops, SolverState, SystemRhs, SystemSolution,
 };
 
 /// Conjugate gradients on A preconditioned by M in every block, in the coordinates in which that is cheapest.
@@ -39,6 +39,8 @@ struct Factors<B: Backend> {
     b: B::Matrix,
     iteration: ConjugateGradients<B>,
     deflation: Option<Deflation<B>>,
+    /// Of the preconditioned residuals, which a sketch does not keep centred.
+    centring: Centring<B>,
 }
 
 /// `out` = (2/rho) N r = (2/rho) sum_i d_i o V'V (d_i o r).
@@ -50,7 +52,7 @@ fn apply_kernel<B: Backend>(
     out: &mut B::Matrix,
 ) -> Result<(), LinalgError> {
     coordinates.spread(blocks, scale, r)?;
-    blocks.backend.masked_row_sum(blocks.layout.one_sign(), Some(blocks.mask), &coordinates.x_image, out)
+    coordinates.gather(blocks, out)
 }
 
 impl<B: Backend> GramPcg<B> {
@@ -77,7 +79,7 @@ impl<B: Backend> GramPcg<B> {
         let factors = self.factors.as_mut().ok_or(LinalgError::NoEigenvalues)?;
         look(
             &mut kernel_map(&mut factors.coordinates, &blocks, rho),
-            &mut preconditioner(&mut factors.deflation, blocks.backend),
+            &mut preconditioner(&mut factors.deflation, &mut factors.centring, blocks.backend),
         )
     }
 }
@@ -97,10 +99,14 @@ fn kernel_map<'a, B: Backend>(
 /// Its preconditioner: the sketch, where there is one.
 fn preconditioner<'a, B: Backend>(
     deflation: &'a mut Option<Deflation<B>>,
+    centring: &'a mut Centring<B>,
     backend: &'a B,
 ) -> impl FnMut(&mut B::Matrix, &B::Matrix) -> Result<(), LinalgError> + 'a {
     move |out, r| match deflation {
-        Some(deflation) => deflation.apply(backend, r, out),
+        Some(deflation) => {
+            deflation.apply(backend, r, out)?;
+            centring.apply(backend, out)
+        }
         None => backend.copy(r, out),
     }
 }
@@ -130,7 +136,7 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
             deflation = Some(Deflation::new(backend, sketch, shift(rho), targets)?);
         }
         let (b, iteration) = (backend.zeros(n, targets)?, ConjugateGradients::new(backend, n, targets)?);
-        self.factors = Some(Factors { coordinates, b, iteration, deflation });
+        self.factors = Some(Factors { coordinates, b, iteration, deflation, centring: Centring::of(&blocks)? });
         Ok(())
     }
 
@@ -159,7 +165,7 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
         let blocks = system.blocks();
         let backend = blocks.backend;
         let mut info = LinearInfo { status: LinearStatus::Converged, iterations: 0, relative_residual: None };
-        if let Some(Factors { coordinates, b, iteration, deflation }) = &mut self.factors {
+        if let Some(Factors { coordinates, b, iteration, deflation, centring }) = &mut self.factors {
             let [_, xu, residual] = solution.expect_xu("gram-pcg")?;
             coordinates.enter(&blocks, rhs, xu, b)?;
             // With B r = b for (4.3), an error dr of r moves u by (du, Gt du) of the squared norm dr'(B - I)dr/rho, at
@@ -169,7 +175,7 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
             info = iteration.run(
                 backend,
                 &mut kernel_map(coordinates, &blocks, rho),
-                &mut preconditioner(deflation, backend),
+                &mut preconditioner(deflation, centring, backend),
                 b,
                 target,
                 residual,

@@ -177,16 +177,17 @@ impl<B: Backend> Block<B> {
     fn step(
         &mut self,
         backend: &B,
-        v: &B::Matrix,
+        coordinates: &mut GramCoordinates<B>,
         rho: f64,
         r: &mut B::Matrix,
         change: &mut B::Matrix,
     ) -> Result<[f64; 2], LinalgError> {
-        let square = self.descend(backend, v, r)?;
+        let square = self.descend(backend, &coordinates.v, r)?;
         self.precondition(backend)?;
-        backend.gemm(1.0, v, Transpose::Yes, &self.direction, Transpose::No, 0.0, &mut self.rows)?;
+        backend.gemm(1.0, &coordinates.v, Transpose::Yes, &self.direction, Transpose::No, 0.0, &mut self.rows)?;
         let layout = BlockLayout::one(self.group.count, change.cols());
         backend.masked_row_sum(layout, Some(&self.group.mask), &self.rows, change)?;
+        coordinates.centring.apply(backend, change)?;
         let slope = backend.dot(&self.gradient, &self.direction)?;
         let curvature = backend.dot(&self.direction, &self.direction)? + 2.0 / rho * backend.dot(change, change)?;
         let mut decrease = 0.0;
@@ -214,7 +215,7 @@ impl<B: Backend> Factors<B> {
             block.group.write(backend, &block.t, &mut self.coordinates.image, blocks.layout.patterns)?;
         }
         self.coordinates.project(backend)?;
-        backend.masked_row_sum(blocks.layout.one_sign(), Some(blocks.mask), &self.coordinates.x_image, r)?;
+        self.coordinates.gather(blocks, r)?;
         backend.axpby(1.0, &self.b, -2.0 / rho, r)
     }
 
@@ -239,7 +240,7 @@ impl<B: Backend> Factors<B> {
         let (mut square, mut decrease) = (0.0, 0.0);
         for &block in &self.order {
             backend.stop().check()?;
-            let [met, gain] = self.blocks[block].step(backend, &self.coordinates.v, rho, r, &mut self.change)?;
+            let [met, gain] = self.blocks[block].step(backend, &mut self.coordinates, rho, r, &mut self.change)?;
             square += met;
             decrease += gain;
         }

@@ -192,6 +192,8 @@ pub struct Settings {
     pub prune: bool,
     /// Whether a bias column is added. Default true.
     pub bias: bool,
+    /// Whether a number that is not penalised is added to each output (docs/math.md, section 11). Default false.
+    pub output_bias: bool,
     /// Scaling of the features. Default: one scale for pixels, one per column for tables.
     pub normalisation: Option<Normalisation>,
     /// Classification or regression. Default: inferred from the labels.
@@ -233,6 +235,7 @@ impl Default for Settings {
             evaluate_every: 5,
             prune: true,
             bias: true,
+            output_bias: false,
             normalisation: None,
             task: TaskChoice::Auto,
             loss: Loss::Squared,

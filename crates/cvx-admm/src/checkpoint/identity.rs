@@ -41,6 +41,7 @@ pub(crate) fn identity(problem: &Problem, settings: &ValidSettings) -> Vec<Named
         ("anderson_depth", settings.anderson_depth.to_string()),
         ("evaluate_every", settings.evaluate_every.to_string()),
         ("bias", settings.bias.to_string()),
+        ("output_bias", settings.output_bias.to_string()),
         ("normalisation", problem.normalisation.name().to_string()),
         ("task", problem.targets.task.name().to_string()),
         ("loss", loss),

@@ -29,15 +29,16 @@ pub(crate) fn estimated_gap<B: Backend>(
     } else {
         let mut prediction = backend.download(system.target())?;
         prediction.values_mut().iter_mut().zip(residual.values()).for_each(|(f, r)| *f += r);
+        loss.add_bias(&mut prediction, y);
         loss.total(&prediction, y) + beta * norms.iter().sum::<f64>()
     };
     let kappa = loss.kappa(y);
     let mut xi = residual;
     xi.values_mut().iter_mut().for_each(|r| *r *= -kappa);
     loss.clip(&mut xi, y);
-    let bound: f64 = (gradients.chunks_exact(gradients.len() / program.n_targets()).enumerate())
-        .map(|(c, norms)| loss.bound(xi.col(c), y.col(c), beta / norms.iter().copied().fold(0.0, f64::max)))
-        .sum();
+    let limit = |norms: &[f64]| beta / norms.iter().copied().fold(0.0, f64::max);
+    let limits: Vec<f64> = gradients.chunks_exact(gradients.len() / program.n_targets()).map(limit).collect();
+    let bound = loss.bound(&xi, y, &limits);
     let Objective { network, dual_bound, .. } = incumbent.objective();
     Ok(relative_gap(upper.min(network), bound.max(dual_bound), program.zero_objective()))
 }

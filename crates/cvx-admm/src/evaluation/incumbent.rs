@@ -156,7 +156,7 @@ impl<B: Backend> Incumbent<B> {
 
     /// Writes the state to a checkpoint.
     pub fn save(&self, out: &mut Recorder<'_, B>) -> Result<(), CheckpointError> {
-        let NetworkValue { objective, loss, neurons, prediction } = &self.network;
+        let NetworkValue { objective, loss, neurons, prediction, output_bias } = &self.network;
         out.record(
             "incumbent",
             &Numbers {
@@ -169,6 +169,7 @@ impl<B: Backend> Incumbent<B> {
             },
         )?;
         out.host("best.f", prediction)?;
+        out.host("best.bias", &HostMatrix::from_vec(output_bias.len(), 1, output_bias.clone()))?;
         out.matrix("best.v", &self.v)?;
         out.matrix("bound.residual", &self.residual)?;
         self.cones.as_ref().map_or(Ok(()), |cones| out.matrix("bound.eta", &cones.best))
@@ -178,6 +179,9 @@ impl<B: Backend> Incumbent<B> {
     pub fn restore(&mut self, saved: &mut Replay<'_, B>) -> Result<(), CheckpointError> {
         let Numbers { objective, loss, neurons, sampled_primal, bound, at_zero } = saved.record("incumbent")?;
         saved.host("best.f", &mut self.network.prediction)?;
+        let mut bias = HostMatrix::zeros(self.network.output_bias.len(), 1);
+        saved.host("best.bias", &mut bias)?;
+        self.network.output_bias = bias.into_values();
         saved.matrix("best.v", &mut self.v)?;
         saved.matrix("bound.residual", &mut self.residual)?;
         if let Some(cones) = &mut self.cones {
@@ -272,10 +276,13 @@ impl<B: Backend> Incumbent<B> {
 }
 
 fn zero_network<B: Backend>(program: &ConvexProgram<B>) -> NetworkValue {
+    let mut prediction = HostMatrix::zeros(program.n_samples(), program.n_targets());
+    let output_bias = program.loss().add_bias(&mut prediction, program.y_host());
     NetworkValue {
         objective: program.zero_objective(),
         loss: program.zero_objective(),
         neurons: 0,
-        prediction: HostMatrix::zeros(program.n_samples(), program.n_targets()),
+        prediction,
+        output_bias,
     }
 }

@@ -1,4 +1,4 @@
-//! The block F u = q, which separates a loss from the u-update (docs/math.md, section 6).
+//! The block F u = q (with the output bias in F u, if there is one), which separates a loss from the u-update (docs/math.md, section 6).
 //!
 //! The unweighted squared loss has no such block: its u-update is exact, and the matrices are empty.
 
@@ -27,7 +27,7 @@ pub(crate) struct SplitLoss {
 }
 
 impl SplitLoss {
-    /// Starts at `start` if given, else at q = 0 with the multiplier of the zero network.
+    /// Starts at `start` if given, else at the prediction of the zero network with its multiplier.
     pub fn new<B: Backend>(program: &ConvexProgram<B>, start: Option<&SplitStart>) -> Self {
         let (loss, kappa) = (program.loss().clone(), program.loss().kappa(program.y_host()));
         let none = HostMatrix::zeros(0, 0);
@@ -37,7 +37,7 @@ impl SplitLoss {
         let SplitStart { q, mu } = start.cloned().unwrap_or_else(|| {
             let mut mu = program.xi_at_zero();
             mu.values_mut().iter_mut().for_each(|value| *value /= -kappa);
-            SplitStart { q: HostMatrix::zeros(mu.rows(), mu.cols()), mu }
+            SplitStart { q: loss.prediction_at_zero(program.y_host()), mu }
         });
         SplitLoss { loss, y: program.y_host().clone(), kappa, target: q.clone(), q, mu }
     }
@@ -50,7 +50,8 @@ impl SplitLoss {
         let backend = program.backend();
         let mut prediction = backend.zeros(program.n_samples(), program.n_targets())?;
         PredictionOperator::new(program)?.apply(&mut prediction, v)?;
-        let q = backend.download(&prediction)?;
+        let mut q = backend.download(&prediction)?;
+        program.loss().add_bias(&mut q, program.y_host());
         let (mut mu, kappa) = (program.loss().xi_at(&q, program.y_host()), program.loss().kappa(program.y_host()));
         mu.values_mut().iter_mut().for_each(|value| *value /= -kappa);
         Ok(SplitLoss::new(program, Some(&SplitStart { q, mu })))

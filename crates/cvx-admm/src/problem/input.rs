@@ -44,7 +44,7 @@ impl Problem {
             return Err(ModelError::NeedsClasses { what: format!("the {} loss", settings.loss.name()) }.into());
         }
         let weights = sample_weights(data, &targets.task, &targets.y, &settings.class_weights)?;
-        let loss = WeightedLoss::new(settings.loss, weights)?;
+        let loss = WeightedLoss::new(settings.loss, weights)?.with_output_bias(settings.output_bias);
         let normalisation = settings.normalisation.unwrap_or(Normalisation::default_for(data.kind()));
         let transform = Transform::fit(data, normalisation, settings.bias)?;
         let test = match test {
@@ -81,7 +81,8 @@ impl Problem {
             (_, Activation::Gated, FeatureKind::Image { .. }) => GateKind::Local,
             _ => GateKind::Gaussian,
         };
-        kind.sample(backend, &self.xt, self.kind, settings.bias, count, seed)
+        let sources = self.transform.sources();
+        kind.sample(backend, &self.xt, self.kind, &sources, settings.bias, count, seed)
     }
 
     /// The test samples on the device, with their targets (n' x C).

@@ -254,10 +254,10 @@ impl<B: Backend> Admm<B> {
             entry.dual_bound = Some(objective.dual_bound);
             entry.relative_gap = Some(objective.relative_gap);
             entry.train = Some(train_scores(program, cx.task, &value));
-        }
-        entry.seconds = record.clock.seconds();
-        if entry.network.is_some() {
-            entry.test = record.test_scores(program, cx.task, &self.state.v)?;
+            entry.seconds = record.clock.seconds();
+            entry.test = record.test_scores(program, cx.task, &self.state.v, &value.output_bias)?;
+        } else {
+            entry.seconds = record.clock.seconds();
         }
         record.push(entry);
         Ok(entry)

@@ -38,15 +38,17 @@ pub(crate) fn train_scores<B: Backend>(program: &ConvexProgram<B>, task: &Task, 
 }
 
 impl<B: Backend> Record<B> {
-    /// Scores of the network `v` (d x 2PC) on the held-out samples, if there are any. The clock is stopped meanwhile.
+    /// Scores of the network of the blocks `v` (d x 2PC) and this output bias on the held-out samples, if there are
+    /// any. The clock is stopped meanwhile.
     pub fn test_scores(
         &mut self,
         program: &ConvexProgram<B>,
         task: &Task,
         v: &B::Matrix,
+        output_bias: &[f64],
     ) -> Result<Option<Scores>, LinalgError> {
         let Some((held_out, y)) = &mut self.held_out else { return Ok(None) };
-        let prediction = self.clock.excluding(|| held_out.predict(program.backend(), v))?;
+        let prediction = self.clock.excluding(|| held_out.predict(program.backend(), v, output_bias))?;
         let loss = program.loss().loss().total(&prediction, y);
         Ok(Some(Scores { loss, accuracy: accuracy(task, &prediction, y) }))
     }

@@ -75,7 +75,7 @@ impl<B: Backend> Solver<B> {
     /// # Errors
     /// [`TrainError::Model`] for weights that are not positive, or for a wrong number of weights.
     pub fn set_weights(&mut self, weights: Option<Vec<f64>>) -> Result<(), TrainError> {
-        let loss = WeightedLoss::new(self.settings.loss, weights)?;
+        let loss = WeightedLoss::new(self.settings.loss, weights)?.with_output_bias(self.settings.output_bias);
         self.program.set_loss(loss.clone())?;
         Arc::make_mut(&mut self.problem).loss = loss;
         self.changed_loss()

@@ -9,7 +9,7 @@ use crate::run::recorder::{Record, train_scores};
 use crate::run::termination::Termination;
 use crate::solver::prune::prune;
 use crate::solver::solution::Solution;
-use cvx_artifact::{Claim, Model, Provenance, Scores, Status, Witness};
+use cvx_artifact::{Claim, Model, Part, Provenance, Scores, Status, Witness};
 use cvx_linalg::{Backend, LinalgError, MaskedSystem};
 use cvx_model::{Confusion, Network, SystemOperator, accuracy};
 
@@ -30,6 +30,7 @@ pub(crate) fn close<B: Backend>(
     let cone_violation = admm.incumbent.close(program, last)?;
     let v = program.backend().download(admm.incumbent.v())?;
     let network = Network::from_blocks(&v, program.activation(), program.patterns().gates(), program.n_targets());
+    let network = Network { output_bias: admm.incumbent.network().output_bias.clone(), ..network };
     let best = admm.incumbent.network().clone();
     let (network, pruned) = if settings.prune { prune(program, &mut admm.incumbent, network) } else { (network, 0) };
     let (xi, multipliers) = admm.incumbent.witness(program)?;
@@ -65,6 +66,19 @@ pub(crate) fn close<B: Backend>(
         iterations: record.info.history.len(),
         seconds: record.info.seconds.total,
     });
+    let part = Part {
+        held_out: Vec::new(),
+        beta: program.beta(),
+        objective,
+        neurons: network.n_neurons(),
+        output_bias: network.output_bias.clone(),
+        witness: Some(Witness {
+            gates: program.patterns().gates().clone(),
+            patterns: program.patterns().bits().clone(),
+            xi,
+            multipliers,
+        }),
+    };
     let model = Model {
         network,
         transform: problem.transform.clone(),
@@ -76,6 +90,7 @@ pub(crate) fn close<B: Backend>(
             certify: settings.certify,
             beta: program.beta(),
             loss: program.loss().loss(),
+            output_bias: program.loss().has_output_bias(),
             weights: program.loss().weights().map(<[f64]>::to_vec),
             train_loss: train.loss,
             train_accuracy: train.accuracy,
@@ -91,12 +106,7 @@ pub(crate) fn close<B: Backend>(
             seed: settings.seed,
             iterations: record.info.history.len() as u64,
         },
-        witness: Some(Witness {
-            gates: program.patterns().gates().clone(),
-            patterns: program.patterns().bits().clone(),
-            xi,
-            multipliers,
-        }),
+        parts: vec![part],
     };
     Ok(Solution {
         status,
@@ -130,5 +140,7 @@ fn convex_accuracy<B: Backend>(admm: &mut Admm<B>, cx: &Context<'_, B>) -> Resul
             backend.axpby(1.0, system.target(), 1.0, &mut solution.residual)?;
         }
     }
-    Ok(accuracy(cx.task, &backend.download(&solution.residual)?, program.y_host()))
+    let mut prediction = backend.download(&solution.residual)?;
+    program.loss().add_bias(&mut prediction, program.y_host());
+    Ok(accuracy(cx.task, &prediction, program.y_host()))
 }

@@ -49,6 +49,7 @@ fn pruned<B: Backend>(
         loss,
         neurons: pruned.network.n_neurons(),
         prediction,
+        output_bias: pruned.network.output_bias.clone(),
     };
     Ok((value.objective <= objective * (1.0 + ROUNDING)).then_some((pruned.network, value)))
 }

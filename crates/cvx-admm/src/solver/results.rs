@@ -32,7 +32,8 @@ impl<B: Backend> Solver<B> {
         let Some(admm) = &self.admm else { return Ok(None) };
         let (program, v) = (&self.program, self.program.backend().download(admm.incumbent.v())?);
         let gates = program.patterns().gates();
-        Ok(Some(Network::from_blocks(&v, program.activation(), gates, program.n_targets())))
+        let network = Network::from_blocks(&v, program.activation(), gates, program.n_targets());
+        Ok(Some(Network { output_bias: admm.incumbent.network().output_bias.clone(), ..network }))
     }
 
     /// The dual point of the best bound so far; that of the zero network before the first run.
@@ -81,7 +82,8 @@ impl<B: Backend> Solver<B> {
     pub fn test_prediction(&mut self) -> Result<Option<HostMatrix>, TrainError> {
         match (&self.admm, &mut self.record.held_out) {
             (Some(admm), Some((held_out, _))) => {
-                Ok(Some(held_out.predict(self.program.backend(), admm.incumbent.v())?))
+                let bias = &admm.incumbent.network().output_bias;
+                Ok(Some(held_out.predict(self.program.backend(), admm.incumbent.v(), bias)?))
             }
             _ => Ok(None),
         }

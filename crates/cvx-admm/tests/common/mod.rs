@@ -101,7 +101,7 @@ pub fn assert_same(a: &Solution, b: &Solution, place: &str) {
     assert!(a.warm_start == b.warm_start, "{place}: the iterates differ");
     assert!(timeless(a) == timeless(b), "{place}: the histories differ");
     assert_eq!((a.objective, a.status, a.train, a.test), (b.objective, b.status, b.train, b.test), "{place}");
-    assert!(a.model.witness == b.model.witness, "{place}: the witnesses differ");
+    assert!(a.model.parts == b.model.parts, "{place}: the witnesses differ");
 }
 
 /// Every number in the results of a run is finite, and the gap lies between its bound and its objective.

@@ -314,7 +314,7 @@ fn m5_verify_refuses_a_loss_or_weights_that_were_tampered_with() {
             }
             assert!(!verify(&change(&model, loss, None), &data).unwrap().holds(), "{loss:?} without weights");
             // A sample beyond the hinge has no loss for any weight, so the claim would remain true.
-            let xi = &model.witness.as_ref().unwrap().xi;
+            let xi = &model.parts[0].witness.as_ref().unwrap().xi;
             let pulling = (0..60).fold(0, |most, a| if xi[(a, 0)].abs() > xi[(most, 0)].abs() { a } else { most });
             let mut heavier = own.clone().unwrap();
             heavier[pulling] *= 1.01;
@@ -323,7 +323,7 @@ fn m5_verify_refuses_a_loss_or_weights_that_were_tampered_with() {
                 assert!(!verify(&change(&model, loss, Some(wrong)), &data).unwrap().holds(), "{loss:?}: no weights");
             }
             let mut wilder = model.clone();
-            wilder.witness.as_mut().unwrap().xi.values_mut().iter_mut().for_each(|xi| *xi *= 1.5);
+            wilder.parts[0].witness.as_mut().unwrap().xi.values_mut().iter_mut().for_each(|xi| *xi *= 1.5);
             let bound = verify(&wilder, &data).unwrap().dual_bound.unwrap();
             assert!(bound <= model.claim.objective.network * (1.0 + 1e-9), "{loss:?}: no xi proves too much");
         }

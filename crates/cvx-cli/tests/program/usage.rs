@@ -334,7 +334,7 @@ fn m5_a_model_that_claims_too_much_is_caught() {
     caught("another weight", &|model| model.network.w1[(0, 0)] += 1e-3);
     caught("another output weight", &|model| model.network.w2[(0, 0)] *= 1.001);
     caught("another dual point", &|model| {
-        let witness = model.witness.as_mut().unwrap();
+        let witness = model.parts[0].witness.as_mut().unwrap();
         witness.xi.values_mut().iter_mut().for_each(|xi| *xi *= -1.0);
     });
 }

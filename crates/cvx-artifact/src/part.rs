@@ -1,0 +1,101 @@
+//! The parts of a model: each is the network of one programme, with its own certificate.
+
+use crate::model::Model;
+use crate::objective::Objective;
+use cvx_linalg::{BitMask, HostMatrix};
+use cvx_model::Network;
+
+/// The network of one programme, and the witness of its bound. A model is the mean of the networks of its parts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// The training samples that the programme did not contain, in ascending order.
+    pub held_out: Vec<usize>,
+    /// Weight of the group norm.
+    pub beta: f64,
+    /// The certificate of this part.
+    pub objective: Objective,
+    /// Number of its neurons. The neurons of the parts follow each other in the network of the model.
+    pub neurons: usize,
+    /// Output bias of its network (C).
+    pub output_bias: Vec<f64>,
+    /// The witness of its bound.
+    pub witness: Option<Witness>,
+}
+
+/// The dual point that proves the bound.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Witness {
+    /// Gates h_i (d x P).
+    pub gates: HostMatrix,
+    /// Their patterns on the samples of the part (n x P). If x'h is zero to rounding, the bit is part of the claim.
+    pub patterns: BitMask,
+    /// xi (n x C).
+    pub xi: HostMatrix,
+    /// e_i o g o eta_i (n x 2PC), with the sign of e_i in every entry.
+    pub multipliers: HostMatrix,
+}
+
+/// The mean of networks: all their neurons, with the second layers and output biases over their number.
+pub fn mean_network(networks: &[Network]) -> Option<Network> {
+    let (first, count) = (networks.first()?, networks.len() as f64);
+    let neurons: usize = networks.iter().map(Network::n_neurons).sum();
+    let (d, c) = (first.w1.rows(), first.w2.cols());
+    let joined = |columns: &dyn Fn(&Network) -> &HostMatrix| {
+        HostMatrix::from_vec(
+            d,
+            neurons,
+            networks.iter().flat_map(|network| columns(network).values()).copied().collect(),
+        )
+    };
+    let rows: Vec<(usize, usize)> = (0..networks.len())
+        .flat_map(|part| (0..networks[part].n_neurons()).map(move |neuron| (part, neuron)))
+        .collect();
+    let gates = networks.iter().map(|network| network.gates.as_ref()).collect::<Option<Vec<_>>>();
+    Some(Network {
+        w1: joined(&|network| &network.w1),
+        w2: HostMatrix::from_fn(neurons, c, |row, column| {
+            let (part, neuron) = rows[row];
+            networks[part].w2[(neuron, column)] / count
+        }),
+        gates: gates.map(|gates| {
+            HostMatrix::from_vec(d, neurons, gates.iter().flat_map(|gates| gates.values()).copied().collect())
+        }),
+        output_bias: (0..c)
+            .map(|c| networks.iter().map(|network| network.output_bias[c]).sum::<f64>() / count)
+            .collect(),
+    })
+}
+
+/// The certificate of several programmes together: their objectives and bounds are summed.
+pub fn joint_objective(parts: &[Part]) -> Option<Objective> {
+    if let [part] = parts {
+        return Some(part.objective);
+    }
+    let sum = |value: fn(&Objective) -> f64| parts.iter().map(|part| value(&part.objective)).sum::<f64>();
+    let (network, dual_bound) = (sum(|objective| objective.network), sum(|objective| objective.dual_bound));
+    let gap = (network - dual_bound).max(0.0);
+    let relative_gap = if gap > 0.0 { gap / network } else { 0.0 };
+    (!parts.is_empty()).then_some(Objective { network, sampled_primal: None, dual_bound, relative_gap })
+}
+
+impl Model {
+    /// The network of part `k` by itself, and the rows of its samples among the training samples.
+    pub fn part(&self, k: usize) -> (Network, Vec<usize>) {
+        let (part, count) = (&self.parts[k], self.parts.len() as f64);
+        let first: usize = self.parts[..k].iter().map(|part| part.neurons).sum();
+        let columns = |matrix: &HostMatrix| {
+            HostMatrix::from_fn(matrix.rows(), part.neurons, |row, neuron| matrix[(row, first + neuron)])
+        };
+        let network = Network {
+            w1: columns(&self.network.w1),
+            w2: HostMatrix::from_fn(part.neurons, self.network.w2.cols(), |neuron, c| {
+                self.network.w2[(first + neuron, c)] * count
+            }),
+            gates: self.network.gates.as_ref().map(columns),
+            output_bias: part.output_bias.clone(),
+        };
+        let mut held_out = part.held_out.iter().peekable();
+        let rows = (0..self.claim.n_samples).filter(|row| held_out.next_if(|next| *next == row).is_none()).collect();
+        (network, rows)
+    }
+}
