@@ -66,7 +66,7 @@ impl Chooser for ChosenPath {
     }
 
     fn choose(&self, ground: &Ground, seed: u64) -> Result<Outcome> {
-        let PathSolution { points, chosen, seconds, solution, .. } = self.run(ground, seed)?;
+        let PathSolution { points, chosen, seconds, solution, cut_short, .. } = self.run(ground, seed)?;
         let outcome = Outcome {
             status: TIME_LIMIT.to_string(),
             chosen: points.get(chosen).map(candidate),
@@ -74,7 +74,9 @@ impl Chooser for ChosenPath {
             choosing_seconds: seconds,
             ..Outcome::default()
         };
-        let Some(solution) = solution else { return Ok(outcome) };
+        if cut_short.is_some() {
+            return Ok(outcome);
+        }
         Ok(Outcome {
             status: solution.status.to_string(),
             verified: verify(&solution.model, &ground.split.train)?.holds(),
@@ -142,7 +144,7 @@ mod tests {
         let kept = train(&ground.fold(3).unwrap().kept, None, &settings).unwrap();
         assert_eq!(found.gated_beta_max, kept.beta);
 
-        let closing = found.solution.unwrap().model;
+        let closing = found.solution.model;
         assert_eq!((closing.claim.n_samples, closing.normalisation), (100, ground.normalisation()));
         assert_eq!(closing.claim.loss, cvx_model::Loss::Squared);
     }

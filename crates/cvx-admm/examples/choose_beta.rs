@@ -15,9 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let held_out = point.validation.accuracy.unwrap_or(f64::NAN);
         println!("{mark} {:8.4}  {:7}  {held_out:8.3}", point.fraction, point.neurons);
     }
-    if let Some(solution) = found.solution {
-        let accuracy = solution.test.and_then(|scores| scores.accuracy);
-        println!("on all samples: {}, test accuracy {accuracy:?}", solution.status);
-    }
+    let accuracy = found.solution.test.and_then(|scores| scores.accuracy);
+    println!("on all samples: {}, test accuracy {accuracy:?}", found.solution.status);
     Ok(())
 }

@@ -20,6 +20,7 @@
 //! * [`Model`]: the network with its transform, its classes and its certificate; it can be saved, loaded and verified.
 
 mod api;
+mod auto;
 mod checkpoint;
 mod clock;
 mod describe;
@@ -37,6 +38,7 @@ pub use api::observer::{Observer, Summary};
 pub use api::record::{Info, Iteration, PhaseSeconds, Round};
 pub use api::settings::{Beta, CheckpointPlan, Device, Gates, Precision, Settings, SolverChoice, ValidSettings};
 pub use api::weights::ClassWeights;
+pub use auto::{Plan, Wishes, automatic};
 pub use checkpoint::file::Checkpoint;
 pub use cvx_artifact::{
     ArtifactError, Certify, Claim, FileError, Model, Objective, Part, Provenance, Scores, Status, Verification,
@@ -48,8 +50,8 @@ pub use describe::{SettingDescription, describe_path_settings, describe_settings
 pub use iterates::split_loss::SplitStart;
 pub use iterates::state::WarmStart;
 pub use path::point::PathPoint;
-pub use path::settings::{Choice, PathSettings, Validation};
-pub use path::{PathSolution, path};
+pub use path::settings::{Choice, PathSettings, Returned, Validation};
+pub use path::{HeldOutPredictions, PathSolution, path};
 pub use problem::suggest::{Suggestion, suggest_patterns};
 pub use solver::Solver;
 pub use solver::continuation::Continuation;

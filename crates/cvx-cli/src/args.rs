@@ -1,6 +1,7 @@
 //! The command line: its commands, and the options of each by heading.
 
 mod advanced;
+mod choice;
 mod data;
 mod export;
 mod fetch;
@@ -17,6 +18,7 @@ mod train;
 mod values;
 mod verify;
 
+pub use choice::ChoiceArgs;
 pub use data::SourceArgs;
 pub use export::ExportArgs;
 pub use fetch::FetchArgs;

@@ -14,8 +14,7 @@ pub fn path_panels(path: &PathSolution) -> [Panel; 3] {
             })
             .collect(),
     };
-    // A path that was cut short has chosen nothing.
-    let chosen = path.points.get(path.chosen).filter(|_| path.solution.is_some());
+    let chosen = path.points.get(path.chosen);
     let at = |y: &dyn Fn(&PathPoint) -> f64| Series::Curve {
         label: "chosen".to_string(),
         points: chosen.iter().map(|point| Point { x: point.fraction, y: y(point), error: None }).collect(),

@@ -1,10 +1,15 @@
-//! The files of a run: checked before it, announced after it.
+//! The files of a run: checked before it, written and announced after it.
 
 use crate::args::FitArgs;
-use crate::file::{self, Named};
-use crate::terminal::stream::print;
+use crate::exit::Exit;
+use crate::file::{self, Named, write_whole};
+use crate::report::{RunReport, to_json};
+use crate::terminal::stream::{note, print};
+use crate::terminal::{iterations, result};
 use crate::{page, shell, source};
 use anyhow::Result;
+use cvx_admm::{PathSolution, Settings, Solution};
+use cvx_model::DataSplit;
 use std::path::Path;
 
 /// Checks that everything can be written, `more` beside the files of every run, and that no file of `read` or of the
@@ -26,8 +31,41 @@ fn given<'a, const N: usize>(files: [(&'static str, Option<&'a Path>); N]) -> Ve
     files.into_iter().filter_map(|(option, path)| Some((option, path?))).collect()
 }
 
+/// A run that ended, with the path that led to it if there is one.
+pub struct Ended<'a> {
+    /// The network.
+    pub solution: &'a Solution,
+    /// The path on which its beta was chosen.
+    pub path: Option<&'a PathSolution>,
+    /// The settings of the run.
+    pub settings: &'a Settings,
+    /// The samples.
+    pub split: &'a DataSplit,
+}
+
+/// Saves the model, writes report and page, and prints the results. The model comes first: it cannot be recomputed
+/// cheaply. An output that fails does not keep the others from being written. `more` was written before.
+pub fn conclude(args: &FitArgs, ended: &Ended, more: Option<Result<()>>) -> Exit {
+    let Ended { solution, path, settings, split } = *ended;
+    if args.output.verbose {
+        note(iterations::closing(solution));
+    }
+    let saved = args.output.model.as_deref().map(|path| Ok(solution.model.save(path)?));
+    let report = || to_json(&RunReport::new(solution, settings, path));
+    let reported = args.output.json.as_deref().map(|path| write_whole(path, &report()?));
+    let subject = page::Subject { solution, path, settings, split, source: &args.data.source };
+    let shown = args.output.report.as_deref().map(|folder| page::write(folder, &subject));
+    if !args.output.quiet {
+        path.into_iter().for_each(|path| print(result::path(path, settings)));
+        print(result::closing(solution, settings));
+        print_model(args, &saved);
+        print_page(args, &shown);
+    }
+    Exit::of_run(solution, [saved, reported, shown, more])
+}
+
 /// Prints where the model is, and how to check it.
-pub fn print_model(args: &FitArgs, saved: &Option<Result<()>>) {
+fn print_model(args: &FitArgs, saved: &Option<Result<()>>) {
     if let (Some(path), Some(Ok(()))) = (&args.output.model, saved) {
         let (model, data) = (shell::quoted(&path.to_string_lossy()), source::arguments(&args.data.source));
         print(format!("The model is in {}; check it with: cvx verify {model} {data}", path.display()));
@@ -35,7 +73,7 @@ pub fn print_model(args: &FitArgs, saved: &Option<Result<()>>) {
 }
 
 /// Prints where the page is.
-pub fn print_page(args: &FitArgs, written: &Option<Result<()>>) {
+fn print_page(args: &FitArgs, written: &Option<Result<()>>) {
     if let (Some(folder), Some(Ok(()))) = (&args.output.report, written) {
         print(format!("The report is in {}", folder.join("index.html").display()));
     }

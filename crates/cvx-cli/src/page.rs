@@ -16,7 +16,7 @@ use crate::figures::path_panels;
 use crate::number::{counted, gap, percent};
 use crate::summary;
 use anyhow::Result;
-use cvx_admm::{PathSolution, Status};
+use cvx_admm::{PathSolution, Settings, Status};
 use cvx_figures::ENDINGS;
 use cvx_model::Dataset;
 use html::{escape, paragraph, section};
@@ -41,30 +41,27 @@ pub fn write(folder: &Path, subject: &Subject) -> Result<()> {
     let title = format!("cvx: {}", subject.source.data);
     let mut pictures = Vec::new();
     let mut body = heading(subject);
-    if let Some(solution) = subject.solution {
-        body.push_str(&section("Result", &html::facts(&summary::run::results(solution, subject.settings))));
-    }
+    let solution = subject.solution;
+    body.push_str(&section("Result", &html::facts(&summary::run::results(solution, subject.settings))));
     if let Some(path) = subject.path {
-        body.push_str(&section("Path", &path_section(path, &mut pictures)?));
+        body.push_str(&section("Choice of beta", &path_section(path, subject.settings, &mut pictures)?));
     }
-    if let Some(solution) = subject.solution {
-        let (train, test) = (&subject.split.train, subject.split.test.as_ref());
-        let mut add = |body: &mut String, title: &str, class: &str, found: Vec<Picture>| {
-            let figures: String = found.iter().map(Picture::html).collect();
-            if !found.is_empty() {
-                body.push_str(&section(title, &format!("<div class=\"{class}\">\n{figures}</div>")));
-            }
-            pictures.extend(found);
-        };
-        add(&mut body, "Course", "figures", curves::curves(solution, test.map(Dataset::n_samples))?);
-        if let Some((samples, confusion)) = summary::run::confusion(solution) {
-            body.push_str(&section("Classes", &classes::classes(samples, confusion)));
+    let (train, test) = (&subject.split.train, subject.split.test.as_ref());
+    let mut add = |body: &mut String, title: &str, class: &str, found: Vec<Picture>| {
+        let figures: String = found.iter().map(Picture::html).collect();
+        if !found.is_empty() {
+            body.push_str(&section(title, &format!("<div class=\"{class}\">\n{figures}</div>")));
         }
-        let plane = regions::regions(&solution.model, train)?;
-        let numbers = regions::predictions(&solution.model, train, test)?;
-        add(&mut body, "Predictions", "figures", plane.into_iter().chain(numbers).collect());
-        add(&mut body, "Neurons", "whole", neurons::neurons(&solution.model)?.into_iter().collect());
+        pictures.extend(found);
+    };
+    add(&mut body, "Course", "figures", curves::curves(solution, test.map(Dataset::n_samples))?);
+    if let Some((samples, confusion)) = summary::run::confusion(solution) {
+        body.push_str(&section("Classes", &classes::classes(samples, confusion)));
     }
+    let plane = regions::regions(&solution.model, train)?;
+    let numbers = regions::predictions(&solution.model, train, test)?;
+    add(&mut body, "Predictions", "figures", plane.into_iter().chain(numbers).collect());
+    add(&mut body, "Neurons", "whole", neurons::neurons(&solution.model)?.into_iter().collect());
     body.push_str(&about::about(subject));
     let files: Vec<(String, Vec<u8>)> = pictures
         .into_iter()
@@ -92,13 +89,8 @@ fn page(title: &str, files: &[String], body: &str) -> String {
 
 /// Title, status, scores and the meaning of the certificate.
 fn heading(subject: &Subject) -> String {
-    let Subject { solution, path, settings, split, source } = subject;
+    let Subject { solution, settings, split, source, .. } = subject;
     let title = escape(&source.data);
-    let Some(solution) = solution else {
-        let ended = path.and_then(|path| path.cut_short).map_or(String::new(), |status| format!(" ({status})"));
-        let words = paragraph(format!("The path was cut short{ended}, so there is no model."));
-        return format!("<header>\n<h1>{title}</h1>\n<div class=\"words\">{words}</div>\n</header>\n");
-    };
     let shape = &solution.summary.shape;
     let lead = format!(
         "{}, {} of {} features{}; {} in {:.2} s",
@@ -139,18 +131,17 @@ fn heading(subject: &Subject) -> String {
     )
 }
 
-fn path_section(path: &PathSolution, pictures: &mut Vec<Picture>) -> Result<String> {
+fn path_section(path: &PathSolution, settings: &Settings, pictures: &mut Vec<Picture>) -> Result<String> {
     if path.points.is_empty() {
         return Ok(paragraph(summary::path::NO_BETA));
     }
     let panels = path_panels(path);
     let caption = "Along the path, from strong to weak regularisation from right to left; bars are standard errors.";
     let picture = Picture::of_panels("path", caption, &panels, panels.len())?;
-    let mut body = summary::path::choice(path).iter().flat_map(|text| text.lines()).map(paragraph).collect::<String>();
+    let mut body = summary::path::choice(path, settings).lines().map(paragraph).collect::<String>();
     body.push_str(&format!("<div class=\"whole\">\n{}</div>\n", picture.html()));
     pictures.push(picture);
-    let chosen = path.solution.as_ref().map(|_| path.chosen);
-    let rows = html::table(&summary::path::HEADER.map(String::from), &summary::path::rows(path), chosen);
+    let rows = html::table(&summary::path::HEADER.map(String::from), &summary::path::rows(path), Some(path.chosen));
     body.push_str(&format!("<details><summary>Every beta</summary>\n{rows}</details>\n"));
     Ok(body)
 }

@@ -42,11 +42,6 @@ fn train(error: &TrainError) -> String {
         TrainError::Test(error) => format!("the test samples: {}", model(error)),
         TrainError::Linalg(error) => linalg(error),
         TrainError::Setting { name, value, range } => format!("{} is {value}, but it must be {range}", option(name)),
-        TrainError::SingleSample { class } => format!(
-            "the class '{}' has a single sample, and a network that is trained on the other folds does not know it: \
-             leave it out with --classes, or hold out a share with --validation",
-            class.escape_debug()
-        ),
         TrainError::NotCompiledIn { device } => format!(
             "the device '{device}' is not compiled into this program: build it with --features cuda, \
              or use --device cpu"

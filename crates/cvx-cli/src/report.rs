@@ -1,13 +1,12 @@
 //! What `--json` writes. The keys are stable; keys may be added.
 
+mod choice;
 mod confusion;
 mod history;
-mod path;
 mod prediction;
 mod run;
 mod scores;
 
-pub use path::PathReport;
 pub use prediction::PredictionReport;
 pub use run::RunReport;
 

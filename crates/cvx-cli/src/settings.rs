@@ -1,25 +1,59 @@
 //! The arguments as settings of the library.
 
-use crate::args::{FitArgs, ModelArgs, PathArgs, Patterns, TrainArgs};
+use crate::args::{ChoiceArgs, FitArgs, ModelArgs, PathArgs, Patterns, TrainArgs};
 use anyhow::{Context, Result, bail};
-use cvx_admm::{Beta, CheckpointPlan, Gates, PathSettings, Settings, Validation};
+use cvx_admm::{Beta, CheckpointPlan, Gates, PathSettings, Plan, Settings, Validation, Wishes, automatic};
 use cvx_data::read_matrix;
 use cvx_linalg::HostMatrix;
-use cvx_model::{GateKind, Loss};
+use cvx_model::{Dataset, GateKind, Loss};
 use std::path::Path;
 
-/// The settings of `cvx train`, checked.
+/// Whether `cvx train` chooses beta: where it is not given, and nothing asks for a single run.
+pub fn chooses_beta(args: &TrainArgs) -> bool {
+    let single = args.refine > 0 || args.checkpoint.is_some() || args.resume.is_some();
+    args.beta.is_none() && args.beta_fraction.is_none() && !single
+}
+
+/// The settings of `cvx train` at a given beta, checked.
 pub fn of_training(args: &TrainArgs) -> Result<Settings> {
     let beta = match (args.beta, args.beta_fraction) {
         (Some(beta), _) => Beta::Value(beta),
         (None, Some(fraction)) => Beta::Fraction(fraction),
         (None, None) => Settings::default().beta,
     };
+    let ChoiceArgs { folds, validation, ensemble, budget } = args.choice;
+    let given = [
+        ("--folds", folds.is_some()),
+        ("--validation", validation.is_some()),
+        ("--ensemble", ensemble != 1),
+        ("--budget", budget.is_some()),
+    ];
+    if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {
+        bail!("{option} is for a beta that is chosen: leave out --beta, --beta-fraction, --refine and checkpoints");
+    }
     let every = args.checkpoint_every;
     let checkpoint = args.checkpoint.clone().map(|path| CheckpointPlan { path, every });
     let settings = Settings { beta, refine: args.refine, checkpoint, ..of_fit(&args.fit)? };
     settings.validate()?;
     Ok(settings)
+}
+
+/// The settings by which `cvx train` chooses beta for these samples, checked.
+pub fn of_choice(args: &TrainArgs, data: &Dataset) -> Result<Plan> {
+    let FitArgs { model, .. } = &args.fit;
+    let settings = of_fit(&args.fit)?;
+    let wishes = Wishes {
+        activation: model.activation,
+        patterns: match model.patterns {
+            Some(Patterns::Count(patterns)) => Some(patterns),
+            Some(Patterns::Auto) | None => None,
+        },
+        gates: (settings.gates != Gates::Auto).then(|| settings.gates.clone()),
+        output_bias: (model.output_bias || model.no_output_bias).then_some(settings.output_bias),
+        validation: validation(&args.choice),
+        returned: None,
+    };
+    Ok(automatic(data, &settings, &of_folds(&args.choice), &wishes)?)
 }
 
 /// The settings of `cvx path` and those of its runs, checked.
@@ -30,11 +64,26 @@ pub fn of_path(args: &PathArgs) -> Result<(Settings, PathSettings)> {
         betas: args.betas,
         ratio: args.beta_ratio,
         gap: args.path_gap,
-        validation: args.folds.map_or(Validation::Share(args.validation), Validation::Folds),
         choice: args.choose,
+        returned: args.returned,
+        ..of_folds(&args.choice)
     };
     path.validate()?;
     Ok((settings, path))
+}
+
+fn validation(args: &ChoiceArgs) -> Option<Validation> {
+    args.folds.map(Validation::Folds).or(args.validation.map(Validation::Share))
+}
+
+/// What both commands set of the choice of beta.
+fn of_folds(args: &ChoiceArgs) -> PathSettings {
+    PathSettings {
+        validation: validation(args).unwrap_or_default(),
+        ensemble: args.ensemble,
+        budget: args.budget,
+        ..PathSettings::default()
+    }
 }
 
 /// What both commands set; everything else has its default.
@@ -42,11 +91,12 @@ fn of_fit(args: &FitArgs) -> Result<Settings> {
     let FitArgs { data, model, stopping, advanced, .. } = args;
     let default = Settings::default();
     Ok(Settings {
-        activation: model.activation,
+        activation: model.activation.unwrap_or(default.activation),
         patterns: match model.patterns {
             Some(Patterns::Count(patterns)) => patterns,
             Some(Patterns::Auto) | None => default.patterns,
         },
+        output_bias: model.output_bias && !model.no_output_bias,
         gates: model.gates.as_deref().map_or(Ok(Gates::Auto), |given| gates(given, model.patterns))?,
         seed: model.seed,
         loss: loss(model)?,

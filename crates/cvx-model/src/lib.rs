@@ -45,7 +45,7 @@ pub use dataset::{DataSplit, Dataset, FeatureKind, Labels};
 pub use error::ModelError;
 pub use gates::GateKind;
 pub use loss::Loss;
-pub use metrics::{accuracy, sample_errors, squared_loss};
+pub use metrics::{accuracy, sample_errors, sample_losses, squared_loss};
 pub use network::Network;
 pub use operators::{ConeOperator, PredictionOperator, SystemOperator, SystemWorkspace};
 pub use patterns::PatternSet;

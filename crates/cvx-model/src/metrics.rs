@@ -23,6 +23,12 @@ pub fn sample_errors(task: &Task, loss: Loss, prediction: &HostMatrix, y: &HostM
     (0..y.rows()).map(error).collect()
 }
 
+/// Loss of each sample, summed over the targets.
+pub fn sample_losses(loss: Loss, prediction: &HostMatrix, y: &HostMatrix) -> Vec<f64> {
+    let sample = |a: usize| (0..y.cols()).map(|c| loss.value(prediction[(a, c)], y[(a, c)])).sum();
+    (0..y.rows()).map(sample).collect()
+}
+
 /// Share of samples whose predicted class is the class that `y` encodes; `None` for a regression.
 pub fn accuracy(task: &Task, prediction: &HostMatrix, y: &HostMatrix) -> Option<f64> {
     let row = |matrix: &HostMatrix, a: usize| (0..matrix.cols()).map(|c| matrix[(a, c)]).collect::<Vec<_>>();

@@ -53,6 +53,12 @@ impl WeightedLoss {
         WeightedLoss { output_bias, ..self }
     }
 
+    /// The loss of the samples of these rows.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let weights = self.weights.as_ref().map(|weights| rows.iter().map(|&row| weights[row]).collect());
+        WeightedLoss { weights, ..*self }
+    }
+
     /// Whether the network has an output bias.
     pub fn has_output_bias(&self) -> bool {
         self.output_bias

@@ -91,11 +91,6 @@ fn train_text(error: &TrainError) -> String {
         TrainError::Test(error) => format!("the test samples: {}", model_text(error)),
         TrainError::Linalg(error) => device_text(error),
         TrainError::Setting { name, value, range } => out_of_range(parameter(name), value, range),
-        TrainError::SingleSample { class } => format!(
-            "the class '{}' has a single sample, and a network that is trained on the other folds does not know it: \
-             leave the class out, or hold out a share of the samples with validation and folds=None",
-            class.escape_debug()
-        ),
         TrainError::NotCompiledIn { device } => format!(
             "the device '{device}' is not compiled into this package: \
              build it with the feature cuda, or use device=\"cpu\""

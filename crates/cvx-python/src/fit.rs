@@ -4,10 +4,10 @@ use crate::data::Data;
 use crate::errors::{device_text, train_error};
 use crate::model::Model;
 use crate::record::record;
-use crate::settings::settings;
+use crate::settings::{Given, settings};
 use crate::status::advice;
 use crate::watch::{Meanwhile, Wanted, watched};
-use cvx_admm::{Solution, StopToken, suggest_patterns, train_with};
+use cvx_admm::{PathPoint, Plan, Solution, StopToken, automatic, path, suggest_patterns, train_with};
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -19,6 +19,10 @@ pub struct Fit {
     model: Py<Model>,
     /// A dictionary for each iteration.
     history: Py<PyList>,
+    /// A dictionary for each beta that was tried, the largest first; none at a given beta.
+    points: Py<PyList>,
+    /// The index of the chosen one.
+    chosen: Option<usize>,
     /// What to do about the status; empty where there is nothing to do.
     advice: &'static str,
     /// Why a GPU of this machine was not used.
@@ -32,10 +36,20 @@ pub struct Fit {
 }
 
 impl Fit {
-    pub fn new(py: Python<'_>, solution: Solution, meanwhile: Meanwhile) -> PyResult<Self> {
+    /// The result of a run, with the betas that were tried and the index of the chosen one.
+    pub fn new(
+        py: Python<'_>,
+        solution: Solution,
+        points: &[PathPoint],
+        chosen: Option<usize>,
+        meanwhile: Meanwhile,
+    ) -> PyResult<Self> {
+        let points = points.iter().map(|point| record(py, point));
         let history = solution.info.history.iter().map(|iteration| record(py, iteration));
         Ok(Fit {
             history: PyList::new(py, history.collect::<PyResult<Vec<_>>>()?)?.unbind(),
+            points: PyList::new(py, points.collect::<PyResult<Vec<_>>>()?)?.unbind(),
+            chosen,
             advice: advice(solution.status),
             passed_over: solution.summary.passed_over,
             failure: solution.info.failure.as_ref().map(device_text),
@@ -46,8 +60,8 @@ impl Fit {
     }
 }
 
-/// Trains on `data` and evaluates on `test` too. `callback` is called after every iteration; a true result ends the
-/// run.
+/// Trains on `data` and evaluates on `test` too; chooses beta if it is not given. `callback` is called after every
+/// iteration; a true result ends the run.
 #[pyfunction]
 #[pyo3(signature = (data, test, parameters, *, regression, callback=None))]
 pub fn fit(
@@ -58,15 +72,22 @@ pub fn fit(
     regression: bool,
     callback: Option<Py<PyAny>>,
 ) -> PyResult<Fit> {
-    let (mut settings, suggested) = settings(parameters, regression)?;
+    let Given { mut settings, path: along, wishes, suggests_patterns, chooses_beta } =
+        settings(parameters, regression)?;
     let (data, test) = (&data.inner, test.map(|test| &test.inner));
     let stop = StopToken::new();
     let callback = callback.map(|callback| (Wanted::Iterations, callback));
     let (solution, meanwhile) = watched(py, &stop, callback, |watcher| {
-        if suggested {
+        if chooses_beta {
+            let Plan { settings, path: along } = automatic(data, &settings, &along, &wishes)?;
+            let found = path(data, test, &settings, &along, &stop, watcher)?;
+            return Ok((found.solution, found.points, Some(found.chosen)));
+        }
+        if suggests_patterns {
             settings.patterns = suggest_patterns(data, test, &settings)?.patterns;
         }
-        train_with(data, test, &settings, None, &stop, watcher)
+        Ok((train_with(data, test, &settings, None, &stop, watcher)?, Vec::new(), None))
     });
-    Fit::new(py, solution.map_err(train_error)?, meanwhile)
+    let (solution, points, chosen) = solution.map_err(train_error)?;
+    Fit::new(py, solution, &points, chosen, meanwhile)
 }

@@ -98,6 +98,12 @@ impl Model {
         to_array(py, &self.inner.network.w2)
     }
 
+    /// Added to the outputs (C); zeros without an output bias.
+    #[getter]
+    fn output_bias(&self) -> Vec<f64> {
+        self.inner.network.output_bias.clone()
+    }
+
     /// Gates (d x m) of gated neurons; none for ReLU.
     #[getter]
     fn gates<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyArray2<f64>>>> {

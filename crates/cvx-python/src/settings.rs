@@ -2,7 +2,7 @@
 
 use crate::arrays::read_rows;
 use crate::errors::bad_value;
-use cvx_admm::{Beta, ClassWeights, Device, Gates, Settings};
+use cvx_admm::{Beta, ClassWeights, Device, Gates, PathSettings, Settings, Validation, Wishes};
 use cvx_linalg::{HostMatrix, Named};
 use cvx_model::{Loss, TaskChoice};
 use pyo3::exceptions::PyValueError;
@@ -11,18 +11,43 @@ use pyo3::types::{PyDict, PyString};
 
 const COUNT: &str = "a whole number that is 0 or larger";
 
-/// The settings, and whether samples and memory decide the number of patterns.
-pub fn settings(parameters: &Bound<'_, PyDict>, regression: bool) -> PyResult<(Settings, bool)> {
+/// What an estimator is to do.
+pub struct Given {
+    /// The settings of its runs.
+    pub settings: Settings,
+    /// How beta is chosen, if it is.
+    pub path: PathSettings,
+    /// What the parameters say, and what is left open.
+    pub wishes: Wishes,
+    /// Whether samples and memory decide the number of patterns.
+    pub suggests_patterns: bool,
+    /// Whether beta is to be chosen.
+    pub chooses_beta: bool,
+}
+
+/// The parameters of an estimator.
+pub fn settings(parameters: &Bound<'_, PyDict>, regression: bool) -> PyResult<Given> {
     let given = Parameters(parameters);
     let base = Settings::default();
-    let suggested = given.is_text("patterns", "auto")?;
+    let auto = |name: &str| given.is_text(name, "auto");
+    let suggested = auto("patterns")?;
+    let patterns: Option<usize> =
+        if suggested { None } else { Some(given.required("patterns", "auto, or a whole number above 0")?) };
+    let activation = given.choice_or_auto("activation")?;
+    let output_bias: Option<bool> =
+        if auto("output_bias")? { None } else { Some(given.required("output_bias", "auto, True or False")?) };
+    let folds: Option<usize> =
+        if auto("folds")? { None } else { given.optional("folds", "auto, or a whole number")? };
+    let path = PathSettings {
+        validation: folds.map_or(Validation::Auto, Validation::Folds),
+        ensemble: given.required("ensemble", "a whole number above 0")?,
+        budget: given.optional("budget", "None, or a number of seconds")?,
+        ..PathSettings::default()
+    };
     let settings = Settings {
-        activation: given.choice("activation")?,
-        patterns: if suggested {
-            base.patterns
-        } else {
-            given.required("patterns", "auto, or a whole number above 0")?
-        },
+        activation: activation.unwrap_or(base.activation),
+        patterns: patterns.unwrap_or(base.patterns),
+        output_bias: output_bias.unwrap_or(base.output_bias),
         gates: given.gates()?,
         beta: given.beta(base.beta)?,
         solver: given.choice("solver")?,
@@ -47,7 +72,16 @@ pub fn settings(parameters: &Bound<'_, PyDict>, regression: bool) -> PyResult<(S
         memory_budget: given.memory_budget()?,
         ..base
     };
-    Ok((settings, suggested))
+    let wishes = Wishes {
+        activation,
+        patterns,
+        gates: (settings.gates != Gates::Auto).then(|| settings.gates.clone()),
+        output_bias,
+        validation: None,
+        returned: None,
+    };
+    let at_given_beta = given.get("beta")?.is_some() || given.get("beta_fraction")?.is_some() || settings.refine > 0;
+    Ok(Given { settings, path, wishes, suggests_patterns: suggested, chooses_beta: !at_given_beta })
 }
 
 /// The choice with the name `value`, in which `_` may stand for `-`. `names` are those that `expected` lists.

@@ -43,15 +43,6 @@ pub enum TrainError {
         /// The allowed range.
         range: &'static str,
     },
-    /// A fold would hold no training sample of a class.
-    #[error(
-        "the class '{}' has a single sample, and a network that is trained on the other folds does not know it: \
-         leave the class out, or hold out a share in place of folds", class.escape_debug()
-    )]
-    SingleSample {
-        /// The class.
-        class: String,
-    },
     /// The device is not compiled into this build.
     #[error("the device '{device}' is not compiled in: build with the feature cuda, or use the processor")]
     NotCompiledIn {

@@ -12,4 +12,6 @@ pub(crate) const DUAL_STEP: &str = "between 0 and 1.618, and smaller than 2 / ov
 pub(crate) const CLASS_WEIGHTS: &str = "balanced, or positive numbers for classes of the labels, each named once";
 pub(crate) const BETAS: &str = "from 1 to 10,000";
 pub(crate) const SHARE: &str = "between 0 and 1";
+pub(crate) const ENSEMBLE: &str = "from 1 to 100";
+pub(crate) const BUDGET: &str = "a positive number of seconds, at most 4e9";
 pub(crate) const FOLDS: &str = "2 or more, and not more than there are samples";

@@ -337,6 +337,11 @@ impl ValidSettings {
         }
     }
 
+    /// Sets the certified gap, a positive number.
+    pub(crate) fn set_gap(&mut self, gap: f64) {
+        self.0.gap = gap;
+    }
+
     /// The settings that the solvers need.
     pub(crate) fn solver_settings(&self) -> SolverSettings {
         SolverSettings { rank: self.rank, seed: self.seed, ..SolverSettings::default() }

@@ -1,44 +1,65 @@
-//! The regularisation path: one factorisation, many betas, and the choice of beta by held-out samples.
+//! The regularisation path: one factorisation for each fold, many betas, and the choice of beta by held-out samples.
 
+pub(crate) mod folds;
+mod job;
+mod mean;
 pub(crate) mod point;
 pub(crate) mod settings;
 
 use crate::api::error::{TrainError, out_of_range};
 use crate::api::observer::{Guarded, Observer};
-use crate::api::settings::{Beta, Settings, ValidSettings};
+use crate::api::settings::{Beta, Settings};
 use crate::clock::Clock;
-use crate::problem::dispatch::{Job, dispatch};
-use crate::problem::input::{Host, Problem};
-use crate::solver::Solver;
+use crate::problem::dispatch::dispatch;
+use crate::problem::input::Problem;
 use crate::solver::solution::Solution;
 use crate::train::train_with;
-use cvx_artifact::{Objective, Scores, Status};
-use cvx_linalg::{Backend, StopToken};
-use cvx_model::{Dataset, Task, TaskChoice, accuracy, sample_errors};
-use point::{FoldPoint, Merged, PathPoint, choose};
-use settings::PathSettings;
+use cvx_artifact::Status;
+use cvx_linalg::{HostMatrix, StopToken};
+use cvx_model::{Dataset, ModelError, Task, TaskChoice};
+use folds::Fold;
+use job::{FoldResults, PathJob};
+use mean::mean_of;
+use point::PathPoint;
+use settings::{PathSettings, Returned};
 use std::sync::Arc;
 
-/// A path, and the network on all samples at the chosen beta.
+/// A path, and the network at the chosen beta.
 #[derive(Clone, Debug)]
 pub struct PathSolution {
     /// All betas, the largest first.
     pub points: Vec<PathPoint>,
-    /// max ||X'D_i y|| of the first path.
+    /// max ||X'D_i y|| of the first fold.
     pub gated_beta_max: f64,
     /// Index of the point with the chosen fraction.
     pub chosen: usize,
-    /// Seconds of the path, without the run on all samples.
+    /// Number of folds.
+    pub folds: usize,
+    /// Seconds until the beta was chosen.
     pub seconds: f64,
-    /// The reason why the path ended before its last beta: a limit, an interrupt, or the device.
+    /// The reason why the path ended before its last beta: a limit, an interrupt, or the device. The network is then
+    /// the mean of those of the folds as they were.
     pub cut_short: Option<Status>,
-    /// The network on all samples; `None` if the path ended early.
-    pub solution: Option<Solution>,
+    /// What the networks at the chosen beta predict on samples that they were not trained on.
+    pub held_out: HeldOutPredictions,
+    /// The network.
+    pub solution: Solution,
 }
 
-/// Trains along a path of betas on a part of `data`, chooses a beta on the rest, and trains on all of `data` at the
-/// chosen beta. The final run evaluates `test` if given. `settings.beta` is not used. A time limit applies to path and
-/// final run together.
+/// Predictions on held-out samples, the mean over the networks that held a sample out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeldOutPredictions {
+    /// The rows of these samples among the training samples, in ascending order.
+    pub rows: Vec<usize>,
+    /// The outputs (m x C).
+    pub outputs: HostMatrix,
+    /// The targets (m x C).
+    pub targets: HostMatrix,
+}
+
+/// Trains along a path of betas on parts of `data`, chooses a beta by the samples that the parts hold out, and returns
+/// the network that `path` asks for. `test` is only evaluated. `settings.beta` is not used. A time limit applies to
+/// everything together.
 ///
 /// # Errors
 /// [`TrainError`] for bad input, before any work.
@@ -51,46 +72,81 @@ pub fn path(
     observer: &mut dyn Observer,
 ) -> Result<PathSolution, TrainError> {
     let (mut clock, observer) = (Clock::start(), &mut Guarded::new(observer));
-    let valid = settings.validate()?;
     path.validate()?;
     if let Some(plan) = &settings.checkpoint {
         return Err(out_of_range("checkpoint", plan.path.display(), "left out on a path, which has many runs"));
     }
-    let fractions = path.fractions();
-    // Validates the samples of the last run now; their task is not inferred again from a part of them.
+    let valid = settings.validate()?;
     let all = Problem::new(data, test, &valid)?;
-    all.check_memory(&valid)?;
     let task = all.targets.task.clone();
-    drop(all);
-    let part = Settings { task: choice_of(&task), gap: path.gap, ..settings.clone() }.validate()?;
-    let folds = path.folds(data, &task, settings.seed)?;
-    let (mut merged, mut cut_short) = (Merged::default(), None);
-    for held_out in &folds {
-        let (kept, held_out) = (data.without(held_out)?, data.select(held_out)?);
-        let problem = Arc::new(Problem::new(&kept, Some(&held_out), &part)?);
-        let job = PathJob { problem, settings: &part, fractions: &fractions, clock, observer: &mut *observer };
-        let (gated_beta_max, points, ended) = dispatch(job, &part, stop, clock)?;
-        merged.add(gated_beta_max, points);
-        cut_short = ended;
-        if cut_short.is_some() {
-            break;
+    let part = Settings { task: choice_of(&task), ..settings.clone() }.validate()?;
+    let folds = path.folds(data.labels().ok_or(ModelError::NoLabels)?, &task, settings.seed)?;
+    all.check_memory(&part, folds.len())?;
+    let problems = folds.iter().map(|fold| Arc::new(all.without(&fold.held_out))).collect();
+    let job = PathJob { problems, folds: &folds, settings: &part, path, clock, observer: &mut *observer };
+    let FoldResults { gated_beta_max, points, chosen, predictions, seconds, cut_short, solutions } =
+        dispatch(job, &part, stop, clock)?;
+    let held_out: Vec<Vec<usize>> = folds.iter().map(|fold| fold.held_out.clone()).collect();
+    let solution = match (cut_short, path.returned, points.get(chosen)) {
+        (None, Returned::Retrained, Some(point)) => {
+            let again = Settings { beta: Beta::Fraction(point.fraction), ..settings.clone() };
+            clock.excluding(|| retrain(data, test, &again, path.ensemble, seconds, stop, observer))?
+        }
+        _ => mean_of(&all, solutions, &held_out, clock.seconds())?,
+    };
+    Ok(PathSolution {
+        points,
+        gated_beta_max,
+        chosen,
+        folds: folds.len(),
+        seconds,
+        cut_short,
+        held_out: pooled(&all, &folds, &predictions),
+        solution: solution.ok_or(ModelError::Empty { what: "samples" })?,
+    })
+}
+
+/// The network of a run on all samples, or the mean of those of several seeds. A time limit counts from the start of
+/// the path, `seconds` ago.
+fn retrain(
+    data: &Dataset,
+    test: Option<&Dataset>,
+    settings: &Settings,
+    ensemble: usize,
+    seconds: f64,
+    stop: &StopToken,
+    observer: &mut dyn Observer,
+) -> Result<Option<Solution>, TrainError> {
+    let clock = Clock::start();
+    let mut solutions = Vec::new();
+    for repeat in 0..ensemble as u64 {
+        let left = settings.time_limit.map(|limit| (limit - seconds - clock.seconds()).max(0.0));
+        let settings = Settings { seed: settings.seed.wrapping_add(repeat), time_limit: left, ..settings.clone() };
+        solutions.push(train_with(data, test, &settings, None, stop, observer)?);
+    }
+    if ensemble == 1 {
+        return Ok(solutions.pop());
+    }
+    let all = Problem::new(data, test, &settings.validate()?)?;
+    mean_of(&all, solutions, &vec![Vec::new(); ensemble], seconds + clock.seconds())
+}
+
+/// The predictions of all folds, by sample.
+fn pooled(all: &Problem, folds: &[Fold], predictions: &[HostMatrix]) -> HeldOutPredictions {
+    let (n, c) = (all.xt.cols(), all.targets.y.cols());
+    let (mut sums, mut counts) = (HostMatrix::zeros(n, c), vec![0.0; n]);
+    for (fold, outputs) in folds.iter().zip(predictions) {
+        for (a, &row) in fold.held_out.iter().enumerate() {
+            counts[row] += 1.0;
+            (0..c).for_each(|c| sums[(row, c)] += outputs[(a, c)]);
         }
     }
-    let points = merged.finish(&fractions);
-    let chosen = choose(&points, path.choice);
-    let seconds = clock.seconds();
-    let left = settings.time_limit.map(|limit| (limit - seconds).max(0.0));
-    if left == Some(0.0) {
-        cut_short = cut_short.or(Some(Status::TimeLimit));
+    let rows: Vec<usize> = (0..n).filter(|&row| counts[row] > 0.0).collect();
+    HeldOutPredictions {
+        outputs: HostMatrix::from_fn(rows.len(), c, |a, c| sums[(rows[a], c)] / counts[rows[a]]),
+        targets: HostMatrix::from_fn(rows.len(), c, |a, c| all.targets.y[(rows[a], c)]),
+        rows,
     }
-    let solution = if cut_short.is_none() {
-        let final_settings =
-            Settings { beta: Beta::Fraction(points[chosen].fraction), time_limit: left, ..settings.clone() };
-        Some(clock.excluding(|| train_with(data, test, &final_settings, None, stop, observer))?)
-    } else {
-        None
-    };
-    Ok(PathSolution { points, gated_beta_max: merged.gated_beta_max, chosen, seconds, cut_short, solution })
 }
 
 /// The resolved task, as a choice.
@@ -99,66 +155,5 @@ fn choice_of(task: &Task) -> TaskChoice {
         Task::Binary { .. } => TaskChoice::Binary,
         Task::Multiclass { .. } => TaskChoice::Multiclass,
         Task::Regression { .. } => TaskChoice::Regression,
-    }
-}
-
-/// A path on one device.
-struct PathJob<'a> {
-    problem: Arc<Problem>,
-    settings: &'a ValidSettings,
-    fractions: &'a [f64],
-    clock: Clock,
-    observer: &'a mut dyn Observer,
-}
-
-impl Job for PathJob<'_> {
-    /// The gated beta_max, the points, and the reason for an early end.
-    type Output = (f64, Vec<FoldPoint>, Option<Status>);
-
-    fn run<B: Backend>(&mut self, backend: B, host: Host) -> Result<Self::Output, TrainError> {
-        let mut solver = Solver::open(backend, host, self.problem.clone(), self.settings.clone(), self.clock)?;
-        solver.evaluate_sparingly();
-        let gated_beta_max = solver.gated_beta_max();
-        solver.set_beta(self.fractions[0] * gated_beta_max)?;
-        self.observer.begin(solver.summary());
-        let mut points = Vec::new();
-        for fraction in self.fractions {
-            solver.set_beta(fraction * gated_beta_max)?;
-            let point = self.solve_point(&mut solver)?;
-            if matches!(point.status, Status::Interrupted | Status::TimeLimit | Status::DeviceError) {
-                return Ok((gated_beta_max, points, Some(point.status)));
-            }
-            self.observer.point(*fraction, point.objective.relative_gap, &point.validation);
-            points.push(point);
-        }
-        Ok((gated_beta_max, points, None))
-    }
-}
-
-impl PathJob<'_> {
-    /// Solves at the current beta, and evaluates the best network on the held-out samples.
-    fn solve_point<B: Backend>(&mut self, solver: &mut Solver<B>) -> Result<FoldPoint, TrainError> {
-        let begin = solver.seconds();
-        let status = solver.run(self.observer)?;
-        let (task, loss) = (&self.problem.targets.task, self.problem.loss.loss());
-        let mut validation = (Scores { loss: 0.0, accuracy: None }, Vec::new());
-        if let (Some(prediction), Some((_, y))) = (solver.test_prediction()?, &self.problem.test) {
-            let scores = Scores { loss: loss.total(&prediction, y), accuracy: accuracy(task, &prediction, y) };
-            validation = (scores, sample_errors(task, loss, &prediction, y));
-        }
-        let (train, neurons) = solver.train_scores().unwrap_or((validation.0, 0));
-        let zero = solver.program().zero_objective();
-        let untrained = Objective { network: zero, sampled_primal: None, dual_bound: 0.0, relative_gap: f64::INFINITY };
-        Ok(FoldPoint {
-            beta: solver.program().beta(),
-            status,
-            objective: solver.objective().unwrap_or(untrained),
-            iterations: solver.info().history.len(),
-            seconds: solver.seconds() - begin,
-            neurons,
-            train,
-            validation: validation.0,
-            errors: validation.1,
-        })
     }
 }

@@ -31,6 +31,10 @@ pub struct PathPoint {
     pub error: f64,
     /// Standard error of that mean.
     pub standard_error: f64,
+    /// Weighted mean loss of a held-out sample, by which a beta is chosen.
+    pub mean_loss: f64,
+    /// Standard error of that mean.
+    pub mean_loss_error: f64,
 }
 
 /// The result of one fold at one beta.
@@ -43,47 +47,41 @@ pub(crate) struct FoldPoint {
     pub neurons: usize,
     pub train: Scores,
     pub validation: Scores,
-    /// Error of each held-out sample.
-    pub errors: Vec<f64>,
+    /// Error, loss and weight of each held-out sample.
+    pub samples: Vec<HeldOutSample>,
 }
 
-/// The points of the folds so far, by beta.
-#[derive(Default)]
-pub(crate) struct Merged {
-    pub gated_beta_max: f64,
-    folds: usize,
-    points: Vec<Vec<FoldPoint>>,
+/// A held-out sample at one beta.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct HeldOutSample {
+    /// 1 if the class is wrong; for numbers the loss.
+    pub error: f64,
+    pub loss: f64,
+    pub weight: f64,
 }
 
-impl Merged {
-    /// Adds the points of a fold, which may have ended early.
-    pub fn add(&mut self, gated_beta_max: f64, points: Vec<FoldPoint>) {
-        if self.folds == 0 {
-            self.gated_beta_max = gated_beta_max;
-            self.points = points.into_iter().map(|point| vec![point]).collect();
-        } else {
-            // A fold that ended early gives no result for the betas that it did not reach.
-            self.points.iter_mut().zip(points).for_each(|(all, point)| all.push(point));
-        }
-        self.folds += 1;
-    }
-
-    pub fn finish(&self, fractions: &[f64]) -> Vec<PathPoint> {
-        self.points.iter().zip(fractions).map(|(folds, &fraction)| PathPoint::mean(folds, fraction)).collect()
-    }
+/// Weighted mean, and its standard error.
+fn mean_with_error(values: &[(f64, f64)]) -> (f64, f64) {
+    let total: f64 = values.iter().map(|(_, weight)| weight).sum();
+    let mean = values.iter().map(|(value, weight)| weight * value).sum::<f64>() / total;
+    let squares: f64 = values.iter().map(|(value, weight)| (weight * (value - mean)).powi(2)).sum();
+    let n = values.len() as f64;
+    // With equal weights, squares / (n (n - 1)): equation (9.4).
+    (mean, (squares * n / (n - 1.0).max(1.0)).sqrt() / total)
 }
 
 impl PathPoint {
-    fn mean(folds: &[FoldPoint], fraction: f64) -> Self {
+    /// The point of these folds, all at this fraction.
+    pub(crate) fn mean(folds: &[FoldPoint], fraction: f64) -> Self {
         let count = folds.len() as f64;
         let mean = |f: &dyn Fn(&FoldPoint) -> f64| folds.iter().map(f).sum::<f64>() / count;
         let worst = folds.iter().fold(&folds[0], |worst, fold| {
             if fold.objective.relative_gap > worst.objective.relative_gap { fold } else { worst }
         });
-        let errors: Vec<f64> = folds.iter().flat_map(|fold| &fold.errors).copied().collect();
-        let n = errors.len() as f64;
-        let error = errors.iter().sum::<f64>() / n;
-        let variance = errors.iter().map(|e| (e - error).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+        let samples = || folds.iter().flat_map(|fold| &fold.samples);
+        let (error, standard_error) = mean_with_error(&samples().map(|sample| (sample.error, 1.0)).collect::<Vec<_>>());
+        let losses: Vec<(f64, f64)> = samples().map(|sample| (sample.loss, sample.weight)).collect();
+        let (mean_loss, mean_loss_error) = mean_with_error(&losses);
         let accurate = folds[0].validation.accuracy.is_some();
         PathPoint {
             fraction,
@@ -102,24 +100,33 @@ impl PathPoint {
                 accuracy: accurate.then_some(1.0 - error),
             },
             error,
-            standard_error: (variance / n).sqrt(),
+            standard_error,
+            mean_loss,
+            mean_loss_error,
         }
     }
 }
 
-/// The index of the chosen beta. Ties between equal errors go to the smaller loss, then to the larger beta.
+/// The index of the chosen beta. Ties between equal losses go to the larger beta.
 pub(crate) fn choose(points: &[PathPoint], choice: Choice) -> usize {
-    let best = (0..points.len()).fold(0, |best, k| {
-        let key = |k: usize| (points[k].error, points[k].validation.loss);
-        if key(k) < key(best) { k } else { best }
-    });
+    let best = (0..points.len()).fold(0, |best, k| if points[k].mean_loss < points[best].mean_loss { k } else { best });
     match choice {
         Choice::Best => best,
         Choice::Sparsest => {
-            let enough = |point: &PathPoint| point.error <= points[best].error + points[best].standard_error;
-            points.iter().position(enough).unwrap_or(best)
+            let enough = points.get(best).map_or(0.0, |best| best.mean_loss + best.mean_loss_error);
+            points.iter().position(|point| point.mean_loss <= enough).unwrap_or(best)
         }
     }
+}
+
+/// Whether the mean loss at `worse` is above that at `better` by more than the standard error of the difference. Both
+/// are the same samples in the same order.
+pub(crate) fn is_far_above(worse: &[FoldPoint], better: &[FoldPoint]) -> bool {
+    let samples = |folds: &[FoldPoint]| folds.iter().flat_map(|fold| fold.samples.clone()).collect::<Vec<_>>();
+    let pairs = samples(worse).into_iter().zip(samples(better));
+    let differences: Vec<(f64, f64)> = pairs.map(|(worse, better)| (worse.loss - better.loss, better.weight)).collect();
+    let (mean, error) = mean_with_error(&differences);
+    mean > error
 }
 
 #[cfg(test)]

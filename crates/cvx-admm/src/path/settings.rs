@@ -1,13 +1,15 @@
-//! The settings of a path: its betas, and the samples that choose one.
+//! The settings of a path: its betas, the samples that choose one, and the network that it returns.
 
 use crate::api::error::{TrainError, out_of_range};
 use crate::api::range;
 use cvx_linalg::named;
-use cvx_model::{Dataset, ModelError, Task, split};
 
 /// The samples that choose the beta.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Validation {
+    /// Five folds up to 5,000 samples, a fifth of the samples held out once beyond.
+    #[default]
+    Auto,
     /// Hold out this share of the training samples once.
     Share(f64),
     /// Split the samples into this number of parts; each part is held out from a path on the others.
@@ -17,15 +19,28 @@ pub enum Validation {
 /// The rule that chooses the beta.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
-    /// The one with the smallest error on the held-out samples.
+    /// The one with the smallest mean loss on the held-out samples.
     #[default]
     Best,
-    /// The largest whose error is within one standard error of the smallest (Hastie, Tibshirani & Friedman 2009,
-    /// section 7.10). It has fewer neurons and an error that does not differ significantly.
+    /// The largest whose mean loss is within one standard error of the smallest (Hastie, Tibshirani & Friedman 2009,
+    /// section 7.10). It has fewer neurons and a loss that does not differ significantly.
     Sparsest,
 }
 
 named!(Choice, "choice of beta": Best = "best", Sparsest = "sparsest");
+
+/// The network that a path returns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Returned {
+    /// The network of another run, on all samples at the chosen beta.
+    #[default]
+    Retrained,
+    /// The mean of the networks of the folds at the chosen beta: one network with the neurons of all, whose parts keep
+    /// their certificates.
+    Mean,
+}
+
+named!(Returned, "network of a path": Retrained = "retrained", Mean = "mean");
 
 /// The settings of a path.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,17 +49,36 @@ pub struct PathSettings {
     pub betas: usize,
     /// The smallest beta over the gated beta_max. Default 1e-3.
     pub ratio: f64,
-    /// Certified relative gap at every beta; the final run uses that of the run's settings. Default 1e-2.
+    /// Certified relative gap at every beta; the runs at the chosen beta use that of the run's settings. Default 1e-2.
     pub gap: f64,
-    /// The samples that choose the beta. Default: a fifth, held out once.
+    /// The samples that choose the beta.
     pub validation: Validation,
     /// The rule that chooses the beta.
     pub choice: Choice,
+    /// The network that is returned.
+    pub returned: Returned,
+    /// Ends the path when this number of betas in a row have a mean held-out loss that is above the smallest by more
+    /// than the standard error of the difference. Default: none, all betas are tried.
+    pub patience: Option<usize>,
+    /// Number of networks with other seeds that are averaged. Default 1.
+    pub ensemble: usize,
+    /// Seconds after which no other beta is tried. Default: none.
+    pub budget: Option<f64>,
 }
 
 impl Default for PathSettings {
     fn default() -> Self {
-        PathSettings { betas: 50, ratio: 1e-3, gap: 1e-2, validation: Validation::Share(0.2), choice: Choice::Best }
+        PathSettings {
+            betas: 50,
+            ratio: 1e-3,
+            gap: 1e-2,
+            validation: Validation::Auto,
+            choice: Choice::Best,
+            returned: Returned::Retrained,
+            patience: None,
+            ensemble: 1,
+            budget: None,
+        }
     }
 }
 
@@ -63,6 +97,18 @@ impl PathSettings {
         if !(self.gap > 0.0 && self.gap.is_finite()) {
             return Err(out_of_range("path_gap", self.gap, range::POSITIVE));
         }
+        if self.patience == Some(0) {
+            return Err(out_of_range("patience", 0, range::AT_LEAST_ONE));
+        }
+        if !(1..=100).contains(&self.ensemble) {
+            return Err(out_of_range("ensemble", self.ensemble, range::ENSEMBLE));
+        }
+        match self.budget {
+            Some(budget) if !(budget > 0.0 && budget <= 4e9) => {
+                return Err(out_of_range("budget", budget, range::BUDGET));
+            }
+            _ => {}
+        }
         match self.validation {
             Validation::Share(share) if !(share > 0.0 && share < 1.0) => {
                 Err(out_of_range("validation", share, range::SHARE))
@@ -77,32 +123,12 @@ impl PathSettings {
         (1..=self.betas).map(|k| self.ratio.powf(k as f64 / self.betas as f64)).collect()
     }
 
-    /// The rows that each path holds out.
-    pub(crate) fn folds(&self, data: &Dataset, task: &Task, seed: u64) -> Result<Vec<Vec<usize>>, TrainError> {
-        let labels = data.labels().ok_or(ModelError::NoLabels)?;
-        let classes = !task.classes().is_empty();
-        let parts = match self.validation {
-            Validation::Share(share) => {
-                let held_out = split::share(labels, classes, share, seed);
-                if held_out.is_empty() {
-                    let enough = "a share of samples of which at least two are of one class";
-                    return Err(out_of_range("validation", share, enough));
-                }
-                vec![held_out]
-            }
-            Validation::Folds(folds) if folds > data.n_samples() => {
-                return Err(out_of_range("folds", folds, range::FOLDS));
-            }
-            Validation::Folds(folds) => {
-                let names: Vec<String> = (0..labels.len()).map(|row| labels.class_name(row)).collect();
-                let count = |class: &String| names.iter().filter(|name| *name == class).count();
-                if let Some(class) = task.classes().iter().find(|class| count(class) == 1) {
-                    return Err(TrainError::SingleSample { class: class.clone() });
-                }
-                split::folds(labels, classes, folds, seed)
-            }
-        };
-        Ok(parts)
+    /// Number of times that the samples are split. The network of a run on all samples is not one of a split.
+    pub(crate) fn repeats(&self) -> usize {
+        match self.returned {
+            Returned::Mean => self.ensemble,
+            Returned::Retrained => 1,
+        }
     }
 }
 

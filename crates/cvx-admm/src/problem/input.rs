@@ -31,8 +31,19 @@ pub(crate) struct Problem {
     /// Checksum of samples and targets.
     pub fingerprint: u32,
     pub loss: WeightedLoss,
-    /// Test samples (d x n') and their targets (n' x C).
-    pub test: Option<(HostMatrix, HostMatrix)>,
+    /// Test samples, or those that a fold holds out.
+    pub test: Option<TestSamples>,
+}
+
+/// Samples that are evaluated, not trained on.
+#[derive(Clone)]
+pub(crate) struct TestSamples {
+    /// Transformed samples as columns (d x n').
+    pub xt: HostMatrix,
+    /// Targets (n' x C).
+    pub y: HostMatrix,
+    /// Weights of samples that a fold holds out, unless all are 1.
+    pub weights: Option<Vec<f64>>,
 }
 
 impl Problem {
@@ -52,7 +63,7 @@ impl Problem {
             Some(test) => {
                 let labels = test.labels().ok_or(TrainError::Test(ModelError::NoLabels))?;
                 let xt = transform.apply(test).map_err(TrainError::Test)?;
-                Some((xt, targets.task.encode(labels).map_err(TrainError::Test)?))
+                Some(TestSamples { xt, y: targets.task.encode(labels).map_err(TrainError::Test)?, weights: None })
             }
         };
         let xt = transform.apply(data)?;
@@ -66,6 +77,29 @@ impl Problem {
             loss,
             test,
         })
+    }
+
+    /// The problem without the samples of these rows, in ascending order, which become its test samples. The transform
+    /// is that of all samples.
+    pub(crate) fn without(&self, held_out: &[usize]) -> Problem {
+        let mut rest = held_out.iter().peekable();
+        let kept: Vec<usize> = (0..self.xt.cols()).filter(|row| rest.next_if(|next| *next == row).is_none()).collect();
+        let samples = |rows: &[usize]| HostMatrix::from_fn(self.xt.rows(), rows.len(), |i, a| self.xt[(i, rows[a])]);
+        let targets = |rows: &[usize]| {
+            HostMatrix::from_fn(rows.len(), self.targets.y.cols(), |a, c| self.targets.y[(rows[a], c)])
+        };
+        let (xt, y) = (samples(&kept), targets(&kept));
+        let weights = self.loss.weights().map(|weights| held_out.iter().map(|&row| weights[row]).collect());
+        Problem {
+            fingerprint: fingerprint(&xt, &y),
+            xt,
+            targets: Targets { task: self.targets.task.clone(), y },
+            transform: self.transform.clone(),
+            normalisation: self.normalisation,
+            kind: self.kind,
+            loss: self.loss.select(&kept),
+            test: Some(TestSamples { xt: samples(held_out), y: targets(held_out), weights }),
+        }
     }
 
     /// Samples `count` gates of the kind that the settings specify.
@@ -90,7 +124,7 @@ impl Problem {
         &self,
         program: &ConvexProgram<B>,
     ) -> Result<Option<(HeldOut<B>, HostMatrix)>, TrainError> {
-        let Some((xt, y)) = &self.test else { return Ok(None) };
+        let Some(TestSamples { xt, y, .. }) = &self.test else { return Ok(None) };
         match HeldOut::new(program, xt) {
             Ok(held_out) => Ok(Some((held_out, y.clone()))),
             Err(ProgramError::Model(error)) => Err(TrainError::Test(error)),

@@ -82,7 +82,7 @@ fn prediction_bytes(loss: &WeightedLoss, n: usize, targets: usize, anderson_dept
 impl Problem {
     /// Bytes of a run without its solver.
     pub(crate) fn base_bytes(&self, shape: &ProblemShape, settings: &ValidSettings) -> u64 {
-        let held_out = self.test.as_ref().map_or(0, |(xt, _)| xt.cols());
+        let held_out = self.test.as_ref().map_or(0, |test| test.xt.cols());
         let prediction = prediction_bytes(&self.loss, shape.n_samples, shape.n_targets, settings.anderson_depth);
         // A covariance and a copy of the samples, in f64.
         let d = shape.n_features as u64;

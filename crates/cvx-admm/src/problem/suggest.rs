@@ -45,7 +45,7 @@ fn budget(settings: &ValidSettings) -> u64 {
 
 impl Problem {
     /// Whether a run with the given number of patterns fits, with a solver that the settings allow.
-    fn fits(&self, settings: &ValidSettings, patterns: usize, budget: u64) -> Result<(), TrainError> {
+    pub(crate) fn fits(&self, settings: &ValidSettings, patterns: usize, budget: u64) -> Result<(), TrainError> {
         let shape = ProblemShape {
             n_samples: self.xt.cols(),
             n_features: self.xt.rows(),
@@ -58,14 +58,18 @@ impl Problem {
         choose_solver(settings.solver, &settings.solver_settings(), &shape, base, budget).map(|_| ())
     }
 
-    /// Whether a run on the processor will fit. This lets a caller check a run that will start hours later.
-    pub(crate) fn check_memory(&self, settings: &ValidSettings) -> Result<(), TrainError> {
+    /// Whether this number of runs on the processor will fit at the same time. This lets a caller check runs that will
+    /// start hours later.
+    pub(crate) fn check_memory(&self, settings: &ValidSettings, runs: usize) -> Result<(), TrainError> {
         let patterns = match &settings.gates {
             Gates::Given(gates) => gates.cols(),
             Gates::Auto | Gates::Kind(_) => settings.patterns,
         };
         // The memory of a GPU is checked when the run starts.
-        if settings.device.is_gpu() { Ok(()) } else { self.fits(settings, patterns, budget(settings)) }
+        if settings.device.is_gpu() {
+            return Ok(());
+        }
+        self.fits(settings, patterns, budget(settings) / runs.max(1) as u64)
     }
 }
 

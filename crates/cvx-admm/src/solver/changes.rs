@@ -69,6 +69,13 @@ impl<B: Backend> Solver<B> {
         Ok(())
     }
 
+    /// Sets the certified gap at which the next run ends.
+    pub(crate) fn set_gap(&mut self, gap: f64) {
+        self.settings.set_gap(gap);
+        self.summary.gap = gap;
+        self.evaluate_sparingly();
+    }
+
     /// Sets the weights of the samples (n positive numbers; `None`: all 1). The factors remain; if the curvature of the
     /// loss changes, the n x n factor is updated. The iterates continue, and the certificate is computed from scratch.
     ///

@@ -40,5 +40,5 @@ pub struct Solution {
     /// History and phase times.
     pub info: Info,
     /// The last iterates.
-    pub warm_start: WarmStart,
+    pub warm_start: Option<WarmStart>,
 }

@@ -11,16 +11,13 @@ use std::path::PathBuf;
 #[derive(Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArgs {
-    /// ReLU neurons, or neurons with fixed gates.
-    #[arg(
-        long, value_name = "KIND", default_value_t = Settings::default().activation,
-        value_parser = by_name::<Activation>()
-    )]
-    pub activation: Activation,
-    /// Number of activation patterns to sample, or auto [default: 50].
+    /// ReLU neurons, or neurons with fixed gates [default: gated where beta is chosen, else relu].
+    #[arg(long, value_name = "KIND", value_parser = by_name::<Activation>())]
+    pub activation: Option<Activation>,
+    /// Number of activation patterns to sample, or auto [default: auto where beta is chosen, else 50].
     #[arg(long, value_name = "P|auto")]
     pub patterns: Option<Patterns>,
-    /// gaussian, whitened, local (image patches), pairs, or a file of gates (d x P).
+    /// gaussian, whitened, local (image patches), pairs, mixed (few columns), or a file of gates (d x P).
     #[arg(long, value_name = "KIND|FILE")]
     pub gates: Option<PathBuf>,
     /// Seed of the sampled patterns.
@@ -38,6 +35,12 @@ pub struct ModelArgs {
     /// Add no bias column.
     #[arg(long)]
     pub no_bias: bool,
+    /// Add a number without penalty to each output (the default where beta is chosen).
+    #[arg(long, overrides_with = "no_output_bias")]
+    pub output_bias: bool,
+    /// Add no such number (the default at a given beta).
+    #[arg(long)]
+    pub no_output_bias: bool,
     /// Keep neurons that do not change the predictions on the training samples.
     #[arg(long)]
     pub no_prune: bool,

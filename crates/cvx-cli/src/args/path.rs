@@ -1,10 +1,11 @@
 //! `cvx path`.
 
+use super::choice::ChoiceArgs;
 use super::fit::FitArgs;
 use super::sources::sources;
 use super::values::by_name;
 use clap::Args;
-use cvx_admm::{Choice, PathSettings};
+use cvx_admm::{Choice, PathSettings, Returned};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = concat!(
@@ -42,13 +43,16 @@ pub struct PathArgs {
         allow_negative_numbers = true
     )]
     pub path_gap: f64,
-    /// Share of the training samples that is held out to choose beta.
-    #[arg(long, value_name = "SHARE", help_heading = "Path", default_value_t = 0.2, allow_negative_numbers = true)]
-    pub validation: f64,
-    /// Cross-validate instead: hold out each of K parts in turn.
-    #[arg(long, value_name = "K", help_heading = "Path", conflicts_with = "validation")]
-    pub folds: Option<usize>,
-    /// The beta of least error, or the largest within one standard error of it.
+    /// The samples that choose beta.
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    /// Train another network on all samples at the chosen beta, or take the mean of those of the folds.
+    #[arg(
+        long = "final", value_name = "NETWORK", help_heading = "Path", default_value_t = Returned::Retrained,
+        value_parser = by_name::<Returned>()
+    )]
+    pub returned: Returned,
+    /// The beta of least held-out loss, or the largest within one standard error of it.
     #[arg(
         long, value_name = "RULE", help_heading = "Path", default_value_t = PathSettings::default().choice,
         value_parser = by_name::<Choice>()

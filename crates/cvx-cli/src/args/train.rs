@@ -1,5 +1,6 @@
 //! `cvx train`.
 
+use super::choice::ChoiceArgs;
 use super::fit::FitArgs;
 use super::sources::sources;
 use clap::Args;
@@ -10,6 +11,7 @@ const EXAMPLES: &str = concat!(
     "\
 Examples:
   cvx train --data table.csv --test held-out.csv --model model.cvx
+  cvx train --data table.csv --budget 10 --ensemble 3
   cvx train --data table.csv --task regression --loss huber --json run.json --report report
   cvx train --data rare.csv --loss logistic --class-weight balanced
   cvx train --data table.csv --checkpoint run.ckpt --resume run.ckpt
@@ -26,12 +28,15 @@ pub struct TrainArgs {
     /// How to train.
     #[command(flatten)]
     pub fit: FitArgs,
-    /// Weight beta of the regulariser.
+    /// Weight beta of the regulariser [default: chosen on held-out samples; see --beta-fraction].
     #[arg(long, help_heading = "Model", allow_negative_numbers = true)]
     pub beta: Option<f64>,
-    /// beta over its largest useful value [default: 0.001].
+    /// beta over its largest useful value [default: 0.001 with --refine, --checkpoint or --resume].
     #[arg(long, value_name = "R", help_heading = "Model", conflicts_with = "beta", allow_negative_numbers = true)]
     pub beta_fraction: Option<f64>,
+    /// How beta is chosen.
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
     /// Most rounds of refinement, which improve the patterns.
     #[arg(long, value_name = "K", help_heading = "Model", default_value_t = Settings::default().refine)]
     pub refine: usize,

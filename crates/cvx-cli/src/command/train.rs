@@ -2,67 +2,79 @@
 
 use crate::args::TrainArgs;
 use crate::exit::Exit;
-use crate::file::write_whole;
 use crate::interrupt::stop_on_interrupt;
-use crate::report::{RunReport, to_json};
-use crate::terminal::stream::{note, print};
-use crate::terminal::{iterations, result};
+use crate::outputs::{Ended, conclude};
+use crate::terminal::stream::print;
 use crate::watcher::watcher;
-use crate::{outputs, page, patterns, settings, shell, source};
+use crate::{outputs, patterns, settings, shell, source};
 use anyhow::{Context, Result};
-use cvx_admm::{Checkpoint, Status, resume, train_with};
+use cvx_admm::{Beta, Checkpoint, Settings, Status, StopToken, path, resume, train_with};
+use cvx_model::DataSplit;
 
 /// Trains, saves, reports.
 pub fn run(args: &TrainArgs) -> Result<Exit> {
-    let mut settings = settings::of_training(args)?;
+    let fit = &args.fit;
     // A resumed run may write its checkpoints into the file that it continues from.
     let resumed_from = args.resume.as_deref().filter(|_| args.resume != args.checkpoint);
     let checkpoint = args.checkpoint.as_deref().map(|path| ("--checkpoint", path));
-    outputs::check(&args.fit, resumed_from.map(|path| ("--resume", path)).as_slice(), checkpoint.as_slice())?;
+    let given = if settings::chooses_beta(args) { None } else { Some(settings::of_training(args)?) };
+    outputs::check(fit, resumed_from.map(|path| ("--resume", path)).as_slice(), checkpoint.as_slice())?;
     let resumed = args.resume.as_deref().map(Checkpoint::load).transpose().context("--resume")?;
-    let fit = &args.fit;
     let split = source::load_to_train(fit)?;
-    patterns::choose(fit, &split, &mut settings)?;
     let stop = stop_on_interrupt()?;
+    match given {
+        Some(settings) => at_given_beta(args, settings, resumed.as_ref(), &split, &stop),
+        None => at_chosen_beta(args, &split, &stop),
+    }
+}
 
+/// One run.
+fn at_given_beta(
+    args: &TrainArgs,
+    mut settings: Settings,
+    resumed: Option<&Checkpoint>,
+    split: &DataSplit,
+    stop: &StopToken,
+) -> Result<Exit> {
+    let fit = &args.fit;
+    patterns::choose(fit, split, &mut settings)?;
     let mut watcher = watcher(&fit.output, &settings);
     let (train, test) = (&split.train, split.test.as_ref());
-    let solution = match &resumed {
-        Some(checkpoint) => resume(train, test, &settings, checkpoint, &stop, &mut *watcher),
-        None => train_with(train, test, &settings, None, &stop, &mut *watcher),
+    let solution = match resumed {
+        Some(checkpoint) => resume(train, test, &settings, checkpoint, stop, &mut *watcher),
+        None => train_with(train, test, &settings, None, stop, &mut *watcher),
     };
     drop(watcher);
     let solution = solution.map_err(|error| source::blame(error, &fit.data.source))?;
-    if fit.output.verbose {
-        note(iterations::closing(&solution));
+    let exit = conclude(fit, &Ended { solution: &solution, path: None, settings: &settings, split }, None);
+    let resumable = args.checkpoint.as_deref().filter(|path| solution.status.can_resume() && path.is_file());
+    if let (Some(path), false) = (resumable, fit.output.quiet) {
+        let path = shell::quoted(&path.to_string_lossy());
+        // The limit counts the iterations before the checkpoint, too.
+        let limit = match solution.status {
+            Status::IterationLimit => " and a larger --max-iterations",
+            _ => "",
+        };
+        print(format!("To continue, give the same command with --resume {path}{limit}"));
     }
+    Ok(exit)
+}
 
-    // The model first: it cannot be recomputed cheaply. An output that fails does not keep the others from being
-    // written.
-    let saved = fit.output.model.as_deref().map(|path| Ok(solution.model.save(path)?));
-    let report = || to_json(&RunReport::new(&solution, &settings));
-    let reported = fit.output.json.as_deref().map(|path| write_whole(path, &report()?));
-    let subject = page::Subject {
-        solution: Some(&solution),
-        path: None,
-        settings: &settings,
-        split: &split,
-        source: &fit.data.source,
-    };
-    let shown = fit.output.report.as_deref().map(|folder| page::write(folder, &subject));
-    if !fit.output.quiet {
-        print(result::closing(&solution, &settings));
-        outputs::print_model(fit, &saved);
-        outputs::print_page(fit, &shown);
-        if let Some(path) = args.checkpoint.as_deref().filter(|path| solution.status.can_resume() && path.is_file()) {
-            let path = shell::quoted(&path.to_string_lossy());
-            // The limit counts the iterations before the checkpoint, too.
-            let limit = match solution.status {
-                Status::IterationLimit => " and a larger --max-iterations",
-                _ => "",
-            };
-            print(format!("To continue, give the same command with --resume {path}{limit}"));
-        }
-    }
-    Ok(Exit::of_run(&solution, [saved, reported, shown]))
+/// A path that chooses beta, and the network at the chosen one.
+fn at_chosen_beta(args: &TrainArgs, split: &DataSplit, stop: &StopToken) -> Result<Exit> {
+    let fit = &args.fit;
+    let blame = |error| source::blame(error, &fit.data.source);
+    let plan = settings::of_choice(args, &split.train).map_err(|error| match error.downcast() {
+        Ok(error) => blame(error),
+        Err(error) => error,
+    })?;
+    let mut watcher = watcher(&fit.output, &plan.settings);
+    let found = path(&split.train, split.test.as_ref(), &plan.settings, &plan.path, stop, &mut *watcher);
+    drop(watcher);
+    let found = found.map_err(blame)?;
+    // The settings of the last runs.
+    let beta = found.points.get(found.chosen).map_or(plan.settings.beta, |point| Beta::Fraction(point.fraction));
+    let settings = Settings { beta, ..plan.settings };
+    let ended = Ended { solution: &found.solution, path: Some(&found), settings: &settings, split };
+    Ok(conclude(fit, &ended, None))
 }

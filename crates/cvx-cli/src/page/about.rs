@@ -18,23 +18,21 @@ pub fn about(subject: &Subject) -> String {
     }
     samples.extend(Description::new(split).facts());
     let mut body = section("Samples", &facts(&samples));
-    body.push_str(&section("Settings", &facts(&rows(settings, *solution))));
-    body.push_str(&section("Machine", &facts(&machine(*solution))));
+    body.push_str(&section("Settings", &facts(&rows(settings, solution))));
+    body.push_str(&section("Machine", &facts(&machine(solution))));
     let command = shell::command(std::env::args_os());
     let mut again = format!("<pre><code>{}</code></pre>\n", escape(&command));
-    if let Some(solution) = solution {
-        again.push_str(&paragraph(format!(
-            "cvx {}; the scaled training samples and targets have the CRC-32 {:08x}. The same command on the same \
-             samples and machine gives the same network bit for bit, on any number of threads, unless a time limit or \
-             an interrupt ends it.",
-            solution.model.provenance.version, solution.model.claim.fingerprint
-        )));
-    }
+    again.push_str(&paragraph(format!(
+        "cvx {}; the scaled training samples and targets have the CRC-32 {:08x}. The same command on the same samples \
+         and machine gives the same network bit for bit, on any number of threads, unless a time limit, a budget or an \
+         interrupt ends it.",
+        solution.model.provenance.version, solution.model.claim.fingerprint
+    )));
     body.push_str(&section("To have it again", &again));
     body
 }
 
-fn rows(settings: &Settings, solution: Option<&Solution>) -> Vec<(&'static str, String)> {
+fn rows(settings: &Settings, solution: &Solution) -> Vec<(&'static str, String)> {
     let beta = match settings.beta {
         Beta::Value(_) => String::new(),
         Beta::Fraction(fraction) => {
@@ -69,7 +67,6 @@ fn rows(settings: &Settings, solution: Option<&Solution>) -> Vec<(&'static str, 
         ("pruning", if settings.prune { "yes" } else { "no" }.to_string()),
         ("most rounds of refinement", settings.refine.to_string()),
     ];
-    let Some(solution) = solution else { return rows };
     let (summary, info) = (&solution.summary, &solution.info);
     rows.insert(0, ("loss", loss(&solution.model.claim)));
     rows.extend([
@@ -83,7 +80,7 @@ fn rows(settings: &Settings, solution: Option<&Solution>) -> Vec<(&'static str, 
     rows
 }
 
-fn machine(solution: Option<&Solution>) -> Vec<(&'static str, String)> {
+fn machine(solution: &Solution) -> Vec<(&'static str, String)> {
     let mut rows = vec![
         ("written", chrono::Utc::now().format("%Y-%m-%d %H:%M UTC").to_string()),
         ("program", format!("cvx {}", env!("CARGO_PKG_VERSION"))),
@@ -92,10 +89,8 @@ fn machine(solution: Option<&Solution>) -> Vec<(&'static str, String)> {
     if let Some(processor) = processor() {
         rows.push(("processor", processor));
     }
-    if let Some(solution) = solution {
-        let summary = &solution.summary;
-        rows.push(("device", format!("{}, {} threads", summary.device_name, summary.threads)));
-    }
+    let summary = &solution.summary;
+    rows.push(("device", format!("{}, {} threads", summary.device_name, summary.threads)));
     if let Some(peak) = peak_memory_bytes() {
         rows.push(("largest memory", bytes(peak)));
     }

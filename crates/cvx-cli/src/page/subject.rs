@@ -6,8 +6,8 @@ use cvx_model::DataSplit;
 
 /// What a page is about.
 pub struct Subject<'a> {
-    /// The run; `None` if a path was cut short.
-    pub solution: Option<&'a Solution>,
+    /// The run.
+    pub solution: &'a Solution,
     /// The path that led to it.
     pub path: Option<&'a PathSolution>,
     /// The settings of the run.

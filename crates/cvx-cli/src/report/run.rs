@@ -1,9 +1,10 @@
-//! `cvx train --json`.
+//! `cvx train --json` and `cvx path --json`.
 
+use super::choice::ChoiceReport;
 use super::history;
 use super::scores::ScoresReport;
 use crate::process::peak_memory_bytes;
-use cvx_admm::{Iteration, Objective, PhaseSeconds, Round, Settings, Solution, Status};
+use cvx_admm::{Iteration, Objective, PathSolution, PhaseSeconds, Round, Settings, Solution, Status};
 use cvx_model::Loss;
 use serde::Serialize;
 
@@ -40,8 +41,21 @@ pub struct RunReport<'a> {
     seconds: &'a PhaseSeconds,
     peak_memory_bytes: Option<u64>,
     rounds: &'a [Round],
+    /// How beta was chosen; null at a given beta.
+    choice: Option<ChoiceReport<'a>>,
+    /// Of a mean of networks, the certificate of each.
+    parts: Vec<PartReport<'a>>,
     #[serde(serialize_with = "history::serialize")]
     history: &'a [Iteration],
+}
+
+#[derive(Serialize)]
+struct PartReport<'a> {
+    beta: f64,
+    held_out_samples: usize,
+    neurons: usize,
+    #[serde(flatten)]
+    objective: &'a Objective,
 }
 
 #[derive(Serialize)]
@@ -59,8 +73,8 @@ struct NetworkReport {
 }
 
 impl<'a> RunReport<'a> {
-    /// The report of a run that ended, with the `settings` that it was given.
-    pub fn new(solution: &'a Solution, settings: &Settings) -> Self {
+    /// The report of a run that ended, with the `settings` that it was given and the path on which its beta was chosen.
+    pub fn new(solution: &'a Solution, settings: &Settings, path: Option<&'a PathSolution>) -> Self {
         let Solution { model, summary, info, .. } = solution;
         RunReport {
             status: solution.status,
@@ -103,6 +117,15 @@ impl<'a> RunReport<'a> {
             seconds: &info.seconds,
             peak_memory_bytes: peak_memory_bytes(),
             rounds: &info.rounds,
+            choice: path.map(ChoiceReport::new),
+            parts: (model.parts.iter())
+                .map(|part| PartReport {
+                    beta: part.beta,
+                    held_out_samples: part.held_out.len(),
+                    neurons: part.neurons,
+                    objective: &part.objective,
+                })
+                .collect(),
             history: &info.history,
         }
     }

@@ -1,21 +1,33 @@
 //! A path in words.
 
-use crate::number::percent;
-use cvx_admm::{PathPoint, PathSolution, Scores};
+use crate::number::{counted, percent, short};
+use cvx_admm::{Gates, PathPoint, PathSolution, Scores, Settings};
+use cvx_model::Activation;
 
 /// A path without a point.
 pub const NO_BETA: &str = "The path ended before its first beta.";
 
 /// The columns of a path's table.
-pub const HEADER: [&str; 10] =
-    ["", "beta", "fraction", "objective", "gap", "neurons", "training", "held out", "iterations", "seconds"];
+pub const HEADER: [&str; 11] = [
+    "",
+    "beta",
+    "fraction",
+    "objective",
+    "gap",
+    "neurons",
+    "training",
+    "held out",
+    "mean loss",
+    "iterations",
+    "seconds",
+];
 
 /// A row for each beta under [`HEADER`].
 pub fn rows(path: &PathSolution) -> Vec<Vec<String>> {
     let score = |scores: &Scores| scores.accuracy.map_or(format!("{:.4}", scores.loss), percent);
     let row = |(k, point): (usize, &PathPoint)| {
         vec![
-            if path.solution.is_some() && k == path.chosen { "*" } else { "" }.to_string(),
+            if k == path.chosen { "*" } else { "" }.to_string(),
             format!("{:.4}", point.beta),
             format!("{:.2e}", point.fraction),
             format!("{:.4}", point.objective.network),
@@ -23,6 +35,7 @@ pub fn rows(path: &PathSolution) -> Vec<Vec<String>> {
             format!("{:.0}", point.neurons),
             score(&point.train),
             score(&point.validation),
+            format!("{:.4} +- {:.4}", point.mean_loss, point.mean_loss_error),
             point.iterations.to_string(),
             format!("{:.1}", point.seconds),
         ]
@@ -30,19 +43,49 @@ pub fn rows(path: &PathSolution) -> Vec<Vec<String>> {
     path.points.iter().enumerate().map(row).collect()
 }
 
-/// The beta that a path chose, if the path reached its end.
-pub fn choice(path: &PathSolution) -> Option<String> {
-    let all = path.solution.as_ref()?;
-    let chosen = path.points.get(path.chosen)?;
-    let at_the_end = if path.chosen + 1 == path.points.len() && path.points.len() > 1 {
-        "\nThat is the smallest of the path: a smaller --beta-ratio may be better."
-    } else {
-        ""
+/// What a path chose, and why.
+pub fn choice(path: &PathSolution, settings: &Settings) -> String {
+    let Some(chosen) = path.points.get(path.chosen) else { return NO_BETA.to_string() };
+    let accuracy =
+        chosen.validation.accuracy.map_or(String::new(), |accuracy| format!(", accuracy {}", percent(accuracy)));
+    let held_out = match path.folds {
+        1 => counted(path.held_out.rows.len(), "held-out sample"),
+        folds => format!("the held-out samples of {}", counted(folds, "fold")),
     };
-    let chosen_from = if path.points.len() > 1 { "Chosen" } else { "One beta alone, so nothing to choose from" };
-    Some(format!(
-        "{chosen_from}: beta at {:.2e} of its largest value ({:.4} for all samples), error {:.4} +- {:.4} on the \
-         held-out samples; {:.1} s for the path.{at_the_end}",
-        chosen.fraction, all.beta, chosen.error, chosen.standard_error, path.seconds
-    ))
+    let found = if path.points.len() > 1 {
+        format!("least mean loss of {} on {held_out}", counted(path.points.len(), "value"))
+    } else {
+        format!("the only value, evaluated on {held_out}")
+    };
+    let mut lines = vec![format!(
+        "Chosen: beta at {} of its largest value ({found}: {:.4} +- {:.4}{accuracy}).",
+        short(chosen.fraction),
+        chosen.mean_loss,
+        chosen.mean_loss_error
+    )];
+    lines.push(format!("{}; {:.1} s for the choice.", network(path, settings), path.seconds));
+    if let Some(status) = path.cut_short {
+        lines.push(format!("The path was cut short ({status}): the network is the mean of the folds as they were."));
+    } else if path.chosen + 1 == path.points.len() && path.points.len() > 1 {
+        lines.push(
+            "That is the smallest beta that was tried: a smaller one may be better (cvx path --beta-ratio).".into(),
+        );
+    }
+    lines.join("\n")
+}
+
+/// What the network is.
+fn network(path: &PathSolution, settings: &Settings) -> String {
+    let kind = match settings.activation {
+        Activation::Gated => "gated neurons",
+        Activation::Relu => "ReLU neurons",
+    };
+    let gates = match &settings.gates {
+        Gates::Kind(kind) => format!("{} {} gates", settings.patterns, kind.name()),
+        Gates::Auto => format!("{} gates", settings.patterns),
+        Gates::Given(gates) => format!("{} given gates", gates.cols()),
+    };
+    let parts = path.solution.model.parts.len();
+    let how = if parts > 1 { format!("the mean of {parts} networks") } else { "one network".to_string() };
+    format!("Network: {kind} on {gates}, {how}")
 }

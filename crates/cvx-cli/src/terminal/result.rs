@@ -16,14 +16,11 @@ pub fn closing(solution: &Solution, settings: &Settings) -> String {
     text
 }
 
-/// A row for each beta of a path, and the chosen one if the path reached its end.
-pub fn path(path: &PathSolution) -> String {
+/// What was chosen and why, and a row for each beta that was tried.
+pub fn path(path: &PathSolution, settings: &Settings) -> String {
     if path.points.is_empty() {
         return summary::path::NO_BETA.to_string();
     }
     let table = rows(&summary::path::HEADER, summary::path::rows(path));
-    match summary::path::choice(path) {
-        Some(choice) => format!("{table}\n{choice}"),
-        None => table,
-    }
+    format!("{}\n{table}", summary::path::choice(path, settings))
 }

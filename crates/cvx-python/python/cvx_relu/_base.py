@@ -18,23 +18,35 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from cvx_relu import _native
 from cvx_relu._labels import positive_weights
 from cvx_relu._records import Record
-from cvx_relu._results import Certificate, InterruptedWarning, RawWeights, Verification, columns
+from cvx_relu._results import Certificate, InterruptedWarning, RawWeights, Verification, columns, table
 
 #: The parameters that both estimators have, for their docstrings.
 PARAMETERS = """
 Parameters
 ----------
-patterns : int or "auto", default=50
-    Number of activation patterns to sample; "auto" chooses it from the number of samples and the free memory.
+patterns : int or "auto", default="auto"
+    Number of activation patterns to sample; "auto" chooses it from the number of samples.
 beta : float, default=None
-    Weight of the regulariser.
+    Weight of the regulariser. If neither `beta` nor `beta_fraction` is given and `refine` is 0, `fit` chooses it: it
+    trains along a path of betas on parts of the samples, and takes the beta with the least loss on the others. The
+    table of `points_` has every beta that was tried.
 beta_fraction : float, default=None
-    The same weight as a fraction of max ||X'D_i y||, a beta for which the zero network is optimal; 0.001 if neither is
-    given.
-activation : {"relu", "gated"}, default="relu"
-    ReLU neurons are active where x'w >= 0, gated neurons where x'h >= 0 for a fixed gate h.
-gates : {"auto", "gaussian", "whitened", "local", "pairs"} or array (d x P), default="auto"
+    The same weight as a fraction of max ||X'D_i y||, a beta for which the zero network is optimal.
+folds : int or "auto", default="auto"
+    Number of parts of the samples of which each is held out in turn to choose beta; the network is the mean of those of
+    the folds. "auto" takes five up to 5,000 samples; beyond, a fifth is held out once, and the network is trained again
+    on all samples.
+ensemble : int, default=1
+    Number of networks with other seeds that are averaged into one, where beta is chosen.
+budget : float, default=None
+    Seconds for `fit` where beta is chosen: no other beta is tried after three quarters of it.
+activation : {"auto", "relu", "gated"}, default="auto"
+    ReLU neurons are active where x'w >= 0, gated neurons where x'h >= 0 for a fixed gate h. "auto" is gated where beta
+    is chosen, and ReLU at a given beta.
+gates : {"auto", "gaussian", "whitened", "local", "pairs", "mixed"} or array (d x P), default="auto"
     How gates are drawn, or your own gates on transformed features with the bias last; then `patterns` is not used.
+output_bias : bool or "auto", default="auto"
+    Whether a number without penalty is added to each output; "auto" adds it where beta is chosen.
 refine : int, default=0
     Maximum number of refinement rounds: neurons become gates and the programme is solved again.
 loss : {"squared", "logistic", "squared-hinge", "huber"}, default="squared"
@@ -86,12 +98,16 @@ class ConvexReLU(BaseEstimator):
 
     def __init__(
         self,
-        patterns: int | str = 50,
+        patterns: int | str = "auto",
         *,
         beta: float | None = None,
         beta_fraction: float | None = None,
-        activation: str = "relu",
+        folds: int | str = "auto",
+        ensemble: int = 1,
+        budget: float | None = None,
+        activation: str = "auto",
         gates: str | ArrayLike = "auto",
+        output_bias: bool | str = "auto",
         refine: int = 0,
         loss: str = "squared",
         huber_delta: float | None = None,
@@ -116,8 +132,12 @@ class ConvexReLU(BaseEstimator):
         self.patterns = patterns
         self.beta = beta
         self.beta_fraction = beta_fraction
+        self.folds = folds
+        self.ensemble = ensemble
+        self.budget = budget
         self.activation = activation
         self.gates = gates
+        self.output_bias = output_bias
         self.refine = refine
         self.loss = loss
         self.huber_delta = huber_delta
@@ -193,7 +213,7 @@ class ConvexReLU(BaseEstimator):
         check_is_fitted(self)
         w1, b1 = self._untransformed(self.w1_)
         gates, thresholds = (None, None) if self.gates_ is None else self._untransformed(self.gates_)
-        return RawWeights(w1, b1, self.w2_, gates, thresholds)
+        return RawWeights(w1, b1, self.w2_, gates, thresholds, self.output_bias_)
 
     @property
     def certificate_(self) -> Certificate:
@@ -242,6 +262,11 @@ class ConvexReLU(BaseEstimator):
         return self.model_.w2
 
     @property
+    def output_bias_(self) -> NDArray[np.float64]:
+        """What is added to the outputs (C); zeros without an output bias."""
+        return np.array(self.model_.output_bias)
+
+    @property
     def gates_(self) -> NDArray[np.float64] | None:
         """Gates (d x m) of gated neurons on transformed features; None for ReLU."""
         return self.model_.gates
@@ -283,6 +308,7 @@ class ConvexReLU(BaseEstimator):
         """Stores the result of a run, then raises or warns if something went wrong."""
         self.model_ = fit.model
         self.history_ = columns(fit.history)
+        self.points_ = table(fit.points)
         if fit.raised is not None:
             raise fit.raised
         if fit.interrupted:

@@ -49,7 +49,8 @@ class Verification(NamedTuple):
 class RawWeights(NamedTuple):
     """A network on the original features: ``np.maximum(X @ w1 + b1, 0) @ w2``.
 
-    With gated neurons it is ``((X @ gates + gate_thresholds >= 0) * (X @ w1 + b1)) @ w2``.
+    With gated neurons it is ``((X @ gates + gate_thresholds >= 0) * (X @ w1 + b1)) @ w2``; `output_bias` is added to
+    both.
     """
 
     #: First layer (d x m).
@@ -61,6 +62,8 @@ class RawWeights(NamedTuple):
     #: Gates (d x m) and their biases (m); None for ReLU.
     gates: NDArray[np.float64] | None
     gate_thresholds: NDArray[np.float64] | None
+    #: What is added to the outputs (C).
+    output_bias: NDArray[np.float64]
 
 
 def columns(history: list[Record]) -> dict[str, NDArray[Any]]:
@@ -70,3 +73,9 @@ def columns(history: list[Record]) -> dict[str, NDArray[Any]]:
         name: np.array([row[name] for row in rows], dtype=np.int64 if name in COUNTS else np.float64)
         for name in Record.__annotations__
     }
+
+
+def table(rows: list[dict[str, Any]]) -> dict[str, NDArray[Any]]:
+    """The points of a path as one array for each column; a number that was not computed is NaN."""
+    known = [{name: np.nan if value is None else value for name, value in row.items()} for row in rows]
+    return {name: np.array([row[name] for row in known]) for name in (known[0] if known else [])}

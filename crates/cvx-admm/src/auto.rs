@@ -1,0 +1,82 @@
+//! The choices that a run makes by itself: the kind of network, the number of patterns, and how beta is chosen.
+
+use crate::api::error::TrainError;
+use crate::api::settings::{Gates, Settings};
+use crate::path::settings::{PathSettings, Returned, Validation};
+use cvx_model::{Activation, Dataset, FeatureKind, GateKind};
+
+/// Choices that the user has made. What is `None` is chosen by [`automatic`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wishes {
+    /// ReLU or gated neurons.
+    pub activation: Option<Activation>,
+    /// Number of gates.
+    pub patterns: Option<usize>,
+    /// Source of the gates.
+    pub gates: Option<Gates>,
+    /// Whether there is an output bias.
+    pub output_bias: Option<bool>,
+    /// The samples that choose beta.
+    pub validation: Option<Validation>,
+    /// The network that is returned.
+    pub returned: Option<Returned>,
+}
+
+/// Settings of a path that chooses beta.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Settings of the runs.
+    pub settings: Settings,
+    /// Settings of the path.
+    pub path: PathSettings,
+}
+
+/// Betas of an automatic path: the loss on held-out samples changes little from one to the next.
+const BETAS: usize = 20;
+
+/// An automatic path ends when this number of betas in a row are clearly worse than the best.
+const PATIENCE: usize = 3;
+
+/// Samples for each gate, and the fewest and the most gates. A gate is a guess where the function bends: few samples
+/// leave room for many guesses, since beta decides how many are used.
+const SAMPLES_PER_GATE: usize = 10;
+const FEWEST: usize = 200;
+const MOST: usize = 1000;
+
+/// Plans a path by the number of samples, features and classes alone, as far as the user leaves it open.
+///
+/// * Gated neurons, whose programme has no cones and is solved in a third of the time. On tables their gates are
+///   [`GateKind::Mixed`]: text and rank features need planes normal to few columns.
+/// * An output bias, so that the mean of the labels is not penalised.
+/// * Five folds up to 5,000 samples, and the mean of their networks: one network, in which the errors of the parts
+///   cancel partly. Beyond, a fifth of the samples is held out once, and the network is trained again on all samples.
+///
+/// # Errors
+/// [`TrainError`] for a setting outside its range.
+pub fn automatic(
+    data: &Dataset,
+    settings: &Settings,
+    path: &PathSettings,
+    wishes: &Wishes,
+) -> Result<Plan, TrainError> {
+    let n = data.n_samples();
+    let activation = wishes.activation.unwrap_or(Activation::Gated);
+    let gates = wishes.gates.clone().unwrap_or(match (activation, data.kind()) {
+        (_, FeatureKind::Table) => Gates::Kind(GateKind::Mixed),
+        (_, FeatureKind::Image { .. }) => Gates::Auto,
+    });
+    let patterns = wishes.patterns.unwrap_or((n / SAMPLES_PER_GATE).clamp(FEWEST, MOST));
+    let validation = wishes.validation.unwrap_or(path.validation).resolved(n);
+    let returned = wishes.returned.unwrap_or(match validation {
+        Validation::Folds(_) => Returned::Mean,
+        _ => Returned::Retrained,
+    });
+    let output_bias = wishes.output_bias.unwrap_or(true);
+    let plan = Plan {
+        settings: Settings { activation, gates, patterns, output_bias, ..settings.clone() },
+        path: PathSettings { betas: BETAS, patience: Some(PATIENCE), validation, returned, ..path.clone() },
+    };
+    plan.settings.validate()?;
+    plan.path.validate()?;
+    Ok(plan)
+}

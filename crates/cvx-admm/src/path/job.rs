@@ -1,0 +1,185 @@
+//! The paths of all folds on one device, beta by beta.
+
+use crate::api::error::TrainError;
+use crate::api::observer::Observer;
+use crate::api::settings::{Settings, ValidSettings};
+use crate::clock::Clock;
+use crate::path::folds::Fold;
+use crate::path::point::{FoldPoint, HeldOutSample, PathPoint, choose, is_far_above};
+use crate::path::settings::{PathSettings, Returned};
+use crate::problem::dispatch::Job;
+use crate::problem::input::{Host, Problem};
+use crate::solver::Solver;
+use crate::solver::solution::Solution;
+use cvx_artifact::{Objective, Scores, Status};
+use cvx_linalg::{Backend, HostMatrix};
+use cvx_model::{accuracy, sample_errors, sample_losses};
+use std::sync::Arc;
+
+/// Share of the budget after which no other beta is tried: the runs at the chosen beta need the rest.
+const BUDGET_OF_BETAS: f64 = 0.75;
+
+/// The paths of the folds. All folds are at the same beta, so that their held-out samples choose it together, and the
+/// path can end where they say.
+pub(crate) struct PathJob<'a> {
+    /// The samples of each fold, with those that it holds out as test samples.
+    pub problems: Vec<Arc<Problem>>,
+    pub folds: &'a [Fold],
+    /// The settings of the last runs.
+    pub settings: &'a ValidSettings,
+    pub path: &'a PathSettings,
+    pub clock: Clock,
+    pub observer: &'a mut dyn Observer,
+}
+
+/// What the folds have found.
+pub(crate) struct FoldResults {
+    /// max ||X'D_i y|| of the first fold.
+    pub gated_beta_max: f64,
+    pub points: Vec<PathPoint>,
+    pub chosen: usize,
+    /// The predictions of each fold on its held-out samples at the chosen beta.
+    pub predictions: Vec<HostMatrix>,
+    /// Seconds until the beta was chosen.
+    pub seconds: f64,
+    /// The reason for an early end.
+    pub cut_short: Option<Status>,
+    /// The networks of the folds: all at the chosen beta if they are to be returned, none otherwise. Of a path that was
+    /// cut short, the best so far.
+    pub solutions: Vec<Solution>,
+}
+
+/// What the folds have found at one beta.
+struct Tried {
+    points: Vec<FoldPoint>,
+    predictions: Vec<HostMatrix>,
+}
+
+impl Job for PathJob<'_> {
+    type Output = FoldResults;
+
+    fn run<B: Backend>(&mut self, backend: B, host: Host) -> Result<FoldResults, TrainError> {
+        let mut solvers = self.open(&backend, &host)?;
+        let fractions = self.path.fractions();
+        let (mut points, mut tried, mut cut_short) = (Vec::new(), Vec::<Tried>::new(), None);
+        let (mut best, mut above) = (0, 0);
+        for &fraction in &fractions {
+            let found = match self.solve_at(&mut solvers, fraction)? {
+                Ok(found) => found,
+                Err(status) => {
+                    cut_short = Some(status);
+                    break;
+                }
+            };
+            let point = PathPoint::mean(&found.points, fraction);
+            self.observer.point(fraction, point.objective.relative_gap, &point.validation);
+            points.push(point);
+            tried.push(found);
+            let last = points.len() - 1;
+            if points[last].mean_loss < points[best].mean_loss {
+                best = last;
+            }
+            above = if is_far_above(&tried[last].points, &tried[best].points) { above + 1 } else { 0 };
+            let spent = self.path.budget.is_some_and(|budget| self.clock.seconds() >= BUDGET_OF_BETAS * budget);
+            if self.path.patience.is_some_and(|patience| above >= patience) || spent {
+                break;
+            }
+        }
+        let chosen = choose(&points, self.path.choice);
+        let seconds = self.clock.seconds();
+        let returned = cut_short.is_some() || self.path.returned == Returned::Mean;
+        let mut solutions = Vec::new();
+        for solver in solvers.iter_mut().filter(|_| returned) {
+            if cut_short.is_none() && chosen + 1 < points.len() {
+                solver.set_beta(fractions[chosen] * solver.gated_beta_max())?;
+            }
+            solver.set_gap(self.settings.gap);
+            solutions.push(solver.solve(self.observer)?);
+        }
+        Ok(FoldResults {
+            gated_beta_max: solvers.first().map_or(0.0, Solver::gated_beta_max),
+            points,
+            chosen,
+            predictions: tried.into_iter().nth(chosen).map_or(Vec::new(), |tried| tried.predictions),
+            seconds,
+            cut_short,
+            solutions,
+        })
+    }
+}
+
+impl PathJob<'_> {
+    /// A solver for each fold, at its first beta.
+    fn open<B: Backend>(&mut self, backend: &B, host: &Host) -> Result<Vec<Solver<B>>, TrainError> {
+        let first = self.path.fractions()[0];
+        let mut solvers = Vec::new();
+        for (problem, fold) in self.problems.iter().zip(self.folds) {
+            let settings = Settings { gap: self.path.gap, seed: fold.seed, ..(**self.settings).clone() }.validate()?;
+            let mut solver = Solver::open(backend.clone(), host.clone(), problem.clone(), settings, self.clock)?;
+            solver.evaluate_sparingly();
+            solver.set_beta(first * solver.gated_beta_max())?;
+            solvers.push(solver);
+        }
+        if let Some(solver) = solvers.first() {
+            self.observer.begin(solver.summary());
+        }
+        Ok(solvers)
+    }
+
+    /// Solves all folds at this fraction of their gated beta_max; a status ends the path.
+    fn solve_at<B: Backend>(
+        &mut self,
+        solvers: &mut [Solver<B>],
+        fraction: f64,
+    ) -> Result<Result<Tried, Status>, TrainError> {
+        let mut tried = Tried { points: Vec::new(), predictions: Vec::new() };
+        for (solver, problem) in solvers.iter_mut().zip(&self.problems) {
+            solver.set_beta(fraction * solver.gated_beta_max())?;
+            let begin = solver.seconds();
+            let status = solver.run(self.observer)?;
+            if matches!(status, Status::Interrupted | Status::TimeLimit | Status::DeviceError) {
+                return Ok(Err(status));
+            }
+            let (point, prediction) = evaluate(solver, problem, status, begin)?;
+            tried.points.push(point);
+            tried.predictions.push(prediction);
+        }
+        Ok(Ok(tried))
+    }
+}
+
+/// The best network of a fold at its present beta, and its predictions on the held-out samples.
+fn evaluate<B: Backend>(
+    solver: &mut Solver<B>,
+    problem: &Problem,
+    status: Status,
+    begin: f64,
+) -> Result<(FoldPoint, HostMatrix), TrainError> {
+    let (task, loss) = (&problem.targets.task, problem.loss.loss());
+    let none = HostMatrix::zeros(0, problem.targets.y.cols());
+    let y = problem.test.as_ref().map_or(&none, |test| &test.y);
+    let prediction = solver.test_prediction()?.unwrap_or_else(|| none.clone());
+    let weights = problem.test.as_ref().and_then(|test| test.weights.as_deref());
+    let validation = Scores { loss: loss.total(&prediction, y), accuracy: accuracy(task, &prediction, y) };
+    let values = sample_errors(task, loss, &prediction, y).into_iter().zip(sample_losses(loss, &prediction, y));
+    let sample = |(a, (error, loss)): (usize, (f64, f64))| HeldOutSample {
+        error,
+        loss,
+        weight: weights.map_or(1.0, |weights| weights[a]),
+    };
+    let (train, neurons) = solver.train_scores().unwrap_or((validation, 0));
+    let zero = solver.program().zero_objective();
+    let untrained = Objective { network: zero, sampled_primal: None, dual_bound: 0.0, relative_gap: f64::INFINITY };
+    let point = FoldPoint {
+        beta: solver.program().beta(),
+        status,
+        objective: solver.objective().unwrap_or(untrained),
+        iterations: solver.info().history.len(),
+        seconds: solver.seconds() - begin,
+        neurons,
+        train,
+        validation,
+        samples: values.enumerate().map(sample).collect(),
+    };
+    Ok((point, prediction))
+}

@@ -1,0 +1,107 @@
+//! The mean of several networks, as one network whose parts keep their certificates.
+
+use crate::api::error::TrainError;
+use crate::api::record::{Info, PhaseSeconds};
+use crate::problem::input::Problem;
+use crate::solver::solution::Solution;
+use cvx_artifact::{Claim, Model, Part, Provenance, Scores, Status, joint_objective, mean_network};
+use cvx_linalg::{Backend, Cpu};
+use cvx_model::{Confusion, accuracy};
+
+/// The mean of the networks of `solutions`, each trained on the samples of `all` without those that it held out.
+/// `seconds` is the time since the data were in memory.
+pub(crate) fn mean_of(
+    all: &Problem,
+    solutions: Vec<Solution>,
+    held_out: &[Vec<usize>],
+    seconds: f64,
+) -> Result<Option<Solution>, TrainError> {
+    let networks: Vec<_> = solutions.iter().map(|solution| solution.model.network.clone()).collect();
+    let (Some(network), Some(first)) = (mean_network(&networks), solutions.first()) else { return Ok(None) };
+    let part = |(solution, rows): (&Solution, &Vec<usize>)| {
+        let part = solution.model.parts.first()?;
+        Some(Part { held_out: rows.clone(), ..part.clone() })
+    };
+    let parts: Vec<Part> = solutions.iter().zip(held_out).filter_map(part).collect();
+    let Some(objective) = joint_objective(&parts) else { return Ok(None) };
+    let status = solutions.iter().map(|solution| solution.status).find(|&status| status != Status::Optimal);
+    let status = status.unwrap_or(Status::Optimal);
+
+    let (cpu, task, y) = (Cpu::<f64>::new(), &all.targets.task, &all.targets.y);
+    let prediction = network.predict(&cpu, &cpu.upload(&all.xt)?)?;
+    let train = Scores { loss: all.loss.total(&prediction, y), accuracy: accuracy(task, &prediction, y) };
+    let (mut test, mut test_confusion) = (None, None);
+    if let Some(samples) = &all.test {
+        let prediction = network.predict(&cpu, &cpu.upload(&samples.xt)?)?;
+        let loss = all.loss.loss().total(&prediction, &samples.y);
+        test = Some(Scores { loss, accuracy: accuracy(task, &prediction, &samples.y) });
+        test_confusion = Confusion::new(task, &prediction, &samples.y);
+    }
+    let iterations = solutions.iter().map(|solution| solution.model.provenance.iterations).sum();
+    let claim = Claim {
+        objective,
+        weights: all.loss.weights().map(<[f64]>::to_vec),
+        train_loss: train.loss,
+        train_accuracy: train.accuracy,
+        n_samples: all.xt.cols(),
+        fingerprint: all.fingerprint,
+        status,
+        ..first.model.claim.clone()
+    };
+    let model = Model {
+        network,
+        transform: all.transform.clone(),
+        claim,
+        provenance: Provenance { iterations, ..first.model.provenance.clone() },
+        parts,
+        ..first.model.clone()
+    };
+    let mut summary = first.summary.clone();
+    summary.shape.n_samples = all.xt.cols();
+    Ok(Some(Solution {
+        status,
+        objective,
+        train,
+        train_confusion: Confusion::new(task, &prediction, y),
+        convex_accuracy: None,
+        test,
+        test_confusion,
+        pruned: solutions.iter().map(|solution| solution.pruned).sum(),
+        cone_violation: solutions.iter().map(|solution| solution.cone_violation).fold(0.0, f64::max),
+        beta: first.beta,
+        rho: first.rho,
+        sigma: first.sigma,
+        summary,
+        warm_start: None,
+        info: joint_info(&solutions, seconds),
+        model,
+    }))
+}
+
+/// The record of the last runs of all parts, one after the other.
+fn joint_info(solutions: &[Solution], seconds: f64) -> Info {
+    let mut info = Info::default();
+    for solution in solutions {
+        let Info { history, seconds, penalty_changes, unconverged_solves, linear_residual, failure, .. } =
+            &solution.info;
+        info.history.extend(history);
+        info.penalty_changes += penalty_changes;
+        info.unconverged_solves += unconverged_solves;
+        info.linear_residual = info.linear_residual.into_iter().chain(*linear_residual).reduce(f64::max);
+        info.failure = info.failure.or_else(|| failure.clone());
+        let PhaseSeconds { setup, u, v, s, dual, certificate, .. } = *seconds;
+        let sum = &mut info.seconds;
+        for (sum, own) in [
+            (&mut sum.setup, setup),
+            (&mut sum.u, u),
+            (&mut sum.v, v),
+            (&mut sum.s, s),
+            (&mut sum.dual, dual),
+            (&mut sum.certificate, certificate),
+        ] {
+            *sum += own;
+        }
+    }
+    info.seconds.total = seconds;
+    info
+}
