@@ -10,10 +10,12 @@
 //! * [`ConvexProgram`] with [`PredictionOperator`] (F), [`ConeOperator`] (G) and [`SystemOperator`] (A), matrix-free.
 //! * [`Network`]: the network of a point of the programme.
 //! * [`Certificate`]: network objective, cone-feasible objective and dual bound, in f64.
+//! * [`Calibration`]: probabilities from the outputs of a network.
 //!
 //! Equation numbers are those of `docs/math.md`.
 
 mod activation;
+mod calibration;
 mod certificate;
 mod cone;
 mod confusion;
@@ -35,6 +37,7 @@ mod weighted;
 mod workspace;
 
 pub use activation::Activation;
+pub use calibration::Calibration;
 pub use certificate::{
     Certificate, CertificateWorkspace, DualBound, FeasiblePoint, HeldOut, NetworkValue, relative_gap,
 };
