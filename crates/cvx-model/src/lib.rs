@@ -10,7 +10,8 @@
 //! * [`ConvexProgram`] with [`PredictionOperator`] (F), [`ConeOperator`] (G) and [`SystemOperator`] (A), matrix-free.
 //! * [`Network`]: the network of a point of the programme.
 //! * [`Certificate`]: network objective, cone-feasible objective and dual bound, in f64.
-//! * [`Calibration`]: probabilities from the outputs of a network.
+//! * [`Calibration`], [`Intervals`]: probabilities and prediction intervals from the outputs of a network.
+//! * [`ProbabilityScores`], [`RegressionScores`], [`Confusion`]: how good predictions are.
 //!
 //! Equation numbers are those of `docs/math.md`.
 
@@ -22,14 +23,17 @@ mod confusion;
 mod dataset;
 mod error;
 mod gates;
+mod intervals;
 mod loss;
 mod metrics;
 mod network;
 mod operators;
 mod patterns;
+mod probability_scores;
 mod program;
 mod prune;
 pub mod reference;
+mod regression_scores;
 pub mod split;
 mod targets;
 mod transform;
@@ -46,13 +50,16 @@ pub use confusion::{ClassScores, Confusion};
 pub use dataset::{DataSplit, Dataset, FeatureKind, Labels};
 pub use error::ModelError;
 pub use gates::GateKind;
+pub use intervals::{HalfWidth, Intervals};
 pub use loss::Loss;
 pub use metrics::{accuracy, sample_errors, squared_loss};
 pub use network::Network;
 pub use operators::{ConeOperator, PredictionOperator, SystemOperator, SystemWorkspace};
 pub use patterns::PatternSet;
+pub use probability_scores::{ProbabilityScores, ReliabilityBin, RocPoint, sample_log_losses};
 pub use program::{ConvexProgram, ProgramError, RowScale};
 pub use prune::Pruned;
+pub use regression_scores::{RegressionScores, TargetScores};
 pub use targets::{Targets, Task, TaskChoice};
 pub use transform::{Normalisation, Transform};
 pub use weighted::WeightedLoss;
