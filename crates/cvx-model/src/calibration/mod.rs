@@ -31,9 +31,9 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// Fits a and b to the `outputs` (n x C) of held-out samples of the given `classes`: they minimise the log loss plus
-    /// a small penalty on log a and b. The class of one column is 0 or 1, otherwise it is the index of a column. Weights
-    /// are relative: only their ratios matter.
+    /// Fits a and b to the `outputs` (n x C) of held-out samples of the given `classes`: they minimise the log loss
+    /// plus a small penalty on log a and b. The class of one column is 0 or 1, otherwise it is the index of a column.
+    /// Only the ratios of the weights matter.
     ///
     /// The parameters are finite for all outputs, also where the classes are separated, only one occurs, or the outputs
     /// are constant. The units of the outputs do not matter.
@@ -85,8 +85,8 @@ impl Calibration {
         &self.offsets
     }
 
-    /// The probability of each class (n x number of classes; two for one column) from outputs (n x C). They are strictly
-    /// between 0 and 1, and each row sums to 1.
+    /// The probability of each class (n x number of classes; two for one column) from outputs (n x C). They are
+    /// strictly between 0 and 1, and each row sums to 1.
     ///
     /// # Errors
     /// [`ModelError::Shape`] for outputs with another number of columns.
