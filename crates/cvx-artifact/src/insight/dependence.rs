@@ -32,8 +32,8 @@ pub struct Dependence {
 /// of C outputs on one `source`. The predictor is called once for each point of the grid, with all samples of `data`.
 ///
 /// The grid has the distinct rows of the columns of the source, such as the levels of a category. If there are more
-/// than `points`, it has those at equal distances among the sorted rows of all samples: the quantiles of a number, and the
-/// frequent ones of many levels. The first and the last are included. The `seed` draws the samples of the curves.
+/// than `points`, it has those at equal distances among the sorted rows of all samples, with the first and the last:
+/// the quantiles of a number, and the frequent ones of many levels. The `seed` draws the samples of the curves.
 ///
 /// # Errors
 /// [`ModelError::Shape`] unless there is one source per feature and `source` is one of them, [`ModelError::Empty`] for
