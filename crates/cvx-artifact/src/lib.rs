@@ -5,6 +5,7 @@
 //! * [`Model`]: the network with its transform, its classes and its certificate; it can be saved, loaded and used.
 //! * [`verify`]: recomputes the claims of a model from its training data.
 //! * [`Status`], [`Objective`], [`Scores`], [`Certify`]: the facts that a model records about its training run.
+//! * [`insight`]: which features a predictor uses, and how.
 //! * [`container`]: the file format that models and checkpoints share.
 //!
 //! ```no_run
@@ -26,6 +27,7 @@ pub mod container;
 mod error;
 mod file;
 mod file_error;
+pub mod insight;
 mod model;
 mod objective;
 mod part;

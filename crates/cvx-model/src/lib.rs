@@ -10,24 +10,30 @@
 //! * [`ConvexProgram`] with [`PredictionOperator`] (F), [`ConeOperator`] (G) and [`SystemOperator`] (A), matrix-free.
 //! * [`Network`]: the network of a point of the programme.
 //! * [`Certificate`]: network objective, cone-feasible objective and dual bound, in f64.
+//! * [`Calibration`], [`Intervals`]: probabilities and prediction intervals from the outputs of a network.
+//! * [`ProbabilityScores`], [`RegressionScores`], [`Confusion`]: how good predictions are.
 //!
 //! Equation numbers are those of `docs/math.md`.
 
 mod activation;
+mod calibration;
 mod certificate;
 mod cone;
 mod confusion;
 mod dataset;
 mod error;
 mod gates;
+mod intervals;
 mod loss;
 mod metrics;
 mod network;
 mod operators;
 mod patterns;
+mod probability_scores;
 mod program;
 mod prune;
 pub mod reference;
+mod regression_scores;
 mod root;
 pub mod split;
 mod targets;
@@ -36,6 +42,7 @@ mod weighted;
 mod workspace;
 
 pub use activation::Activation;
+pub use calibration::Calibration;
 pub use certificate::{
     Certificate, CertificateWorkspace, DualBound, FeasiblePoint, HeldOut, NetworkValue, relative_gap,
 };
@@ -44,13 +51,16 @@ pub use confusion::{ClassScores, Confusion};
 pub use dataset::{DataSplit, Dataset, FeatureKind, Labels};
 pub use error::ModelError;
 pub use gates::GateKind;
+pub use intervals::{HalfWidth, Intervals};
 pub use loss::Loss;
 pub use metrics::{accuracy, sample_errors, sample_losses, squared_loss};
 pub use network::Network;
 pub use operators::{ConeOperator, PredictionOperator, SystemOperator, SystemWorkspace};
 pub use patterns::PatternSet;
+pub use probability_scores::{ProbabilityScores, ReliabilityBin, RocPoint, sample_log_losses};
 pub use program::{ConvexProgram, ProgramError, RowScale};
 pub use prune::Pruned;
+pub use regression_scores::{RegressionScores, TargetScores};
 pub use targets::{Targets, Task, TaskChoice};
 pub use transform::{Normalisation, Transform};
 pub use weighted::WeightedLoss;

@@ -11,7 +11,11 @@ const ALLOWED: [Row; 14] = [
     ("cvx-linalg", &[], Some(&["cudarc", "faer", "rand", "rand_pcg", "rayon", "thiserror"])),
     ("cvx-model", &["cvx-linalg"], Some(&["rand", "rand_distr", "rand_pcg", "serde", "thiserror"])),
     ("cvx-solvers", &["cvx-linalg"], Some(&["rand", "rand_pcg"])),
-    ("cvx-artifact", &["cvx-linalg", "cvx-model"], Some(&["bincode", "crc32fast", "serde", "tempfile", "thiserror"])),
+    (
+        "cvx-artifact",
+        &["cvx-linalg", "cvx-model"],
+        Some(&["bincode", "crc32fast", "rand", "rand_pcg", "serde", "tempfile", "thiserror"]),
+    ),
     (
         "cvx-admm",
         &["cvx-linalg", "cvx-model", "cvx-solvers", "cvx-artifact"],
