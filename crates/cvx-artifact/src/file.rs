@@ -8,6 +8,7 @@
 //! | `w1`, `w2` | matrices: the layers | d x m, m x C |
 //! | `gates` | matrix: the gates of gated neurons | d x m |
 //! | `output-bias` | matrix: the output bias of each of the K parts | C x K |
+//! | `outlook` | bincode: calibration and prediction intervals, if there are any | |
 //! | `weights` | matrix: the weights of the samples, unless all are 1 | n x 1 |
 //! | `proof0.gates` | matrix, as are the next two; the number is that of the part, and n without what it held out | d x P |
 //! | `proof0.xi` | | n x C |
@@ -23,7 +24,9 @@ use crate::model::{Claim, Model, Provenance};
 use crate::objective::Objective;
 use crate::part::{Part, Witness};
 use cvx_linalg::{BitMask, HostMatrix};
-use cvx_model::{Activation, FeatureKind, Network, Normalisation, Task, Transform, WeightedLoss};
+use cvx_model::{
+    Activation, Calibration, FeatureKind, Intervals, Network, Normalisation, Task, Transform, WeightedLoss,
+};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -50,6 +53,16 @@ struct PartRecord {
     objective: Objective,
     neurons: usize,
 }
+
+/// What held-out samples say about predictions.
+#[derive(Serialize, Deserialize)]
+struct Outlook {
+    calibration: Option<Calibration>,
+    intervals: Option<Intervals>,
+}
+
+/// Maximum size of the outlook: the intervals of about two thousand targets.
+const OUTLOOK: usize = 1 << 24;
 
 /// Most parts of a model: some seeds, each with some folds.
 const MOST_PARTS: usize = 4096;
@@ -105,6 +118,10 @@ impl Model {
         }
         let biases = |c: usize, part: usize| self.parts[part].output_bias[c];
         sections.matrix("output-bias", &HostMatrix::from_fn(self.task.n_targets(), self.parts.len(), biases));
+        if self.calibration.is_some() || self.intervals.is_some() {
+            let outlook = Outlook { calibration: self.calibration.clone(), intervals: self.intervals.clone() };
+            sections.bincode::<OUTLOOK>("outlook", &outlook)?;
+        }
         if let Some(weights) = &claim.weights {
             sections.matrix("weights", &column(weights));
         }
@@ -184,6 +201,15 @@ impl Model {
         if self.parts.is_empty() || neurons != Some(self.network.n_neurons()) {
             return Err("the parts do not make up the network");
         }
+        let calibrated = self.calibration.as_ref().is_none_or(|calibration| {
+            calibration.is_usable()
+                && calibration.offsets().len() == self.task.n_targets()
+                && !self.task.classes().is_empty()
+        });
+        if !calibrated || self.intervals.as_ref().is_some_and(|intervals| intervals.targets() != self.task.n_targets())
+        {
+            return Err("calibration or intervals do not fit the outputs");
+        }
         let ascends = |rows: &[usize]| rows.windows(2).all(|pair| pair[0] < pair[1]);
         let fits = |part: &Part| {
             let last = part.held_out.last().is_none_or(|&row| row < self.claim.n_samples);
@@ -245,6 +271,10 @@ fn read(mut file: Parsed) -> Result<(Model, Vec<Option<Proof>>), FileError> {
         w2: file.finite_matrix("w2")?,
         gates: file.has("gates").then(|| file.finite_matrix("gates")).transpose()?,
     };
+    let outlook = match file.has("outlook") {
+        true => file.bincode::<Outlook, OUTLOOK>("outlook")?,
+        false => Outlook { calibration: None, intervals: None },
+    };
     let weights = file.has("weights").then(|| read_column(&mut file, "weights")).transpose()?;
     let mut proofs = Vec::new();
     let mut parts = Vec::new();
@@ -265,6 +295,8 @@ fn read(mut file: Parsed) -> Result<(Model, Vec<Option<Proof>>), FileError> {
         claim: Claim { weights, ..header.claim },
         provenance: header.provenance,
         parts,
+        calibration: outlook.calibration,
+        intervals: outlook.intervals,
     };
     Ok((model, proofs))
 }

@@ -6,7 +6,7 @@ use crate::objective::Objective;
 use crate::part::Part;
 use crate::status::Status;
 use cvx_linalg::{Backend, Cpu, HostMatrix};
-use cvx_model::{Dataset, FeatureKind, Loss, Network, Normalisation, Task, Transform};
+use cvx_model::{Calibration, Dataset, FeatureKind, Intervals, Loss, Network, Normalisation, Task, Transform};
 use serde::{Deserialize, Serialize};
 
 /// The claims of a model, which [`verify`](crate::verify) checks.
@@ -72,6 +72,10 @@ pub struct Model {
     pub provenance: Provenance,
     /// The programmes that the network was trained by, at least one.
     pub parts: Vec<Part>,
+    /// From outputs to probabilities of the classes; `None` where nothing tells how outputs relate to them.
+    pub calibration: Option<Calibration>,
+    /// Prediction intervals of a regression; `None` without held-out samples.
+    pub intervals: Option<Intervals>,
 }
 
 impl Model {
@@ -84,6 +88,14 @@ impl Model {
         let xt = self.transform.apply(data)?;
         let cpu = Cpu::<f64>::new();
         Ok(self.network.predict(&cpu, &cpu.upload(&xt)?)?)
+    }
+
+    /// The probability of each class (n x classes) for predictions (n x C); `None` where the model does not know them.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Model`] for predictions of another model.
+    pub fn probabilities(&self, prediction: &HostMatrix) -> Result<Option<HostMatrix>, ArtifactError> {
+        Ok(self.calibration.as_ref().map(|calibration| calibration.probabilities(prediction)).transpose()?)
     }
 
     /// The names of the predicted classes; `None` for a regression.

@@ -14,9 +14,9 @@ use crate::problem::dispatch::dispatch;
 use crate::problem::input::Problem;
 use crate::solver::solution::Solution;
 use crate::train::train_with;
-use cvx_artifact::Status;
+use cvx_artifact::{Model, Status};
 use cvx_linalg::{HostMatrix, StopToken};
-use cvx_model::{Dataset, ModelError, Task, TaskChoice};
+use cvx_model::{Calibration, Dataset, Intervals, ModelError, Task, TaskChoice};
 use folds::Fold;
 use job::{FoldResults, PathJob};
 use mean::mean_of;
@@ -87,6 +87,7 @@ pub fn path(
     let FoldResults { gated_beta_max, points, chosen, predictions, seconds, cut_short, solutions } =
         dispatch(job, &part, stop, clock)?;
     let held_out: Vec<Vec<usize>> = folds.iter().map(|fold| fold.held_out.clone()).collect();
+    let evidence = pooled(&all, &folds, &predictions);
     let solution = match (cut_short, path.returned, points.get(chosen)) {
         (None, Returned::Retrained, Some(point)) => {
             let again = Settings { beta: Beta::Fraction(point.fraction), ..settings.clone() };
@@ -94,6 +95,8 @@ pub fn path(
         }
         _ => mean_of(&all, solutions, &held_out, clock.seconds())?,
     };
+    let mut solution = solution.ok_or(ModelError::Empty { what: "samples" })?;
+    take_evidence(&mut solution.model, data.weights(), &evidence)?;
     Ok(PathSolution {
         points,
         gated_beta_max,
@@ -101,8 +104,8 @@ pub fn path(
         folds: folds.len(),
         seconds,
         cut_short,
-        held_out: pooled(&all, &folds, &predictions),
-        solution: solution.ok_or(ModelError::Empty { what: "samples" })?,
+        held_out: evidence,
+        solution,
     })
 }
 
@@ -147,6 +150,24 @@ fn pooled(all: &Problem, folds: &[Fold], predictions: &[HostMatrix]) -> HeldOutP
         targets: HostMatrix::from_fn(rows.len(), c, |a, c| all.targets.y[(rows[a], c)]),
         rows,
     }
+}
+
+/// Probabilities and intervals of the model, from what its folds predict on samples that they held out. Class weights do
+/// not count: probabilities are those of the classes as they occur.
+fn take_evidence(model: &mut Model, weights: Option<&[f64]>, found: &HeldOutPredictions) -> Result<(), ModelError> {
+    let HeldOutPredictions { rows, outputs, targets } = found;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    if model.task.classes().is_empty() {
+        model.intervals = Some(Intervals::new(outputs, targets)?);
+        return Ok(());
+    }
+    let class = |a| model.task.class_of(&(0..targets.cols()).map(|c| targets[(a, c)]).collect::<Vec<_>>());
+    let classes: Vec<usize> = (0..rows.len()).filter_map(class).collect();
+    let weights: Option<Vec<f64>> = weights.map(|weights| rows.iter().map(|&row| weights[row]).collect());
+    model.calibration = Some(Calibration::fit(outputs, &classes, weights.as_deref())?);
+    Ok(())
 }
 
 /// The resolved task, as a choice.

@@ -11,7 +11,7 @@ use crate::solver::prune::prune;
 use crate::solver::solution::Solution;
 use cvx_artifact::{Claim, Model, Part, Provenance, Scores, Status, Witness};
 use cvx_linalg::{Backend, LinalgError, MaskedSystem};
-use cvx_model::{Confusion, Network, SystemOperator, accuracy};
+use cvx_model::{Calibration, Confusion, Network, SystemOperator, accuracy};
 
 /// Ends a run: computes the network, its final metrics, and the witness that proves its bound. `round` and sigma are
 /// those of the run.
@@ -107,6 +107,8 @@ pub(crate) fn close<B: Backend>(
             iterations: record.info.history.len() as u64,
         },
         parts: vec![part],
+        calibration: Calibration::identity_for(program.loss().loss(), program.n_targets()),
+        intervals: None,
     };
     Ok(Solution {
         status,

@@ -75,6 +75,11 @@ impl Calibration {
         (loss == Loss::Logistic).then(|| Calibration { scale: 1.0, offsets: vec![0.0; columns] })
     }
 
+    /// Whether the parameters, which may come from a file, give probabilities.
+    pub fn is_usable(&self) -> bool {
+        self.scale > 0.0 && self.scale.is_finite() && self.offsets.iter().all(|offset| offset.is_finite())
+    }
+
     /// The scale a.
     pub fn scale(&self) -> f64 {
         self.scale
