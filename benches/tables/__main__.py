@@ -1,4 +1,4 @@
-"""`python -m tables`: measures what the file of rows does not have yet."""
+"""`python -m tables`: measures what the file of rows does not have yet, then reports on it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pathlib import Path
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
-from tables import data, rows  # noqa: E402
+from tables import data, figure, report, rows  # noqa: E402
 from tables.methods import METHODS  # noqa: E402
 
 ROWS = rows.ROOT / "benches/results/tables.jsonl"
+FIGURE = rows.ROOT / "docs/figures/tables"
 
 
 def names(text: str) -> list[str]:
@@ -47,7 +48,9 @@ def arguments() -> argparse.Namespace:
     add("--rows", type=int, default=2000, metavar="N", help="at most so many rows of a table [default: 2000]")
     add("--threads", type=int, default=1, metavar="N", help="threads of cvx; the others have one [default: 1]")
     add("--json", type=Path, default=ROWS, metavar="FILE", help="rows [default: benches/results/tables.jsonl]")
+    add("--figure", type=Path, metavar="PATH", help="figure without its ending [default: docs/figures/tables]")
     add("--again", action="store_true", help="measure also what the file has")
+    add("--draw", action="store_true", help="measure nothing")
     return parser.parse_args()
 
 
@@ -81,7 +84,21 @@ def main() -> None:
     unknown = set(methods) - set(METHODS)
     if unknown:
         raise ValueError(f"no method is named {', '.join(sorted(unknown))}: there are {', '.join(METHODS)}")
-    measure(args, methods)
+    if not args.draw:
+        installed = [name for name in methods if METHODS[name].is_installed()]
+        for name in set(methods) - set(installed):
+            print(f"{name} is left out: {METHODS[name].package} is not installed", file=sys.stderr)
+        measure(args, installed)
+    found = rows.read(args.json)
+    if found.empty:
+        raise ValueError(f"{args.json.name} has no rows")
+    found = found[found["method"].isin(methods) & (found["seed"] < args.splits)]
+    if args.tables:
+        found = found[found["data"].isin(args.tables)]
+    summary = report.summary(found)
+    print(report.text(summary))
+    default = FIGURE if args.json == ROWS else args.json.with_suffix("")
+    figure.draw(summary, args.figure or default)
 
 
 try:

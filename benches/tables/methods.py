@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,13 @@ class Method:
         prepare = preparation(X, self.scaled)
         Z = prepare.fit_transform(X)
         return Pipeline([("prepare", prepare), ("fit", self.build(Z, y, regression, seed).fit(Z, y))])
+
+    def is_installed(self) -> bool:
+        """Whether its package is there."""
+        try:
+            return bool(version(self.package))
+        except PackageNotFoundError:
+            return False
 
     def version(self) -> str:
         """Package and version."""
