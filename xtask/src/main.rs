@@ -14,6 +14,7 @@ mod report;
 mod rows;
 mod rust;
 mod sanitize;
+mod tables;
 mod tidy;
 mod tree;
 
@@ -54,6 +55,10 @@ enum Command {
     /// --help.
     #[command(disable_help_flag = true)]
     Gates(Passed),
+    /// The Python package beside MLP, SVM, forests and others on public tables: rows, a report and a figure. See its
+    /// --help.
+    #[command(disable_help_flag = true)]
+    Tables(Passed),
     /// Whether the back end's operations have become slower between two revisions, both measured in one run.
     BenchCheck(bench_check::Args),
     /// Build the Python package and run its tests in an environment of their own.
@@ -106,6 +111,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Scaling(Passed { arguments }) => bench::run(&root, "scaling", &arguments, &[]),
         Command::Selection(Passed { arguments }) => bench::run(&root, "selection", &arguments, &[]),
         Command::Gates(Passed { arguments }) => bench::run(&root, "gates", &arguments, &[]),
+        Command::Tables(Passed { arguments }) => tables::run(&root, &arguments),
         Command::BenchCheck(args) => bench_check::run(&root, &args),
         Command::BuildCuda(args) => cuda::build(&root, &args),
         Command::Python => {

@@ -23,13 +23,17 @@ const PAGES: [&str; 3] = ["README.md", "docs/python.md", "crates/cvx-python/READ
 /// Environment and wheel.
 const FOLDER: &str = "target/python";
 
+/// The benchmark on public tables, and its tests.
+const TABLES: &str = "benches/tables";
+const TABLES_TESTS: &str = "benches/tables/test_tables.py";
+
 /// The oldest Python that the wheel is for.
 const OLDEST: (u32, u32) = (3, 11);
 
 /// Builds the wheel, installs it and runs its tests. Without Python, or a registry to install from, it says so and
 /// succeeds; with `CVX_REQUIRE_PYTHON` set it fails.
 pub fn check(root: &Path) -> Result<()> {
-    let environment = match environment(root) {
+    let environment = match environment(root, FOLDER, REQUIREMENTS) {
         Ok(environment) => environment,
         Err(reason) if env::var_os("CVX_REQUIRE_PYTHON").is_some() => return Err(reason),
         Err(reason) => {
@@ -38,24 +42,15 @@ pub fn check(root: &Path) -> Result<()> {
         }
     };
     let python = |arguments: &[&str]| run(environment.command(root).args(arguments));
-    let wheels = root.join(FOLDER).join("wheels");
-    if wheels.exists() {
-        fs::remove_dir_all(&wheels)?;
-    }
-    let manifest = format!("{PACKAGE}/Cargo.toml");
-    let out = format!("{FOLDER}/wheels");
-    python(&["-m", "maturin", "build", "--locked", "--profile", "dev", "--manifest-path", &manifest, "--out", &out])?;
-    let wheel = fs::read_dir(&wheels)?.next().context("maturin has made no wheel")??.path();
-    let install = ["-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall"];
-    run(environment.command(root).args(install).arg(wheel))?;
+    install_package(root, &environment, FOLDER, "dev")?;
     for arguments in [&["format", "--check"][..], &["check"]] {
-        python(&[&["-m", "ruff"], arguments, &["--no-cache", PACKAGE]].concat())?;
+        python(&[&["-m", "ruff"], arguments, &["--no-cache", PACKAGE, TABLES]].concat())?;
     }
     let program = program(root)?;
     let tests = ["-m", "pytest", "-p", "no:cacheprovider", "--quiet"];
     // Without it scikit-learn leaves some of its checks out.
     let array_api = ("SCIPY_ARRAY_API", OsStr::new("1"));
-    let what = ["--doctest-modules", "--doctest-glob=*.md", "--pyargs", "cvx_relu", TESTS];
+    let what = ["--doctest-modules", "--doctest-glob=*.md", "--pyargs", "cvx_relu", TESTS, TABLES_TESTS];
     run(environment
         .command(root)
         .args(tests)
@@ -72,34 +67,51 @@ pub fn check(root: &Path) -> Result<()> {
 
 /// Makes the environment that [`check`] needs.
 pub fn install(root: &Path) -> Result<()> {
-    environment(root).map(drop)
+    environment(root, FOLDER, REQUIREMENTS).map(drop)
 }
 
 /// A virtual environment.
-struct Environment {
+pub struct Environment {
     python: PathBuf,
 }
 
 impl Environment {
-    fn command(&self, root: &Path) -> Command {
+    /// Its Python, in the folder of the workspace.
+    pub fn command(&self, root: &Path) -> Command {
         let mut command = Command::new(&self.python);
         command.current_dir(root).env("PYTHONDONTWRITEBYTECODE", "1");
         command
     }
 }
 
-/// The environment with everything that is needed in it.
-fn environment(root: &Path) -> Result<Environment> {
+/// Builds the package in a profile of cargo and installs it; the wheel is kept below `folder`.
+pub fn install_package(root: &Path, environment: &Environment, folder: &str, profile: &str) -> Result<()> {
+    let wheels = root.join(folder).join("wheels");
+    if wheels.exists() {
+        fs::remove_dir_all(&wheels)?;
+    }
+    let manifest = format!("{PACKAGE}/Cargo.toml");
+    let out = format!("{folder}/wheels");
+    let build =
+        ["-m", "maturin", "build", "--locked", "--profile", profile, "--manifest-path", &manifest, "--out", &out];
+    run(environment.command(root).args(build))?;
+    let wheel = fs::read_dir(&wheels)?.next().context("maturin has made no wheel")??.path();
+    let install = ["-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall"];
+    run(environment.command(root).args(install).arg(wheel))
+}
+
+/// The environment below `folder` with everything in it that a file of requirements lists.
+pub fn environment(root: &Path, folder: &str, requirements: &str) -> Result<Environment> {
     let host = interpreter()?;
-    let folder = root.join(FOLDER).join("venv");
+    let folder = root.join(folder).join("venv");
     let environment =
         Environment { python: folder.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" }) };
     if !environment.python.exists() {
         run(Command::new(host).args(["-m", "venv", "--clear"]).arg(&folder)).context("no virtual environment")?;
     }
     // No source packages: building NumPy would take longer than everything else.
-    let install = ["-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--requirement", REQUIREMENTS];
-    run(environment.command(root).args(install)).context("what the tests need cannot be installed")?;
+    let install = ["-m", "pip", "install", "--quiet", "--only-binary", ":all:", "--requirement", requirements];
+    run(environment.command(root).args(install)).context("the required packages cannot be installed")?;
     Ok(environment)
 }
 
