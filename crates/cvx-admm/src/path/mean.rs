@@ -2,9 +2,10 @@
 
 use crate::api::error::TrainError;
 use crate::api::record::{Info, PhaseSeconds};
-use crate::problem::input::Problem;
+use crate::problem::input::{Problem, TestSamples};
+use crate::solver::closing::test_scores;
 use crate::solver::solution::Solution;
-use cvx_artifact::{Claim, Model, Part, Provenance, Scores, Status, joint_objective, mean_network};
+use cvx_artifact::{Claim, Model, Part, Predictions, Provenance, Scores, Status, joint_objective, mean_network};
 use cvx_linalg::{Backend, Cpu};
 use cvx_model::{Confusion, accuracy};
 
@@ -28,15 +29,15 @@ pub(crate) fn mean_of(
     let status = status.unwrap_or(Status::Optimal);
 
     let (cpu, task, y) = (Cpu::<f64>::new(), &all.targets.task, &all.targets.y);
-    let prediction = network.predict(&cpu, &cpu.upload(&all.xt)?)?;
-    let train = Scores { loss: all.loss.total(&prediction, y), accuracy: accuracy(task, &prediction, y) };
-    let (mut test, mut test_confusion) = (None, None);
-    if let Some(samples) = &all.test {
-        let prediction = network.predict(&cpu, &cpu.upload(&samples.xt)?)?;
-        let loss = all.loss.loss().total(&prediction, &samples.y);
-        test = Some(Scores { loss, accuracy: accuracy(task, &prediction, &samples.y) });
-        test_confusion = Confusion::new(task, &prediction, &samples.y);
-    }
+    let outputs = network.predict(&cpu, &cpu.upload(&all.xt)?)?;
+    let train = Scores { loss: all.loss.total(&outputs, y), accuracy: accuracy(task, &outputs, y) };
+    let train_confusion = Confusion::new(task, &outputs, y);
+    let predict_test = |samples: &TestSamples| {
+        let outputs = network.predict(&cpu, &cpu.upload(&samples.xt)?)?;
+        Ok::<_, TrainError>(Predictions { outputs, targets: samples.y.clone() })
+    };
+    let test_predictions = all.test.as_ref().map(predict_test).transpose()?;
+    let (test, test_confusion) = test_scores(task, all.loss.loss(), test_predictions.as_ref());
     let iterations = solutions.iter().map(|solution| solution.model.provenance.iterations).sum();
     let claim = Claim {
         objective,
@@ -62,9 +63,11 @@ pub(crate) fn mean_of(
         status,
         objective,
         train,
-        train_confusion: Confusion::new(task, &prediction, y),
+        train_predictions: Predictions { outputs, targets: y.clone() },
+        train_confusion,
         convex_accuracy: None,
         test,
+        test_predictions,
         test_confusion,
         pruned: solutions.iter().map(|solution| solution.pruned).sum(),
         cone_violation: solutions.iter().map(|solution| solution.cone_violation).fold(0.0, f64::max),

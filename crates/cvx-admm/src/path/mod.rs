@@ -14,7 +14,7 @@ use crate::problem::dispatch::dispatch;
 use crate::problem::input::Problem;
 use crate::solver::solution::Solution;
 use crate::train::train_with;
-use cvx_artifact::{Model, Status};
+use cvx_artifact::{Model, Predictions, Status};
 use cvx_linalg::{HostMatrix, StopToken};
 use cvx_model::{Calibration, Dataset, Intervals, ModelError, Task, TaskChoice};
 use folds::Fold;
@@ -51,10 +51,8 @@ pub struct PathSolution {
 pub struct HeldOutPredictions {
     /// The rows of these samples among the training samples, in ascending order.
     pub rows: Vec<usize>,
-    /// The outputs (m x C).
-    pub outputs: HostMatrix,
-    /// The targets (m x C).
-    pub targets: HostMatrix,
+    /// The outputs and targets (m x C).
+    pub predictions: Predictions,
 }
 
 /// Trains along a path of betas on parts of `data`, chooses a beta by the samples that the parts hold out, and returns
@@ -145,28 +143,26 @@ fn pooled(all: &Problem, folds: &[Fold], predictions: &[HostMatrix]) -> HeldOutP
         }
     }
     let rows: Vec<usize> = (0..n).filter(|&row| counts[row] > 0.0).collect();
-    HeldOutPredictions {
+    let predictions = Predictions {
         outputs: HostMatrix::from_fn(rows.len(), c, |a, c| sums[(rows[a], c)] / counts[rows[a]]),
         targets: HostMatrix::from_fn(rows.len(), c, |a, c| all.targets.y[(rows[a], c)]),
-        rows,
-    }
+    };
+    HeldOutPredictions { rows, predictions }
 }
 
 /// Probabilities and intervals of the model, from what its folds predict on samples that they held out. Class weights do
 /// not count: probabilities are those of the classes as they occur.
 fn take_evidence(model: &mut Model, weights: Option<&[f64]>, found: &HeldOutPredictions) -> Result<(), ModelError> {
-    let HeldOutPredictions { rows, outputs, targets } = found;
+    let HeldOutPredictions { rows, predictions } = found;
     if rows.is_empty() {
         return Ok(());
     }
     if model.task.classes().is_empty() {
-        model.intervals = Some(Intervals::new(outputs, targets)?);
+        model.intervals = Some(Intervals::new(&predictions.outputs, &predictions.targets)?);
         return Ok(());
     }
-    let class = |a| model.task.class_of(&(0..targets.cols()).map(|c| targets[(a, c)]).collect::<Vec<_>>());
-    let classes: Vec<usize> = (0..rows.len()).filter_map(class).collect();
     let weights: Option<Vec<f64>> = weights.map(|weights| rows.iter().map(|&row| weights[row]).collect());
-    model.calibration = Some(Calibration::fit(outputs, &classes, weights.as_deref())?);
+    model.calibration = Some(Calibration::fit(&predictions.outputs, &predictions.classes(model), weights.as_deref())?);
     Ok(())
 }
 

@@ -9,9 +9,9 @@ use crate::run::recorder::{Record, train_scores};
 use crate::run::termination::Termination;
 use crate::solver::prune::prune;
 use crate::solver::solution::Solution;
-use cvx_artifact::{Claim, Model, Part, Provenance, Scores, Status, Witness};
+use cvx_artifact::{Claim, Model, Part, Predictions, Provenance, Scores, Status, Witness};
 use cvx_linalg::{Backend, LinalgError, MaskedSystem};
-use cvx_model::{Calibration, Confusion, Network, SystemOperator, accuracy};
+use cvx_model::{Calibration, Confusion, Loss, Network, SystemOperator, Task, accuracy};
 
 /// Ends a run: computes the network, its final metrics, and the witness that proves its bound. `round` and sigma are
 /// those of the run.
@@ -37,7 +37,9 @@ pub(crate) fn close<B: Backend>(
     let objective = admm.incumbent.objective();
     let status = Termination::after_closing(settings.gap, status, objective.relative_gap);
     let train = train_scores(program, task, admm.incumbent.network());
-    let train_confusion = Confusion::new(task, &admm.incumbent.network().prediction, program.y_host());
+    let outputs = admm.incumbent.network().prediction.clone();
+    let train_confusion = Confusion::new(task, &outputs, program.y_host());
+    let train_predictions = Predictions { outputs, targets: program.y_host().clone() };
     // A later run continues from the blocks, which were not pruned.
     admm.incumbent.replace_value(best);
     let convex_accuracy = match status {
@@ -48,15 +50,15 @@ pub(crate) fn close<B: Backend>(
         _ => convex_accuracy(admm, cx)?,
     };
     record.info.seconds.total = record.clock.seconds();
-    let (test, test_confusion) = match &record.held_out {
-        None => (None, None),
+    let test_predictions = match &record.held_out {
+        None => None,
         Some((held_out, y)) => {
-            let prediction = network.predict(program.backend(), held_out.samples())?;
-            let loss = program.loss().loss().total(&prediction, y);
-            let scores = Scores { loss, accuracy: accuracy(task, &prediction, y) };
-            (Some(scores), Confusion::new(task, &prediction, y))
+            let outputs = network.predict(program.backend(), held_out.samples())?;
+            Some(Predictions { outputs, targets: y.clone() })
         }
     };
+    let loss = program.loss().loss();
+    let (test, test_confusion) = test_scores(task, loss, test_predictions.as_ref());
     record.info.rounds.truncate(round);
     record.info.rounds.push(Round {
         patterns: program.n_patterns(),
@@ -115,9 +117,11 @@ pub(crate) fn close<B: Backend>(
         model,
         objective,
         train,
+        train_predictions,
         train_confusion,
         convex_accuracy,
         test,
+        test_predictions,
         test_confusion,
         pruned,
         cone_violation,
@@ -128,6 +132,17 @@ pub(crate) fn close<B: Backend>(
         warm_start: Some(admm.state.warm_start(admm.penalty.rho(), sigma)?),
         info: record.info.clone(),
     })
+}
+
+/// Scores of the test samples, with those by class.
+pub(crate) fn test_scores(
+    task: &Task,
+    loss: Loss,
+    predictions: Option<&Predictions>,
+) -> (Option<Scores>, Option<Confusion>) {
+    let Some(Predictions { outputs, targets }) = predictions else { return (None, None) };
+    let scores = Scores { loss: loss.total(outputs, targets), accuracy: accuracy(task, outputs, targets) };
+    (Some(scores), Confusion::new(task, outputs, targets))
 }
 
 /// Training accuracy of the convex model F u itself: the residual of an inexact u-update may belong to another point.

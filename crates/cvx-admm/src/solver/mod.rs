@@ -1,7 +1,7 @@
 //! The solver object: set up once on samples and gates, solved at many betas.
 
 mod changes;
-mod closing;
+pub(crate) mod closing;
 pub(crate) mod continuation;
 mod prune;
 pub(crate) mod results;

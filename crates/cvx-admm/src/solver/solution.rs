@@ -3,7 +3,7 @@
 use crate::api::observer::Summary;
 use crate::api::record::Info;
 use crate::iterates::state::WarmStart;
-use cvx_artifact::{Model, Objective, Scores, Status};
+use cvx_artifact::{Model, Objective, Predictions, Scores, Status};
 use cvx_model::Confusion;
 
 /// The result of a run, for every status.
@@ -17,12 +17,16 @@ pub struct Solution {
     pub objective: Objective,
     /// Scores of the recovered network on the training samples.
     pub train: Scores,
+    /// The predictions of the network on the training samples.
+    pub train_predictions: Predictions,
     /// The training scores by class; `None` for a regression.
     pub train_confusion: Option<Confusion>,
     /// Training accuracy of the convex model F u of the last iterate; `None` if the run was stopped.
     pub convex_accuracy: Option<f64>,
     /// Scores on the test samples, if there are any.
     pub test: Option<Scores>,
+    /// The predictions of the network on the test samples, if there are any.
+    pub test_predictions: Option<Predictions>,
     /// The test scores by class; `None` for a regression.
     pub test_confusion: Option<Confusion>,
     /// Number of superfluous neurons that were removed at the end.
