@@ -4,6 +4,7 @@ use crate::args::FitArgs;
 use crate::exit::Exit;
 use crate::file::{self, Named, write_whole};
 use crate::report::{RunReport, to_json};
+use crate::summary::quality::Qualities;
 use crate::terminal::stream::{note, print};
 use crate::terminal::{iterations, result};
 use crate::{page, shell, source};
@@ -51,13 +52,14 @@ pub fn conclude(args: &FitArgs, ended: &Ended, more: Option<Result<()>>) -> Exit
         note(iterations::closing(solution));
     }
     let saved = args.output.model.as_deref().map(|path| Ok(solution.model.save(path)?));
-    let report = || to_json(&RunReport::new(solution, settings, path));
+    let qualities = Qualities::of(solution, path);
+    let report = || to_json(&RunReport::new(solution, settings, path, &qualities));
     let reported = args.output.json.as_deref().map(|path| write_whole(path, &report()?));
     let subject = page::Subject { solution, path, settings, split, source: &args.data.source };
     let shown = args.output.report.as_deref().map(|folder| page::write(folder, &subject));
     if !args.output.quiet {
         path.into_iter().for_each(|path| print(result::path(path, settings)));
-        print(result::closing(solution, settings));
+        print(result::closing(solution, settings, path));
         print_model(args, &saved);
         print_page(args, &shown);
     }

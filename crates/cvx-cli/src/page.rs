@@ -42,7 +42,7 @@ pub fn write(folder: &Path, subject: &Subject) -> Result<()> {
     let mut pictures = Vec::new();
     let mut body = heading(subject);
     let solution = subject.solution;
-    body.push_str(&section("Result", &html::facts(&summary::run::results(solution, subject.settings))));
+    body.push_str(&section("Result", &html::facts(&summary::run::results(solution, subject.settings, subject.path))));
     if let Some(path) = subject.path {
         body.push_str(&section("Choice of beta", &path_section(path, subject.settings, &mut pictures)?));
     }

@@ -1,6 +1,6 @@
 //! How beta was chosen.
 
-use cvx_admm::{PathPoint, PathSolution, Status};
+use cvx_admm::{PathPoint, PathSolution, Quality, Status};
 use serde::Serialize;
 
 /// The path on which beta was chosen.
@@ -12,12 +12,14 @@ pub struct ChoiceReport<'a> {
     chosen: usize,
     cut_short: Option<Status>,
     seconds: f64,
+    /// Of the predictions on held-out samples at the chosen beta.
+    quality: Option<&'a Quality>,
     points: &'a [PathPoint],
 }
 
 impl<'a> ChoiceReport<'a> {
     /// The report of a path that ended.
-    pub fn new(path: &'a PathSolution) -> Self {
+    pub fn new(path: &'a PathSolution, quality: Option<&'a Quality>) -> Self {
         ChoiceReport {
             gated_beta_max: path.gated_beta_max,
             folds: path.folds,
@@ -25,6 +27,7 @@ impl<'a> ChoiceReport<'a> {
             chosen: path.chosen,
             cut_short: path.cut_short,
             seconds: path.seconds,
+            quality,
             points: &path.points,
         }
     }

@@ -4,6 +4,7 @@ use super::choice::ChoiceReport;
 use super::history;
 use super::scores::ScoresReport;
 use crate::process::peak_memory_bytes;
+use crate::summary::quality::Qualities;
 use cvx_admm::{Iteration, Objective, PathSolution, PhaseSeconds, Round, Settings, Solution, Status};
 use cvx_model::Loss;
 use serde::Serialize;
@@ -74,7 +75,12 @@ struct NetworkReport {
 
 impl<'a> RunReport<'a> {
     /// The report of a run that ended, with the `settings` that it was given and the path on which its beta was chosen.
-    pub fn new(solution: &'a Solution, settings: &Settings, path: Option<&'a PathSolution>) -> Self {
+    pub fn new(
+        solution: &'a Solution,
+        settings: &Settings,
+        path: Option<&'a PathSolution>,
+        qualities: &'a Qualities,
+    ) -> Self {
         let Solution { model, summary, info, .. } = solution;
         RunReport {
             status: solution.status,
@@ -105,10 +111,11 @@ impl<'a> RunReport<'a> {
             linear_residual: info.linear_residual,
             objective: &solution.objective,
             train: TrainReport {
-                scores: ScoresReport::new(solution.train, solution.train_confusion.as_ref()),
+                scores: ScoresReport::new(solution.train, qualities.train.as_ref(), solution.train_confusion.as_ref()),
                 convex_accuracy: solution.convex_accuracy,
             },
-            test: solution.test.map(|scores| ScoresReport::new(scores, solution.test_confusion.as_ref())),
+            test: (solution.test)
+                .map(|scores| ScoresReport::new(scores, qualities.test.as_ref(), solution.test_confusion.as_ref())),
             network: NetworkReport {
                 neurons: model.network.n_neurons(),
                 pruned: solution.pruned,
@@ -117,7 +124,7 @@ impl<'a> RunReport<'a> {
             seconds: &info.seconds,
             peak_memory_bytes: peak_memory_bytes(),
             rounds: &info.rounds,
-            choice: path.map(ChoiceReport::new),
+            choice: path.map(|path| ChoiceReport::new(path, qualities.held_out.as_ref())),
             parts: (model.parts.iter())
                 .map(|part| PartReport {
                     beta: part.beta,

@@ -1,7 +1,7 @@
 //! Loss, accuracy and confusions on one set of samples.
 
 use super::confusion::ConfusionReport;
-use cvx_admm::Scores;
+use cvx_admm::{Quality, Scores};
 use cvx_model::Confusion;
 use serde::Serialize;
 
@@ -10,12 +10,15 @@ use serde::Serialize;
 pub struct ScoresReport<'a> {
     #[serde(flatten)]
     scores: Scores,
+    /// Log loss, Brier score, calibration error, ROC AUC, reliability and ROC curve of classes; RMSE, MAE and R2 of
+    /// numbers. Null if they are unknown.
+    quality: Option<&'a Quality>,
     confusion: Option<ConfusionReport<'a>>,
 }
 
 impl<'a> ScoresReport<'a> {
     /// The report of `scores`.
-    pub fn new(scores: Scores, confusion: Option<&'a Confusion>) -> Self {
-        ScoresReport { scores, confusion: confusion.map(ConfusionReport::new) }
+    pub fn new(scores: Scores, quality: Option<&'a Quality>, confusion: Option<&'a Confusion>) -> Self {
+        ScoresReport { scores, quality, confusion: confusion.map(ConfusionReport::new) }
     }
 }

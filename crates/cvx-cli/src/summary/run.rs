@@ -1,8 +1,9 @@
 //! A training run in words.
 
+use super::quality::{self, Qualities};
 use crate::number::{counted, gap, percent};
 use crate::phrase;
-use cvx_admm::{Certify, Claim, Scores, Settings, Solution, Status};
+use cvx_admm::{Certify, Claim, PathSolution, Settings, Solution, Status};
 use cvx_model::{Activation, Confusion, Loss};
 
 /// Relative difference that rounding explains: closer numbers are equal.
@@ -10,13 +11,6 @@ const ROUNDING: f64 = 1e-12;
 
 /// Relative residual of a direct u-update above which it has a row.
 const LARGE_RESIDUAL: f64 = 1e-2;
-
-fn scores(scores: &Scores) -> String {
-    match scores.accuracy {
-        Some(accuracy) => format!("accuracy {}, loss {:.6}", percent(accuracy), scores.loss),
-        None => format!("loss {:.6}", scores.loss),
-    }
-}
 
 /// The loss that was minimised, such as: huber with delta 1, weighted.
 pub fn loss(claim: &Claim) -> String {
@@ -48,7 +42,8 @@ pub fn words(solution: &Solution, settings: &Settings) -> Vec<String> {
 }
 
 /// Names and values of the results.
-pub fn results(solution: &Solution, settings: &Settings) -> Vec<(&'static str, String)> {
+pub fn results(solution: &Solution, settings: &Settings, path: Option<&PathSolution>) -> Vec<(&'static str, String)> {
+    let qualities = Qualities::of(solution, path);
     let (objective, seconds) = (&solution.objective, &solution.info.seconds);
     let phases = format!(
         "{:.2} s: set-up {:.2}, u {:.2}, v {:.2}, s {:.2}, dual {:.2}, certificate {:.2}",
@@ -75,9 +70,17 @@ pub fn results(solution: &Solution, settings: &Settings) -> Vec<(&'static str, S
         rows.push(("refinement", text));
     }
     rows.push(("relative gap", format!("{} ({} certificate)", gap(objective.relative_gap), settings.certify.name())));
-    rows.push(("training samples", scores(&solution.train)));
+    rows.push(("training samples", quality::words(&solution.train, qualities.train.as_ref())));
+    if let (Some(path), Some(held_out)) = (path, &qualities.held_out) {
+        let scores = path.points.get(path.chosen).map_or(solution.train, |point| point.validation);
+        rows.push(("held-out samples", quality::words(&scores, Some(held_out))));
+    }
     if let Some(test) = &solution.test {
-        rows.push(("test samples", scores(test)));
+        rows.push(("test samples", quality::words(test, qualities.test.as_ref())));
+    }
+    let parts = solution.model.parts.len();
+    if parts > 1 {
+        rows.push(("parts", format!("the mean of {parts} networks; objective, bound and gap are of all together")));
     }
     let (neurons, gated) = (solution.model.network.n_neurons(), is_gated(solution));
     let mut network = counted(neurons, if gated { "gated neuron" } else { "neuron" });

@@ -6,8 +6,8 @@ use crate::summary;
 use cvx_admm::{PathSolution, Settings, Solution};
 
 /// The closing report of a training run.
-pub fn closing(solution: &Solution, settings: &Settings) -> String {
-    let mut text = facts(&summary::run::results(solution, settings));
+pub fn closing(solution: &Solution, settings: &Settings, path: Option<&PathSolution>) -> String {
+    let mut text = facts(&summary::run::results(solution, settings, path));
     text.push('\n');
     if let Some((samples, confusion)) = summary::run::confusion(solution) {
         text.push_str(&format!("{}\n", by_class(samples, confusion)));
