@@ -5,6 +5,7 @@
 //! \qquad (2 D_i - I) X u_i^{\pm} \ge 0 $$
 //!
 //! * [`Dataset`], [`Transform`], [`Targets`]: samples and labels, normalised features, labels as numbers.
+//! * [`Table`], [`Recipe`]: columns of numbers and texts with missing values, and how they become features.
 //! * [`Loss`], [`WeightedLoss`]: the loss of a prediction and the weights of the samples.
 //! * [`PatternSet`]: gates h_i and their activation patterns D_i.
 //! * [`ConvexProgram`] with [`PredictionOperator`] (F), [`ConeOperator`] (G) and [`SystemOperator`] (A), matrix-free.
@@ -15,9 +16,11 @@
 
 mod activation;
 mod certificate;
+mod choices;
 mod cone;
 mod confusion;
 mod dataset;
+mod days;
 mod error;
 mod gates;
 mod loss;
@@ -27,8 +30,11 @@ mod operators;
 mod patterns;
 mod program;
 mod prune;
+mod recipe;
 pub mod reference;
+mod source;
 pub mod split;
+mod table;
 mod targets;
 mod transform;
 mod weighted;
@@ -38,9 +44,10 @@ pub use activation::Activation;
 pub use certificate::{
     Certificate, CertificateWorkspace, DualBound, FeasiblePoint, HeldOut, NetworkValue, relative_gap,
 };
+pub use choices::{Choice, ColumnChoices};
 pub use cone::{BetaMax, beta_max};
 pub use confusion::{ClassScores, Confusion};
-pub use dataset::{DataSplit, Dataset, FeatureKind, Labels};
+pub use dataset::{DataSplit, Dataset, FeatureKind, Labels, TableNotes};
 pub use error::ModelError;
 pub use gates::GateKind;
 pub use loss::Loss;
@@ -50,6 +57,9 @@ pub use operators::{ConeOperator, PredictionOperator, SystemOperator, SystemWork
 pub use patterns::PatternSet;
 pub use program::{ConvexProgram, ProgramError, RowScale};
 pub use prune::Pruned;
+pub use recipe::{ColumnReport, Dropped, Encoded, Feature, Reason, Recipe, Unknown};
+pub use source::{ColumnKind, Part, Range, Source};
+pub use table::{Column, MISSING, Table};
 pub use targets::{Targets, Task, TaskChoice};
 pub use transform::{Normalisation, Transform};
 pub use weighted::WeightedLoss;

@@ -2,6 +2,7 @@
 
 use crate::dataset::{Dataset, FeatureKind};
 use crate::error::ModelError;
+use crate::recipe::Recipe;
 use cvx_linalg::{HostMatrix, named};
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +40,10 @@ pub struct Transform {
     pub bias: bool,
     /// Names of the features, if the training samples have names.
     pub feature_names: Option<Vec<String>>,
+    /// How the features are made of the columns of a table. [`apply`](Transform::apply) takes features that are made.
+    pub recipe: Option<Recipe>,
+    /// The name of the labels, if the training samples have one.
+    pub label_name: Option<String>,
 }
 
 impl Transform {
@@ -66,7 +71,14 @@ impl Transform {
         if let Some(column) = (0..d).find(|&j| !(offset[j].is_finite() && scale[j].is_finite())) {
             return Err(ModelError::NonFinite { what: "the spread of x", row: 0, column });
         }
-        Ok(Transform { offset, scale, bias, feature_names: data.feature_names().map(<[String]>::to_vec) })
+        Ok(Transform {
+            offset,
+            scale,
+            bias,
+            feature_names: data.feature_names().map(<[String]>::to_vec),
+            recipe: data.recipe().map(|recipe| Recipe::clone(recipe)),
+            label_name: data.label_name().map(str::to_string),
+        })
     }
 
     /// Number of features before the transform.

@@ -1,0 +1,85 @@
+//! What the user says about the columns of a table.
+
+use crate::error::ModelError;
+use crate::table::Table;
+
+/// Columns that are treated as the user says, by name or by number from 1. All others are treated by what they hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ColumnChoices {
+    /// Categories, also where they are written as numbers.
+    pub categorical: Vec<String>,
+    /// Numbers: any other text is an error.
+    pub numeric: Vec<String>,
+    /// Dates, `2024-03-31` or with a time of day; they become days since 1970.
+    pub dates: Vec<String>,
+    /// Columns that are left out.
+    pub drop: Vec<String>,
+    /// Identifiers of the samples, which are left out too.
+    pub ids: Vec<String>,
+}
+
+/// What is chosen for a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Categories.
+    Categorical,
+    /// Numbers.
+    Numeric,
+    /// Dates.
+    Dates,
+    /// Left out.
+    Drop,
+    /// An identifier.
+    Id,
+}
+
+impl Choice {
+    /// Its name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Choice::Categorical => "categorical",
+            Choice::Numeric => "numeric",
+            Choice::Dates => "dates",
+            Choice::Drop => "drop",
+            Choice::Id => "id",
+        }
+    }
+}
+
+impl ColumnChoices {
+    /// Every column that is named, with its choice.
+    pub fn each(&self) -> impl Iterator<Item = (&str, Choice)> {
+        let lists = [
+            (&self.categorical, Choice::Categorical),
+            (&self.numeric, Choice::Numeric),
+            (&self.dates, Choice::Dates),
+            (&self.drop, Choice::Drop),
+            (&self.ids, Choice::Id),
+        ];
+        lists.into_iter().flat_map(|(columns, choice)| columns.iter().map(move |column| (column.as_str(), choice)))
+    }
+
+    /// The choice for each column of a table, if there is one.
+    pub(crate) fn of(&self, table: &Table) -> Result<Vec<Option<Choice>>, ModelError> {
+        let names = table.names().unwrap_or_default();
+        let mut found = vec![None; table.columns().len()];
+        for (column, choice) in self.each() {
+            let named = names.iter().position(|name| name == column.trim());
+            let numbered = || {
+                let number: usize = column.trim().parse().ok()?;
+                table.numbers().iter().position(|&other| other == number)
+            };
+            let Some(at) = named.or_else(numbered) else {
+                let numbers = table.numbers().iter().map(usize::to_string);
+                let known = table.names().map_or_else(|| numbers.collect(), <[String]>::to_vec);
+                return Err(ModelError::UnknownColumn { column: column.to_string(), known });
+            };
+            if let Some(other) = found[at].filter(|other| *other != choice) {
+                let choices = [Choice::name(other), choice.name()];
+                return Err(ModelError::ColumnChoice { column: column.to_string(), choices });
+            }
+            found[at] = Some(choice);
+        }
+        Ok(found)
+    }
+}
