@@ -1,7 +1,6 @@
 //! What the user says about the columns of a table.
 
 use crate::error::ModelError;
-use crate::table::Table;
 
 /// Columns that are treated as the user says, by name or by number from 1. All others are treated by what they hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +34,7 @@ pub enum Choice {
 
 impl Choice {
     /// Its name in messages.
-    pub fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Choice::Categorical => "categorical",
             Choice::Numeric => "numeric",
@@ -48,7 +47,7 @@ impl Choice {
 
 impl ColumnChoices {
     /// Every column that is named, with its choice.
-    pub fn each(&self) -> impl Iterator<Item = (&str, Choice)> {
+    fn each(&self) -> impl Iterator<Item = (&str, Choice)> {
         let lists = [
             (&self.categorical, Choice::Categorical),
             (&self.numeric, Choice::Numeric),
@@ -59,19 +58,21 @@ impl ColumnChoices {
         lists.into_iter().flat_map(|(columns, choice)| columns.iter().map(move |column| (column.as_str(), choice)))
     }
 
-    /// The choice for each column of a table, if there is one.
-    pub(crate) fn of(&self, table: &Table) -> Result<Vec<Option<Choice>>, ModelError> {
-        let names = table.names().unwrap_or_default();
-        let mut found = vec![None; table.columns().len()];
+    /// The choice for each column, if there is one, of a table with these names, if it has names, and numbers.
+    ///
+    /// # Errors
+    /// [`ModelError::UnknownColumn`] for a column that the table does not have, [`ModelError::ColumnChoice`] for two
+    /// choices for one column.
+    pub fn resolve(&self, names: Option<&[String]>, numbers: &[usize]) -> Result<Vec<Option<Choice>>, ModelError> {
+        let mut found = vec![None; numbers.len()];
         for (column, choice) in self.each() {
-            let named = names.iter().position(|name| name == column.trim());
+            let named = names.into_iter().flatten().position(|name| name == column.trim());
             let numbered = || {
                 let number: usize = column.trim().parse().ok()?;
-                table.numbers().iter().position(|&other| other == number)
+                numbers.iter().position(|&other| other == number)
             };
             let Some(at) = named.or_else(numbered) else {
-                let numbers = table.numbers().iter().map(usize::to_string);
-                let known = table.names().map_or_else(|| numbers.collect(), <[String]>::to_vec);
+                let known = names.map_or_else(|| numbers.iter().map(usize::to_string).collect(), <[String]>::to_vec);
                 return Err(ModelError::UnknownColumn { column: column.to_string(), known });
             };
             if let Some(other) = found[at].filter(|other| *other != choice) {

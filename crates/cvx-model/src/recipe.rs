@@ -121,7 +121,7 @@ impl Recipe {
     /// [`ModelError::BadValue`] for a text in a column that should be numbers or dates, [`ModelError::NothingLeft`] if
     /// every column is dropped.
     pub fn fit(table: &Table, choices: &ColumnChoices) -> Result<Self, ModelError> {
-        let choices = choices.of(table)?;
+        let choices = choices.resolve(table.names(), table.numbers())?;
         let mut recipe = Recipe { columns: Vec::new(), features: Vec::new(), dropped: Vec::new() };
         for (at, (column, choice)) in table.columns().iter().zip(choices).enumerate() {
             let name = table.names().map(|names| names[at].clone());
@@ -204,7 +204,7 @@ impl Recipe {
     /// of columns without names, [`ModelError::BadValue`] for a text where training has numbers or dates,
     /// [`ModelError::MissingValue`] where nothing replaces a missing value.
     pub fn apply(&self, table: &Table) -> Result<Encoded, ModelError> {
-        let (places, ignored) = self.places(table)?;
+        let (places, ignored) = self.places(table.names(), table.numbers())?;
         let (n_rows, d) = (table.n_rows(), self.features.len());
         let mut reads = Vec::with_capacity(self.columns.len());
         let mut unknown = Vec::new();
@@ -232,16 +232,33 @@ impl Recipe {
         Ok(Encoded { values, n_features: d, ignored, unknown })
     }
 
+    /// What the recipe takes each column for, of a table with these names, if it has names, and numbers; `None` for a
+    /// column that has no use.
+    ///
+    /// # Errors
+    /// [`ModelError::MissingColumns`] and [`ModelError::Shape`], as [`apply`](Recipe::apply).
+    pub fn kinds(&self, names: Option<&[String]>, numbers: &[usize]) -> Result<Vec<Option<&ColumnKind>>, ModelError> {
+        let mut kinds = vec![None; numbers.len()];
+        for (source, place) in self.columns.iter().zip(self.places(names, numbers)?.0) {
+            place.into_iter().for_each(|place| kinds[place] = Some(&source.kind));
+        }
+        Ok(kinds)
+    }
+
     /// Where each column that is used is in another table, and the columns of that table that have no use.
-    fn places(&self, table: &Table) -> Result<(Vec<Option<usize>>, Vec<String>), ModelError> {
+    fn places(
+        &self,
+        names: Option<&[String]>,
+        numbers: &[usize],
+    ) -> Result<(Vec<Option<usize>>, Vec<String>), ModelError> {
         let mut used = vec![false; self.columns.len()];
         self.features.iter().for_each(|feature| used[feature.source] = true);
-        let (Some(names), true) = (table.names(), self.is_named()) else {
-            if table.columns().len() != self.columns.len() {
+        let (Some(names), true) = (names, self.is_named()) else {
+            if numbers.len() != self.columns.len() {
                 return Err(ModelError::Shape {
                     what: "the table",
                     expected: format!("{} columns of features, as in training", self.columns.len()),
-                    found: table.columns().len().to_string(),
+                    found: numbers.len().to_string(),
                 });
             }
             return Ok(((0..used.len()).map(|at| used[at].then_some(at)).collect(), Vec::new()));
@@ -259,7 +276,7 @@ impl Recipe {
         }
         let mut ignored: Vec<usize> = known.into_values().flatten().collect();
         ignored.sort_unstable();
-        let ignored = ignored.into_iter().map(|at| title(Some(&names[at]), table.numbers()[at])).collect();
+        let ignored = ignored.into_iter().map(|at| title(Some(&names[at]), numbers[at])).collect();
         Ok(((0..used.len()).map(|at| found[at].filter(|_| used[at])).collect(), ignored))
     }
 
