@@ -1,10 +1,12 @@
-//! The model file: format 3, in the frame of `container.rs`.
+//! The model file: format 4, in the frame of `container.rs`.
 //!
 //! | section | what | shape |
 //! |---|---|---|
 //! | `header` | bincode: task, kind of the features, claim without its weights, provenance | |
 //! | `offset`, `scale` | matrices: the offset that is subtracted from each feature, then its divisor | inputs x 1 |
 //! | `names` | texts: the names of the features, if they have names | inputs |
+//! | `recipe` | bincode: how the features are made of the columns of a table, if they are | |
+//! | `label` | text: the name of the labels, if they have a name | 1 |
 //! | `w1`, `w2` | matrices: the layers | d x m, m x C |
 //! | `gates` | matrix: the gates of gated neurons | d x m |
 //! | `weights` | matrix: the weights of the samples, unless all are 1 | n x 1 |
@@ -13,7 +15,7 @@
 //! | `proof.eta` | the multipliers | n x 2PC, n x 0 if gated |
 //! | `proof.patterns` | words: for each pattern, 64 samples to a word, the lowest bit first | ceil(n / 64) x P |
 //!
-//! bincode has no schema, so only the small header of a versioned file uses it.
+//! bincode has no schema, so only the small header and the recipe of a versioned file use it.
 
 use crate::container::{Kind, Parsed, Sections};
 use crate::file_error::FileError;
@@ -23,10 +25,13 @@ use cvx_model::{Activation, FeatureKind, Network, Normalisation, Task, Transform
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-const MODEL: Kind = Kind { noun: "model", magic: *b"\x89CVX\r\n\x1a\n", version: 3 };
+const MODEL: Kind = Kind { noun: "model", magic: *b"\x89CVX\r\n\x1a\n", version: 4 };
 
 /// Maximum size of the header: the names of about ten thousand classes.
 const HEADER: usize = 1 << 20;
+
+/// Maximum size of the recipe: about a hundred thousand columns.
+const RECIPE: usize = 1 << 23;
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -42,8 +47,8 @@ impl Model {
     /// Writes the model to `path` atomically.
     ///
     /// # Errors
-    /// [`FileError::Io`], or [`FileError::Unstorable`] for class names of a megabyte; a previous file is then
-    /// unchanged.
+    /// [`FileError::Io`], or [`FileError::Unstorable`] for class names of a megabyte or a recipe of eight; a previous
+    /// file is then unchanged.
     pub fn save(&self, path: &Path) -> Result<(), FileError> {
         self.sections()?.save(path)
     }
@@ -80,6 +85,12 @@ impl Model {
         if let Some(names) = &transform.feature_names {
             sections.texts("names", names);
         }
+        if let Some(recipe) = &transform.recipe {
+            sections.bincode::<RECIPE>("recipe", recipe)?;
+        }
+        if let Some(name) = &transform.label_name {
+            sections.texts("label", std::slice::from_ref(name));
+        }
         sections.matrix("w1", &network.w1).matrix("w2", &network.w2);
         if let Some(gates) = &network.gates {
             sections.matrix("gates", gates);
@@ -98,7 +109,7 @@ impl Model {
     ///
     /// # Errors
     /// [`FileError`]. Every length is compared with the available bytes before it is used. To refuse a file takes at
-    /// most twice its size in memory and a few megabytes.
+    /// most twice its size in memory and a few megabytes, and for a recipe ten times its section.
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, FileError> {
         let damaged = |detail: &str| MODEL.damaged(path, detail);
         let (mut model, proof) = read(Parsed::open(bytes, &MODEL, path)?)?;
@@ -123,6 +134,7 @@ impl Model {
         if transform.feature_names.as_ref().is_some_and(|names| names.len() != transform.n_inputs()) {
             return Err("the features have another number of names");
         }
+        transform.recipe.as_ref().map_or(Ok(()), |recipe| recipe.validate(transform.n_inputs()))?;
         if c == 0 || (network.w1.rows(), network.w2.rows(), network.w2.cols()) != (d, m, c) {
             return Err("the layers do not fit together");
         }
@@ -182,6 +194,8 @@ fn read(mut file: Parsed) -> Result<(Model, Option<Proof>), FileError> {
     let header: Header = file.bincode::<_, HEADER>("header")?;
     let (offset, scale) = (read_column(&mut file, "offset")?, read_column(&mut file, "scale")?);
     let names = file.has("names").then(|| file.texts("names", offset.len())).transpose()?;
+    let recipe = file.has("recipe").then(|| file.bincode::<_, RECIPE>("recipe")).transpose()?;
+    let label_name = file.has("label").then(|| file.texts("label", 1)).transpose()?.and_then(|mut name| name.pop());
     let network = Network {
         w1: file.finite_matrix("w1")?,
         w2: file.finite_matrix("w2")?,
@@ -192,7 +206,7 @@ fn read(mut file: Parsed) -> Result<(Model, Option<Proof>), FileError> {
     file.finish()?;
     let model = Model {
         network,
-        transform: Transform { offset, scale, bias: header.bias, feature_names: names },
+        transform: Transform { offset, scale, bias: header.bias, feature_names: names, recipe, label_name },
         normalisation: header.normalisation,
         task: header.task,
         kind: header.kind,

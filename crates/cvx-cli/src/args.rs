@@ -1,6 +1,7 @@
 //! The command line: its commands, and the options of each by heading.
 
 mod advanced;
+mod columns;
 mod data;
 mod export;
 mod fetch;

@@ -1,5 +1,6 @@
 //! What the user says about the columns of a table.
 
+use crate::choice::Choice;
 use crate::error::ModelError;
 
 /// Columns that are treated as the user says, by name or by number from 1. All others are treated by what they hold.
@@ -15,34 +16,6 @@ pub struct ColumnChoices {
     pub drop: Vec<String>,
     /// Identifiers of the samples, which are left out too.
     pub ids: Vec<String>,
-}
-
-/// What is chosen for a column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Choice {
-    /// Categories.
-    Categorical,
-    /// Numbers.
-    Numeric,
-    /// Dates.
-    Dates,
-    /// Left out.
-    Drop,
-    /// An identifier.
-    Id,
-}
-
-impl Choice {
-    /// Its name in messages.
-    fn name(self) -> &'static str {
-        match self {
-            Choice::Categorical => "categorical",
-            Choice::Numeric => "numeric",
-            Choice::Dates => "dates",
-            Choice::Drop => "drop",
-            Choice::Id => "id",
-        }
-    }
 }
 
 impl ColumnChoices {
@@ -76,8 +49,7 @@ impl ColumnChoices {
                 return Err(ModelError::UnknownColumn { column: column.to_string(), known });
             };
             if let Some(other) = found[at].filter(|other| *other != choice) {
-                let choices = [Choice::name(other), choice.name()];
-                return Err(ModelError::ColumnChoice { column: column.to_string(), choices });
+                return Err(ModelError::ColumnChoice { column: column.to_string(), choices: [other, choice] });
             }
             found[at] = Some(choice);
         }

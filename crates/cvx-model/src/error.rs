@@ -1,5 +1,6 @@
 //! Errors in the data or the problem, reported before any work starts.
 
+use crate::choice::Choice;
 use thiserror::Error;
 
 /// An invalid argument, with its location.
@@ -112,12 +113,12 @@ pub enum ModelError {
         known: Vec<String>,
     },
     /// Two different things are asked for one column.
-    #[error("the column '{}' is asked for as {} and as {}: choose one", column.escape_debug(), choices[0], choices[1])]
+    #[error("the column '{}' is asked for as {} and as {}: choose one", column.escape_debug(), choices[0].name(), choices[1].name())]
     ColumnChoice {
         /// The column.
         column: String,
         /// The two choices.
-        choices: [&'static str; 2],
+        choices: [Choice; 2],
     },
     /// A text in a column of numbers or dates.
     #[error("row {} (counted from 1) of the column '{}' is '{}', which is not {expected}: {remedy}",

@@ -16,6 +16,7 @@
 
 mod activation;
 mod certificate;
+mod choice;
 mod choices;
 mod cone;
 mod confusion;
@@ -44,7 +45,8 @@ pub use activation::Activation;
 pub use certificate::{
     Certificate, CertificateWorkspace, DualBound, FeasiblePoint, HeldOut, NetworkValue, relative_gap,
 };
-pub use choices::{Choice, ColumnChoices};
+pub use choice::Choice;
+pub use choices::ColumnChoices;
 pub use cone::{BetaMax, beta_max};
 pub use confusion::{ClassScores, Confusion};
 pub use dataset::{DataSplit, Dataset, FeatureKind, Labels, TableNotes};

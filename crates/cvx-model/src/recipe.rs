@@ -1,6 +1,7 @@
 //! From the columns of a table to features: fitted on the training table, applied to every later one.
 
-use crate::choices::{Choice, ColumnChoices};
+use crate::choice::Choice;
+use crate::choices::ColumnChoices;
 use crate::error::ModelError;
 use crate::source::{Code, ColumnKind, Part, Range, Read, Source, is_identifier, kind, text_at};
 use crate::table::{Table, title};

@@ -1,6 +1,6 @@
 //! A column of the training table: what it holds, and what its features say of it.
 
-use crate::choices::Choice;
+use crate::choice::Choice;
 use crate::days::days_since_1970;
 use crate::error::ModelError;
 use crate::table::{Column, MISSING, title};

@@ -1,8 +1,8 @@
 //! From tables to features: by hand on small tables, and by property on tables of every kind of column.
 
 use cvx_model::{
-    Column, ColumnChoices, ColumnKind, Dataset, Labels, MISSING, ModelError, Normalisation, Reason, Recipe, Table,
-    Transform,
+    Choice, Column, ColumnChoices, ColumnKind, Dataset, Labels, MISSING, ModelError, Normalisation, Reason, Recipe,
+    Table, Transform,
 };
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -229,7 +229,7 @@ fn the_user_decides_about_columns() {
     let error = fails(ColumnChoices { drop: list(&["colour"]), ..ColumnChoices::default() });
     assert!(error.to_string().contains("'colour': the columns are id, day, size, note, serial"), "{error}");
     let error = fails(ColumnChoices { numeric: list(&["id"]), drop: list(&["1"]), ..ColumnChoices::default() });
-    assert_eq!(error, ModelError::ColumnChoice { column: "1".into(), choices: ["numeric", "drop"] });
+    assert_eq!(error, ModelError::ColumnChoice { column: "1".into(), choices: [Choice::Numeric, Choice::Drop] });
     let error = fails(ColumnChoices { drop: list(&["1", "2", "3", "4", "5"]), ..ColumnChoices::default() });
     assert!(matches!(&error, ModelError::NothingLeft { dropped } if dropped[1] == "day (as asked)"), "{error}");
 }

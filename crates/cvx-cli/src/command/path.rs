@@ -8,7 +8,7 @@ use crate::report::{PathReport, to_json};
 use crate::terminal::stream::{complain, note, print};
 use crate::terminal::{iterations, result};
 use crate::watcher::watcher;
-use crate::{figures, outputs, page, patterns, settings, source};
+use crate::{figures, notes, outputs, page, patterns, settings, source};
 use anyhow::Result;
 use cvx_admm::{Beta, PathSolution, Settings, path};
 use cvx_figures::{ENDINGS, render, with_ending};
@@ -23,6 +23,7 @@ pub fn run(args: &PathArgs) -> Result<Exit> {
     let pictures: Vec<Named> = pictures.iter().map(|path| ("--plot", path.as_path())).collect();
     outputs::check(fit, &[], &pictures)?;
     let split = source::load_to_train(fit)?;
+    notes::of_training(&split, &fit.output);
     patterns::choose(fit, &split, &mut settings)?;
     let stop = stop_on_interrupt()?;
 

@@ -8,7 +8,7 @@ use crate::report::{RunReport, to_json};
 use crate::terminal::stream::{note, print};
 use crate::terminal::{iterations, result};
 use crate::watcher::watcher;
-use crate::{outputs, page, patterns, settings, shell, source};
+use crate::{notes, outputs, page, patterns, settings, shell, source};
 use anyhow::{Context, Result};
 use cvx_admm::{Checkpoint, Status, resume, train_with};
 
@@ -22,6 +22,7 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
     let resumed = args.resume.as_deref().map(Checkpoint::load).transpose().context("--resume")?;
     let fit = &args.fit;
     let split = source::load_to_train(fit)?;
+    notes::of_training(&split, &fit.output);
     patterns::choose(fit, &split, &mut settings)?;
     let stop = stop_on_interrupt()?;
 
