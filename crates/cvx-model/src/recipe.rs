@@ -75,6 +75,9 @@ impl std::fmt::Display for Reason {
     }
 }
 
+/// A feature with its values in all rows.
+type NamedValues<'a> = (String, Cow<'a, [f64]>);
+
 /// A table as features.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Encoded {
@@ -167,7 +170,7 @@ impl Recipe {
 
     /// Keeps the features that are neither constant nor copies. A single row says nothing about that.
     fn choose(&mut self, reads: &[Read], n_rows: usize) {
-        let mut kept: HashMap<u64, Vec<(String, Cow<[f64]>)>> = HashMap::new();
+        let mut kept: HashMap<u64, Vec<NamedValues>> = HashMap::new();
         for (at, (source, read)) in self.columns.iter().zip(reads).enumerate() {
             let mut dropped = Vec::new();
             let before = self.features.len();

@@ -75,7 +75,7 @@ def test_what_training_did_not_see_is_said():
     later = X.head(4).assign(colour=["mauve", "red", None, "blue"], more=1)
     with pytest.warns(UserWarning, match="trained without: more") as said:
         network.predict(later)
-    assert any("colour: 1 rows with a category" in str(one.message) for one in said)
+    assert any("colour: 1 row with a category" in str(one.message) for one in said)
     with pytest.raises(ValueError, match="lacks 2 columns that the model was trained on: age, grade"):
         network.predict(X.drop(columns=["age", "grade"]))
 

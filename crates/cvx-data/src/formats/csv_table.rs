@@ -46,7 +46,7 @@ pub(crate) struct Manner<'a> {
 /// Reads one table.
 pub(crate) fn read(path: &Path, store: &Store, manner: &Manner) -> Result<Dataset, DataError> {
     let mut sheet = Sheet::open(path, store, manner)?;
-    sheet.scan(|error| Err(error))?;
+    sheet.scan(Err)?;
     let (expected, is_faulty) = sheet.judge();
     if is_faulty {
         // The columns are known, the lines are not: the first of them is looked for.
@@ -208,6 +208,8 @@ struct Sheet<'a> {
     unlabelled: usize,
     /// Whether rows without a label are samples too.
     every_row: bool,
+    /// Whether the training table has decided what the columns are.
+    is_trained: bool,
 }
 
 impl<'a> Sheet<'a> {
@@ -250,6 +252,7 @@ impl<'a> Sheet<'a> {
             n_samples: 0,
             unlabelled: 0,
             every_row: manner.request.every_row,
+            is_trained: manner.recipe.is_some(),
         })
     }
 
@@ -309,7 +312,7 @@ impl<'a> Sheet<'a> {
                 (_, Ok(number)) if number.is_infinite() => {
                     Some(Fault::Field(column, "a finite number", Remedy::Correct))
                 }
-                _ => Some(Fault::Field(column, "a number", remedy(text))),
+                _ => Some(Fault::Field(column, "a number", remedy(text, self.is_trained))),
             }
         })
     }
@@ -413,10 +416,16 @@ fn automatic_label(lines: &Lines, manner: &Manner) -> Option<usize> {
     let is_feature = |name: &str| {
         recipe.is_some_and(|recipe| recipe.columns().iter().any(|source| source.name.as_deref() == Some(name)))
     };
+    let is_used = |column: &&usize| {
+        recipe.is_some_and(|recipe| recipe.columns().iter().any(|source| source.number == **column + 1))
+    };
     let last = lines.n_columns.saturating_sub(1);
     match (&lines.names, recipe) {
         (Some(names), _) => {
-            let trained = manner.label_name.and_then(|wanted| names.iter().position(|name| name == wanted));
+            // Of several columns of this name, the one that was not among the features.
+            let same = |wanted: &str| (0..names.len()).filter(|&column| names[column] == wanted).collect::<Vec<_>>();
+            let same = manner.label_name.map(same).unwrap_or_default();
+            let trained = same.iter().find(|column| !is_used(column)).or(same.first()).copied();
             let named = || names.iter().position(|name| is_label_name(name) && !is_feature(name));
             // All columns of the training table are known by name, so none of the others has to be the label.
             let fallback = (!recipe.is_some_and(Recipe::is_named)).then_some(last);
@@ -424,8 +433,7 @@ fn automatic_label(lines: &Lines, manner: &Manner) -> Option<usize> {
         }
         // One column more than the features: the one that was not among them.
         (None, Some(recipe)) if recipe.columns().len() == last => {
-            let is_used = |column: &usize| recipe.columns().iter().any(|source| source.number == column + 1);
-            Some((0..last).find(|column| !is_used(column)).unwrap_or(last))
+            Some((0..last).find(|column| !is_used(&column)).unwrap_or(last))
         }
         (None, Some(recipe)) if recipe.columns().len() == lines.n_columns && manner.request.every_row => None,
         _ => Some(last),
@@ -437,11 +445,12 @@ fn start_of(record: &ByteRecord) -> u64 {
     record.position().map_or(0, |position| position.byte())
 }
 
-/// The remedy for a text that should be a number.
-fn remedy(text: &str) -> Remedy {
+/// The remedy for a text that should be a number, where the column may be one of categories or where training has
+/// decided that it is not.
+fn remedy(text: &str, is_trained: bool) -> Remedy {
     match text.chars().next() {
         _ if is_missing(text) => Remedy::FillIn,
-        Some(first) if first.is_alphabetic() => Remedy::Encode,
+        Some(first) if first.is_alphabetic() && !is_trained => Remedy::Encode,
         _ if is_decimal_comma(text) => Remedy::DecimalPoint,
         _ => Remedy::Correct,
     }

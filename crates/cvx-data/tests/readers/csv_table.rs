@@ -219,6 +219,20 @@ fn texts_and_missing_values_become_features() {
     assert!(message.contains("lacks 3 columns that the model was trained on: when, sex, size"), "{message}");
 }
 
+/// Columns of one name are told apart by their order, the labels by the number of their column.
+#[test]
+fn names_that_come_twice_are_read_the_same_way_again() {
+    let lab = Lab::new();
+    for header in ["a,a,a", "y,b,y", "b,y,y"] {
+        let table = lab.write("t.csv", format!("{header}\n1,5,0\n2,4,1\n3,9,0\n"));
+        let train = open(&table, &Request::default()).unwrap().train;
+        let recipe = train.recipe().map(|recipe| cvx_model::Recipe::clone(recipe));
+        let label_name = train.label_name().map(str::to_string);
+        let again = open(&table, &Request { recipe, label_name, ..Request::default() }).unwrap().train;
+        assert!(again == train, "{header}");
+    }
+}
+
 /// A first line is a header if it does not look like the lines below.
 #[test]
 fn the_first_sample_of_a_table_of_texts_is_no_header() {

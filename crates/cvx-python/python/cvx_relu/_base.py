@@ -372,7 +372,7 @@ class ConvexReLU(BaseEstimator):
             if ignored:
                 warnings.warn(f"not used, because the network was trained without: {', '.join(ignored)}", stacklevel=3)
             for column, level, rows in unknown:
-                message = f"{column}: {rows} rows with a category that was not in training, such as {level!r}"
+                message = f"{column}: {rows} {'row' if rows == 1 else 'rows'} with a category that was not in training, such as {level!r}"
                 warnings.warn(message, stacklevel=3)
         return self.model_.predict(data)
 
