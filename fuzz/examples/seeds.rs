@@ -76,7 +76,17 @@ fn main() -> std::io::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let table = "a,b,label\r\n1,2.5,cat\r\n3,-4e2,\"d\"\"og\"\r\n";
     let mut seeds: Vec<(&str, Vec<Vec<u8>>)> = vec![
-        ("csv", [table, "1,2,0\n3,4,1\n", "x,y\n0.5,-1\n\n.25,1e-3\n"].map(|text| text.as_bytes().to_vec()).into()),
+        (
+            "csv",
+            [
+                table,
+                "1,2,0\n3,4,1\n",
+                "x,y\n0.5,-1\n\n.25,1e-3\n",
+                "id,'sex',day,y\n7,'m',2024-01-02,0\n8,?,,1\n9,f,2024-01-03,NA\n",
+            ]
+            .map(|text| text.as_bytes().to_vec())
+            .into(),
+        ),
         ("libsvm", [&b"1 1:2 3:4 # one\n0 2:-1e3\n"[..], b"+1\n\n-1 5:0.5\n"].map(<[u8]>::to_vec).into()),
         (
             "npz",

@@ -3,9 +3,10 @@
 mod common;
 
 use common::frame::{Frame, NOWHERE, bytes, matrix, parse, small};
-use cvx_admm::{FileError, Model, verify};
+use cvx_admm::{Beta, FileError, Model, Settings, train, verify};
 use cvx_linalg::{BitMask, HostMatrix};
-use cvx_model::Task;
+use cvx_model::{Column, ColumnChoices, Dataset, Labels, Recipe, Table, Task};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// The sections that hold a matrix.
@@ -74,6 +75,57 @@ fn f4_a_flipped_bit_under_a_fitting_checksum_never_panics() {
     assert!(readable > 0, "bits of weights make other weights");
 }
 
+/// A recipe with every kind of column, and the network on its features.
+fn with_recipe() -> (Dataset, Model) {
+    let texts =
+        Column::Texts { index: vec![0, 1, 1, u32::MAX, 0, 2, 0, 1], levels: ["b", "a", "c"].map(String::from).into() };
+    let numbers = Column::Numbers(vec![1.0, 2.5, f64::NAN, 4.0, -1.0, 0.5, 2.0, 3.0]);
+    let names = ["number", "text", "same"].map(String::from).to_vec();
+    let table = Table::new(vec![numbers, texts, Column::Numbers(vec![1.0; 8])], Some(names)).unwrap();
+    let recipe = Arc::new(Recipe::fit(&table, &ColumnChoices::default()).unwrap());
+    let labels = Labels::numbers((0..8).map(|k| f64::from(k % 2)).collect());
+    let data = Dataset::encode(&table, recipe, Some(labels)).unwrap().with_label_name(Some("y".into()));
+    let settings = Settings { patterns: 3, beta: Beta::Fraction(0.05), ..Settings::default() };
+    let model = train(&data, None, &settings).unwrap().model;
+    (data, model)
+}
+
+#[test]
+fn f4_a_recipe_is_read_as_it_was_written_and_damage_never_panics() {
+    let (data, model) = with_recipe();
+    let mut frame = Frame::of(&bytes(&model));
+    assert!(model.transform.recipe.is_some() && parse(&frame.sealed()).unwrap() == model);
+    for name in ["recipe", "label"] {
+        for length in 0..frame.section(name).len() {
+            let mut cut = frame.clone();
+            cut.section(name).truncate(length);
+            assert!(parse(&cut.sealed()).is_err(), "{length} bytes of {name}, sealed");
+        }
+        for at in 0..frame.section(name).len() {
+            for bit in 0..8 {
+                frame.section(name)[at] ^= 1 << bit;
+                if let Ok(model) = parse(&frame.sealed()) {
+                    let _ = model.predict(&data);
+                    let _ = model.transform.recipe.map(|recipe| (recipe.feature_names(), recipe.describe().len()));
+                }
+                frame.section(name)[at] ^= 1 << bit;
+            }
+        }
+        for at in 0..frame.section(name).len().saturating_sub(8) {
+            for length in [1u64 << 32, 1 << 60, u64::MAX] {
+                let mut lying = frame.clone();
+                lying.section(name)[at..at + 8].copy_from_slice(&length.to_le_bytes());
+                let begin = Instant::now();
+                let _ = parse(&lying.sealed());
+                assert!(begin.elapsed().as_secs_f64() < 0.5, "{length} at byte {at} of {name}");
+            }
+        }
+    }
+    let mut other = model.clone();
+    other.transform.recipe = Some(Recipe::plain(99, None));
+    assert_refused(&bytes(&other), "a recipe of other features");
+}
+
 // ---- F5 ----------------------------------------------------------------------------------------------------------
 
 /// The file is refused, and quickly.
@@ -87,9 +139,7 @@ fn assert_refused(bytes: &[u8], what: &str) {
 #[test]
 fn f5_other_versions_and_magics_are_named() {
     let whole = bytes(&small().1);
-    for (version, advice) in
-        [(0u32, "too old"), (2, "too old"), (3, "too old"), (5, "newer program"), (u32::MAX, "newer program")]
-    {
+    for (version, advice) in [(0u32, "too old"), (3, "too old"), (5, "newer program"), (u32::MAX, "newer program")] {
         let mut other = Frame::of(&whole).sealed();
         other[8..12].copy_from_slice(&version.to_le_bytes());
         match parse(&other) {

@@ -5,6 +5,8 @@
 //! | `header` | bincode: task, kind of the features, claim without its weights, provenance, a record of each part | |
 //! | `offset`, `scale` | matrices: the offset that is subtracted from each feature, then its divisor | inputs x 1 |
 //! | `names` | texts: the names of the features, if they have names | inputs |
+//! | `recipe` | bincode: how the features are made of the columns of a table, if they are | |
+//! | `label` | text: the name of the labels, if they have a name | 1 |
 //! | `w1`, `w2` | matrices: the layers | d x m, m x C |
 //! | `gates` | matrix: the gates of gated neurons | d x m |
 //! | `output-bias` | matrix: the output bias of each of the K parts | C x K |
@@ -16,7 +18,7 @@
 //! | `proof0.patterns` | words: for each pattern, 64 samples to a word, the lowest bit first | ceil(n / 64) x P |
 //! | `held-out0` | words: the training samples that the part did not contain, if there are any | |
 //!
-//! bincode has no schema, so only the small header of a versioned file uses it.
+//! bincode has no schema, so only the small header and the recipe of a versioned file use it.
 
 use crate::container::{Kind, Parsed, Sections};
 use crate::file_error::FileError;
@@ -34,6 +36,9 @@ const MODEL: Kind = Kind { noun: "model", magic: *b"\x89CVX\r\n\x1a\n", version:
 
 /// Maximum size of the header: the names of about ten thousand classes.
 const HEADER: usize = 1 << 20;
+
+/// Maximum size of the recipe: about a hundred thousand columns.
+const RECIPE: usize = 1 << 23;
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -71,8 +76,8 @@ impl Model {
     /// Writes the model to `path` atomically.
     ///
     /// # Errors
-    /// [`FileError::Io`], or [`FileError::Unstorable`] for class names of a megabyte; a previous file is then
-    /// unchanged.
+    /// [`FileError::Io`], or [`FileError::Unstorable`] for class names of a megabyte or a recipe of eight; a previous
+    /// file is then unchanged.
     pub fn save(&self, path: &Path) -> Result<(), FileError> {
         self.sections()?.save(path)
     }
@@ -112,6 +117,12 @@ impl Model {
         if let Some(names) = &transform.feature_names {
             sections.texts("names", names);
         }
+        if let Some(recipe) = &transform.recipe {
+            sections.bincode::<RECIPE>("recipe", recipe)?;
+        }
+        if let Some(name) = &transform.label_name {
+            sections.texts("label", std::slice::from_ref(name));
+        }
         sections.matrix("w1", &network.w1).matrix("w2", &network.w2);
         if let Some(gates) = &network.gates {
             sections.matrix("gates", gates);
@@ -143,7 +154,7 @@ impl Model {
     ///
     /// # Errors
     /// [`FileError`]. Every length is compared with the available bytes before it is used. To refuse a file takes at
-    /// most twice its size in memory and a few megabytes.
+    /// most twice its size in memory and a few megabytes, and for a recipe ten times its section.
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, FileError> {
         let damaged = |detail: &str| MODEL.damaged(path, detail);
         let (mut model, proofs) = read(Parsed::open(bytes, &MODEL, path)?)?;
@@ -170,6 +181,7 @@ impl Model {
         if transform.feature_names.as_ref().is_some_and(|names| names.len() != transform.n_inputs()) {
             return Err("the features have another number of names");
         }
+        transform.recipe.as_ref().map_or(Ok(()), |recipe| recipe.validate(transform.n_inputs()))?;
         if c == 0 || (network.w1.rows(), network.w2.rows(), network.w2.cols()) != (d, m, c) {
             return Err("the layers do not fit together");
         }
@@ -265,6 +277,8 @@ fn read(mut file: Parsed) -> Result<(Model, Vec<Option<Proof>>), FileError> {
         return Err(file.damaged("it has no output bias for each part"));
     }
     let mean = |c: usize| (0..count).map(|k| biases[(c, k)]).sum::<f64>() / count as f64;
+    let recipe = file.has("recipe").then(|| file.bincode::<_, RECIPE>("recipe")).transpose()?;
+    let label_name = file.has("label").then(|| file.texts("label", 1)).transpose()?.and_then(|mut name| name.pop());
     let network = Network {
         output_bias: (0..targets).map(mean).collect(),
         w1: file.finite_matrix("w1")?,
@@ -288,7 +302,7 @@ fn read(mut file: Parsed) -> Result<(Model, Vec<Option<Proof>>), FileError> {
     file.finish()?;
     let model = Model {
         network,
-        transform: Transform { offset, scale, bias: header.bias, feature_names: names },
+        transform: Transform { offset, scale, bias: header.bias, feature_names: names, recipe, label_name },
         normalisation: header.normalisation,
         task: header.task,
         kind: header.kind,

@@ -2,6 +2,7 @@
 
 mod advanced;
 mod choice;
+mod columns;
 mod data;
 mod export;
 mod fetch;

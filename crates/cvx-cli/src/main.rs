@@ -3,7 +3,7 @@
 //! From top to bottom; imports point downwards:
 //!
 //! * `command`: the commands;
-//! * `outputs`, `patterns`, `watcher`: steps that `train` and `path` share;
+//! * `notes`, `outputs`, `patterns`, `watcher`: steps that `train` and `path` share;
 //! * `page`, `report`, `terminal`: a run as HTML, as JSON and as text;
 //! * `summary`, `figures`: a run in words and in figures;
 //! * `settings`, `source`: arguments as settings and as samples;
@@ -19,6 +19,7 @@ mod figures;
 mod file;
 mod interrupt;
 mod nearest;
+mod notes;
 mod number;
 mod outputs;
 mod page;

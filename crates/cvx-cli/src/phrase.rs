@@ -6,7 +6,7 @@ use clap::CommandFactory;
 use cvx_admm::{ArtifactError, NamedSetting, Status, TrainError};
 use cvx_data::{DataError, Remedy};
 use cvx_linalg::LinalgError;
-use cvx_model::ModelError;
+use cvx_model::{Choice, ModelError};
 use std::error::Error;
 
 /// Settings of the library whose options have other names.
@@ -91,7 +91,29 @@ pub fn model(error: &ModelError) -> String {
              or train with --task binary or multiclass",
             option(what)
         ),
+        ModelError::ColumnChoice { column, choices } => format!(
+            "the column '{}' is given to {} and to {}: choose one",
+            column.escape_debug(),
+            chosen_by(choices[0]),
+            chosen_by(choices[1])
+        ),
+        ModelError::BadValue { expected: "a number", .. } => format!("{error} (--categorical)"),
+        ModelError::BadValue { expected: "a date", .. } => format!("{error} (--dates)"),
+        ModelError::NothingLeft { .. } => {
+            format!("{error} (--numeric or --categorical keeps a column that looks like an identifier)")
+        }
         error => error.to_string(),
+    }
+}
+
+/// The option that chooses what a column is.
+fn chosen_by(choice: Choice) -> &'static str {
+    match choice {
+        Choice::Categorical => "--categorical",
+        Choice::Numeric => "--numeric",
+        Choice::Dates => "--dates",
+        Choice::Drop => "--drop",
+        Choice::Id => "--id",
     }
 }
 
@@ -117,7 +139,7 @@ pub fn linalg(error: &LinalgError) -> String {
 pub fn data(error: &DataError) -> String {
     match error {
         DataError::BadText { remedy: Remedy::Encode, .. } => {
-            format!("{error} (--label-column names the column of the labels)")
+            format!("{error} (--label-column names the column of the labels, --categorical those of categories)")
         }
         error => error.to_string(),
     }

@@ -5,9 +5,9 @@ use crate::nearest;
 use crate::shell::quoted;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use cvx_admm::{Checkpoint, FileError, Model, TrainError};
-use cvx_data::{DataError, LabelColumn, Request, open};
+use cvx_data::{DataError, Header, LabelColumn, Request, open};
 use cvx_fetch::{CACHE_VARIABLE, DataSet, cache_folder};
-use cvx_model::{DataSplit, Dataset, FeatureKind, ModelError, Task, TaskChoice};
+use cvx_model::{DataSplit, Dataset, FeatureKind, ModelError, Recipe, Task, TaskChoice};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -17,6 +17,7 @@ pub fn load_to_train(args: &FitArgs) -> Result<DataSplit> {
     let request = Request {
         test: args.data.test.as_deref().map(located).transpose()?,
         numbers: args.data.task == TaskChoice::Regression,
+        columns: args.data.columns.choices(),
         ..Request::default()
     };
     let split = load(&args.data.source, true, request)?;
@@ -26,8 +27,12 @@ pub fn load_to_train(args: &FitArgs) -> Result<DataSplit> {
 
 /// What a model requires of its samples.
 pub fn request_for(model: &Model) -> Request {
+    let transform = &model.transform;
+    let plain = || Recipe::plain(transform.n_inputs(), transform.feature_names.as_deref());
     Request {
-        n_features: Some(model.transform.n_inputs()),
+        n_features: Some(transform.n_inputs()),
+        recipe: Some(transform.recipe.clone().unwrap_or_else(plain)),
+        label_name: transform.label_name.clone(),
         numbers: matches!(model.task, Task::Regression { .. }),
         ..Request::default()
     }
@@ -40,7 +45,8 @@ pub fn load(args: &SourceArgs, labelled: bool, request: Request) -> Result<DataS
         (None, true) => LabelColumn::Auto,
         (None, false) => LabelColumn::Absent,
     };
-    let mut split = read(&located(&args.data)?, &Request { label_column, ..request })?;
+    let header = args.header.header;
+    let mut split = read(&located(&args.data)?, &Request { label_column, header, ..request })?;
     if !args.classes.is_empty() {
         let classes: Vec<String> = args.classes.iter().map(|class| class.trim().to_string()).collect();
         split.train = split.train.with_classes(&classes).context("--classes")?;
@@ -136,7 +142,7 @@ pub fn located(source: &str) -> Result<String> {
 
 /// The source of samples that do not fit a model, and the options that decide how it is read.
 pub fn reminder(args: &SourceArgs) -> String {
-    format!("--data {} (see also --label-column, --classes and --limit)", args.data)
+    format!("--data {} (see also --label-column, --header, --classes and --limit)", args.data)
 }
 
 /// The arguments for the same samples, as a shell takes them.
@@ -147,6 +153,11 @@ pub fn arguments(args: &SourceArgs) -> String {
     }
     if let Some(limit) = args.limit {
         text.push_str(&format!(" --limit {limit}"));
+    }
+    match args.header.header {
+        Header::Auto => {}
+        Header::Yes => text.push_str(" --header yes"),
+        Header::No => text.push_str(" --header no"),
     }
     if let Some(column) = &args.label_column {
         text.push_str(&format!(" --label-column {}", quoted(column)));

@@ -1,5 +1,6 @@
 //! Runs, paths and samples in words: rows and sentences that the terminal and the page lay out.
 
+pub mod columns;
 pub mod path;
 pub mod quality;
 pub mod run;

@@ -3,7 +3,7 @@
 use cvx_data::{LabelColumn, Request, open, open_in_memory};
 use cvx_model::Labels;
 
-const FRUIT: &str = "firmness,weight,ripe\n4.1,152,no\n2.2,161,yes\n1.9,148,yes\n";
+const FRUIT: &str = "firmness,weight,colour,ripe\n4.1,152,green,no\n2.2,161,red,yes\n,148,yellow,yes\n";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // From the disk. `open` also reads CIFAR-10, IDX, NumPy and LIBSVM sources, by their names.
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     // From memory, with a mistake.
-    let wrong = FRUIT.replace("161", "heavy");
+    let wrong = FRUIT.replace("161", "inf");
     let files = [("fruit.csv".to_string(), wrong.into_bytes())].into();
     match open_in_memory(&files, "fruit.csv", &request) {
         Ok(_) => println!("it was read"),

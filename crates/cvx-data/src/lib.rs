@@ -1,6 +1,6 @@
 //! Readers of training data and a generator of it.
 //!
-//! [`open`] takes the name of a source (a file, a folder or `planted`) and returns its samples as a
+//! [`open`] takes the name of a source (a file, a folder, `-` or `planted`) and returns its samples as a
 //! [`DataSplit`](cvx_model::DataSplit). If a file is damaged or not of its format, [`open`] returns a [`DataError`]
 //! that names the file, the place in it and the remedy. No reader panics, and every size in a header is compared with
 //! the size of the file before memory is allocated for it.
@@ -27,7 +27,7 @@ pub use formats::csv_table::Unusable;
 pub use formats::npz::read_matrix;
 pub use planted::Planted;
 pub use remedy::Remedy;
-pub use request::{LabelColumn, Request};
+pub use request::{Header, LabelColumn, Request};
 pub use source::{open, open_in_memory, unusable_lines};
 
 /// The example of README.md, compiled and run as a test.

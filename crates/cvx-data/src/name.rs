@@ -5,7 +5,7 @@ use std::path::Path;
 /// The sources that can be read, in words.
 pub(crate) const SOURCES: &str = "planted or planted:NxD, a folder of CIFAR-10 binary batches, a folder of IDX files, \
      a folder with a folder of PNG or JPEG images for each class, or a file that ends in .npz, .npy, .csv, .tsv, .svm \
-     or .libsvm, with or without .gz";
+     or .libsvm, with or without .gz, or - for standard input";
 
 /// The extension in lower case, without `.gz`.
 pub(crate) fn extension(path: &Path) -> Option<String> {

@@ -9,8 +9,8 @@ pub enum Remedy {
     Correct,
     /// The value is missing: fill it in or remove the line.
     FillIn,
-    /// A word where a feature should be: correct it, name the column as the label column, or encode its categories as
-    /// numbers.
+    /// A word where most values are numbers: correct it, name the column as the label column, or say that it holds
+    /// categories.
     Encode,
     /// A number with a decimal comma: write a decimal point.
     DecimalPoint,
@@ -23,7 +23,7 @@ impl fmt::Display for Remedy {
             Remedy::FillIn => "fill it in, or remove the line",
             Remedy::Encode => {
                 "correct or remove it; if the column holds the labels, name it as the label column; if it holds \
-                 categories, make it numbers: a column of 0 and 1 for each category"
+                 categories, make it a categorical one"
             }
             Remedy::DecimalPoint => "write numbers with a decimal point, not a comma",
         })

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use cvx_model::{DataSplit, Dataset, Labels};
 
 use crate::error::DataError;
 use crate::files::folder::Folder;
+use crate::files::input::{self, INPUT, Looks, STDIN};
 use crate::files::store::Store;
-use crate::formats::csv_table::Unusable;
+use crate::formats::csv_table::{Manner, Unusable};
 use crate::formats::{cifar, csv_table, idx, images, libsvm, npz};
 use crate::name::extension;
 use crate::planted::Planted;
@@ -29,20 +31,33 @@ use crate::request::Request;
 /// * `.npz`: the arrays `x_train` and `x_test` (or `X_train`, `X`, `x`), of two axes, or of three or four for images,
 ///   channel first. The labels are `y_train` and `y_test` (or `y`): n or n x C numbers, or n texts.
 /// * `.npy`: one array of features, as above, without labels.
-/// * `.csv`, `.tsv`: columns of numbers, separated by commas, semicolons or tabs; the first line decides which. The
-///   header is optional. [`LabelColumn`](crate::LabelColumn) selects the labels, which are numbers if all of them are,
-///   otherwise names.
+/// * `.csv`, `.tsv`: columns of numbers and texts, separated by commas, semicolons or tabs; the first line decides
+///   which. The header is optional. [`LabelColumn`](crate::LabelColumn) selects the labels, which are numbers if all of
+///   them are, otherwise names; rows without a label are left out. A [`Recipe`](cvx_model::Recipe) makes features of
+///   the columns: that of the request, or one that is fitted to the training table. Empty fields, `?`, `NA`, `N/A`,
+///   `NaN` and `null` are missing values. A text in a column of more than 30 different texts, of which most are
+///   numbers, is an error.
 /// * `.svm`, `.libsvm`: lines of `label index:value ..` with indices from 1; omitted features are 0. The labels are
 ///   numbers.
 ///
-/// Every file may be compressed and end in `.gz`. The first line of a table is a header if none of its fields is a
-/// number, or if one of them is a name that [`LabelColumn::Auto`](crate::LabelColumn::Auto) knows, with a number below.
+/// * `-`: standard input, whose first bytes tell whether it is one of the files above.
+///
+/// Every file may be compressed and end in `.gz`. Unless the request says so, the first line of a table is a header if
+/// none of its fields is a number and either a column below is numeric or no field recurs in its column, or if one of
+/// them is a name that [`LabelColumn::Auto`](crate::LabelColumn::Auto) knows, with a number below.
 ///
 /// # Errors
 /// [`DataError`] with the file and the place in it. Test samples with another number of features than the training
 /// samples are a [`DataError::Mismatch`].
 pub fn open(source: &str, request: &Request) -> Result<DataSplit, DataError> {
-    open_in(&Store::disk(request.max_bytes), source, request)
+    let is_input = |name: &str| name == STDIN;
+    if !is_input(source) && !request.test.as_deref().is_some_and(is_input) {
+        return open_in(&Store::disk(request.max_bytes), source, request);
+    }
+    let input = input::read(request.max_bytes)?;
+    let name = |name: &str| if is_input(name) { INPUT.to_string() } else { name.to_string() };
+    let request = Request { test: request.test.as_deref().map(name), ..request.clone() };
+    open_in(&Store::with_input(&input, request.max_bytes), &name(source), &request)
 }
 
 /// Reads the samples of a source as [`open`] does, but from files in memory.
@@ -90,14 +105,22 @@ fn open_in(store: &Store, source: &str, request: &Request) -> Result<DataSplit, 
     }
 }
 
-/// Counts all lines of a table that cannot be used, where [`open`] stops at the first. `None` for other sources.
+/// Counts all lines of a table that cannot be used, where [`open`] stops at the first. `None` for other sources,
+/// and for standard input, which can be read only once.
 ///
 /// # Errors
 /// [`DataError`] if the source does not exist or cannot be read at all.
 pub fn unusable_lines(source: &str, request: &Request) -> Result<Option<Unusable>, DataError> {
     let store = Store::disk(request.max_bytes);
+    if source == STDIN {
+        return Ok(None);
+    }
     match Kind::of(source, &store)? {
-        Kind::Csv => csv_table::unusable(Path::new(source), &request.label_column, &store).map(Some),
+        Kind::Csv => {
+            let recipe = request.recipe.clone().map(Arc::new);
+            let manner = Manner { request, recipe, label_name: request.label_name.as_deref(), like: None };
+            csv_table::unusable(Path::new(source), &store, &manner).map(Some)
+        }
         _ => Ok(None),
     }
 }
@@ -117,6 +140,14 @@ enum Kind {
 impl Kind {
     fn of(source: &str, store: &Store) -> Result<Self, DataError> {
         let path = Path::new(source);
+        if let Some(input) = store.input(path) {
+            return Ok(match Looks::of(input) {
+                Looks::Npz => Kind::Npz,
+                Looks::Npy => Kind::Npy,
+                Looks::Libsvm => Kind::Libsvm,
+                Looks::Csv => Kind::Csv,
+            });
+        }
         if Planted::parse(source, 0).is_some() {
             return Ok(Kind::Planted);
         }
@@ -169,7 +200,16 @@ impl Kind {
             Kind::Images => return images::read(path, store, like),
             Kind::Npz => return npz::read(path, store, texts_like),
             Kind::Npy => npz::read_features(path, store)?,
-            Kind::Csv => csv_table::read(path, &request.label_column, store, texts_like)?,
+            Kind::Csv => {
+                let given = || request.recipe.clone().map(Arc::new);
+                let manner = Manner {
+                    request,
+                    recipe: train.and_then(Dataset::recipe).cloned().or_else(given),
+                    label_name: train.and_then(Dataset::label_name).or(request.label_name.as_deref()),
+                    like: texts_like,
+                };
+                csv_table::read(path, store, &manner)?
+            }
             Kind::Libsvm => libsvm::read(path, store, train.map(Dataset::n_features).or(request.n_features))?,
         };
         Ok(DataSplit { train, test: None })

@@ -1,7 +1,7 @@
 //! Metadata of an export as JSON. The keys are stable; new keys may be added.
 
 use cvx_artifact::{Model, Objective};
-use cvx_model::{FeatureKind, Loss};
+use cvx_model::{FeatureKind, Loss, Recipe};
 use serde::Serialize;
 
 /// The key of the metadata in the `metadata_props` of an ONNX file and in the header of a safetensors file. In a NumPy
@@ -18,6 +18,10 @@ struct Metadata<'a> {
     majority: Option<usize>,
     n_features: usize,
     feature_names: Option<&'a [String]>,
+    /// How the features are made of the columns of a table, if they are.
+    recipe: Option<&'a Recipe>,
+    /// The name of the labels, if they have one.
+    label_name: Option<&'a str>,
     /// Channels, height and width of images.
     image: Option<[usize; 3]>,
     normalisation: String,
@@ -67,6 +71,8 @@ pub fn metadata(model: &Model) -> String {
         majority: model.task.class_of(&vec![0.0; model.task.n_targets()]),
         n_features: model.transform.n_inputs(),
         feature_names: model.transform.feature_names.as_deref(),
+        recipe: model.transform.recipe.as_ref(),
+        label_name: model.transform.label_name.as_deref(),
         image: match model.kind {
             FeatureKind::Image { channels, height, width } => Some([channels, height, width]),
             FeatureKind::Table => None,

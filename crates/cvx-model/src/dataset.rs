@@ -1,7 +1,10 @@
 //! Samples and labels as a reader returns them, before normalisation and encoding.
 
 use crate::error::ModelError;
+use crate::recipe::{Encoded, Recipe, Unknown};
+use crate::table::Table;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The kind of the features of a data set. It determines the default normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +109,20 @@ pub struct Dataset {
     feature_names: Option<Vec<String>>,
     sample_names: Option<Vec<String>>,
     weights: Option<Vec<f64>>,
+    recipe: Option<Arc<Recipe>>,
+    label_name: Option<String>,
+    notes: TableNotes,
+}
+
+/// What a reader has to say about a table, beside its values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableNotes {
+    /// Number of rows without a label. They are left out, unless the labels are.
+    pub unlabelled: usize,
+    /// Columns that have no use.
+    pub ignored: Vec<String>,
+    /// Levels that training does not know.
+    pub unknown: Vec<Unknown>,
 }
 
 impl Dataset {
@@ -161,7 +178,55 @@ impl Dataset {
                 found: format!("{channels} x {height} x {width}"),
             });
         }
-        Ok(Dataset { n_features, values, labels, kind, feature_names: None, sample_names: None, weights: None })
+        Ok(Dataset {
+            n_features,
+            values,
+            labels,
+            kind,
+            feature_names: None,
+            sample_names: None,
+            weights: None,
+            recipe: None,
+            label_name: None,
+            notes: TableNotes::default(),
+        })
+    }
+
+    /// The features that a recipe makes of a table, with one label per row.
+    ///
+    /// # Errors
+    /// Those of [`Recipe::apply`] and of [`Dataset::new`].
+    pub fn encode(table: &Table, recipe: Arc<Recipe>, labels: Option<Labels>) -> Result<Self, ModelError> {
+        let Encoded { values, n_features, ignored, unknown } = recipe.apply(table)?;
+        let feature_names = recipe.feature_names();
+        let notes = TableNotes { unlabelled: 0, ignored, unknown };
+        let data = Dataset::new(n_features, values, labels, FeatureKind::Table)?;
+        Ok(Dataset { feature_names, notes, recipe: Some(recipe), ..data })
+    }
+
+    /// The same samples with a name for their labels: that of the column of a table.
+    pub fn with_label_name(self, name: Option<String>) -> Self {
+        Dataset { label_name: name, ..self }
+    }
+
+    /// The same samples, and the number of rows of the table that have no label.
+    pub fn with_unlabelled(self, unlabelled: usize) -> Self {
+        Dataset { notes: TableNotes { unlabelled, ..self.notes }, ..self }
+    }
+
+    /// How the features were made of the columns of a table, if they were.
+    pub fn recipe(&self) -> Option<&Arc<Recipe>> {
+        self.recipe.as_ref()
+    }
+
+    /// The name of the labels, if the source has one.
+    pub fn label_name(&self) -> Option<&str> {
+        self.label_name.as_deref()
+    }
+
+    /// What the reader of a table has to say beside the values.
+    pub fn notes(&self) -> &TableNotes {
+        &self.notes
     }
 
     /// The same samples with names for the features.
@@ -280,6 +345,9 @@ impl Dataset {
             sample_names: (self.sample_names.as_ref())
                 .map(|names| rows.iter().map(|&row| names[row].clone()).collect()),
             weights: self.weights.as_ref().map(|weights| rows.iter().map(|&row| weights[row]).collect()),
+            recipe: self.recipe.clone(),
+            label_name: self.label_name.clone(),
+            notes: self.notes.clone(),
         })
     }
 

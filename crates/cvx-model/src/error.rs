@@ -1,5 +1,6 @@
 //! Errors in the data or the problem, reported before any work starts.
 
+use crate::choice::Choice;
 use thiserror::Error;
 
 /// An invalid argument, with its location.
@@ -103,4 +104,75 @@ pub enum ModelError {
         /// Its weight.
         value: f64,
     },
+    /// A table does not have a column that is asked for.
+    #[error("there is no column '{}': the columns are {}, numbered from 1", column.escape_debug(), list(known))]
+    UnknownColumn {
+        /// The requested column.
+        column: String,
+        /// The columns of the table.
+        known: Vec<String>,
+    },
+    /// Two different things are asked for one column.
+    #[error("the column '{}' is asked for as {} and as {}: choose one", column.escape_debug(), choices[0].name(), choices[1].name())]
+    ColumnChoice {
+        /// The column.
+        column: String,
+        /// The two choices.
+        choices: [Choice; 2],
+    },
+    /// A text in a column of numbers or dates.
+    #[error("row {} (counted from 1) of the column '{}' is '{}', which is not {expected}: {remedy}",
+        row + 1, column.escape_debug(), short(text))]
+    BadValue {
+        /// Row, from 0.
+        row: usize,
+        /// The column.
+        column: String,
+        /// The text.
+        text: String,
+        /// What is expected.
+        expected: &'static str,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+    /// A value is missing, and nothing is known to take its place.
+    #[error("row {} (counted from 1) of the column '{}' is missing, and the model has no value in its place: fill it in, \
+             or remove the row", row + 1, column.escape_debug())]
+    MissingValue {
+        /// Row, from 0.
+        row: usize,
+        /// The column.
+        column: String,
+    },
+    /// Columns of the training table are not in this one.
+    #[error("the table lacks {} that the model was trained on: {}",
+        if columns.len() == 1 { "a column".to_string() } else { format!("{} columns", columns.len()) }, list(columns))]
+    MissingColumns {
+        /// Their names.
+        columns: Vec<String>,
+    },
+    /// Every column of a table was dropped.
+    #[error("no column is left to learn from: {}", list(dropped))]
+    NothingLeft {
+        /// Each column with the reason.
+        dropped: Vec<String>,
+    },
+}
+
+/// The first 20 names, and the number of all names if there are more.
+fn list(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(20).map(|name| short(name)).collect();
+    match names.len() {
+        0..=20 => shown.join(", "),
+        all => format!("{}, .. ({all} in all)", shown.join(", ")),
+    }
+}
+
+/// The beginning of a text, with control characters escaped.
+fn short(text: &str) -> String {
+    let mut shown: String = text.chars().take(60).flat_map(char::escape_debug).collect();
+    if text.chars().nth(60).is_some() {
+        shown.push_str("...");
+    }
+    shown
 }

@@ -5,6 +5,7 @@
 //! \qquad (2 D_i - I) X u_i^{\pm} \ge 0 $$
 //!
 //! * [`Dataset`], [`Transform`], [`Targets`]: samples and labels, normalised features, labels as numbers.
+//! * [`Table`], [`Recipe`]: columns of numbers and texts with missing values, and how they become features.
 //! * [`Loss`], [`WeightedLoss`]: the loss of a prediction and the weights of the samples.
 //! * [`PatternSet`]: gates h_i and their activation patterns D_i.
 //! * [`ConvexProgram`] with [`PredictionOperator`] (F), [`ConeOperator`] (G) and [`SystemOperator`] (A), matrix-free.
@@ -18,9 +19,12 @@
 mod activation;
 mod calibration;
 mod certificate;
+mod choice;
+mod choices;
 mod cone;
 mod confusion;
 mod dataset;
+mod days;
 mod error;
 mod gates;
 mod intervals;
@@ -32,10 +36,13 @@ mod patterns;
 mod probability_scores;
 mod program;
 mod prune;
+mod recipe;
 pub mod reference;
 mod regression_scores;
 mod root;
+mod source;
 pub mod split;
+mod table;
 mod targets;
 mod transform;
 mod weighted;
@@ -46,9 +53,11 @@ pub use calibration::Calibration;
 pub use certificate::{
     Certificate, CertificateWorkspace, DualBound, FeasiblePoint, HeldOut, NetworkValue, relative_gap,
 };
+pub use choice::Choice;
+pub use choices::ColumnChoices;
 pub use cone::{BetaMax, beta_max};
 pub use confusion::{ClassScores, Confusion};
-pub use dataset::{DataSplit, Dataset, FeatureKind, Labels};
+pub use dataset::{DataSplit, Dataset, FeatureKind, Labels, TableNotes};
 pub use error::ModelError;
 pub use gates::GateKind;
 pub use intervals::{HalfWidth, Intervals};
@@ -60,7 +69,10 @@ pub use patterns::PatternSet;
 pub use probability_scores::{ProbabilityScores, ReliabilityBin, RocPoint, sample_log_losses};
 pub use program::{ConvexProgram, ProgramError, RowScale};
 pub use prune::Pruned;
+pub use recipe::{ColumnReport, Dropped, Encoded, Feature, Reason, Recipe, Unknown};
 pub use regression_scores::{RegressionScores, TargetScores};
+pub use source::{ColumnKind, Part, Range, Source};
+pub use table::{Column, MISSING, Table};
 pub use targets::{Targets, Task, TaskChoice};
 pub use transform::{Normalisation, Transform};
 pub use weighted::WeightedLoss;

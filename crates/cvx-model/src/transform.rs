@@ -2,6 +2,7 @@
 
 use crate::dataset::{Dataset, FeatureKind};
 use crate::error::ModelError;
+use crate::recipe::Recipe;
 use cvx_linalg::{HostMatrix, named};
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,9 @@ pub enum Normalisation {
     None,
     /// One mean and one standard deviation for all features, as for pixels.
     Global,
-    /// A mean and a standard deviation for each feature, as for tables.
+    /// A mean and a standard deviation for each feature, as for tables. Features that are only 0 or 1 are divided by 1/2,
+    /// the standard deviation of a balanced one: a rare level of a category would otherwise become a large number, and
+    /// its few samples would decide much.
     Column,
 }
 
@@ -39,6 +42,10 @@ pub struct Transform {
     pub bias: bool,
     /// Names of the features, if the training samples have names.
     pub feature_names: Option<Vec<String>>,
+    /// How the features are made of the columns of a table. [`apply`](Transform::apply) takes features that are made.
+    pub recipe: Option<Recipe>,
+    /// The name of the labels, if the training samples have one.
+    pub label_name: Option<String>,
 }
 
 impl Transform {
@@ -57,16 +64,24 @@ impl Transform {
                 scale.fill(spread(mean[0], deviation[0]));
             }
             Normalisation::Column => {
-                let (mean, deviation) = moments(data, false);
+                let ((mean, deviation), binary) = (moments(data, false), binary_features(data));
                 for j in 0..d {
-                    (offset[j], scale[j]) = (mean[j], spread(mean[j], deviation[j]));
+                    let spread = spread(mean[j], deviation[j]);
+                    (offset[j], scale[j]) = (mean[j], if binary[j] && spread < 0.5 { 0.5 } else { spread });
                 }
             }
         }
         if let Some(column) = (0..d).find(|&j| !(offset[j].is_finite() && scale[j].is_finite())) {
             return Err(ModelError::NonFinite { what: "the spread of x", row: 0, column });
         }
-        Ok(Transform { offset, scale, bias, feature_names: data.feature_names().map(<[String]>::to_vec) })
+        Ok(Transform {
+            offset,
+            scale,
+            bias,
+            feature_names: data.feature_names().map(<[String]>::to_vec),
+            recipe: data.recipe().map(|recipe| Recipe::clone(recipe)),
+            label_name: data.label_name().map(str::to_string),
+        })
     }
 
     /// Number of features before the transform.
@@ -81,7 +96,7 @@ impl Transform {
 
     /// For each input feature the column of the table that it comes from.
     pub fn sources(&self) -> Vec<usize> {
-        (0..self.n_inputs()).collect()
+        self.recipe.as_ref().map_or_else(|| (0..self.n_inputs()).collect(), Recipe::sources)
     }
 
     /// The transformed samples as columns (`n_outputs` x n).
@@ -118,6 +133,15 @@ impl Transform {
         }
         Ok(xt)
     }
+}
+
+/// Whether each feature is 0 or 1 in all samples.
+fn binary_features(data: &Dataset) -> Vec<bool> {
+    let mut binary = vec![true; data.n_features()];
+    for row in data.values().chunks(data.n_features()) {
+        binary.iter_mut().zip(row).for_each(|(binary, &value)| *binary &= value == 0.0 || value == 1.0);
+    }
+    binary
 }
 
 /// Weighted mean and standard deviation of each feature, or of all features together if `pooled`. The second of two
@@ -168,6 +192,15 @@ mod tests {
             assert_relative_eq!(xt[(0, sample)], (sample as f64 - 1.0) * 1.5f64.sqrt(), epsilon = 1e-14);
             assert_eq!((xt[(1, sample)], xt[(2, sample)]), (0.0, 1.0));
         }
+    }
+
+    #[test]
+    fn zeros_and_ones_are_divided_by_a_half() {
+        let data = table(3, &[0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
+        let transform = Transform::fit(&data, Normalisation::Column, false).unwrap();
+        assert_eq!((transform.offset[0], transform.scale[0]), (0.25, 0.5), "a rare level");
+        assert_eq!((transform.offset[1], transform.scale[1]), (0.0, 1.0), "a constant");
+        assert_relative_eq!(transform.scale[2], 0.75f64.sqrt());
     }
 
     #[test]

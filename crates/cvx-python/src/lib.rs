@@ -8,6 +8,7 @@ mod errors;
 mod fit;
 mod model;
 mod path;
+mod recipe;
 mod record;
 mod settings;
 mod status;
@@ -26,4 +27,6 @@ mod _native {
     use super::model::Model;
     #[pymodule_export]
     use super::path::{Path, path};
+    #[pymodule_export]
+    use super::recipe::Recipe;
 }

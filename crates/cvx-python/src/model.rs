@@ -3,6 +3,7 @@
 use crate::arrays::to_array;
 use crate::data::Data;
 use crate::errors::{artifact_error, file_error};
+use crate::recipe::Recipe;
 use crate::record::record;
 use cvx_admm::{Settings, verify};
 use cvx_linalg::ThreadPool;
@@ -11,6 +12,7 @@ use numpy::{PyArray1, PyArray2};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The content of a model file: a trained network with its transform, classes and certificate.
 #[pyclass(frozen, module = "cvx_relu._native")]
@@ -131,6 +133,12 @@ impl Model {
     #[getter]
     fn feature_names(&self) -> Option<Vec<String>> {
         self.inner.transform.feature_names.clone()
+    }
+
+    /// How the features are made of the columns of a table, if they are.
+    #[getter]
+    fn recipe(&self) -> Option<Recipe> {
+        self.inner.transform.recipe.clone().map(|recipe| Recipe { inner: Arc::new(recipe) })
     }
 
     /// The parameters of the run, as far as the file records them.

@@ -9,7 +9,7 @@ type Row = (&'static str, &'static [&'static str], Option<&'static [&'static str
 
 const ALLOWED: [Row; 14] = [
     ("cvx-linalg", &[], Some(&["cudarc", "faer", "rand", "rand_pcg", "rayon", "thiserror"])),
-    ("cvx-model", &["cvx-linalg"], Some(&["rand", "rand_distr", "rand_pcg", "serde", "thiserror"])),
+    ("cvx-model", &["cvx-linalg"], Some(&["chrono", "rand", "rand_distr", "rand_pcg", "serde", "thiserror"])),
     ("cvx-solvers", &["cvx-linalg"], Some(&["rand", "rand_pcg"])),
     (
         "cvx-artifact",

@@ -1,5 +1,6 @@
 //! Options under "Data".
 
+use super::columns::{ColumnArgs, HeaderArgs};
 use super::values::{by_name, class_weights};
 use clap::Args;
 use cvx_admm::{ClassWeights, Settings};
@@ -21,6 +22,9 @@ pub struct SourceArgs {
     /// Label column of a table, by name or by number from 1.
     #[arg(long, value_name = "COLUMN")]
     pub label_column: Option<String>,
+    /// The first line of a table.
+    #[command(flatten)]
+    pub header: HeaderArgs,
 }
 
 /// The samples of a training run and what is made of them.
@@ -30,6 +34,9 @@ pub struct DataArgs {
     /// The training samples.
     #[command(flatten)]
     pub source: SourceArgs,
+    /// The columns of a table.
+    #[command(flatten)]
+    pub columns: ColumnArgs,
     /// Test samples, if --data has none.
     #[arg(long, value_name = "SRC")]
     pub test: Option<String>,

@@ -1,5 +1,6 @@
 //! `cvx info`.
 
+use super::columns::{ColumnArgs, HeaderArgs};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -12,6 +13,12 @@ pub struct InfoArgs {
     /// Label column of a table, by name or by number from 1.
     #[arg(long, value_name = "COLUMN")]
     pub label_column: Option<String>,
+    /// The first line of a table.
+    #[command(flatten)]
+    pub header: HeaderArgs,
+    /// The columns of a table.
+    #[command(flatten)]
+    pub columns: ColumnArgs,
     /// Write the description here, as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

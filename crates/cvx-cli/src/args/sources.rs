@@ -9,8 +9,9 @@ Data sources:
   cifar10, mnist, fashion-mnist   once fetched: cvx data fetch NAME
   FOLDER                          CIFAR-10 batches, IDX files, or a folder of images per class
   FILE.npz                        keys x_train, y_train and, optionally, x_test, y_test
-  FILE.csv, FILE.tsv              a table with a label column
-  FILE.svm                        LIBSVM lines; every file may also be compressed (.gz)"
+  FILE.csv, FILE.tsv              a table with a label column; texts and missing values are encoded
+  FILE.svm                        LIBSVM lines; every file may also be compressed (.gz)
+  -                               standard input, in any of the formats of files"
     };
 }
 pub(super) use sources;

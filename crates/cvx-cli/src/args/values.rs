@@ -2,6 +2,7 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use cvx_admm::{ClassWeights, Device};
+use cvx_data::Header;
 use cvx_linalg::Named;
 
 /// A value by its name: `--help` lists the names, and no other is accepted.
@@ -20,6 +21,15 @@ pub fn class_weights(text: &str) -> Result<ClassWeights, String> {
     });
     (named.collect::<Option<Vec<(String, f64)>>>().map(ClassWeights::Named))
         .ok_or_else(|| "expected balanced, or CLASS=WEIGHT for one class or more, separated by commas".to_string())
+}
+
+/// `--header`.
+pub fn header() -> impl TypedValueParser<Value = Header> {
+    PossibleValuesParser::new(["auto", "yes", "no"]).map(|name| match name.as_str() {
+        "yes" => Header::Yes,
+        "no" => Header::No,
+        _ => Header::Auto,
+    })
 }
 
 /// `--device`.

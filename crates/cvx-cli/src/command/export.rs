@@ -27,6 +27,13 @@ pub fn run(args: &ExportArgs) -> Result<Exit> {
     save(&model, format, args.precision, &args.out)?;
     if !args.quiet {
         print(format_args!("The {} file is in {}", format.name(), args.out.display()));
+        if model.transform.recipe.as_ref().is_some_and(|recipe| !recipe.is_identity()) {
+            print(format_args!(
+                "It takes the {} features that the columns of the table become, not the columns: the key recipe of its \
+                 metadata says how",
+                model.transform.n_inputs()
+            ));
+        }
     }
     Ok(Exit::Done)
 }

@@ -4,11 +4,12 @@ use crate::args::InfoArgs;
 use crate::exit::Exit;
 use crate::number::percent;
 use crate::source::{self, begins_like_ours, located};
+use crate::summary::columns;
 use crate::summary::run::loss;
 use crate::summary::samples::Description;
 use crate::terminal::samples;
 use crate::terminal::stream::print;
-use crate::terminal::table::facts;
+use crate::terminal::table::{facts, rows};
 use crate::{file, phrase};
 use anyhow::{Result, bail};
 use cvx_admm::{FileError, Model};
@@ -25,12 +26,19 @@ pub fn run(args: &InfoArgs) -> Result<Exit> {
     let path = Path::new(&args.what);
     let is_model = path.extension().is_some_and(|ending| ending == "cvx") || begins_like_ours(path);
     let (text, json) = match is_model.then(|| Model::load(path)) {
-        Some(Ok(model)) => (facts(&describe_model(&model)), metadata(&model)),
+        Some(Ok(model)) => {
+            let mut text = facts(&describe_model(&model));
+            if let Some(columns) = model.transform.recipe.as_ref().and_then(columns::rows) {
+                text.push_str(&format!("\n{}", rows(&columns::HEADER, columns)));
+            }
+            (text, metadata(&model))
+        }
         // Not a model, so it is data; the readers report what is wrong with it.
         None | Some(Err(FileError::Magic { .. })) => {
             let label_column = args.label_column.clone().map_or(LabelColumn::Auto, LabelColumn::Column);
-            let description =
-                Description::new(&read(&located(&args.what)?, &Request { label_column, ..Request::default() })?);
+            let (header, columns) = (args.header.header, args.columns.choices());
+            let request = Request { label_column, header, columns, ..Request::default() };
+            let description = Description::new(&read(&located(&args.what)?, &request)?);
             (samples::description(&description), serde_json::to_string_pretty(&description)?)
         }
         Some(Err(error)) => return Err(error.into()),
@@ -88,6 +96,9 @@ fn describe_model(model: &Model) -> Vec<(&'static str, String)> {
         ("dual bound", format!("{:.6}", claim.objective.dual_bound)),
         ("relative gap", format!("{:.2e} ({} certificate)", claim.objective.relative_gap, claim.certify.name())),
     ];
+    if let Some(name) = &model.transform.label_name {
+        rows.push(("label column", name.escape_debug().to_string()));
+    }
     if let Some(accuracy) = claim.train_accuracy {
         rows.push(("training accuracy", percent(accuracy)));
     }

@@ -6,7 +6,7 @@ use crate::file::{Named, write_whole};
 use crate::interrupt::stop_on_interrupt;
 use crate::outputs::{Ended, conclude};
 use crate::watcher::watcher;
-use crate::{figures, outputs, patterns, settings, source};
+use crate::{figures, notes, outputs, patterns, settings, source};
 use anyhow::Result;
 use cvx_admm::{Beta, PathSolution, Settings, path};
 use cvx_figures::{ENDINGS, render, with_ending};
@@ -21,6 +21,7 @@ pub fn run(args: &PathArgs) -> Result<Exit> {
     let pictures: Vec<Named> = pictures.iter().map(|path| ("--plot", path.as_path())).collect();
     outputs::check(fit, &[], &pictures)?;
     let split = source::load_to_train(fit)?;
+    notes::of_training(&split, &fit.output);
     patterns::choose(fit, &split, &mut settings)?;
     let stop = stop_on_interrupt()?;
 

@@ -6,7 +6,7 @@ use crate::number::percent;
 use crate::report::{PredictionReport, to_json};
 use crate::terminal::classes::by_class;
 use crate::terminal::stream::note;
-use crate::{file, source};
+use crate::{file, notes, source};
 use anyhow::{Context, Result};
 use cvx_admm::{Model, Scores};
 use cvx_data::DataError;
@@ -41,15 +41,21 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
     let mut request = source::request_for(&model);
     // Ignored labels may be anything.
     request.numbers &= !args.unlabelled;
+    request.every_row = true;
     let split = source::load(&args.source, !args.unlabelled, request).map_err(|error| {
-        // Most likely a label that is not a number.
-        if args.unlabelled && matches!(error.downcast_ref(), Some(DataError::BadText { .. })) {
-            error.context(EVERY_COLUMN)
-        } else {
-            error
+        match error.downcast_ref() {
+            // Most likely a label that is not a number.
+            Some(DataError::BadText { .. } | DataError::Mismatch { .. }) if args.unlabelled => {
+                error.context(EVERY_COLUMN)
+            }
+            Some(DataError::Mismatch { .. }) => error.context(ONE_COLUMN),
+            _ => error,
         }
     })?;
     let data = split.test.unwrap_or(split.train);
+    if !args.quiet {
+        notes::of_table(&data, model.transform.label_name.as_deref()).into_iter().for_each(note);
+    }
     let prediction = model.predict(&data).with_context(|| {
         let hint = match data.n_features() {
             n if args.unlabelled && n == n_inputs + 1 => format!(": {EVERY_COLUMN}"),

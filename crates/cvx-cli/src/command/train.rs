@@ -6,7 +6,7 @@ use crate::interrupt::stop_on_interrupt;
 use crate::outputs::{Ended, conclude};
 use crate::terminal::stream::print;
 use crate::watcher::watcher;
-use crate::{outputs, patterns, settings, shell, source};
+use crate::{notes, outputs, patterns, settings, shell, source};
 use anyhow::{Context, Result};
 use cvx_admm::{Beta, Checkpoint, Settings, Status, StopToken, path, resume, train_with};
 use cvx_model::DataSplit;
@@ -21,6 +21,7 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
     outputs::check(fit, resumed_from.map(|path| ("--resume", path)).as_slice(), checkpoint.as_slice())?;
     let resumed = args.resume.as_deref().map(Checkpoint::load).transpose().context("--resume")?;
     let split = source::load_to_train(fit)?;
+    notes::of_training(&split, &fit.output);
     let stop = stop_on_interrupt()?;
     match given {
         Some(settings) => at_given_beta(args, settings, resumed.as_ref(), &split, &stop),

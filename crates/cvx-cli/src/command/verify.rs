@@ -3,9 +3,9 @@
 use crate::args::VerifyArgs;
 use crate::exit::Exit;
 use crate::number::percent;
-use crate::source;
-use crate::terminal::stream::{complain, print};
+use crate::terminal::stream::{complain, note, print};
 use crate::terminal::table::facts;
+use crate::{notes, source};
 use anyhow::{Context, Result, anyhow};
 use cvx_admm::{Certify, Model, verify};
 
@@ -14,6 +14,9 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
     let model = Model::load(&args.model)?;
     let split = source::load(&args.source, true, source::request_for(&model))?;
     source::need_labels(&args.source, &split.train)?;
+    if !args.quiet {
+        notes::of_table(&split.train, model.transform.label_name.as_deref()).into_iter().for_each(note);
+    }
     let found = verify(&model, &split.train).with_context(|| source::reminder(&args.source))?;
     let claim = &model.claim;
     if !args.quiet {

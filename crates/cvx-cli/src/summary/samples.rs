@@ -1,5 +1,6 @@
 //! What a data source holds, and what `cvx train` would do with it.
 
+use super::columns::{self, SourceColumn};
 use crate::phrase;
 use cvx_admm::Settings;
 use cvx_model::{DataSplit, Dataset, FeatureKind, Labels, Normalisation, Targets, Task, TaskChoice};
@@ -17,6 +18,14 @@ pub const COLUMNS: [&str; 5] = ["column", "least", "mean", "largest", ""];
 pub struct Description {
     train: Part,
     test: Option<Part>,
+    /// The columns of a table as they are read.
+    table: Option<Vec<SourceColumn>>,
+    #[serde(skip)]
+    table_rows: Option<Vec<Vec<String>>>,
+    /// The column of the labels, if it has a name.
+    label_name: Option<String>,
+    /// Rows that are left out because they have no label.
+    unlabelled: usize,
     /// `None` if nothing can be learned from these samples.
     by_default: Option<Plan>,
     /// What is wrong with them.
@@ -89,6 +98,10 @@ impl Description {
         Description {
             train: Part::new(&split.train, task),
             test: split.test.as_ref().map(|test| Part::new(test, task)),
+            table: split.train.recipe().map(|recipe| columns::columns(recipe)),
+            table_rows: split.train.recipe().and_then(|recipe| columns::rows(recipe)),
+            label_name: split.train.label_name().map(str::to_string),
+            unlabelled: split.train.notes().unlabelled,
             by_default,
             problem: targets.as_ref().err().cloned().or(unknown),
         }
@@ -97,6 +110,12 @@ impl Description {
     /// Names and values of what the samples are.
     pub fn facts(&self) -> Vec<(&'static str, String)> {
         let mut rows = self.train.rows("training samples");
+        if let Some(name) = &self.label_name {
+            rows.push(("label column", name.escape_debug().to_string()));
+        }
+        if self.unlabelled > 0 {
+            rows.push(("rows without a label", format!("{}, left out", self.unlabelled)));
+        }
         rows.extend(self.test.iter().flat_map(|test| test.rows("test samples")));
         rows
     }
@@ -116,7 +135,12 @@ impl Description {
         rows
     }
 
-    /// The columns of a table one by one, unless there are too many to list.
+    /// The columns of a table as they are read, and what they become, unless there are too many to list.
+    pub fn table(&self) -> Option<&Vec<Vec<String>>> {
+        self.table_rows.as_ref()
+    }
+
+    /// The features of a table one by one, unless there are too many to list.
     pub fn columns(&self) -> Option<Vec<Vec<String>>> {
         let columns = self.train.columns.as_ref().filter(|columns| columns.len() <= MOST_LISTED)?;
         Some(columns.iter().enumerate().map(|(k, column)| column.row(k)).collect())

@@ -30,12 +30,8 @@ fn f8_csv_tables_that_are_no_tables() {
         ("a,b,label\n", &["t.csv", "no samples", "give at least one"]),
         ("a,b,label\n1,2,x\n3,y\n", &["t.csv line 3", "expected 3 fields, found 2", "complete or remove"]),
         ("a,b,label\n1,2,x\n\n3,4,5,y\n", &["t.csv line 4", "expected 3 fields, found 4"]),
-        (
-            "a,b,label\n1,2,x\n3,abc,y\n",
-            &["t.csv line 3, column 2 ('b')", "'abc' is not a number", "correct or remove", "--label-column"],
-        ),
-        ("1,2,x\n3,,y\n", &["t.csv line 2, column 2: the field is empty, and should be a number: fill it in"]),
-        ("a,b,label\n1,2,x\n3,4,\n", &["t.csv line 3, column 3 ('label'): the field is empty, and should be a label"]),
+        ("a,b,label\n1,2,\n3,4,NA\n", &["t.csv", "no rows with a label", "give at least one"]),
+        ("a,b,label\n1,2,x\n1,2,y\n", &["t.csv", "no column is left", "a (constant), b (constant)", "--numeric"]),
         ("label\nx\ny\n", &["t.csv", "features"]),
     ] {
         lab.write("t.csv", content);
@@ -44,6 +40,11 @@ fn f8_csv_tables_that_are_no_tables() {
             lab.refused("info t.csv", &[]);
         }
     }
+    let numbers: String = (0..40).map(|k| format!("1,{k}.5,x\n3,{k},y\n")).collect();
+    lab.write("t.csv", format!("a,b,label\n{numbers}3,abc,y\n"));
+    let words = ["t.csv line 82, column 2 ('b')", "'abc' is not a number", "correct or remove", "--label-column names"];
+    lab.refused("train --data t.csv --model m.cvx", &words);
+    lab.refused("train --data t.csv", &["--categorical those of categories"]);
     lab.write("t.csv.gz", "not packed");
     lab.refused("train --data t.csv.gz", &["t.csv.gz", "damaged", "fetch the file again"]);
     lab.write("t.csv", b"a,b,label\n1,2,\xff\xfe\n");
@@ -53,7 +54,7 @@ fn f8_csv_tables_that_are_no_tables() {
 #[test]
 fn r1_numbers_that_are_not_finite() {
     let lab = Lab::new();
-    for bad in ["nan", "NaN", "inf", "-inf", "1e999"] {
+    for bad in ["inf", "-inf", "1e999"] {
         lab.write("t.csv", format!("a,b,label\n1,2,x\n3,{bad},y\n"));
         let place = "t.csv line 3, column 2 ('b')";
         lab.refused("train --data t.csv", &[place, "is not a finite number", "correct or remove it"]);
@@ -311,9 +312,14 @@ fn r3_samples_that_do_not_fit_the_model() {
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(30, 1));
     lab.done("train --data t.csv --patterns 4 --quiet --model m.cvx");
-    lab.write("wide.csv", "a,b,c,d,label\n1,2,3,4,cat\n");
-    lab.refused("predict m.cvx --data wide.csv --out p.csv", &["expected 3", "found 4"]);
-    lab.refused("train --data t.csv --test wide.csv --model n.cvx", &["wide.csv", "expected 3 features", "found 4"]);
+    lab.write("other.csv", "a,b,c,d,label\n1,2,3,4,cat\n");
+    for command in ["predict m.cvx --data other.csv --out p.csv", "train --data t.csv --test other.csv --model n.cvx"] {
+        lab.refused(command, &["other.csv", "lacks 3 columns that the model was trained on: width, height, depth"]);
+    }
+    lab.write("wide.csv", "1,2,3,4,cat\n");
+    for command in ["predict m.cvx --data wide.csv --out p.csv", "train --data t.csv --test wide.csv --model n.cvx"] {
+        lab.refused(command, &["wide.csv", "expected 3 columns of features", "found 4"]);
+    }
     lab.write("cow.csv", "1,2,3,cow\n4,5,6,cow\n");
     lab.refused("predict m.cvx --data cow.csv --out p.csv", &["'cow'", "cat, dog"]);
     lab.refused("predict m.cvx --data cow.csv", &["'cow'", "cat, dog"]);

@@ -10,13 +10,12 @@ fn a_table_is_described_column_by_column() {
     let printed = lab.done("info t.csv --json i.json").stdout;
     for text in [
         "3",
-        "2 columns of a table, from 1 to 6",
-        "constant features ",
-        "1: const",
+        "1 columns of a table, from 1 to 6",
+        "label column ",
+        "1 to 6, mean 3.000000",
+        "dropped: constant",
         "cat: 2, dog: 1",
         "task binary, normalisation column, squared loss, 50 patterns",
-        "3.000000",
-        "constant",
     ] {
         assert!(printed.contains(text), "{text} is not in\n{printed}");
     }
@@ -24,15 +23,14 @@ fn a_table_is_described_column_by_column() {
     assert_eq!(
         found["train"],
         json!({
-            "n_samples": 3, "n_features": 2, "image": null, "low": 1.0, "high": 6.0, "constant": [1],
-            "columns": [
-                { "name": "age", "low": 1.0, "high": 6.0, "mean": 3.0 },
-                { "name": "const", "low": 5.0, "high": 5.0, "mean": 5.0 },
-            ],
+            "n_samples": 3, "n_features": 1, "image": null, "low": 1.0, "high": 6.0, "constant": [],
+            "columns": [{ "name": "age", "low": 1.0, "high": 6.0, "mean": 3.0 }],
             "classes": [{ "name": "cat", "count": 2 }, { "name": "dog", "count": 1 }],
             "targets": null,
         })
     );
+    let column = &found["table"][1];
+    assert_eq!((&column["name"], &column["dropped"]), (&json!("const"), &json!(["dropped: constant"])));
     let plan = json!({ "task": "binary", "normalisation": "column", "loss": "squared", "patterns": 50 });
     assert_eq!((&found["by_default"], &found["problem"], &found["test"]), (&plan, &json!(null), &json!(null)));
 }
@@ -65,11 +63,11 @@ fn what_stands_in_the_way_of_training_is_said() {
 #[test]
 fn all_unusable_lines_of_a_table_are_told() {
     let lab = Lab::new();
-    lab.write("t.csv", "a,b,label\n1,,cat\n1,2,dog\nnan,2,dog\n1,2\n");
-    let words = ["3 lines cannot be used", "line 2, column 2 ('b')", "line 4, column 1 ('a'): 'nan'", "line 5"];
+    lab.write("t.csv", "a,b,label\n1,inf,cat\n1,2,dog\n1e999,2,dog\n1,2\n");
+    let words = ["3 lines cannot be used", "line 2, column 2 ('b')", "line 4, column 1 ('a'): '1e999'", "line 5"];
     lab.refused("info t.csv", &words);
-    // The other commands report only the first.
-    lab.refused("train --data t.csv", &["line 2, column 2 ('b')"]);
+    // The other commands report only the first, that of a whole line before those of a field.
+    lab.refused("train --data t.csv", &["t.csv line 5: expected 3 fields"]);
 }
 
 #[test]
@@ -92,10 +90,12 @@ fn predict_and_verify_need_a_source_and_say_what_to_do_with_a_label_column() {
         let run = lab.cvx(command);
         assert!(run.code == Some(2) && run.stderr.contains("--data <SRC>"), "{}", run.stderr);
     }
-    let words = ["--unlabelled takes every column for a feature", "leave it out", "line 2, column 4 ('label')"];
-    lab.refused("predict m.cvx --data t.csv --unlabelled", &words);
-    lab.write("numbered.csv", table(40, 1, |[a, ..]| u8::from(a > 0.0).to_string()));
+    // The column of the labels is known by its name, and not used.
+    let run = lab.done("predict m.cvx --data t.csv --unlabelled");
+    assert_eq!((run.stdout.lines().count(), run.stderr.as_str()), (41, ""));
+    let numbered = table(40, 1, |[a, ..]| u8::from(a > 0.0).to_string());
+    lab.write("numbered.csv", numbered.split_once('\n').unwrap().1);
     lab.done("train --data numbered.csv --patterns 5 --model n.cvx --quiet");
-    let words = ["--data numbered.csv", "--unlabelled takes every column for a feature"];
+    let words = ["numbered.csv: expected 3 columns of features", "--unlabelled takes every column for a feature"];
     lab.refused("predict n.cvx --data numbered.csv --unlabelled", &words);
 }

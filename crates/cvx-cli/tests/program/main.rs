@@ -17,5 +17,6 @@ mod page;
 mod path;
 mod report;
 mod signals;
+mod tables;
 mod usage;
 mod verbose;

@@ -2,4 +2,5 @@
 
 pub(crate) mod bytes;
 pub(crate) mod folder;
+pub(crate) mod input;
 pub(crate) mod store;

@@ -6,6 +6,7 @@ use std::io::{self, Cursor, Read, Seek};
 use std::path::Path;
 
 use crate::error::DataError;
+use crate::files::input::INPUT;
 
 /// A file that can be read from any position.
 pub(crate) trait ReadSeek: Read + Seek {}
@@ -16,17 +17,29 @@ impl<T: Read + Seek> ReadSeek for T {}
 pub(crate) struct Store<'a> {
     /// Content by name, `folder/file` for a file in a folder; `None` for the disk.
     memory: Option<&'a BTreeMap<String, Vec<u8>>>,
+    /// What was read from standard input.
+    input: Option<&'a [u8]>,
     /// Limit in bytes on the unpacked size of a compressed file.
     pub(crate) max_bytes: u64,
 }
 
 impl<'a> Store<'a> {
     pub(crate) fn disk(max_bytes: u64) -> Self {
-        Store { memory: None, max_bytes }
+        Store { memory: None, input: None, max_bytes }
     }
 
     pub(crate) fn memory(files: &'a BTreeMap<String, Vec<u8>>, max_bytes: u64) -> Self {
-        Store { memory: Some(files), max_bytes }
+        Store { memory: Some(files), input: None, max_bytes }
+    }
+
+    /// The disk, and what was read from standard input.
+    pub(crate) fn with_input(input: &'a [u8], max_bytes: u64) -> Self {
+        Store { memory: None, input: Some(input), max_bytes }
+    }
+
+    /// What was read from standard input, if that is the source of this name.
+    pub(crate) fn input(&self, path: &Path) -> Option<&'a [u8]> {
+        self.input.filter(|_| path == Path::new(INPUT))
     }
 
     /// Opens a file. Returns it with its length in bytes.
@@ -35,6 +48,9 @@ impl<'a> Store<'a> {
         if let Some(files) = self.memory {
             let content = path.to_str().and_then(|name| files.get(name));
             let content = content.ok_or_else(|| unread(io::ErrorKind::NotFound.into()))?;
+            return Ok((Box::new(Cursor::new(content)), content.len() as u64));
+        }
+        if let Some(content) = self.input(path) {
             return Ok((Box::new(Cursor::new(content)), content.len() as u64));
         }
         // Checked before opening: opening a named pipe would wait for its writer.

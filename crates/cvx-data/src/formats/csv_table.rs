@@ -1,26 +1,23 @@
 //! Tables of values separated by commas, semicolons or tabs: one sample per line, one column of labels.
 
-use std::io::{BufReader, Cursor, Read};
+use std::io::{BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use csv::{ByteRecord, ReaderBuilder};
-use cvx_model::{Dataset, FeatureKind, Labels};
+use cvx_model::{Choice, ColumnKind, Dataset, Labels, ModelError, Recipe, Table};
 
 use crate::error::{DataError, excerpt};
 use crate::files::bytes::Bytes;
 use crate::files::store::Store;
+use crate::formats::csv_column::{Builder, Expected};
+use crate::formats::csv_head::{clean, delimiter_of, is_decimal_comma, is_header, is_label_name, is_missing, records};
 use crate::formats::text_labels::TextLabels;
 use crate::name::extension;
 use crate::remedy::Remedy;
-use crate::request::LabelColumn;
+use crate::request::{Header, LabelColumn, Request};
 
-/// Names of the label column, in any case. They also identify a header.
-const LABEL_NAMES: [&str; 4] = ["label", "y", "target", "class"];
-
-/// Texts that denote a missing value, in any case.
-const MISSING: [&str; 6] = ["na", "n/a", "null", "none", "?", "-"];
-
-/// Number of bytes that are searched for the delimiter of a table.
+/// Number of bytes that are searched for delimiter and header.
 const HEAD: u64 = 1 << 16;
 
 /// Lines of a table that cannot be used.
@@ -35,68 +32,48 @@ pub struct Unusable {
 /// Largest number of errors in [`Unusable::first`].
 const MAX_REPORTED: usize = 10;
 
-/// Reads one table. For a test set, `like` holds the labels of the training set.
-pub(crate) fn read(
-    path: &Path,
-    label_column: &LabelColumn,
-    store: &Store,
-    like: Option<&Labels>,
-) -> Result<Dataset, DataError> {
-    let push =
-        |table: &mut Table, record: &ByteRecord| table.push(record).map_err(|fault| table.explain(record, fault));
-    walk(path, label_column, store, push)?.finish(like)
+/// How a table is read: as the user requests it, and as the training table was, if there is one.
+pub(crate) struct Manner<'a> {
+    pub(crate) request: &'a Request,
+    /// How the columns become features; by default it follows from this table.
+    pub(crate) recipe: Option<Arc<Recipe>>,
+    /// The name of the labels of the training table.
+    pub(crate) label_name: Option<&'a str>,
+    /// The labels of the training table.
+    pub(crate) like: Option<&'a Labels>,
+}
+
+/// Reads one table.
+pub(crate) fn read(path: &Path, store: &Store, manner: &Manner) -> Result<Dataset, DataError> {
+    let mut sheet = Sheet::open(path, store, manner)?;
+    sheet.scan(Err)?;
+    let (expected, is_faulty) = sheet.judge();
+    if is_faulty {
+        // The columns are known, the lines are not: the first of them is looked for.
+        sheet.lines.each(|record| match sheet.fault(record, &expected) {
+            Some(fault) => Err(sheet.lines.explain(record, fault)),
+            None => Ok(()),
+        })?;
+    }
+    sheet.finish(manner)
 }
 
 /// Finds every line with missing fields or with fields that are not numbers. [`read`] stops at the first.
-pub(crate) fn unusable(path: &Path, label_column: &LabelColumn, store: &Store) -> Result<Unusable, DataError> {
+pub(crate) fn unusable(path: &Path, store: &Store, manner: &Manner) -> Result<Unusable, DataError> {
+    let mut sheet = Sheet::open(path, store, manner)?;
+    sheet.scan(|_| Ok(()))?;
+    let (expected, _) = sheet.judge();
     let mut found = Unusable::default();
-    walk(path, label_column, store, |table, record| {
-        if let Err(fault) = table.push(record) {
+    sheet.lines.each(|record| {
+        if let Some(fault) = sheet.fault(record, &expected) {
             found.count += 1;
             if found.first.len() < MAX_REPORTED {
-                found.first.push(table.explain(record, fault));
+                found.first.push(sheet.lines.explain(record, fault));
             }
         }
-        table.values.clear();
         Ok(())
     })?;
     Ok(found)
-}
-
-/// Visits the records of a table one by one.
-fn walk<'a>(
-    path: &'a Path,
-    label_column: &LabelColumn,
-    store: &'a Store<'a>,
-    mut visit: impl FnMut(&mut Table<'a>, &ByteRecord) -> Result<(), DataError>,
-) -> Result<Table<'a>, DataError> {
-    let mut bytes = Bytes::open(path, store)?;
-    let mut head = Vec::new();
-    bytes.by_ref().take(HEAD).read_to_end(&mut head).map_err(|error| DataError::read(path, 0, error))?;
-    let delimiter = if extension(path).as_deref() == Some("tsv") { b'\t' } else { delimiter_of(&head) };
-    // Lines with another number of fields are found by `push`, and reported with the right line number.
-    let mut reader = ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(delimiter)
-        .from_reader(Cursor::new(head).chain(bytes));
-    let mut next = |record: &mut ByteRecord| {
-        reader.read_byte_record(record).map_err(|error| DataError::read(path, reader.position().byte(), error.into()))
-    };
-    let (mut first, mut record) = (ByteRecord::new(), ByteRecord::new());
-    next(&mut first)?;
-    let mut more = next(&mut record)?;
-
-    let mut table = Table::new(path, store, delimiter, &first, &record);
-    table.label = table.find_label(label_column)?;
-    if table.names.is_none() && !first.is_empty() {
-        visit(&mut table, &first)?;
-    }
-    while more {
-        visit(&mut table, &record)?;
-        more = next(&mut record)?;
-    }
-    Ok(table)
 }
 
 /// What is wrong with a record.
@@ -107,92 +84,51 @@ enum Fault {
     Field(usize, &'static str, Remedy),
 }
 
-/// A table while it is read.
-struct Table<'a> {
+/// The records of a file.
+struct Lines<'a> {
     path: &'a Path,
     store: &'a Store<'a>,
     delimiter: u8,
     n_columns: usize,
     /// The header, if there is one.
     names: Option<Vec<String>>,
-    /// The column of the labels, counted from 0.
-    label: Option<usize>,
-    n_samples: usize,
-    values: Vec<f64>,
-    labels: TextLabels,
 }
 
-impl<'a> Table<'a> {
-    fn new(path: &'a Path, store: &'a Store<'a>, delimiter: u8, first: &ByteRecord, second: &ByteRecord) -> Self {
-        let name = |field| String::from_utf8_lossy(field).trim().to_owned();
-        Table {
-            path,
-            store,
-            delimiter,
-            n_columns: first.len(),
-            names: is_header(first, second).then(|| first.iter().map(name).collect()),
-            label: None,
-            n_samples: 0,
-            values: Vec::new(),
-            labels: TextLabels::default(),
-        }
+impl<'a> Lines<'a> {
+    fn open(path: &'a Path, store: &'a Store<'a>, header: Header) -> Result<Self, DataError> {
+        let mut head = Vec::new();
+        let bytes = Bytes::open(path, store)?;
+        let is_whole = bytes.len() <= HEAD;
+        bytes.take(HEAD).read_to_end(&mut head).map_err(|error| DataError::read(path, 0, error))?;
+        let delimiter = if extension(path).as_deref() == Some("tsv") { b'\t' } else { delimiter_of(&head) };
+        let records = records(&head, delimiter, is_whole);
+        let first = records.first().cloned().unwrap_or_default();
+        let has_names = match header {
+            Header::Auto => is_header(&records),
+            Header::Yes => true,
+            Header::No => false,
+        };
+        let name = |field| clean(field).map_or_else(|| String::from_utf8_lossy(field).into_owned(), str::to_owned);
+        let names = has_names.then(|| first.iter().map(name).collect());
+        Ok(Lines { path, store, delimiter, n_columns: first.len(), names })
     }
 
-    fn find_label(&self, wanted: &LabelColumn) -> Result<Option<usize>, DataError> {
-        let names = self.names.as_deref().unwrap_or_default();
-        match wanted {
-            LabelColumn::Absent => Ok(None),
-            LabelColumn::Auto => {
-                let named = names.iter().position(|name| is_label_name(name));
-                Ok(Some(named.unwrap_or(self.n_columns.saturating_sub(1))))
-            }
-            LabelColumn::Column(column) => {
-                let numbers = 1..=self.n_columns;
-                let named = names.iter().position(|name| name == column.trim());
-                let numbered = column.trim().parse().ok().filter(|number| numbers.contains(number));
-                match named.or(numbered.map(|number| number - 1)) {
-                    Some(index) => Ok(Some(index)),
-                    None => Err(DataError::UnknownColumn {
-                        path: self.path.to_owned(),
-                        column: column.clone(),
-                        known: match &self.names {
-                            Some(names) => names.clone(),
-                            None => numbers.map(|number| number.to_string()).collect(),
-                        },
-                    }),
-                }
+    /// Visits the records below the header one by one.
+    fn each(&self, mut visit: impl FnMut(&ByteRecord) -> Result<(), DataError>) -> Result<(), DataError> {
+        // Lines with another number of fields are found by `fault`, and reported with the right line number.
+        let mut reader = ReaderBuilder::new()
+            .has_headers(self.names.is_some())
+            .flexible(true)
+            .delimiter(self.delimiter)
+            .from_reader(Bytes::open(self.path, self.store)?);
+        let mut record = ByteRecord::new();
+        loop {
+            match reader.read_byte_record(&mut record) {
+                Ok(true) => visit(&record)?,
+                Ok(false) => return Ok(()),
+                Err(error) => return Err(DataError::read(self.path, reader.position().byte(), error.into())),
             }
         }
-    }
-
-    /// Appends one sample.
-    fn push(&mut self, record: &ByteRecord) -> Result<(), Fault> {
-        if record.len() != self.n_columns {
-            return Err(Fault::Ragged);
-        }
-        let start = start_of(record);
-        for (column, field) in record.iter().enumerate() {
-            let text = std::str::from_utf8(field).unwrap_or("").trim();
-            if Some(column) == self.label {
-                match text {
-                    "" if field.trim_ascii().is_empty() => return Err(Fault::Field(column, "a label", Remedy::FillIn)),
-                    "" => return Err(Fault::Field(column, "a label in UTF-8", Remedy::Correct)),
-                    // With another delimiter, this is a number with a decimal comma, not a name.
-                    _ if self.delimiter != b',' && is_decimal_comma(text) => {
-                        return Err(Fault::Field(column, "a label", Remedy::DecimalPoint));
-                    }
-                    _ => self.labels.push(text, start),
-                }
-            } else {
-                match text.parse::<f64>() {
-                    Ok(value) if value.is_finite() => self.values.push(value),
-                    Ok(_) => return Err(Fault::Field(column, "a finite number", Remedy::Correct)),
-                    Err(_) => return Err(Fault::Field(column, "a number", remedy(text))),
-                }
-            }
-        }
-        self.n_samples += 1;
-        Ok(())
     }
 
     fn explain(&self, record: &ByteRecord, fault: Fault) -> DataError {
@@ -210,45 +146,6 @@ impl<'a> Table<'a> {
                 },
                 Err(error) => error,
             },
-        }
-    }
-
-    fn finish(mut self, like: Option<&Labels>) -> Result<Dataset, DataError> {
-        if self.n_samples == 0 {
-            return Err(DataError::Empty { path: self.path.to_owned(), what: "samples" });
-        }
-        let texts = std::mem::take(&mut self.labels);
-        let labels = self.label.map(|column| self.finish_labels(texts, column, like)).transpose()?;
-        let n_features = self.n_columns - usize::from(labels.is_some());
-        if n_features == 0 {
-            return Err(DataError::Empty {
-                path: self.path.to_owned(),
-                what: "features beside the label (columns are separated by commas, semicolons or tabs)",
-            });
-        }
-        let features = |names: Vec<String>| {
-            let others = names.into_iter().enumerate().filter(|(column, _)| Some(*column) != self.label);
-            others.map(|(_, name)| name).collect()
-        };
-        Dataset::new(n_features, self.values, labels, FeatureKind::Table)
-            .and_then(|data| match self.names.map(features) {
-                Some(names) => data.with_feature_names(names),
-                None => Ok(data),
-            })
-            .map_err(|error| DataError::Unusable { path: self.path.to_owned(), error })
-    }
-
-    fn finish_labels(&self, texts: TextLabels, column: usize, like: Option<&Labels>) -> Result<Labels, DataError> {
-        let non_finite = texts.first_non_finite();
-        let labels = texts
-            .finish(like)
-            .map_err(|error| self.bad_text(error.place, column, error.text.as_bytes(), "a number", Remedy::Correct))?;
-        match (&labels, non_finite) {
-            // Among class names, `nan` and `inf` are class names.
-            (Labels::Numbers { .. }, Some((text, place))) => {
-                Err(self.bad_text(place, column, text.as_bytes(), "a finite number", Remedy::Correct))
-            }
-            _ => Ok(labels),
         }
     }
 
@@ -285,6 +182,262 @@ impl<'a> Table<'a> {
         }
         Ok(line)
     }
+
+    /// An error of the columns as a whole.
+    fn unusable(&self, error: ModelError) -> DataError {
+        let path = self.path.to_owned();
+        match error {
+            ModelError::UnknownColumn { column, known } => DataError::UnknownColumn { path, column, known },
+            error => DataError::Unusable { path, error },
+        }
+    }
+}
+
+/// A table while it is read.
+struct Sheet<'a> {
+    lines: Lines<'a>,
+    /// The column of the labels, counted from 0.
+    label: Option<usize>,
+    /// The columns of the features, counted from 0.
+    places: Vec<usize>,
+    /// What each of them must be, where that is known.
+    known: Vec<Option<Expected>>,
+    columns: Vec<Builder>,
+    labels: TextLabels,
+    n_samples: usize,
+    unlabelled: usize,
+    /// Whether rows without a label are samples too.
+    every_row: bool,
+    /// Whether the training table has decided what the columns are.
+    is_trained: bool,
+}
+
+impl<'a> Sheet<'a> {
+    fn open(path: &'a Path, store: &'a Store<'a>, manner: &Manner) -> Result<Self, DataError> {
+        let lines = Lines::open(path, store, manner.request.header)?;
+        let label = find_label(&lines, manner)?;
+        let places: Vec<usize> = (0..lines.n_columns).filter(|column| Some(*column) != label).collect();
+        let names: Option<Vec<String>> =
+            lines.names.as_ref().map(|names| places.iter().map(|&column| names[column].clone()).collect());
+        let numbers: Vec<usize> = places.iter().map(|column| column + 1).collect();
+        let kinds = match manner.recipe.as_ref().map(|recipe| recipe.kinds(names.as_deref(), &numbers)) {
+            // A column that the recipe has no use for is not used.
+            Some(Ok(kinds)) => kinds.into_iter().map(|kind| (None, kind.or(Some(&ColumnKind::Unused)))).collect(),
+            Some(Err(ModelError::Shape { .. })) => {
+                return Err(DataError::Mismatch {
+                    path: path.to_owned(),
+                    what: "columns of features, as in training",
+                    expected: manner.recipe.as_ref().map_or(0, |recipe| recipe.columns().len()),
+                    found: places.len(),
+                });
+            }
+            Some(Err(error)) => return Err(lines.unusable(error)),
+            None => {
+                let choices = manner.request.columns.resolve(names.as_deref(), &numbers);
+                let choices = choices.map_err(|error| lines.unusable(error))?;
+                choices.into_iter().map(|choice| (choice, None)).collect::<Vec<_>>()
+            }
+        };
+        // A date may look like a number.
+        let is_date = |kind: &(Option<Choice>, Option<&ColumnKind>)| {
+            matches!(kind, (Some(Choice::Dates), _) | (_, Some(ColumnKind::Dates(_))))
+        };
+        Ok(Sheet {
+            columns: kinds.iter().map(|kind| Builder::new(is_date(kind))).collect(),
+            known: kinds.into_iter().map(|(choice, kind)| Expected::of(choice, kind)).collect(),
+            lines,
+            label,
+            places,
+            labels: TextLabels::default(),
+            n_samples: 0,
+            unlabelled: 0,
+            every_row: manner.request.every_row,
+            is_trained: manner.recipe.is_some(),
+        })
+    }
+
+    /// Reads all lines; `fail` decides about those that cannot be used whatever the columns are.
+    fn scan(&mut self, fail: impl Fn(DataError) -> Result<(), DataError>) -> Result<(), DataError> {
+        let Sheet { lines, label, places, columns, labels, n_samples, unlabelled, every_row, .. } = self;
+        lines.each(|record| {
+            if let Some(fault) = always_wrong(lines, *label, record) {
+                return fail(lines.explain(record, fault));
+            }
+            match label.and_then(|column| clean(&record[column])) {
+                Some(text) if is_missing(text) => *unlabelled += 1,
+                Some(text) => labels.push(text, start_of(record)),
+                None => {}
+            }
+            if is_sample(*label, *every_row, record) {
+                *n_samples += 1;
+                for (column, &place) in columns.iter_mut().zip(&*places) {
+                    column.push(clean(&record[place]).unwrap_or_default());
+                }
+            }
+            Ok(())
+        })?;
+        let again: Vec<usize> = (0..columns.len()).filter(|&at| columns[at].is_incomplete()).collect();
+        if again.is_empty() {
+            return Ok(());
+        }
+        again.iter().for_each(|&at| columns[at] = Builder::new(true));
+        lines.each(|record| {
+            if always_wrong(lines, *label, record).is_none() && is_sample(*label, *every_row, record) {
+                again.iter().for_each(|&at| columns[at].push(clean(&record[places[at]]).unwrap_or_default()));
+            }
+            Ok(())
+        })
+    }
+
+    /// What the columns must be, and whether a field of one of them is not.
+    fn judge(&self) -> (Vec<Expected>, bool) {
+        let judged: Vec<(Expected, bool)> =
+            self.columns.iter().zip(&self.known).map(|(column, known)| column.judge(*known)).collect();
+        let is_faulty = judged.iter().any(|(_, is_faulty)| *is_faulty);
+        (judged.into_iter().map(|(expected, _)| expected).collect(), is_faulty)
+    }
+
+    /// What is wrong with a record, given what each column must be.
+    fn fault(&self, record: &ByteRecord, expected: &[Expected]) -> Option<Fault> {
+        let always = always_wrong(&self.lines, self.label, record);
+        if always.is_some() || !is_sample(self.label, self.every_row, record) {
+            return always;
+        }
+        self.places.iter().zip(expected).find_map(|(&column, expected)| {
+            let text = clean(&record[column])?;
+            match (expected, text.parse::<f64>()) {
+                (Expected::Anything | Expected::Nothing, _) => None,
+                (Expected::Number, _) if is_missing(text) => None,
+                (_, Ok(number)) if number.is_finite() => None,
+                (_, Ok(number)) if number.is_infinite() => {
+                    Some(Fault::Field(column, "a finite number", Remedy::Correct))
+                }
+                _ => Some(Fault::Field(column, "a number", remedy(text, self.is_trained))),
+            }
+        })
+    }
+
+    fn finish(mut self, manner: &Manner) -> Result<Dataset, DataError> {
+        let empty = |what| DataError::Empty { path: self.lines.path.to_owned(), what };
+        if self.places.is_empty() && self.label.is_some() {
+            return Err(empty("features beside the label (columns are separated by commas, semicolons or tabs)"));
+        }
+        if self.n_samples == 0 {
+            return Err(empty(if self.unlabelled > 0 { "rows with a label" } else { "samples" }));
+        }
+        let texts = std::mem::take(&mut self.labels);
+        let labels = match self.label.filter(|_| !self.every_row || self.unlabelled == 0) {
+            Some(column) => Some(self.finish_labels(texts, column, manner.like)?),
+            None => None,
+        };
+        let Sheet { lines, label, places, columns, n_samples, unlabelled, .. } = self;
+        let names = lines.names.as_ref().map(|names| places.iter().map(|&column| names[column].clone()).collect());
+        let label_name = label.and_then(|column| lines.names.as_ref().map(|names| names[column].clone()));
+        let encode = || {
+            let table = Table::new(columns.into_iter().map(Builder::finish).collect(), names)?;
+            let table = table.with_numbers(places.iter().map(|column| column + 1).collect())?;
+            let recipe = match &manner.recipe {
+                Some(recipe) => Arc::clone(recipe),
+                None => Arc::new(Recipe::fit(&table, &manner.request.columns)?),
+            };
+            Ok((table, recipe))
+        };
+        let (table, recipe) = encode().map_err(|error| lines.unusable(error))?;
+        let bytes = n_samples as u128 * recipe.features().len() as u128 * size_of::<f64>() as u128;
+        if bytes > u128::from(manner.request.max_bytes) {
+            return Err(DataError::TooLarge { path: lines.path.to_owned(), limit: manner.request.max_bytes });
+        }
+        let data = Dataset::encode(&table, recipe, labels).map_err(|error| lines.unusable(error))?;
+        Ok(data.with_label_name(label_name).with_unlabelled(unlabelled))
+    }
+
+    fn finish_labels(&self, texts: TextLabels, column: usize, like: Option<&Labels>) -> Result<Labels, DataError> {
+        let non_finite = texts.first_non_finite();
+        let bad_text = |place, text: &str, expected| {
+            self.lines.bad_text(place, column, text.as_bytes(), expected, Remedy::Correct)
+        };
+        let labels = texts.finish(like).map_err(|error| bad_text(error.place, &error.text, "a number"))?;
+        match (&labels, non_finite) {
+            // Among class names, `inf` is a class name.
+            (Labels::Numbers { .. }, Some((text, place))) => Err(bad_text(place, &text, "a finite number")),
+            _ => Ok(labels),
+        }
+    }
+}
+
+/// What is wrong with a record whatever its columns hold.
+fn always_wrong(lines: &Lines, label: Option<usize>, record: &ByteRecord) -> Option<Fault> {
+    if record.len() != lines.n_columns {
+        return Some(Fault::Ragged);
+    }
+    record.iter().enumerate().find_map(|(column, field)| match clean(field) {
+        None if Some(column) == label => Some(Fault::Field(column, "a label in UTF-8", Remedy::Correct)),
+        None => Some(Fault::Field(column, "text in UTF-8", Remedy::Correct)),
+        // With another delimiter, this is a number with a decimal comma, not a name.
+        Some(text) if Some(column) == label && lines.delimiter != b',' && is_decimal_comma(text) => {
+            Some(Fault::Field(column, "a label", Remedy::DecimalPoint))
+        }
+        Some(_) => None,
+    })
+}
+
+/// Whether a record is a sample: it has a label, or needs none.
+fn is_sample(label: Option<usize>, every_row: bool, record: &ByteRecord) -> bool {
+    every_row || !label.and_then(|column| clean(&record[column])).is_some_and(is_missing)
+}
+
+/// The column of the labels, counted from 0.
+fn find_label(lines: &Lines, manner: &Manner) -> Result<Option<usize>, DataError> {
+    let names = lines.names.as_deref().unwrap_or_default();
+    let find = |wanted: &str| names.iter().position(|name| name == wanted);
+    let column = match &manner.request.label_column {
+        LabelColumn::Absent => return Ok(None),
+        LabelColumn::Auto => return Ok(automatic_label(lines, manner)),
+        LabelColumn::Column(column) => column,
+    };
+    let numbers = 1..=lines.n_columns;
+    let numbered = column.trim().parse().ok().filter(|number| numbers.contains(number));
+    match find(column.trim()).or(numbered.map(|number| number - 1)) {
+        Some(index) => Ok(Some(index)),
+        None => Err(DataError::UnknownColumn {
+            path: lines.path.to_owned(),
+            column: column.clone(),
+            known: match &lines.names {
+                Some(names) => names.clone(),
+                None => numbers.map(|number| number.to_string()).collect(),
+            },
+        }),
+    }
+}
+
+/// The label column of the training table, if this one has it, or else the column that looks like one.
+fn automatic_label(lines: &Lines, manner: &Manner) -> Option<usize> {
+    let recipe = manner.recipe.as_deref();
+    let is_feature = |name: &str| {
+        recipe.is_some_and(|recipe| recipe.columns().iter().any(|source| source.name.as_deref() == Some(name)))
+    };
+    let is_used = |column: &&usize| {
+        recipe.is_some_and(|recipe| recipe.columns().iter().any(|source| source.number == **column + 1))
+    };
+    let last = lines.n_columns.saturating_sub(1);
+    match (&lines.names, recipe) {
+        (Some(names), _) => {
+            // Of several columns of this name, the one that was not among the features.
+            let same = |wanted: &str| (0..names.len()).filter(|&column| names[column] == wanted).collect::<Vec<_>>();
+            let same = manner.label_name.map(same).unwrap_or_default();
+            let trained = same.iter().find(|column| !is_used(column)).or(same.first()).copied();
+            let named = || names.iter().position(|name| is_label_name(name) && !is_feature(name));
+            // All columns of the training table are known by name, so none of the others has to be the label.
+            let fallback = (!recipe.is_some_and(Recipe::is_named)).then_some(last);
+            trained.or_else(named).or(fallback)
+        }
+        // One column more than the features: the one that was not among them.
+        (None, Some(recipe)) if recipe.columns().len() == last => {
+            Some((0..last).find(|column| !is_used(&column)).unwrap_or(last))
+        }
+        (None, Some(recipe)) if recipe.columns().len() == lines.n_columns && manner.request.every_row => None,
+        _ => Some(last),
+    }
 }
 
 /// The byte at which a record begins.
@@ -292,60 +445,13 @@ fn start_of(record: &ByteRecord) -> u64 {
     record.position().map_or(0, |position| position.byte())
 }
 
-/// A first line is a header if none of its fields is a number, or if it names the label column above a number.
-///
-/// That number distinguishes the header `0,1,y` from the sample `0,1,y` of a table with the classes `y` and `n`.
-fn is_header(first: &ByteRecord, second: &ByteRecord) -> bool {
-    let names_label = |column: usize, field| {
-        is_label_name(&String::from_utf8_lossy(field)) && second.get(column).is_some_and(is_number)
-    };
-    !first.iter().any(is_number) || first.iter().enumerate().any(|(column, field)| names_label(column, field))
-}
-
-/// The delimiter of a table: a tab or a semicolon if the first line has no commas except within numbers.
-fn delimiter_of(head: &[u8]) -> u8 {
-    let mut lines = head.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-    let line = lines.next().unwrap_or_default();
-    let mut quoted = false;
-    let (mut commas, mut tabs, mut semicolons) = (0, 0, 0);
-    for (at, byte) in line.iter().enumerate() {
-        let is_digit = |at: usize| line.get(at).is_some_and(u8::is_ascii_digit);
-        match byte {
-            b'"' => quoted = !quoted,
-            _ if quoted => {}
-            b'\t' => tabs += 1,
-            b';' => semicolons += 1,
-            b',' if !(is_digit(at.wrapping_sub(1)) && is_digit(at + 1)) => commas += 1,
-            _ => {}
-        }
-    }
-    match (commas, tabs.max(semicolons)) {
-        (0, 1..) if tabs >= semicolons => b'\t',
-        (0, 1..) => b';',
-        _ => b',',
-    }
-}
-
-/// The remedy for a text that should be a number.
-fn remedy(text: &str) -> Remedy {
+/// The remedy for a text that should be a number, where the column may be one of categories or where training has
+/// decided that it is not.
+fn remedy(text: &str, is_trained: bool) -> Remedy {
     match text.chars().next() {
-        None => Remedy::FillIn,
-        Some(_) if MISSING.contains(&text.to_lowercase().as_str()) => Remedy::FillIn,
-        Some(first) if first.is_alphabetic() => Remedy::Encode,
+        _ if is_missing(text) => Remedy::FillIn,
+        Some(first) if first.is_alphabetic() && !is_trained => Remedy::Encode,
         _ if is_decimal_comma(text) => Remedy::DecimalPoint,
         _ => Remedy::Correct,
     }
-}
-
-/// Whether a text is a number with a decimal comma.
-fn is_decimal_comma(text: &str) -> bool {
-    text.contains(',') && text.replacen(',', ".", 1).parse::<f64>().is_ok()
-}
-
-fn is_number(field: &[u8]) -> bool {
-    std::str::from_utf8(field).is_ok_and(|text| text.trim().parse::<f64>().is_ok())
-}
-
-fn is_label_name(name: &str) -> bool {
-    LABEL_NAMES.iter().any(|known| name.trim().eq_ignore_ascii_case(known))
 }

@@ -1,6 +1,8 @@
 //! One reader for each format of a file or folder.
 
 pub(crate) mod cifar;
+pub(crate) mod csv_column;
+pub(crate) mod csv_head;
 pub(crate) mod csv_table;
 pub(crate) mod idx;
 pub(crate) mod images;

@@ -1,7 +1,7 @@
 //! Tables.
 
-use cvx_data::{DataError, LabelColumn, Request, open, unusable_lines};
-use cvx_model::Labels;
+use cvx_data::{DataError, Header, LabelColumn, Request, open, unusable_lines};
+use cvx_model::{ColumnChoices, Labels};
 
 use crate::lab::{Lab, class_names, message, numbers};
 
@@ -101,21 +101,25 @@ fn f8_ragged_line_names_line_and_fields() {
     assert!(matches!(error, DataError::Ragged { line: 2, expected: 2, found: 3, .. }), "{error}");
 }
 
+/// A line for each number, so that the first column is one of numbers; the label is 0 or 1.
+fn many(numbers: std::ops::Range<u32>) -> String {
+    numbers.map(|k| format!("{k},{},{}\n", 7 * k % 5, k % 2)).collect()
+}
+
 #[test]
 fn f8_text_in_a_number_column_names_line_column_and_text() {
-    let error = Lab::new().read("t.csv", "age,size,y\n1,2,0\n\n1,2cm,0\n").unwrap_err();
+    let error = Lab::new().read("t.csv", format!("size,age,y\n{}\n2cm,2,0\n", many(0..40))).unwrap_err();
     let message = error.to_string();
     assert!(
-        message.ends_with("t.csv line 4, column 2 ('size'): '2cm' is not a number: correct or remove it"),
+        message.ends_with("t.csv line 43, column 1 ('size'): '2cm' is not a number: correct or remove it"),
         "{message}"
     );
-    // A missing value, and a first line that is no header because a number is in it.
-    for (content, line) in [("1,2,0\n,2,0\n", 2), ("12a,2,0\n1,2,0\n", 1)] {
-        let error = Lab::new().read("t.csv", content).unwrap_err();
-        assert!(
-            matches!(&error, DataError::BadText { line: found, place, .. } if *found == line && place == "column 1")
-        );
-    }
+    // A first line that is no header because a number is in it, in front of the numbers.
+    let error = Lab::new().read("t.csv", format!("12a,2,0\n{}", many(0..40))).unwrap_err();
+    assert!(matches!(&error, DataError::BadText { line: 1, place, .. } if place == "column 1"), "{error}");
+    // Few different texts are categories.
+    let train = Lab::new().read("t.csv", format!("12a,2,0\n{}", many(0..20))).unwrap().train;
+    assert_eq!((train.n_features(), train.feature_names().unwrap()[12].as_str()), (22, "column 1=19"));
 }
 
 #[test]
@@ -136,7 +140,8 @@ fn the_first_line_decides_the_delimiter() {
     let train = Lab::new().read("t.csv", "1,2.5,a;b\n3,4,c;d\n").unwrap().train;
     assert_eq!(class_names(&train), ["a;b", "c;d"]);
     // The place of an error is that in the file, far behind the part that is searched for the delimiter.
-    let table = format!("a;b;label\n{}\n1;2;0\n1;x;0\n", "1;2;0\n".repeat(20_000));
+    let numbers: String = (0..20_000).map(|k| format!("1;{};0\n", k % 50)).collect();
+    let table = format!("a;b;label\n{numbers}\n1;2;0\n1;x;0\n");
     let error = Lab::new().read("t.csv", table).unwrap_err();
     assert!(matches!(&error, DataError::BadText { line: 20_004, text, .. } if text == "x"), "{error}");
 }
@@ -157,13 +162,110 @@ fn r1_decimal_commas_are_refused_as_features_and_as_labels() {
 }
 
 #[test]
-fn a_column_of_texts_is_to_be_encoded() {
-    let message = Lab::new().read("t.csv", "a,colour,label\n1,red,cat\n2,blue,dog\n").unwrap_err().to_string();
-    assert!(message.contains("line 2, column 2 ('colour'): 'red' is not a number: correct or remove it"), "{message}");
+fn a_word_among_numbers_is_a_mistake_unless_the_column_is_categorical() {
+    let lab = Lab::new();
+    let table = lab.write("t.csv", format!("a,b,label\n{}red,2,0\n", many(0..40)));
+    let message = open(&table, &Request::default()).unwrap_err().to_string();
+    assert!(message.contains("line 42, column 1 ('a'): 'red' is not a number: correct or remove it"), "{message}");
     assert!(message.contains("if the column holds the labels, name it as the label column"), "{message}");
-    assert!(message.ends_with("a column of 0 and 1 for each category"), "{message}");
-    let message = Lab::new().read("t.csv", "a,b,label\n1,2,cat\n2,NA,dog\n").unwrap_err().to_string();
-    assert!(message.ends_with("column 2 ('b'): 'NA' is not a number: fill it in, or remove the line"), "{message}");
+    assert!(message.ends_with("if it holds categories, make it a categorical one"), "{message}");
+    let columns = |categorical: &[&str], numeric: &[&str]| ColumnChoices {
+        categorical: categorical.iter().map(|name| name.to_string()).collect(),
+        numeric: numeric.iter().map(|name| name.to_string()).collect(),
+        ..ColumnChoices::default()
+    };
+    let request = Request { columns: columns(&["a"], &[]), ..Request::default() };
+    assert_eq!(open(&table, &request).unwrap().train.n_features(), 31);
+    // A column that must be numbers, although most of it is not.
+    let table = lab.write("t.csv", "a,b,label\n1,red,0\n2,blue,1\n\n3,4,0\n");
+    let message = open(&table, &Request { columns: columns(&[], &["b"]), ..Request::default() }).unwrap_err();
+    assert!(message.to_string().contains("line 2, column 2 ('b'): 'red' is not a number"), "{message}");
+    let error = open(&table, &Request { columns: columns(&["q"], &[]), ..Request::default() }).unwrap_err();
+    assert!(error.to_string().contains("t.csv: there is no column 'q': the columns are a, b, numbered"), "{error}");
+}
+
+#[test]
+fn texts_and_missing_values_become_features() {
+    let lab = Lab::new();
+    let content = "when,sex,size,grade,y\n2024-01-02,'male',1.5,1,a\n2024-01-03,female,?,2,b\n,male,NA,2,a\n\
+                   2024-01-01,'male',4.5,null,b\n";
+    let table = lab.write("t.csv", content);
+    let list = |name: &str| vec![name.to_string()];
+    let columns = ColumnChoices { dates: list("when"), categorical: list("grade"), ..ColumnChoices::default() };
+    let request = Request { columns, ..Request::default() };
+    let train = open(&table, &request).unwrap().train;
+    let names = ["when", "when is missing", "sex=male", "size", "size is missing", "grade=2", "grade is missing"];
+    assert_eq!(train.feature_names().unwrap(), names);
+    assert_eq!(train.row(0), [19_724.0, 0.0, 1.0, 1.5, 0.0, 0.0, 0.0]);
+    assert_eq!(train.row(2), [19_724.0, 1.0, 1.0, 3.0, 1.0, 1.0, 0.0]);
+    assert_eq!((train.label_name(), class_names(&train)), (Some("y"), ["a", "b", "a", "b"].map(String::from).into()));
+
+    // Another table: other columns, another order, an unknown level, a number where a text was.
+    let recipe = train.recipe().map(|recipe| cvx_model::Recipe::clone(recipe));
+    let later = lab.write("new.csv", "extra,grade,y,size,sex,when\nq,1.0,b,2,other,2024-01-02\nr,,b,x,male,\n");
+    let request = Request { recipe, label_name: Some("y".into()), ..Request::default() };
+    let message = open(&later, &request).unwrap_err().to_string();
+    assert!(message.contains("new.csv line 3, column 4 ('size'): 'x' is not a number"), "{message}");
+    let later = lab.write("new.csv", "extra,grade,y,size,sex,when\nq,1.0,b,2,other,2024-01-02\nr,,b,7,male,\n");
+    let found = open(&later, &request).unwrap().train;
+    assert_eq!(found.row(0), [19_724.0, 0.0, 0.75, 2.0, 0.0, 0.0, 0.0]);
+    assert_eq!((found.notes().ignored.as_slice(), found.notes().unknown.len()), (&["extra".to_string()][..], 1));
+    assert_eq!(class_names(&found), ["b", "b"]);
+    // Without a column of that name, a table to predict has no labels.
+    let bare = lab.write("bare.csv", "grade,size,sex,when\n1,2,male,2024-01-02\n");
+    assert_eq!(open(&bare, &request).unwrap().train.labels(), None);
+    let narrow = lab.write("narrow.csv", "grade,y\n1,2\n");
+    let message = crate::lab::message(&open(&narrow, &request).unwrap_err());
+    assert!(message.contains("lacks 3 columns that the model was trained on: when, sex, size"), "{message}");
+}
+
+/// Columns of one name are told apart by their order, the labels by the number of their column.
+#[test]
+fn names_that_come_twice_are_read_the_same_way_again() {
+    let lab = Lab::new();
+    for header in ["a,a,a", "y,b,y", "b,y,y"] {
+        let table = lab.write("t.csv", format!("{header}\n1,5,0\n2,4,1\n3,9,0\n"));
+        let train = open(&table, &Request::default()).unwrap().train;
+        let recipe = train.recipe().map(|recipe| cvx_model::Recipe::clone(recipe));
+        let label_name = train.label_name().map(str::to_string);
+        let again = open(&table, &Request { recipe, label_name, ..Request::default() }).unwrap().train;
+        assert!(again == train, "{header}");
+    }
+}
+
+/// A first line is a header if it does not look like the lines below.
+#[test]
+fn the_first_sample_of_a_table_of_texts_is_no_header() {
+    for (content, rows, header) in [
+        ("'40-49','no','b'\n'50-59','no','b'\n'40-49','yes','a'\n", 3, None),
+        ("age,risk,y\n40-49,no,b\n50-59,yes,a\n", 2, Some("age=50-59")),
+        // Names that look like missing values, or come twice, need numbers below.
+        ("Na,Mg,y\n1,2,b\n3,1,a\n", 2, Some("Na")),
+        (",Mg,y\n1,2,b\n3,1,a\n", 2, Some("")),
+        ("a,a,y\n1,2,b\n3,1,a\n", 2, Some("a")),
+        ("?,red,b\n1,red,b\n2,blue,a\n", 3, None),
+        ("x,?,b\ny,q,a\n", 2, None),
+    ] {
+        let train = Lab::new().read("t.csv", content).unwrap().train;
+        assert_eq!((train.n_samples(), train.label_name().is_some()), (rows, header.is_some()), "{content}");
+        if let Some(header) = header {
+            assert!(train.feature_names().unwrap().iter().any(|name| name == header), "{content}");
+        }
+    }
+    let lab = Lab::new();
+    let table = lab.write("t.csv", "x,y,a\nz,w,b\nz,y,a\n");
+    let read = |header| open(&table, &Request { header, ..Request::default() }).unwrap().train;
+    assert_eq!((read(Header::Yes).n_samples(), read(Header::No).n_samples()), (2, 3));
+}
+
+#[test]
+fn a_column_that_begins_with_numbers_is_read_again_as_texts() {
+    let train = Lab::new().read("t.csv", "?,1,a\n01,2,b\n1,1,a\nx,4,b\n").unwrap().train;
+    let names = ["column 1=01", "column 1=1", "column 1=x", "column 1 is missing", "column 2"];
+    assert_eq!(train.feature_names().unwrap(), names);
+    // The rarest name comes first, so that is what replaces a missing one.
+    assert_eq!(train.row(0), [1.0, 0.0, 0.0, 1.0, 1.0]);
+    assert_eq!(train.row(3), [0.0, 0.0, 1.0, 0.0, 4.0]);
 }
 
 #[test]
@@ -181,14 +283,25 @@ fn where_numbers_are_asked_for_a_name_is_an_error_with_its_line() {
 }
 
 #[test]
-fn missing_label_is_an_error() {
-    let error = Lab::new().read("t.csv", "a,b\n1,cat\n2,\n").unwrap_err();
-    assert!(matches!(error, DataError::BadText { line: 3, .. }), "{error}");
+fn rows_without_a_label_are_left_out_and_counted() {
+    let lab = Lab::new();
+    for (label, labels) in [("cat", vec!["cat", "dog"]), ("1.5", vec!["1.5", "2.5"])] {
+        let table = lab.write("t.csv", format!("a,b\n1,{label}\n2,\n3,NA\n4,{}\n", labels[1]));
+        let train = open(&table, &Request::default()).unwrap().train;
+        assert_eq!((train.values(), train.notes().unlabelled), (&[1.0, 4.0][..], 2));
+        assert_eq!(class_names(&train), labels);
+        // To predict, every row is a sample.
+        let request = Request { every_row: true, ..Request::default() };
+        let all = open(&table, &request).unwrap().train;
+        assert_eq!((all.n_samples(), all.labels(), all.notes().unlabelled), (4, None, 2));
+    }
+    let error = lab.read("t.csv", "a,b\n1,\n2,?\n").unwrap_err();
+    assert!(error.to_string().contains("no rows with a label"), "{error}");
 }
 
 #[test]
-fn r1_nan_and_infinity_name_line_and_column() {
-    for text in ["nan", "inf", "-Infinity", "1e999"] {
+fn r1_infinity_names_line_and_column() {
+    for text in ["inf", "-Infinity", "1e999"] {
         // A label in the first column and a blank line must not shift the place in the message.
         for (content, place) in [
             (format!("y,a,b\n0,1,2\n\n0,1,{text}\n"), "line 4, column 3 ('b')"),
@@ -200,8 +313,8 @@ fn r1_nan_and_infinity_name_line_and_column() {
             assert!(message.ends_with(&expected), "{message}");
         }
     }
-    let train = Lab::new().read("t.csv", "1,nan\n2,cat\n").unwrap().train;
-    assert_eq!(class_names(&train), ["nan", "cat"], "a name among names");
+    let train = Lab::new().read("t.csv", "1,inf\n2,cat\n").unwrap().train;
+    assert_eq!(class_names(&train), ["inf", "cat"], "a name among names");
 }
 
 #[test]
@@ -217,8 +330,10 @@ fn r3_no_line_no_sample_no_feature() {
 
 #[test]
 fn long_or_odd_text_is_shown_short_and_safe() {
-    let error = Lab::new().read("t.csv", format!("1,2\n\x1b[31m{},2\n", "x".repeat(1000))).unwrap_err();
-    let message = error.to_string();
+    let lab = Lab::new();
+    let table = lab.write("t.csv", format!("1,2\n\x1b[31m{},2\n", "x".repeat(1000)));
+    let columns = ColumnChoices { numeric: vec!["1".into()], ..ColumnChoices::default() };
+    let message = open(&table, &Request { columns, ..Request::default() }).unwrap_err().to_string();
     assert!(!message.contains('\x1b') && message.len() < 300, "{message}");
     let error = Lab::new().read("t.csv", b"1,2\n\xff\xfe,2\n").unwrap_err();
     assert!(matches!(error, DataError::BadText { line: 2, .. }), "{error}");
@@ -227,18 +342,17 @@ fn long_or_odd_text_is_shown_short_and_safe() {
 #[test]
 fn r1_every_unusable_line_is_counted_and_the_first_ten_are_told() {
     let lab = Lab::new();
-    let mut table = String::from("a,b,label\n1,2,x\n,2,x\n\n1,inf,y\n1,2\n1,2,\n");
-    table.push_str(&"?,1,x\n".repeat(20));
+    let numbers: String = (0..40).map(|k| format!("{k},{k}.5,x\n")).collect();
+    let mut table = format!("a,b,label\n{numbers}1,inf,y\n1,2\n\n,2,y\n1,2,\n");
+    table.push_str(&"q,1,x\n".repeat(20));
     let source = lab.write("t.csv", table);
     let found = unusable_lines(&source, &Request::default()).unwrap().unwrap();
     let places: Vec<String> = found.first.iter().map(ToString::to_string).collect();
-    assert_eq!((found.count, places.len()), (24, 10));
+    assert_eq!((found.count, places.len()), (22, 10));
     for (place, words) in places.iter().zip([
-        "line 3, column 1 ('a'): the field is empty, and should be a number: fill it in, or remove the line",
-        "line 5, column 2 ('b'): 'inf' is not a finite number",
-        "line 6: expected 3 fields, found 2",
-        "line 7, column 3 ('label'): the field is empty, and should be a label: fill it in, or remove the line",
-        "line 8, column 1 ('a'): '?' is not a number",
+        "line 42, column 2 ('b'): 'inf' is not a finite number",
+        "line 43: expected 3 fields, found 2",
+        "line 47, column 1 ('a'): 'q' is not a number",
     ]) {
         assert!(place.contains(words), "{place}");
     }

@@ -71,3 +71,23 @@ fn oracles_and_their_gates() {
     }
     assert!(archives > 0);
 }
+
+/// Every table, as it is published: texts, missing values, with and without a header.
+#[test]
+fn tables_as_people_have_them() {
+    let Some(folder) = shared("data/tables") else { return };
+    let mut tables = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let lines = fs::read_to_string(&path).unwrap().lines().filter(|line| !line.trim().is_empty()).count();
+        let train = open(&text(&path), &Request::default()).unwrap().train;
+        let recipe = train.recipe().unwrap();
+        assert_eq!(train.n_samples() + train.notes().unlabelled, lines, "{}: no table has a header", path.display());
+        assert_eq!(recipe.validate(train.n_features()), Ok(()));
+        // Read again by its own recipe, it is the same.
+        let request = Request { recipe: Some(cvx_model::Recipe::clone(recipe)), ..Request::default() };
+        assert!(open(&text(&path), &request).unwrap().train == train, "{}", path.display());
+        tables += 1;
+    }
+    assert!(tables > 0);
+}

@@ -114,7 +114,7 @@ fn f8_every_refusal_names_its_file_and_the_place() {
         ("t.npz", vec![("t.npz", cut(&archive))], "t.npz", "at byte 0"),
         ("t.npz", vec![("t.npz", zip(&cut(&array)))], "t.npz/x.npy", "at byte"),
         ("t.csv", vec![("t.csv", b"1,2\n\n3,4\n5".to_vec())], "t.csv", "line 4: expected 2 fields, found 1"),
-        ("t.csv", vec![("t.csv", b"1,2,0\n3,x,1\n".to_vec())], "t.csv", "line 2, column 2: 'x' is not a number"),
+        ("t.csv", vec![("t.csv", b"1,2,0\n3,inf,1\n".to_vec())], "t.csv", "line 2, column 2: 'inf' is not a finite"),
         ("t.svm", vec![("t.svm", b"1 1:2\n0 1:x\n".to_vec())], "t.svm", "line 2, entry 1"),
         ("d", vec![("d/train-images-idx3-ubyte", b"P5 2 2 9".to_vec()), labels], "d/train-images", "at byte 0"),
         ("t.npz", vec![("t.npz", b"GIF89a".to_vec())], "t.npz", "at byte 0"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import Any, Self
 
@@ -19,6 +19,7 @@ from cvx_relu import _native
 from cvx_relu._labels import positive_weights
 from cvx_relu._records import Record
 from cvx_relu._results import Certificate, InterruptedWarning, RawWeights, Verification, columns, table
+from cvx_relu._table import Table, as_table, choices, is_frame, is_plain
 
 #: The parameters that both estimators have, for their docstrings.
 PARAMETERS = """
@@ -57,6 +58,9 @@ normalize : {"auto", "none", "global", "column"}, default="auto"
     How features are scaled; "auto" is "global" for images and "column" for other data.
 image : tuple (channels, height, width), default=None
     Shape of the images if the features are pixels, in the order channel, row, column.
+categorical, numeric, drop, dates : list of columns, default=None
+    Columns of a table that are categories though written as numbers, that are numbers though written as texts, that are
+    left out, and that are dates, which become days since 1970. By name, or by number from 0.
 bias : bool, default=True
     Whether a column of ones is added.
 prune : bool, default=True
@@ -113,6 +117,10 @@ class ConvexReLU(BaseEstimator):
         huber_delta: float | None = None,
         normalize: str = "auto",
         image: tuple[int, int, int] | None = None,
+        categorical: Sequence[Any] | None = None,
+        numeric: Sequence[Any] | None = None,
+        drop: Sequence[Any] | None = None,
+        dates: Sequence[Any] | None = None,
         bias: bool = True,
         prune: bool = True,
         random_state: int | np.random.RandomState | None = 0,
@@ -143,6 +151,10 @@ class ConvexReLU(BaseEstimator):
         self.huber_delta = huber_delta
         self.normalize = normalize
         self.image = image
+        self.categorical = categorical
+        self.numeric = numeric
+        self.drop = drop
+        self.dates = dates
         self.bias = bias
         self.prune = prune
         self.random_state = random_state
@@ -170,6 +182,11 @@ class ConvexReLU(BaseEstimator):
     ) -> Self:
         """Trains on the samples `X` (n x d) and their labels `y`.
 
+        `X` is an array of numbers, in which NaN is a missing value, or a table of pandas or polars with numbers, texts,
+        categories, booleans and missing values. A table is encoded: a 0/1 feature for each category, the median or the
+        most frequent category for a missing value with a 0/1 feature that says where. Identifiers, constant features
+        and copies are dropped.
+
         `sample_weight` (n) multiplies the loss of each sample; samples of weight 0 are left out. `callback` is called
         with a dictionary after every iteration, in the calling thread. If it returns something true, the run ends with
         the best network so far. If it raises an exception, the run ends too, and `fit` raises the exception again.
@@ -188,7 +205,7 @@ class ConvexReLU(BaseEstimator):
             The requested device is not available.
         """
         data = self._training_data(X, y, sample_weight)
-        watched = None if test is None else self._labelled_data(*test)
+        watched = None if test is None else self._labelled_data(*test, recipe=data.recipe)
         parameters = self._parameters()
         return self._take(_native.fit(data, watched, parameters, regression=self._regression, callback=callback))
 
@@ -206,10 +223,24 @@ class ConvexReLU(BaseEstimator):
             The samples are not those of `fit`.
         """
         check_is_fitted(self)
-        return Verification(**self.model_.verify(self._labelled_data(X, y, sample_weight)))
+        data = self._labelled_data(X, y, sample_weight, recipe=self.model_.recipe)
+        return Verification(**self.model_.verify(data))
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Names of the features that the network sees (d): those that the columns of a table become."""
+        check_is_fitted(self)
+        names = self.model_.feature_names
+        return np.array(
+            names if names is not None else [f"x{at}" for at in range(len(self.model_.scale))], dtype=object
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
     def raw_weights(self) -> RawWeights:
-        """The weights of the network on the original features."""
+        """The weights of the network on the features before scaling, those of `get_feature_names_out`."""
         check_is_fitted(self)
         w1, b1 = self._untransformed(self.w1_)
         gates, thresholds = (None, None) if self.gates_ is None else self._untransformed(self.gates_)
@@ -277,7 +308,10 @@ class ConvexReLU(BaseEstimator):
         if not isinstance(seed, Integral):
             seed = int(check_random_state(seed).randint(np.iinfo(np.int32).max))
         gates = self.gates if isinstance(self.gates, str) else np.asarray(self.gates, dtype=np.float64)
-        return {**self.get_params(deep=False), "random_state": seed, "gates": gates}
+        parameters = {**self.get_params(deep=False), "random_state": seed, "gates": gates}
+        return {
+            name: value for name, value in parameters.items() if name not in ("categorical", "numeric", "drop", "dates")
+        }
 
     def _labels(self, y: ArrayLike) -> Any:
         """The labels as keyword arguments of `_native.Data`."""
@@ -287,22 +321,85 @@ class ConvexReLU(BaseEstimator):
         """Samples and labels as arrays; the first call sets names and number of the features."""
         raise NotImplementedError
 
+    def _checked_labels(self, y: ArrayLike) -> NDArray[Any]:
+        """The labels of a table."""
+        raise NotImplementedError
+
+    def _choices(self) -> dict[str, list[str]]:
+        """The columns of a table that are what the parameters say."""
+        return {name: choices(getattr(self, name), name) for name in ("categorical", "numeric", "dates", "drop")}
+
+    def _table(self, X: Any, recipe: _native.Recipe | None, *, first: bool) -> Table | None:
+        """The samples as a table, unless they are numbers that need no encoding."""
+        if first:
+            chosen = any(self._choices().values())
+            if is_plain(X) and not chosen:
+                return None
+        elif recipe is None:
+            return None
+        if not is_frame(X):
+            X = validate_data(self, X, reset=first, dtype=np.float64, ensure_all_finite="allow-nan")
+        table = as_table(X, [*(self.dates or []), *(self.drop or [])] if first else None)
+        if first:
+            self.n_features_in_ = len(table.columns)
+            if table.names is not None:
+                self.feature_names_in_ = np.array(table.names, dtype=object)
+            elif hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_
+        return table
+
+    def _samples(
+        self, X: ArrayLike, y: ArrayLike, recipe: _native.Recipe | None, *, first: bool
+    ) -> tuple[NDArray[Any] | Table, NDArray[Any]]:
+        """Samples and labels; the first call sets names and number of the columns."""
+        table = self._table(X, recipe, first=first)
+        if table is None:
+            return self._checked(X, y, first=first)
+        labels = self._checked_labels(y)
+        if len(table) != len(labels):
+            raise ValueError(f"X has {len(table)} rows and y has {len(labels)} labels: give one label per row")
+        return table, labels
+
     def _training_data(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> _native.Data:
-        return self._data(*self._checked(X, y, first=True), sample_weight)
+        return self._data(*self._samples(X, y, None, first=True), sample_weight)
 
-    def _labelled_data(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> _native.Data:
-        return self._data(*self._checked(X, y, first=False), sample_weight)
+    def _labelled_data(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *, recipe: _native.Recipe | None
+    ) -> _native.Data:
+        return self._data(*self._samples(X, y, recipe, first=False), sample_weight, recipe)
 
-    def _data(self, X: NDArray[Any], y: NDArray[Any], sample_weight: ArrayLike | None) -> _native.Data:
+    def _data(
+        self,
+        X: NDArray[Any] | Table,
+        y: NDArray[Any],
+        sample_weight: ArrayLike | None,
+        recipe: _native.Recipe | None = None,
+    ) -> _native.Data:
         weights = positive_weights(sample_weight, len(X))
         if weights is not None and not weights.all():
             X, y, weights = X[weights > 0], y[weights > 0], weights[weights > 0]
+        if isinstance(X, Table):
+            return _native.Data.table(
+                X.columns, X.names, recipe=recipe, choices=self._choices(), weights=weights, **self._labels(y)
+            )
         names = list(self.feature_names_in_) if hasattr(self, "feature_names_in_") else None
         return _native.Data(X, **self._labels(y), weights=weights, feature_names=names, image=self.image)
 
     def _scores(self, X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.uintp]]:
         check_is_fitted(self)
-        return self.model_.predict(_native.Data(validate_data(self, X, reset=False, dtype=[np.float64, np.float32])))
+        recipe = self.model_.recipe
+        table = self._table(X, recipe, first=False)
+        if table is None:
+            data = _native.Data(validate_data(self, X, reset=False, dtype=[np.float64, np.float32]))
+        else:
+            data = _native.Data.table(table.columns, table.names, recipe=recipe)
+            ignored, unknown = data.notes
+            if ignored:
+                warnings.warn(f"not used, because the network was trained without: {', '.join(ignored)}", stacklevel=3)
+            for column, level, rows in unknown:
+                message = f"{column}: {rows} {'row' if rows == 1 else 'rows'} with a category that was not in training, such as {level!r}"
+                warnings.warn(message, stacklevel=3)
+        return self.model_.predict(data)
 
     def _take(self, fit: _native.Fit) -> Self:
         """Stores the result of a run, then raises or warns if something went wrong."""

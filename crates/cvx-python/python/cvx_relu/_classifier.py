@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
+from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from cvx_relu._base import PARAMETERS, ConvexReLU
 from cvx_relu._labels import Named, class_name, named, positive_weights
@@ -72,6 +74,10 @@ Examples
         class_weight: dict[Any, float] | str | None = None,
         normalize: str = "auto",
         image: tuple[int, int, int] | None = None,
+        categorical: Sequence[Any] | None = None,
+        numeric: Sequence[Any] | None = None,
+        drop: Sequence[Any] | None = None,
+        dates: Sequence[Any] | None = None,
         bias: bool = True,
         prune: bool = True,
         random_state: int | np.random.RandomState | None = 0,
@@ -103,6 +109,10 @@ Examples
             huber_delta=huber_delta,
             normalize=normalize,
             image=image,
+            categorical=categorical,
+            numeric=numeric,
+            drop=drop,
+            dates=dates,
             bias=bias,
             prune=prune,
             random_state=random_state,
@@ -174,8 +184,13 @@ Examples
         check_classification_targets(labels)
         return samples, labels
 
+    def _checked_labels(self, y: ArrayLike) -> NDArray[Any]:
+        labels = column_or_1d(check_array(y, ensure_2d=False, dtype=None, input_name="y"), warn=True)
+        check_classification_targets(labels)
+        return labels  # type: ignore[no-any-return]
+
     def _training_data(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> Data:
-        samples, labels = self._checked(X, y, first=True)
+        samples, labels = self._samples(X, y, None, first=True)
         weights = positive_weights(sample_weight, len(samples))
         self.classes_ = np.unique(labels if weights is None else labels[weights > 0])
         return self._data(samples, labels, weights)

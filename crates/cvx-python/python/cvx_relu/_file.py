@@ -36,7 +36,9 @@ def load(path: str | os.PathLike[str]) -> ConvexReLUClassifier | ConvexReLURegre
     estimator.set_params(**model.parameters)
     estimator.model_ = model
     estimator.history_ = columns([])
-    estimator.n_features_in_ = len(model.scale)
-    if model.feature_names is not None:
-        estimator.feature_names_in_ = np.array(model.feature_names, dtype=object)
+    recipe = model.recipe
+    estimator.n_features_in_ = len(model.scale) if recipe is None else recipe.n_columns
+    names = model.feature_names if recipe is None else recipe.names
+    if names is not None:
+        estimator.feature_names_in_ = np.array(names, dtype=object)
     return estimator

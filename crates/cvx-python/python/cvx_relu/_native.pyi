@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any, final
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cvx_relu._records import Known, Point, Record, Row, Verified
 
-__all__ = ["Data", "Fit", "Model", "Path", "fit", "path"]
+__all__ = ["Data", "Fit", "Model", "Path", "Recipe", "fit", "path"]
 
 @final
 class Data:
@@ -22,6 +22,33 @@ class Data:
         feature_names: list[str] | None = None,
         image: tuple[int, int, int] | None = None,
     ) -> Data: ...
+    @staticmethod
+    def table(
+        columns: Sequence[NDArray[np.float64] | tuple[NDArray[np.uint32], list[str]]],
+        column_names: list[str] | None,
+        *,
+        recipe: Recipe | None = None,
+        choices: dict[str, list[str]] | None = None,
+        targets: NDArray[np.float64] | None = None,
+        classes: NDArray[np.uint32] | None = None,
+        names: list[str] | None = None,
+        weights: NDArray[np.float64] | None = None,
+    ) -> Data: ...
+    @property
+    def recipe(self) -> Recipe | None: ...
+    @property
+    def notes(self) -> tuple[list[str], list[tuple[str, str, int]]]: ...
+
+@final
+class Recipe:
+    @property
+    def n_columns(self) -> int: ...
+    @property
+    def names(self) -> list[str] | None: ...
+    @property
+    def feature_names(self) -> list[str] | None: ...
+    @property
+    def dropped(self) -> list[tuple[str, str]]: ...
 
 @final
 class Model:
@@ -50,6 +77,8 @@ class Model:
     def bias(self) -> bool: ...
     @property
     def feature_names(self) -> list[str] | None: ...
+    @property
+    def recipe(self) -> Recipe | None: ...
     @property
     def parameters(self) -> Known: ...
     @property

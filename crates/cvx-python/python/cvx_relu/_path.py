@@ -87,7 +87,7 @@ def path(
     data = estimator._training_data(X, y, sample_weight)
     found = _native.path(
         data,
-        None if test is None else estimator._labelled_data(*test),
+        None if test is None else estimator._labelled_data(*test, recipe=data.recipe),
         estimator._parameters(),
         regression=estimator._regression,
         betas=betas,

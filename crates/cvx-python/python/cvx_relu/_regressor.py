@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from cvx_relu._base import PARAMETERS, ConvexReLU
 
@@ -54,3 +54,6 @@ Examples
         return validate_data(  # type: ignore[no-any-return]
             self, X, y, reset=first, dtype=[np.float64, np.float32], multi_output=True, y_numeric=True
         )
+
+    def _checked_labels(self, y: ArrayLike) -> NDArray[Any]:
+        return check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")  # type: ignore[no-any-return]

@@ -1,0 +1,339 @@
+//! A column of the training table: what it holds, and what its features say of it.
+
+use crate::choice::Choice;
+use crate::days::days_since_1970;
+use crate::error::ModelError;
+use crate::table::{Column, MISSING, title};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// Most levels of a category that have a feature of their own. Of more, one less is kept, and the others are pooled.
+const MOST_LEVELS: usize = 30;
+
+/// A text column with as many rows, all different, is an identifier.
+const FEW_ROWS: usize = 30;
+
+/// Names of columns that are identifiers if all their values are different, in any case.
+const IDENTIFIERS: [&str; 3] = ["id", "index", "key"];
+
+/// Names that programs give to a column of row numbers.
+const ROW_NUMBERS: [&str; 2] = ["", "unnamed: 0"];
+
+/// A column of the training table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// Its name, if the table has names.
+    pub name: Option<String>,
+    /// Its number, from 1.
+    pub number: usize,
+    /// What it holds.
+    pub kind: ColumnKind,
+    /// Number of missing values in training.
+    pub missing: usize,
+}
+
+/// What a column holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ColumnKind {
+    /// Numbers.
+    Numbers(Range),
+    /// Dates, in days since 1970.
+    Dates(Range),
+    /// Categories.
+    Categories {
+        /// The levels that have features, ordered by name.
+        levels: Vec<String>,
+        /// Number of rarer levels that share a feature.
+        pooled: usize,
+        /// Index of the most frequent level, which replaces a missing one.
+        fill: usize,
+    },
+    /// Nothing that is used: the column is left out.
+    Unused,
+}
+
+/// Numbers of a training column.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Range {
+    /// The smallest.
+    pub low: f64,
+    /// The largest.
+    pub high: f64,
+    /// The median, which replaces a missing one. Without it, a missing number is an error.
+    pub fill: Option<f64>,
+}
+
+/// What a feature says of its column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Part {
+    /// The number itself.
+    Value,
+    /// Whether the category has this level.
+    Level(usize),
+    /// Whether the category is none of the levels.
+    Other,
+    /// Whether the value is missing.
+    Missing,
+}
+
+impl ColumnKind {
+    /// Its name in messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            ColumnKind::Numbers(_) => "numbers",
+            ColumnKind::Dates(_) => "dates",
+            ColumnKind::Categories { .. } => "categories",
+            ColumnKind::Unused => "not used",
+        }
+    }
+}
+
+impl Source {
+    /// Its name, or `column 3`.
+    pub fn title(&self) -> String {
+        title(self.name.as_ref(), self.number)
+    }
+
+    /// What the features of this kind of column are, before copies and constants are dropped.
+    pub(crate) fn parts(&self) -> Vec<Part> {
+        let mut parts = match &self.kind {
+            ColumnKind::Numbers(_) | ColumnKind::Dates(_) => vec![Part::Value],
+            ColumnKind::Categories { levels, pooled: 0, .. } if levels.len() == 2 => vec![Part::Level(1)],
+            ColumnKind::Categories { levels, pooled, .. } => {
+                (0..levels.len()).map(Part::Level).chain((*pooled > 0).then_some(Part::Other)).collect()
+            }
+            ColumnKind::Unused => return Vec::new(),
+        };
+        parts.extend((self.missing > 0).then_some(Part::Missing));
+        parts
+    }
+
+    /// The name of a feature.
+    pub(crate) fn feature_name(&self, part: Part) -> String {
+        let title = self.title();
+        match (part, &self.kind) {
+            (Part::Level(level), ColumnKind::Categories { levels, .. }) => {
+                format!("{title}={}", levels.get(level).map_or("", String::as_str))
+            }
+            (Part::Other, _) => format!("{title}=other"),
+            (Part::Missing, _) => format!("{title} is missing"),
+            _ => title,
+        }
+    }
+
+    /// Reads a column as this kind of values.
+    pub(crate) fn read<'a>(&self, column: &'a Column) -> Result<Read<'a>, ModelError> {
+        match &self.kind {
+            ColumnKind::Numbers(Range { fill, .. }) => {
+                let values = numbers(column, &self.title())?;
+                match fill.is_none().then(|| values.iter().position(|value| value.is_nan())).flatten() {
+                    Some(row) => Err(ModelError::MissingValue { row, column: self.title() }),
+                    None => Ok(Read::Numbers(values, fill.unwrap_or(f64::NAN))),
+                }
+            }
+            ColumnKind::Dates(Range { fill, .. }) => {
+                Ok(Read::Numbers(dates(column, &self.title())?, fill.unwrap_or(f64::NAN)))
+            }
+            ColumnKind::Categories { levels, pooled, fill } => {
+                Ok(Read::Levels { codes: codes(column, levels), fill: *fill, pools: *pooled > 0 })
+            }
+            ColumnKind::Unused => Ok(Read::Numbers(Cow::Owned(vec![0.0; column.len()]), 0.0)),
+        }
+    }
+}
+
+/// A column as the values that its features say something of.
+pub(crate) enum Read<'a> {
+    /// Numbers with NaN where they are missing, and what replaces that.
+    Numbers(Cow<'a, [f64]>, f64),
+    Levels {
+        codes: Vec<Code>,
+        fill: usize,
+        pools: bool,
+    },
+}
+
+/// A row of a category.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Code {
+    Level(usize),
+    Unknown,
+    Missing,
+}
+
+impl Read<'_> {
+    /// The value of a feature with this mean.
+    pub(crate) fn value(&self, part: Part, mean: f64, row: usize) -> f64 {
+        match self {
+            Read::Numbers(values, fill) => match part {
+                Part::Missing => f64::from(values[row].is_nan()),
+                _ if values[row].is_nan() => *fill,
+                _ => values[row],
+            },
+            Read::Levels { codes, fill, pools } => match (part, codes[row]) {
+                (Part::Missing, code) => f64::from(code == Code::Missing),
+                (Part::Other, code) => f64::from(code == Code::Unknown),
+                (_, Code::Unknown) if !pools => mean,
+                (Part::Level(level), Code::Missing) => f64::from(level == *fill),
+                (Part::Level(level), Code::Level(found)) => f64::from(level == found),
+                _ => 0.0,
+            },
+        }
+    }
+
+    /// All values of a feature, not copied where they are those of the table.
+    pub(crate) fn values(&self, part: Part, n_rows: usize) -> Cow<'_, [f64]> {
+        match self {
+            Read::Numbers(values, _) if part == Part::Value && !values.iter().any(|value| value.is_nan()) => {
+                Cow::Borrowed(values)
+            }
+            _ => Cow::Owned((0..n_rows).map(|row| self.value(part, 0.0, row)).collect()),
+        }
+    }
+}
+
+/// What a column of the training table holds.
+pub(crate) fn kind(column: &Column, choice: Option<Choice>, title: &str) -> Result<ColumnKind, ModelError> {
+    match (choice, column) {
+        (Some(Choice::Dates), _) => Ok(ColumnKind::Dates(range(&dates(column, title)?))),
+        (Some(Choice::Categorical), _) | (None, Column::Texts { .. }) => Ok(categories(column)),
+        _ => Ok(ColumnKind::Numbers(range(&numbers(column, title)?))),
+    }
+}
+
+/// Range and median of numbers of which at least one is present.
+fn range(values: &[f64]) -> Range {
+    let mut present: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
+    present.sort_unstable_by(f64::total_cmp);
+    let middle = present.len() / 2;
+    let median = match present.len() % 2 {
+        1 => present[middle],
+        _ => present[middle - 1] / 2.0 + present[middle] / 2.0,
+    };
+    Range { low: present[0], high: present[present.len() - 1], fill: Some(median) }
+}
+
+/// The levels of a category of which at least one row is present.
+fn categories(column: &Column) -> ColumnKind {
+    let mut counts: HashMap<Cow<str>, usize> = HashMap::new();
+    match column {
+        Column::Numbers(values) => values
+            .iter()
+            .filter(|value| !value.is_nan())
+            .for_each(|value| *counts.entry(text(*value)).or_default() += 1),
+        Column::Texts { index, levels } => {
+            let mut count = vec![0; levels.len()];
+            index.iter().filter(|&&index| index != MISSING).for_each(|&index| count[index as usize] += 1);
+            let occurring = levels.iter().zip(count).filter(|(_, count)| *count > 0);
+            occurring.for_each(|(level, count)| *counts.entry(Cow::Borrowed(level)).or_default() += count);
+        }
+    }
+    let mut ordered: Vec<(Cow<str>, usize)> = counts.into_iter().collect();
+    ordered.sort_unstable_by(|(a, more), (b, less)| less.cmp(more).then_with(|| a.cmp(b)));
+    let n_levels = ordered.len();
+    if n_levels > MOST_LEVELS {
+        ordered.truncate(MOST_LEVELS - 1);
+    }
+    let most = ordered[0].0.clone().into_owned();
+    let mut levels: Vec<String> = ordered.into_iter().map(|(level, _)| level.into_owned()).collect();
+    levels.sort_unstable();
+    let fill = levels.iter().position(|level| *level == most).unwrap_or_default();
+    ColumnKind::Categories { pooled: n_levels - levels.len(), levels, fill }
+}
+
+/// Whether a column only tells samples apart.
+pub(crate) fn is_identifier(column: &Column, name: Option<&str>) -> bool {
+    let name = name.map(|name| name.trim().to_lowercase());
+    let is_named = |names: &[&str]| name.as_ref().is_some_and(|name| names.contains(&name.as_str()));
+    match column {
+        Column::Numbers(values) => {
+            let all_differ = || {
+                let mut sorted = values.clone();
+                sorted.sort_unstable_by(f64::total_cmp);
+                sorted.windows(2).all(|pair| pair[0] < pair[1])
+            };
+            let counts = || values.windows(2).all(|pair| pair[1] == pair[0] + 1.0) && matches!(values[0], 0.0 | 1.0);
+            values.len() > 1 && (is_named(&IDENTIFIERS) && all_differ() || is_named(&ROW_NUMBERS) && counts())
+        }
+        Column::Texts { index, levels } => {
+            let mut seen = vec![false; levels.len()];
+            let mut present = index.iter().filter(|&&index| index != MISSING);
+            let all_differ = present.all(|&index| !std::mem::replace(&mut seen[index as usize], true));
+            let n_present = seen.iter().filter(|seen| **seen).count();
+            all_differ && (n_present > FEW_ROWS || n_present > 1 && is_named(&IDENTIFIERS))
+        }
+    }
+}
+
+/// A column as numbers.
+fn numbers<'a>(column: &'a Column, title: &str) -> Result<Cow<'a, [f64]>, ModelError> {
+    let number = |text: &str| text.trim().parse().ok().filter(|value: &f64| value.is_finite());
+    let remedy = "correct or remove it, or make the column a categorical one";
+    parsed(column, title, number, "a number", remedy)
+}
+
+/// A column as days since 1970; numbers are such days.
+fn dates<'a>(column: &'a Column, title: &str) -> Result<Cow<'a, [f64]>, ModelError> {
+    let date = |text: &str| days_since_1970(text.trim());
+    parsed(column, title, date, "a date", "write dates as 2024-03-31, or leave the column out of the dates")
+}
+
+fn parsed<'a>(
+    column: &'a Column,
+    title: &str,
+    parse: impl Fn(&str) -> Option<f64>,
+    expected: &'static str,
+    remedy: &'static str,
+) -> Result<Cow<'a, [f64]>, ModelError> {
+    let (index, levels) = match column {
+        Column::Numbers(values) => return Ok(Cow::Borrowed(values)),
+        Column::Texts { index, levels } => (index, levels),
+    };
+    let values: Vec<Option<f64>> = levels.iter().map(|text| parse(text)).collect();
+    let value = |(row, &index): (usize, &u32)| match (index, values.get(index as usize)) {
+        (MISSING, _) => Ok(f64::NAN),
+        (_, Some(Some(value))) => Ok(*value),
+        _ => {
+            let text = text_at(column, row).into_owned();
+            Err(ModelError::BadValue { row, column: title.to_string(), text, expected, remedy })
+        }
+    };
+    index.iter().enumerate().map(value).collect()
+}
+
+/// The rows of a category. A number is the level that is written so (`1`, not `1.0`), or else that has its value.
+fn codes(column: &Column, levels: &[String]) -> Vec<Code> {
+    let by_text: HashMap<&str, usize> = levels.iter().map(String::as_str).zip(0..).collect();
+    let by_value = |value: f64| levels.iter().position(|level| level.parse() == Ok(value));
+    let code = |text: &str| {
+        let value = || text.parse().ok().filter(|value: &f64| value.is_finite()).and_then(by_value);
+        by_text.get(text).copied().or_else(value).map_or(Code::Unknown, Code::Level)
+    };
+    match column {
+        Column::Numbers(values) => {
+            let mut known: HashMap<u64, Code> = HashMap::new();
+            let each = values.iter().map(|&value| match value.is_nan() {
+                true => Code::Missing,
+                false => *known.entry(value.to_bits()).or_insert_with(|| code(&text(value))),
+            });
+            each.collect()
+        }
+        Column::Texts { index, levels: texts } => {
+            let codes: Vec<Code> = texts.iter().map(|text| code(text)).collect();
+            index.iter().map(|&index| codes.get(index as usize).copied().unwrap_or(Code::Missing)).collect()
+        }
+    }
+}
+
+/// A number as the name of a level. Zero has no sign.
+fn text(value: f64) -> Cow<'static, str> {
+    Cow::Owned((value + 0.0).to_string())
+}
+
+pub(crate) fn text_at(column: &Column, row: usize) -> Cow<'_, str> {
+    match column {
+        Column::Numbers(values) => text(values[row]),
+        Column::Texts { index, levels } => levels.get(index[row] as usize).map_or("".into(), |level| level.into()),
+    }
+}
