@@ -9,6 +9,7 @@ mod scores;
 
 pub use prediction::PredictionReport;
 pub use run::RunReport;
+pub use scores::ScoresReport;
 
 use anyhow::Result;
 use serde::Serialize;

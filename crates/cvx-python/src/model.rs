@@ -1,12 +1,12 @@
 //! A trained network.
 
-use crate::arrays::to_array;
+use crate::arrays::{read_rows, to_array};
 use crate::data::Data;
-use crate::errors::{artifact_error, file_error};
+use crate::errors::{artifact_error, file_error, model_error};
 use crate::recipe::Recipe;
 use crate::record::record;
 use cvx_admm::{Settings, verify};
-use cvx_linalg::ThreadPool;
+use cvx_linalg::{HostMatrix, ThreadPool};
 use cvx_model::{FeatureKind, Loss};
 use numpy::{PyArray1, PyArray2};
 use pyo3::prelude::*;
@@ -78,6 +78,26 @@ impl Model {
         let row = |row: usize| (0..prediction.cols()).map(|c| prediction[(row, c)]).collect::<Vec<_>>();
         let classes = (0..prediction.rows()).filter_map(|a| self.inner.task.class_of(&row(a))).collect();
         Ok((to_array(py, &prediction)?, PyArray1::from_vec(py, classes)))
+    }
+
+    /// The probability of each class (n x classes) for outputs of [`predict`](Model::predict); none if they are unknown.
+    fn probabilities<'py>(
+        &self,
+        py: Python<'py>,
+        outputs: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyArray2<f64>>>> {
+        let (rows, cols, values) = read_rows("outputs", outputs)?;
+        let outputs = HostMatrix::from_fn(rows, cols, |a, c| values[a * cols + c]);
+        let probabilities = self.inner.probabilities(&outputs).map_err(artifact_error)?;
+        probabilities.map(|probabilities| to_array(py, &probabilities)).transpose()
+    }
+
+    /// Half of the width of the interval of each target that contains it with this probability; none without held-out
+    /// samples.
+    fn half_widths(&self, coverage: f64) -> PyResult<Option<Vec<f64>>> {
+        let Some(intervals) = &self.inner.intervals else { return Ok(None) };
+        let width = |c| intervals.half_width(coverage, c).map(|width| width.value).map_err(model_error);
+        (0..intervals.targets()).map(width).collect::<PyResult<Vec<_>>>().map(Some)
     }
 
     /// Recomputes the objective and the certificate on the training samples.

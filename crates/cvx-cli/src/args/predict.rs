@@ -19,6 +19,15 @@ pub struct PredictArgs {
     /// Ignore labels; every column of a table is a feature.
     #[arg(long, conflicts_with = "label_column")]
     pub unlabelled: bool,
+    /// Probability that an interval around the prediction of a number contains it; 0 for no intervals.
+    #[arg(
+        long,
+        value_name = "COVERAGE",
+        default_value_t = 0.9,
+        help_heading = "Output",
+        allow_negative_numbers = true
+    )]
+    pub interval: f64,
     /// Write the predictions here as CSV instead of printing them.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub out: Option<PathBuf>,

@@ -2,14 +2,15 @@
 
 use crate::args::PredictArgs;
 use crate::exit::Exit;
-use crate::number::percent;
-use crate::report::{PredictionReport, to_json};
+use crate::report::{PredictionReport, ScoresReport, to_json};
+use crate::summary::quality;
 use crate::terminal::classes::by_class;
 use crate::terminal::stream::note;
 use crate::{file, notes, source};
 use anyhow::{Context, Result};
-use cvx_admm::{Model, Scores};
+use cvx_admm::{Model, Predictions, Scores};
 use cvx_data::DataError;
+use cvx_linalg::HostMatrix;
 use cvx_model::{Confusion, Dataset, FeatureKind, accuracy};
 use std::io::Write;
 use std::path::Path;
@@ -78,11 +79,15 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
         _ if prediction.cols() == 1 => header.push("prediction".to_string()),
         _ => header.extend((0..prediction.cols()).map(|c| format!("prediction {c}"))),
     }
+    let beside = beside(&model, &prediction, args.interval)?;
+    header.extend(beside.iter().map(|(name, _)| name.clone()));
     let rows: Vec<Vec<String>> = (0..prediction.rows())
         .map(|row| {
             let file = files.iter().map(|files| files[row].clone());
             let class = classes.iter().map(|classes| classes[row].to_string());
-            file.chain(class).chain((0..prediction.cols()).map(|c| prediction[(row, c)].to_string())).collect()
+            let scores = (0..prediction.cols()).map(|c| prediction[(row, c)].to_string());
+            let beside = beside.iter().map(|(_, values)| values[row].to_string());
+            file.chain(class).chain(scores).chain(beside).collect()
         })
         .collect();
     // Labels that the model does not know are an error, before anything is written.
@@ -113,11 +118,15 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
         .as_ref()
         .map(|y| Scores { loss: model.claim.loss.total(&prediction, y), accuracy: accuracy(task, &prediction, y) });
     let confusion = y.as_ref().and_then(|y| Confusion::new(task, &prediction, y));
-    let report = || to_json(&PredictionReport::new(task, prediction.rows(), scores, confusion.as_ref()));
+    let predictions = y.map(|y| Predictions { outputs: prediction.clone(), targets: y });
+    // The training samples are not at hand: numbers are compared with the mean of these samples.
+    let quality = (predictions.as_ref())
+        .and_then(|predictions| quality::of_predictions(&model, predictions, &predictions.target_means()));
+    let all = scores.map(|scores| ScoresReport::new(scores, quality.as_ref(), confusion.as_ref()));
+    let report = || to_json(&PredictionReport::new(task, prediction.rows(), all));
     let reported = args.json.as_deref().map_or(Ok(()), |path| file::write_whole(path, &report()?));
-    if let Some(Scores { loss, accuracy }) = scores.filter(|_| !args.quiet) {
-        let accuracy = accuracy.map_or(String::new(), |accuracy| format!("accuracy {}, ", percent(accuracy)));
-        note(format_args!("{} samples: {accuracy}loss {loss:.6}", prediction.rows()));
+    if let Some(scores) = scores.filter(|_| !args.quiet) {
+        note(format_args!("{} samples: {}", prediction.rows(), quality::words(&scores, quality.as_ref())));
         if let Some(confusion) = &confusion {
             note(by_class("samples", confusion));
         }
@@ -126,4 +135,23 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
         note(format_args!("The predictions are in {}", out.display()));
     }
     Ok(Exit::of([Some(written), Some(reported)]))
+}
+
+/// Columns beside the outputs: the probability of each class, or the ends of the interval of each target.
+fn beside(model: &Model, prediction: &HostMatrix, coverage: f64) -> Result<Vec<(String, Vec<f64>)>> {
+    let mut columns = Vec::new();
+    if let Some(probabilities) = model.probabilities(prediction)? {
+        let column = |(c, class): (usize, &String)| (format!("probability {class}"), probabilities.col(c).to_vec());
+        columns.extend(model.task.classes().iter().enumerate().map(column));
+    }
+    if let Some(intervals) = model.intervals.as_ref().filter(|_| coverage != 0.0) {
+        for c in 0..prediction.cols() {
+            let width = intervals.half_width(coverage, c).context("--interval")?.value;
+            let suffix = if prediction.cols() > 1 { format!(" {c}") } else { String::new() };
+            for (name, sign) in [("low", -1.0), ("high", 1.0)] {
+                columns.push((format!("{name}{suffix}"), prediction.col(c).iter().map(|f| f + sign * width).collect()));
+            }
+        }
+    }
+    Ok(columns)
 }

@@ -1,29 +1,21 @@
 //! `cvx predict --json`.
 
-use super::confusion::ConfusionReport;
-use cvx_admm::Scores;
-use cvx_model::{Confusion, Task};
+use super::scores::ScoresReport;
+use cvx_model::Task;
 use serde::Serialize;
 
-/// How good predictions are; all scores are null without labels.
+/// How good predictions are.
 #[derive(Serialize)]
 pub struct PredictionReport<'a> {
     task: &'static str,
     n_samples: usize,
-    loss: Option<f64>,
-    accuracy: Option<f64>,
-    confusion: Option<ConfusionReport<'a>>,
+    /// Null without labels.
+    scores: Option<ScoresReport<'a>>,
 }
 
 impl<'a> PredictionReport<'a> {
     /// The report of predictions on `n_samples` samples.
-    pub fn new(task: &Task, n_samples: usize, scores: Option<Scores>, confusion: Option<&'a Confusion>) -> Self {
-        PredictionReport {
-            task: task.name(),
-            n_samples,
-            loss: scores.map(|scores| scores.loss),
-            accuracy: scores.and_then(|scores| scores.accuracy),
-            confusion: confusion.map(ConfusionReport::new),
-        }
+    pub fn new(task: &Task, n_samples: usize, scores: Option<ScoresReport<'a>>) -> Self {
+        PredictionReport { task: task.name(), n_samples, scores }
     }
 }

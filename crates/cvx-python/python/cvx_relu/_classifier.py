@@ -8,20 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import column_or_1d
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, validate_data
 
 from cvx_relu._base import PARAMETERS, ConvexReLU
 from cvx_relu._labels import Named, class_name, named, positive_weights
 from cvx_relu._native import Data
-
-
-def _is_logistic(estimator: ConvexReLUClassifier) -> bool:
-    if estimator.loss != "logistic":
-        raise AttributeError(f"predict_proba needs loss='logistic', and loss is {estimator.loss!r}")
-    return True
 
 
 class ConvexReLUClassifier(ClassifierMixin, ConvexReLU):
@@ -147,20 +141,25 @@ Examples
         place = np.argsort(self._order())
         return self.classes_[place[index]]
 
-    @available_if(_is_logistic)
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Probability of each class (n x classes); only with ``loss="logistic"``.
+        """Probability of each class (n x classes).
 
-        For more than two classes these are the probabilities of one class against the rest, divided by their sum.
+        Where `fit` chose beta, they are fitted to the predictions on held-out samples. Of a logistic or multinomial loss
+        at a given beta, the outputs are log-odds.
+
+        Raises
+        ------
+        NotFittedError
+            The network was trained at a given beta with another loss: nothing tells how its outputs relate to
+            probabilities.
         """
-        decision = self.decision_function(X)
-        if decision.ndim == 1:
-            # Both signs, so that the smaller probability keeps its digits.
-            decision = np.column_stack([-decision, decision])
-        # 1 / (1 + exp(-f)), without overflow.
-        odds = np.exp(-np.abs(decision))
-        probability = np.where(decision >= 0, 1.0, odds) / (1.0 + odds)
-        return probability / probability.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
+        scores, _ = self._scores(X)
+        probabilities = self.model_.probabilities(scores)
+        if probabilities is None:
+            raise NotFittedError(
+                "this network has no probabilities: leave beta to fit, or choose loss='logistic' or 'multinomial'"
+            )
+        return probabilities[:, self._order()]  # type: ignore[no-any-return]
 
     def _order(self) -> NDArray[np.intp]:
         """For each class its index in the classes of the model."""

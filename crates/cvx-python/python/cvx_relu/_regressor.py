@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_array, validate_data
 
 from cvx_relu._base import PARAMETERS, ConvexReLU
@@ -40,6 +41,23 @@ Examples
         """Predictions (n), or (n x targets) for several targets."""
         scores, _ = self._scores(X)
         return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def predict_interval(self, X: ArrayLike, coverage: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lower and upper ends of intervals that contain the target of a new sample with this probability.
+
+        They come from the errors of the predictions on held-out samples, which `fit` has where it chose beta.
+
+        Raises
+        ------
+        NotFittedError
+            The network was trained at a given beta, without held-out samples.
+        """
+        prediction = self.predict(X)
+        widths = self.model_.half_widths(coverage)
+        if widths is None:
+            raise NotFittedError("this network has no intervals: leave beta to fit")
+        width = np.array(widths) if prediction.ndim > 1 else widths[0]
+        return prediction - width, prediction + width
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
