@@ -71,7 +71,7 @@ fn f5_no_file_takes_much_memory() {
         case("a matrix of another size", section, narrow(COUNT / 2, 2));
         case("a matrix of one column", section, narrow(COUNT, 1));
     }
-    case("many patterns", "proof0.patterns", vec![0; 8 * COUNT as usize]);
+    case("many patterns", "proof0.bits", vec![0; 8 * COUNT as usize]);
     // The lengths in the header claim as much as bincode may accept.
     case("a header of lengths", "header", MIB.to_le_bytes().repeat(MIB / 8));
     case("a header of zeros", "header", vec![0; MIB]);

@@ -40,7 +40,7 @@ pub use error::ArtifactError;
 pub use file_error::FileError;
 pub use model::{Claim, Model, Provenance, fingerprint};
 pub use objective::{Objective, Scores};
-pub use part::{Part, Witness, joint_objective, mean_network};
+pub use part::{MOST_PARTS, Part, Witness, joint_objective, mean_network};
 pub use status::Status;
 pub use verify::{Verification, verify};
 pub use whole_file::{check_writable, remove_leftovers, write_whole};

@@ -18,7 +18,7 @@ use cvx_artifact::{Model, Status};
 use cvx_linalg::{HostMatrix, StopToken};
 use cvx_model::{Calibration, Dataset, Intervals, ModelError, Task, TaskChoice};
 use folds::Fold;
-use job::{FoldResults, PathJob};
+use job::{FoldResults, PathJob, ends_everything};
 use mean::mean_of;
 use point::PathPoint;
 use settings::{PathSettings, Returned};
@@ -96,7 +96,7 @@ pub fn path(
         _ => mean_of(&all, solutions, &held_out, clock.seconds())?,
     };
     let mut solution = solution.ok_or(ModelError::Empty { what: "samples" })?;
-    take_evidence(&mut solution.model, data.weights(), &evidence)?;
+    take_evidence(&mut solution.model, data.weights(), &evidence);
     Ok(PathSolution {
         points,
         gated_beta_max,
@@ -125,9 +125,14 @@ fn retrain(
     for repeat in 0..ensemble as u64 {
         let left = settings.time_limit.map(|limit| (limit - seconds - clock.seconds()).max(0.0));
         let settings = Settings { seed: settings.seed.wrapping_add(repeat), time_limit: left, ..settings.clone() };
-        solutions.push(train_with(data, test, &settings, None, stop, observer)?);
+        let solution = train_with(data, test, &settings, None, stop, observer)?;
+        let ended = ends_everything(solution.status);
+        solutions.push(solution);
+        if ended {
+            break;
+        }
     }
-    if ensemble == 1 {
+    if solutions.len() == 1 {
         return Ok(solutions.pop());
     }
     let all = Problem::new(data, test, &settings.validate()?)?;
@@ -153,21 +158,22 @@ fn pooled(all: &Problem, folds: &[Fold], predictions: &[HostMatrix]) -> HeldOutP
 }
 
 /// Probabilities and intervals of the model, from what its folds predict on samples that they held out. Class weights do
-/// not count: probabilities are those of the classes as they occur.
-fn take_evidence(model: &mut Model, weights: Option<&[f64]>, found: &HeldOutPredictions) -> Result<(), ModelError> {
+/// not count: probabilities are those of the classes as they occur. Outputs that overflow say nothing.
+fn take_evidence(model: &mut Model, weights: Option<&[f64]>, found: &HeldOutPredictions) {
     let HeldOutPredictions { rows, outputs, targets } = found;
     if rows.is_empty() {
-        return Ok(());
+        return;
     }
     if model.task.classes().is_empty() {
-        model.intervals = Some(Intervals::new(outputs, targets)?);
-        return Ok(());
+        model.intervals = Intervals::new(outputs, targets).ok();
+        return;
     }
     let class = |a| model.task.class_of(&(0..targets.cols()).map(|c| targets[(a, c)]).collect::<Vec<_>>());
     let classes: Vec<usize> = (0..rows.len()).filter_map(class).collect();
     let weights: Option<Vec<f64>> = weights.map(|weights| rows.iter().map(|&row| weights[row]).collect());
-    model.calibration = Some(Calibration::fit(outputs, &classes, weights.as_deref())?);
-    Ok(())
+    if let Ok(calibration) = Calibration::fit(outputs, &classes, weights.as_deref()) {
+        model.calibration = Some(calibration);
+    }
 }
 
 /// The resolved task, as a choice.
