@@ -50,6 +50,7 @@ fn whole_model() {
     let neurons = 1 << 20;
     model.network.w1 = HostMatrix::from_fn(3, neurons, |row, neuron| (row + neuron) as f64);
     model.network.w2 = HostMatrix::from_fn(neurons, 1, |neuron, _| 1.0 / (1.0 + neuron as f64));
+    model.parts[0].neurons = neurons;
     let (file, written) = peak(|| bytes(&model));
     assert!(written < 2 * file.len() + SMALL, "{written} bytes to write {}", file.len());
     let (again, read) = peak(|| parse(&file).unwrap());

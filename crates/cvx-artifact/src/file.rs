@@ -117,8 +117,9 @@ impl Model {
         if let Some(gates) = &network.gates {
             sections.matrix("gates", gates);
         }
-        let biases = |c: usize, part: usize| self.parts[part].output_bias[c];
-        sections.matrix("output-bias", &HostMatrix::from_fn(self.task.n_targets(), self.parts.len(), biases));
+        // A missing bias is no number, which no reader accepts.
+        let bias = |c: usize, part: usize| self.parts[part].output_bias.get(c).copied().unwrap_or(f64::NAN);
+        sections.matrix("output-bias", &HostMatrix::from_fn(self.task.n_targets(), self.parts.len(), bias));
         if self.calibration.is_some() || self.intervals.is_some() {
             let outlook = Outlook { calibration: self.calibration.clone(), intervals: self.intervals.clone() };
             sections.bincode::<OUTLOOK>("outlook", &outlook)?;

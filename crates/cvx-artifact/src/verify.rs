@@ -76,14 +76,15 @@ pub fn verify(model: &Model, data: &Dataset) -> Result<Verification, ArtifactErr
     let networks: Vec<f64> = parts.iter().map(Programme::objective).collect();
     let bounds: Vec<Option<f64>> = parts.iter().map(Programme::dual_bound).collect();
     let zeros: Vec<f64> = parts.iter().map(Programme::zero_loss).collect();
+    let scales: Vec<f64> = (0..parts.len()).map(|k| parts[k].scale(zeros[k])).collect();
     let agrees =
-        |found: f64, claimed: f64, zero: f64| (found - claimed).abs() <= TOLERANCE * claimed.abs().max(1e-9 * zero);
-    let keeps = |bound: f64, claimed: f64, zero: f64| bound >= claimed || agrees(bound, claimed, zero);
+        |found: f64, claimed: f64, scale: f64| (found - claimed).abs() <= TOLERANCE * claimed.abs().max(1e-9 * scale);
+    let keeps = |bound: f64, claimed: f64, scale: f64| bound >= claimed || agrees(bound, claimed, scale);
     let each = |holds: &dyn Fn(usize) -> bool| (0..parts.len()).all(holds);
     let network: f64 = networks.iter().sum();
-    let (zero, dual_bound) = (zeros.iter().sum::<f64>(), bounds.iter().copied().sum::<Option<f64>>());
+    let (scale, dual_bound) = (scales.iter().sum::<f64>(), bounds.iter().copied().sum::<Option<f64>>());
     let gap =
-        |upper: f64, bound: f64, zero: f64| (upper - bound).max(0.0) / upper.max(1e-9 * zero).max(f64::MIN_POSITIVE);
+        |upper: f64, bound: f64, scale: f64| (upper - bound).max(0.0) / upper.max(1e-9 * scale).max(f64::MIN_POSITIVE);
     let claimed = |k: usize| &model.parts[k].objective;
     let upper = |k: usize| match claim.certify {
         Certify::Network => networks[k],
@@ -96,18 +97,18 @@ pub fn verify(model: &Model, data: &Dataset) -> Result<Verification, ArtifactErr
         network,
         loss,
         accuracy,
-        relative_gap: dual_bound.map(|bound| gap(uppers, bound, zero)),
-        network_agrees: each(&|k| agrees(networks[k], claimed(k).network, zeros[k]))
-            && agrees(network, claim.objective.network, zero)
-            && (agrees(loss, claim.train_loss, zero) || (loss - claim.train_loss).abs() <= loss_doubt)
+        relative_gap: dual_bound.map(|bound| gap(uppers, bound, scale)),
+        network_agrees: each(&|k| agrees(networks[k], claimed(k).network, scales[k]))
+            && agrees(network, claim.objective.network, scale)
+            && (agrees(loss, claim.train_loss, scale) || (loss - claim.train_loss).abs() <= loss_doubt)
             && accuracy_agrees
             && model.parts.first().is_some_and(|first| first.beta == claim.beta),
-        bound_agrees: each(&|k| bounds[k].is_some_and(|bound| keeps(bound, claimed(k).dual_bound, zeros[k])))
-            && dual_bound.is_some_and(|bound| keeps(bound, claim.objective.dual_bound, zero)),
+        bound_agrees: each(&|k| bounds[k].is_some_and(|bound| keeps(bound, claimed(k).dual_bound, scales[k])))
+            && dual_bound.is_some_and(|bound| keeps(bound, claim.objective.dual_bound, scale)),
         gap_agrees: each(&|k| {
-            bounds[k].is_some_and(|bound| gap(upper(k), bound, zeros[k]) <= claimed(k).relative_gap + TOLERANCE)
+            bounds[k].is_some_and(|bound| gap(upper(k), bound, scales[k]) <= claimed(k).relative_gap + TOLERANCE)
         }) && dual_bound
-            .is_some_and(|bound| gap(uppers, bound, zero) <= claim.objective.relative_gap + TOLERANCE)
+            .is_some_and(|bound| gap(uppers, bound, scale) <= claim.objective.relative_gap + TOLERANCE)
             && claim.objective.sampled_primal == sampled,
         dual_bound,
     })
@@ -258,6 +259,15 @@ impl<'a> Programme<'a> {
             self.weights[a] * if r > 0.0 { change(f - r, f).max(change(f + r, f)) } else { 0.0 }
         };
         (0..self.y.cols()).map(|c| (0..self.y.rows()).map(|a| entry(a, c)).sum::<f64>()).sum()
+    }
+
+    /// The scale of objectives: the loss of outputs 0 for the losses of classes, which an output bias can make arbitrarily
+    /// small, otherwise that of the zero network.
+    fn scale(&self, zero: f64) -> f64 {
+        match self.loss {
+            Loss::Logistic | Loss::SquaredHinge => self.total_loss(&HostMatrix::zeros(self.y.rows(), self.y.cols())),
+            Loss::Squared | Loss::Huber { .. } => zero,
+        }
     }
 
     /// The loss of the zero network, with the best output bias if there is one.
