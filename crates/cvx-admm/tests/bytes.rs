@@ -96,7 +96,7 @@ fn runs() -> Vec<(String, u32)> {
         let along = PathSettings { betas: 8, validation: Validation::Folds(3), ..PathSettings::default() };
         let free = Settings { max_iterations: 20_000, gap: 1e-3, ..settings.clone() };
         let found = path(&binary, None, &free, &along, &StopToken::new(), &mut ()).unwrap();
-        runs.add(format!("{name}-path"), found.solution.as_ref().unwrap());
+        runs.add(format!("{name}-path"), &found.solution);
         let points: Vec<u8> = (found.points.iter())
             .flat_map(|point| [point.beta, point.objective.network, point.objective.dual_bound, point.error])
             .flat_map(f64::to_le_bytes)

@@ -27,7 +27,7 @@ fn m4_the_optimum_of_gated_neurons_satisfies_kkt() {
         let solution = train(&data, None, &settings).unwrap();
         assert_eq!(solution.status, Status::Optimal, "{:?}", solution.objective);
         assert_eq!(solution.cone_violation, 0.0);
-        let ((x, y), v) = (parts(&data), &solution.warm_start.v);
+        let ((x, y), v) = (parts(&data), &solution.warm_start.as_ref().unwrap().v);
         let gates = &solution.model.parts[0].witness.as_ref().unwrap().gates;
         assert_eq!(v.cols(), gates.cols(), "one block per pattern");
         let active = |a: usize, i: usize| dot(&x[a], gates.col(i)) >= 0.0;
@@ -112,7 +112,7 @@ fn several_classes_and_a_warm_start() {
     let solution = train(&data, None, &settings).unwrap();
     assert_eq!((solution.status, solution.summary.shape.n_targets), (Status::Optimal, 3));
     assert!(verify(&solution.model, &data).unwrap().holds());
-    let again = train_with(&data, None, &settings, Some(&solution.warm_start), &StopToken::new(), &mut ()).unwrap();
+    let again = train_with(&data, None, &settings, solution.warm_start.as_ref(), &StopToken::new(), &mut ()).unwrap();
     assert!(again.info.history.len() <= 5, "{} iterations from the optimum", again.info.history.len());
     assert!(near(again.objective.network, solution.objective.network, 1e-5));
 }

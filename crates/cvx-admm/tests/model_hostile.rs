@@ -227,9 +227,9 @@ fn f5_no_features_and_no_samples_are_refused_at_once() {
         ("proof0.gates", 0, 1 << 60),
         ("proof0.xi", 0, 1),
         ("proof0.eta", 0, 1 << 61),
-        ("proof0.patterns", 0, 0),
+        ("proof0.bits", 0, 0),
     ] {
-        *frame.section(name) = if name == "proof0.patterns" { Vec::new() } else { matrix(rows, columns, &[]) };
+        *frame.section(name) = if name == "proof0.bits" { Vec::new() } else { matrix(rows, columns, &[]) };
     }
     assert_refused(&frame.sealed(), "2^60 patterns of no sample");
 }

@@ -50,6 +50,7 @@ fn whole_model() {
     let neurons = 1 << 20;
     model.network.w1 = HostMatrix::from_fn(3, neurons, |row, neuron| (row + neuron) as f64);
     model.network.w2 = HostMatrix::from_fn(neurons, 1, |neuron, _| 1.0 / (1.0 + neuron as f64));
+    model.parts[0].neurons = neurons;
     let (file, written) = peak(|| bytes(&model));
     assert!(written < 2 * file.len() + SMALL, "{written} bytes to write {}", file.len());
     let (again, read) = peak(|| parse(&file).unwrap());
@@ -71,7 +72,7 @@ fn f5_no_file_takes_much_memory() {
         case("a matrix of another size", section, narrow(COUNT / 2, 2));
         case("a matrix of one column", section, narrow(COUNT, 1));
     }
-    case("many patterns", "proof0.patterns", vec![0; 8 * COUNT as usize]);
+    case("many patterns", "proof0.bits", vec![0; 8 * COUNT as usize]);
     // The lengths in the header claim as much as bincode may accept.
     case("a header of lengths", "header", MIB.to_le_bytes().repeat(MIB / 8));
     case("a header of zeros", "header", vec![0; MIB]);

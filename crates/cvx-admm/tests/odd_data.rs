@@ -249,7 +249,7 @@ fn r8_zero_samples_and_ties_follow_one_convention() {
         assert!(solution.objective.dual_bound >= 0.5 * (0.09 + 0.04));
         let plain = common::Plain::new(&data, &gates, 0.05);
         assert!(plain.active[0][1] && plain.active[0][3] && plain.active[1][5] && plain.active[2][0]);
-        let off = (plain.objective(&solution.warm_start.v) - optimum(&solution)).abs();
+        let off = (plain.objective(&solution.warm_start.as_ref().unwrap().v) - optimum(&solution)).abs();
         assert!(off <= 1e-3 * optimum(&solution), "{precision:?}: off by {off}");
     }
     assert!(near(bounds[0], bounds[1], 2e-4), "{bounds:?}");

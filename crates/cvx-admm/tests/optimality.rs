@@ -19,7 +19,7 @@ fn solved(data: &Dataset, solution: &Solution) -> Plain {
 
 /// eta_i = -rho g nu_i of the last iterate.
 fn multipliers(plain: &Plain, solution: &Solution) -> HostMatrix {
-    let warm = &solution.warm_start;
+    let warm = solution.warm_start.as_ref().unwrap();
     HostMatrix::from_fn(plain.n(), plain.blocks(), |a, j| {
         let size = norm(&plain.x[a]);
         let g = if size > 0.0 { warm.sigma.sqrt() / size } else { 0.0 };
@@ -32,7 +32,7 @@ fn m4_the_iterates_satisfy_kkt() {
     for (seed, beta) in [(1, 0.02), (2, 0.3), (3, 2.0)] {
         let data = planted(40, 4, seed);
         let solution = train(&data, None, &Settings { patterns: 8, beta: Beta::Value(beta), ..sharp(1e-9) }).unwrap();
-        let (plain, v) = (solved(&data, &solution), &solution.warm_start.v);
+        let (plain, v) = (solved(&data, &solution), &solution.warm_start.as_ref().unwrap().v);
         let upper = optimum(&solution);
         let eta = multipliers(&plain, &solution);
         assert!(eta.values().iter().all(|&eta| eta >= 0.0), "nu <= 0 after the slack step");
@@ -163,7 +163,7 @@ fn m2_one_group_enters_just_below_beta_max() {
         let below = run((0.5 + 0.5 * second / beta_max).max(0.99));
         let upper = optimum(&below);
         assert!(upper < zero && zero - upper < 1e-2 * zero, "{upper} and {zero}");
-        let v = &below.warm_start.v;
+        let v = &below.warm_start.as_ref().unwrap().v;
         let sizes: Vec<f64> = (0..v.cols()).map(|j| norm(v.col(j))).collect();
         let active: Vec<usize> = (0..v.cols()).filter(|&j| sizes[j] > 1e-3 * sizes[first]).collect();
         assert_eq!(active, [first], "{sizes:?}, {norms:?}");
@@ -219,7 +219,8 @@ fn m10_a_warm_start_at_the_optimum_takes_one_iteration() {
         let first = train(&data, None, &settings).unwrap();
         assert_eq!(first.status, Status::Optimal, "{:?}", first.objective);
         for certify in [Certify::Network, Certify::Sampled] {
-            let again = resume(&data, &Settings { gap, certify, ..settings.clone() }, &first.warm_start);
+            let again =
+                resume(&data, &Settings { gap, certify, ..settings.clone() }, first.warm_start.as_ref().unwrap());
             assert_eq!(again.status, Status::Optimal, "{:?}", again.objective);
             assert!(again.info.history.len() <= 1, "{} iterations", again.info.history.len());
             assert!(near(again.objective.dual_bound, first.objective.dual_bound, gap));
@@ -231,7 +232,7 @@ fn m10_a_warm_start_at_the_optimum_takes_one_iteration() {
 fn a_warm_start_of_another_problem_is_refused() {
     let data = planted(30, 4, 6);
     let settings = Settings { patterns: 6, ..Settings::default() };
-    let warm = train(&data, None, &settings).unwrap().warm_start;
+    let warm = train(&data, None, &settings).unwrap().warm_start.unwrap();
     let start = |warm: &WarmStart, settings: &Settings| {
         train_with(&data, None, settings, Some(warm), &StopToken::new(), &mut ()).map(|solution| solution.status)
     };

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Random, exact, near, planted, smooth, table};
 use cvx_admm::{Beta, Certify, Choice, Gates, Iteration, Observer, PathPoint, PathSettings, PathSolution};
-use cvx_admm::{Scores, Settings, Status, StopToken, Summary, TrainError, Validation, path, train, verify};
+use cvx_admm::{Returned, Scores, Settings, Status, StopToken, Summary, TrainError, Validation, path, train, verify};
 use cvx_linalg::HostMatrix;
 use cvx_model::{Activation, Dataset, FeatureKind, Labels, Loss, ModelError, TaskChoice, split};
 use std::ops::ControlFlow;
@@ -18,14 +18,14 @@ fn along(data: &Dataset, settings: &Settings, path_settings: &PathSettings) -> P
 
 /// A path of few betas, at which small problems can be certified.
 fn short(betas: usize) -> PathSettings {
-    PathSettings { betas, ratio: 0.03, gap: 1e-3, ..PathSettings::default() }
+    PathSettings { betas, ratio: 0.03, gap: 1e-3, validation: Validation::Share(0.2), ..PathSettings::default() }
 }
 
 fn with(activation: Activation, gap: f64) -> Settings {
     Settings { activation, patterns: 8, gap, ..exact() }
 }
 
-/// The rows that the default share holds out, and the remaining samples.
+/// The rows that a share of 0.2 holds out, and the remaining samples.
 fn parts(data: &Dataset, classes: bool, seed: u64) -> (Vec<usize>, Dataset, Dataset) {
     let held_out = split::share(data.labels().unwrap(), classes, 0.2, seed);
     let kept: Vec<usize> = (0..data.n_samples()).filter(|row| !held_out.contains(row)).collect();
@@ -89,7 +89,7 @@ fn assert_agrees(data: &Dataset, settings: &Settings, classes: bool, place: &str
             assert!(value >= tight.objective.dual_bound * (1.0 - 1e-9), "{place}: {:?}", tight.objective);
         }
     }
-    let solution = found.solution.unwrap();
+    let solution = found.solution;
     let own = train(data, None, &Settings { beta: Beta::Fraction(1.0), ..settings.clone() }).unwrap().beta;
     assert!(near(solution.beta, found.points[found.chosen].fraction * own, 1e-9), "{place}");
     assert_eq!(solution.status, Status::Optimal, "{place}");
@@ -123,7 +123,7 @@ fn m11_twenty_warm_betas_have_the_optima_of_twenty_cold_ones() {
     let data = smooth(60, 4, 7);
     for (activation, certify) in [(Activation::Relu, Certify::Sampled), (Activation::Gated, Certify::Network)] {
         let settings = Settings { certify, task: TaskChoice::Regression, ..with(activation, 1e-6) };
-        let found = along(&data, &settings, &PathSettings { betas: 20, ..short(20) });
+        let found = along(&data, &settings, &short(20));
         let (_, kept, _) = parts(&data, false, settings.seed);
         let mut iterations = [0, 0];
         for point in &found.points {
@@ -141,8 +141,8 @@ fn m11_twenty_warm_betas_have_the_optima_of_twenty_cold_ones() {
 /// As a network, an early iterate is better than the sampled optimum: a path must not lose what a run from zeros finds.
 #[test]
 fn a_relu_path_finds_networks_as_good_as_runs_of_their_own() {
-    let (data, settings) = (planted(300, 10, 2), Settings { patterns: 25, gap: 1e-2, ..Settings::default() });
-    let found = along(&data, &settings, &PathSettings { betas: 8, ..PathSettings::default() });
+    let (data, settings) = (planted(300, 10, 2), Settings { patterns: 25, ..with(Activation::Relu, 1e-2) });
+    let found = along(&data, &settings, &PathSettings { ratio: 1e-3, ..short(8) });
     let (_, kept, _) = parts(&data, true, settings.seed);
     let (mut iterations, mut objectives) = ([0, 0], [0.0, 0.0]);
     for point in &found.points {
@@ -164,7 +164,7 @@ fn a_relu_path_finds_networks_as_good_as_runs_of_their_own() {
 #[test]
 fn a_gated_path_takes_fewer_iterations_than_runs_of_their_own() {
     let (data, settings) = (planted(300, 10, 2), Settings { patterns: 25, ..with(Activation::Gated, 1e-3) });
-    let found = along(&data, &settings, &PathSettings { betas: 12, ..PathSettings::default() });
+    let found = along(&data, &settings, &PathSettings { ratio: 1e-3, ..short(12) });
     let (_, kept, _) = parts(&data, true, settings.seed);
     let own = |point: &PathPoint| {
         train(&kept, None, &Settings { beta: Beta::Value(point.beta), ..settings.clone() }).unwrap().info.history.len()
@@ -176,7 +176,7 @@ fn a_gated_path_takes_fewer_iterations_than_runs_of_their_own() {
 
 // ---- held-out samples ----------------------------------------------------------------------------------------------
 
-/// Held-out samples do not affect the networks of the path, not even through the scales.
+/// Held-out samples do not affect the networks of the path. Only the scales of the features are those of all samples.
 #[test]
 fn held_out_samples_are_not_trained_on() {
     let data = planted(80, 4, 3);
@@ -189,7 +189,7 @@ fn held_out_samples_are_not_trained_on() {
         .collect();
     let spoilt = Dataset::new(4, spoilt, data.labels().cloned(), data.kind()).unwrap();
     for activation in [Activation::Relu, Activation::Gated] {
-        let settings = Settings { activation, patterns: 10, seed: 5, ..Settings::default() };
+        let settings = Settings { patterns: 10, seed: 5, ..with(activation, 1e-3) };
         let [a, b] = [&data, &spoilt].map(|data| along(data, &settings, &short(4)));
         assert_eq!(a.gated_beta_max, b.gated_beta_max);
         for (a, b) in a.points.iter().zip(&b.points) {
@@ -224,51 +224,14 @@ fn errors_are_those_of_the_held_out_samples() {
             assert_eq!((point.validation.accuracy, point.train.accuracy), (None, None));
         }
         // A regression chooses by the mean loss.
-        let least = found.points.iter().map(|point| point.error).fold(f64::INFINITY, f64::min);
+        let least = found.points.iter().map(|point| point.mean_loss).fold(f64::INFINITY, f64::min);
         assert_eq!(found.points[found.chosen].error, least);
-    }
-}
-
-#[test]
-fn folds_hold_every_sample_out_once_and_pool_the_errors() {
-    let data = smooth(50, 3, 6);
-    let settings = with(Activation::Gated, 1e-7);
-    let path_settings = PathSettings { validation: Validation::Folds(3), ..short(3) };
-    let found = along(&data, &settings, &path_settings);
-    let parts = split::folds(data.labels().unwrap(), false, 3, settings.seed);
-    let Some(Labels::Numbers { values, .. }) = data.labels() else { panic!("numbers") };
-    for point in &found.points {
-        let mut errors = vec![f64::NAN; 50];
-        for part in &parts {
-            let kept: Vec<usize> = (0..50).filter(|row| !part.contains(row)).collect();
-            let own = Settings { beta: Beta::Fraction(point.fraction), ..settings.clone() };
-            let own = train(&data.select(&kept).unwrap(), None, &own).unwrap();
-            let prediction = own.model.predict(&data.select(part).unwrap()).unwrap();
-            for (at, &row) in part.iter().enumerate() {
-                assert!(errors[row].is_nan());
-                errors[row] = 0.5 * (prediction[(at, 0)] - values[row]).powi(2);
-            }
-        }
-        let mean = errors.iter().sum::<f64>() / 50.0;
-        let variance = errors.iter().map(|error| (error - mean).powi(2)).sum::<f64>() / 49.0;
-        assert!(near(point.error, mean, 1e-2), "{} and {mean}", point.error);
-        assert!(near(point.standard_error, (variance / 50.0).sqrt(), 1e-2));
-        assert!(near(point.validation.loss, 50.0 * point.error, 1e-12));
-    }
-    // The beta of a point is that of the first path.
-    assert!(found.points.iter().all(|point| near(point.beta, point.fraction * found.gated_beta_max, 1e-12)));
-    assert!(found.solution.is_some());
-}
-
-#[test]
-fn folds_of_classes_have_an_accuracy_of_all_samples() {
-    let data = planted(70, 4, 8);
-    let settings = Settings { patterns: 8, ..Settings::default() };
-    let found = along(&data, &settings, &PathSettings { validation: Validation::Folds(4), ..short(4) });
-    for point in &found.points {
-        let wrong = 70.0 * point.error;
-        assert!((wrong - wrong.round()).abs() < 1e-9, "{wrong} of 70 samples");
-        assert_eq!(point.validation.accuracy, Some(1.0 - point.error));
+        assert!(
+            found
+                .points
+                .iter()
+                .all(|point| (point.error, point.standard_error) == (point.mean_loss, point.mean_loss_error))
+        );
     }
 }
 
@@ -281,7 +244,7 @@ fn the_task_is_that_of_all_samples() {
     for validation in [Validation::Share(0.2), Validation::Folds(3)] {
         let found = along(&data, &with(Activation::Gated, 1e-2), &PathSettings { validation, ..short(3) });
         assert!(found.points.iter().all(|point| point.validation.accuracy.is_none()));
-        assert_eq!(found.solution.unwrap().summary.task, "regression");
+        assert_eq!(found.solution.summary.task, "regression");
     }
 }
 
@@ -289,15 +252,15 @@ fn the_task_is_that_of_all_samples() {
 fn the_sparsest_choice_is_within_a_standard_error_of_the_best() {
     let data = planted(150, 6, 4);
     let settings = Settings { patterns: 15, ..with(Activation::Gated, 1e-3) };
-    let run = |choice| along(&data, &settings, &PathSettings { choice, ..PathSettings { betas: 10, ..short(10) } });
+    let run = |choice| along(&data, &settings, &PathSettings { choice, ..short(10) });
     let (best, sparsest) = (run(Choice::Best), run(Choice::Sparsest));
     assert_eq!(timeless(&best).0, timeless(&sparsest).0);
     assert!(sparsest.chosen <= best.chosen);
     let point = |found: &PathSolution| found.points[found.chosen].clone();
-    assert!(point(&sparsest).error <= point(&best).error + point(&best).standard_error);
-    assert!(
-        sparsest.points[..sparsest.chosen].iter().all(|p| p.error > point(&best).error + point(&best).standard_error)
-    );
+    let enough = point(&best).mean_loss + point(&best).mean_loss_error;
+    assert!(best.points.iter().all(|p| p.mean_loss >= point(&best).mean_loss));
+    assert!(point(&sparsest).mean_loss <= enough);
+    assert!(sparsest.points[..sparsest.chosen].iter().all(|p| p.mean_loss > enough));
 }
 
 // ---- the same bits -------------------------------------------------------------------------------------------------
@@ -309,8 +272,7 @@ fn e2_any_number_of_threads_gives_the_same_path() {
         let run = |threads: usize| {
             let settings = Settings { activation, patterns: 12, gap: 1e-2, threads, ..Settings::default() };
             let found = along(&data, &settings, &short(5));
-            let network = found.solution.as_ref().unwrap().model.network.clone();
-            (timeless(&found), network)
+            (timeless(&found), found.held_out, found.solution.model)
         };
         let one = run(1);
         for threads in [1, 2, 7] {
@@ -357,7 +319,9 @@ fn assert_cut_short(found: &PathSolution, points: usize, status: Status) {
     assert_eq!(found.cut_short, Some(status));
     assert_eq!(found.points.len(), points);
     assert!(found.points.iter().all(|point| point.status == Status::Optimal));
-    assert!(found.solution.is_none());
+    // The only part is the fold as it was.
+    assert_eq!((found.solution.status, found.solution.model.parts.len()), (status, 1));
+    assert!(verify(&found.solution.model, &planted(90, 4, 1)).unwrap().holds());
 }
 
 #[test]
@@ -378,14 +342,6 @@ fn e7_an_interrupt_leaves_the_finished_points() {
             ControlFlow::Continue(())
         });
         assert_cut_short(&ended(Validation::Share(0.2), &settings, &stop, &mut observer), 2, Status::Interrupted);
-        // In the second of three paths: the first has all the points.
-        let mut observer = After::new(9, || ControlFlow::Break(()));
-        assert_cut_short(
-            &ended(Validation::Folds(3), &settings, &StopToken::new(), &mut observer),
-            6,
-            Status::Interrupted,
-        );
-        assert_eq!(observer.begun, 2);
     }
     let stop = StopToken::new();
     stop.raise();
@@ -409,13 +365,13 @@ fn e6_a_time_limit_leaves_the_finished_points() {
     assert_cut_short(&ended(Validation::Share(0.2), &none, &StopToken::new(), &mut ()), 0, Status::TimeLimit);
 }
 
-/// One `begin` callback for each path, and one for the run on all samples.
+/// One `begin` callback for the path, and one for each run on all samples. One `point` for each beta.
 #[test]
 fn set_ups_are_counted() {
-    for (validation, begun) in [(Validation::Share(0.2), 2), (Validation::Folds(3), 4)] {
+    for validation in [Validation::Share(0.2), Validation::Folds(3)] {
         let mut observer = After::new(usize::MAX, || ControlFlow::Continue(()));
         ended(validation, &with(Activation::Gated, 1e-3), &StopToken::new(), &mut observer);
-        assert_eq!((observer.begun, observer.done), (begun, 6 * (begun - 1)));
+        assert_eq!((observer.begun, observer.done), (2, 6));
     }
 }
 
@@ -424,7 +380,7 @@ fn an_iteration_limit_is_said_and_the_path_goes_on() {
     let settings = Settings { max_iterations: 2, ..with(Activation::Gated, 1e-9) };
     let found = along(&planted(60, 4, 1), &settings, &short(4));
     assert!(found.points.iter().all(|point| point.status == Status::IterationLimit && point.iterations == 2));
-    assert_eq!(found.solution.unwrap().status, Status::IterationLimit);
+    assert_eq!(found.solution.status, Status::IterationLimit);
 }
 
 #[test]
@@ -450,7 +406,7 @@ fn data_that_say_nothing_give_zero_networks() {
             let settings = Settings { task: TaskChoice::Regression, ..with(activation, 1e-3) };
             let found = along(&data, &settings, &short(3));
             assert!(found.points.iter().all(|point| point.neurons == 0.0 && point.status == Status::Optimal));
-            assert_eq!(found.solution.unwrap().model.network.n_neurons(), 0);
+            assert_eq!(found.solution.model.network.n_neurons(), 0);
         }
     }
 }
@@ -498,6 +454,13 @@ fn r2_bad_settings_are_refused_by_the_names_that_users_type() {
         (folds(0), "folds"),
         (folds(1), "folds"),
         (folds(31), "folds"),
+        (PathSettings { returned: Returned::Mean, ensemble: 34, ..folds(30) }, "folds"),
+        (PathSettings { patience: Some(0), ..fine.clone() }, "patience"),
+        (PathSettings { ensemble: 0, ..fine.clone() }, "ensemble"),
+        (PathSettings { ensemble: 101, ..fine.clone() }, "ensemble"),
+        (PathSettings { budget: Some(0.0), ..fine.clone() }, "budget"),
+        (PathSettings { budget: Some(f64::NAN), ..fine.clone() }, "budget"),
+        (PathSettings { budget: Some(5e9), ..fine.clone() }, "budget"),
     ] {
         let error = refused(&data, None, &Settings::default(), &path_settings);
         let TrainError::Setting { name: found, .. } = &error else { panic!("{error}") };
@@ -515,18 +478,16 @@ fn r3_samples_that_cannot_be_parted() {
     let x = random.vector(2 * 21);
     let y: Vec<f64> = (0..21).map(|row| f64::from(row / 10)).collect();
     let data = table(2, x.clone(), y);
-    let folds = PathSettings { validation: Validation::Folds(3), ..short(3) };
-    let error = refused(&data, None, &Settings::default(), &folds);
-    assert_eq!(error, TrainError::SingleSample { class: "2".to_string() });
-    for word in ["'2'", "leave the class out", "hold out a share"] {
-        assert!(error.to_string().contains(word), "{error}");
+    // A share keeps the class of a single sample in training. Folds hold it out once.
+    for validation in [Validation::Share(0.2), Validation::Folds(3), Validation::Auto] {
+        let path_settings = PathSettings { validation, ..short(3) };
+        let found = along(&data, &with(Activation::Gated, 1e-2), &path_settings);
+        assert_eq!(found.solution.summary.shape.n_targets, 3);
+        assert!(verify(&found.solution.model, &data).unwrap().holds(), "{validation:?}");
+        // In a regression it is a number like the others.
+        let settings = Settings { task: TaskChoice::Regression, ..with(Activation::Gated, 1e-2) };
+        assert_eq!(along(&data, &settings, &path_settings).solution.summary.shape.n_targets, 1);
     }
-    // A share keeps it in the training samples.
-    let found = along(&data, &with(Activation::Gated, 1e-2), &short(3));
-    assert_eq!(found.solution.unwrap().summary.shape.n_targets, 3);
-    // In a regression it is a number like the others.
-    let settings = Settings { task: TaskChoice::Regression, ..with(Activation::Gated, 1e-2) };
-    assert!(along(&data, &settings, &folds).solution.is_some());
 
     let alone = table(2, x[..4].to_vec(), vec![0.0, 1.0]);
     let error = refused(&alone, None, &Settings::default(), &short(3));

@@ -69,7 +69,7 @@ fn steps_are_a_solve_that_can_be_looked_at() {
         assert_eq!(history.len() + 1, whole.info.history.len());
         assert_eq!(stepped.info().history.len(), whole.info.history.len());
         assert!(history.iter().zip(&whole.info.history).all(|(a, b)| a.primal_residual == b.primal_residual));
-        assert!(stepped.iterates().unwrap().unwrap() == whole.warm_start, "the same iterates");
+        assert!(stepped.iterates().unwrap() == whole.warm_start, "the same iterates");
     }
 }
 

@@ -15,7 +15,7 @@
 //! | `proof0.gates` | matrix, as are the next two; the number is that of the part, and n without what it held out | d x P |
 //! | `proof0.xi` | | n x C |
 //! | `proof0.eta` | the multipliers | n x 2PC, n x 0 if gated |
-//! | `proof0.patterns` | words: for each pattern, 64 samples to a word, the lowest bit first | ceil(n / 64) x P |
+//! | `proof0.bits` | words: for each pattern, 64 samples to a word, the lowest bit first | ceil(n / 64) x P |
 //! | `held-out0` | words: the training samples that the part did not contain, if there are any | |
 //!
 //! bincode has no schema, so only the small header and the recipe of a versioned file use it.
@@ -24,7 +24,7 @@ use crate::container::{Kind, Parsed, Sections};
 use crate::file_error::FileError;
 use crate::model::{Claim, Model, Provenance};
 use crate::objective::Objective;
-use crate::part::{Part, Witness};
+use crate::part::{MOST_PARTS, Part, Witness};
 use cvx_linalg::{BitMask, HostMatrix};
 use cvx_model::{
     Activation, Calibration, FeatureKind, Intervals, Network, Normalisation, Task, Transform, WeightedLoss,
@@ -69,15 +69,12 @@ struct Outlook {
 /// Maximum size of the outlook: the intervals of about two thousand targets.
 const OUTLOOK: usize = 1 << 24;
 
-/// Most parts of a model: some seeds, each with some folds.
-const MOST_PARTS: usize = 4096;
-
 impl Model {
     /// Writes the model to `path` atomically.
     ///
     /// # Errors
-    /// [`FileError::Io`], or [`FileError::Unstorable`] for class names of a megabyte or a recipe of eight; a previous
-    /// file is then unchanged.
+    /// [`FileError::Io`], or [`FileError::Unstorable`] for class names of a megabyte, a recipe of eight, or more than
+    /// [`MOST_PARTS`] parts; a previous file is then unchanged.
     pub fn save(&self, path: &Path) -> Result<(), FileError> {
         self.sections()?.save(path)
     }
@@ -100,6 +97,10 @@ impl Model {
 
     fn sections(&self) -> Result<Sections, FileError> {
         let Model { network, transform, claim, .. } = self;
+        if self.parts.len() > MOST_PARTS {
+            let detail = format!("it has {} parts, but at most {MOST_PARTS} are read", self.parts.len());
+            return Err(FileError::Unstorable { what: MODEL.noun, detail });
+        }
         let header = Header {
             normalisation: self.normalisation,
             bias: transform.bias,
@@ -127,8 +128,9 @@ impl Model {
         if let Some(gates) = &network.gates {
             sections.matrix("gates", gates);
         }
-        let biases = |c: usize, part: usize| self.parts[part].output_bias[c];
-        sections.matrix("output-bias", &HostMatrix::from_fn(self.task.n_targets(), self.parts.len(), biases));
+        // A missing bias is no number, which no reader accepts.
+        let bias = |c: usize, part: usize| self.parts[part].output_bias.get(c).copied().unwrap_or(f64::NAN);
+        sections.matrix("output-bias", &HostMatrix::from_fn(self.task.n_targets(), self.parts.len(), bias));
         if self.calibration.is_some() || self.intervals.is_some() {
             let outlook = Outlook { calibration: self.calibration.clone(), intervals: self.intervals.clone() };
             sections.bincode::<OUTLOOK>("outlook", &outlook)?;
@@ -140,7 +142,7 @@ impl Model {
             if let Some(Witness { gates, patterns, xi, multipliers }) = &part.witness {
                 sections.matrix(&format!("proof{k}.gates"), gates).matrix(&format!("proof{k}.xi"), xi);
                 sections.matrix(&format!("proof{k}.eta"), multipliers);
-                sections.words(&format!("proof{k}.patterns"), patterns.words());
+                sections.words(&format!("proof{k}.bits"), patterns.words());
             }
             if !part.held_out.is_empty() {
                 let rows: Vec<u64> = part.held_out.iter().map(|&row| row as u64).collect();
@@ -218,8 +220,12 @@ impl Model {
                 && calibration.offsets().len() == self.task.n_targets()
                 && !self.task.classes().is_empty()
         });
-        if !calibrated || self.intervals.as_ref().is_some_and(|intervals| intervals.targets() != self.task.n_targets())
-        {
+        let fits = |intervals: &Intervals| {
+            intervals.is_usable()
+                && intervals.targets() == self.task.n_targets()
+                && intervals.samples() <= self.claim.n_samples
+        };
+        if !calibrated || !self.intervals.as_ref().is_none_or(fits) {
             return Err("calibration or intervals do not fit the outputs");
         }
         let ascends = |rows: &[usize]| rows.windows(2).all(|pair| pair[0] < pair[1]);
@@ -244,8 +250,8 @@ struct Proof {
 }
 
 impl Proof {
-    /// The witness, if it fits part `k` of the model. At least one pattern is required: without patterns the programme would be
-    /// empty, and its bound 1/2 ||y||^2 would not bound the network.
+    /// The witness, if it fits part `k` of the model. At least one pattern is required: without patterns the programme
+    /// would be empty, and its bound 1/2 ||y||^2 would not bound the network.
     fn of(self, model: &Model, k: usize) -> Result<Witness, &'static str> {
         let Proof { gates, xi, multipliers, words } = self;
         let n = model.claim.n_samples - model.parts[k].held_out.len();
@@ -332,6 +338,6 @@ fn read_proof(file: &mut Parsed, k: usize) -> Result<Proof, FileError> {
         gates: file.finite_matrix(&format!("proof{k}.gates"))?,
         xi: file.finite_matrix(&format!("proof{k}.xi"))?,
         multipliers: file.finite_matrix(&format!("proof{k}.eta"))?,
-        words: file.words(&format!("proof{k}.patterns"))?,
+        words: file.words(&format!("proof{k}.bits"))?,
     })
 }

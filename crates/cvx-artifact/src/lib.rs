@@ -41,7 +41,7 @@ pub use error::ArtifactError;
 pub use file_error::FileError;
 pub use model::{Claim, Model, Provenance, fingerprint};
 pub use objective::{Objective, Scores};
-pub use part::{Part, Witness, joint_objective, mean_network};
+pub use part::{MOST_PARTS, Part, Witness, joint_objective, mean_network};
 pub use quality::{Predictions, Quality};
 pub use status::Status;
 pub use verify::{Verification, verify};

@@ -1,9 +1,13 @@
 //! The parts of a model: each is the network of one programme, with its own certificate.
 
+use crate::certify::Certify;
 use crate::model::Model;
 use crate::objective::Objective;
 use cvx_linalg::{BitMask, HostMatrix};
 use cvx_model::Network;
+
+/// Most parts of a model that can be saved: some seeds, each with some folds.
+pub const MOST_PARTS: usize = 800;
 
 /// The network of one programme, and the witness of its bound. A model is the mean of the networks of its parts.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,16 +70,23 @@ pub fn mean_network(networks: &[Network]) -> Option<Network> {
     })
 }
 
-/// The certificate of several programmes together: their objectives and bounds are summed.
-pub fn joint_objective(parts: &[Part]) -> Option<Objective> {
+/// The certificate of several programmes together: their objectives and bounds are summed. The gap of the sums is at most
+/// the largest gap of a part.
+pub fn joint_objective(parts: &[Part], certify: Certify) -> Option<Objective> {
     if let [part] = parts {
         return Some(part.objective);
     }
     let sum = |value: fn(&Objective) -> f64| parts.iter().map(|part| value(&part.objective)).sum::<f64>();
     let (network, dual_bound) = (sum(|objective| objective.network), sum(|objective| objective.dual_bound));
     let gap = (network - dual_bound).max(0.0);
-    let relative_gap = if gap > 0.0 { gap / network } else { 0.0 };
-    (!parts.is_empty()).then_some(Objective { network, sampled_primal: None, dual_bound, relative_gap })
+    let relative_gap = match certify {
+        Certify::Network if gap > 0.0 => gap / network,
+        Certify::Network => 0.0,
+        // A part without a better point has the zero network's objective as upper bound, which is not stored.
+        Certify::Sampled => parts.iter().map(|part| part.objective.relative_gap).fold(0.0, f64::max),
+    };
+    let sampled_primal = parts.iter().map(|part| part.objective.sampled_primal).sum();
+    (!parts.is_empty()).then_some(Objective { network, sampled_primal, dual_bound, relative_gap })
 }
 
 impl Model {

@@ -60,14 +60,15 @@ pub fn verify(model: &Model, data: &Dataset) -> Result<Verification, ArtifactErr
     let claim = &model.claim;
     let xt = model.transform.apply(data)?;
     let y = model.task.encode(data.labels().ok_or(ModelError::NoLabels)?)?;
-    if fingerprint(&xt, &y) != claim.fingerprint {
+    if xt.cols() != claim.n_samples || fingerprint(&xt, &y) != claim.fingerprint {
         return Err(ArtifactError::OtherData { expected: claim.n_samples, found: xt.cols() });
     }
     let parts: Vec<Programme> = (0..model.parts.len()).map(|k| Programme::of_part(model, k, &xt, &y)).collect();
     let whole = Programme::of_model(model, xt, y);
-    let prediction = whole.forward();
+    let (prediction, doubt) = whole.forward();
     let loss = whole.total_loss(&prediction);
-    let (accuracy, tied) = accuracy(model, &prediction, &whole.y);
+    let loss_doubt = whole.doubt_of_loss(&prediction, &doubt);
+    let (accuracy, tied) = accuracy(model, &prediction, &doubt, &whole.y);
     let accuracy_agrees = match (accuracy, claim.train_accuracy) {
         (Some(found), Some(claimed)) => (found - claimed).abs() <= tied + f64::EPSILON,
         (found, claimed) => found == claimed,
@@ -75,37 +76,46 @@ pub fn verify(model: &Model, data: &Dataset) -> Result<Verification, ArtifactErr
     let networks: Vec<f64> = parts.iter().map(Programme::objective).collect();
     let bounds: Vec<Option<f64>> = parts.iter().map(Programme::dual_bound).collect();
     let zeros: Vec<f64> = parts.iter().map(Programme::zero_loss).collect();
+    let scales: Vec<f64> = (0..parts.len()).map(|k| parts[k].scale(zeros[k])).collect();
     let agrees =
-        |found: f64, claimed: f64, zero: f64| (found - claimed).abs() <= TOLERANCE * claimed.abs().max(1e-9 * zero);
-    let keeps = |bound: f64, claimed: f64, zero: f64| bound >= claimed || agrees(bound, claimed, zero);
+        |found: f64, claimed: f64, scale: f64| (found - claimed).abs() <= TOLERANCE * claimed.abs().max(1e-9 * scale);
+    let keeps = |bound: f64, claimed: f64, scale: f64| bound >= claimed || agrees(bound, claimed, scale);
     let each = |holds: &dyn Fn(usize) -> bool| (0..parts.len()).all(holds);
     let network: f64 = networks.iter().sum();
-    let (zero, dual_bound) = (zeros.iter().sum::<f64>(), bounds.iter().copied().sum::<Option<f64>>());
-    let gap = |upper: f64, bound: f64| (upper - bound).max(0.0) / upper.max(1e-9 * zero).max(f64::MIN_POSITIVE);
-    let upper = match claim.certify {
-        Certify::Network => network,
-        // Zero is also feasible.
-        Certify::Sampled => claim.objective.sampled_primal.unwrap_or(zero).min(zero),
-    };
+    let (scale, dual_bound) = (scales.iter().sum::<f64>(), bounds.iter().copied().sum::<Option<f64>>());
+    let gap =
+        |upper: f64, bound: f64, scale: f64| (upper - bound).max(0.0) / upper.max(1e-9 * scale).max(f64::MIN_POSITIVE);
     let claimed = |k: usize| &model.parts[k].objective;
+    let upper = |k: usize| match claim.certify {
+        Certify::Network => networks[k],
+        // Zero is also feasible.
+        Certify::Sampled => claimed(k).sampled_primal.unwrap_or(zeros[k]).min(zeros[k]),
+    };
+    let uppers: f64 = (0..parts.len()).map(upper).sum();
+    let sampled: Option<f64> = (0..parts.len()).map(|k| claimed(k).sampled_primal).sum();
     Ok(Verification {
         network,
         loss,
         accuracy,
-        relative_gap: dual_bound.map(|bound| gap(upper, bound)),
-        network_agrees: each(&|k| agrees(networks[k], claimed(k).network, zeros[k]))
-            && agrees(network, claim.objective.network, zero)
-            && agrees(loss, claim.train_loss, zero)
-            && accuracy_agrees,
-        bound_agrees: each(&|k| bounds[k].is_some_and(|bound| keeps(bound, claimed(k).dual_bound, zeros[k])))
-            && dual_bound.is_some_and(|bound| keeps(bound, claim.objective.dual_bound, zero)),
-        gap_agrees: dual_bound.is_some_and(|bound| gap(upper, bound) <= claim.objective.relative_gap + TOLERANCE),
+        relative_gap: dual_bound.map(|bound| gap(uppers, bound, scale)),
+        network_agrees: each(&|k| agrees(networks[k], claimed(k).network, scales[k]))
+            && agrees(network, claim.objective.network, scale)
+            && (agrees(loss, claim.train_loss, scale) || (loss - claim.train_loss).abs() <= loss_doubt)
+            && accuracy_agrees
+            && model.parts.first().is_some_and(|first| first.beta == claim.beta),
+        bound_agrees: each(&|k| bounds[k].is_some_and(|bound| keeps(bound, claimed(k).dual_bound, scales[k])))
+            && dual_bound.is_some_and(|bound| keeps(bound, claim.objective.dual_bound, scale)),
+        gap_agrees: each(&|k| {
+            bounds[k].is_some_and(|bound| gap(upper(k), bound, scales[k]) <= claimed(k).relative_gap + TOLERANCE)
+        }) && dual_bound
+            .is_some_and(|bound| gap(uppers, bound, scale) <= claim.objective.relative_gap + TOLERANCE)
+            && claim.objective.sampled_primal == sampled,
         dual_bound,
     })
 }
 
 /// Share of correctly classified samples, and share whose class depends on rounding; `None` for a regression.
-fn accuracy(model: &Model, prediction: &HostMatrix, y: &HostMatrix) -> (Option<f64>, f64) {
+fn accuracy(model: &Model, prediction: &HostMatrix, doubt: &HostMatrix, y: &HostMatrix) -> (Option<f64>, f64) {
     if model.task.classes().is_empty() {
         return (None, 0.0);
     }
@@ -120,7 +130,8 @@ fn accuracy(model: &Model, prediction: &HostMatrix, y: &HostMatrix) -> (Option<f
             scores.push(-scores[0]);
         }
         scores.sort_by(f64::total_cmp);
-        tied += usize::from(scores[scores.len() - 1] - scores[scores.len() - 2] <= scale);
+        let unsure = scale + 2.0 * row(doubt).into_iter().fold(0.0, f64::max);
+        tied += usize::from(scores[scores.len() - 1] - scores[scores.len() - 2] <= unsure);
     }
     (Some(correct as f64 / y.rows() as f64), tied as f64 / y.rows() as f64)
 }
@@ -148,7 +159,10 @@ impl<'a> Programme<'a> {
         let weight = |a| claim.weights.as_ref().map_or(1.0, |weights| positive(weights, a).unwrap_or(f64::NAN));
         Programme {
             network: model.network.clone(),
-            witness: model.parts.first().filter(|_| model.parts.len() == 1).and_then(|part| part.witness.as_ref()),
+            witness: match &model.parts[..] {
+                [part] if part.held_out.is_empty() => part.witness.as_ref(),
+                _ => None,
+            },
             weights: (0..xt.cols()).map(weight).collect(),
             xt,
             y,
@@ -179,43 +193,47 @@ impl<'a> Programme<'a> {
     /// Loss and weight decay of the network.
     fn objective(&self) -> f64 {
         let weights = self.network.w1.values().iter().chain(self.network.w2.values());
-        self.total_loss(&self.forward()) + 0.5 * self.beta * weights.map(|w| w * w).sum::<f64>()
+        self.total_loss(&self.forward().0) + 0.5 * self.beta * weights.map(|w| w * w).sum::<f64>()
     }
 
-    /// f(x_a) for every sample.
-    fn forward(&self) -> HostMatrix {
+    /// f(x_a) for every sample, and by how much it may be another number because rounding decides a gate.
+    fn forward(&self) -> (HostMatrix, HostMatrix) {
         let Network { w1, w2, gates, output_bias } = &self.network;
         let rows = in_parallel(self.xt.cols(), |a| {
-            let mut out = output_bias.clone();
+            let (mut out, mut doubt) = (output_bias.clone(), vec![0.0; output_bias.len()]);
             for neuron in 0..w1.cols() {
                 let z = dot(w1.col(neuron), self.xt.col(a));
-                let hidden = match gates {
-                    None => z.max(0.0),
-                    Some(gates) if self.is_on(gates.col(neuron), a) => z,
-                    Some(_) => 0.0,
-                };
-                out.iter_mut().enumerate().for_each(|(c, out)| *out += hidden * w2[(neuron, c)]);
+                let (on, known) = gates.as_ref().map_or((z > 0.0, true), |gates| self.is_on(gates.col(neuron), a));
+                for c in 0..out.len() {
+                    let term = z * w2[(neuron, c)];
+                    out[c] += if on { term } else { 0.0 };
+                    doubt[c] += if known { 0.0 } else { term.abs() };
+                }
             }
-            out
+            (out, doubt)
         });
-        HostMatrix::from_fn(self.xt.cols(), w2.cols(), |a, c| rows[a][c])
+        let matrix = |of: &dyn Fn(usize, usize) -> f64| HostMatrix::from_fn(self.xt.cols(), w2.cols(), of);
+        (matrix(&|a, c| rows[a].0[c]), matrix(&|a, c| rows[a].1[c]))
     }
 
-    /// Whether the gate h is on for sample a: x'h >= 0. If x'h is zero to rounding, the witness decides.
-    fn is_on(&self, gate: &[f64], a: usize) -> bool {
+    /// Whether the gate h is on for sample a, x'h >= 0, and whether this is certain. If x'h is zero to rounding, the
+    /// witness decides. It does not know the samples that its part held out.
+    fn is_on(&self, gate: &[f64], a: usize) -> (bool, bool) {
         let (sample, product) = (self.xt.col(a), dot(gate, self.xt.col(a)));
         if product.abs() > TIE * (dot(gate, gate) * dot(sample, sample)).sqrt() {
-            return product > 0.0;
+            return (product > 0.0, true);
         }
         let known = self.witness.and_then(|witness| {
             (0..witness.gates.cols()).find(|&i| witness.gates.col(i) == gate).map(|i| witness.patterns.get(a, i))
         });
-        known.unwrap_or(product >= 0.0)
+        // A product of exact zeros has no rounding.
+        let zero = gate.iter().zip(sample).all(|(h, x)| h * x == 0.0);
+        (known.unwrap_or(product >= 0.0), known.is_some() || zero)
     }
 
-    /// sum omega_a l(f_a; y_a), by the definition of each loss.
-    fn total_loss(&self, prediction: &HostMatrix) -> f64 {
-        let value = |f: f64, y: f64| match self.loss {
+    /// l(f; y), by the definition of each loss.
+    fn loss_at(&self, f: f64, y: f64) -> f64 {
+        match self.loss {
             Loss::Squared => 0.5 * (f - y).powi(2),
             // Written so that neither exponential overflows.
             Loss::Logistic if y * f > 0.0 => (-y * f).exp().ln_1p(),
@@ -224,9 +242,32 @@ impl<'a> Programme<'a> {
             Loss::SquaredHinge => 0.0,
             Loss::Huber { delta } if (f - y).abs() > delta => delta * (f - y).abs() - 0.5 * delta.powi(2),
             Loss::Huber { .. } => 0.5 * (f - y).powi(2),
-        };
-        let entry = |a: usize, c: usize| self.weights[a] * value(prediction[(a, c)], self.y[(a, c)]);
+        }
+    }
+
+    /// sum omega_a l(f_a; y_a).
+    fn total_loss(&self, prediction: &HostMatrix) -> f64 {
+        let entry = |a: usize, c: usize| self.weights[a] * self.loss_at(prediction[(a, c)], self.y[(a, c)]);
         (0..self.y.cols()).map(|c| (0..self.y.rows()).map(|a| entry(a, c)).sum::<f64>()).sum()
+    }
+
+    /// By how much the loss may be another number if each f_a may differ by its doubt: the losses are convex.
+    fn doubt_of_loss(&self, prediction: &HostMatrix, doubt: &HostMatrix) -> f64 {
+        let entry = |a: usize, c: usize| {
+            let (f, r, y) = (prediction[(a, c)], doubt[(a, c)], self.y[(a, c)]);
+            let change = |f: f64, at: f64| (self.loss_at(f, y) - self.loss_at(at, y)).abs();
+            self.weights[a] * if r > 0.0 { change(f - r, f).max(change(f + r, f)) } else { 0.0 }
+        };
+        (0..self.y.cols()).map(|c| (0..self.y.rows()).map(|a| entry(a, c)).sum::<f64>()).sum()
+    }
+
+    /// The scale of objectives: the loss of outputs 0 for the losses of classes, which an output bias can make arbitrarily
+    /// small, otherwise that of the zero network.
+    fn scale(&self, zero: f64) -> f64 {
+        match self.loss {
+            Loss::Logistic | Loss::SquaredHinge => self.total_loss(&HostMatrix::zeros(self.y.rows(), self.y.cols())),
+            Loss::Squared | Loss::Huber { .. } => zero,
+        }
     }
 
     /// The loss of the zero network, with the best output bias if there is one.

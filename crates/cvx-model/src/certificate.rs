@@ -66,14 +66,14 @@ fn negated(mut matrix: HostMatrix) -> HostMatrix {
 
 /// (upper - bound)+ over `upper`. The denominator is at least 1e-9 of the zero network's objective, so that rescaling
 /// of y does not change the gap.
-pub fn relative_gap(upper: f64, bound: f64, zero_objective: f64) -> f64 {
+pub fn relative_gap(upper: f64, bound: f64, scale: f64) -> f64 {
     // f64::max would turn a NaN objective into a gap of 0.
     if !(upper.is_finite() && bound.is_finite()) {
         return f64::INFINITY;
     }
     let gap = (upper - bound).max(0.0);
     // y = 0: both sides are exactly 0.
-    if gap == 0.0 { 0.0 } else { gap / upper.max(1e-9 * zero_objective) }
+    if gap == 0.0 { 0.0 } else { gap / upper.max(1e-9 * scale) }
 }
 
 /// Scratch of a [`Certificate`], in f64 on the device. Reuse for the next certificate saves its allocation.

@@ -72,6 +72,16 @@ impl Intervals {
         self.quantiles.len()
     }
 
+    /// Whether the residuals, which may come from a file, are those of m samples.
+    pub fn is_usable(&self) -> bool {
+        let usable = |residuals: &Vec<f64>| {
+            residuals.len() == self.samples.min(MOST)
+                && residuals.iter().all(|residual| *residual >= 0.0 && residual.is_finite())
+                && residuals.is_sorted()
+        };
+        self.samples > 0 && !self.quantiles.is_empty() && self.quantiles.iter().all(usable)
+    }
+
     /// The half-width of the intervals of a target that contain y with this probability: the residual of rank
     /// ceil((m + 1) coverage). It increases with the coverage.
     ///

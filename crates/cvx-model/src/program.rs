@@ -211,6 +211,12 @@ impl<B: Backend> ConvexProgram<B> {
         let limit = |maximum: &f64| if *maximum > 0.0 { self.beta / maximum } else { f64::INFINITY };
         self.loss.bound(&xi, &self.y_host, &gated_maxima.iter().map(limit).collect::<Vec<_>>())
     }
+
+    /// The scale of objectives ([`WeightedLoss::scale`]).
+    pub fn scale(&self) -> f64 {
+        self.loss.scale(&self.y_host)
+    }
+
     /// The objective of the zero network: 1/2 ||y||^2 for the squared loss.
     pub fn zero_objective(&self) -> f64 {
         self.loss.at_zero(&self.y_host)

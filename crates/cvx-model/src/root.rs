@@ -3,6 +3,9 @@
 /// Number of steps, far more than are needed.
 const STEPS: usize = 200;
 
+/// Steps after which each one halves the bracket: at a jump, secants take very small steps.
+const SECANTS: usize = 80;
+
 /// Relative width of a bracket at which the search ends.
 const WIDTH: f64 = 1e-15;
 
@@ -19,9 +22,9 @@ pub(crate) fn increasing_root(f: impl Fn(f64) -> f64, low: f64, high: f64, flat:
         return b;
     }
     let mut last_side = 0;
-    for _ in 0..STEPS {
+    for step in 0..STEPS {
         let secant = b - fb * (b - a) / (fb - fa);
-        let middle = if secant > a && secant < b { secant } else { 0.5 * (a + b) };
+        let middle = if step < SECANTS && secant > a && secant < b { secant } else { 0.5 * (a + b) };
         let value = f(middle);
         if value.abs() <= flat || (b - a) <= WIDTH * (a.abs() + b.abs()) || value.is_nan() {
             return middle;

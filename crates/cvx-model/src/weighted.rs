@@ -178,6 +178,13 @@ impl WeightedLoss {
         self.total(&self.prediction_at_zero(y), y)
     }
 
+    /// The scale of objectives: below 1e-9 of it, differences are rounding. For the losses of classes it is the loss of
+    /// outputs 0, since an output bias can fit samples of a single class to any precision; otherwise it is that of the
+    /// zero network.
+    pub fn scale(&self, y: &HostMatrix) -> f64 {
+        if self.loss.needs_classes() { self.total(&HostMatrix::zeros(y.rows(), y.cols()), y) } else { self.at_zero(y) }
+    }
+
     /// -omega l'(0; y), the dual point of the zero network (n x C). For the squared loss it is y, less its mean if
     /// there is an output bias.
     pub fn xi_at_zero(&self, y: &HostMatrix) -> HostMatrix {

@@ -20,7 +20,7 @@ fn check<T: Named + Debug + Display + PartialEq>(names: &[&str]) {
 fn every_name_is_parsed_and_printed() {
     check::<Activation>(&["relu", "gated"]);
     check::<Normalisation>(&["none", "global", "column"]);
-    check::<GateKind>(&["gaussian", "whitened", "local", "pairs"]);
+    check::<GateKind>(&["gaussian", "whitened", "local", "pairs", "mixed"]);
     check::<TaskChoice>(&["auto", "binary", "multiclass", "regression"]);
     check::<Loss>(&["squared", "logistic", "squared-hinge", "huber"]);
 }

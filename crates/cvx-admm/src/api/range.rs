@@ -14,4 +14,5 @@ pub(crate) const BETAS: &str = "from 1 to 10,000";
 pub(crate) const SHARE: &str = "between 0 and 1";
 pub(crate) const ENSEMBLE: &str = "from 1 to 100";
 pub(crate) const BUDGET: &str = "a positive number of seconds, at most 4e9";
+pub(crate) const ALL_FOLDS: &str = "800 or fewer, over all networks that are averaged";
 pub(crate) const FOLDS: &str = "2 or more, and not more than there are samples";

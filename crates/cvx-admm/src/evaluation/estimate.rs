@@ -40,7 +40,7 @@ pub(crate) fn estimated_gap<B: Backend>(
     let limits: Vec<f64> = gradients.chunks_exact(gradients.len() / program.n_targets()).map(limit).collect();
     let bound = loss.bound(&xi, y, &limits);
     let Objective { network, dual_bound, .. } = incumbent.objective();
-    Ok(relative_gap(upper.min(network), bound.max(dual_bound), program.zero_objective()))
+    Ok(relative_gap(upper.min(network), bound.max(dual_bound), program.scale()))
 }
 
 #[cfg(test)]

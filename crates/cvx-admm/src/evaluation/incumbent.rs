@@ -15,8 +15,10 @@ pub(crate) struct Incumbent<B: Backend> {
     network: NetworkValue,
     sampled_primal: Option<f64>,
     bound: f64,
-    /// Objective of the zero network, the scale of the gap.
+    /// Objective of the zero network.
     zero: f64,
+    /// The scale of the gap.
+    scale: f64,
     /// Whether the best bound is still the one at the xi of the zero network.
     at_zero: bool,
     /// Whether the multipliers are those of another beta and their bound at this beta has not been evaluated yet.
@@ -62,6 +64,7 @@ impl<B: Backend> Incumbent<B> {
             sampled_primal: None,
             bound: program.bound_at_zero(gated_maxima),
             zero: program.zero_objective(),
+            scale: program.scale(),
             at_zero: true,
             inherited: false,
             residual: backend.zeros(n, targets)?,
@@ -83,7 +86,7 @@ impl<B: Backend> Incumbent<B> {
         gated_maxima: &[f64],
         proof: bool,
     ) -> Result<(), LinalgError> {
-        self.zero = program.zero_objective();
+        (self.zero, self.scale) = (program.zero_objective(), program.scale());
         let better_than_zero = self.network.objective < self.zero;
         if !better_than_zero {
             self.forget_network(program)?;
@@ -232,7 +235,7 @@ impl<B: Backend> Incumbent<B> {
             network: self.network.objective,
             sampled_primal: self.sampled_primal.filter(|&value| value < zero || zero == 0.0),
             dual_bound: self.bound,
-            relative_gap: relative_gap(upper, self.bound, zero),
+            relative_gap: relative_gap(upper, self.bound, self.scale),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::api::error::{TrainError, out_of_range};
 use crate::path::settings::{PathSettings, Validation};
+use cvx_artifact::MOST_PARTS;
 use cvx_model::{Labels, Task, split};
 
 /// Samples held out in one part of a path. The path of the fold sees the others.
@@ -56,6 +57,10 @@ impl PathSettings {
                 // Each fold draws gates of its own: the mean of the networks then has more of them.
                 folds.push(Fold { held_out, seed: seed.wrapping_add(folds.len() as u64) });
             }
+        }
+        // Otherwise no file could hold the mean of their networks.
+        if folds.len() > MOST_PARTS {
+            return Err(out_of_range("folds", folds.len(), crate::api::range::ALL_FOLDS));
         }
         Ok(folds)
     }

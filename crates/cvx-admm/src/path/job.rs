@@ -88,13 +88,19 @@ impl Job for PathJob<'_> {
         let chosen = choose(&points, self.path.choice);
         let seconds = self.clock.seconds();
         let returned = cut_short.is_some() || self.path.returned == Returned::Mean;
-        let mut solutions = Vec::new();
+        let (mut solutions, mut ended) = (Vec::new(), cut_short);
         for solver in solvers.iter_mut().filter(|_| returned) {
-            if cut_short.is_none() && chosen + 1 < points.len() {
+            solver.set_gap(self.settings.gap);
+            if let Some(status) = ended {
+                solutions.push(solver.close_as_it_is(status)?);
+                continue;
+            }
+            if chosen + 1 < points.len() {
                 solver.set_beta(fractions[chosen] * solver.gated_beta_max())?;
             }
-            solver.set_gap(self.settings.gap);
-            solutions.push(solver.solve(self.observer)?);
+            let solution = solver.solve(self.observer)?;
+            ended = Some(solution.status).filter(|status| ends_everything(*status));
+            solutions.push(solution);
         }
         Ok(FoldResults {
             gated_beta_max: solvers.first().map_or(0.0, Solver::gated_beta_max),
@@ -137,7 +143,7 @@ impl PathJob<'_> {
             solver.set_beta(fraction * solver.gated_beta_max())?;
             let begin = solver.seconds();
             let status = solver.run(self.observer)?;
-            if matches!(status, Status::Interrupted | Status::TimeLimit | Status::DeviceError) {
+            if ends_everything(status) {
                 return Ok(Err(status));
             }
             let (point, prediction) = evaluate(solver, problem, status, begin)?;
@@ -146,6 +152,11 @@ impl PathJob<'_> {
         }
         Ok(Ok(tried))
     }
+}
+
+/// Whether a run with this status is the last one.
+pub(crate) fn ends_everything(status: Status) -> bool {
+    matches!(status, Status::Interrupted | Status::TimeLimit | Status::DeviceError)
 }
 
 /// The best network of a fold at its present beta, and its predictions on the held-out samples.

@@ -24,7 +24,7 @@ pub(crate) fn mean_of(
         Some(Part { held_out: rows.clone(), ..part.clone() })
     };
     let parts: Vec<Part> = solutions.iter().zip(held_out).filter_map(part).collect();
-    let Some(objective) = joint_objective(&parts) else { return Ok(None) };
+    let Some(objective) = joint_objective(&parts, first.model.claim.certify) else { return Ok(None) };
     let status = solutions.iter().map(|solution| solution.status).find(|&status| status != Status::Optimal);
     let status = status.unwrap_or(Status::Optimal);
 

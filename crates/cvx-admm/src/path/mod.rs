@@ -18,7 +18,7 @@ use cvx_artifact::{Model, Predictions, Status};
 use cvx_linalg::{HostMatrix, StopToken};
 use cvx_model::{Calibration, Dataset, Intervals, ModelError, Task, TaskChoice};
 use folds::Fold;
-use job::{FoldResults, PathJob};
+use job::{FoldResults, PathJob, ends_everything};
 use mean::mean_of;
 use point::PathPoint;
 use settings::{PathSettings, Returned};
@@ -94,7 +94,7 @@ pub fn path(
         _ => mean_of(&all, solutions, &held_out, clock.seconds())?,
     };
     let mut solution = solution.ok_or(ModelError::Empty { what: "samples" })?;
-    take_evidence(&mut solution.model, data.weights(), &evidence)?;
+    take_evidence(&mut solution.model, data.weights(), &evidence);
     Ok(PathSolution {
         points,
         gated_beta_max,
@@ -123,9 +123,14 @@ fn retrain(
     for repeat in 0..ensemble as u64 {
         let left = settings.time_limit.map(|limit| (limit - seconds - clock.seconds()).max(0.0));
         let settings = Settings { seed: settings.seed.wrapping_add(repeat), time_limit: left, ..settings.clone() };
-        solutions.push(train_with(data, test, &settings, None, stop, observer)?);
+        let solution = train_with(data, test, &settings, None, stop, observer)?;
+        let ended = ends_everything(solution.status);
+        solutions.push(solution);
+        if ended {
+            break;
+        }
     }
-    if ensemble == 1 {
+    if solutions.len() == 1 {
         return Ok(solutions.pop());
     }
     let all = Problem::new(data, test, &settings.validate()?)?;
@@ -151,19 +156,21 @@ fn pooled(all: &Problem, folds: &[Fold], predictions: &[HostMatrix]) -> HeldOutP
 }
 
 /// Probabilities and intervals of the model, from what its folds predict on samples that they held out. Class weights do
-/// not count: probabilities are those of the classes as they occur.
-fn take_evidence(model: &mut Model, weights: Option<&[f64]>, found: &HeldOutPredictions) -> Result<(), ModelError> {
+/// not count: probabilities are those of the classes as they occur. Outputs that overflow say nothing.
+fn take_evidence(model: &mut Model, weights: Option<&[f64]>, found: &HeldOutPredictions) {
     let HeldOutPredictions { rows, predictions } = found;
     if rows.is_empty() {
-        return Ok(());
+        return;
     }
     if model.task.classes().is_empty() {
-        model.intervals = Some(Intervals::new(&predictions.outputs, &predictions.targets)?);
-        return Ok(());
+        model.intervals = Intervals::new(&predictions.outputs, &predictions.targets).ok();
+        return;
     }
     let weights: Option<Vec<f64>> = weights.map(|weights| rows.iter().map(|&row| weights[row]).collect());
-    model.calibration = Some(Calibration::fit(&predictions.outputs, &predictions.classes(model), weights.as_deref())?);
-    Ok(())
+    let fitted = Calibration::fit(&predictions.outputs, &predictions.classes(model), weights.as_deref());
+    if let Ok(calibration) = fitted {
+        model.calibration = Some(calibration);
+    }
 }
 
 /// The resolved task, as a choice.

@@ -132,41 +132,55 @@ pub(crate) fn is_far_above(worse: &[FoldPoint], better: &[FoldPoint]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
-    /// A fold with the given errors of held-out samples and the given loss.
-    fn fold(errors: &[f64], loss: f64, neurons: usize, gap: f64, status: Status) -> FoldPoint {
-        let objective = Objective { network: 1.0, sampled_primal: None, dual_bound: 1.0 - gap, relative_gap: gap };
+    fn sample(error: f64, loss: f64, weight: f64) -> HeldOutSample {
+        HeldOutSample { error, loss, weight }
+    }
+
+    fn fold(samples: &[HeldOutSample], neurons: usize, gap: f64, status: Status) -> FoldPoint {
+        let loss = samples.iter().map(|sample| sample.loss).sum();
         FoldPoint {
             beta: 0.5,
             status,
-            objective,
+            objective: Objective { network: 1.0, sampled_primal: None, dual_bound: 1.0 - gap, relative_gap: gap },
             iterations: 10,
             seconds: 0.25,
             neurons,
             train: Scores { loss: 2.0 * loss, accuracy: Some(0.5 + gap) },
             validation: Scores { loss, accuracy: Some(0.0) },
-            errors: errors.to_vec(),
+            samples: samples.to_vec(),
         }
     }
 
-    fn points(errors: &[(f64, f64, f64)]) -> Vec<PathPoint> {
-        let point = |&(error, standard_error, loss): &(f64, f64, f64)| {
-            let mut point = PathPoint::mean(&[fold(&[0.0], loss, 1, 0.0, Status::Optimal)], 0.1);
-            (point.error, point.standard_error) = (error, standard_error);
-            point
+    /// A fold of samples of weight 1 with these losses.
+    fn of_losses(losses: &[f64]) -> FoldPoint {
+        let samples: Vec<HeldOutSample> = losses.iter().map(|&loss| sample(0.0, loss, 1.0)).collect();
+        fold(&samples, 1, 0.0, Status::Optimal)
+    }
+
+    /// Points of these mean losses and standard errors. The share of wrong classes falls along the path, whatever the
+    /// loss: it must not decide.
+    fn points(losses: &[(f64, f64)]) -> Vec<PathPoint> {
+        let point = |(k, &(mean_loss, mean_loss_error)): (usize, &(f64, f64))| PathPoint {
+            mean_loss,
+            mean_loss_error,
+            error: 1.0 / (k + 1) as f64,
+            standard_error: 9.0,
+            ..PathPoint::mean(&[of_losses(&[0.0])], 0.1)
         };
-        errors.iter().map(point).collect()
+        losses.iter().enumerate().map(point).collect()
     }
 
     #[test]
-    fn the_best_has_the_smallest_error_then_the_smallest_loss_then_the_largest_beta() {
-        for (errors, expected) in [
-            (&[(0.5, 0.1, 9.0), (0.2, 0.1, 5.0), (0.3, 0.1, 1.0)][..], 1),
-            (&[(0.5, 0.1, 9.0), (0.2, 0.1, 5.0), (0.2, 0.1, 4.0)], 2),
-            (&[(0.2, 0.1, 5.0), (0.2, 0.1, 5.0)], 0),
-            (&[(0.2, 0.1, 5.0)], 0),
+    fn the_best_has_the_smallest_loss_then_the_largest_beta() {
+        for (losses, expected) in [
+            (&[(0.5, 0.1), (0.2, 0.1), (0.3, 0.1)][..], 1),
+            (&[(0.5, 0.1), (0.2, 0.1), (0.2, 0.1)], 1),
+            (&[(0.2, 0.1), (0.2, 0.1)], 0),
+            (&[(0.2, 0.1)], 0),
         ] {
-            assert_eq!(choose(&points(errors), Choice::Best), expected);
+            assert_eq!(choose(&points(losses), Choice::Best), expected);
         }
         assert_eq!(choose(&[], Choice::Best), 0);
         assert_eq!(choose(&[], Choice::Sparsest), 0);
@@ -174,48 +188,79 @@ mod tests {
 
     #[test]
     fn the_sparsest_is_the_first_within_a_standard_error_of_the_best() {
-        for (errors, expected) in [
+        for (losses, expected) in [
             // 0.26 is within 0.2 + 0.07; the standard errors of the other points are irrelevant.
-            (&[(0.5, 0.9, 9.0), (0.26, 0.0, 8.0), (0.2, 0.07, 5.0), (0.21, 0.5, 6.0)][..], 1),
-            (&[(0.5, 0.9, 9.0), (0.28, 0.0, 8.0), (0.2, 0.07, 5.0)], 2),
+            (&[(0.5, 0.9), (0.26, 0.0), (0.2, 0.07), (0.21, 0.5)][..], 1),
+            (&[(0.5, 0.9), (0.28, 0.0), (0.2, 0.07)], 2),
             // Exactly one standard error, and none at all.
-            (&[(0.75, 0.0, 9.0), (0.5, 0.25, 5.0)], 0),
-            (&[(0.3, 0.0, 9.0), (0.0, 0.0, 5.0)], 1),
+            (&[(0.75, 0.0), (0.5, 0.25)], 0),
+            (&[(0.3, 0.0), (0.0, 0.0)], 1),
         ] {
-            assert_eq!(choose(&points(errors), Choice::Sparsest), expected);
+            assert_eq!(choose(&points(losses), Choice::Sparsest), expected);
         }
     }
 
     #[test]
-    fn errors_of_folds_are_pooled_and_the_rest_is_their_mean_or_their_worst() {
+    fn samples_of_folds_are_pooled_and_the_rest_is_their_mean_or_their_worst() {
         let folds = [
-            fold(&[1.0, 0.0, 0.0], 3.0, 4, 1e-3, Status::Optimal),
-            fold(&[1.0, 1.0], 2.0, 7, 5e-2, Status::IterationLimit),
+            fold(&[sample(1.0, 1.0, 1.0), sample(0.0, 2.0, 3.0), sample(0.0, 0.0, 1.0)], 4, 1e-3, Status::Optimal),
+            fold(&[sample(1.0, 1.5, 1.0), sample(1.0, 0.5, 2.0)], 7, 5e-2, Status::IterationLimit),
         ];
         let point = PathPoint::mean(&folds, 0.125);
         assert_eq!((point.fraction, point.beta, point.status), (0.125, 0.5, Status::IterationLimit));
+        // Weights count for the loss that chooses, not for the error.
         assert_eq!((point.error, point.validation.accuracy), (0.6, Some(0.4)));
         // Squares of 0.4 three times and of 0.6 twice over 4, over 5.
         assert!((point.standard_error - 0.06f64.sqrt()).abs() < 1e-15);
+        assert!((point.mean_loss - (1.0 + 6.0 + 0.0 + 1.5 + 1.0) / 8.0).abs() < 1e-15, "{}", point.mean_loss);
         assert_eq!((point.neurons, point.validation.loss, point.train.loss), (5.5, 5.0, 5.0));
         assert_eq!((point.iterations, point.seconds, point.objective.relative_gap), (20, 0.5, 5e-2));
         let alone = PathPoint::mean(&folds[..1], 0.125);
         assert_eq!((alone.status, alone.neurons), (Status::Optimal, 4.0));
         // A single sample has no spread.
-        assert_eq!(PathPoint::mean(&[fold(&[1.0], 1.0, 1, 0.0, Status::Optimal)], 0.1).standard_error, 0.0);
+        assert_eq!(PathPoint::mean(&[of_losses(&[1.0])], 0.1).mean_loss_error, 0.0);
     }
 
+    proptest! {
+        /// A whole weight is a number of repetitions to the mean. The standard error is that of independent samples:
+        /// the unit of the weights does not matter, and equal weights give the classical one.
+        #[test]
+        fn weighted_means(values in prop::collection::vec((-5.0..5.0f64, 1usize..6), 2..30), unit in -3.0..3.0f64) {
+            let unit = 10f64.powf(unit);
+            let weighted: Vec<(f64, f64)> = values.iter().map(|&(value, count)| (value, count as f64)).collect();
+            let repeated: Vec<(f64, f64)> =
+                values.iter().flat_map(|&(value, count)| vec![(value, 1.0); count]).collect();
+            let (mean, error) = mean_with_error(&weighted);
+            prop_assert!((mean - mean_with_error(&repeated).0).abs() < 1e-12);
+            let scaled: Vec<(f64, f64)> = weighted.iter().map(|&(value, weight)| (value, unit * weight)).collect();
+            let (scaled_mean, scaled_error) = mean_with_error(&scaled);
+            prop_assert!((mean - scaled_mean).abs() < 1e-12 && (error - scaled_error).abs() < 1e-12);
+            let equal: Vec<(f64, f64)> = values.iter().map(|&(value, _)| (value, unit)).collect();
+            let (n, (mean, error)) = (values.len() as f64, mean_with_error(&equal));
+            let variance = values.iter().map(|(value, _)| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
+            prop_assert!((error - (variance / n).sqrt()).abs() < 1e-12);
+        }
+    }
+
+    /// The differences of the same samples decide, not the spread of each: a small loss that all samples share is clear.
     #[test]
-    fn a_fold_that_ends_early_ends_the_path() {
-        let some = |count: usize| (0..count).map(|_| fold(&[1.0], 1.0, 1, 0.0, Status::Optimal)).collect::<Vec<_>>();
-        let mut merged = Merged::default();
-        merged.add(8.0, some(3));
-        merged.add(9.0, some(2));
-        assert_eq!((merged.gated_beta_max, merged.folds), (8.0, 2));
-        let counts: Vec<usize> = merged.points.iter().map(Vec::len).collect();
-        assert_eq!(counts, [2, 2, 1]);
-        let mut merged = Merged::default();
-        merged.add(8.0, some(0));
-        assert!(merged.finish(&[0.5, 0.25, 0.125]).is_empty());
+    fn far_above_compares_sample_by_sample() {
+        let spread = [0.0, 10.0, 3.0, 7.0];
+        let shifted = |by: f64| of_losses(&spread.map(|loss| loss + by));
+        assert!(is_far_above(&[shifted(0.01)], &[shifted(0.0)]));
+        assert!(!is_far_above(&[shifted(-0.01)], &[shifted(0.0)]));
+        assert!(!is_far_above(&[shifted(0.0)], &[shifted(0.0)]));
+        // A mean difference of 1 with a standard error of 1 is not far above, with one below 1 it is.
+        let differences = |d: [f64; 4]| of_losses(&[0, 1, 2, 3].map(|k| spread[k] + d[k]));
+        assert!(!is_far_above(&[differences([4.0, 0.0, 0.0, 0.0])], &[shifted(0.0)]));
+        assert!(is_far_above(&[differences([3.9, 0.1, 0.0, 0.0])], &[shifted(0.0)]));
+        // The folds follow each other, and weights count.
+        let two = |a: f64, b: f64| [of_losses(&[a, a]), of_losses(&[b, b])];
+        assert!(!is_far_above(&two(2.0, 0.0), &two(0.0, 1.0)));
+        let weighted = |loss: f64| [fold(&[sample(0.0, loss, 100.0), sample(0.0, 1.0, 1.0)], 1, 0.0, Status::Optimal)];
+        assert!(!is_far_above(&weighted(1.0), &weighted(1.1)) && !is_far_above(&weighted(1.1), &weighted(1.1)));
+        let heavy = fold(&[sample(0.0, 1.0, 1.0), sample(0.0, 0.0, 1e6)], 1, 0.0, Status::Optimal);
+        let light = fold(&[sample(0.0, 0.0, 1.0), sample(0.0, 1.0, 1e6)], 1, 0.0, Status::Optimal);
+        assert!(!is_far_above(&[heavy], &[light]));
     }
 }

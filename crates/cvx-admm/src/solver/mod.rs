@@ -321,6 +321,16 @@ impl<B: Backend> Solver<B> {
         self.close(status)
     }
 
+    /// The network and certificate as they are, without another iteration: after a run, those of its end, and before the
+    /// first run the zero network with `status`.
+    pub(crate) fn close_as_it_is(&mut self, status: Status) -> Result<Solution, TrainError> {
+        if self.admm.is_none() {
+            self.begin_run()?;
+            self.end_run(status);
+        }
+        self.close(self.ended.unwrap_or(status))
+    }
+
     /// One stage of the current run. Starts a run if there is none.
     fn advance(&mut self, observer: &mut dyn Observer) -> Result<Option<Status>, TrainError> {
         if !self.running {

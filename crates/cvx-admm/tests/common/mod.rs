@@ -110,8 +110,9 @@ pub fn assert_sane(solution: &Solution, place: &str) {
     let mut numbers = vec![objective.network, objective.dual_bound, objective.relative_gap, solution.cone_violation];
     numbers.extend([solution.rho, solution.sigma, solution.beta, solution.train.loss]);
     numbers.extend(objective.sampled_primal);
-    let (network, warm) = (&solution.model.network, &solution.warm_start);
-    for matrix in [&network.w1, &network.w2, &warm.v, &warm.lambda, &warm.s, &warm.nu] {
+    let network = &solution.model.network;
+    let warm = solution.warm_start.iter().flat_map(|warm| [&warm.v, &warm.lambda, &warm.s, &warm.nu]);
+    for matrix in [&network.w1, &network.w2].into_iter().chain(warm) {
         numbers.extend(matrix.values());
     }
     for record in &solution.info.history {

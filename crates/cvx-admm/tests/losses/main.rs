@@ -243,7 +243,7 @@ fn m10_a_warm_start_at_the_optimum_takes_one_iteration() {
     for loss in LOSSES {
         let first = train(&data, None, &sharp(loss, 1e-6)).unwrap();
         assert!(first.status == Status::Optimal && first.info.history.len() > 10, "{loss:?}");
-        let again = train_with(&data, None, &sharp(loss, 1e-5), Some(&first.warm_start), &StopToken::new(), &mut ());
+        let again = train_with(&data, None, &sharp(loss, 1e-5), first.warm_start.as_ref(), &StopToken::new(), &mut ());
         let again = again.unwrap();
         assert_eq!((again.status, again.info.history.len()), (Status::Optimal, 1), "{loss:?}: {:?}", again.objective);
     }
@@ -265,11 +265,11 @@ fn m10_five_runs_of_one_iteration_are_one_run_of_five() {
         let whole = train(&data, None, &settings(5)).unwrap();
         let mut parts = train(&data, None, &settings(1)).unwrap();
         for _ in 1..5 {
-            let warm = parts.warm_start;
+            let warm = parts.warm_start.unwrap();
             parts = train_with(&data, None, &settings(1), Some(&warm), &StopToken::new(), &mut ()).unwrap();
         }
         assert!(whole.warm_start == parts.warm_start, "{loss:?}");
-        let mut other = whole.warm_start.clone();
+        let mut other = whole.warm_start.unwrap();
         other.split.as_mut().unwrap().mu = HostMatrix::zeros(3, 1);
         let refused = train_with(&data, None, &settings(1), Some(&other), &StopToken::new(), &mut ());
         assert!(matches!(refused, Err(TrainError::WarmStart { .. })));
