@@ -123,7 +123,7 @@ pub(crate) fn close<B: Backend>(
         rho: admm.penalty.rho(),
         sigma,
         summary: summary.clone(),
-        warm_start: admm.state.warm_start(admm.penalty.rho(), sigma)?,
+        warm_start: admm.state.warm_start(admm.penalty.weights(), sigma)?,
         info: record.info.clone(),
     })
 }
