@@ -79,6 +79,9 @@ fn f3_every_model_goes_on_bit_for_bit() {
         (&classes, long(Settings { loss: Loss::Logistic, class_weights: weights, ..Settings::default() })),
         (&numbers, long(Settings { loss: Loss::Huber { delta: 0.2 }, activation: Activation::Gated, ..exact() })),
         (&numbers, long(Settings { anderson_depth: 0, over_relaxation: 1.0, ..exact() })),
+        (&numbers, long(Settings { output_bias: true, ..Settings::default() })),
+        (&classes, long(Settings { output_bias: true, loss: Loss::SquaredHinge, ..Settings::default() })),
+        (&classes, long(Settings { output_bias: true, activation: Activation::Gated, ..exact() })),
         (&numbers, long(Settings { certify: Certify::Sampled, over_relaxation: 1.5, dual_step: 1.3, ..exact() })),
     ] {
         let whole = train(data, None, &settings).unwrap();

@@ -11,17 +11,20 @@ use common::{PRECISIONS, Random, assert_sane, exact, gates, near};
 use conic::Conic;
 use cvx_admm::{Beta, Certify, Gates, Precision, Settings, SolverChoice, SolverKind, Status, train};
 use cvx_linalg::HostMatrix;
-use cvx_model::{Dataset, FeatureKind, Labels, Loss, Targets, TaskChoice};
+use cvx_model::{Activation, Dataset, FeatureKind, Labels, Loss, Targets, TaskChoice};
 use std::collections::BTreeMap;
 
 const PROGRAMMES: usize = 200;
 
-/// A programme whose parts are all random: shape, samples, gates, beta, loss, weights.
+/// A programme whose parts are all random: shape, samples, gates, beta, loss, weights. Every fifth has an output
+/// bias.
 struct Programme {
     data: Dataset,
     gates: HostMatrix,
     loss: Loss,
     task: TaskChoice,
+    activation: Activation,
+    output_bias: bool,
     /// beta as a share of the gated beta_max.
     fraction: f64,
 }
@@ -49,7 +52,8 @@ impl Programme {
         let weights: Vec<f64> = random.vector(n).into_iter().map(|exponent| 4f64.powf(exponent)).collect();
         let data = Dataset::new(d, x, Some(Labels::numbers(y)), FeatureKind::Table).unwrap();
         let data = if number.is_multiple_of(3) { data.with_weights(weights).unwrap() } else { data };
-        Programme { gates: gates(d, p, number), data, loss, task, fraction }
+        let (activation, output_bias) = (Activation::Relu, number.is_multiple_of(5));
+        Programme { gates: gates(d, p, number), data, loss, task, activation, output_bias, fraction }
     }
 
     fn settings(&self) -> Settings {
@@ -59,6 +63,8 @@ impl Programme {
             certify: Certify::Sampled,
             loss: self.loss,
             task: self.task,
+            activation: self.activation,
+            output_bias: self.output_bias,
             ..exact()
         }
     }
@@ -69,7 +75,10 @@ impl Programme {
         let y = Targets::new(self.data.labels().unwrap(), self.task).unwrap().y;
         let ones = vec![1.0; x.len()];
         let weights = self.data.weights().unwrap_or(&ones);
-        Conic { x: &x, gates: &self.gates, y: y.col(0), weights, beta, loss: self.loss }.optimum()
+        let (activation, output_bias) = (self.activation, self.output_bias);
+        let programme =
+            Conic { x: &x, gates: &self.gates, activation, y: &y, weights, beta, loss: self.loss, output_bias };
+        programme.optimum()
     }
 }
 

@@ -3,14 +3,12 @@
 /// Number of steps, far more than are needed.
 const STEPS: usize = 200;
 
-/// Steps after which each one halves the bracket: at a jump, secants take very small steps.
-const SECANTS: usize = 80;
-
 /// Relative width of a bracket at which the search ends.
 const WIDTH: f64 = 1e-15;
 
-/// A root of the nondecreasing function `f` in [low, high], by the Illinois variant of regula falsi. If `f` has one
-/// sign on the interval, the end that is nearer to a root. Values of at most `flat` count as zero.
+/// A root of the nondecreasing function `f` in [low, high], by the Illinois variant of regula falsi, with a bisection
+/// in every third step for functions with jumps. If `f` has one sign on the interval, the end that is nearer to a root.
+/// Values of at most `flat` count as zero.
 pub(crate) fn increasing_root(f: impl Fn(f64) -> f64, low: f64, high: f64, flat: f64) -> f64 {
     let (mut a, mut b) = (low, high);
     let (mut fa, mut fb) = (f(a), f(b));
@@ -22,9 +20,10 @@ pub(crate) fn increasing_root(f: impl Fn(f64) -> f64, low: f64, high: f64, flat:
         return b;
     }
     let mut last_side = 0;
-    for step in 0..STEPS {
+    for step in 1..=STEPS {
         let secant = b - fb * (b - a) / (fb - fa);
-        let middle = if step < SECANTS && secant > a && secant < b { secant } else { 0.5 * (a + b) };
+        let useful = step % 3 != 0 && secant > a && secant < b;
+        let middle = if useful { secant } else { 0.5 * (a + b) };
         let value = f(middle);
         if value.abs() <= flat || (b - a) <= WIDTH * (a.abs() + b.abs()) || value.is_nan() {
             return middle;

@@ -227,8 +227,11 @@ impl WeightedLoss {
                 -(-xi).clamp(self.weight(a) * low, self.weight(a) * high)
             };
             let xi = xi.col_mut(c);
-            let shift = if self.output_bias { balancing_shift(xi, &clipped) } else { 0.0 };
-            xi.iter_mut().enumerate().for_each(|(a, xi)| *xi = clipped(a, *xi + shift));
+            // The sum of the first result has the rounding errors of xi, which may lie far outside the domain.
+            for _ in 0..if self.output_bias { 2 } else { 1 } {
+                let shift = if self.output_bias { balancing_shift(xi, &clipped) } else { 0.0 };
+                xi.iter_mut().enumerate().for_each(|(a, xi)| *xi = clipped(a, *xi + shift));
+            }
         }
     }
 

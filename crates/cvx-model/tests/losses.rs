@@ -27,7 +27,8 @@ proptest! {
     /// The bound of any xi and any eta >= 0 lies below the objective of any feasible point.
     #[test]
     fn no_bound_exceeds_a_feasible_objective(
-        loss in losses(), weighted: bool, seed in 0u64..1000, exponent in -3.0..2.0, near in 0.0..1.0
+        loss in losses(), weighted: bool, output_bias: bool, seed in 0u64..1000, exponent in -3.0..2.0,
+        near in 0.0..1.0
     ) {
         let mut random = Random(seed);
         let mut case = case(Cpu::<f64>::new(), [12, 3, 5, 2], [2.0, 1.5], 10f64.powf(exponent), &mut random);
@@ -39,14 +40,19 @@ proptest! {
             case.y = y;
         }
         let weights = weighted.then(|| weights(12, &mut random));
-        case.program.set_loss(WeightedLoss::new(loss, weights).unwrap()).unwrap();
+        let weighted = WeightedLoss::new(loss, weights).unwrap().with_output_bias(output_bias);
+        case.program.set_loss(weighted).unwrap();
         let (cpu, program) = (Cpu::<f64>::new(), &case.program);
         let mut certificate = Certificate::new(program).unwrap();
         let mut lowest = program.zero_objective();
         for scale in [0.01, 0.1, 1.0] {
             let v = case.feasible(scale, &mut random);
             let norms: f64 = (0..v.cols()).map(|block| dot(v.col(block), v.col(block)).sqrt()).sum();
-            let value = program.loss().total(&case.prediction(&v), &case.y) + program.beta() * norms;
+            // Any output bias will do.
+            let b = if output_bias { [2.0 * random.signed(), 0.5 * random.signed()] } else { [0.0; 2] };
+            let f = case.prediction(&v);
+            let f = HostMatrix::from_fn(12, 2, |a, c| f[(a, c)] + b[c]);
+            let value = program.loss().total(&f, &case.y) + program.beta() * norms;
             let best = certificate.feasible_point(&cpu.upload(&v).unwrap()).unwrap().objective;
             prop_assert!(best <= value * (1.0 + 1e-9) && best <= program.zero_objective() * (1.0 + 1e-9));
             lowest = lowest.min(best);
@@ -115,7 +121,8 @@ proptest! {
 /// From the gated beta_max on, which bounds the exact one, zero is optimal: the bound is its objective.
 #[test]
 fn the_bound_of_the_zero_network_is_its_objective() {
-    for loss in [Loss::Squared, Loss::Logistic, Loss::SquaredHinge, Loss::Huber { delta: 0.4 }] {
+    let losses = [Loss::Squared, Loss::Logistic, Loss::SquaredHinge, Loss::Huber { delta: 0.4 }];
+    for (loss, output_bias) in losses.into_iter().flat_map(|loss| [(loss, false), (loss, true)]) {
         let mut random = Random(3);
         let mut case = case(Cpu::<f64>::new(), [15, 3, 6, 2], [2.0, 1.5], 1.0, &mut random);
         if loss.needs_classes() {
@@ -124,14 +131,100 @@ fn the_bound_of_the_zero_network_is_its_objective() {
             case.program = cvx_model::ConvexProgram::new(Cpu::new(), &case.xt, y, &gates, 1.0).unwrap();
         }
         let weights = weights(15, &mut random);
-        case.program.set_loss(WeightedLoss::new(loss, Some(weights)).unwrap()).unwrap();
+        let weighted = WeightedLoss::new(loss, Some(weights)).unwrap().with_output_bias(output_bias);
+        case.program.set_loss(weighted).unwrap();
         let gated = Certificate::new(&case.program).unwrap().gated_beta_max().unwrap();
         let exact = beta_max(&case.program, 1e-4).unwrap();
         assert!((exact.gated - gated).abs() <= 1e-12 * gated && exact.upper <= gated);
         case.program.set_beta(gated * (1.0 + 1e-12)).unwrap();
         let bound = Certificate::new(&case.program).unwrap().dual_at_zero().unwrap();
         let zero = case.program.zero_objective();
-        assert!((bound.value - zero).abs() <= 1e-12 * zero && bound.value <= zero * (1.0 + 1e-15), "{loss:?}");
+        assert!((bound.value - zero).abs() <= 1e-12 * zero && bound.value <= zero * (1.0 + 1e-14), "{loss:?}");
+        let xi = case.program.xi_at_zero();
+        let sums = (0..2).map(|c| xi.col(c).iter().sum::<f64>().abs()).fold(0.0, f64::max);
+        assert!(!output_bias || sums <= 1e-12 * zero, "{loss:?}: the dual point is off the hyperplane by {sums}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// No number of a grid around the output bias is better, over eight decades of y and of the predictions.
+    #[test]
+    fn no_output_bias_is_better(
+        loss in losses(), weighted: bool, seed in 0u64..1000, y_scale in -4.0..4.0, q_scale in -4.0..4.0
+    ) {
+        let (mut random, n) = (Random(seed), 11);
+        let (y_scale, q_scale) = (10f64.powf(y_scale), 10f64.powf(q_scale));
+        let y = random.matrix(n, 2, y_scale);
+        let y = HostMatrix::from_fn(n, 2, |a, c| if loss.needs_classes() { y[(a, c)].signum() } else { y[(a, c)] });
+        let weighted = WeightedLoss::new(loss, weighted.then(|| weights(n, &mut random))).unwrap();
+        let q = random.matrix(n, 2, q_scale);
+        let mut best = q.clone();
+        let bias = weighted.clone().with_output_bias(true).add_bias(&mut best, &y);
+        let value = weighted.total(&best, &y);
+        prop_assert!(weighted.add_bias(&mut q.clone(), &y) == [0.0, 0.0], "no bias without the option");
+        for exponent in -8..=8 {
+            for side in [-1.0, 1.0] {
+                let step = side * 10f64.powi(exponent) * (y_scale + q_scale);
+                for c in 0..2 {
+                    let other = |b: usize| bias[b] + if b == c { step } else { 0.0 };
+                    let moved = HostMatrix::from_fn(n, 2, |a, b| q[(a, b)] + other(b));
+                    let there = weighted.total(&moved, &y);
+                    prop_assert!(value <= there * (1.0 + 1e-12) + 1e-13, "{}: {} above {}", step, value, there);
+                }
+            }
+        }
+    }
+
+    /// The clipped point lies in the domain and on the hyperplane, and clipping again does not move it.
+    #[test]
+    fn clipping_meets_the_domain_and_the_hyperplane(
+        loss in losses(), weighted: bool, seed in 0u64..1000, scale in -6.0..6.0
+    ) {
+        let (mut random, n) = (Random(seed), 10);
+        let y = random.matrix(n, 1, 1.0);
+        // Both classes occur.
+        let y = HostMatrix::from_fn(n, 1, |a, _| match (loss.needs_classes(), a) {
+            (true, 0) => 1.0,
+            (true, 1) => -1.0,
+            (true, _) => y[(a, 0)].signum(),
+            _ => y[(a, 0)],
+        });
+        let omega = if weighted { weights(n, &mut random) } else { vec![1.0; n] };
+        let weighted = WeightedLoss::new(loss, Some(omega.clone())).unwrap().with_output_bias(true);
+        let mut xi = random.matrix(n, 1, 10f64.powf(scale));
+        weighted.clip(&mut xi, &y);
+        let total: f64 = xi.values().iter().sum();
+        let size: f64 = xi.values().iter().map(|xi| xi.abs()).sum();
+        prop_assert!(total.abs() <= 1e-12 * size, "{} of {}", total, size);
+        for a in 0..n {
+            prop_assert!(loss.conjugate(-xi[(a, 0)] / omega[a] * (1.0 - 1e-15), y[(a, 0)]).is_finite());
+        }
+        let mut again = xi.clone();
+        weighted.clip(&mut again, &y);
+        for (one, two) in xi.values().iter().zip(again.values()) {
+            prop_assert!((one - two).abs() <= 1e-11 * size, "{} {}", one, two);
+        }
+    }
+}
+
+/// One class alone, and predictions far away: the loss has its infimum at infinity, and the bias stays a number.
+#[test]
+fn an_output_bias_of_degenerate_data_is_a_number() {
+    for loss in [Loss::Squared, Loss::Logistic, Loss::SquaredHinge, Loss::Huber { delta: 0.4 }] {
+        let weighted = WeightedLoss::new(loss, None).unwrap().with_output_bias(true);
+        for (y, q) in [(1.0, 0.0), (-1.0, 0.0), (1.0, 1e8), (1.0, -1e8), (-1.0, 1e15), (1.0, 1e-300)] {
+            let y = HostMatrix::from_fn(5, 1, |_, _| y);
+            let mut best = HostMatrix::from_fn(5, 1, |_, _| q);
+            let bias = weighted.add_bias(&mut best, &y);
+            let value = weighted.total(&best, &y);
+            // A bias of 1e15 is known to 1 only.
+            let small = q.abs() > 1e10 || (0.0..1e-11).contains(&value);
+            assert!(bias[0].is_finite() && value.is_finite() && small, "{loss:?} {q}: {bias:?}, {value}");
+            let xi = weighted.xi_at_zero(&y);
+            assert!(xi.values().iter().all(|xi| xi.abs() < 1e-12), "{loss:?}: one class proves nothing: {xi:?}");
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Case, Device, ROW_SCALES, Random, Solved, norm, patterns, relative_distance};
+use common::{Case, Device, ROW_SCALES, Random, Solved, centred, norm, patterns, relative_distance};
 use cvx_linalg::{
     Accuracy, Backend, Cpu, HostMatrix, LinalgError, LinearSolver, LinearStatus, MaskedSystem, StopToken, SystemRhs,
     SystemSolution,
@@ -35,8 +35,8 @@ const PENALTIES: [f64; 5] = [1e-2, 0.1, 1.0, 10.0, 100.0];
 #[test]
 fn m6_all_solvers_agree_with_a_dense_solve() {
     for (seed, shape) in (1..).zip([[14, 4, 3, 1], [9, 5, 4, 2], [5, 8, 3, 1]]) {
-        for row_scale in ROW_SCALES {
-            let case = Case::new(shape, row_scale, seed);
+        for (row_scale, output_bias) in ROW_SCALES.into_iter().flat_map(|scale| [(scale, false), (scale, true)]) {
+            let case = Case { output_bias, ..Case::new(shape, row_scale, seed) };
             for rho in PENALTIES {
                 let expected = case.reference(rho);
                 let program = case.program(Cpu::<f64>::new());
@@ -44,7 +44,7 @@ fn m6_all_solvers_agree_with_a_dense_solve() {
                 let (blocks, patterns) = (device.system.blocks(), program.patterns());
                 assert_eq!((blocks.layout.patterns, blocks.mask), (patterns.len(), patterns.bits()));
                 for (name, solved) in solve_with_all(Cpu::<f64>::new(), &case, rho, 1e-13) {
-                    let place = format!("{name}, {shape:?}, {row_scale:?}, rho {rho}");
+                    let place = format!("{name}, {shape:?}, {row_scale:?}, output bias {output_bias}, rho {rho}");
                     let error = relative_distance(&solved.u, &expected);
                     if !settles(name, rho) {
                         assert!(solved.info.status != LinearStatus::Converged || error < 1e-6, "{place}: {error}");
@@ -62,6 +62,7 @@ fn m6_all_solvers_agree_with_a_dense_solve() {
                         active.map(|i| xu[(a, 2 * p * c + i)] - xu[(a, 2 * p * c + p + i)]).sum()
                     });
                     let residual = HostMatrix::from_fn(n, case.y.cols(), |a, c| fu[(a, c)] - case.y[(a, c)]);
+                    let residual = if output_bias { centred(&residual) } else { residual };
                     let off = relative_distance(&solved.residual, &residual) * norm(residual.values());
                     assert!(off < 1e-10 * (norm(fu.values()) + norm(case.y.values())), "{place}: F u - y, {off}");
                     assert!(solved.true_residual < 1e-11, "{place}: {}", solved.true_residual);
@@ -76,13 +77,16 @@ fn m6_all_solvers_agree_with_a_dense_solve() {
 /// cones.
 #[test]
 fn m6_without_cones_the_solution_has_no_x_u() {
-    for (seed, shape) in (1..).zip([[14, 4, 3, 1], [9, 5, 4, 2], [5, 8, 3, 1]]) {
-        let case = Case::new(shape, RowScale::None, seed);
+    let shapes = [[14, 4, 3, 1], [9, 5, 4, 2], [5, 8, 3, 1]];
+    for (seed, shape, output_bias) in
+        (1..).zip(shapes).flat_map(|(seed, shape)| [false, true].map(|bias| (seed, shape, bias)))
+    {
+        let case = Case { output_bias, ..Case::new(shape, RowScale::None, seed) };
         let program = case.program(Cpu::<f64>::new()).with_activation(Activation::Gated);
         let (backend, rho) = (program.backend(), 0.3);
         let (n, d, p) = (program.n_samples(), program.n_features(), program.n_patterns());
         // F of one sign, and A u = v - lambda + F'y/rho by elimination, target by target.
-        let f = dense_f(&case.xt, program.patterns());
+        let f = case.dense_f(program.patterns());
         let f = HostMatrix::from_fn(n, d * p, |a, k| f[(a, k)]);
         let v = HostMatrix::from_fn(d, program.n_blocks(), |i, j| case.blocks[(i, j)]);
         let gram = |i: usize, j: usize| (0..n).map(|a| f[(a, i)] * f[(a, j)]).sum::<f64>() / rho;
@@ -109,7 +113,8 @@ fn m6_without_cones_the_solution_has_no_x_u() {
                 let distance =
                     |x: &[f64], y: &[f64]| norm(&x.iter().zip(y).map(|(x, y)| x - y).collect::<Vec<_>>()) / norm(y);
                 assert!(distance(&part(&u), &expected) < 1e-9, "{kind}, {shape:?}: u");
-                let fu: Vec<f64> = multiply(&f, &part(&u)).iter().zip(case.y.col(c)).map(|(f, y)| f - y).collect();
+                let target = if output_bias { centred(&case.y) } else { case.y.clone() };
+                let fu: Vec<f64> = multiply(&f, &part(&u)).iter().zip(target.col(c)).map(|(f, y)| f - y).collect();
                 assert!(distance(residual.col(c), &fu) < 1e-9, "{kind}, {shape:?}: F u - y");
             }
         }
@@ -119,13 +124,16 @@ fn m6_without_cones_the_solution_has_no_x_u() {
 #[test]
 fn m6_the_true_residual_is_small_in_f32() {
     for (seed, shape) in (1..).zip([[14, 4, 3, 1], [30, 6, 5, 2], [8, 20, 4, 1]]) {
-        for row_scale in ROW_SCALES {
-            let case = Case::new(shape, row_scale, seed);
+        for (row_scale, output_bias) in ROW_SCALES.into_iter().flat_map(|scale| [(scale, false), (scale, true)]) {
+            let case = Case { output_bias, ..Case::new(shape, row_scale, seed) };
             for rho in PENALTIES {
                 for (name, solved) in solve_with_all(Cpu::<f32>::new(), &case, rho, 1e-5) {
                     let residual = solved.true_residual;
                     let bound = if settles(name, rho) { 1e-4 } else { 1e-2 };
                     assert!(residual < bound, "{name}, {shape:?}, {row_scale:?}, rho {rho}: {residual}");
+                    let total = |c: usize| solved.residual.col(c).iter().sum::<f64>();
+                    let sums = (0..case.y.cols()).map(total).fold(0.0, |most: f64, sum| most.max(sum.abs()));
+                    assert!(!output_bias || sums < 1e-5 * norm(case.y.values()), "{name}: 1'r = {sums}");
                 }
             }
         }
@@ -163,9 +171,10 @@ proptest! {
         sizes in (1usize..20, 1usize..8, 1usize..6, 1usize..4).prop_map(|(n, d, p, c)| [n, d, p, c]),
         exponent in -2.0..2.0f64,
         scale in 0usize..3,
+        output_bias: bool,
         seed: u64,
     ) {
-        let case = Case::new(sizes, ROW_SCALES[scale], seed);
+        let case = Case { output_bias, ..Case::new(sizes, ROW_SCALES[scale], seed) };
         let rho = 10f64.powf(exponent);
         let program = case.program(Cpu::<f64>::new());
         let solved = Device::new(&program, &case, rho).solve(&mut Cholesky::new(), 0.0).unwrap();
@@ -179,7 +188,7 @@ proptest! {
 #[test]
 fn update_penalty_equals_a_fresh_prepare() {
     fn check<B: Backend>(backend: B) {
-        let case = Case::new([40, 6, 5, 2], RowScale::Normalised { sigma: 0.25 }, 8);
+        let case = Case::new([40, 6, 5, 2], RowScale::Normalised { sigma: 0.25 }, 8).with_output_bias();
         let program = case.program(backend);
         for kind in SolverKind::ALL {
             // A rank that adapts does so to the penalty of its set-up.

@@ -19,6 +19,7 @@ pub(crate) fn estimated_gap<B: Backend>(
     state: &State<B>,
     incumbent: &mut Incumbent<B>,
     gradients: &[f64],
+    kappa: f64,
 ) -> Result<f64, LinalgError> {
     let (backend, loss, y, beta) = (program.backend(), program.loss(), program.y_host(), program.beta());
     let residual = backend.download(&state.solution.residual)?;
@@ -32,7 +33,6 @@ pub(crate) fn estimated_gap<B: Backend>(
         loss.add_bias(&mut prediction, y);
         loss.total(&prediction, y) + beta * norms.iter().sum::<f64>()
     };
-    let kappa = loss.kappa(y);
     let mut xi = residual;
     xi.values_mut().iter_mut().for_each(|r| *r *= -kappa);
     loss.clip(&mut xi, y);
@@ -68,8 +68,9 @@ mod tests {
             for fraction in [0.7, 0.02] {
                 program.set_beta(fraction * maxima[0].max(maxima[1])).unwrap();
                 let beta = program.beta();
-                let mut system = SystemOperator::new(&program, RowScale::None, rho / program.loss().kappa(&y)).unwrap();
-                let mut state = State::new(&program, None, false).unwrap();
+                let kappa = program.loss().kappa(&y);
+                let mut system = SystemOperator::new(&program, RowScale::None, rho / kappa).unwrap();
+                let mut state = State::new(&program, None, kappa, false).unwrap();
                 let mut incumbent = Incumbent::new(&program, Certify::Network, &maxima).unwrap();
                 let mut solver = Cholesky::new();
                 solver.prepare(&mut system).unwrap();
@@ -79,9 +80,9 @@ mod tests {
                     let gradients = state.gradient_norms(rho).unwrap();
                     state.v_update(1.0, beta / rho).unwrap();
                     state.dual_update(1.0).unwrap();
-                    state.split_update(1.0, 1.0).unwrap();
-                    let estimate = estimated_gap(&program, &system, &state, &mut incumbent, &gradients).unwrap();
-                    let scaled = state.scaled_residual().unwrap();
+                    state.split_update([1.0, 1.0], kappa).unwrap();
+                    let estimate = estimated_gap(&program, &system, &state, &mut incumbent, &gradients, kappa).unwrap();
+                    let scaled = state.scaled_residual(kappa).unwrap();
                     let residual = scaled.as_ref().unwrap_or(&state.solution.residual);
                     incumbent.evaluate(&program, &state.v, residual, None, rho, system.row_scale()).unwrap();
                     let exact = incumbent.objective().relative_gap;

@@ -1,6 +1,6 @@
-//! The penalty rho: its initial value, its changes, and the rescaling that follows a change.
+//! The penalties rho and kappa: their initial values, their changes, and the rescaling that follows a change.
 //!
-//! Only this file assigns rho.
+//! Only this file assigns them.
 
 use cvx_linalg::{Accuracy, Backend, HostMatrix, LinalgError, LinearSolver, MaskedSystem, SolverFlops};
 use cvx_model::{Activation, ConvexProgram};
@@ -24,7 +24,7 @@ const FIRST_CHECK: usize = 20;
 /// The distance between comparisons grows by this factor, so that rho settles and the iteration converges.
 const CHECK_GROWTH: f64 = 1.5;
 
-/// rho changes if the residuals, or another beta, call for a change by at least this factor.
+/// A penalty changes if the residuals, or another beta, call for a change by at least this factor.
 pub(crate) const THRESHOLD: f64 = 2.5;
 
 /// Maximum factor of a single change.
@@ -71,16 +71,38 @@ fn sum_of_squares(values: &[f64]) -> f64 {
     values.iter().map(|value| value * value).sum()
 }
 
-/// Norms of one iteration, used to balance the residuals.
+/// The penalties of the split: rho of u = v and Gt u = s, kappa of F u = q.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Weights {
+    pub rho: f64,
+    pub kappa: f64,
+}
+
+/// The factors by which scaled duals change with their penalties, so that the multipliers remain the same.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[must_use = "the scaled duals are the multipliers over the penalties"]
+pub(crate) struct Rescaling {
+    /// Of lambda and nu.
+    pub duals: f64,
+    /// Of mu.
+    pub split: f64,
+}
+
+impl Rescaling {
+    /// No change.
+    pub const NONE: Rescaling = Rescaling { duals: 1.0, split: 1.0 };
+}
+
+/// Norms of one iteration, used to balance the residuals: of u = v and Gt u = s, or, in brackets, of F u = q.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Residuals {
-    /// ||(u - v, Gt u - s)||.
+    /// ||(u - v, Gt u - s)|| [||F u - q||].
     pub primal: f64,
-    /// ||(v - v_old, s - s_old)||, which times rho is the dual residual.
+    /// ||(v - v_old, s - s_old)|| [||q - q_old||], which times rho [kappa] is the dual residual.
     pub change: f64,
-    /// ||(u, Gt u)||.
+    /// ||(u, Gt u)|| [||F u||].
     pub primal_scale: f64,
-    /// ||(lambda, nu)||.
+    /// ||(lambda, nu)|| [||mu||].
     pub dual_scale: f64,
 }
 
@@ -108,7 +130,7 @@ impl Residuals {
         Accuracy::Error(share * (self.primal * self.change).sqrt())
     }
 
-    /// Factor by which rho would have to change to balance the relative residuals (He, Yang & Wang 2000).
+    /// Factor by which the penalty would have to change to balance the relative residuals (He, Yang & Wang 2000).
     fn balance(&self) -> f64 {
         let (primal, dual) = self.relative();
         if primal > 0.0 && dual > 0.0 { (primal / dual).sqrt() } else { 1.0 }
@@ -130,7 +152,7 @@ pub(crate) enum Preparation {
     Nothing,
 }
 
-/// rho and the schedule of its changes.
+/// rho and kappa, and the schedule of their changes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Penalty {
     rho: f64,
@@ -138,42 +160,51 @@ pub(crate) struct Penalty {
     due: f64,
     /// The weight of F u against u = v is kappa/rho: 1/rho for the squared loss.
     kappa: f64,
+    /// kappa at the start: the largest curvature of the loss.
+    first_kappa: f64,
     adapt: bool,
     next_check: usize,
     work_since_change: f64,
     changes: usize,
-    /// rho at the preparation of the solver; the size of a sketch depends on it.
+    /// The penalty of the system at the preparation of the solver; the size of a sketch depends on it.
     prepared_at: f64,
-    /// The factor that the residuals of the last iteration call for.
-    proposed: Option<f64>,
+    /// The factors of rho and kappa that the last iteration calls for.
+    proposed: Option<(f64, f64)>,
 }
 
 impl Penalty {
-    pub fn new(rho: f64, kappa: f64, adapt: bool) -> Self {
+    /// Starts at these penalties. `first_kappa` is the largest curvature of the loss.
+    pub fn new(Weights { rho, kappa }: Weights, first_kappa: f64, adapt: bool) -> Self {
         Penalty {
             rho,
             due: 1.0,
             kappa,
+            first_kappa,
             adapt,
             next_check: FIRST_CHECK,
             work_since_change: 0.0,
             changes: 0,
-            prepared_at: rho,
+            prepared_at: rho / kappa,
             proposed: None,
         }
     }
 
     /// Whether this penalty, read from a file, can belong to the run of `other` after the given number of iterations.
     pub fn continues(&self, other: &Penalty, iterations: usize) -> bool {
-        let Penalty { rho, due, kappa, changes, prepared_at, proposed, .. } = self;
-        let factors = [*rho, *due, *prepared_at, proposed.unwrap_or(1.0)];
+        let Penalty { rho, due, kappa, first_kappa, changes, prepared_at, proposed, .. } = self;
+        let (rho_factor, kappa_factor) = proposed.unwrap_or((1.0, 1.0));
+        let factors = [*rho, *due, *kappa, *prepared_at, rho_factor, kappa_factor];
         factors.iter().all(|factor| *factor > 0.0 && factor.is_finite())
-            && kappa.to_bits() == other.kappa.to_bits()
+            && first_kappa.to_bits() == other.first_kappa.to_bits()
             && *changes <= iterations
     }
 
     pub fn rho(&self) -> f64 {
         self.rho
+    }
+
+    pub fn weights(&self) -> Weights {
+        Weights { rho: self.rho, kappa: self.kappa }
     }
 
     /// The penalty of the system (4a): rho over kappa.
@@ -206,23 +237,23 @@ impl Penalty {
         (self.next_check, self.proposed) = (FIRST_CHECK, None);
     }
 
-    /// Records a change of the weight of the split prediction with the loss. The solver's penalty rho/kappa changes
-    /// with it.
-    pub fn set_kappa(&mut self, kappa: f64) {
-        self.kappa = kappa;
+    /// Records a change of the loss, whose largest curvature is now `first_kappa`; kappa changes by the same factor.
+    /// The solver's penalty rho/kappa changes with it.
+    pub fn set_curvature(&mut self, first_kappa: f64) {
+        self.kappa *= first_kappa / self.first_kappa;
+        self.first_kappa = first_kappa;
     }
 
     /// Completes the preparation of the solver at the current rho. A pending change of rho is made if its factor is
     /// at least `threshold`. If the factor does not exist in the storage precision (with a tiny rho, rounding hides the
-    /// identity), rho rises until it does. Returns the factor by which the scaled duals change.
-    #[must_use = "the scaled duals are the multipliers over rho"]
+    /// identity), rho rises until it does.
     pub fn prepare<B: Backend>(
         &mut self,
         preparation: &mut Preparation,
         linear: &mut dyn LinearSolver<B>,
         system: &mut dyn MaskedSystem<B>,
         threshold: f64,
-    ) -> Result<f64, LinalgError> {
+    ) -> Result<Rescaling, LinalgError> {
         let first = self.rho;
         let follows = !(1.0 / threshold..=threshold).contains(&self.due);
         if follows {
@@ -230,17 +261,17 @@ impl Penalty {
             self.due = 1.0;
         }
         match preparation {
-            Preparation::Everything | Preparation::Patterns => self.prepared_at = self.rho,
+            Preparation::Everything | Preparation::Patterns => self.prepared_at = self.system(),
             Preparation::Again | Preparation::Penalty | Preparation::Nothing => {}
         }
-        let at = if *preparation == Preparation::Again { self.prepared_at } else { self.rho };
-        system.set_penalty(at / self.kappa);
+        let at = if *preparation == Preparation::Again { self.prepared_at } else { self.system() };
+        system.set_penalty(at);
         let mut result = match preparation {
             Preparation::Everything => linear.prepare(system),
             Preparation::Patterns => linear.update_patterns(system),
             Preparation::Again => match linear.prepare(system) {
-                // rho has changed since, possibly because this one had no factor.
-                Ok(()) | Err(LinalgError::NotPositiveDefinite { .. }) if at != self.rho => {
+                // It has changed since, possibly because this one had no factor.
+                Ok(()) | Err(LinalgError::NotPositiveDefinite { .. }) if at != self.system() => {
                     linear.update_penalty(system, self.system())
                 }
                 prepared => prepared,
@@ -259,47 +290,60 @@ impl Penalty {
         }
         result?;
         *preparation = Preparation::Nothing;
-        Ok(first / self.rho)
+        Ok(Rescaling { duals: first / self.rho, split: 1.0 })
     }
 
-    /// Whether [`settle`](Penalty::settle) will change rho before the next iteration.
-    pub fn propose(&mut self, iteration: usize, residuals: &Residuals, flops: SolverFlops) -> bool {
+    /// Whether [`settle`](Penalty::settle) will change a penalty before the next iteration. `split` are the residuals of
+    /// F u = q, if kappa follows them.
+    pub fn propose(
+        &mut self,
+        iteration: usize,
+        residuals: &Residuals,
+        split: Option<&Residuals>,
+        flops: SolverFlops,
+    ) -> bool {
         self.work_since_change += flops.solve;
         if !self.adapt || iteration < self.next_check {
             return false;
         }
         self.next_check = (iteration + FIRST_CHECK).max((iteration as f64 * CHECK_GROWTH) as usize);
-        let factor = residuals.balance().clamp(1.0 / LARGEST_CHANGE, LARGEST_CHANGE);
         // Changes are limited by operation counts, not by a clock: a change needs as much preceding work in iterations.
         let earned = self.work_since_change >= flops.update;
-        self.proposed = (earned && !(1.0 / THRESHOLD..=THRESHOLD).contains(&factor)).then_some(factor);
+        let factor = |residuals: &Residuals| {
+            let factor = residuals.balance().clamp(1.0 / LARGEST_CHANGE, LARGEST_CHANGE);
+            if (1.0 / THRESHOLD..=THRESHOLD).contains(&factor) { 1.0 } else { factor }
+        };
+        let factors = (factor(residuals), split.map_or(1.0, factor));
+        self.proposed = (earned && factors != (1.0, 1.0)).then_some(factors);
         self.proposed.is_some()
     }
 
-    /// Multiplies rho by the proposed factor, if there is one. Returns the factor by which the scaled duals change, so
-    /// that the multipliers remain the same.
-    #[must_use = "the scaled duals are the multipliers over rho"]
+    /// Multiplies rho and kappa by the proposed factors, if there are any.
     pub fn settle<B: Backend>(
         &mut self,
         linear: &mut dyn LinearSolver<B>,
         system: &mut dyn MaskedSystem<B>,
-    ) -> Result<f64, LinalgError> {
-        let Some(factor) = self.proposed else { return Ok(1.0) };
-        match linear.update_penalty(system, self.rho * factor / self.kappa) {
+    ) -> Result<Rescaling, LinalgError> {
+        let Some((rho_factor, kappa_factor)) = self.proposed else { return Ok(Rescaling::NONE) };
+        let (rho, kappa) = (self.rho * rho_factor, self.kappa * kappa_factor);
+        match linear.update_penalty(system, rho / kappa) {
             Err(LinalgError::NotPositiveDefinite { .. }) => {
-                // The factor does not exist in this precision: keep the last rho that has one, and propose no more
-                // changes.
+                // The factor does not exist in this precision: keep the last penalties that have one, and propose no
+                // more changes.
                 (self.adapt, self.proposed) = (false, None);
                 linear.update_penalty(system, self.system())?;
-                return Ok(1.0);
+                return Ok(Rescaling::NONE);
             }
             other => other?,
         }
         // Assigned only now, so that a run that was stopped before ends with duals that belong to its rho.
-        (self.rho, self.due, self.proposed) = (self.rho * factor, 1.0, None);
+        (self.rho, self.kappa, self.proposed) = (rho, kappa, None);
+        if rho_factor != 1.0 {
+            self.due = 1.0;
+        }
         self.changes += 1;
         self.work_since_change = 0.0;
-        Ok(1.0 / factor)
+        Ok(Rescaling { duals: 1.0 / rho_factor, split: 1.0 / kappa_factor })
     }
 }
 
@@ -348,10 +392,10 @@ mod tests {
 
     #[test]
     fn changes_have_to_be_earned_by_iterating() {
-        let mut penalty = Penalty::new(1.0, 1.0, true);
+        let mut penalty = Penalty::new(Weights { rho: 1.0, kappa: 1.0 }, 1.0, true);
         let residuals = Residuals { primal: 1.0, change: 1e-4, primal_scale: 1.0, dual_scale: 1.0 };
         let dear = SolverFlops { update: 30.0, solve: 1.0 };
-        let proposals: Vec<usize> = (1..200).filter(|&k| penalty.propose(k, &residuals, dear)).collect();
+        let proposals: Vec<usize> = (1..200).filter(|&k| penalty.propose(k, &residuals, None, dear)).collect();
         assert_eq!(proposals.first(), Some(&40), "not at 20: only 20 of 30 were earned");
     }
 }

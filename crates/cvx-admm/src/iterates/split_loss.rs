@@ -2,8 +2,9 @@
 //!
 //! The unweighted squared loss has no such block: its u-update is exact, and the matrices are empty.
 
+use crate::iterates::penalty::{Residuals, Weights};
 use cvx_linalg::{Backend, HostMatrix, LinalgError, LinearOperator};
-use cvx_model::{ConvexProgram, PredictionOperator, SystemOperator, WeightedLoss};
+use cvx_model::{ConvexProgram, Loss, PredictionOperator, SystemOperator, WeightedLoss};
 
 /// q and its multiplier, from which a later run can start.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +13,8 @@ pub struct SplitStart {
     pub q: HostMatrix,
     /// Scaled dual of F u = q (n x C).
     pub mu: HostMatrix,
+    /// The penalty that mu is scaled by.
+    pub kappa: f64,
 }
 
 /// q and mu, on the host and in f64. They are n x C numbers beside the n x 2PC of an iteration, so their transfer to
@@ -19,52 +22,59 @@ pub struct SplitStart {
 pub(crate) struct SplitLoss {
     loss: WeightedLoss,
     y: HostMatrix,
-    kappa: f64,
     q: HostMatrix,
     mu: HostMatrix,
     /// q - mu, the target of F u in the last u-update.
     target: HostMatrix,
+    /// Norms of the last iteration.
+    residuals: Residuals,
+    /// F u and the last q, used as scratch.
+    fu: HostMatrix,
+    previous: HostMatrix,
 }
 
 impl SplitLoss {
-    /// Starts at `start` if given, else at the prediction of the zero network with its multiplier.
-    pub fn new<B: Backend>(program: &ConvexProgram<B>, start: Option<&SplitStart>) -> Self {
-        let (loss, kappa) = (program.loss().clone(), program.loss().kappa(program.y_host()));
-        let none = HostMatrix::zeros(0, 0);
-        if loss.is_plain() {
-            return SplitLoss { loss, y: none.clone(), kappa, q: none.clone(), mu: none.clone(), target: none };
+    /// Starts at the prediction of the zero network with its multiplier.
+    pub fn new<B: Backend>(program: &ConvexProgram<B>, kappa: f64) -> Self {
+        if program.loss().is_plain() {
+            return SplitLoss::started(program, HostMatrix::zeros(0, 0), HostMatrix::zeros(0, 0));
         }
-        let SplitStart { q, mu } = start.cloned().unwrap_or_else(|| {
-            let mut mu = program.xi_at_zero();
-            mu.values_mut().iter_mut().for_each(|value| *value /= -kappa);
-            SplitStart { q: loss.prediction_at_zero(program.y_host()), mu }
-        });
-        SplitLoss { loss, y: program.y_host().clone(), kappa, target: q.clone(), q, mu }
+        let mut mu = program.xi_at_zero();
+        mu.values_mut().iter_mut().for_each(|value| *value /= -kappa);
+        SplitLoss::started(program, program.loss().prediction_at_zero(program.y_host()), mu)
+    }
+
+    /// Starts at these values.
+    pub fn started<B: Backend>(program: &ConvexProgram<B>, q: HostMatrix, mu: HostMatrix) -> Self {
+        let loss = program.loss().clone();
+        let y = if loss.is_plain() { HostMatrix::zeros(0, 0) } else { program.y_host().clone() };
+        let [target, fu, previous] = [&q; 3].map(HostMatrix::clone);
+        SplitLoss { loss, y, target, fu, previous, residuals: Residuals::default(), q, mu }
     }
 
     /// Starts at the predictions F `v` of a network, with the multiplier of the loss there.
-    pub fn at<B: Backend>(program: &ConvexProgram<B>, v: &B::Matrix) -> Result<Self, LinalgError> {
+    pub fn at<B: Backend>(program: &ConvexProgram<B>, v: &B::Matrix, kappa: f64) -> Result<Self, LinalgError> {
         if program.loss().is_plain() {
-            return Ok(SplitLoss::new(program, None));
+            return Ok(SplitLoss::new(program, kappa));
         }
         let backend = program.backend();
         let mut prediction = backend.zeros(program.n_samples(), program.n_targets())?;
         PredictionOperator::new(program)?.apply(&mut prediction, v)?;
         let mut q = backend.download(&prediction)?;
         program.loss().add_bias(&mut q, program.y_host());
-        let (mut mu, kappa) = (program.loss().xi_at(&q, program.y_host()), program.loss().kappa(program.y_host()));
+        let mut mu = program.loss().xi_at(&q, program.y_host());
         mu.values_mut().iter_mut().for_each(|value| *value /= -kappa);
-        Ok(SplitLoss::new(program, Some(&SplitStart { q, mu })))
+        Ok(SplitLoss::started(program, q, mu))
     }
 
     /// Whether there is such a block.
-    fn is_split(&self) -> bool {
+    pub fn is_split(&self) -> bool {
         !self.loss.is_plain()
     }
 
-    /// The weight of F u = q, if there is such a block.
-    pub fn kappa(&self) -> Option<f64> {
-        self.is_split().then_some(self.kappa)
+    /// The residuals of F u = q that kappa follows; `None` for the squared loss, whose curvature is the same everywhere.
+    pub fn residuals(&self) -> Option<&Residuals> {
+        (self.loss.loss() != Loss::Squared).then_some(&self.residuals)
     }
 
     /// Sets the target q - mu of F u in the next u-update (6.2).
@@ -83,42 +93,62 @@ impl SplitLoss {
         &mut self,
         backend: &B,
         residual: &B::Matrix,
-        alpha: f64,
-        gamma: f64,
+        [alpha, gamma]: [f64; 2],
+        kappa: f64,
     ) -> Result<(), LinalgError> {
         if !self.is_split() {
             return Ok(());
         }
-        let mut fh = backend.download(residual)?;
-        let entries = fh.values_mut().iter_mut().zip(self.target.values()).zip(self.q.values());
-        entries.for_each(|((fh, target), q)| *fh = alpha * (*fh + target) + (1.0 - alpha) * q);
-        let entries = self.q.values_mut().iter_mut().zip(fh.values()).zip(self.mu.values());
-        entries.for_each(|((q, fh), mu)| *q = fh + mu);
-        self.loss.prox(&mut self.q, &self.y, self.kappa);
-        let entries = self.mu.values_mut().iter_mut().zip(fh.values()).zip(self.q.values());
-        entries.for_each(|((mu, fh), q)| *mu += gamma * (fh - q));
+        self.fu = backend.download(residual)?;
+        self.fu.values_mut().iter_mut().zip(self.target.values()).for_each(|(fu, target)| *fu += target);
+        self.previous.values_mut().copy_from_slice(self.q.values());
+        let relaxed = |fu: f64, previous: f64| alpha * fu + (1.0 - alpha) * previous;
+        let entries = self.q.values_mut().iter_mut().zip(self.fu.values()).zip(self.mu.values());
+        entries.for_each(|((q, &fu), mu)| *q = relaxed(fu, *q) + mu);
+        self.loss.prox(&mut self.q, &self.y, kappa);
+        let SplitLoss { q, mu, fu, previous, .. } = self;
+        let entries = mu.values_mut().iter_mut().zip(fu.values()).zip(q.values()).zip(previous.values());
+        entries.for_each(|(((mu, &fu), q), &previous)| *mu += gamma * (relaxed(fu, previous) - q));
+        self.residuals = Residuals {
+            primal: distance(fu, q),
+            change: distance(q, previous),
+            primal_scale: norm(fu.values().iter().copied()),
+            dual_scale: norm(mu.values().iter().copied()),
+        };
         Ok(())
     }
 
     /// out = sqrt(kappa/rho) (q + mu): the third part of the fixed-point variable, in the units of the other two.
-    pub fn to_point(&self, rho: f64, out: &mut HostMatrix) {
-        let scale = (self.kappa / rho).sqrt();
+    pub fn to_point(&self, Weights { rho, kappa }: Weights, out: &mut HostMatrix) {
+        let scale = (kappa / rho).sqrt();
         let entries = out.values_mut().iter_mut().zip(self.q.values()).zip(self.mu.values());
         entries.for_each(|((out, q), mu)| *out = scale * (q + mu));
     }
 
     /// The inverse of [`to_point`](SplitLoss::to_point): q is the proximal point, and mu is the remainder.
-    pub fn set_from_point(&mut self, rho: f64, point: &HostMatrix) {
-        let scale = (self.kappa / rho).sqrt();
+    pub fn set_from_point(&mut self, Weights { rho, kappa }: Weights, point: &HostMatrix) {
+        let scale = (kappa / rho).sqrt();
         self.q.values_mut().iter_mut().zip(point.values()).for_each(|(q, point)| *q = point / scale);
         self.mu.values_mut().copy_from_slice(self.q.values());
-        self.loss.prox(&mut self.q, &self.y, self.kappa);
+        self.loss.prox(&mut self.q, &self.y, kappa);
         self.mu.values_mut().iter_mut().zip(self.q.values()).for_each(|(mu, q)| *mu -= q);
     }
 
-    /// Sets q and mu to these values, which must have the current shapes.
-    pub fn set(&mut self, start: SplitStart) {
-        (self.q, self.mu) = (start.q, start.mu);
+    /// Rescales mu, which is the multiplier over kappa, for another kappa.
+    pub fn rescale(&mut self, factor: f64) {
+        self.mu.values_mut().iter_mut().for_each(|mu| *mu *= factor);
+    }
+
+    /// q and mu with their names in a checkpoint, if there is such a block.
+    pub fn parts(&self) -> impl Iterator<Item = (&'static str, &HostMatrix)> {
+        let parts = self.is_split().then_some([("q", &self.q), ("mu", &self.mu)]);
+        parts.into_iter().flatten()
+    }
+
+    /// The same, to be restored.
+    pub fn parts_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut HostMatrix)> {
+        let parts = self.is_split().then_some([("q", &mut self.q), ("mu", &mut self.mu)]);
+        parts.into_iter().flatten()
     }
 
     /// A matrix of the shape of q.
@@ -127,7 +157,16 @@ impl SplitLoss {
     }
 
     /// The values from which a later run can start.
-    pub fn start(&self) -> Option<SplitStart> {
-        self.is_split().then(|| SplitStart { q: self.q.clone(), mu: self.mu.clone() })
+    pub fn start(&self, kappa: f64) -> Option<SplitStart> {
+        self.is_split().then(|| SplitStart { q: self.q.clone(), mu: self.mu.clone(), kappa })
     }
+}
+
+fn norm(values: impl Iterator<Item = f64>) -> f64 {
+    values.map(|value| value * value).sum::<f64>().sqrt()
+}
+
+/// ||a - b||.
+fn distance(a: &HostMatrix, b: &HostMatrix) -> f64 {
+    norm(a.values().iter().zip(b.values()).map(|(a, b)| a - b))
 }

@@ -2,7 +2,7 @@
 
 use crate::checkpoint::codec::{CheckpointError, Recorder, Replay};
 use crate::iterates::anderson::{Anderson, Point};
-use crate::iterates::penalty::Residuals;
+use crate::iterates::penalty::{Rescaling, Residuals, Weights};
 use crate::iterates::split_loss::{SplitLoss, SplitStart};
 use cvx_linalg::{
     Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearOperator, LinearSolver, Shape, SlackNorms, SystemRhs,
@@ -61,7 +61,12 @@ pub(crate) struct ConeIterates<B: Backend> {
 
 impl<B: Backend> State<B> {
     /// Zeros, or the iterates of a warm start; with `accelerated`, also z.
-    pub fn new(program: &ConvexProgram<B>, warm: Option<&WarmStart>, accelerated: bool) -> Result<Self, LinalgError> {
+    pub fn new(
+        program: &ConvexProgram<B>,
+        warm: Option<&WarmStart>,
+        kappa: f64,
+        accelerated: bool,
+    ) -> Result<Self, LinalgError> {
         let backend = program.backend();
         let (d, n) = (program.n_features(), program.n_samples());
         let (columns, cones) = (program.n_blocks(), program.n_cones());
@@ -79,7 +84,10 @@ impl<B: Backend> State<B> {
             None
         };
         let s = cones.as_ref().map(|cones| &cones.s);
-        let split = SplitLoss::new(program, warm.and_then(|warm| warm.split.as_ref()));
+        let split = match warm.and_then(|warm| warm.split.clone()) {
+            Some(SplitStart { q, mu, .. }) => SplitLoss::started(program, q, mu),
+            None => SplitLoss::new(program, kappa),
+        };
         Ok(State {
             lambda: start(warm.map(|warm| &warm.lambda), d, columns)?,
             solution: SystemSolution {
@@ -101,11 +109,11 @@ impl<B: Backend> State<B> {
 
     /// Starts at the optimum of the largest betas: zero, with its multiplier lambda = F'xi/rho. Only without cones:
     /// with cones, nu takes a part of F'xi.
-    pub fn at_zero(program: &ConvexProgram<B>, rho: f64, accelerated: bool) -> Result<Self, LinalgError> {
-        let mut state = State::new(program, None, accelerated)?;
+    pub fn at_zero(program: &ConvexProgram<B>, weights: Weights, accelerated: bool) -> Result<Self, LinalgError> {
+        let mut state = State::new(program, None, weights.kappa, accelerated)?;
         let xi = program.backend().upload(&program.xi_at_zero())?;
         PredictionOperator::new(program)?.apply_adjoint(&mut state.lambda, &xi)?;
-        program.backend().scale(1.0 / rho, &mut state.lambda)?;
+        program.backend().scale(1.0 / weights.rho, &mut state.lambda)?;
         Ok(state)
     }
 
@@ -116,11 +124,11 @@ impl<B: Backend> State<B> {
         program: &ConvexProgram<B>,
         v: &HostMatrix,
         row_scale: RowScale,
-        rho: f64,
+        Weights { rho, kappa }: Weights,
         accelerated: bool,
     ) -> Result<Self, LinalgError> {
         let backend = program.backend();
-        let mut state = State::new(program, None, accelerated)?;
+        let mut state = State::new(program, None, kappa, accelerated)?;
         state.v = backend.upload(v)?;
         backend.copy(&state.v, &mut state.solution.u)?;
         let mut multipliers = v.clone();
@@ -130,7 +138,7 @@ impl<B: Backend> State<B> {
             multipliers.col_mut(j).iter_mut().for_each(|value| *value *= scale);
         }
         state.lambda = backend.upload(&multipliers)?;
-        state.split = SplitLoss::at(program, &state.v)?;
+        state.split = SplitLoss::at(program, &state.v, kappa)?;
         if let Some(cones) = &mut state.cones {
             ConeOperator::new(program, row_scale)?.apply(&mut cones.s, &state.v)?;
             // Removes negative entries, which come from rounding alone.
@@ -204,15 +212,17 @@ impl<B: Backend> State<B> {
         self.backend.slack_step(program.mask(), row_scale, xu, alpha, gamma, s, nu)
     }
 
-    /// (6.3) Updates q and mu from the F u of the last u-update.
-    pub fn split_update(&mut self, alpha: f64, gamma: f64) -> Result<(), LinalgError> {
-        self.split.update(&self.backend, &self.solution.residual, alpha, gamma)
+    /// (6.3) Updates q and mu from the F u of the last u-update, with alpha and gamma.
+    pub fn split_update(&mut self, steps: [f64; 2], kappa: f64) -> Result<(), LinalgError> {
+        self.split.update(&self.backend, &self.solution.residual, steps, kappa)
     }
 
     /// -xi of this iterate, if it is not the residual r = F u - y itself: kappa r, with which the optimality condition
     /// of every block of u holds. kappa mu is nearer to the domain of the conjugate, but further from dual feasible.
-    pub fn scaled_residual(&self) -> Result<Option<B::Matrix>, LinalgError> {
-        let Some(kappa) = self.split.kappa() else { return Ok(None) };
+    pub fn scaled_residual(&self, kappa: f64) -> Result<Option<B::Matrix>, LinalgError> {
+        if !self.split.is_split() {
+            return Ok(None);
+        }
         let residual = &self.solution.residual;
         let mut scaled = self.backend.zeros(residual.rows(), residual.cols())?;
         self.backend.axpby(kappa, residual, 0.0, &mut scaled)?;
@@ -246,39 +256,39 @@ impl<B: Backend> State<B> {
     }
 
     /// Stores z at the start of an iteration, if the iteration is accelerated.
-    pub fn keep_start(&mut self, rho: f64) -> Result<(), LinalgError> {
+    pub fn keep_start(&mut self, weights: Weights) -> Result<(), LinalgError> {
         let State { backend, v, lambda, cones, split, start, .. } = self;
-        start.as_mut().map_or(Ok(()), |start| write_point(backend, [v, lambda], cones.as_ref(), split, rho, start))
+        start.as_mut().map_or(Ok(()), |start| write_point(backend, [v, lambda], cones.as_ref(), split, weights, start))
     }
 
     /// Moves to the extrapolated point.
-    pub fn accelerate(&mut self, anderson: &mut Anderson<B>, beta: f64, rho: f64) -> Result<(), LinalgError> {
+    pub fn accelerate(&mut self, anderson: &mut Anderson<B>, beta: f64, weights: Weights) -> Result<(), LinalgError> {
         let Some(start) = &self.start else { return Ok(()) };
         let (backend, image) = (&self.backend, &mut self.image);
-        write_point(backend, [&self.v, &self.lambda], self.cones.as_ref(), &self.split, rho, image)?;
-        if anderson.extrapolate(start, image)? { self.set_from_image(beta, rho) } else { Ok(()) }
+        write_point(backend, [&self.v, &self.lambda], self.cones.as_ref(), &self.split, weights, image)?;
+        if anderson.extrapolate(start, image)? { self.set_from_image(beta, weights) } else { Ok(()) }
     }
 
     /// z, for [`extrapolate`](State::extrapolate).
-    pub fn point(&self, rho: f64) -> Result<Point<B>, LinalgError> {
+    pub fn point(&self, weights: Weights) -> Result<Point<B>, LinalgError> {
         let mut point = self.zero_point()?;
-        write_point(&self.backend, [&self.v, &self.lambda], self.cones.as_ref(), &self.split, rho, &mut point)?;
+        write_point(&self.backend, [&self.v, &self.lambda], self.cones.as_ref(), &self.split, weights, &mut point)?;
         Ok(point)
     }
 
     /// Continues from `last` through the current point, `step` times as far. Optima at neighbouring betas lie nearly on
     /// a line as long as the set of neurons stays the same.
-    pub fn extrapolate(&mut self, last: &Point<B>, step: f64, beta: f64, rho: f64) -> Result<(), LinalgError> {
-        self.image = self.point(rho)?;
+    pub fn extrapolate(&mut self, last: &Point<B>, step: f64, beta: f64, weights: Weights) -> Result<(), LinalgError> {
+        self.image = self.point(weights)?;
         self.image.add(&self.backend, -step, last, 1.0 + step)?;
-        self.set_from_image(beta, rho)
+        self.set_from_image(beta, weights)
     }
 
     /// v, s and q are the proximal points of the image; lambda, nu and mu are the remainders.
-    fn set_from_image(&mut self, beta: f64, rho: f64) -> Result<(), LinalgError> {
+    fn set_from_image(&mut self, beta: f64, weights: Weights) -> Result<(), LinalgError> {
         let (backend, image) = (&self.backend, &self.image);
-        self.split.set_from_point(rho, &image.prediction);
-        backend.group_soft_threshold(&image.blocks, beta / rho, &mut self.v)?;
+        self.split.set_from_point(weights, &image.prediction);
+        backend.group_soft_threshold(&image.blocks, beta / weights.rho, &mut self.v)?;
         combine(backend, &image.blocks, -1.0, &self.v, &mut self.lambda)?;
         let (Some(rows), Some(ConeIterates { s, nu, .. })) = (&image.rows, &mut self.cones) else { return Ok(()) };
         backend.copy(rows, s)?;
@@ -286,18 +296,21 @@ impl<B: Backend> State<B> {
         combine(backend, rows, -1.0, s, nu)
     }
 
-    /// Rescales the duals lambda and nu, which are the multipliers over rho, for another rho.
-    pub fn rescale_duals(&mut self, factor: f64) -> Result<(), LinalgError> {
-        if factor == 1.0 {
+    /// Rescales the duals, which are the multipliers over the penalties, for other penalties.
+    pub fn rescale_duals(&mut self, Rescaling { duals, split }: Rescaling) -> Result<(), LinalgError> {
+        if split != 1.0 {
+            self.split.rescale(split);
+        }
+        if duals == 1.0 {
             return Ok(());
         }
-        self.backend.scale(factor, &mut self.lambda)?;
-        self.cones.as_mut().map_or(Ok(()), |cones| self.backend.scale(factor, &mut cones.nu))
+        self.backend.scale(duals, &mut self.lambda)?;
+        self.cones.as_mut().map_or(Ok(()), |cones| self.backend.scale(duals, &mut cones.nu))
     }
 
     /// Takes the new loss and targets of the programme; q and mu start from zero.
-    pub fn restart_split(&mut self, program: &ConvexProgram<B>) -> Result<(), LinalgError> {
-        self.split = SplitLoss::new(program, None);
+    pub fn restart_split(&mut self, program: &ConvexProgram<B>, kappa: f64) -> Result<(), LinalgError> {
+        self.split = SplitLoss::new(program, kappa);
         self.image = self.zero_point()?;
         if self.start.is_some() {
             self.start = Some(self.zero_point()?);
@@ -331,9 +344,8 @@ impl<B: Backend> State<B> {
         if let Some(xu) = xu {
             out.matrix("xu", xu)?;
         }
-        if let Some(SplitStart { q, mu }) = self.split.start() {
-            out.host("q", &q)?;
-            out.host("mu", &mu)?;
+        for (name, matrix) in self.split.parts() {
+            out.host(name, matrix)?;
         }
         Ok(())
     }
@@ -352,16 +364,14 @@ impl<B: Backend> State<B> {
         if let Some(xu) = xu {
             saved.matrix("xu", xu)?;
         }
-        if let Some(SplitStart { mut q, mut mu }) = self.split.start() {
-            saved.host("q", &mut q)?;
-            saved.host("mu", &mut mu)?;
-            self.split.set(SplitStart { q, mu });
+        for (name, matrix) in self.split.parts_mut() {
+            saved.host(name, matrix)?;
         }
         Ok(())
     }
 
     /// The iterates from which a later run can start.
-    pub fn warm_start(&self, rho: f64, sigma: f64) -> Result<WarmStart, LinalgError> {
+    pub fn warm_start(&self, Weights { rho, kappa }: Weights, sigma: f64) -> Result<WarmStart, LinalgError> {
         let backend = &self.backend;
         let (s, nu) = match &self.cones {
             Some(ConeIterates { s, nu, .. }) => (backend.download(s)?, backend.download(nu)?),
@@ -372,7 +382,7 @@ impl<B: Backend> State<B> {
             lambda: backend.download(&self.lambda)?,
             s,
             nu,
-            split: self.split.start(),
+            split: self.split.start(kappa),
             rho,
             sigma,
         })
@@ -386,10 +396,10 @@ fn write_point<B: Backend>(
     [v, lambda]: [&B::Matrix; 2],
     cones: Option<&ConeIterates<B>>,
     split: &SplitLoss,
-    rho: f64,
+    weights: Weights,
     out: &mut Point<B>,
 ) -> Result<(), LinalgError> {
-    split.to_point(rho, &mut out.prediction);
+    split.to_point(weights, &mut out.prediction);
     combine(backend, v, 1.0, lambda, &mut out.blocks)?;
     match (cones, &mut out.rows) {
         (Some(ConeIterates { s, nu, .. }), Some(rows)) => combine(backend, s, 1.0, nu, rows),

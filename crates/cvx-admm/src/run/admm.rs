@@ -9,7 +9,7 @@ use crate::evaluation::estimate::estimated_gap;
 use crate::evaluation::incumbent::Incumbent;
 use crate::evaluation::schedule::{Indicator, Schedule};
 use crate::iterates::anderson::Anderson;
-use crate::iterates::penalty::{Penalty, Preparation, Residuals};
+use crate::iterates::penalty::{Penalty, Preparation, Rescaling, Residuals, Weights};
 use crate::iterates::state::State;
 use crate::run::recorder::{Record, train_scores, unevaluated};
 use crate::run::termination::{Facts, Termination};
@@ -103,8 +103,8 @@ impl<B: Backend> Admm<B> {
         let (alpha, gamma, beta) = (settings.over_relaxation, settings.dual_step, program.beta());
 
         interruptible(program, || self.settle_penalty(program, record))?;
-        let rho = self.penalty.rho();
-        self.state.keep_start(rho)?;
+        let weights @ Weights { rho, kappa } = self.penalty.weights();
+        self.state.keep_start(weights)?;
         let inner = self.u_update(program, record)?; // (4a)
         if let Some(status) = self.termination.after_solve(inner.status) {
             return Ok(Some(status));
@@ -118,7 +118,7 @@ impl<B: Backend> Admm<B> {
         let row_scale = self.system.row_scale();
         let slack = enqueued(&mut seconds.s, || state.slack_update(program, row_scale, alpha, gamma))?; // (4b), (4c)
         enqueued(&mut seconds.dual, || state.dual_update(gamma))?; // (4c)
-        enqueued(&mut seconds.dual, || state.split_update(alpha, gamma))?; // (6.3)
+        enqueued(&mut seconds.dual, || state.split_update([alpha, gamma], kappa))?; // (6.3)
         let residuals = state.residuals(&slack)?;
         if let Some(status) = self.termination.after_steps(residuals.finite()) {
             return Ok(Some(status));
@@ -137,11 +137,11 @@ impl<B: Backend> Admm<B> {
             return Ok(Some(status));
         }
 
-        if self.penalty.propose(iteration, &residuals, self.linear.flops()) {
+        if self.penalty.propose(iteration, &residuals, self.state.split.residuals(), self.linear.flops()) {
             self.anderson.restart();
         } else {
             let (state, anderson) = (&mut self.state, &mut self.anderson);
-            enqueued(&mut record.info.seconds.dual, || state.accelerate(anderson, beta, rho))?;
+            enqueued(&mut record.info.seconds.dual, || state.accelerate(anderson, beta, weights))?;
         }
         (self.iteration, self.residuals) = (iteration, Some(residuals));
         if ended.is_none() && self.checkpointer.as_ref().is_some_and(Checkpointer::is_due) {
@@ -158,7 +158,7 @@ impl<B: Backend> Admm<B> {
         interruptible(program, || {
             timed(program.backend(), &mut record.info.seconds.setup, || {
                 let rescaling = penalty.prepare(preparation, &mut **linear, &mut system, cx.rho_threshold)?;
-                if rescaling != 1.0 {
+                if rescaling != Rescaling::NONE {
                     anderson.restart();
                 }
                 state.rescale_duals(rescaling)
@@ -167,7 +167,7 @@ impl<B: Backend> Admm<B> {
         self.resumed_solver.take().map_or(Ok(()), |memory| self.linear.restore(program.backend(), &memory))
     }
 
-    /// Changes rho if the last iteration proposed a change.
+    /// Changes rho and kappa if the last iteration proposed a change.
     fn settle_penalty(&mut self, program: &ConvexProgram<B>, record: &mut Record<B>) -> Result<(), LinalgError> {
         let Admm { state, penalty, linear, system, .. } = self;
         let mut system = SystemOperator::with_workspace(program, system);
@@ -222,10 +222,10 @@ impl<B: Backend> Admm<B> {
         residuals: &Residuals,
     ) -> Result<Indicator, LinalgError> {
         let Some(gradients) = gradients else { return Ok(Indicator::Residual(residuals.largest())) };
-        let Admm { state, system, incumbent, .. } = self;
-        let system = SystemOperator::with_workspace(program, system);
+        let Admm { state, system, incumbent, penalty, .. } = self;
+        let (system, kappa) = (SystemOperator::with_workspace(program, system), penalty.weights().kappa);
         timed(program.backend(), &mut record.info.seconds.certificate, || {
-            estimated_gap(program, &system, state, incumbent, &gradients).map(Indicator::Gap)
+            estimated_gap(program, &system, state, incumbent, &gradients, kappa).map(Indicator::Gap)
         })
     }
 
@@ -238,12 +238,13 @@ impl<B: Backend> Admm<B> {
         indicator: Indicator,
         inner: &LinearInfo,
     ) -> Result<Iteration, LinalgError> {
-        let (program, rho, iteration) = (cx.program, self.penalty.rho(), self.iteration + 1);
+        let (program, Weights { rho, kappa }) = (cx.program, self.penalty.weights());
+        let iteration = self.iteration + 1;
         let mut entry = unevaluated(self.earlier + iteration, residuals, rho, inner);
         if self.schedule.is_due(iteration, indicator) || self.termination.is_last(iteration) {
             let Admm { incumbent, state, system, .. } = self;
             let value = timed(program.backend(), &mut record.info.seconds.certificate, || {
-                let scaled = state.scaled_residual()?;
+                let scaled = state.scaled_residual(kappa)?;
                 let residual = scaled.as_ref().unwrap_or(&state.solution.residual);
                 let nu = state.cones.as_ref().map(|cones| &cones.nu);
                 incumbent.evaluate(program, &state.v, residual, nu, rho, system.row_scale())

@@ -3,7 +3,7 @@
 use super::{Solver, differences, row_scale};
 use crate::api::error::TrainError;
 use crate::evaluation::incumbent::Incumbent;
-use crate::iterates::penalty::{Penalty, Preparation};
+use crate::iterates::penalty::{Penalty, Preparation, Weights};
 use crate::iterates::split_loss::SplitStart;
 use crate::iterates::state::{State, WarmStart};
 use crate::run::admm::Admm;
@@ -21,8 +21,10 @@ impl<B: Backend> Solver<B> {
         check_warm_start(warm, &self.program)?;
         self.sigma = warm.sigma;
         self.row_scale = row_scale(&self.settings, warm.sigma);
-        let state = State::new(&self.program, Some(warm), self.accelerated())?;
-        let penalty = Penalty::new(warm.rho, self.kappa(), self.settings.adapt_rho);
+        let first_kappa = self.first_kappa();
+        let kappa = warm.split.as_ref().map_or(first_kappa, |split| split.kappa);
+        let state = State::new(&self.program, Some(warm), kappa, self.accelerated())?;
+        let penalty = Penalty::new(Weights { rho: warm.rho, kappa }, first_kappa, self.settings.adapt_rho);
         let linear = self.linear_solver();
         self.install(linear, penalty, state, Preparation::Everything)
     }
@@ -45,18 +47,18 @@ impl<B: Backend> Solver<B> {
         match self.continuation.cone_share() {
             Some(share) => admm.state.loosen_cones(share)?,
             None => {
-                let rho = admm.penalty.rho();
-                let point = admm.state.point(rho)?;
-                if let Some((last, last_beta, last_rho)) = self.last.take()
-                    && rho == last_rho
+                let weights = admm.penalty.weights();
+                let point = admm.state.point(weights)?;
+                if let Some((last, last_beta, last_weights)) = self.last.take()
+                    && weights == last_weights
                 {
                     let step = (beta - from) / (from - last_beta);
                     // Further away, or between equal betas, the line says nothing.
                     if step.abs() <= 1.0 {
-                        admm.state.extrapolate(&last, step, beta, rho)?;
+                        admm.state.extrapolate(&last, step, beta, weights)?;
                     }
                 }
-                self.last = Some((point, from, rho));
+                self.last = Some((point, from, weights));
             }
         }
         if from > 0.0 {
@@ -104,17 +106,17 @@ impl<B: Backend> Solver<B> {
     /// Loss or targets have changed: the best network and bound belong to another objective.
     fn changed_loss(&mut self) -> Result<(), TrainError> {
         self.gated_maxima = Certificate::new(&self.program)?.gated_maxima()?;
-        let (kappa, row_scale) = (self.kappa(), self.row_scale);
+        let (kappa, row_scale) = (self.first_kappa(), self.row_scale);
         self.interrupt();
         self.last = None;
         let Some(admm) = &mut self.admm else { return Ok(()) };
-        admm.penalty.set_kappa(kappa);
+        admm.penalty.set_curvature(kappa);
         admm.penalty.restart();
         if admm.preparation == Preparation::Nothing {
             admm.preparation = Preparation::Penalty;
         }
         admm.system = SystemWorkspace::new(&self.program, row_scale, admm.penalty.system())?;
-        admm.state.restart_split(&self.program)?;
+        admm.state.restart_split(&self.program, admm.penalty.weights().kappa)?;
         admm.incumbent = Incumbent::new(&self.program, self.settings.certify, &self.gated_maxima)?;
         admm.incumbent.evaluate_network(&self.program, &admm.state.v)?;
         admm.anderson = admm.state.accelerator(differences(&self.settings))?;
@@ -131,7 +133,7 @@ impl<B: Backend> Solver<B> {
         let (linear, mut penalty, preparation) = match self.admm.take() {
             Some(Admm { linear, penalty, .. }) => (linear, penalty, Preparation::Patterns),
             None => {
-                let penalty = Penalty::new(self.first_rho(), self.kappa(), self.settings.adapt_rho);
+                let penalty = self.first_penalty(self.first_rho());
                 (self.linear_solver(), penalty, Preparation::Everything)
             }
         };
@@ -142,7 +144,7 @@ impl<B: Backend> Solver<B> {
         self.gated_maxima = Certificate::new(&self.program)?.gated_maxima()?;
         self.record.held_out = self.problem.held_out(&self.program)?;
         self.summary.shape.n_patterns = self.program.n_patterns();
-        let state = State::at(&self.program, &v, self.row_scale, penalty.rho(), self.accelerated())?;
+        let state = State::at(&self.program, &v, self.row_scale, penalty.weights(), self.accelerated())?;
         self.round += 1;
         self.keeps_record = true;
         self.install(linear, penalty, state, preparation)
@@ -176,7 +178,7 @@ fn check_warm_start<B: Backend>(warm: &WarmStart, program: &ConvexProgram<B>) ->
         ("s", &warm.s, n, cones),
         ("nu", &warm.nu, n, cones),
     ];
-    if let Some(SplitStart { q, mu }) = &warm.split {
+    if let Some(SplitStart { q, mu, .. }) = &warm.split {
         parts.extend([("q", q, n, program.n_targets()), ("mu", mu, n, program.n_targets())]);
     }
     for (name, matrix, rows, columns) in parts {
@@ -186,8 +188,11 @@ fn check_warm_start<B: Backend>(warm: &WarmStart, program: &ConvexProgram<B>) ->
             });
         }
     }
-    if warm.rho > 0.0 && warm.rho.is_finite() && warm.sigma > 0.0 && warm.sigma.is_finite() {
-        return Ok(());
+    let kappa = warm.split.as_ref().map_or(1.0, |split| split.kappa);
+    for (name, value) in [("rho", warm.rho), ("sigma", warm.sigma), ("kappa", kappa)] {
+        if !(value > 0.0 && value.is_finite()) {
+            return Err(TrainError::WarmStart { detail: format!("{name} = {value} must be positive") });
+        }
     }
-    Err(TrainError::WarmStart { detail: format!("rho = {} and sigma = {} must be positive", warm.rho, warm.sigma) })
+    Ok(())
 }

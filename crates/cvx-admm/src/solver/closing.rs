@@ -129,7 +129,7 @@ pub(crate) fn close<B: Backend>(
         rho: admm.penalty.rho(),
         sigma,
         summary: summary.clone(),
-        warm_start: Some(admm.state.warm_start(admm.penalty.rho(), sigma)?),
+        warm_start: Some(admm.state.warm_start(admm.penalty.weights(), sigma)?),
         info: record.info.clone(),
     })
 }

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::evaluation::incumbent::Incumbent;
 use crate::evaluation::schedule::Schedule;
 use crate::iterates::anderson::Point;
-use crate::iterates::penalty::{Penalty, Preparation, default_sigma, initial_rho};
+use crate::iterates::penalty::{Penalty, Preparation, Weights, default_sigma, initial_rho};
 use crate::iterates::state::State;
 use crate::problem::input::{Host, Problem};
 use crate::problem::memory::choose_solver;
@@ -89,8 +89,8 @@ pub struct Solver<B: Backend> {
     running: bool,
     /// Whether the next run appends to the record of the last one.
     keeps_record: bool,
-    /// The final points of the runs at the last two betas, with beta and rho.
-    last: Option<(Point<B>, f64, f64)>,
+    /// The final points of the runs at the last two betas, with beta and the penalties.
+    last: Option<(Point<B>, f64, Weights)>,
     /// Whether the next run continues the run of a checkpoint.
     resumed: bool,
 }
@@ -435,14 +435,20 @@ impl<B: Backend> Solver<B> {
         accelerated(&self.settings)
     }
 
-    /// The weight of F u = q: 1 for the squared loss.
-    fn kappa(&self) -> f64 {
+    /// The first weight of F u = q: 1 for the squared loss.
+    fn first_kappa(&self) -> f64 {
         self.program.loss().kappa(self.program.y_host())
+    }
+
+    /// The penalties of a run that starts with `rho`.
+    fn first_penalty(&self, rho: f64) -> Penalty {
+        let kappa = self.first_kappa();
+        Penalty::new(Weights { rho, kappa }, kappa, self.settings.adapt_rho)
     }
 
     /// The initial rho of a run from zeros.
     fn first_rho(&self) -> f64 {
-        let start = || self.kappa() * initial_rho(&self.program, &self.gated_maxima, self.sigma);
+        let start = || self.first_kappa() * initial_rho(&self.program, &self.gated_maxima, self.sigma);
         self.settings.rho.unwrap_or_else(start)
     }
 
@@ -454,14 +460,14 @@ impl<B: Backend> Solver<B> {
 
     /// Iterates at zero.
     fn install_cold(&mut self) -> Result<(), TrainError> {
-        let (program, rho, accelerated) = (&self.program, self.first_rho(), self.accelerated());
+        let (program, accelerated) = (&self.program, self.accelerated());
+        let penalty = self.first_penalty(self.first_rho());
         let near_zero = program.n_cones() == 0 && program.beta() >= NEAR_ZERO * largest(&self.gated_maxima);
         let state = if near_zero {
-            State::at_zero(program, rho, accelerated)?
+            State::at_zero(program, penalty.weights(), accelerated)?
         } else {
-            State::new(program, None, accelerated)?
+            State::new(program, None, penalty.weights().kappa, accelerated)?
         };
-        let penalty = Penalty::new(rho, self.kappa(), self.settings.adapt_rho);
         let linear = self.linear_solver();
         self.put(linear, penalty, state, Preparation::Everything)
     }

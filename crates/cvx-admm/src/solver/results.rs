@@ -54,7 +54,7 @@ impl<B: Backend> Solver<B> {
     /// [`TrainError::Linalg`] if the device fails.
     pub fn iterates(&self) -> Result<Option<WarmStart>, TrainError> {
         let Some(admm) = &self.admm else { return Ok(None) };
-        Ok(Some(admm.state.warm_start(admm.penalty.rho(), self.sigma)?))
+        Ok(Some(admm.state.warm_start(admm.penalty.weights(), self.sigma)?))
     }
 
     /// The record of the current run.

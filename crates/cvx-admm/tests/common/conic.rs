@@ -3,18 +3,21 @@
 use clarabel::algebra::CscMatrix;
 use clarabel::solver::{DefaultSettings, DefaultSolver, IPSolver, SolverStatus, SupportedConeT};
 use cvx_linalg::HostMatrix;
-use cvx_model::Loss;
+use cvx_model::{Activation, Loss};
 
-/// The programme of one target.
+/// The programme of all targets.
 pub struct Conic<'a> {
     /// Samples, row by row.
     pub x: &'a [Vec<f64>],
     /// Gates (d x P), whose patterns are different and not empty.
     pub gates: &'a HostMatrix,
-    pub y: &'a [f64],
+    pub activation: Activation,
+    /// Targets (n x C).
+    pub y: &'a HostMatrix,
     pub weights: &'a [f64],
     pub beta: f64,
     pub loss: Loss,
+    pub output_bias: bool,
 }
 
 /// A linear expression: (variable, coefficient).
@@ -43,81 +46,126 @@ impl Rows {
     }
 }
 
-impl Conic<'_> {
-    /// The optimum, to about ten digits; an error if rounding stops the method early.
-    pub fn optimum(&self) -> Result<f64, String> {
-        let (n, d, p) = (self.x.len(), self.x[0].len(), self.gates.cols());
-        let active = |a: usize, i: usize| dot(&self.x[a], self.gates.col(i)) >= 0.0;
-        let weight = |block: usize, k: usize| block * d + k;
-        let norm = |block: usize| 2 * p * d + block;
-        let mut variables = 2 * p * (d + 1);
-        let (mut quadratic, mut linear) = (Vec::new(), vec![0.0; variables]);
-        let mut rows = Rows::default();
-        for block in 0..2 * p {
-            // ||v|| <= its variable, and e x'v >= 0.
-            linear[norm(block)] = self.beta;
-            let members = (0..d).map(|k| (vec![(weight(block, k), 1.0)], 0.0));
-            let all = std::iter::once((vec![(norm(block), 1.0)], 0.0)).chain(members).collect();
-            rows.add(SupportedConeT::SecondOrderConeT(d + 1), all);
-            for (a, x) in self.x.iter().enumerate() {
-                let e = if active(a, block % p) { 1.0 } else { -1.0 };
-                rows.at_least_zero((0..d).map(|k| (weight(block, k), e * x[k])).collect(), 0.0);
-            }
-        }
-        let mut constant = 0.0;
-        for a in 0..n {
-            let (omega, y) = (self.weights[a], self.y[a]);
-            let mut variable = |cost: f64, curvature: f64| {
-                linear.push(cost);
-                quadratic.push((variables, curvature));
-                variables += 1;
-                variables - 1
-            };
-            // q = sum_i d_i x'(v_i^+ - v_i^-).
-            let blocks = (0..2 * p).filter(|block| active(a, block % p));
-            let prediction: Terms = blocks
-                .flat_map(|block| {
-                    let side = if block < p { 1.0 } else { -1.0 };
-                    (0..d).map(move |k| (weight(block, k), side * self.x[a][k]))
-                })
-                .collect();
-            let with = |scale: f64, more: Terms| -> Terms {
-                prediction.iter().map(|&(at, value)| (at, scale * value)).chain(more).collect()
-            };
-            match self.loss {
-                Loss::Squared => {
-                    let q = variable(-omega * y, omega);
-                    constant += 0.5 * omega * y * y;
-                    rows.add(SupportedConeT::ZeroConeT(1), vec![(with(-1.0, vec![(q, 1.0)]), 0.0)]);
-                }
-                Loss::SquaredHinge => {
-                    let hinge = variable(0.0, omega);
-                    rows.at_least_zero(vec![(hinge, 1.0)], 0.0);
-                    rows.at_least_zero(with(y, vec![(hinge, 1.0)]), -1.0);
-                }
-                Loss::Huber { delta } => {
-                    // The infimal convolution of the square and delta times the absolute value.
-                    let (near, far) = (variable(0.0, omega), variable(omega * delta, 0.0));
-                    rows.at_least_zero(with(1.0, vec![(near, -1.0), (far, 1.0)]), -y);
-                    rows.at_least_zero(with(-1.0, vec![(near, 1.0), (far, 1.0)]), y);
-                }
-                Loss::Logistic => {
-                    // exp(-l) + exp(-y q - l) <= 1.
-                    let (l, one, two) = (variable(omega, 0.0), variable(0.0, 0.0), variable(0.0, 0.0));
-                    let below =
-                        |first: Terms, bound: usize| vec![(first, 0.0), (vec![], 1.0), (vec![(bound, 1.0)], 0.0)];
-                    rows.add(SupportedConeT::ExponentialConeT(), below(vec![(l, -1.0)], one));
-                    rows.add(SupportedConeT::ExponentialConeT(), below(with(-y, vec![(l, -1.0)]), two));
-                    rows.at_least_zero(vec![(one, -1.0), (two, -1.0)], 1.0);
-                }
-            }
-        }
-        Ok(constant + solve(variables, &quadratic, &linear, &rows)?)
+/// The unknowns of a programme, and their costs.
+#[derive(Default)]
+struct Variables {
+    linear: Vec<f64>,
+    /// (variable, curvature).
+    quadratic: Vec<(usize, f64)>,
+}
+
+impl Variables {
+    fn add(&mut self, cost: f64, curvature: f64) -> usize {
+        let variable = self.linear.len();
+        self.linear.push(cost);
+        self.quadratic.push((variable, curvature));
+        variable
     }
 }
 
-fn solve(variables: usize, quadratic: &[(usize, f64)], linear: &[f64], rows: &Rows) -> Result<f64, String> {
-    let (at, curvatures): (Vec<usize>, Vec<f64>) = quadratic.iter().copied().unzip();
+fn scaled(terms: &Terms, scale: f64) -> Terms {
+    terms.iter().map(|&(at, value)| (at, scale * value)).collect()
+}
+
+fn sum(parts: &[Terms]) -> Terms {
+    parts.concat()
+}
+
+impl Conic<'_> {
+    /// The optimum, to about ten digits; an error if rounding stops the method early. The targets are separate
+    /// programmes.
+    pub fn optimum(&self) -> Result<f64, String> {
+        (0..self.y.cols()).map(|c| self.optimum_of(&[c])).sum()
+    }
+
+    /// The optimum of the programme of these targets.
+    fn optimum_of(&self, targets: &[usize]) -> Result<f64, String> {
+        let (mut variables, mut rows) = (Variables::default(), Rows::default());
+        let predictions: Vec<Vec<Terms>> =
+            targets.iter().map(|_| self.predictions(&mut variables, &mut rows)).collect();
+        let mut constant = 0.0;
+        for a in 0..self.x.len() {
+            for (prediction, &c) in predictions.iter().zip(targets) {
+                constant += self.entry(&prediction[a], self.weights[a], self.y[(a, c)], &mut variables, &mut rows);
+            }
+        }
+        Ok(constant + solve(&variables, &rows)?)
+    }
+
+    /// The blocks of one target with their norms and cones, and the output bias. Returns the predictions.
+    fn predictions(&self, variables: &mut Variables, rows: &mut Rows) -> Vec<Terms> {
+        let (d, p) = (self.x[0].len(), self.gates.cols());
+        let active = |a: usize, i: usize| dot(&self.x[a], self.gates.col(i)) >= 0.0;
+        let mut predictions = vec![Terms::new(); self.x.len()];
+        for block in 0..self.activation.signs().count() * p {
+            let side = if block < p { 1.0 } else { -1.0 };
+            // ||v|| <= its variable, and e x'v >= 0.
+            let norm = variables.add(self.beta, 0.0);
+            let v: Vec<usize> = (0..d).map(|_| variables.add(0.0, 0.0)).collect();
+            let all = std::iter::once(&norm).chain(&v).map(|&at| (vec![(at, 1.0)], 0.0)).collect();
+            rows.add(SupportedConeT::SecondOrderConeT(d + 1), all);
+            for (a, x) in self.x.iter().enumerate() {
+                let product: Terms = v.iter().zip(x).map(|(&at, &x)| (at, x)).collect();
+                let is_active = active(a, block % p);
+                if self.activation == Activation::Relu {
+                    rows.at_least_zero(scaled(&product, if is_active { 1.0 } else { -1.0 }), 0.0);
+                }
+                if is_active {
+                    predictions[a].extend(scaled(&product, side));
+                }
+            }
+        }
+        if self.output_bias {
+            let bias = variables.add(0.0, 0.0);
+            predictions.iter_mut().for_each(|prediction| prediction.push((bias, 1.0)));
+        }
+        predictions
+    }
+
+    /// Adds the loss of one prediction; returns its constant.
+    fn entry(&self, q: &Terms, omega: f64, y: f64, variables: &mut Variables, rows: &mut Rows) -> f64 {
+        match self.loss {
+            Loss::Squared => {
+                let copy = variables.add(-omega * y, omega);
+                rows.add(SupportedConeT::ZeroConeT(1), vec![(sum(&[scaled(q, -1.0), vec![(copy, 1.0)]]), 0.0)]);
+                return 0.5 * omega * y * y;
+            }
+            Loss::SquaredHinge => {
+                let hinge = variables.add(0.0, omega);
+                rows.at_least_zero(vec![(hinge, 1.0)], 0.0);
+                rows.at_least_zero(sum(&[scaled(q, y), vec![(hinge, 1.0)]]), -1.0);
+            }
+            Loss::Huber { delta } => {
+                // The infimal convolution of the square and delta times the absolute value.
+                let (near, far) = (variables.add(0.0, omega), variables.add(omega * delta, 0.0));
+                rows.at_least_zero(sum(&[q.clone(), vec![(near, -1.0), (far, 1.0)]]), -y);
+                rows.at_least_zero(sum(&[scaled(q, -1.0), vec![(near, 1.0), (far, 1.0)]]), y);
+            }
+            // exp(-l) + exp(-y q - l) <= 1.
+            Loss::Logistic => log_sum_exp(&[Terms::new(), scaled(q, -y)], omega, variables, rows),
+        }
+        0.0
+    }
+}
+
+/// Adds omega log sum exp of these expressions: the smallest l with sum exp(expression - l) <= 1.
+fn log_sum_exp(expressions: &[Terms], omega: f64, variables: &mut Variables, rows: &mut Rows) {
+    let l = variables.add(omega, 0.0);
+    let mut bounds = Terms::new();
+    for expression in expressions {
+        let bound = variables.add(0.0, 0.0);
+        let exponent = sum(&[expression.clone(), vec![(l, -1.0)]]);
+        let cone = vec![(exponent, 0.0), (vec![], 1.0), (vec![(bound, 1.0)], 0.0)];
+        rows.add(SupportedConeT::ExponentialConeT(), cone);
+        bounds.push((bound, -1.0));
+    }
+    rows.at_least_zero(bounds, 1.0);
+}
+
+fn solve(unknowns: &Variables, rows: &Rows) -> Result<f64, String> {
+    let curved = unknowns.quadratic.iter().filter(|(_, curvature)| *curvature > 0.0);
+    let (at, curvatures): (Vec<usize>, Vec<f64>) = curved.copied().unzip();
+    let variables = unknowns.linear.len();
     let p = CscMatrix::new_from_triplets(variables, variables, at.clone(), at, curvatures);
     // Clarabel's rows are A x + s = b with s in the cone.
     let (mut i, mut j, mut values) = (Vec::new(), Vec::new(), Vec::new());
@@ -138,7 +186,7 @@ fn solve(variables: usize, quadratic: &[(usize, f64)], linear: &[f64], rows: &Ro
         tol_feas: tolerance,
         ..DefaultSettings::default()
     };
-    let mut solver = DefaultSolver::new(&p, linear, &a, &rows.constants, &rows.cones, settings).unwrap();
+    let mut solver = DefaultSolver::new(&p, &unknowns.linear, &a, &rows.constants, &rows.cones, settings).unwrap();
     solver.solve();
     let solution = &solver.solution;
     // Rounding may stop the method short of its own tolerance; the residuals of its result then decide.

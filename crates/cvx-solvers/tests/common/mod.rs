@@ -7,7 +7,7 @@ use cvx_linalg::{
     Accuracy, Backend, Cpu, HostMatrix, LinalgError, LinearInfo, LinearSolver, MaskedSystem, SystemRhs, SystemSolution,
 };
 use cvx_model::reference::{dense_a, dense_f, dense_g, multiply};
-use cvx_model::{Certificate, ConvexProgram, PatternSet, RowScale, SystemOperator};
+use cvx_model::{Certificate, ConvexProgram, PatternSet, RowScale, SystemOperator, WeightedLoss};
 
 /// Numbers in [-1, 1) that look random (SplitMix64).
 pub struct Random(pub u64);
@@ -35,6 +35,8 @@ pub struct Case {
     pub blocks: HostMatrix,
     pub rows: HostMatrix,
     pub row_scale: RowScale,
+    /// Whether F is followed by the projection off the vector of ones.
+    pub output_bias: bool,
 }
 
 /// What came of a solve, on the host.
@@ -53,18 +55,31 @@ impl Case {
         let (xt, y) = (random.matrix(d, n), random.matrix(n, targets));
         let gates = random.matrix(d, p);
         let columns = 2 * patterns(&xt, &gates).len() * targets;
-        Case { xt, y, gates, blocks: random.matrix(d, columns), rows: random.matrix(n, columns), row_scale }
+        let (blocks, rows) = (random.matrix(d, columns), random.matrix(n, columns));
+        Case { xt, y, gates, blocks, rows, row_scale, output_bias: false }
+    }
+
+    pub fn with_output_bias(self) -> Self {
+        Case { output_bias: true, ..self }
     }
 
     pub fn program<B: Backend>(&self, backend: B) -> ConvexProgram<B> {
-        ConvexProgram::new(backend, &self.xt, self.y.clone(), &self.gates, 0.1).unwrap()
+        let mut program = ConvexProgram::new(backend, &self.xt, self.y.clone(), &self.gates, 0.1).unwrap();
+        program.set_loss(WeightedLoss::default().with_output_bias(self.output_bias)).unwrap();
+        program
+    }
+
+    /// The dense F of one target, projected if there is an output bias.
+    pub fn dense_f(&self, patterns: &PatternSet) -> HostMatrix {
+        let f = dense_f(&self.xt, patterns);
+        if self.output_bias { centred(&f) } else { f }
     }
 
     /// u by the dense matrix and Gaussian elimination, target by target.
     pub fn reference(&self, rho: f64) -> HostMatrix {
         let patterns = patterns(&self.xt, &self.gates);
         let norms: Vec<f64> = (0..self.xt.cols()).map(|a| norm(self.xt.col(a))).collect();
-        let f = dense_f(&self.xt, &patterns);
+        let f = self.dense_f(&patterns);
         let g = dense_g(&self.xt, &patterns, &self.row_scale.weights(&norms));
         let a = dense_a(&f, &g, rho);
         let mut u = Vec::new();
@@ -86,6 +101,13 @@ impl Case {
 pub fn patterns(xt: &HostMatrix, gates: &HostMatrix) -> PatternSet {
     let cpu = Cpu::<f64>::new();
     PatternSet::from_gates(&cpu, &cpu.upload(xt).unwrap(), gates).unwrap()
+}
+
+/// The matrix with the mean of each column subtracted.
+pub fn centred(matrix: &HostMatrix) -> HostMatrix {
+    let mean = |j: usize| matrix.col(j).iter().sum::<f64>() / matrix.rows() as f64;
+    let means: Vec<f64> = (0..matrix.cols()).map(mean).collect();
+    HostMatrix::from_fn(matrix.rows(), matrix.cols(), |i, j| matrix[(i, j)] - means[j])
 }
 
 pub fn norm(x: &[f64]) -> f64 {
