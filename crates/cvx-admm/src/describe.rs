@@ -103,7 +103,12 @@ pub fn describe_settings() -> Vec<SettingDescription> {
             range::POSITIVE,
             "weight of the cones against u = v; 1/4 for direct solvers, 1/16 for iterative ones if not given",
         ),
-        row("adapt_rho", s.adapt_rho.to_string(), "true or false", "whether rho, and kappa of other losses than the squared one, follow the residuals"),
+        row(
+            "adapt_rho",
+            s.adapt_rho.to_string(),
+            "true or false",
+            "whether rho, and kappa of other losses than the squared one, follow the residuals",
+        ),
         row(
             "over_relaxation",
             s.over_relaxation.to_string(),
@@ -156,7 +161,7 @@ pub fn describe_settings() -> Vec<SettingDescription> {
         row(
             "loss",
             s.loss.name().to_string(),
-            "`squared`, `logistic`, `squared-hinge`, or `huber` with a positive delta",
+            "`squared`, `logistic`, `squared-hinge`, `multinomial`, or `huber` with a positive delta",
             "what a prediction costs",
         ),
         row(

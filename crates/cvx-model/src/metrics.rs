@@ -17,7 +17,7 @@ pub fn sample_errors(task: &Task, loss: Loss, prediction: &HostMatrix, y: &HostM
         let (prediction, y) = (row(prediction, a), row(y, a));
         match (task.class_of(&prediction), task.class_of(&y)) {
             (Some(found), Some(expected)) => f64::from(u8::from(found != expected)),
-            _ => prediction.iter().zip(&y).map(|(&f, &y)| loss.value(f, y)).sum(),
+            _ => loss.sample(&prediction, &y),
         }
     };
     (0..y.rows()).map(error).collect()
