@@ -206,8 +206,8 @@ struct Proof {
 }
 
 impl Proof {
-    /// The witness, if it fits part `k` of the model. At least one pattern is required: without patterns the programme would be
-    /// empty, and its bound 1/2 ||y||^2 would not bound the network.
+    /// The witness, if it fits part `k` of the model. At least one pattern is required: without patterns the programme
+    /// would be empty, and its bound 1/2 ||y||^2 would not bound the network.
     fn of(self, model: &Model, k: usize) -> Result<Witness, &'static str> {
         let Proof { gates, xi, multipliers, words } = self;
         let n = model.claim.n_samples - model.parts[k].held_out.len();

@@ -286,8 +286,8 @@ impl<'a> Programme<'a> {
         (0..c).map(of_target).sum()
     }
 
-    /// xi of the claim (n x C), with each entry, or row, clipped to the domain of the conjugate. With an output bias, the
-    /// entries of each target sum to zero. `None` if no such point is found.
+    /// xi of the claim (n x C), with each entry, or row, clipped to the domain of the conjugate. With an output bias,
+    /// the entries of each target sum to zero. `None` if no such point is found.
     fn usable_xi(&self, xi: &HostMatrix) -> Option<HostMatrix> {
         match self.loss.form() {
             LossForm::Entry(loss) => {
@@ -319,9 +319,9 @@ impl<'a> Programme<'a> {
         shifted(root)
     }
 
-    /// Rows of the multinomial loss: the shares e - xi/omega are moved to the simplex, by subtracting a number from all of
-    /// them and cutting off what is negative. With an output bias, a class without samples has no share; the sums of the
-    /// columns are removed in turn with that.
+    /// Rows of the multinomial loss: the shares e - xi/omega are moved to the simplex, by subtracting a number from all
+    /// of them and cutting off what is negative. With an output bias, a class without samples has no share; the sums of
+    /// the columns are removed in turn with that.
     fn usable_rows(&self, mut xi: HostMatrix) -> Option<HostMatrix> {
         let (n, count) = (xi.rows(), xi.cols());
         let exists: Vec<bool> = self.class_weights().iter().map(|weight| *weight > 0.0 || !self.output_bias).collect();

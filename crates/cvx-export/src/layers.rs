@@ -45,8 +45,8 @@ pub(crate) struct Layers {
     /// Number of targets C.
     pub n_outputs: usize,
     pub is_gated: bool,
-    /// `offset` and `scale` (d), `w1` (m x d), `b1` (m), `w2` (C x m), `b2` (C), and for gated neurons `gates` (m x d) and
-    /// `gate_bias` (m).
+    /// `offset` and `scale` (d), `w1` (m x d), `b1` (m), `w2` (C x m), `b2` (C), and for gated neurons `gates` (m x d)
+    /// and `gate_bias` (m).
     pub tensors: Vec<Tensor>,
 }
 

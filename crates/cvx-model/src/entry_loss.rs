@@ -75,8 +75,8 @@ impl EntryLoss {
         }
     }
 
-    /// The closed interval of z in which [`conjugate`](EntryLoss::conjugate) is finite. It contains 0, because l is bounded
-    /// below.
+    /// The closed interval of z in which [`conjugate`](EntryLoss::conjugate) is finite. It contains 0, because l is
+    /// bounded below.
     pub fn domain(self, y: f64) -> (f64, f64) {
         let (low, high) = match self {
             EntryLoss::Squared => return (f64::NEG_INFINITY, f64::INFINITY),
@@ -110,8 +110,8 @@ impl EntryLoss {
         }
     }
 
-    /// The q at which the supremum of [`conjugate`](EntryLoss::conjugate) is attained: l'(q; y) = z. Infinite if it is not
-    /// attained.
+    /// The q at which the supremum of [`conjugate`](EntryLoss::conjugate) is attained: l'(q; y) = z. Infinite if it is
+    /// not attained.
     pub fn attained_at(self, z: f64, y: f64) -> f64 {
         match self {
             EntryLoss::Squared | EntryLoss::Huber { .. } => y + z,

@@ -87,8 +87,8 @@ impl Loss {
     /// Whether the loss fits the targets of this task.
     ///
     /// # Errors
-    /// [`ModelError::NeedsClasses`] for numbers instead of classes, [`ModelError::TwoClasses`] for a loss of rows with one
-    /// target for two classes.
+    /// [`ModelError::NeedsClasses`] for numbers instead of classes, [`ModelError::TwoClasses`] for a loss of rows with
+    /// one target for two classes.
     pub fn check_task(self, task: &Task) -> Result<(), ModelError> {
         if self.needs_classes() && task.classes().is_empty() {
             return Err(ModelError::NeedsClasses { what: format!("the {} loss", self.name()) });

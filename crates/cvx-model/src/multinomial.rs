@@ -95,8 +95,8 @@ impl Multinomial {
         z.copy_from_slice(&q);
     }
 
-    /// The conjugate sup over q of z'q - l(q; k), as a function of the entries z_c = p_c of the other classes, with
-    /// p_k = 1 - sum_c p_c: it is sum p log p over all classes, and infinite outside the simplex. z_k, which is p_k - 1, is
+    /// The conjugate sup over q of z'q - l(q; k), as a function of the entries z_c = p_c of the other classes, with p_k
+    /// = 1 - sum_c p_c: it is sum p log p over all classes, and infinite outside the simplex. z_k, which is p_k - 1, is
     /// not read.
     pub fn conjugate(self, z: &[f64], class: usize) -> f64 {
         let total = others(z, class);

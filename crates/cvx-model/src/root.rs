@@ -82,10 +82,10 @@ pub(crate) fn root_near_zero(f: impl Fn(f64) -> f64, flat: f64) -> f64 {
     increasing_root(f, near.min(far), near.max(far), flat)
 }
 
-/// A root of the gradient of a convex function, by Newton's method from zero. `evaluate` returns the gradient at a point
-/// and, if wanted, adds the Hessian to a matrix of zeros; it may be singular. A step is halved until the gradient becomes
-/// shorter. Where the function is so flat that no step does this, each unknown is moved to its own root in turn. The
-/// search ends where no entry of the gradient exceeds `flat`, up to rounding.
+/// A root of the gradient of a convex function, by Newton's method from zero. `evaluate` returns the gradient at a
+/// point and, if wanted, adds the Hessian to a matrix of zeros; it may be singular. A step is halved until the gradient
+/// becomes shorter. Where the function is so flat that no step does this, each unknown is moved to its own root in
+/// turn. The search ends where no entry of the gradient exceeds `flat`, up to rounding.
 pub(crate) fn gradient_root(
     count: usize,
     flat: f64,
@@ -168,7 +168,8 @@ mod tests {
 
     #[test]
     fn roots_of_smooth_flat_and_broken_functions() {
-        let cases: [(fn(f64) -> f64, f64, f64, f64); 5] = [
+        type Case = (fn(f64) -> f64, f64, f64, f64);
+        let cases: [Case; 5] = [
             (|x| x * x * x - 2.0, -10.0, 10.0, 2f64.cbrt()),
             (|x| x.exp() - 1e-8, -100.0, 100.0, 1e-8f64.ln()),
             (|x| if x < 0.25 { -1.0 } else { 1e6 }, -1.0, 1.0, 0.25),

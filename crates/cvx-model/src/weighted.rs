@@ -216,8 +216,8 @@ impl WeightedLoss {
         self.is_plain() && !self.output_bias
     }
 
-    /// Moves xi (n x C) into the domain of the conjugate: each -xi_a to the nearest value, or row, in the closed range of
-    /// omega_a l'. With an output bias, to the nearest point whose entries also sum to zero for each target.
+    /// Moves xi (n x C) into the domain of the conjugate: each -xi_a to the nearest value, or row, in the closed range
+    /// of omega_a l'. With an output bias, to the nearest point whose entries also sum to zero for each target.
     pub fn clip(&self, xi: &mut HostMatrix, y: &HostMatrix) {
         let loss = match self.loss.form() {
             LossForm::Entry(loss) => loss,
@@ -239,8 +239,8 @@ impl WeightedLoss {
     }
 
     /// The lower bound that xi (n x C, after [`clip`](WeightedLoss::clip)) proves: for each target, the maximum over t
-    /// in [0, its limit] of -sum_a omega_a l*(-t xi_a / omega_a; y_a). Every t gives a lower bound; t = 0 gives 0. A loss
-    /// of rows has one t for all targets, within the smallest limit.
+    /// in [0, its limit] of -sum_a omega_a l*(-t xi_a / omega_a; y_a). Every t gives a lower bound; t = 0 gives 0. A
+    /// loss of rows has one t for all targets, within the smallest limit.
     pub fn bound(&self, xi: &HostMatrix, y: &HostMatrix, limits: &[f64]) -> f64 {
         // Multipliers that overflow prove only the bound 0.
         let proved = |value: f64| if value.is_finite() { value } else { 0.0 };

@@ -4,8 +4,8 @@ use crate::multinomial::{Multinomial, softmax};
 use crate::root::{concave_maximum, gradient_root};
 use cvx_linalg::HostMatrix;
 
-/// A slope along the output biases, or a sum of a column of xi, that is this small relative to the sum of the weights, is
-/// zero.
+/// A slope along the output biases, or a sum of a column of xi, that is this small relative to the sum of the weights,
+/// is zero.
 const FLAT: f64 = 1e-14;
 
 /// sum_a omega_a l(q_a; k_a) with the rows q_a of predictions (n x C) and the classes k_a of one-hot targets.
@@ -80,8 +80,8 @@ impl<'a> WeightedRows<'a> {
         self.each_row(z, |a, class, row| self.loss.prox(row, class, self.weight(a) / kappa));
     }
 
-    /// The b (C) that minimises sum_a omega_a l(q_a + b; k_a), by Newton's method. It is determined up to a constant; if
-    /// a class has no samples, the search ends where the slope is flat.
+    /// The b (C) that minimises sum_a omega_a l(q_a + b; k_a), by Newton's method. It is determined up to a constant;
+    /// if a class has no samples, the search ends where the slope is flat.
     pub fn best_bias(&self, q: &HostMatrix) -> Vec<f64> {
         let classes = self.class_weights();
         gradient_root(self.count, FLAT * classes.iter().sum::<f64>(), |b, mut hessian| {
@@ -105,14 +105,15 @@ impl<'a> WeightedRows<'a> {
     }
 
     /// Moves xi (n x C) into the domain of the conjugate, where e - xi_a / omega_a is a point of the simplex. With an
-    /// output bias, to the nearest such point whose columns sum to zero (11.8): the projection of xi + s for the s (C) at
-    /// which they do.
+    /// output bias, to the nearest such point whose columns sum to zero (11.8): the projection of xi + s for the s (C)
+    /// at which they do.
     pub fn clip(&self, xi: &mut HostMatrix, output_bias: bool) {
         if !output_bias {
             return self.project(xi, &vec![0.0; self.count], &vec![true; self.count], None);
         }
         let classes = self.class_weights();
-        // The entries of the other classes are at most 0. If no sample is of a class, its column sums to zero only at 0.
+        // The entries of the other classes are at most 0. If no sample is of a class, its column sums to zero only at
+        // 0.
         let present: Vec<bool> = classes.iter().map(|&weight| weight > 0.0).collect();
         let total: f64 = classes.iter().sum();
         let shift = gradient_root(self.count, FLAT * total, |s, hessian| {
@@ -144,8 +145,8 @@ impl<'a> WeightedRows<'a> {
     }
 
     /// Makes the sums of the columns zero within the domain. With the sums delta of xi, the shares p of the classes and
-    /// pi_c = (1 - theta) / theta delta_c / W, it is xi (1 - theta) + theta omega (e - p - pi), with the smallest theta for
-    /// which p + pi >= 0.
+    /// pi_c = (1 - theta) / theta delta_c / W, it is xi (1 - theta) + theta omega (e - p - pi), with the smallest theta
+    /// for which p + pi >= 0.
     fn balance(&self, xi: &mut HostMatrix, classes: &[f64], total: f64) {
         let sums = sums(xi);
         let present = || classes.iter().zip(&sums).filter(|(weight, _)| **weight > 0.0);
@@ -206,8 +207,8 @@ impl<'a> WeightedRows<'a> {
         value
     }
 
-    /// The t >= 0 that minimises the loss of t f plus t `decay`, and the loss there, at the best output bias if there is
-    /// one.
+    /// The t >= 0 that minimises the loss of t f plus t `decay`, and the loss there, at the best output bias if there
+    /// is one.
     pub fn best_multiple(&self, f: &HostMatrix, decay: f64, output_bias: bool) -> (f64, f64) {
         let predictions = |t: f64| {
             let mut q = HostMatrix::from_fn(f.rows(), f.cols(), |a, c| t * f[(a, c)]);

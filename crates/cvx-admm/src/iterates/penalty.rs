@@ -293,8 +293,8 @@ impl Penalty {
         Ok(Rescaling { duals: first / self.rho, split: 1.0 })
     }
 
-    /// Whether [`settle`](Penalty::settle) will change a penalty before the next iteration. `split` are the residuals of
-    /// F u = q, if kappa follows them.
+    /// Whether [`settle`](Penalty::settle) will change a penalty before the next iteration. `split` are the residuals
+    /// of F u = q, if kappa follows them.
     pub fn propose(
         &mut self,
         iteration: usize,

@@ -1,4 +1,5 @@
-//! The block F u = q (with the output bias in F u, if there is one), which separates a loss from the u-update (docs/math.md, section 6).
+//! The block F u = q (with the output bias in F u, if there is one), which separates a loss from the u-update
+//! (docs/math.md, section 6).
 //!
 //! The unweighted squared loss has no such block: its u-update is exact, and the matrices are empty.
 
@@ -72,7 +73,8 @@ impl SplitLoss {
         !self.loss.is_plain()
     }
 
-    /// The residuals of F u = q that kappa follows; `None` for the squared loss, whose curvature is the same everywhere.
+    /// The residuals of F u = q that kappa follows; `None` for the squared loss, whose curvature is the same
+    /// everywhere.
     pub fn residuals(&self) -> Option<&Residuals> {
         (self.loss.loss() != Loss::Squared).then_some(&self.residuals)
     }
@@ -166,8 +168,8 @@ fn norm(values: impl Iterator<Item = f64>) -> f64 {
     values.map(|value| value * value).sum::<f64>().sqrt()
 }
 
-/// The norm of predictions; with an output bias, of their deviations from the means of the targets, so that a constant in
-/// y changes nothing.
+/// The norm of predictions; with an output bias, of their deviations from the means of the targets, so that a constant
+/// in y changes nothing.
 fn size(fu: &HostMatrix, output_bias: bool) -> f64 {
     let column = |c: usize| {
         let values = fu.col(c);
