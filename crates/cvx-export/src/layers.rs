@@ -36,7 +36,7 @@ impl Tensor {
     }
 }
 
-/// f(x) = max(0, a) w2' with a = z w1' + b1 and z = (x - offset) / scale. For gated neurons,
+/// f(x) = max(0, a) w2' + b2 with a = z w1' + b1 and z = (x - offset) / scale. For gated neurons,
 /// 1\[z gates' + gate_bias >= 0\] a replaces max(0, a).
 pub(crate) struct Layers {
     pub float: Float,
@@ -45,8 +45,8 @@ pub(crate) struct Layers {
     /// Number of targets C.
     pub n_outputs: usize,
     pub is_gated: bool,
-    /// `offset` and `scale` (d), `w1` (m x d), `b1` (m), `w2` (C x m), and for gated neurons `gates` (m x d) and
-    /// `gate_bias` (m).
+    /// `offset` and `scale` (d), `w1` (m x d), `b1` (m), `w2` (C x m), `b2` (C), and for gated neurons `gates` (m x d)
+    /// and `gate_bias` (m).
     pub tensors: Vec<Tensor>,
 }
 
@@ -68,6 +68,7 @@ impl Layers {
             tensor("w1", &[m, d], w1)?,
             tensor("b1", &[m], b1)?,
             tensor("w2", &[c, m], or_zeros(network.w2.values().to_vec(), c))?,
+            tensor("b2", &[c], network.output_bias.clone())?,
         ];
         if let Some(gates) = &network.gates {
             let (gates, bias) = weights(gates);

@@ -56,7 +56,7 @@ pub(crate) fn bytes(model: &Model, layers: &Layers, metadata: String) -> Result<
     } else {
         graph.node("Relu", &["activation"], "hidden", Vec::new());
     }
-    graph.node("Gemm", &["hidden", "w2"], "prediction", transposed());
+    graph.node("Gemm", &["hidden", "w2", "b2"], "prediction", transposed());
     graph.decide(&model.task, float);
 
     let entry = |key: &str, value| Entry { key: Some(key.into()), value: Some(value) };

@@ -46,13 +46,14 @@ pub fn images(n: usize) -> Dataset {
     Dataset::new(3072, x, Some(labels), FeatureKind::Image { channels: 3, height: 32, width: 32 }).unwrap()
 }
 
-/// A network of either kind on these samples.
+/// A network of either kind on these samples; gated neurons come with an output bias.
 pub fn model(data: &Dataset, activation: Activation, normalisation: Option<Normalisation>, bias: bool) -> Model {
     let settings = Settings {
         patterns: 12,
         activation,
         normalisation,
         bias,
+        output_bias: activation == Activation::Gated,
         beta: Beta::Fraction(0.01),
         max_iterations: 60,
         ..Settings::default()
@@ -69,5 +70,6 @@ pub fn empty(model: &Model) -> Model {
     let none = |matrix: &HostMatrix| HostMatrix::zeros(matrix.rows(), 0);
     (network.w1, network.w2) = (none(&network.w1), HostMatrix::zeros(0, network.w2.cols()));
     network.gates = network.gates.as_ref().map(none);
+    network.output_bias.fill(0.0);
     empty
 }
