@@ -193,7 +193,7 @@ fn a_path_with_folds_and_a_rare_class() {
         let found = path(&data, None, &settings, &along, &StopToken::new(), &mut ()).unwrap();
         assert_eq!(found.points.len(), 6);
         assert!(found.points.iter().all(|point| point.objective.relative_gap <= 1e-2), "{:?}", found.points);
-        let solution = found.solution.unwrap();
+        let solution = found.solution;
         assert!(verify(&solution.model, &data).unwrap().holds(), "{:?}", solution.objective);
     }
 }

@@ -210,7 +210,7 @@ fn small_betas_take_hundreds_of_iterations() {
                 let beta = Beta::Fraction(1e-3);
                 let settings = Settings { loss, activation, adapt_rho, beta, gap: 1e-2, ..Settings::default() };
                 let solution = train(&data, None, &Settings { max_iterations: 3000, ..settings }).unwrap();
-                (solution.info.history.len(), solution.warm_start.split.unwrap().kappa, solution.status)
+                (solution.info.history.len(), solution.warm_start.unwrap().split.unwrap().kappa, solution.status)
             };
             let (iterations, kappa, status) = run(true);
             let (fixed, first, _) = run(false);
