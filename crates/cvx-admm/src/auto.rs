@@ -45,8 +45,8 @@ const SAMPLES_PER_GATE: usize = 4;
 const FEWEST: usize = 200;
 const MOST: usize = 1000;
 
-/// Up to this number of samples, the samples are split three times, and all networks are averaged. A fold of few samples
-/// depends much on the split, and so does its network.
+/// Up to this number of samples, the samples are split three times, and all networks are averaged. A fold of few
+/// samples depends much on the split, and so does its network.
 const SPLIT_AGAIN: usize = 500;
 const SPLITS: usize = 3;
 

@@ -98,6 +98,26 @@ impl Model {
         Ok(self.calibration.as_ref().map(|calibration| calibration.probabilities(prediction)).transpose()?)
     }
 
+    /// The network of part `k` by itself, and the rows of its samples among the training samples.
+    pub fn part(&self, k: usize) -> (Network, Vec<usize>) {
+        let (part, count) = (&self.parts[k], self.parts.len() as f64);
+        let first: usize = self.parts[..k].iter().map(|part| part.neurons).sum();
+        let columns = |matrix: &HostMatrix| {
+            HostMatrix::from_fn(matrix.rows(), part.neurons, |row, neuron| matrix[(row, first + neuron)])
+        };
+        let network = Network {
+            w1: columns(&self.network.w1),
+            w2: HostMatrix::from_fn(part.neurons, self.network.w2.cols(), |neuron, c| {
+                self.network.w2[(first + neuron, c)] * count
+            }),
+            gates: self.network.gates.as_ref().map(columns),
+            output_bias: part.output_bias.clone(),
+        };
+        let mut held_out = part.held_out.iter().peekable();
+        let rows = (0..self.claim.n_samples).filter(|row| held_out.next_if(|next| *next == row).is_none()).collect();
+        (network, rows)
+    }
+
     /// The names of the predicted classes; `None` for a regression.
     pub fn classes(&self, prediction: &HostMatrix) -> Option<Vec<&str>> {
         (0..prediction.rows())

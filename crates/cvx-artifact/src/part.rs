@@ -1,7 +1,6 @@
 //! The parts of a model: each is the network of one programme, with its own certificate.
 
 use crate::certify::Certify;
-use crate::model::Model;
 use crate::objective::Objective;
 use cvx_linalg::{BitMask, HostMatrix};
 use cvx_model::Network;
@@ -70,8 +69,8 @@ pub fn mean_network(networks: &[Network]) -> Option<Network> {
     })
 }
 
-/// The certificate of several programmes together: their objectives and bounds are summed. The gap of the sums is at most
-/// the largest gap of a part.
+/// The certificate of several programmes together: their objectives and bounds are summed. The gap of the sums is at
+/// most the largest gap of a part.
 pub fn joint_objective(parts: &[Part], certify: Certify) -> Option<Objective> {
     if let [part] = parts {
         return Some(part.objective);
@@ -87,26 +86,4 @@ pub fn joint_objective(parts: &[Part], certify: Certify) -> Option<Objective> {
     };
     let sampled_primal = parts.iter().map(|part| part.objective.sampled_primal).sum();
     (!parts.is_empty()).then_some(Objective { network, sampled_primal, dual_bound, relative_gap })
-}
-
-impl Model {
-    /// The network of part `k` by itself, and the rows of its samples among the training samples.
-    pub fn part(&self, k: usize) -> (Network, Vec<usize>) {
-        let (part, count) = (&self.parts[k], self.parts.len() as f64);
-        let first: usize = self.parts[..k].iter().map(|part| part.neurons).sum();
-        let columns = |matrix: &HostMatrix| {
-            HostMatrix::from_fn(matrix.rows(), part.neurons, |row, neuron| matrix[(row, first + neuron)])
-        };
-        let network = Network {
-            w1: columns(&self.network.w1),
-            w2: HostMatrix::from_fn(part.neurons, self.network.w2.cols(), |neuron, c| {
-                self.network.w2[(first + neuron, c)] * count
-            }),
-            gates: self.network.gates.as_ref().map(columns),
-            output_bias: part.output_bias.clone(),
-        };
-        let mut held_out = part.held_out.iter().peekable();
-        let rows = (0..self.claim.n_samples).filter(|row| held_out.next_if(|next| *next == row).is_none()).collect();
-        (network, rows)
-    }
 }

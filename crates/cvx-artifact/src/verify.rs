@@ -279,8 +279,8 @@ impl<'a> Programme<'a> {
         (0..self.y.rows()).map(sample).sum()
     }
 
-    /// The scale of objectives: the loss of outputs 0 for the losses of classes, which an output bias can make arbitrarily
-    /// small, otherwise that of the zero network.
+    /// The scale of objectives: the loss of outputs 0 for the losses of classes, which an output bias can make
+    /// arbitrarily small, otherwise that of the zero network.
     fn scale(&self, zero: f64) -> f64 {
         match self.loss {
             Loss::Logistic | Loss::SquaredHinge | Loss::Multinomial => {

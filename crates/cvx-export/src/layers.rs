@@ -47,8 +47,8 @@ pub(crate) struct Layers {
     pub is_gated: bool,
     /// Whether the model knows the probabilities of classes.
     pub has_probabilities: bool,
-    /// `offset` and `scale` (d), `w1` (m x d), `b1` (m), `w2` (C x m), `b2` (C), and for gated neurons `gates` (m x d) and
-    /// `gate_bias` (m). For probabilities `calibration_scale` (1) and `calibration_offset` (C).
+    /// `offset` and `scale` (d), `w1` (m x d), `b1` (m), `w2` (C x m), `b2` (C), and for gated neurons `gates` (m x d)
+    /// and `gate_bias` (m). For probabilities `calibration_scale` (1) and `calibration_offset` (C).
     pub tensors: Vec<Tensor>,
 }
 

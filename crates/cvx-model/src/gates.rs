@@ -20,8 +20,8 @@ pub enum GateKind {
     Local,
     /// The difference of two samples: the plane halfway between them.
     Pairs,
-    /// For tables: planes halfway between two samples, normal to one column of the table, to two or three, or to all, in
-    /// turns. The first gate is always on, so that the network has a linear part.
+    /// For tables: planes halfway between two samples, normal to one column of the table, to two or three, or to all,
+    /// in turns. The first gate is always on, so that the network has a linear part.
     Mixed,
 }
 
@@ -39,13 +39,24 @@ const PATCH_PARTS: [usize; 2] = [4, 6];
 /// Largest number of draws of two samples that a patch should separate.
 const TRIES: usize = 32;
 
+/// The samples that gates are drawn for.
+#[derive(Clone, Copy, Debug)]
+pub struct GateSamples<'a> {
+    /// Transformed samples as columns (d x n).
+    pub xt: &'a HostMatrix,
+    /// Table or images.
+    pub kind: FeatureKind,
+    /// The column of the table that each feature comes from: a category is several features.
+    pub sources: &'a [usize],
+    /// Whether the last row is the bias.
+    pub bias: bool,
+}
+
 impl GateKind {
-    /// Draws `count` gates (d x `count`) for the samples `xt` (d x n), whose last row is the bias if `bias` is true. A
-    /// longer draw begins with the shorter one.
+    /// Draws `count` gates (d x `count`). A longer draw begins with the shorter one.
     ///
-    /// `sources` has the column of the table that each feature comes from, as numbers from 0: a category is several
-    /// features. Gates of patches, pairs and columns have their threshold in the bias row, halfway between two samples, so that their
-    /// planes pass between samples. Without a bias, all planes pass through the origin.
+    /// Gates of patches, pairs and columns have their threshold in the bias row, halfway between two samples, so that
+    /// their planes pass between samples. Without a bias, all planes pass through the origin.
     ///
     /// # Errors
     /// [`ModelError::NotImages`] for [`GateKind::Local`] on a table; [`LinalgError`] if an operation of the back end
@@ -53,13 +64,11 @@ impl GateKind {
     pub fn sample<B: Backend>(
         self,
         backend: &B,
-        xt: &HostMatrix,
-        kind: FeatureKind,
-        sources: &[usize],
-        bias: bool,
+        samples: &GateSamples,
         count: usize,
         seed: u64,
     ) -> Result<HostMatrix, ProgramError> {
+        let &GateSamples { xt, kind, sources, bias } = samples;
         let mut rng = Pcg64::seed_from_u64(seed);
         let (d, normal) = (xt.rows(), || PatternSet::sample_gates(xt.rows(), count, seed));
         match self {
@@ -220,9 +229,14 @@ mod tests {
         HostMatrix::from_fn(2 * 9 * 12 + 1, 40, |row, a| if row < 216 { pixels[(row, a)] + 0.3 } else { 1.0 })
     }
 
+    fn table<'a>(xt: &'a HostMatrix, sources: &'a [usize], bias: bool) -> GateSamples<'a> {
+        GateSamples { xt, kind: FeatureKind::Table, sources, bias }
+    }
+
     fn sample(kind: GateKind, count: usize, seed: u64) -> HostMatrix {
         let sources: Vec<usize> = (0..216).collect();
-        kind.sample(&Cpu::<f64>::new(), &samples(), IMAGE, &sources, true, count, seed).unwrap()
+        let samples = GateSamples { xt: &samples(), kind: IMAGE, sources: &sources, bias: true };
+        kind.sample(&Cpu::<f64>::new(), &samples, count, seed).unwrap()
     }
 
     fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -276,19 +290,11 @@ mod tests {
         // The first feature is ten times as large as the second: its weights are a tenth.
         let base = PatternSet::sample_gates(2, 2000, 5);
         let xt = HostMatrix::from_fn(2, 2000, |row, a| base[(row, a)] * [10.0, 1.0][row]);
-        let gates =
-            GateKind::Whitened.sample(&Cpu::<f64>::new(), &xt, FeatureKind::Table, &[0, 1], false, 4000, 1).unwrap();
+        let gates = GateKind::Whitened.sample(&Cpu::<f64>::new(), &table(&xt, &[0, 1], false), 4000, 1).unwrap();
         let size = |row: usize| ((0..4000).map(|j| gates[(row, j)].powi(2)).sum::<f64>() / 4000.0).sqrt();
         assert!((size(1) / size(0) - 10.0).abs() < 0.6, "{} and {}", size(0), size(1));
-        let zero = GateKind::Whitened.sample(
-            &Cpu::<f64>::new(),
-            &HostMatrix::zeros(2, 3),
-            FeatureKind::Table,
-            &[0, 1],
-            false,
-            2,
-            1,
-        );
+        let zero =
+            GateKind::Whitened.sample(&Cpu::<f64>::new(), &table(&HostMatrix::zeros(2, 3), &[0, 1], false), 2, 1);
         assert!(zero.unwrap().values().iter().all(|h| h.is_finite()));
     }
 
@@ -304,7 +310,7 @@ mod tests {
         });
         let sources = [0, 1, 2, 2, 2, 3];
         let cpu = Cpu::<f64>::new();
-        let gates = GateKind::Mixed.sample(&cpu, &xt, FeatureKind::Table, &sources, true, 61, 4).unwrap();
+        let gates = GateKind::Mixed.sample(&cpu, &table(&xt, &sources, true), 61, 4).unwrap();
         assert_eq!(gates.col(0), [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], "the linear part");
         let bits = PatternSet::bits_of(&cpu, &cpu.upload(&xt).unwrap(), &gates).unwrap();
         for j in 1..61 {
@@ -316,14 +322,13 @@ mod tests {
             assert!(!used.contains(&2) || (2..5).all(|row| gates[(row, j)] != 0.0));
             assert!(used != [3].into() && (1..40).contains(&bits.count(j)), "gate {j}: {used:?}");
         }
-        let without = GateKind::Mixed.sample(&cpu, &xt, FeatureKind::Table, &sources, false, 3, 4).unwrap();
+        let without = GateKind::Mixed.sample(&cpu, &table(&xt, &sources, false), 3, 4).unwrap();
         assert_eq!(without.col(0), [0.0; 7], "always on, too");
     }
 
     #[test]
     fn patches_need_an_image() {
-        let error =
-            GateKind::Local.sample(&Cpu::<f64>::new(), &samples(), FeatureKind::Table, &[], true, 2, 1).unwrap_err();
+        let error = GateKind::Local.sample(&Cpu::<f64>::new(), &table(&samples(), &[], true), 2, 1).unwrap_err();
         assert_eq!(error, ModelError::NotImages { gates: "local" }.into());
     }
 }

@@ -63,7 +63,7 @@ pub use confusion::{ClassScores, Confusion};
 pub use dataset::{DataSplit, Dataset, FeatureKind, Labels, TableNotes};
 pub use entry_loss::EntryLoss;
 pub use error::ModelError;
-pub use gates::GateKind;
+pub use gates::{GateKind, GateSamples};
 pub use intervals::{HalfWidth, Intervals};
 pub use loss::{Loss, LossForm};
 pub use metrics::{accuracy, sample_errors, sample_losses, squared_loss};

@@ -13,9 +13,9 @@ pub enum Normalisation {
     None,
     /// One mean and one standard deviation for all features, as for pixels.
     Global,
-    /// A mean and a standard deviation for each feature, as for tables. Features that are only 0 or 1 are divided by 1/2,
-    /// the standard deviation of a balanced one: a rare level of a category would otherwise become a large number, and
-    /// its few samples would decide much.
+    /// A mean and a standard deviation for each feature, as for tables. Features that are only 0 or 1 are divided by
+    /// 1/2, the standard deviation of a balanced one: a rare level of a category would otherwise become a large number,
+    /// and its few samples would decide much.
     Column,
 }
 

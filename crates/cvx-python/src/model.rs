@@ -80,7 +80,8 @@ impl Model {
         Ok((to_array(py, &prediction)?, PyArray1::from_vec(py, classes)))
     }
 
-    /// The probability of each class (n x classes) for outputs of [`predict`](Model::predict); none if they are unknown.
+    /// The probability of each class (n x classes) for outputs of [`predict`](Model::predict); none if they are
+    /// unknown.
     fn probabilities<'py>(
         &self,
         py: Python<'py>,

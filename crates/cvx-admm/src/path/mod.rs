@@ -155,8 +155,8 @@ fn pooled(all: &Problem, folds: &[Fold], predictions: &[HostMatrix]) -> HeldOutP
     HeldOutPredictions { rows, predictions }
 }
 
-/// Probabilities and intervals of the model, from what its folds predict on samples that they held out. Class weights do
-/// not count: probabilities are those of the classes as they occur. Outputs that overflow say nothing.
+/// Probabilities and intervals of the model, from what its folds predict on samples that they held out. Class weights
+/// do not count: probabilities are those of the classes as they occur. Outputs that overflow say nothing.
 fn take_evidence(model: &mut Model, weights: Option<&[f64]>, found: &HeldOutPredictions) {
     let HeldOutPredictions { rows, predictions } = found;
     if rows.is_empty() {

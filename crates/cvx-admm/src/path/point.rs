@@ -242,7 +242,8 @@ mod tests {
         }
     }
 
-    /// The differences of the same samples decide, not the spread of each: a small loss that all samples share is clear.
+    /// The differences of the same samples decide, not the spread of each: a small loss that all samples share is
+    /// clear.
     #[test]
     fn far_above_compares_sample_by_sample() {
         let spread = [0.0, 10.0, 3.0, 7.0];

@@ -6,8 +6,8 @@ use crate::api::weights::sample_weights;
 use cvx_artifact::fingerprint;
 use cvx_linalg::{Backend, HostMatrix};
 use cvx_model::{
-    Activation, ConvexProgram, Dataset, FeatureKind, GateKind, HeldOut, ModelError, Normalisation, ProgramError,
-    Targets, Transform, WeightedLoss,
+    Activation, ConvexProgram, Dataset, FeatureKind, GateKind, GateSamples, HeldOut, ModelError, Normalisation,
+    ProgramError, Targets, Transform, WeightedLoss,
 };
 
 /// The facts about the machine that a run reports.
@@ -114,7 +114,8 @@ impl Problem {
             _ => GateKind::Gaussian,
         };
         let sources = self.transform.sources();
-        kind.sample(backend, &self.xt, self.kind, &sources, settings.bias, count, seed)
+        let samples = GateSamples { xt: &self.xt, kind: self.kind, sources: &sources, bias: settings.bias };
+        kind.sample(backend, &samples, count, seed)
     }
 
     /// The test samples on the device, with their targets (n' x C).

@@ -321,8 +321,8 @@ impl<B: Backend> Solver<B> {
         self.close(status)
     }
 
-    /// The network and certificate as they are, without another iteration: after a run, those of its end, and before the
-    /// first run the zero network with `status`.
+    /// The network and certificate as they are, without another iteration: after a run, those of its end, and before
+    /// the first run the zero network with `status`.
     pub(crate) fn close_as_it_is(&mut self, status: Status) -> Result<Solution, TrainError> {
         if self.admm.is_none() {
             self.begin_run()?;
