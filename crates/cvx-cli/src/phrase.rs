@@ -149,9 +149,9 @@ pub fn data(error: &DataError) -> String {
 pub fn advice(status: Status) -> Option<&'static str> {
     match status {
         Status::Optimal => None,
-        Status::IterationLimit => {
-            Some("raise --max-iterations, take a larger beta (cvx path finds one), or accept a larger --gap")
-        }
+        Status::IterationLimit => Some(
+            "raise --max-iterations, take a larger --beta (cvx train chooses one if none is given), or accept a larger --gap",
+        ),
         Status::TimeLimit => Some("raise --time-limit, or accept a larger --gap"),
         Status::Interrupted => Some("the best network so far was kept"),
         Status::InsufficientProgress => {
@@ -190,13 +190,15 @@ mod tests {
     use super::*;
 
     /// The settings that the library checks, except those that the command line cannot change.
-    const SETTINGS: [&str; 20] = [
+    const SETTINGS: [&str; 22] = [
         "beta",
         "beta_fraction",
         "beta_ratio",
         "betas",
+        "budget",
         "checkpoint_every",
         "class_weights",
+        "ensemble",
         "folds",
         "gap",
         "huber_delta",

@@ -27,7 +27,7 @@ pub struct ModelArgs {
     #[arg(long, default_value_t = Settings::default().loss, value_parser = by_name::<Loss>())]
     pub loss: Loss,
     /// Error beyond which the Huber loss grows linearly [default: 1].
-    #[arg(long, value_name = "DELTA", allow_negative_numbers = true)]
+    #[arg(long, value_name = "DELTA")]
     pub huber_delta: Option<f64>,
     /// Add a bias column (the default).
     #[arg(long, overrides_with = "no_bias")]

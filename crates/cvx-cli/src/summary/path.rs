@@ -52,10 +52,13 @@ pub fn choice(path: &PathSolution, settings: &Settings) -> String {
         1 => counted(path.held_out.rows.len(), "held-out sample"),
         folds => format!("the held-out samples of {}", counted(folds, "fold")),
     };
-    let found = if path.points.len() > 1 {
-        format!("least mean loss of {} on {held_out}", counted(path.points.len(), "value"))
-    } else {
-        format!("the only value, evaluated on {held_out}")
+    let least = path.points.iter().all(|point| chosen.mean_loss <= point.mean_loss);
+    let found = match path.points.len() {
+        1 => format!("the only value, evaluated on {held_out}"),
+        tried if least => format!("least mean loss of {tried} values on {held_out}"),
+        tried => {
+            format!("the largest of {tried} values within one standard error of the least mean loss on {held_out}")
+        }
     };
     let mut lines = vec![format!(
         "Chosen: beta at {} of its largest value ({found}: {:.4} +- {:.4}{accuracy}).",
@@ -68,14 +71,16 @@ pub fn choice(path: &PathSolution, settings: &Settings) -> String {
         lines.push(format!("The path was cut short ({status}): the network is the mean of the folds as they were."));
     } else if path.chosen + 1 == path.points.len() && path.points.len() > 1 {
         lines.push(
-            "That is the smallest beta that was tried: a smaller one may be better (cvx path --beta-ratio).".into(),
+            "That is the smallest beta that was tried, and a smaller one may be better: raise --budget if it is given, \
+             or let cvx path try smaller ones with --beta-ratio."
+                .into(),
         );
     }
     lines.join("\n")
 }
 
-/// What the network is.
-fn network(path: &PathSolution, settings: &Settings) -> String {
+/// The neurons and their gates.
+pub fn neurons(settings: &Settings) -> String {
     let kind = match settings.activation {
         Activation::Gated => "gated neurons",
         Activation::Relu => "ReLU neurons",
@@ -85,7 +90,12 @@ fn network(path: &PathSolution, settings: &Settings) -> String {
         Gates::Auto => format!("{} gates", settings.patterns),
         Gates::Given(gates) => format!("{} given gates", gates.cols()),
     };
+    format!("{kind} on {gates}")
+}
+
+/// What the network is.
+fn network(path: &PathSolution, settings: &Settings) -> String {
     let parts = path.solution.model.parts.len();
     let how = if parts > 1 { format!("the mean of {parts} networks") } else { "one network".to_string() };
-    format!("Network: {kind} on {gates}, {how}")
+    format!("Network: {}, {how}", neurons(settings))
 }

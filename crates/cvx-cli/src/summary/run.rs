@@ -3,14 +3,17 @@
 use super::quality::{self, Qualities};
 use crate::number::{counted, gap, percent};
 use crate::phrase;
-use cvx_admm::{Certify, Claim, PathSolution, Settings, Solution, Status};
-use cvx_model::{Activation, Confusion, Loss};
+use cvx_admm::{Certify, Claim, PathSolution, Predictions, Scores, Settings, Solution, Status};
+use cvx_model::{Activation, Confusion, Loss, accuracy};
 
 /// Relative difference that rounding explains: closer numbers are equal.
 const ROUNDING: f64 = 1e-12;
 
 /// Relative residual of a direct u-update above which it has a row.
 const LARGE_RESIDUAL: f64 = 1e-2;
+
+/// What a regression is compared with.
+const TRAINING_MEAN: &str = "the training mean";
 
 /// The loss that was minimised, such as: huber with delta 1, weighted.
 pub fn loss(claim: &Claim) -> String {
@@ -70,13 +73,16 @@ pub fn results(solution: &Solution, settings: &Settings, path: Option<&PathSolut
         rows.push(("refinement", text));
     }
     rows.push(("relative gap", format!("{} ({} certificate)", gap(objective.relative_gap), settings.certify.name())));
-    rows.push(("training samples", quality::words(&solution.train, qualities.train.as_ref())));
-    if let (Some(path), Some(held_out)) = (path, &qualities.held_out) {
-        let scores = path.points.get(path.chosen).map_or(solution.train, |point| point.validation);
-        rows.push(("held-out samples", quality::words(&scores, Some(held_out))));
+    rows.push(("training samples", quality::words(&solution.train, qualities.train.as_ref(), TRAINING_MEAN)));
+    if let (Some(path), Some(held_out), TRAINING_MEAN) = (path, &qualities.held_out) {
+        let Predictions { outputs, targets } = &path.held_out.predictions;
+        let model = &solution.model;
+        let loss = model.claim.loss.total(outputs, targets);
+        let scores = Scores { loss, accuracy: accuracy(&model.task, outputs, targets) };
+        rows.push(("held-out samples", quality::words(&scores, Some(held_out), TRAINING_MEAN)));
     }
     if let Some(test) = &solution.test {
-        rows.push(("test samples", quality::words(test, qualities.test.as_ref())));
+        rows.push(("test samples", quality::words(test, qualities.test.as_ref(), TRAINING_MEAN)));
     }
     let parts = solution.model.parts.len();
     if parts > 1 {

@@ -1,8 +1,9 @@
 //! What a data source holds, and what `cvx train` would do with it.
 
 use super::columns::{self, SourceColumn};
+use super::path::neurons;
 use crate::phrase;
-use cvx_admm::Settings;
+use cvx_admm::{PathSettings, Settings, Validation, Wishes, automatic};
 use cvx_model::{DataSplit, Dataset, FeatureKind, Labels, Normalisation, Targets, Task, TaskChoice};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -71,7 +72,14 @@ struct Plan {
     task: &'static str,
     normalisation: &'static str,
     loss: &'static str,
+    activation: &'static str,
     patterns: usize,
+    /// Parts that are held out in turn to choose beta.
+    folds: Option<usize>,
+    /// Share of the samples that is held out once instead.
+    share: Option<f64>,
+    #[serde(skip)]
+    neurons: String,
 }
 
 impl Description {
@@ -81,13 +89,7 @@ impl Description {
             None => Err("the samples have no labels".to_string()),
         };
         let task = targets.as_ref().ok().map(|targets| &targets.task);
-        let settings = Settings::default();
-        let by_default = task.map(|task| Plan {
-            task: task.name(),
-            normalisation: Normalisation::default_for(split.train.kind()).name(),
-            loss: settings.loss.name(),
-            patterns: settings.patterns,
-        });
+        let by_default = task.and_then(|task| Plan::new(&split.train, task));
         // Test labels that the training samples lack cannot be scored.
         let unknown = match (task, split.test.as_ref().and_then(Dataset::labels)) {
             (Some(task), Some(labels)) => {
@@ -123,11 +125,8 @@ impl Description {
     /// [`facts`](Self::facts), and what `cvx train` would do by default.
     pub fn rows(&self) -> Vec<(&'static str, String)> {
         let mut rows = self.facts();
-        if let Some(Plan { task, normalisation, loss, patterns }) = &self.by_default {
-            let text = format!(
-                "task {task}, normalisation {normalisation}, {loss} loss, {patterns} patterns: see cvx train -h"
-            );
-            rows.push(("cvx train would take", text));
+        if let Some(plan) = &self.by_default {
+            rows.push(("cvx train would take", plan.words()));
         }
         if let Some(problem) = &self.problem {
             rows.push(("but", problem.clone()));
@@ -144,6 +143,37 @@ impl Description {
     pub fn columns(&self) -> Option<Vec<Vec<String>>> {
         let columns = self.train.columns.as_ref().filter(|columns| columns.len() <= MOST_LISTED)?;
         Some(columns.iter().enumerate().map(|(k, column)| column.row(k)).collect())
+    }
+}
+
+impl Plan {
+    /// `None` for samples without any settings that fit.
+    fn new(data: &Dataset, task: &Task) -> Option<Self> {
+        let given = (Settings::default(), PathSettings::default(), Wishes::default());
+        let cvx_admm::Plan { settings, path } = automatic(data, &given.0, &given.1, &given.2).ok()?;
+        Some(Plan {
+            task: task.name(),
+            normalisation: Normalisation::default_for(data.kind()).name(),
+            loss: settings.loss.name(),
+            activation: settings.activation.name(),
+            patterns: settings.patterns,
+            folds: if let Validation::Folds(folds) = path.validation { Some(folds) } else { None },
+            share: if let Validation::Share(share) = path.validation { Some(share) } else { None },
+            neurons: neurons(&settings),
+        })
+    }
+
+    fn words(&self) -> String {
+        let Plan { task, normalisation, loss, neurons, .. } = self;
+        let held_out = match (self.folds, self.share) {
+            (Some(folds), _) => format!("{folds} folds"),
+            (None, Some(share)) => format!("a held-out share of {share}"),
+            (None, None) => "held-out samples".to_string(),
+        };
+        format!(
+            "task {task}, normalisation {normalisation}, {loss} loss, {neurons}, beta chosen by {held_out}: \
+             see cvx train -h"
+        )
     }
 }
 

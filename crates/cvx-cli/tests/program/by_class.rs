@@ -31,7 +31,7 @@ fn three_classes_of_images_are_counted_as_predicted() {
     let lab = Lab::new();
     write_images(&lab, "train", 150, 1);
     let labels = write_images(&lab, "t10k", 90, 2);
-    let trained = lab.done("train --data images --patterns 20 --json r.json --model m.cvx");
+    let trained = lab.train_once("--data images --patterns 20 --json r.json --model m.cvx");
     let predicted = lab.done("predict m.cvx --data images --out p.csv --json p.json");
 
     let mut counts = vec![vec![0u64; 3]; 3];
@@ -79,7 +79,7 @@ fn two_classes_take_a_line_each_and_a_regression_none() {
     let lab = Lab::new();
     let data = cats_and_dogs(120, 1);
     lab.write("t.csv", &data);
-    let trained = lab.done("train --data t.csv --patterns 20 --model m.cvx --json r.json");
+    let trained = lab.train_once("--data t.csv --patterns 20 --model m.cvx --json r.json");
     let predicted = lab.done("predict m.cvx --data t.csv --out p.csv");
     let csv = lab.read("p.csv");
     for (class, name) in ["cat", "dog"].into_iter().enumerate() {
@@ -101,7 +101,7 @@ fn two_classes_take_a_line_each_and_a_regression_none() {
     assert!(report["confusion"].is_null() && report["loss"].is_null() && report["n_samples"] == 120);
 
     lab.write("r.csv", table(60, 2, |[a, b, _]| (a - b).to_string()));
-    let report = lab.report("train --data r.csv --patterns 10 --model r.cvx");
+    let report = lab.report_once("--data r.csv --patterns 10 --model r.cvx");
     assert!(report["train"]["confusion"].is_null());
     assert_eq!(lab.done("predict r.cvx --data r.csv").stderr.lines().count(), 1);
 }
@@ -138,7 +138,7 @@ fn of_many_classes_the_worst_are_printed() {
 #[test]
 fn neurons_to_spare_are_pruned_unless_they_are_wanted() {
     let lab = Lab::new();
-    let arguments = "train --data planted:40x4 --patterns 150";
+    let arguments = "train --beta-fraction 0.001 --data planted:40x4 --patterns 150";
     let run = lab.done(&format!("{arguments} --json r.json --model m.cvx"));
     let network = &lab.json("r.json")["network"];
     let (neurons, pruned) = (network["neurons"].as_u64().unwrap(), network["pruned"].as_u64().unwrap());

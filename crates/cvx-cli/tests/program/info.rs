@@ -74,7 +74,7 @@ fn all_unusable_lines_of_a_table_are_told() {
 fn a_model_is_described_as_json_too() {
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(40, 1));
-    lab.done("train --data t.csv --patterns 5 --model m.cvx --quiet");
+    lab.train_once("--data t.csv --patterns 5 --model m.cvx --quiet");
     lab.done("info m.cvx --json i.json");
     let found = lab.json("i.json");
     assert_eq!((&found["task"], &found["classes"]), (&json!("binary"), &json!(["cat", "dog"])));
@@ -85,7 +85,7 @@ fn a_model_is_described_as_json_too() {
 fn predict_and_verify_need_a_source_and_say_what_to_do_with_a_label_column() {
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(40, 1));
-    lab.done("train --data t.csv --patterns 5 --model m.cvx --quiet");
+    lab.train_once("--data t.csv --patterns 5 --model m.cvx --quiet");
     for command in ["predict m.cvx", "verify m.cvx"] {
         let run = lab.cvx(command);
         assert!(run.code == Some(2) && run.stderr.contains("--data <SRC>"), "{}", run.stderr);
@@ -95,7 +95,7 @@ fn predict_and_verify_need_a_source_and_say_what_to_do_with_a_label_column() {
     assert_eq!((run.stdout.lines().count(), run.stderr.as_str()), (41, ""));
     let numbered = table(40, 1, |[a, ..]| u8::from(a > 0.0).to_string());
     lab.write("numbered.csv", numbered.split_once('\n').unwrap().1);
-    lab.done("train --data numbered.csv --patterns 5 --model n.cvx --quiet");
+    lab.train_once("--data numbered.csv --patterns 5 --model n.cvx --quiet");
     let words = ["numbered.csv: expected 3 columns of features", "--unlabelled takes every column for a feature"];
     lab.refused("predict n.cvx --data numbered.csv --unlabelled", &words);
 }

@@ -13,7 +13,7 @@ const LONG_SET_UP: &str = "--data planted:6000x20 --patterns 100 --solver choles
 fn e6_without_any_time_there_is_still_a_model() {
     let lab = Lab::new();
     for precision in ["f32", "f64"] {
-        let report = lab.report(&format!("train --time-limit 0 --precision {precision} --model m.cvx"));
+        let report = lab.report_once(&format!("--time-limit 0 --precision {precision} --model m.cvx"));
         assert_eq!(report["status"], "TimeLimit");
         lab.done("verify m.cvx --data planted");
     }
@@ -22,7 +22,7 @@ fn e6_without_any_time_there_is_still_a_model() {
 #[test]
 fn e6_a_time_limit_is_kept_in_the_set_up() {
     let lab = Lab::new();
-    let report = lab.report(&format!("train {LONG_SET_UP} --time-limit 0.2 --model m.cvx"));
+    let report = lab.report_once(&format!("{LONG_SET_UP} --time-limit 0.2 --model m.cvx"));
     assert_eq!(report["status"], "TimeLimit");
     assert!(report["seconds"]["total"].as_f64() < Some(20.0));
     lab.done("info m.cvx");
@@ -32,8 +32,8 @@ fn e6_a_time_limit_is_kept_in_the_set_up() {
 fn e6_a_time_limit_is_kept_while_iterating() {
     let lab = Lab::new();
     for solver in ["cholesky", "cg"] {
-        let report = lab
-            .report(&format!("train --solver {solver} --gap 1e-300 --certify sampled --time-limit 0.5 --model m.cvx"));
+        let endless = format!("--solver {solver} --gap 1e-300 --certify sampled --time-limit 0.5");
+        let report = lab.report_once(&format!("{endless} --model m.cvx"));
         assert_eq!(report["status"], "TimeLimit", "{solver}");
         assert!(report["iterations"].as_u64() > Some(0));
         let total = report["seconds"]["total"].as_f64().unwrap();
@@ -45,7 +45,7 @@ fn e6_a_time_limit_is_kept_while_iterating() {
 #[cfg(unix)]
 mod interrupts {
     use super::*;
-    use crate::lab::{PATIENCE, PROGRAM};
+    use crate::lab::{ONCE, PATIENCE, PROGRAM};
     use std::io::{BufRead, BufReader};
     use std::process::{Child, Command, ExitStatus, Stdio};
     use std::thread::sleep;
@@ -54,7 +54,7 @@ mod interrupts {
     /// Starts a training run and waits until it has said what it will do.
     fn start(lab: &Lab, arguments: &str) -> Child {
         let mut command = Command::new(PROGRAM);
-        command.current_dir(lab.path("")).arg("train").args(arguments.split_whitespace());
+        command.current_dir(lab.path("")).args(ONCE.split(' ')).args(arguments.split_whitespace());
         command.args(["--model", "m.cvx", "--json", "r.json"]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
