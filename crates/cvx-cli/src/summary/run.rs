@@ -32,6 +32,12 @@ pub fn confusion(solution: &Solution) -> Option<(&'static str, &Confusion)> {
     }
 }
 
+/// The counts on samples that chose beta; `None` for a regression, and without such samples.
+pub fn held_out_confusion(path: &PathSolution) -> Option<Confusion> {
+    let Predictions { outputs, targets } = &path.held_out.predictions;
+    (targets.rows() > 0).then(|| Confusion::new(&path.solution.model.task, outputs, targets))?
+}
+
 /// What the certificate says, and what can be done; one or two sentences each.
 pub fn words(solution: &Solution, settings: &Settings) -> Vec<String> {
     let mut words = vec![meaning(solution, settings)];
@@ -74,7 +80,7 @@ pub fn results(solution: &Solution, settings: &Settings, path: Option<&PathSolut
     }
     rows.push(("relative gap", format!("{} ({} certificate)", gap(objective.relative_gap), settings.certify.name())));
     rows.push(("training samples", quality::words(&solution.train, qualities.train.as_ref(), TRAINING_MEAN)));
-    if let (Some(path), Some(held_out), TRAINING_MEAN) = (path, &qualities.held_out) {
+    if let (Some(path), Some(held_out)) = (path, &qualities.held_out) {
         let Predictions { outputs, targets } = &path.held_out.predictions;
         let model = &solution.model;
         let loss = model.claim.loss.total(outputs, targets);
@@ -97,8 +103,8 @@ pub fn results(solution: &Solution, settings: &Settings, path: Option<&PathSolut
         network.push_str(&format!(", cones violated by at most {:.1e}", solution.cone_violation));
     }
     rows.push(("network", network));
-    // An iterative solver reaches the tolerance that it is given.
-    let exact = solution.summary.solver.is_direct();
+    // An iterative solver reaches the tolerance that it is given. A run that ended well has nothing to repair.
+    let exact = solution.summary.solver.is_direct() && solution.status != Status::Optimal;
     if let Some(residual) = solution.info.linear_residual.filter(|&residual| exact && residual > LARGE_RESIDUAL) {
         let text = format!("{residual:.1e}: the u-update is inexact; --precision f64 may take fewer iterations");
         rows.push(("linear residual", text));
@@ -129,6 +135,13 @@ fn meaning(solution: &Solution, settings: &Settings) -> String {
         Certify::Network if above <= rounding => {
             "This network attains the optimum of the convex programme over the sampled patterns.".to_string()
         }
+        Certify::Network if solution.model.parts.len() > 1 => format!(
+            "Together, the {} networks are within {} of{} the best points of their convex programmes over the sampled \
+             patterns.",
+            solution.model.parts.len(),
+            percent(objective.relative_gap),
+            if is_gated(solution) { "" } else { ", or better than," }
+        ),
         // Without cones the network is a point of the programme itself.
         Certify::Network if is_gated(solution) => format!(
             "This network is within {} of the best point of the convex programme over the sampled patterns.",

@@ -88,8 +88,8 @@ fn two_classes_take_a_line_each_and_a_regression_none() {
             .filter(|(_, truth)| *truth == name)
             .fold((0, 0), |(right, support), (predicted, _)| (right + usize::from(predicted == name), support + 1));
         let expected = format!("{right} of {support} recognised; ");
-        assert!(cells(&trained.stdout, &format!("training samples, {name}"), 2)[1].starts_with(&expected));
-        assert!(cells(&predicted.stderr, &format!("samples, {name}"), 2)[1].starts_with(&expected));
+        assert!(cells(&trained.stdout, &format!("training samples of class {name}"), 2)[1].starts_with(&expected));
+        assert!(cells(&predicted.stderr, &format!("samples of class {name}"), 2)[1].starts_with(&expected));
         assert_eq!(lab.json("r.json")["train"]["confusion"]["counts"][class][class], json!(right));
     }
     // Without labels there is nothing to count.

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 /// The rows of the printed table of betas: the mark and the cells.
 fn rows(printed: &str) -> Vec<Vec<&str>> {
     let rows = printed.lines().map(|line| line.split(['│', '┆']).map(str::trim).collect::<Vec<_>>());
-    rows.filter(|row| row.len() == 13 && row[2].parse::<f64>().is_ok()).map(|row| row[1..12].to_vec()).collect()
+    rows.filter(|row| row.len() == 11 && row[2].parse::<f64>().is_ok()).map(|row| row[1..10].to_vec()).collect()
 }
 
 fn points(report: &Value) -> &Vec<Value> {
@@ -33,7 +33,7 @@ fn a_path_goes_all_the_way() {
         assert_eq!(marked, [chosen]);
         for (row, point) in rows.iter().zip(points(&report)) {
             assert_eq!(row[1], format!("{:.4}", point["beta"].as_f64().unwrap()));
-            assert_eq!(row[9].parse().ok(), point["iterations"].as_u64());
+            assert_eq!(row[4], format!("{:.0}", point["neurons"].as_f64().unwrap()));
             // The default gap of a path.
             assert!(point["status"] == "Optimal" && point["relative_gap"].as_f64() <= Some(1e-2));
             assert_eq!(point["validation"]["accuracy"].as_f64(), point["error"].as_f64().map(|error| 1.0 - error));
@@ -162,7 +162,7 @@ fn r2_arguments_that_exclude_each_other() {
 fn a_path_of_one_beta_says_that_it_is_the_only_one() {
     let lab = Lab::new();
     let printed = lab.done("path --data planted:60x3 --betas 1 --patterns 5").stdout;
-    assert!(printed.starts_with("Chosen: beta at 0.0010 of its largest value (the only value, "), "{printed}");
+    assert!(printed.starts_with("Chosen: beta at 0.0010 of its largest value.\nReason: the only value, "), "{printed}");
     assert!(!printed.contains("smallest beta that was tried"), "{printed}");
 }
 
