@@ -2,6 +2,7 @@
 //! options that apply them.
 
 use crate::args::Cli;
+use crate::number::bytes;
 use clap::CommandFactory;
 use cvx_admm::{ArtifactError, NamedSetting, Status, TrainError};
 use cvx_data::{DataError, Remedy};
@@ -51,7 +52,7 @@ fn train(error: &TrainError) -> String {
                 Some(kind) => format!("--solver {kind} would fit"),
                 None => "use fewer samples or patterns, or raise --memory-budget".to_string(),
             };
-            format!("{solver} needs about {} and the budget is {}: {remedy}", gigabytes(*needed), gigabytes(*budget))
+            format!("{solver} needs about {} and the budget is {}: {remedy}", with_bytes(*needed), with_bytes(*budget))
         }
         TrainError::OtherRun { path, saved, given } => format!(
             "{}: the checkpoint is of a run with {}, and this one has {}: \
@@ -181,8 +182,8 @@ fn option(name: &str) -> String {
     if options.any(|option| option.get_long() == Some(&long)) { format!("--{long}") } else { name.to_string() }
 }
 
-fn gigabytes(bytes: u64) -> String {
-    format!("{:.2} GB ({bytes} bytes)", bytes as f64 / 1e9)
+fn with_bytes(count: u64) -> String {
+    format!("{} ({count} bytes)", bytes(count))
 }
 
 #[cfg(test)]

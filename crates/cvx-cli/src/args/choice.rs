@@ -7,16 +7,16 @@ use clap::Args;
 #[derive(Args)]
 #[command(next_help_heading = "Choice of beta")]
 pub struct ChoiceArgs {
-    /// Cross-validate with K parts, each held out in turn [default: 5, up to 5,000 samples].
+    /// Cross-validate with K parts [default: 5, up to 5,000 samples].
     #[arg(long, value_name = "K", conflicts_with = "validation", value_parser = whole)]
     pub folds: Option<usize>,
-    /// Hold out this share of the training samples once [default: 0.2, beyond 5,000 samples].
+    /// Hold out this share once instead [default: 0.2, beyond 5,000 samples].
     #[arg(long, value_name = "SHARE")]
     pub validation: Option<f64>,
     /// Networks with other seeds, averaged into one.
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = whole)]
     pub ensemble: usize,
-    /// Seconds for everything: no other beta is tried after three quarters of it.
+    /// Try no other beta after three quarters of this time.
     #[arg(long, value_name = "SECONDS")]
     pub budget: Option<f64>,
 }

@@ -95,10 +95,10 @@ fn describe_model(model: &Model) -> Vec<(&'static str, String)> {
         (
             "features",
             format!(
-                "{}, {:?} normalisation, bias {}",
+                "{}, {} normalisation, {}",
                 model.transform.n_inputs(),
-                model.normalisation,
-                model.transform.bias
+                model.normalisation.name(),
+                if model.transform.bias { "with a bias" } else { "no bias" }
             ),
         ),
         ("neurons", neurons(model)),
@@ -110,7 +110,7 @@ fn describe_model(model: &Model) -> Vec<(&'static str, String)> {
             },
         ),
         ("loss", loss(claim)),
-        ("beta", claim.beta.to_string()),
+        ("beta", short(claim.beta)),
         ("training samples", claim.n_samples.to_string()),
         ("status", format!("{} after {} iterations", claim.status, provenance.iterations)),
         ("network objective", format!("{:.6}", claim.objective.network)),

@@ -83,7 +83,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
     }
     let widths = half_widths(&model, coverage, prediction.cols())?;
     if widths.iter().any(|width| !width.promised) && !args.quiet {
-        note("The intervals are narrower than asked: they are as wide as the largest held-out error");
+        note("Too few held-out samples for this --interval: the intervals are as wide as the largest error on them");
     }
     let beside = beside(&model, &prediction, &widths)?;
     header.extend(beside.iter().map(|(name, _)| name.clone()));

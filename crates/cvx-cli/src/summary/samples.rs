@@ -2,6 +2,7 @@
 
 use super::columns::{self, SourceColumn};
 use super::path::neurons;
+use crate::number::rounded;
 use crate::phrase;
 use cvx_admm::{PathSettings, Settings, Validation, Wishes, automatic};
 use cvx_model::{DataSplit, Dataset, FeatureKind, Labels, Normalisation, Targets, Task, TaskChoice};
@@ -182,7 +183,7 @@ impl Column {
     fn row(&self, k: usize) -> Vec<String> {
         let name = self.name.clone().unwrap_or_else(|| (k + 1).to_string());
         let note = if self.low == self.high { "constant" } else { "" };
-        vec![name, self.low.to_string(), format!("{:.6}", self.mean), self.high.to_string(), note.to_string()]
+        vec![name, self.low.to_string(), rounded(self.mean), self.high.to_string(), note.to_string()]
     }
 }
 
@@ -236,7 +237,7 @@ impl Part {
             }
             (None, Some(targets)) => {
                 let range =
-                    |target: &Column| format!("from {} to {}, mean {:.6}", target.low, target.high, target.mean);
+                    |target: &Column| format!("from {} to {}, mean {}", target.low, target.high, rounded(target.mean));
                 let ranges: Vec<String> = targets.iter().take(MOST_LISTED).map(range).collect();
                 ranges.join("; ")
             }

@@ -63,10 +63,10 @@ fn r1_numbers_that_are_not_finite() {
     }
     // A number that f64 holds and f32 does not.
     lab.write("t.csv", "a,b,label\n1,2,x\n3,1e39,y\n");
-    lab.refused(
-        "train --data t.csv --normalize none",
-        &["--data t.csv", "row 2, column 2 (counted from 1)", "precision"],
-    );
+    for command in [ONCE, "train", "path"] {
+        let command = format!("{command} --data t.csv --normalize none");
+        lab.refused(&command, &["--data t.csv", "row 2, column 2 (counted from 1)", "precision"]);
+    }
     lab.train_once("--data t.csv --normalize none --precision f64");
     let report = lab.report_once("--data t.csv");
     assert_eq!(report["status"], "Optimal", "normalised, the same number fits");
@@ -280,8 +280,11 @@ fn e5_a_device_that_is_not_there_is_no_cpu() {
 #[test]
 fn e8_a_run_that_will_not_fit_is_refused_with_its_bytes() {
     let lab = Lab::new();
-    lab.refused("train --memory-budget 0.0001", &["bytes", "100000 bytes", "use fewer samples"]);
-    let sketched = "train --solver nystrom-pcg --rank 1000000 --memory-budget 0.05";
+    for command in [ONCE, "train", "path"] {
+        let command = format!("{command} --memory-budget 0.0001");
+        lab.refused(&command, &["needs about", "100000 bytes", "use fewer samples"]);
+    }
+    let sketched = "train --beta-fraction 0.001 --solver nystrom-pcg --rank 1000000 --memory-budget 0.05";
     lab.refused(sketched, &["nystrom-pcg needs", "bytes", "--solver cholesky would fit"]);
 }
 

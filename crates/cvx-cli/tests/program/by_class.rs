@@ -47,9 +47,9 @@ fn three_classes_of_images_are_counted_as_predicted() {
     let (report, predictions) = (lab.json("r.json"), lab.json("p.json"));
     assert_eq!(report["test"]["confusion"]["classes"], json!(["0", "1", "2"]));
     assert_eq!(report["test"]["confusion"]["counts"], json!(counts));
-    assert_eq!(predictions["confusion"], report["test"]["confusion"]);
+    assert_eq!(predictions["scores"]["confusion"], report["test"]["confusion"]);
     assert_eq!((&predictions["n_samples"], &predictions["task"]), (&json!(90), &json!("multiclass")));
-    assert_eq!(predictions["accuracy"], report["test"]["accuracy"]);
+    assert_eq!(predictions["scores"]["accuracy"], report["test"]["accuracy"]);
     let trained_on: u64 =
         report["train"]["confusion"]["support"].as_array().unwrap().iter().filter_map(Value::as_u64).sum();
     assert_eq!(trained_on, 150);
@@ -98,7 +98,7 @@ fn two_classes_take_a_line_each_and_a_regression_none() {
     let run = lab.done("predict m.cvx --data bare.csv --unlabelled --json p.json");
     assert_eq!(run.stderr, "");
     let report = lab.json("p.json");
-    assert!(report["confusion"].is_null() && report["loss"].is_null() && report["n_samples"] == 120);
+    assert!(report["scores"].is_null() && report["n_samples"] == 120);
 
     lab.write("r.csv", table(60, 2, |[a, b, _]| (a - b).to_string()));
     let report = lab.report_once("--data r.csv --patterns 10 --model r.cvx");

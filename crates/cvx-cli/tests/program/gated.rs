@@ -33,7 +33,7 @@ fn a_gated_model_goes_all_the_way() {
     assert!(lab.done("verify m.cvx --data t.csv").stdout.ends_with("The claims hold.\n"));
     let predicted = lab.done("predict m.cvx --data t.csv --out p.csv --json p.json");
     assert!(predicted.stderr.starts_with("80 samples: accuracy "));
-    assert_eq!(lab.json("p.json")["accuracy"], lab.json("r.json")["train"]["accuracy"]);
+    assert_eq!(lab.json("p.json")["scores"]["accuracy"], lab.json("r.json")["train"]["accuracy"]);
 
     lab.train_once("--data t.csv --patterns 12 --quiet --model n.cvx");
     assert!(lab.done("info n.cvx").stdout.contains("relu: a neuron is on where x'w >= 0"));

@@ -12,10 +12,10 @@ fn a_table_is_described_column_by_column() {
         "3",
         "1 columns of a table, from 1 to 6",
         "label column ",
-        "1 to 6, mean 3.000000",
+        "1 to 6, mean 3 ",
         "dropped: constant",
         "cat: 2, dog: 1",
-        "task binary, normalisation column, squared loss, 50 patterns",
+        "task binary, normalisation column, squared loss, gated neurons on 200 mixed gates, beta chosen by 3 folds",
     ] {
         assert!(printed.contains(text), "{text} is not in\n{printed}");
     }
@@ -31,7 +31,10 @@ fn a_table_is_described_column_by_column() {
     );
     let column = &found["table"][1];
     assert_eq!((&column["name"], &column["dropped"]), (&json!("const"), &json!(["dropped: constant"])));
-    let plan = json!({ "task": "binary", "normalisation": "column", "loss": "squared", "patterns": 50 });
+    let plan = json!({
+        "task": "binary", "normalisation": "column", "loss": "squared", "activation": "gated", "patterns": 200,
+        "folds": 3, "share": null,
+    });
     assert_eq!((&found["by_default"], &found["problem"], &found["test"]), (&plan, &json!(null), &json!(null)));
 }
 

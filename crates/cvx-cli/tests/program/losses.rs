@@ -23,7 +23,7 @@ fn every_loss_trains_verifies_and_predicts() {
         ("--loss huber --task multiclass", "huber with delta 1"),
     ] {
         let options = "--data pets.csv --patterns 12 --beta-fraction 0.01 --model pets.cvx --json r.json";
-        let run = lab.train_once(&format!("{options} {arguments}"));
+        let run = lab.done(&format!("train {options} {arguments}"));
         let row = |text: &str| text.lines().any(|line| line.contains("loss ") && line.contains(name));
         assert!(row(&run.stdout), "{arguments}: {}", run.stdout);
         let report = lab.json("r.json");

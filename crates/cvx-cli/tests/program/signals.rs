@@ -54,7 +54,7 @@ mod interrupts {
     /// Starts a training run and waits until it has said what it will do.
     fn start(lab: &Lab, arguments: &str) -> Child {
         let mut command = Command::new(PROGRAM);
-        command.current_dir(lab.path("")).args(ONCE.split(' ')).args(arguments.split_whitespace());
+        command.current_dir(lab.path("")).args(arguments.split_whitespace());
         command.args(["--model", "m.cvx", "--json", "r.json"]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -93,7 +93,7 @@ mod interrupts {
     #[test]
     fn e7_an_interrupt_ends_the_run_with_its_best_network() {
         let lab = Lab::new();
-        let mut child = start(&lab, ENDLESS);
+        let mut child = start(&lab, &format!("{ONCE} {ENDLESS}"));
         sleep(Duration::from_secs(1));
         interrupt(&child);
         assert_eq!(wait(&mut child).code(), Some(0));
@@ -105,7 +105,7 @@ mod interrupts {
     fn e7_an_interrupt_in_the_set_up_ends_the_run_too() {
         let lab = Lab::new();
         let begin = Instant::now();
-        let mut child = start(&lab, LONG_SET_UP);
+        let mut child = start(&lab, &format!("{ONCE} {LONG_SET_UP}"));
         interrupt(&child);
         assert_eq!(wait(&mut child).code(), Some(0));
         assert_eq!(lab.json("r.json")["status"], "Interrupted");
@@ -113,10 +113,24 @@ mod interrupts {
         lab.done("info m.cvx");
     }
 
+    /// The folds of a choice go on from beta to beta; the network is the mean of theirs as they were.
+    #[test]
+    fn e7_an_interrupt_of_a_choice_keeps_a_network() {
+        let lab = Lab::new();
+        let mut child = start(&lab, "train --data planted:1500x40 --patterns 200 --gap 1e-300 --activation relu");
+        sleep(Duration::from_secs(2));
+        interrupt(&child);
+        assert_eq!(wait(&mut child).code(), Some(0));
+        let report = lab.json("r.json");
+        assert_eq!(report["choice"]["cut_short"], "Interrupted");
+        assert_eq!(report["parts"].as_array().unwrap().len(), 5);
+        assert_interrupted(&lab);
+    }
+
     #[test]
     fn e7_a_second_interrupt_ends_the_program() {
         let lab = Lab::new();
-        let mut child = start(&lab, LONG_SET_UP);
+        let mut child = start(&lab, &format!("{ONCE} {LONG_SET_UP}"));
         interrupt(&child);
         sleep(Duration::from_millis(5));
         // It may be over already.
