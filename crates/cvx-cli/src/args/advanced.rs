@@ -24,7 +24,7 @@ pub struct AdvancedArgs {
     /// Precision of matrices; the certificate is in f64.
     #[arg(long, default_value_t = Settings::default().precision, value_parser = by_name::<Precision>())]
     pub precision: Precision,
-    /// CPU threads, 0 for one per core; results do not depend on it.
+    /// CPU threads, 0 for all cores; no result depends on it.
     #[arg(long, value_name = "N", default_value_t = Settings::default().threads, value_parser = whole)]
     pub threads: usize,
     /// Gigabytes that the run may use [default: 9/10 of what is free].

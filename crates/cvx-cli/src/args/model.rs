@@ -17,7 +17,7 @@ pub struct ModelArgs {
     /// Number of activation patterns to sample, or auto [default: auto if cvx train chooses beta, else 50].
     #[arg(long, value_name = "P|auto")]
     pub patterns: Option<Patterns>,
-    /// gaussian, whitened, local (image patches), pairs, mixed (few columns), or a file of gates (d x P).
+    /// gaussian, whitened, local (images), pairs, mixed, or a file (d x P).
     #[arg(long, value_name = "KIND|FILE")]
     pub gates: Option<PathBuf>,
     /// Seed of the sampled patterns.

@@ -22,10 +22,10 @@ Examples:
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct PathArgs {
-    /// Number of betas, in equal ratios down from the value that gives the zero network.
+    /// Number of betas in equal ratios, down from the largest value.
     #[arg(long, value_name = "K", help_heading = "Path", default_value_t = PathSettings::default().betas, value_parser = whole)]
     pub betas: usize,
-    /// The smallest beta over that value; the value itself is left out.
+    /// The smallest beta over the largest, whose network is zero.
     #[arg(
         long,
         value_name = "R",
@@ -33,7 +33,7 @@ pub struct PathArgs {
         default_value_t = PathSettings::default().ratio
     )]
     pub beta_ratio: f64,
-    /// Certified relative gap at every beta; --gap is for the final run on all samples.
+    /// Certified relative gap at every beta; --gap is for the end.
     #[arg(
         long,
         value_name = "TOL",
@@ -44,7 +44,7 @@ pub struct PathArgs {
     /// The samples that choose beta.
     #[command(flatten)]
     pub choice: ChoiceArgs,
-    /// Train another network on all samples at the chosen beta, or take the mean of those of the folds.
+    /// Train again on all samples at the chosen beta, or take the mean of the folds.
     #[arg(
         long = "final", value_name = "NETWORK", help_heading = "Path", default_value_t = Returned::Retrained,
         value_parser = by_name::<Returned>()

@@ -104,7 +104,7 @@ fn numbers_have_intervals_and_errors_in_their_units() {
     let data = table(120, 2, |[a, b, c]| (300.0 * a.max(0.0) - 100.0 * b + 50.0 * c + 1000.0).to_string());
     lab.write("t.csv", &data);
     let run = lab.done("train --data t.csv --patterns 20 --model m.cvx --json r.json");
-    let line = run.stdout.lines().find(|line| line.contains("held-out samples ")).unwrap();
+    let line = run.stdout.lines().find(|line| line.contains("│ held-out samples ")).unwrap();
     assert!(line.contains("RMSE ") && line.contains(", R2 0.9") && line.contains("of predicting the training mean"));
     let held_out = &lab.json("r.json")["choice"]["quality"]["mean"];
     let (rmse, reference) = (held_out["rmse"].as_f64().unwrap(), held_out["reference_rmse"].as_f64().unwrap());

@@ -45,5 +45,5 @@ fn gaps_and_patterns_have_a_default_for_each_command() {
     let help = [lab.done("train --help").stdout, lab.done("path --help").stdout];
     assert!(help.iter().all(|help| help.contains("Certified relative gap to stop at [default: 0.001]")));
     assert!(!help[0].contains("--path-gap") && help[1].contains("[default: 0.01]"));
-    assert!(help[1].contains("betas, in equal ratios") && help[1].contains("[default: 50]"));
+    assert!(help[1].contains("betas in equal ratios") && help[1].contains("[default: 50]"));
 }
