@@ -1,7 +1,7 @@
 //! A path in words.
 
 use crate::number::{counted, percent, short};
-use cvx_admm::{Gates, PathPoint, PathSolution, Settings};
+use cvx_admm::{Gates, PathPoint, PathSolution, Settings, Validation};
 use cvx_model::Activation;
 
 /// A path without a point.
@@ -65,6 +65,15 @@ pub fn choice(path: &PathSolution, settings: &Settings) -> String {
         );
     }
     lines.join("\n")
+}
+
+/// The samples that choose a beta.
+pub fn held_out(validation: Validation) -> String {
+    match validation {
+        Validation::Auto => "held-out samples".to_string(),
+        Validation::Folds(folds) => counted(folds, "fold"),
+        Validation::Share(share) => format!("a held-out share of {share}"),
+    }
 }
 
 /// The neurons and their gates.

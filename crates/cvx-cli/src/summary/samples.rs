@@ -1,7 +1,7 @@
 //! What a data source holds, and what `cvx train` would do with it.
 
 use super::columns::{self, SourceColumn};
-use super::path::neurons;
+use super::path::{held_out, neurons};
 use crate::number::rounded;
 use crate::phrase;
 use cvx_admm::{PathSettings, Settings, Validation, Wishes, automatic};
@@ -80,7 +80,7 @@ struct Plan {
     /// Share of the samples that is held out once instead.
     share: Option<f64>,
     #[serde(skip)]
-    neurons: String,
+    network: String,
 }
 
 impl Description {
@@ -127,7 +127,9 @@ impl Description {
     pub fn rows(&self) -> Vec<(&'static str, String)> {
         let mut rows = self.facts();
         if let Some(plan) = &self.by_default {
-            rows.push(("cvx train would take", plan.words()));
+            let Plan { task, normalisation, loss, network, .. } = plan;
+            let text = format!("task {task}, normalisation {normalisation}, {loss} loss: see cvx train -h");
+            rows.extend([("cvx train would take", text), ("", network.clone())]);
         }
         if let Some(problem) = &self.problem {
             rows.push(("but", problem.clone()));
@@ -160,21 +162,8 @@ impl Plan {
             patterns: settings.patterns,
             folds: if let Validation::Folds(folds) = path.validation { Some(folds) } else { None },
             share: if let Validation::Share(share) = path.validation { Some(share) } else { None },
-            neurons: neurons(&settings),
+            network: format!("{}, beta chosen by {}", neurons(&settings), held_out(path.validation)),
         })
-    }
-
-    fn words(&self) -> String {
-        let Plan { task, normalisation, loss, neurons, .. } = self;
-        let held_out = match (self.folds, self.share) {
-            (Some(folds), _) => format!("{folds} folds"),
-            (None, Some(share)) => format!("a held-out share of {share}"),
-            (None, None) => "held-out samples".to_string(),
-        };
-        format!(
-            "task {task}, normalisation {normalisation}, {loss} loss, {neurons}, beta chosen by {held_out}: \
-             see cvx train -h"
-        )
     }
 }
 
@@ -219,7 +208,7 @@ impl Part {
     fn rows(&self, name: &'static str) -> Vec<(&'static str, String)> {
         let kind = match self.image {
             Some([channels, height, width]) => format!("pixels, {channels} x {height} x {width}"),
-            None => "columns of a table".to_string(),
+            None => format!("column{} of a table", if self.n_features == 1 { "" } else { "s" }),
         };
         let mut rows = vec![
             (name, self.n_samples.to_string()),

@@ -99,12 +99,12 @@ impl Observer for Progress {
         (self.done, self.began) = ((0, 0.0), (0, 0.0));
         let shape = &summary.shape;
         self.print(&format!(
-            "{}: {} samples, {}{}, {} patterns{}; beta {}\n{} on {} ({} threads), about {}",
+            "{}: {}, {}{}, {}{}; beta {}\n{} on {} ({} threads), about {}",
             event::task(summary),
-            shape.n_samples,
+            counted(shape.n_samples, "sample"),
             counted(shape.n_features - usize::from(self.bias), "feature"),
             if self.bias { " and a bias" } else { "" },
-            shape.n_patterns,
+            counted(shape.n_patterns, "pattern"),
             event::merged(summary),
             short(summary.beta),
             summary.solver,

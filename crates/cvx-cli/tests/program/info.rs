@@ -10,12 +10,13 @@ fn a_table_is_described_column_by_column() {
     let printed = lab.done("info t.csv --json i.json").stdout;
     for text in [
         "3",
-        "1 columns of a table, from 1 to 6",
+        "1 column of a table, from 1 to 6",
         "label column ",
         "1 to 6, mean 3 ",
         "dropped: constant",
         "cat: 2, dog: 1",
-        "task binary, normalisation column, squared loss, gated neurons on 200 mixed gates, beta chosen by 3 folds",
+        "task binary, normalisation column, squared loss: see cvx train -h",
+        "gated neurons on 200 mixed gates, beta chosen by 3 folds",
     ] {
         assert!(printed.contains(text), "{text} is not in\n{printed}");
     }
