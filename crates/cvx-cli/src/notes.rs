@@ -1,11 +1,9 @@
-//! What is said beside the results: columns that are dropped or not used, rows that are left out, how beta is chosen.
+//! What is said about tables beside the results: columns that are dropped or not used, rows that are left out.
 
 use crate::args::{LogFormat, OutputArgs};
 use crate::summary::columns::{dropped, listed};
-use crate::summary::path::{held_out, neurons};
 use crate::terminal::log;
 use crate::terminal::stream::note;
-use cvx_admm::Plan;
 use cvx_model::{DataSplit, Dataset, TableNotes};
 use serde_json::json;
 
@@ -22,19 +20,6 @@ pub fn of_training(split: &DataSplit, output: &OutputArgs) {
             LogFormat::Text => note(text),
             LogFormat::Json => log::event("data", json!({ "note": text })),
         }
-    }
-}
-
-/// Says how beta will be chosen.
-pub fn of_choice(plan: &Plan, output: &OutputArgs) {
-    let Plan { settings, path } = plan;
-    let (held_out, betas) = (held_out(path.validation), path.betas);
-    match output.log {
-        _ if output.quiet => {}
-        LogFormat::Text => {
-            note(format_args!("Beta is chosen by {held_out} among at most {betas} values: {}", neurons(settings)));
-        }
-        LogFormat::Json => log::event("choice", json!({ "held_out": held_out, "betas": betas })),
     }
 }
 

@@ -68,7 +68,6 @@ fn at_given_beta(
 
 /// A path that chooses beta, and the network at the chosen one.
 fn at_chosen_beta(fit: &FitArgs, plan: Plan, split: &DataSplit, stop: &StopToken) -> Result<Exit> {
-    notes::of_choice(&plan, &fit.output);
     let mut watcher = watcher(&fit.output, &plan.settings);
     let found = path(&split.train, split.test.as_ref(), &plan.settings, &plan.path, stop, &mut *watcher);
     drop(watcher);
