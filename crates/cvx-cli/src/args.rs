@@ -29,7 +29,7 @@ pub use model::ModelArgs;
 pub use output::{LogFormat, OutputArgs};
 pub use path::PathArgs;
 pub use patterns::Patterns;
-pub use predict::PredictArgs;
+pub use predict::{COVERAGE, PredictArgs};
 pub use train::TrainArgs;
 pub use verify::VerifyArgs;
 
@@ -50,14 +50,16 @@ pub struct Cli {
 #[derive(Subcommand)]
 pub enum Command {
     /// Train a network and report how good it is.
+    #[command(mut_args(signed))]
     Train(Box<TrainArgs>),
-    /// Train along a path of betas, choose one on held-out samples, and train on all samples there.
+    /// Train along a path of betas, and choose one by held-out samples.
+    #[command(mut_args(signed))]
     Path(Box<PathArgs>),
     /// Predict with a trained model.
-    #[command(mut_arg("data", required_source))]
+    #[command(mut_arg("data", required_source), mut_args(signed))]
     Predict(PredictArgs),
     /// Recompute a model's objective and certificate from its training data.
-    #[command(mut_arg("data", required_source))]
+    #[command(mut_arg("data", required_source), mut_args(signed))]
     Verify(VerifyArgs),
     /// Describe a model or a data source.
     Info(InfoArgs),
@@ -85,6 +87,12 @@ pub enum Command {
 pub enum DataCommand {
     /// Download a data set, check it and unpack it; an interrupted download is continued.
     Fetch(FetchArgs),
+}
+
+/// A value that begins with a minus is not another option: its range is checked, with a message.
+fn signed(option: Arg) -> Arg {
+    let takes_values = option.get_action().takes_values();
+    option.allow_negative_numbers(takes_values)
 }
 
 /// A model was trained on some source: there is no sensible default.

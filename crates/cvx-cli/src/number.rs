@@ -25,6 +25,11 @@ pub fn short(value: f64) -> String {
     if value == 0.0 || (1e-3..1e6).contains(&value) { format!("{value:.4}") } else { format!("{value:.3e}") }
 }
 
+/// At most six digits after the point, without zeros at the end.
+pub fn rounded(value: f64) -> String {
+    ((1e6 * value).round() / 1e6).to_string()
+}
+
 /// 12 MB, 1.5 GB.
 pub fn bytes(count: u64) -> String {
     let count = count as f64;

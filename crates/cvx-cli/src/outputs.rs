@@ -57,7 +57,7 @@ pub fn conclude(args: &FitArgs, ended: &Ended, more: Option<Result<()>>) -> Exit
     let reported = args.output.json.as_deref().map(|path| write_whole(path, &report()?));
     let subject = page::Subject { solution, path, settings, split, source: &args.data.source };
     let shown = args.output.report.as_deref().map(|folder| page::write(folder, &subject));
-    if !args.output.quiet {
+    if args.output.prints() {
         path.into_iter().for_each(|path| print(result::path(path, settings)));
         print(result::closing(solution, settings, path));
         print_model(args, &saved);

@@ -2,6 +2,7 @@
 //! options that apply them.
 
 use crate::args::Cli;
+use crate::number::bytes;
 use clap::CommandFactory;
 use cvx_admm::{ArtifactError, NamedSetting, Status, TrainError};
 use cvx_data::{DataError, Remedy};
@@ -51,7 +52,7 @@ fn train(error: &TrainError) -> String {
                 Some(kind) => format!("--solver {kind} would fit"),
                 None => "use fewer samples or patterns, or raise --memory-budget".to_string(),
             };
-            format!("{solver} needs about {} and the budget is {}: {remedy}", gigabytes(*needed), gigabytes(*budget))
+            format!("{solver} needs about {} and the budget is {}: {remedy}", with_bytes(*needed), with_bytes(*budget))
         }
         TrainError::OtherRun { path, saved, given } => format!(
             "{}: the checkpoint is of a run with {}, and this one has {}: \
@@ -149,9 +150,9 @@ pub fn data(error: &DataError) -> String {
 pub fn advice(status: Status) -> Option<&'static str> {
     match status {
         Status::Optimal => None,
-        Status::IterationLimit => {
-            Some("raise --max-iterations, take a larger beta (cvx path finds one), or accept a larger --gap")
-        }
+        Status::IterationLimit => Some(
+            "raise --max-iterations, take a larger --beta (cvx train chooses one if none is given), or accept a larger --gap",
+        ),
         Status::TimeLimit => Some("raise --time-limit, or accept a larger --gap"),
         Status::Interrupted => Some("the best network so far was kept"),
         Status::InsufficientProgress => {
@@ -181,8 +182,8 @@ fn option(name: &str) -> String {
     if options.any(|option| option.get_long() == Some(&long)) { format!("--{long}") } else { name.to_string() }
 }
 
-fn gigabytes(bytes: u64) -> String {
-    format!("{:.2} GB ({bytes} bytes)", bytes as f64 / 1e9)
+fn with_bytes(count: u64) -> String {
+    format!("{} ({count} bytes)", bytes(count))
 }
 
 #[cfg(test)]
@@ -190,13 +191,15 @@ mod tests {
     use super::*;
 
     /// The settings that the library checks, except those that the command line cannot change.
-    const SETTINGS: [&str; 20] = [
+    const SETTINGS: [&str; 22] = [
         "beta",
         "beta_fraction",
         "beta_ratio",
         "betas",
+        "budget",
         "checkpoint_every",
         "class_weights",
+        "ensemble",
         "folds",
         "gap",
         "huber_delta",

@@ -2,20 +2,27 @@
 
 use crate::args::{ChoiceArgs, FitArgs, ModelArgs, PathArgs, Patterns, TrainArgs};
 use anyhow::{Context, Result, bail};
-use cvx_admm::{Beta, CheckpointPlan, Gates, PathSettings, Plan, Settings, Validation, Wishes, automatic};
+use cvx_admm::{Beta, CheckpointPlan, Gates, PathSettings, Settings, Validation, Wishes};
 use cvx_data::read_matrix;
 use cvx_linalg::HostMatrix;
-use cvx_model::{Dataset, GateKind, Loss};
+use cvx_model::{GateKind, Loss};
 use std::path::Path;
 
-/// Whether `cvx train` chooses beta: where it is not given, and nothing asks for a single run.
-pub fn chooses_beta(args: &TrainArgs) -> bool {
-    let single = args.refine > 0 || args.checkpoint.is_some() || args.resume.is_some();
-    args.beta.is_none() && args.beta_fraction.is_none() && !single
+/// What `cvx train` does.
+pub enum Training {
+    /// One run.
+    AtGivenBeta(Settings),
+    /// A path that chooses beta: what is given of it.
+    AtChosenBeta(Settings, PathSettings, Wishes),
 }
 
-/// The settings of `cvx train` at a given beta, checked.
-pub fn of_training(args: &TrainArgs) -> Result<Settings> {
+/// The settings of `cvx train`, checked. Beta is chosen where it is not given, and nothing asks for a single run.
+pub fn of_training(args: &TrainArgs) -> Result<Training> {
+    let single = args.refine > 0 || args.checkpoint.is_some() || args.resume.is_some();
+    if args.beta.is_some() || args.beta_fraction.is_some() || single { of_run(args) } else { of_choice(args) }
+}
+
+fn of_run(args: &TrainArgs) -> Result<Training> {
     let beta = match (args.beta, args.beta_fraction) {
         (Some(beta), _) => Beta::Value(beta),
         (None, Some(fraction)) => Beta::Fraction(fraction),
@@ -29,19 +36,23 @@ pub fn of_training(args: &TrainArgs) -> Result<Settings> {
         ("--budget", budget.is_some()),
     ];
     if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {
-        bail!("{option} is for a beta that is chosen: leave out --beta, --beta-fraction, --refine and checkpoints");
+        bail!(
+            "{option} is for a beta that is chosen by held-out samples: leave it out, or leave out --beta, \
+             --beta-fraction, --refine, --checkpoint and --resume"
+        );
     }
     let every = args.checkpoint_every;
     let checkpoint = args.checkpoint.clone().map(|path| CheckpointPlan { path, every });
     let settings = Settings { beta, refine: args.refine, checkpoint, ..of_fit(&args.fit)? };
     settings.validate()?;
-    Ok(settings)
+    Ok(Training::AtGivenBeta(settings))
 }
 
-/// The settings by which `cvx train` chooses beta for these samples, checked.
-pub fn of_choice(args: &TrainArgs, data: &Dataset) -> Result<Plan> {
+fn of_choice(args: &TrainArgs) -> Result<Training> {
     let FitArgs { model, .. } = &args.fit;
-    let settings = of_fit(&args.fit)?;
+    let (settings, path) = (of_fit(&args.fit)?, of_folds(&args.choice));
+    settings.validate()?;
+    path.validate()?;
     let wishes = Wishes {
         activation: model.activation,
         patterns: match model.patterns {
@@ -54,7 +65,7 @@ pub fn of_choice(args: &TrainArgs, data: &Dataset) -> Result<Plan> {
         validation: validation(&args.choice),
         returned: None,
     };
-    Ok(automatic(data, &settings, &of_folds(&args.choice), &wishes)?)
+    Ok(Training::AtChosenBeta(settings, path, wishes))
 }
 
 /// The settings of `cvx path` and those of its runs, checked.

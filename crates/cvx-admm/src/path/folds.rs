@@ -3,7 +3,7 @@
 use crate::api::error::{TrainError, out_of_range};
 use crate::path::settings::{PathSettings, Validation};
 use cvx_artifact::MOST_PARTS;
-use cvx_model::{Labels, Task, split};
+use cvx_model::{Labels, ModelError, Task, split};
 
 /// Samples held out in one part of a path. The path of the fold sees the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,23 @@ pub(crate) struct Fold {
     pub held_out: Vec<usize>,
     /// Seed of its gates.
     pub seed: u64,
+}
+
+impl Fold {
+    /// An error about a row of the fold, as one about the same row of all samples.
+    pub(crate) fn in_all_samples(&self, error: TrainError) -> TrainError {
+        match error {
+            TrainError::Model(ModelError::NonFinite { what, row, column }) if what != "gates" => {
+                let row = self.held_out.iter().fold(row, |row, &held_out| row + usize::from(held_out <= row));
+                ModelError::NonFinite { what, row, column }.into()
+            }
+            TrainError::Test(ModelError::NonFinite { what, row, column }) => {
+                let row = self.held_out.get(row).copied().unwrap_or(row);
+                ModelError::NonFinite { what, row, column }.into()
+            }
+            error => error,
+        }
+    }
 }
 
 /// Up to this number of samples, an automatic choice takes folds: beyond it, one part is thousands of samples, whose
@@ -28,7 +45,8 @@ impl Validation {
     /// The samples that an automatic choice holds out, by their number alone.
     pub fn resolved(self, n_samples: usize) -> Self {
         match self {
-            Validation::Auto if n_samples <= FOLDED => Validation::Folds(FOLDS.min(n_samples)),
+            // A single sample is refused where its labels are read.
+            Validation::Auto if n_samples <= FOLDED => Validation::Folds(FOLDS.min(n_samples.max(2))),
             Validation::Auto => Validation::Share(SHARE),
             chosen => chosen,
         }

@@ -121,8 +121,12 @@ impl PathJob<'_> {
         let first = self.path.fractions()[0];
         let mut solvers = Vec::new();
         for (problem, fold) in self.problems.iter().zip(self.folds) {
-            let settings = Settings { gap: self.path.gap, seed: fold.seed, ..(**self.settings).clone() }.validate()?;
-            let mut solver = Solver::open(backend.clone(), host.clone(), problem.clone(), settings, self.clock)?;
+            // All folds are in memory together.
+            let memory_budget = self.settings.memory_budget.map(|budget| budget / self.folds.len() as u64);
+            let settings = Settings { gap: self.path.gap, seed: fold.seed, memory_budget, ..(**self.settings).clone() };
+            let (backend, host, problem) = (backend.clone(), host.clone(), problem.clone());
+            let mut solver = Solver::open(backend, host, problem, settings.validate()?, self.clock)
+                .map_err(|error| fold.in_all_samples(error))?;
             solver.evaluate_sparingly();
             solver.set_beta(first * solver.gated_beta_max())?;
             solvers.push(solver);

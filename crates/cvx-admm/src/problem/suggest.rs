@@ -69,7 +69,13 @@ impl Problem {
         if settings.device.is_gpu() {
             return Ok(());
         }
-        self.fits(settings, patterns, budget(settings) / runs.max(1) as u64)
+        let (runs, budget) = (runs.max(1) as u64, budget(settings));
+        self.fits(settings, patterns, budget / runs).map_err(|error| match error {
+            TrainError::Memory { solver, needed, fits, .. } => {
+                TrainError::Memory { solver, needed: needed.saturating_mul(runs), budget, fits }
+            }
+            error => error,
+        })
     }
 }
 

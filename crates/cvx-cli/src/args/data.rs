@@ -1,7 +1,7 @@
 //! Options under "Data".
 
 use super::columns::{ColumnArgs, HeaderArgs};
-use super::values::{by_name, class_weights};
+use super::values::{by_name, class_weights, whole};
 use clap::Args;
 use cvx_admm::{ClassWeights, Settings};
 use cvx_model::{Normalisation, TaskChoice};
@@ -17,7 +17,7 @@ pub struct SourceArgs {
     #[arg(long, value_name = "A,B,..", value_delimiter = ',')]
     pub classes: Vec<String>,
     /// Use only the first N training samples.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole)]
     pub limit: Option<usize>,
     /// Label column of a table, by name or by number from 1.
     #[arg(long, value_name = "COLUMN")]

@@ -19,7 +19,7 @@ pub struct InfoArgs {
     /// The columns of a table.
     #[command(flatten)]
     pub columns: ColumnArgs,
-    /// Write the description here, as JSON.
+    /// Write the description here, as JSON; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 }

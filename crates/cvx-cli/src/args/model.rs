@@ -11,23 +11,23 @@ use std::path::PathBuf;
 #[derive(Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArgs {
-    /// ReLU neurons, or neurons with fixed gates [default: gated where beta is chosen, else relu].
+    /// ReLU neurons, or neurons with fixed gates [default: gated if cvx train chooses beta, else relu].
     #[arg(long, value_name = "KIND", value_parser = by_name::<Activation>())]
     pub activation: Option<Activation>,
-    /// Number of activation patterns to sample, or auto [default: auto where beta is chosen, else 50].
+    /// Number of activation patterns to sample, or auto [default: auto if cvx train chooses beta, else 50].
     #[arg(long, value_name = "P|auto")]
     pub patterns: Option<Patterns>,
-    /// gaussian, whitened, local (image patches), pairs, mixed (few columns), or a file of gates (d x P).
+    /// gaussian, whitened, local (images), pairs, mixed, or a file (d x P).
     #[arg(long, value_name = "KIND|FILE")]
     pub gates: Option<PathBuf>,
     /// Seed of the sampled patterns.
     #[arg(long, default_value_t = Settings::default().seed)]
     pub seed: u64,
-    /// Loss of a prediction; logistic and squared-hinge are for classes.
+    /// Loss; logistic and squared-hinge are for classes.
     #[arg(long, default_value_t = Settings::default().loss, value_parser = by_name::<Loss>())]
     pub loss: Loss,
     /// Error beyond which the Huber loss grows linearly [default: 1].
-    #[arg(long, value_name = "DELTA", allow_negative_numbers = true)]
+    #[arg(long, value_name = "DELTA")]
     pub huber_delta: Option<f64>,
     /// Add a bias column (the default).
     #[arg(long, overrides_with = "no_bias")]
@@ -35,10 +35,10 @@ pub struct ModelArgs {
     /// Add no bias column.
     #[arg(long)]
     pub no_bias: bool,
-    /// Add a number without penalty to each output (the default where beta is chosen).
+    /// Add a number to each output (the default if cvx train chooses beta).
     #[arg(long, overrides_with = "no_output_bias")]
     pub output_bias: bool,
-    /// Add no such number (the default at a given beta).
+    /// Add no such number (the default otherwise).
     #[arg(long)]
     pub no_output_bias: bool,
     /// Keep neurons that do not change the predictions on the training samples.

@@ -1,5 +1,6 @@
 //! Options under "Output".
 
+use crate::file::is_stdout;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -18,7 +19,7 @@ pub struct OutputArgs {
     /// Save the trained model here.
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
-    /// Write all measurements here, as JSON.
+    /// Write all measurements here, as JSON; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Write a page about the run and its figures into this folder.
@@ -33,4 +34,11 @@ pub struct OutputArgs {
     /// Print only errors.
     #[arg(long)]
     pub quiet: bool,
+}
+
+impl OutputArgs {
+    /// Whether the results are printed: the report may take their place on standard output.
+    pub fn prints(&self) -> bool {
+        !self.quiet && !self.json.as_deref().is_some_and(is_stdout)
+    }
 }

@@ -3,7 +3,7 @@
 use super::choice::ChoiceArgs;
 use super::fit::FitArgs;
 use super::sources::sources;
-use super::values::by_name;
+use super::values::{by_name, whole};
 use clap::Args;
 use cvx_admm::{Choice, PathSettings, Returned};
 use std::path::PathBuf;
@@ -22,31 +22,29 @@ Examples:
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct PathArgs {
-    /// Number of betas, in equal ratios down from the value that gives the zero network.
-    #[arg(long, value_name = "K", help_heading = "Path", default_value_t = PathSettings::default().betas)]
+    /// Number of betas in equal ratios, down from the largest value.
+    #[arg(long, value_name = "K", help_heading = "Path", default_value_t = PathSettings::default().betas, value_parser = whole)]
     pub betas: usize,
-    /// The smallest beta over that value; the value itself is left out.
+    /// The smallest beta over the largest, whose network is zero.
     #[arg(
         long,
         value_name = "R",
         help_heading = "Path",
-        default_value_t = PathSettings::default().ratio,
-        allow_negative_numbers = true
+        default_value_t = PathSettings::default().ratio
     )]
     pub beta_ratio: f64,
-    /// Certified relative gap at every beta; --gap is for the final run on all samples.
+    /// Certified relative gap at every beta; --gap is for the end.
     #[arg(
         long,
         value_name = "TOL",
         help_heading = "Path",
-        default_value_t = PathSettings::default().gap,
-        allow_negative_numbers = true
+        default_value_t = PathSettings::default().gap
     )]
     pub path_gap: f64,
     /// The samples that choose beta.
     #[command(flatten)]
     pub choice: ChoiceArgs,
-    /// Train another network on all samples at the chosen beta, or take the mean of those of the folds.
+    /// Train again on all samples at the chosen beta, or take the mean of the folds.
     #[arg(
         long = "final", value_name = "NETWORK", help_heading = "Path", default_value_t = Returned::Retrained,
         value_parser = by_name::<Returned>()

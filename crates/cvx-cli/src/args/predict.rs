@@ -4,6 +4,9 @@ use super::data::SourceArgs;
 use clap::Args;
 use std::path::PathBuf;
 
+/// The default of `--interval`.
+pub const COVERAGE: f64 = 0.9;
+
 /// `cvx predict`.
 #[derive(Args)]
 #[command(after_help = "\
@@ -19,19 +22,13 @@ pub struct PredictArgs {
     /// Ignore labels; every column of a table is a feature.
     #[arg(long, conflicts_with = "label_column")]
     pub unlabelled: bool,
-    /// Probability that an interval around the prediction of a number contains it; 0 for no intervals.
-    #[arg(
-        long,
-        value_name = "COVERAGE",
-        default_value_t = 0.9,
-        help_heading = "Output",
-        allow_negative_numbers = true
-    )]
-    pub interval: f64,
-    /// Write the predictions here as CSV instead of printing them.
+    /// Probability that an interval around the prediction of a number contains it, 0 for none [default: 0.9].
+    #[arg(long, value_name = "COVERAGE", help_heading = "Output")]
+    pub interval: Option<f64>,
+    /// Write the predictions here as CSV instead of printing them; - is standard output.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub out: Option<PathBuf>,
-    /// Write loss, accuracy and confusions here, as JSON; null without labels.
+    /// Write the scores here, as JSON; null without labels; - is standard output.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub json: Option<PathBuf>,
     /// Print only predictions and errors.

@@ -1,6 +1,6 @@
 //! Options under "Stopping".
 
-use super::values::by_name;
+use super::values::{by_name, whole};
 use clap::Args;
 use cvx_admm::{Certify, Settings};
 
@@ -9,7 +9,7 @@ use cvx_admm::{Certify, Settings};
 #[command(next_help_heading = "Stopping")]
 pub struct StoppingArgs {
     /// Certified relative gap to stop at [default: 0.001].
-    #[arg(long, value_name = "TOL", allow_negative_numbers = true)]
+    #[arg(long, value_name = "TOL")]
     pub gap: Option<f64>,
     /// Certify the network, or the optimum over the sampled patterns.
     #[arg(
@@ -18,9 +18,9 @@ pub struct StoppingArgs {
     )]
     pub certify: Certify,
     /// Most iterations.
-    #[arg(long, value_name = "K", default_value_t = Settings::default().max_iterations)]
+    #[arg(long, value_name = "K", default_value_t = Settings::default().max_iterations, value_parser = whole)]
     pub max_iterations: usize,
     /// Return the best network so far after this time.
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SECONDS")]
     pub time_limit: Option<f64>,
 }

@@ -10,6 +10,11 @@ pub fn by_name<T: Named + Clone + Send + Sync + 'static>() -> impl TypedValuePar
     PossibleValuesParser::new(T::names()).try_map(|name| name.parse::<T>())
 }
 
+/// A number of things; the settings check its range.
+pub fn whole(text: &str) -> Result<usize, &'static str> {
+    text.parse().map_err(|_| "expected a whole number that is 0 or larger")
+}
+
 /// `--class-weight`; the settings check the numbers.
 pub fn class_weights(text: &str) -> Result<ClassWeights, String> {
     if text == "balanced" {

@@ -4,13 +4,14 @@ use crate::args::ExportArgs;
 use crate::exit::Exit;
 use crate::file;
 use crate::terminal::stream::print;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use cvx_admm::Model;
 use cvx_export::{Format, save};
 use std::path::Path;
 
 /// Writes a model in the format of another program.
 pub fn run(args: &ExportArgs) -> Result<Exit> {
+    ensure!(!file::is_stdout(&args.out), "--out -: a model is not text: name a file");
     let ending = by_ending(&args.out);
     if let (Some(to), Some(ending)) = (args.to, ending)
         && to != ending

@@ -1,8 +1,8 @@
 //! `cvx info`.
 
-use crate::args::InfoArgs;
+use crate::args::{COVERAGE, InfoArgs};
 use crate::exit::Exit;
-use crate::number::percent;
+use crate::number::{percent, short};
 use crate::source::{self, begins_like_ours, located};
 use crate::summary::columns;
 use crate::summary::run::loss;
@@ -44,9 +44,11 @@ pub fn run(args: &InfoArgs) -> Result<Exit> {
         Some(Err(error)) => return Err(error.into()),
     };
     if let Some(path) = &args.json {
-        file::write_whole(path, json.as_bytes())?;
+        file::write_whole(path, format!("{json}\n").as_bytes())?;
     }
-    print(text);
+    if !args.json.as_deref().is_some_and(file::is_stdout) {
+        print(text);
+    }
     Ok(Exit::Done)
 }
 
@@ -59,6 +61,25 @@ fn read(source: &str, request: &Request) -> Result<DataSplit> {
         let faults: Vec<String> = first.iter().map(phrase::data).collect();
         bail!("{count} lines cannot be used: {}{more}", faults.join("; "))
     })
+}
+
+fn neurons(model: &Model) -> String {
+    let neurons = model.network.n_neurons();
+    match model.parts.len() {
+        1 => neurons.to_string(),
+        parts => format!("{neurons}: the mean of {parts} networks; objective, bound and gap are of all together"),
+    }
+}
+
+/// What predictions come with beside the outputs.
+fn certainty(model: &Model) -> Option<(&'static str, String)> {
+    if model.calibration.is_some() {
+        return Some(("probabilities", "calibrated on held-out samples".to_string()));
+    }
+    let intervals = model.intervals.as_ref()?;
+    let widths = (0..).map_while(|target| Some(short(intervals.half_width(COVERAGE, target).ok()?.value)));
+    let widths: Vec<String> = widths.map(|width| format!("+- {width}")).collect();
+    Some(("intervals", format!("{}, with a probability of {COVERAGE}", widths.join(", "))))
 }
 
 fn describe_model(model: &Model) -> Vec<(&'static str, String)> {
@@ -74,13 +95,13 @@ fn describe_model(model: &Model) -> Vec<(&'static str, String)> {
         (
             "features",
             format!(
-                "{}, {:?} normalisation, bias {}",
+                "{}, {} normalisation, {}",
                 model.transform.n_inputs(),
-                model.normalisation,
-                model.transform.bias
+                model.normalisation.name(),
+                if model.transform.bias { "with a bias" } else { "no bias" }
             ),
         ),
-        ("neurons", model.network.n_neurons().to_string()),
+        ("neurons", neurons(model)),
         (
             "activation",
             match model.network.activation() {
@@ -89,13 +110,14 @@ fn describe_model(model: &Model) -> Vec<(&'static str, String)> {
             },
         ),
         ("loss", loss(claim)),
-        ("beta", claim.beta.to_string()),
+        ("beta", short(claim.beta)),
         ("training samples", claim.n_samples.to_string()),
         ("status", format!("{} after {} iterations", claim.status, provenance.iterations)),
         ("network objective", format!("{:.6}", claim.objective.network)),
         ("dual bound", format!("{:.6}", claim.objective.dual_bound)),
         ("relative gap", format!("{:.2e} ({} certificate)", claim.objective.relative_gap, claim.certify.name())),
     ];
+    rows.extend(certainty(model));
     if let Some(name) = &model.transform.label_name {
         rows.push(("label column", name.escape_debug().to_string()));
     }

@@ -1,18 +1,18 @@
 //! `cvx predict`.
 
-use crate::args::PredictArgs;
+use crate::args::{COVERAGE, PredictArgs};
 use crate::exit::Exit;
+use crate::file::STDOUT;
 use crate::report::{PredictionReport, ScoresReport, to_json};
 use crate::summary::quality;
 use crate::terminal::classes::by_class;
 use crate::terminal::stream::note;
 use crate::{file, notes, source};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use cvx_admm::{Model, Predictions, Scores};
 use cvx_data::DataError;
 use cvx_linalg::HostMatrix;
-use cvx_model::{Confusion, Dataset, FeatureKind, accuracy};
-use std::io::Write;
+use cvx_model::{Confusion, Dataset, FeatureKind, HalfWidth, accuracy};
 use std::path::Path;
 
 /// The remedy if the table seems to have a label column.
@@ -35,9 +35,11 @@ fn without_labels(data: &Dataset) -> &'static str {
 pub fn run(args: &PredictArgs) -> Result<Exit> {
     let model = Model::load(&args.model)?;
     let read = [("the model", args.model.as_path()), ("--data", Path::new(&args.source.data))];
-    let written = [("--out", &args.out), ("--json", &args.json)];
-    let written: Vec<_> = written.iter().filter_map(|(option, path)| Some((*option, path.as_deref()?))).collect();
+    let out = args.out.as_deref().unwrap_or(Path::new(STDOUT));
+    let written = [("--out", Some(out)), ("--json", args.json.as_deref())];
+    let written: Vec<_> = written.iter().filter_map(|(option, path)| Some((*option, (*path)?))).collect();
     file::check(&read, &written)?;
+    let coverage = coverage(&model, args.interval)?;
     let n_inputs = model.transform.n_inputs();
     let mut request = source::request_for(&model);
     // Ignored labels may be anything.
@@ -79,7 +81,11 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
         _ if prediction.cols() == 1 => header.push("prediction".to_string()),
         _ => header.extend((0..prediction.cols()).map(|c| format!("prediction {c}"))),
     }
-    let beside = beside(&model, &prediction, args.interval)?;
+    let widths = half_widths(&model, coverage, prediction.cols())?;
+    if widths.iter().any(|width| !width.promised) && !args.quiet {
+        note("Too few held-out samples for this --interval: the intervals are as wide as the largest error on them");
+    }
+    let beside = beside(&model, &prediction, &widths)?;
     header.extend(beside.iter().map(|(name, _)| name.clone()));
     let rows: Vec<Vec<String>> = (0..prediction.rows())
         .map(|row| {
@@ -105,14 +111,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
         table.write_record(row)?;
     }
     let table = table.into_inner()?;
-    let written = match &args.out {
-        Some(out) => file::write_whole(out, &table),
-        // A reader that has gone away (`| head`) is no error.
-        None => {
-            let _ = std::io::stdout().write_all(&table);
-            Ok(())
-        }
-    };
+    let written = file::write_whole(out, &table);
     let task = &model.task;
     let scores = y
         .as_ref()
@@ -126,31 +125,49 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
     let report = || to_json(&PredictionReport::new(task, prediction.rows(), all));
     let reported = args.json.as_deref().map_or(Ok(()), |path| file::write_whole(path, &report()?));
     if let Some(scores) = scores.filter(|_| !args.quiet) {
-        note(format_args!("{} samples: {}", prediction.rows(), quality::words(&scores, quality.as_ref())));
+        note(format_args!(
+            "{} samples: {}",
+            prediction.rows(),
+            quality::words(&scores, quality.as_ref(), "their mean")
+        ));
         if let Some(confusion) = &confusion {
             note(by_class("samples", confusion));
         }
     }
-    if let (Some(out), Ok(()), false) = (&args.out, &written, args.quiet) {
+    if written.is_ok() && !file::is_stdout(out) && !args.quiet {
         note(format_args!("The predictions are in {}", out.display()));
     }
     Ok(Exit::of([Some(written), Some(reported)]))
 }
 
+/// The probability of the intervals around predictions; `None` for no intervals.
+fn coverage(model: &Model, given: Option<f64>) -> Result<Option<f64>> {
+    let Some(coverage) = given else { return Ok(model.intervals.as_ref().map(|_| COVERAGE)) };
+    ensure!((0.0..1.0).contains(&coverage), "--interval is {coverage}, but it must be 0, or a number between 0 and 1");
+    ensure!(
+        coverage == 0.0 || model.intervals.is_some(),
+        "--interval: this model has no intervals: leave the option out, or train a regression without --beta"
+    );
+    Ok(Some(coverage).filter(|&coverage| coverage > 0.0))
+}
+
+/// Half of the width of the intervals of each target; empty for no intervals.
+fn half_widths(model: &Model, coverage: Option<f64>, targets: usize) -> Result<Vec<HalfWidth>> {
+    let (Some(intervals), Some(coverage)) = (&model.intervals, coverage) else { return Ok(Vec::new()) };
+    Ok((0..targets).map(|target| intervals.half_width(coverage, target)).collect::<Result<_, _>>()?)
+}
+
 /// Columns beside the outputs: the probability of each class, or the ends of the interval of each target.
-fn beside(model: &Model, prediction: &HostMatrix, coverage: f64) -> Result<Vec<(String, Vec<f64>)>> {
+fn beside(model: &Model, prediction: &HostMatrix, widths: &[HalfWidth]) -> Result<Vec<(String, Vec<f64>)>> {
     let mut columns = Vec::new();
     if let Some(probabilities) = model.probabilities(prediction)? {
         let column = |(c, class): (usize, &String)| (format!("probability {class}"), probabilities.col(c).to_vec());
         columns.extend(model.task.classes().iter().enumerate().map(column));
     }
-    if let Some(intervals) = model.intervals.as_ref().filter(|_| coverage != 0.0) {
-        for c in 0..prediction.cols() {
-            let width = intervals.half_width(coverage, c).context("--interval")?.value;
-            let suffix = if prediction.cols() > 1 { format!(" {c}") } else { String::new() };
-            for (name, sign) in [("low", -1.0), ("high", 1.0)] {
-                columns.push((format!("{name}{suffix}"), prediction.col(c).iter().map(|f| f + sign * width).collect()));
-            }
+    for (c, width) in widths.iter().enumerate() {
+        let suffix = if widths.len() > 1 { format!(" {c}") } else { String::new() };
+        for (name, by) in [("low", -width.value), ("high", width.value)] {
+            columns.push((format!("{name}{suffix}"), prediction.col(c).iter().map(|f| f + by).collect()));
         }
     }
     Ok(columns)

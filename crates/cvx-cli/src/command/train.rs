@@ -1,14 +1,15 @@
 //! `cvx train`.
 
-use crate::args::TrainArgs;
+use crate::args::{FitArgs, TrainArgs};
 use crate::exit::Exit;
 use crate::interrupt::stop_on_interrupt;
 use crate::outputs::{Ended, conclude};
+use crate::settings::Training;
 use crate::terminal::stream::print;
 use crate::watcher::watcher;
 use crate::{notes, outputs, patterns, settings, shell, source};
 use anyhow::{Context, Result};
-use cvx_admm::{Beta, Checkpoint, Settings, Status, StopToken, path, resume, train_with};
+use cvx_admm::{Beta, Checkpoint, Plan, Settings, Status, StopToken, automatic, path, resume, train_with};
 use cvx_model::DataSplit;
 
 /// Trains, saves, reports.
@@ -17,15 +18,19 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
     // A resumed run may write its checkpoints into the file that it continues from.
     let resumed_from = args.resume.as_deref().filter(|_| args.resume != args.checkpoint);
     let checkpoint = args.checkpoint.as_deref().map(|path| ("--checkpoint", path));
-    let given = if settings::chooses_beta(args) { None } else { Some(settings::of_training(args)?) };
+    let training = settings::of_training(args)?;
     outputs::check(fit, resumed_from.map(|path| ("--resume", path)).as_slice(), checkpoint.as_slice())?;
     let resumed = args.resume.as_deref().map(Checkpoint::load).transpose().context("--resume")?;
     let split = source::load_to_train(fit)?;
     notes::of_training(&split, &fit.output);
     let stop = stop_on_interrupt()?;
-    match given {
-        Some(settings) => at_given_beta(args, settings, resumed.as_ref(), &split, &stop),
-        None => at_chosen_beta(args, &split, &stop),
+    match training {
+        Training::AtGivenBeta(settings) => at_given_beta(args, settings, resumed.as_ref(), &split, &stop),
+        Training::AtChosenBeta(settings, path, wishes) => {
+            let plan = automatic(&split.train, &settings, &path, &wishes)
+                .map_err(|error| source::blame(error, &fit.data.source))?;
+            at_chosen_beta(fit, plan, &split, &stop)
+        }
     }
 }
 
@@ -49,7 +54,7 @@ fn at_given_beta(
     let solution = solution.map_err(|error| source::blame(error, &fit.data.source))?;
     let exit = conclude(fit, &Ended { solution: &solution, path: None, settings: &settings, split }, None);
     let resumable = args.checkpoint.as_deref().filter(|path| solution.status.can_resume() && path.is_file());
-    if let (Some(path), false) = (resumable, fit.output.quiet) {
+    if let (Some(path), true) = (resumable, fit.output.prints()) {
         let path = shell::quoted(&path.to_string_lossy());
         // The limit counts the iterations before the checkpoint, too.
         let limit = match solution.status {
@@ -62,17 +67,11 @@ fn at_given_beta(
 }
 
 /// A path that chooses beta, and the network at the chosen one.
-fn at_chosen_beta(args: &TrainArgs, split: &DataSplit, stop: &StopToken) -> Result<Exit> {
-    let fit = &args.fit;
-    let blame = |error| source::blame(error, &fit.data.source);
-    let plan = settings::of_choice(args, &split.train).map_err(|error| match error.downcast() {
-        Ok(error) => blame(error),
-        Err(error) => error,
-    })?;
+fn at_chosen_beta(fit: &FitArgs, plan: Plan, split: &DataSplit, stop: &StopToken) -> Result<Exit> {
     let mut watcher = watcher(&fit.output, &plan.settings);
     let found = path(&split.train, split.test.as_ref(), &plan.settings, &plan.path, stop, &mut *watcher);
     drop(watcher);
-    let found = found.map_err(blame)?;
+    let found = found.map_err(|error| source::blame(error, &fit.data.source))?;
     // The settings of the last runs.
     let beta = found.points.get(found.chosen).map_or(plan.settings.beta, |point| Beta::Fraction(point.fraction));
     let settings = Settings { beta, ..plan.settings };

@@ -1,5 +1,6 @@
 //! The columns of a table, and the features that they become.
 
+use crate::number::rounded;
 use cvx_model::{ColumnKind, ColumnReport, Part, Range, Reason, Recipe};
 use serde::Serialize;
 
@@ -87,7 +88,7 @@ impl SourceColumn {
     fn row(&self) -> Vec<String> {
         let values = match (self.low, self.high, &self.levels) {
             (Some(low), Some(high), _) => {
-                let mean = self.mean.map_or(String::new(), |mean| format!(", mean {mean:.6}"));
+                let mean = self.mean.map_or(String::new(), |mean| format!(", mean {}", rounded(mean)));
                 format!("{low} to {high}{mean}")
             }
             (_, _, Some(levels)) => {

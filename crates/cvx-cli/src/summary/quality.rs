@@ -4,14 +4,14 @@ use crate::number::{percent, short};
 use cvx_admm::{Model, PathSolution, Predictions, Quality, Scores, Solution};
 use cvx_model::{ProbabilityScores, RegressionScores};
 
-/// Accuracy and probabilities, or the errors in the units of the targets.
-pub fn words(scores: &Scores, quality: Option<&Quality>) -> String {
+/// Accuracy and probabilities, or the errors in the units of the targets, beside those of a constant prediction.
+pub fn words(scores: &Scores, quality: Option<&Quality>, constant: &str) -> String {
     match (scores.accuracy, quality) {
         (_, Some(Quality::Numbers(RegressionScores { targets, mean }))) => {
             let r2 = mean.r2.map_or(String::new(), |r2| format!(", R2 {r2:.4}"));
             let several = if targets.len() > 1 { " (means of the targets)" } else { "" };
             format!(
-                "RMSE {}, MAE {}{r2}{several}; predicting the training mean: RMSE {}",
+                "RMSE {}, MAE {}{r2}{several}; RMSE {} of predicting {constant}",
                 short(mean.rmse),
                 short(mean.mae),
                 short(mean.reference_rmse)

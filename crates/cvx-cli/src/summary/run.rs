@@ -3,14 +3,17 @@
 use super::quality::{self, Qualities};
 use crate::number::{counted, gap, percent};
 use crate::phrase;
-use cvx_admm::{Certify, Claim, PathSolution, Settings, Solution, Status};
-use cvx_model::{Activation, Confusion, Loss};
+use cvx_admm::{Certify, Claim, PathSolution, Predictions, Scores, Settings, Solution, Status};
+use cvx_model::{Activation, Confusion, Loss, accuracy};
 
 /// Relative difference that rounding explains: closer numbers are equal.
 const ROUNDING: f64 = 1e-12;
 
 /// Relative residual of a direct u-update above which it has a row.
 const LARGE_RESIDUAL: f64 = 1e-2;
+
+/// What a regression is compared with.
+const TRAINING_MEAN: &str = "the training mean";
 
 /// The loss that was minimised, such as: huber with delta 1, weighted.
 pub fn loss(claim: &Claim) -> String {
@@ -27,6 +30,12 @@ pub fn confusion(solution: &Solution) -> Option<(&'static str, &Confusion)> {
         Some(confusion) => Some(("test samples", confusion)),
         None => solution.train_confusion.as_ref().map(|confusion| ("training samples", confusion)),
     }
+}
+
+/// The counts on samples that chose beta; `None` for a regression, and without such samples.
+pub fn held_out_confusion(path: &PathSolution) -> Option<Confusion> {
+    let Predictions { outputs, targets } = &path.held_out.predictions;
+    (targets.rows() > 0).then(|| Confusion::new(&path.solution.model.task, outputs, targets))?
 }
 
 /// What the certificate says, and what can be done; one or two sentences each.
@@ -70,13 +79,16 @@ pub fn results(solution: &Solution, settings: &Settings, path: Option<&PathSolut
         rows.push(("refinement", text));
     }
     rows.push(("relative gap", format!("{} ({} certificate)", gap(objective.relative_gap), settings.certify.name())));
-    rows.push(("training samples", quality::words(&solution.train, qualities.train.as_ref())));
+    rows.push(("training samples", quality::words(&solution.train, qualities.train.as_ref(), TRAINING_MEAN)));
     if let (Some(path), Some(held_out)) = (path, &qualities.held_out) {
-        let scores = path.points.get(path.chosen).map_or(solution.train, |point| point.validation);
-        rows.push(("held-out samples", quality::words(&scores, Some(held_out))));
+        let Predictions { outputs, targets } = &path.held_out.predictions;
+        let model = &solution.model;
+        let loss = model.claim.loss.total(outputs, targets);
+        let scores = Scores { loss, accuracy: accuracy(&model.task, outputs, targets) };
+        rows.push(("held-out samples", quality::words(&scores, Some(held_out), TRAINING_MEAN)));
     }
     if let Some(test) = &solution.test {
-        rows.push(("test samples", quality::words(test, qualities.test.as_ref())));
+        rows.push(("test samples", quality::words(test, qualities.test.as_ref(), TRAINING_MEAN)));
     }
     let parts = solution.model.parts.len();
     if parts > 1 {
@@ -91,8 +103,8 @@ pub fn results(solution: &Solution, settings: &Settings, path: Option<&PathSolut
         network.push_str(&format!(", cones violated by at most {:.1e}", solution.cone_violation));
     }
     rows.push(("network", network));
-    // An iterative solver reaches the tolerance that it is given.
-    let exact = solution.summary.solver.is_direct();
+    // An iterative solver reaches the tolerance that it is given. A run that ended well has nothing to repair.
+    let exact = solution.summary.solver.is_direct() && solution.status != Status::Optimal;
     if let Some(residual) = solution.info.linear_residual.filter(|&residual| exact && residual > LARGE_RESIDUAL) {
         let text = format!("{residual:.1e}: the u-update is inexact; --precision f64 may take fewer iterations");
         rows.push(("linear residual", text));
@@ -123,6 +135,13 @@ fn meaning(solution: &Solution, settings: &Settings) -> String {
         Certify::Network if above <= rounding => {
             "This network attains the optimum of the convex programme over the sampled patterns.".to_string()
         }
+        Certify::Network if solution.model.parts.len() > 1 => format!(
+            "Together, the {} networks are within {} of{} the best points of their convex programmes over the sampled \
+             patterns.",
+            solution.model.parts.len(),
+            percent(objective.relative_gap),
+            if is_gated(solution) { "" } else { ", or better than," }
+        ),
         // Without cones the network is a point of the programme itself.
         Certify::Network if is_gated(solution) => format!(
             "This network is within {} of the best point of the convex programme over the sampled patterns.",

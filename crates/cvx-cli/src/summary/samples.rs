@@ -1,8 +1,10 @@
 //! What a data source holds, and what `cvx train` would do with it.
 
 use super::columns::{self, SourceColumn};
+use super::path::{held_out, neurons};
+use crate::number::rounded;
 use crate::phrase;
-use cvx_admm::Settings;
+use cvx_admm::{PathSettings, Settings, Validation, Wishes, automatic};
 use cvx_model::{DataSplit, Dataset, FeatureKind, Labels, Normalisation, Targets, Task, TaskChoice};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -71,7 +73,14 @@ struct Plan {
     task: &'static str,
     normalisation: &'static str,
     loss: &'static str,
+    activation: &'static str,
     patterns: usize,
+    /// Parts that are held out in turn to choose beta.
+    folds: Option<usize>,
+    /// Share of the samples that is held out once instead.
+    share: Option<f64>,
+    #[serde(skip)]
+    network: String,
 }
 
 impl Description {
@@ -81,13 +90,7 @@ impl Description {
             None => Err("the samples have no labels".to_string()),
         };
         let task = targets.as_ref().ok().map(|targets| &targets.task);
-        let settings = Settings::default();
-        let by_default = task.map(|task| Plan {
-            task: task.name(),
-            normalisation: Normalisation::default_for(split.train.kind()).name(),
-            loss: settings.loss.name(),
-            patterns: settings.patterns,
-        });
+        let by_default = task.and_then(|task| Plan::new(&split.train, task));
         // Test labels that the training samples lack cannot be scored.
         let unknown = match (task, split.test.as_ref().and_then(Dataset::labels)) {
             (Some(task), Some(labels)) => {
@@ -123,11 +126,10 @@ impl Description {
     /// [`facts`](Self::facts), and what `cvx train` would do by default.
     pub fn rows(&self) -> Vec<(&'static str, String)> {
         let mut rows = self.facts();
-        if let Some(Plan { task, normalisation, loss, patterns }) = &self.by_default {
-            let text = format!(
-                "task {task}, normalisation {normalisation}, {loss} loss, {patterns} patterns: see cvx train -h"
-            );
-            rows.push(("cvx train would take", text));
+        if let Some(plan) = &self.by_default {
+            let Plan { task, normalisation, loss, network, .. } = plan;
+            let text = format!("task {task}, normalisation {normalisation}, {loss} loss: see cvx train -h");
+            rows.extend([("cvx train would take", text), ("", network.clone())]);
         }
         if let Some(problem) = &self.problem {
             rows.push(("but", problem.clone()));
@@ -147,12 +149,30 @@ impl Description {
     }
 }
 
+impl Plan {
+    /// `None` for samples without any settings that fit.
+    fn new(data: &Dataset, task: &Task) -> Option<Self> {
+        let given = (Settings::default(), PathSettings::default(), Wishes::default());
+        let cvx_admm::Plan { settings, path } = automatic(data, &given.0, &given.1, &given.2).ok()?;
+        Some(Plan {
+            task: task.name(),
+            normalisation: Normalisation::default_for(data.kind()).name(),
+            loss: settings.loss.name(),
+            activation: settings.activation.name(),
+            patterns: settings.patterns,
+            folds: if let Validation::Folds(folds) = path.validation { Some(folds) } else { None },
+            share: if let Validation::Share(share) = path.validation { Some(share) } else { None },
+            network: format!("{}, beta chosen by {}", neurons(&settings), held_out(path.validation)),
+        })
+    }
+}
+
 impl Column {
     /// The cells under [`COLUMNS`], of column `k` from 0.
     fn row(&self, k: usize) -> Vec<String> {
         let name = self.name.clone().unwrap_or_else(|| (k + 1).to_string());
         let note = if self.low == self.high { "constant" } else { "" };
-        vec![name, self.low.to_string(), format!("{:.6}", self.mean), self.high.to_string(), note.to_string()]
+        vec![name, self.low.to_string(), rounded(self.mean), self.high.to_string(), note.to_string()]
     }
 }
 
@@ -188,7 +208,7 @@ impl Part {
     fn rows(&self, name: &'static str) -> Vec<(&'static str, String)> {
         let kind = match self.image {
             Some([channels, height, width]) => format!("pixels, {channels} x {height} x {width}"),
-            None => "columns of a table".to_string(),
+            None => format!("column{} of a table", if self.n_features == 1 { "" } else { "s" }),
         };
         let mut rows = vec![
             (name, self.n_samples.to_string()),
@@ -206,7 +226,7 @@ impl Part {
             }
             (None, Some(targets)) => {
                 let range =
-                    |target: &Column| format!("from {} to {}, mean {:.6}", target.low, target.high, target.mean);
+                    |target: &Column| format!("from {} to {}, mean {}", target.low, target.high, rounded(target.mean));
                 let ranges: Vec<String> = targets.iter().take(MOST_LISTED).map(range).collect();
                 ranges.join("; ")
             }

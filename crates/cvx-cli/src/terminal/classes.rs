@@ -47,7 +47,7 @@ fn two_lines(samples: &str, confusion: &Confusion) -> String {
                 share(recall),
                 share(f1)
             );
-            (format!("{samples}, {}", confusion.classes[class]), text)
+            (format!("{samples} of class {}", confusion.classes[class]), text)
         })
         .collect();
     facts(&rows)

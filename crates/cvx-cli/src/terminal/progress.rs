@@ -79,7 +79,8 @@ impl Progress {
         let per_iteration = (record.seconds - self.began.1) / iterations.max(1) as f64;
         let by_iterations = per_iteration * self.max_iterations.saturating_sub(iterations) as f64;
         let by_time = self.time_limit.map(|limit| (limit - self.started.elapsed().as_secs_f64()).max(0.0));
-        [by_gap, Some(by_iterations), by_time].into_iter().flatten().reduce(f64::min)
+        // The limits alone say little: most runs reach their gap long before.
+        Some(by_gap?.min(by_iterations).min(by_time.unwrap_or(f64::INFINITY)))
     }
 }
 
@@ -98,12 +99,12 @@ impl Observer for Progress {
         (self.done, self.began) = ((0, 0.0), (0, 0.0));
         let shape = &summary.shape;
         self.print(&format!(
-            "{}: {} samples, {}{}, {} patterns{}; beta {}\n{} on {} ({} threads), about {}",
+            "{}: {}, {}{}, {}{}; beta {}\n{} on {} ({} threads), about {}",
             event::task(summary),
-            shape.n_samples,
+            counted(shape.n_samples, "sample"),
             counted(shape.n_features - usize::from(self.bias), "feature"),
             if self.bias { " and a bias" } else { "" },
-            shape.n_patterns,
+            counted(shape.n_patterns, "pattern"),
             event::merged(summary),
             short(summary.beta),
             summary.solver,
@@ -119,6 +120,11 @@ impl Observer for Progress {
     }
 
     fn iteration(&mut self, record: &Iteration) -> ControlFlow<()> {
+        if record.iteration <= self.done.0 {
+            // Another run, such as that of the next fold.
+            self.trend.clear();
+            self.began = (0, self.done.1);
+        }
         self.done = (record.iteration, record.seconds);
         if let (Some(network), Some(bound), Some(gap)) = (record.network, record.dual_bound, record.relative_gap) {
             self.trend.push_back((record.seconds, gap));

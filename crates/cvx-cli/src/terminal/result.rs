@@ -1,7 +1,7 @@
 //! The results of runs and paths.
 
 use super::classes::by_class;
-use super::table::{facts, rows};
+use super::table::{facts, numbers};
 use crate::summary;
 use cvx_admm::{PathSolution, Settings, Solution};
 
@@ -9,7 +9,12 @@ use cvx_admm::{PathSolution, Settings, Solution};
 pub fn closing(solution: &Solution, settings: &Settings, path: Option<&PathSolution>) -> String {
     let mut text = facts(&summary::run::results(solution, settings, path));
     text.push('\n');
-    if let Some((samples, confusion)) = summary::run::confusion(solution) {
+    let held_out = path.filter(|_| solution.test.is_none()).and_then(summary::run::held_out_confusion);
+    let confusion = match &held_out {
+        Some(confusion) => Some(("held-out samples", confusion)),
+        None => summary::run::confusion(solution),
+    };
+    if let Some((samples, confusion)) = confusion {
         text.push_str(&format!("{}\n", by_class(samples, confusion)));
     }
     text.push_str(&summary::run::words(solution, settings).join("\n"));
@@ -21,6 +26,6 @@ pub fn path(path: &PathSolution, settings: &Settings) -> String {
     if path.points.is_empty() {
         return summary::path::NO_BETA.to_string();
     }
-    let table = rows(&summary::path::HEADER, summary::path::rows(path));
+    let table = numbers(&summary::path::HEADER, summary::path::rows(path));
     format!("{}\n{table}", summary::path::choice(path, settings))
 }

@@ -1,6 +1,6 @@
 //! Refused input: exit code 2, one line that names the place and the remedy, and no file is written.
 
-use crate::lab::{GREY_PNG, Lab, cats_and_dogs, npy};
+use crate::lab::{GREY_PNG, Lab, ONCE, cats_and_dogs, npy};
 
 #[test]
 fn f8_files_that_are_not_there() {
@@ -63,12 +63,12 @@ fn r1_numbers_that_are_not_finite() {
     }
     // A number that f64 holds and f32 does not.
     lab.write("t.csv", "a,b,label\n1,2,x\n3,1e39,y\n");
-    lab.refused(
-        "train --data t.csv --normalize none",
-        &["--data t.csv", "row 2, column 2 (counted from 1)", "precision"],
-    );
-    lab.done("train --data t.csv --normalize none --precision f64");
-    let report = lab.report("train --data t.csv");
+    for command in [ONCE, "train", "path"] {
+        let command = format!("{command} --data t.csv --normalize none");
+        lab.refused(&command, &["--data t.csv", "row 2, column 2 (counted from 1)", "precision"]);
+    }
+    lab.train_once("--data t.csv --normalize none --precision f64");
+    let report = lab.report_once("--data t.csv");
     assert_eq!(report["status"], "Optimal", "normalised, the same number fits");
 }
 
@@ -252,7 +252,7 @@ fn f2_places_that_cannot_be_written_are_refused_before_the_work() {
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(30, 1));
     lab.write("folder/x", "");
-    lab.done("train --data t.csv --patterns 4 --quiet --model m.cvx");
+    lab.train_once("--data t.csv --patterns 4 --quiet --model m.cvx");
     for (option, command) in [
         ("--json", "train --data none.csv"),
         ("--model", "train --data none.csv"),
@@ -268,7 +268,7 @@ fn f2_places_that_cannot_be_written_are_refused_before_the_work() {
 fn e5_a_device_that_is_not_there_is_no_cpu() {
     let lab = Lab::new();
     for device in ["cuda", "cuda:99"] {
-        let arguments = format!("train --device {device} --model m.cvx --json r.json");
+        let arguments = format!("{ONCE} --device {device} --model m.cvx --json r.json");
         if device == "cuda" && lab.cvx(&arguments).code == Some(0) {
             assert_eq!(lab.json("r.json")["device"], "cuda");
         } else {
@@ -280,8 +280,11 @@ fn e5_a_device_that_is_not_there_is_no_cpu() {
 #[test]
 fn e8_a_run_that_will_not_fit_is_refused_with_its_bytes() {
     let lab = Lab::new();
-    lab.refused("train --memory-budget 0.0001", &["bytes", "100000 bytes", "use fewer samples"]);
-    let sketched = "train --solver nystrom-pcg --rank 1000000 --memory-budget 0.05";
+    for command in [ONCE, "train", "path"] {
+        let command = format!("{command} --memory-budget 0.0001");
+        lab.refused(&command, &["needs about", "100000 bytes", "use fewer samples"]);
+    }
+    let sketched = "train --beta-fraction 0.001 --solver nystrom-pcg --rank 1000000 --memory-budget 0.05";
     lab.refused(sketched, &["nystrom-pcg needs", "bytes", "--solver cholesky would fit"]);
 }
 
@@ -289,7 +292,7 @@ fn e8_a_run_that_will_not_fit_is_refused_with_its_bytes() {
 fn f5_files_that_are_no_models() {
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(30, 1));
-    lab.done("train --data t.csv --patterns 4 --quiet --model m.cvx");
+    lab.train_once("--data t.csv --patterns 4 --quiet --model m.cvx");
     let whole = std::fs::read(lab.path("m.cvx")).unwrap();
     let mut newer = whole.clone();
     newer[8] = 99;
@@ -311,7 +314,7 @@ fn f5_files_that_are_no_models() {
 fn r3_samples_that_do_not_fit_the_model() {
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(30, 1));
-    lab.done("train --data t.csv --patterns 4 --quiet --model m.cvx");
+    lab.train_once("--data t.csv --patterns 4 --quiet --model m.cvx");
     lab.write("other.csv", "a,b,c,d,label\n1,2,3,4,cat\n");
     for command in ["predict m.cvx --data other.csv --out p.csv", "train --data t.csv --test other.csv --model n.cvx"] {
         lab.refused(command, &["other.csv", "lacks 3 columns that the model was trained on: width, height, depth"]);
@@ -335,7 +338,7 @@ fn r3_samples_that_do_not_fit_the_model() {
 fn f2_no_output_takes_the_place_of_an_input_or_of_another_output() {
     let lab = Lab::new();
     lab.write("t.csv", "a,b,label\n1,2,x\n3,1,y\n2,2,x\n4,0,y\n");
-    lab.done("train --data t.csv --model m.cvx --quiet");
+    lab.train_once("--data t.csv --model m.cvx --quiet");
     for (arguments, words) in [
         ("train --data t.csv --model t.csv", "--model t.csv is the file of --data"),
         ("train --data t.csv --model ./t.csv", "--model ./t.csv is the file of --data"),

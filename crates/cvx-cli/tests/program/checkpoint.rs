@@ -8,7 +8,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// A run that never ends and writes a checkpoint of some megabytes after every iteration.
-const WRITING: &str = "train --data planted:400x20 --certify sampled --gap 1e-300 --rho 1000 --quiet";
+const WRITING: &str =
+    "train --beta-fraction 0.001 --data planted:400x20 --certify sampled --gap 1e-300 --rho 1000 --quiet";
 
 const KILLS: usize = 200;
 

@@ -5,7 +5,8 @@
 
 use crate::lab::{Lab, cats_and_dogs};
 
-const TRAIN: &str = "train --data d.csv --patterns 5 --solver cholesky --max-iterations 30 --model m.cvx --json r.json";
+const TRAIN: &str = "train --data d.csv --patterns 5 --beta-fraction 0.001 --solver cholesky --max-iterations 30 \
+                     --model m.cvx --json r.json";
 
 /// A folder with data, if the program runs on the stand-in.
 fn lab() -> Option<Lab> {

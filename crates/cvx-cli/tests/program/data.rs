@@ -35,7 +35,7 @@ fn a_data_set_is_a_source_by_its_name_once_it_is_in_the_cache() {
         assert!(run.stderr.contains("fetch it with: cvx data fetch mnist") && run.stderr.contains("cache"));
     }
     write_digits(&lab, "cache/mnist");
-    let trained = cached(&lab, "train --data mnist --patterns 5 --model m.cvx");
+    let trained = cached(&lab, "train --beta-fraction 0.001 --data mnist --patterns 5 --model m.cvx");
     assert!(trained.stdout.contains("cvx verify m.cvx --data mnist"), "{}{}", trained.stdout, trained.stderr);
     let verified = cached(&lab, "verify m.cvx --data mnist");
     assert!(verified.stdout.ends_with("The claims hold.\n"), "{}", verified.stderr);

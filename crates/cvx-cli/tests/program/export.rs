@@ -6,7 +6,7 @@ use crate::lab::{Lab, cats_and_dogs};
 fn a_model_is_exported_by_format_or_by_ending() {
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(60, 1));
-    lab.done("train --data t.csv --patterns 10 --model m.cvx --quiet");
+    lab.train_once("--data t.csv --patterns 10 --model m.cvx --quiet");
     for format in ["onnx", "safetensors", "npz"] {
         let printed = lab.done(&format!("export m.cvx --out a.{format}")).stdout;
         assert_eq!(printed, format!("The {format} file is in a.{format}\n"));
@@ -26,7 +26,7 @@ fn a_model_is_exported_by_format_or_by_ending() {
 fn an_export_that_cannot_be_is_refused() {
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(30, 1));
-    lab.done("train --data t.csv --patterns 5 --model m.cvx --quiet");
+    lab.train_once("--data t.csv --patterns 5 --model m.cvx --quiet");
     lab.refused("export m.cvx --out model.pt", &["model.pt", "--to", "onnx, safetensors, npz"]);
     lab.refused("export m.cvx --to onnx --out x.npz", &["--to onnx", "--out x.npz is named like a file of npz"]);
     lab.refused("export t.csv --out m.onnx", &["t.csv", "not a cvx model"]);

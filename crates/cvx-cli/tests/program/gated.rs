@@ -18,7 +18,7 @@ fn write_images(lab: &Lab, count: usize) {
 fn a_gated_model_goes_all_the_way() {
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(80, 1));
-    let run = lab.done("train --data t.csv --activation gated --patterns 12 --model m.cvx --json r.json");
+    let run = lab.train_once("--data t.csv --activation gated --patterns 12 --model m.cvx --json r.json");
     assert!(run.stdout.contains(" gated neurons") && !run.stdout.contains("cones"), "{}", run.stdout);
     // The network is a point of the programme, so it is not better than the best point.
     assert!(run.stdout.contains(" of the best point") && !run.stdout.contains("better than"), "{}", run.stdout);
@@ -33,9 +33,9 @@ fn a_gated_model_goes_all_the_way() {
     assert!(lab.done("verify m.cvx --data t.csv").stdout.ends_with("The claims hold.\n"));
     let predicted = lab.done("predict m.cvx --data t.csv --out p.csv --json p.json");
     assert!(predicted.stderr.starts_with("80 samples: accuracy "));
-    assert_eq!(lab.json("p.json")["accuracy"], lab.json("r.json")["train"]["accuracy"]);
+    assert_eq!(lab.json("p.json")["scores"]["accuracy"], lab.json("r.json")["train"]["accuracy"]);
 
-    lab.done("train --data t.csv --patterns 12 --quiet --model n.cvx");
+    lab.train_once("--data t.csv --patterns 12 --quiet --model n.cvx");
     assert!(lab.done("info n.cvx").stdout.contains("relu: a neuron is on where x'w >= 0"));
 }
 
@@ -87,7 +87,7 @@ fn r3_gates_that_do_not_fit() {
         lab.refused(&line, &["--patterns", "--gates", "drawn"]);
     }
     // A file of gates is accepted for gated neurons too.
-    lab.done("train --data t.csv --gates g.npy --activation gated");
+    lab.train_once("--data t.csv --gates g.npy --activation gated");
     lab.done("path --data t.csv --gates g.npy --betas 2");
 }
 
@@ -108,6 +108,6 @@ fn solvers_that_need_cones_are_refused() {
 
 #[test]
 fn gated_neurons_reach_the_default_gap() {
-    let report = Lab::new().report("train --activation gated");
+    let report = Lab::new().report_once("--activation gated");
     assert!(report["objective"]["relative_gap"].as_f64() <= Some(1e-3));
 }

@@ -22,8 +22,8 @@ fn help_shows_examples_and_sources() {
 fn the_options_of_train_and_path_are_grouped_and_fit_two_screens() {
     let lab = Lab::new();
     for (command, headings) in [
-        ("train", &["Data:", "Model:", "Stopping:", "Output:", "Advanced:"][..]),
-        ("path", &["Path:", "Data:", "Model:", "Stopping:", "Output:", "Advanced:"]),
+        ("train", &["Choice of beta:", "Data:", "Model:", "Stopping:", "Output:", "Advanced:"][..]),
+        ("path", &["Path:", "Choice of beta:", "Data:", "Model:", "Stopping:", "Output:", "Advanced:"]),
     ] {
         for flag in ["-h", "--help"] {
             let help = lab.cvx_with(&[("COLUMNS", "100")], &format!("{command} {flag}")).stdout;
@@ -45,5 +45,5 @@ fn gaps_and_patterns_have_a_default_for_each_command() {
     let help = [lab.done("train --help").stdout, lab.done("path --help").stdout];
     assert!(help.iter().all(|help| help.contains("Certified relative gap to stop at [default: 0.001]")));
     assert!(!help[0].contains("--path-gap") && help[1].contains("[default: 0.01]"));
-    assert!(help.iter().all(|help| help.contains("[default: 50]")));
+    assert!(help[1].contains("betas in equal ratios") && help[1].contains("[default: 50]"));
 }

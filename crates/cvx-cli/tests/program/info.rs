@@ -10,12 +10,13 @@ fn a_table_is_described_column_by_column() {
     let printed = lab.done("info t.csv --json i.json").stdout;
     for text in [
         "3",
-        "1 columns of a table, from 1 to 6",
+        "1 column of a table, from 1 to 6",
         "label column ",
-        "1 to 6, mean 3.000000",
+        "1 to 6, mean 3 ",
         "dropped: constant",
         "cat: 2, dog: 1",
-        "task binary, normalisation column, squared loss, 50 patterns",
+        "task binary, normalisation column, squared loss: see cvx train -h",
+        "gated neurons on 200 mixed gates, beta chosen by 3 folds",
     ] {
         assert!(printed.contains(text), "{text} is not in\n{printed}");
     }
@@ -31,7 +32,10 @@ fn a_table_is_described_column_by_column() {
     );
     let column = &found["table"][1];
     assert_eq!((&column["name"], &column["dropped"]), (&json!("const"), &json!(["dropped: constant"])));
-    let plan = json!({ "task": "binary", "normalisation": "column", "loss": "squared", "patterns": 50 });
+    let plan = json!({
+        "task": "binary", "normalisation": "column", "loss": "squared", "activation": "gated", "patterns": 200,
+        "folds": 3, "share": null,
+    });
     assert_eq!((&found["by_default"], &found["problem"], &found["test"]), (&plan, &json!(null), &json!(null)));
 }
 
@@ -74,7 +78,7 @@ fn all_unusable_lines_of_a_table_are_told() {
 fn a_model_is_described_as_json_too() {
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(40, 1));
-    lab.done("train --data t.csv --patterns 5 --model m.cvx --quiet");
+    lab.train_once("--data t.csv --patterns 5 --model m.cvx --quiet");
     lab.done("info m.cvx --json i.json");
     let found = lab.json("i.json");
     assert_eq!((&found["task"], &found["classes"]), (&json!("binary"), &json!(["cat", "dog"])));
@@ -85,7 +89,7 @@ fn a_model_is_described_as_json_too() {
 fn predict_and_verify_need_a_source_and_say_what_to_do_with_a_label_column() {
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(40, 1));
-    lab.done("train --data t.csv --patterns 5 --model m.cvx --quiet");
+    lab.train_once("--data t.csv --patterns 5 --model m.cvx --quiet");
     for command in ["predict m.cvx", "verify m.cvx"] {
         let run = lab.cvx(command);
         assert!(run.code == Some(2) && run.stderr.contains("--data <SRC>"), "{}", run.stderr);
@@ -95,7 +99,7 @@ fn predict_and_verify_need_a_source_and_say_what_to_do_with_a_label_column() {
     assert_eq!((run.stdout.lines().count(), run.stderr.as_str()), (41, ""));
     let numbered = table(40, 1, |[a, ..]| u8::from(a > 0.0).to_string());
     lab.write("numbered.csv", numbered.split_once('\n').unwrap().1);
-    lab.done("train --data numbered.csv --patterns 5 --model n.cvx --quiet");
+    lab.train_once("--data numbered.csv --patterns 5 --model n.cvx --quiet");
     let words = ["numbered.csv: expected 3 columns of features", "--unlabelled takes every column for a feature"];
     lab.refused("predict n.cvx --data numbered.csv --unlabelled", &words);
 }

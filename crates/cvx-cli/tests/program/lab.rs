@@ -9,6 +9,9 @@ use tempfile::TempDir;
 /// The program that cargo built for these tests.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_cvx");
 
+/// A single training run.
+pub const ONCE: &str = "train --beta-fraction 0.001";
+
 /// Longer than any test needs: a program that hangs fails.
 pub const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -93,6 +96,16 @@ impl Lab {
     pub fn report(&self, arguments: &str) -> Value {
         self.done(&format!("{arguments} --quiet --json report.json"));
         self.json("report.json")
+    }
+
+    /// [`done`](Lab::done) of a single training run at a small beta, instead of one that is chosen.
+    pub fn train_once(&self, arguments: &str) -> Run {
+        self.done(&format!("{ONCE} {arguments}"))
+    }
+
+    /// [`report`](Lab::report) of a [`train_once`](Lab::train_once).
+    pub fn report_once(&self, arguments: &str) -> Value {
+        self.report(&format!("{ONCE} {arguments}"))
     }
 
     /// [`cvx`](Lab::cvx), which has to refuse its input: exit code 2, one line on stderr, nothing on stdout and no

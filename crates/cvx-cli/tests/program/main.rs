@@ -3,6 +3,7 @@
 mod bad_input;
 mod by_class;
 mod checkpoint;
+mod choice;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod data;

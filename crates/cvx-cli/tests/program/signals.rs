@@ -13,7 +13,7 @@ const LONG_SET_UP: &str = "--data planted:6000x20 --patterns 100 --solver choles
 fn e6_without_any_time_there_is_still_a_model() {
     let lab = Lab::new();
     for precision in ["f32", "f64"] {
-        let report = lab.report(&format!("train --time-limit 0 --precision {precision} --model m.cvx"));
+        let report = lab.report_once(&format!("--time-limit 0 --precision {precision} --model m.cvx"));
         assert_eq!(report["status"], "TimeLimit");
         lab.done("verify m.cvx --data planted");
     }
@@ -22,7 +22,7 @@ fn e6_without_any_time_there_is_still_a_model() {
 #[test]
 fn e6_a_time_limit_is_kept_in_the_set_up() {
     let lab = Lab::new();
-    let report = lab.report(&format!("train {LONG_SET_UP} --time-limit 0.2 --model m.cvx"));
+    let report = lab.report_once(&format!("{LONG_SET_UP} --time-limit 0.2 --model m.cvx"));
     assert_eq!(report["status"], "TimeLimit");
     assert!(report["seconds"]["total"].as_f64() < Some(20.0));
     lab.done("info m.cvx");
@@ -32,8 +32,8 @@ fn e6_a_time_limit_is_kept_in_the_set_up() {
 fn e6_a_time_limit_is_kept_while_iterating() {
     let lab = Lab::new();
     for solver in ["cholesky", "cg"] {
-        let report = lab
-            .report(&format!("train --solver {solver} --gap 1e-300 --certify sampled --time-limit 0.5 --model m.cvx"));
+        let endless = format!("--solver {solver} --gap 1e-300 --certify sampled --time-limit 0.5");
+        let report = lab.report_once(&format!("{endless} --model m.cvx"));
         assert_eq!(report["status"], "TimeLimit", "{solver}");
         assert!(report["iterations"].as_u64() > Some(0));
         let total = report["seconds"]["total"].as_f64().unwrap();
@@ -45,7 +45,7 @@ fn e6_a_time_limit_is_kept_while_iterating() {
 #[cfg(unix)]
 mod interrupts {
     use super::*;
-    use crate::lab::{PATIENCE, PROGRAM};
+    use crate::lab::{ONCE, PATIENCE, PROGRAM};
     use std::io::{BufRead, BufReader};
     use std::process::{Child, Command, ExitStatus, Stdio};
     use std::thread::sleep;
@@ -54,7 +54,7 @@ mod interrupts {
     /// Starts a training run and waits until it has said what it will do.
     fn start(lab: &Lab, arguments: &str) -> Child {
         let mut command = Command::new(PROGRAM);
-        command.current_dir(lab.path("")).arg("train").args(arguments.split_whitespace());
+        command.current_dir(lab.path("")).args(arguments.split_whitespace());
         command.args(["--model", "m.cvx", "--json", "r.json"]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -93,7 +93,7 @@ mod interrupts {
     #[test]
     fn e7_an_interrupt_ends_the_run_with_its_best_network() {
         let lab = Lab::new();
-        let mut child = start(&lab, ENDLESS);
+        let mut child = start(&lab, &format!("{ONCE} {ENDLESS}"));
         sleep(Duration::from_secs(1));
         interrupt(&child);
         assert_eq!(wait(&mut child).code(), Some(0));
@@ -105,7 +105,7 @@ mod interrupts {
     fn e7_an_interrupt_in_the_set_up_ends_the_run_too() {
         let lab = Lab::new();
         let begin = Instant::now();
-        let mut child = start(&lab, LONG_SET_UP);
+        let mut child = start(&lab, &format!("{ONCE} {LONG_SET_UP}"));
         interrupt(&child);
         assert_eq!(wait(&mut child).code(), Some(0));
         assert_eq!(lab.json("r.json")["status"], "Interrupted");
@@ -113,10 +113,24 @@ mod interrupts {
         lab.done("info m.cvx");
     }
 
+    /// The folds of a choice go on from beta to beta; the network is the mean of theirs as they were.
+    #[test]
+    fn e7_an_interrupt_of_a_choice_keeps_a_network() {
+        let lab = Lab::new();
+        let mut child = start(&lab, "train --data planted:1500x40 --patterns 200 --gap 1e-300 --activation relu");
+        sleep(Duration::from_secs(2));
+        interrupt(&child);
+        assert_eq!(wait(&mut child).code(), Some(0));
+        let report = lab.json("r.json");
+        assert_eq!(report["choice"]["cut_short"], "Interrupted");
+        assert_eq!(report["parts"].as_array().unwrap().len(), 5);
+        assert_interrupted(&lab);
+    }
+
     #[test]
     fn e7_a_second_interrupt_ends_the_program() {
         let lab = Lab::new();
-        let mut child = start(&lab, LONG_SET_UP);
+        let mut child = start(&lab, &format!("{ONCE} {LONG_SET_UP}"));
         interrupt(&child);
         sleep(Duration::from_millis(5));
         // It may be over already.

@@ -3,7 +3,7 @@
 use crate::lab::{Lab, PATIENCE, PROGRAM};
 
 /// A table of every kind of column; the label follows from colour and size.
-fn people(rows: usize) -> String {
+pub fn people(rows: usize) -> String {
     let mut text = "id,colour,size,joined,flag,note,label\n".to_string();
     for k in 0..rows {
         let colour = ["red", "green", "blue", ""][k % 4];

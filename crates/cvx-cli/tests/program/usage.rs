@@ -1,6 +1,6 @@
 //! A user's workflow: train, describe, verify, predict.
 
-use crate::lab::{GREY_PNG, Lab, PROGRAM, cats_and_dogs, last_column, npy, numbers, table};
+use crate::lab::{GREY_PNG, Lab, ONCE, PROGRAM, cats_and_dogs, last_column, npy, numbers, table};
 use cvx_admm::Model;
 use std::process::{Command, Stdio};
 
@@ -12,7 +12,7 @@ fn fields(csv: &str) -> (Vec<&str>, Vec<Vec<&str>>) {
 
 #[test]
 fn train_needs_no_arguments_and_prints_a_table() {
-    let run = Lab::new().done("train");
+    let run = Lab::new().train_once("");
     let row = |name: &str| run.stdout.lines().find(|line| line.contains(name)).unwrap_or_else(|| panic!("no {name}"));
     assert!(row("status").contains("Optimal after "));
     for name in ["network objective", "dual bound", "relative gap", "training samples", "test samples", "seconds"] {
@@ -27,8 +27,11 @@ fn train_needs_no_arguments_and_prints_a_table() {
 fn quiet_prints_nothing() {
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(60, 1));
-    for arguments in ["train --quiet", "train --data t.csv --quiet --model m.cvx", "verify m.cvx --data t.csv --quiet"]
-    {
+    for arguments in [
+        "train --data planted:50x3 --patterns 5 --quiet",
+        "train --data t.csv --beta 1 --quiet --model m.cvx",
+        "verify m.cvx --data t.csv --quiet",
+    ] {
         let run = lab.done(arguments);
         assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""), "{arguments}");
     }
@@ -41,7 +44,7 @@ fn a_table_with_two_named_classes_goes_all_the_way() {
     let lab = Lab::new();
     let data = cats_and_dogs(120, 1);
     lab.write("t.csv", &data);
-    let trained = lab.done("train --data t.csv --patterns 20 --model m.cvx --json r.json");
+    let trained = lab.train_once("--data t.csv --patterns 20 --model m.cvx --json r.json");
     assert!(trained.stdout.contains("m.cvx") && trained.stdout.contains("cvx verify"));
     let accuracy = lab.json("r.json")["train"]["accuracy"].as_f64().unwrap();
     assert!(accuracy > 0.9);
@@ -89,7 +92,7 @@ fn the_command_that_is_printed_verifies_the_model() {
             " --data t.csv --classes cat,dog --limit 50 --label-column animal",
         ),
     ] {
-        let printed = lab.done(&format!("train {arguments} --patterns 5 --model m.cvx")).stdout;
+        let printed = lab.train_once(&format!("{arguments} --patterns 5 --model m.cvx")).stdout;
         let command = printed.lines().last().unwrap().split_once("check it with: cvx ").unwrap().1;
         assert_eq!(command, format!("verify m.cvx{expected}"));
         lab.done(command);
@@ -101,7 +104,7 @@ fn a_regression_goes_all_the_way() {
     let lab = Lab::new();
     let data = table(100, 2, |[a, b, c]| (3.0 * a.max(0.0) - b + 0.5 * c + 10.0).to_string());
     lab.write("t.csv", &data);
-    lab.done("train --data t.csv --patterns 20 --model m.cvx --json r.json");
+    lab.train_once("--data t.csv --patterns 20 --model m.cvx --json r.json");
     let report = lab.json("r.json");
     assert!(report["train"]["accuracy"].is_null() && report["train"]["loss"].is_f64());
     assert!(lab.done("info m.cvx").stdout.contains("regression"));
@@ -131,7 +134,7 @@ fn three_classes_go_all_the_way() {
         .to_string()
     });
     lab.write("t.csv", &data);
-    let report = lab.report("train --data t.csv --patterns 20 --model m.cvx");
+    let report = lab.report_once("--data t.csv --patterns 20 --model m.cvx");
     assert_eq!((report["status"].as_str(), report["n_targets"].as_u64()), (Some("Optimal"), Some(3)));
     assert!(lab.done("info m.cvx").stdout.contains("multiclass: blue, green, red"));
     assert!(lab.done("verify m.cvx --data t.csv").stdout.ends_with("The claims hold.\n"));
@@ -150,7 +153,7 @@ fn three_classes_go_all_the_way() {
     assert!((right as f64 / 150.0 - accuracy).abs() < 1e-12);
 
     // Two of the three are a binary problem.
-    let two = lab.report("train --data t.csv --classes red,blue --patterns 20");
+    let two = lab.report_once("--data t.csv --classes red,blue --patterns 20");
     let expected = last_column(&data).iter().filter(|label| **label != "green").count();
     assert_eq!((two["n_targets"].as_u64(), two["n_samples"].as_u64()), (Some(1), Some(expected as u64)));
 }
@@ -162,7 +165,7 @@ fn predictions_on_images_begin_with_the_names_of_the_files() {
     for name in ["dark/1.png", "dark/2.png", "light/1.png", "light/2.png"] {
         lab.write(&format!("images/{name}"), GREY_PNG);
     }
-    lab.done("train --data images --patterns 2 --model m.cvx --quiet");
+    lab.train_once("--data images --patterns 2 --model m.cvx --quiet");
     let labelled = lab.done("predict m.cvx --data images").stdout;
     let (header, rows) = fields(&labelled);
     assert_eq!((header, rows[2][0]), (vec!["file", "class", "score light"], "light/1.png"));
@@ -178,7 +181,7 @@ fn predictions_on_images_begin_with_the_names_of_the_files() {
 fn two_classes_one_against_the_rest() {
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(60, 1));
-    lab.done("train --data t.csv --task multiclass --patterns 10 --quiet --model m.cvx");
+    lab.train_once("--data t.csv --task multiclass --patterns 10 --quiet --model m.cvx");
     let predicted = lab.done("predict m.cvx --data t.csv").stdout;
     let (header, rows) = fields(&predicted);
     assert_eq!((header, rows.len()), (vec!["class", "score cat", "score dog"], 60));
@@ -202,7 +205,7 @@ fn a_sparse_file_is_read_as_wide_as_the_model() {
         text
     };
     lab.write("t.svm", rows(3));
-    lab.done("train --data t.svm --patterns 10 --quiet --model m.cvx");
+    lab.train_once("--data t.svm --patterns 10 --quiet --model m.cvx");
     lab.done("verify m.cvx --data t.svm");
     lab.write("narrow.svm", rows(2));
     assert!(lab.done("predict m.cvx --data narrow.svm").stderr.starts_with("40 samples: accuracy "));
@@ -221,7 +224,7 @@ fn a_sparse_file_is_read_as_wide_as_the_model() {
 fn a_class_name_with_a_comma_is_quoted_in_every_output() {
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(60, 1).replace("dog", "\"dog, large\""));
-    lab.done("train --data t.csv --patterns 5 --quiet --model m.cvx");
+    lab.train_once("--data t.csv --patterns 5 --quiet --model m.cvx");
     let printed = lab.done("predict m.cvx --data t.csv --quiet").stdout;
     lab.done("predict m.cvx --data t.csv --quiet --out p.csv");
     assert_eq!(printed, lab.read("p.csv"));
@@ -236,7 +239,7 @@ fn limit_and_label_column_choose_what_is_read() {
     lab.write("t.csv", format!("animal,c,b,a\n{}\n", rows.join("\n")));
     lab.write("usual.csv", cats_and_dogs(60, 1));
     for column in ["animal", "1"] {
-        let report = lab.report(&format!("train --data t.csv --label-column {column} --limit 50 --patterns 10"));
+        let report = lab.report_once(&format!("--data t.csv --label-column {column} --limit 50 --patterns 10"));
         assert_eq!((report["n_samples"].as_u64(), report["n_features"].as_u64()), (Some(50), Some(4)));
         assert!(report["train"]["accuracy"].as_f64() > Some(0.8));
     }
@@ -251,7 +254,7 @@ fn gates_of_the_users_own_are_used() {
     let mut next = numbers(5);
     let gates: Vec<f64> = (0..4 * 7).map(|_| next()).collect();
     lab.write("g.npy", npy(4, 7, &gates));
-    let report = lab.report("train --data t.csv --gates g.npy --model m.cvx");
+    let report = lab.report_once("--data t.csv --gates g.npy --model m.cvx");
     assert_eq!((report["n_patterns"].as_u64(), report["status"].as_str()), (Some(7), Some("Optimal")));
     lab.done("verify m.cvx --data t.csv");
 }
@@ -304,7 +307,7 @@ fn every_way_to_end_has_its_status_and_its_exit_code() {
         ),
         ("--data extreme.csv --normalize none --precision f32", "NumericalError", 1),
     ] {
-        let run = lab.cvx(&format!("train {arguments} --model m.cvx --json r.json"));
+        let run = lab.cvx(&format!("{ONCE} {arguments} --model m.cvx --json r.json"));
         assert_eq!(run.code, Some(code), "{arguments}\n{}{}", run.stdout, run.stderr);
         assert_eq!(lab.json("r.json")["status"], status, "{arguments}");
         // The table says what to do about it.
@@ -317,7 +320,7 @@ fn every_way_to_end_has_its_status_and_its_exit_code() {
 fn m5_a_model_that_claims_too_much_is_caught() {
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(80, 1));
-    lab.done("train --data t.csv --patterns 10 --quiet --model m.cvx");
+    lab.train_once("--data t.csv --patterns 10 --quiet --model m.cvx");
     let honest = Model::load(&lab.path("m.cvx")).unwrap();
     let caught = |name: &str, change: &dyn Fn(&mut Model)| {
         let mut model = honest.clone();
@@ -346,7 +349,7 @@ fn verify_refuses_data_that_the_model_was_not_trained_on() {
     lab.write("other.csv", cats_and_dogs(80, 2));
     lab.write("relabelled.csv", data.replacen(",dog", ",cat", 1));
     lab.write("nudged.csv", data.replacen("0.1", "0.11", 1));
-    lab.done("train --data t.csv --patterns 10 --quiet --model m.cvx");
+    lab.train_once("--data t.csv --patterns 10 --quiet --model m.cvx");
     for source in ["other.csv", "relabelled.csv", "nudged.csv", "t.csv --limit 79"] {
         lab.refused(&format!("verify m.cvx --data {source}"), &["the 80 that the model was trained on", "--limit"]);
     }
@@ -357,7 +360,7 @@ fn verify_refuses_data_that_the_model_was_not_trained_on() {
 fn f4_a_damaged_model_is_refused() {
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(30, 1));
-    lab.done("train --data t.csv --patterns 4 --quiet --model m.cvx");
+    lab.train_once("--data t.csv --patterns 4 --quiet --model m.cvx");
     let whole = std::fs::read(lab.path("m.cvx")).unwrap();
     let step = whole.len() / 12;
     for position in (0..whole.len()).step_by(step).chain([8, 12, whole.len() - 1]) {
@@ -379,7 +382,7 @@ fn an_earlier_model_is_replaced_and_nothing_is_left_beside_it() {
     lab.write("t.csv", cats_and_dogs(30, 1));
     lab.write("m.cvx", "old");
     lab.write("r.json", "old");
-    lab.done("train --data t.csv --patterns 4 --quiet --model m.cvx --json r.json");
+    lab.train_once("--data t.csv --patterns 4 --quiet --model m.cvx --json r.json");
     let names: Vec<_> = lab.contents().into_iter().map(|(path, _)| path).collect();
     assert_eq!(names, ["m.cvx", "r.json", "t.csv"].map(|name| lab.path(name)));
     lab.done("verify m.cvx --data t.csv");
@@ -392,7 +395,7 @@ fn outputs_have_the_permissions_of_any_new_file() {
     use std::os::unix::fs::PermissionsExt;
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(30, 1));
-    lab.done("train --data t.csv --patterns 4 --quiet --model m.cvx --json r.json");
+    lab.train_once("--data t.csv --patterns 4 --quiet --model m.cvx --json r.json");
     lab.done("predict m.cvx --data t.csv --quiet --out p.csv");
     let mode = |name| std::fs::metadata(lab.path(name)).unwrap().permissions().mode();
     for name in ["m.cvx", "r.json", "p.csv"] {
@@ -405,8 +408,8 @@ fn outputs_have_the_permissions_of_any_new_file() {
 fn a_reader_that_leaves_early_is_no_error() {
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(60, 1));
-    lab.done("train --data t.csv --patterns 5 --quiet --model m.cvx");
-    for arguments in ["train", "info m.cvx", "info t.csv", "verify m.cvx --data t.csv", "predict m.cvx --data t.csv"] {
+    lab.train_once("--data t.csv --patterns 5 --quiet --model m.cvx");
+    for arguments in [ONCE, "info m.cvx", "info t.csv", "verify m.cvx --data t.csv", "predict m.cvx --data t.csv"] {
         let mut command = Command::new(PROGRAM);
         command.current_dir(lab.path("")).args(arguments.split_whitespace());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -423,7 +426,7 @@ fn nobody_to_read_stderr_is_no_error() {
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(60, 1));
     for (arguments, code) in [
-        ("train --data t.csv --patterns 5 --model m.cvx", 0),
+        ("train --data t.csv --patterns 5 --beta 1 --model m.cvx", 0),
         ("predict m.cvx --data t.csv --out p.csv", 0),
         ("info missing.csv", 2),
     ] {
@@ -446,7 +449,7 @@ fn f2_an_output_that_fails_fails_alone() {
     lab.write("t.csv", cats_and_dogs(60, 1));
     // A link, so that the test cannot replace the device itself.
     std::os::unix::fs::symlink("/dev/full", lab.path("full")).unwrap();
-    let train = "train --data t.csv --patterns 5";
+    let train = "train --data t.csv --patterns 5 --beta 1";
     let failed = |arguments: &str| {
         let run = lab.cvx(arguments);
         assert_eq!(run.code, Some(1), "cvx {arguments}\n{}{}", run.stdout, run.stderr);
@@ -472,7 +475,7 @@ fn f2_an_output_that_fails_fails_alone() {
 fn columns_in_another_order_are_found_by_name() {
     let lab = Lab::new();
     lab.write("t.csv", "height,width,target\n1,2,0.5\n2,1,1.5\n3,5,2.5\n4,3,0.25\n");
-    lab.done("train --data t.csv --task regression --patterns 5 --quiet --model m.cvx");
+    lab.train_once("--data t.csv --task regression --patterns 5 --quiet --model m.cvx");
     lab.write("turned.csv", "width,height,target\n2,1,0.5\n1,2,1.5\n5,3,2.5\n3,4,0.25\n");
     lab.done("verify m.cvx --data turned.csv");
     assert_eq!(lab.done("predict m.cvx --data turned.csv").stdout, lab.done("predict m.cvx --data t.csv").stdout);

@@ -1,6 +1,6 @@
 //! `--verbose`.
 
-use crate::lab::{Lab, cats_and_dogs};
+use crate::lab::{Lab, ONCE, cats_and_dogs};
 
 /// The lines of stderr that are rows of the table, in cells of the header's width.
 fn rows(stderr: &str) -> Vec<&str> {
@@ -14,7 +14,7 @@ fn rows(stderr: &str) -> Vec<&str> {
 fn a_run_has_its_sizes_a_row_per_iteration_and_a_closing_line() {
     let lab = Lab::new();
     for (arguments, unknowns) in [("--precision f64", 2 * 5 * 6), ("--activation gated --no-bias --refine 1", 4 * 6)] {
-        let train = format!("train --data planted:300x4 --patterns 6 --seed 1 {arguments} --json r.json");
+        let train = format!("{ONCE} --data planted:300x4 --patterns 6 --seed 1 {arguments} --json r.json");
         let run = lab.done(&format!("{train} --verbose"));
         let report = lab.json("r.json");
         let fact = |name: &str| {
@@ -56,7 +56,7 @@ fn a_run_has_its_sizes_a_row_per_iteration_and_a_closing_line() {
 #[test]
 fn a_long_run_repeats_the_header_and_a_path_has_its_betas() {
     let lab = Lab::new();
-    let run = lab.done("train --max-iterations 100 --gap 1e-9 --certify sampled --verbose");
+    let run = lab.train_once("--max-iterations 100 --gap 1e-9 --certify sampled --verbose");
     assert_eq!(rows(&run.stderr).len(), 100);
     assert_eq!(run.stderr.lines().filter(|line| line.starts_with("iteration")).count(), 3);
     assert!(run.stderr.contains("\nstatus IterationLimit after 100 iterations"), "{}", run.stderr);
