@@ -16,6 +16,9 @@ impl Panel {
         let (left, right) = self.x_range();
         // kuva draws no axes for a cell without plots.
         let mut plots = vec![self.diagonal().unwrap_or_default().into()];
+        if !self.bars.is_empty() {
+            plots.push(self.stacked(styles).into());
+        }
         for series in &self.series {
             let Some(style) = styles.iter().find(|style| style.label == series.label()) else { continue };
             match series {
@@ -24,16 +27,35 @@ impl Panel {
                     plots.push(style.line(&[(left, *y), (right, *y)]).into());
                 }
                 Series::Cloud { points, .. } => {
-                    let shown = points.iter().filter(|point| self.shows(point));
-                    plots.extend(style.cloud(&shown.map(|point| (point.x, point.y)).collect::<Vec<_>>()));
+                    if !self.bars.is_empty() {
+                        plots.extend(points.iter().filter_map(|point| self.whisker(point, style)));
+                    }
+                    plots.extend(style.cloud(&self.places(points)));
+                }
+                Series::Faint { curves, .. } => {
+                    let places = curves.iter().map(|points| self.places(points));
+                    plots.extend(places.map(|places| match self.bars.is_empty() {
+                        true => style.line(&places).into(),
+                        false => style.specks(&places),
+                    }));
                 }
                 Series::Level { .. } | Series::Part { .. } | Series::Region { .. } => {}
             }
         }
-        if !self.bars.is_empty() {
-            plots.push(self.stacked(styles).into());
-        }
         plots
+    }
+
+    /// Where the points are that the axes can show.
+    fn places(&self, points: &[Point]) -> Vec<(f64, f64)> {
+        points.iter().filter(|point| self.shows(point)).map(|point| self.place(point)).collect()
+    }
+
+    /// The error bar of a point along x.
+    fn whisker(&self, point: &Point, style: &Style) -> Option<Plot> {
+        let (low, high) = point.error?;
+        let (_, y) = self.place(point);
+        let shown = self.shows(point) && [low, high].iter().all(|&end| self.x_scale.shows(end));
+        shown.then(|| style.line(&[(low, y), (high, y)]).with_stroke_width(1.8).into())
     }
 
     fn stacked(&self, styles: &[Style]) -> BarPlot {

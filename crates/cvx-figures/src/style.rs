@@ -22,6 +22,7 @@ pub(crate) struct Style<'a> {
     /// Whether it is an area, whose sample in the legend is a thick line.
     pub is_part: bool,
     pub is_cloud: bool,
+    pub is_faint: bool,
     pub paper: Paper,
     marker: Option<MarkerShape>,
 }
@@ -32,12 +33,18 @@ impl Style<'_> {
         match self.dashes {
             // kuva draws dashes in a PNG with a width of whole pixels only.
             Some(dashes) => line.with_line_style(LineStyle::Custom(dashes.to_string())).with_stroke_width(2.0),
+            None if self.is_faint => line.with_stroke_width(1.2),
             None => line.with_stroke_width(2.6),
         }
     }
 
     pub fn markers(&self, points: &[(f64, f64)]) -> Option<Plot> {
         self.sized_markers(points, self.colour, 5.5)
+    }
+
+    /// Small markers of faint points.
+    pub fn specks(&self, points: &[(f64, f64)]) -> Plot {
+        ScatterPlot::new().with_data(points.iter().copied()).with_color(self.colour).with_size(3.0).into()
     }
 
     /// Small markers with an outline, which stays visible on a region of the same colour.
@@ -61,7 +68,9 @@ pub(crate) fn styles(panels: &[Panel], paper: Paper) -> Vec<Style<'_>> {
             continue;
         }
         let levels = styles.iter().filter(|style| style.is_level).count();
-        let cycle = styles.len() / Paper::COLOURS;
+        let is_faint = matches!(series, Series::Faint { .. });
+        let coloured = styles.iter().filter(|style| !style.is_faint).count();
+        let cycle = coloured / Paper::COLOURS;
         let is_level = matches!(series, Series::Level { .. });
         let dashes = match series {
             Series::Level { .. } => Some(DASHES[levels % DASHES.len()]),
@@ -71,18 +80,19 @@ pub(crate) fn styles(panels: &[Panel], paper: Paper) -> Vec<Style<'_>> {
         };
         let marker = match series {
             Series::Curve { points, .. } if points.len() >= DENSE => None,
-            Series::Level { .. } | Series::Part { .. } => None,
+            Series::Level { .. } | Series::Part { .. } | Series::Faint { .. } => None,
             // The shade identifies the region.
             Series::Region { shade: Some(_), .. } => Some(MarkerShape::Circle),
-            _ => Some(MARKERS[(styles.len() - levels) % MARKERS.len()]),
+            _ => Some(MARKERS[(coloured - levels) % MARKERS.len()]),
         };
         let colour = match series {
             Series::Region { shade: Some(shade), .. } => SHADES[(*shade).min(SHADE_COUNT - 1)],
-            _ => paper.colour(styles.len()),
+            Series::Faint { .. } => paper.faint(),
+            _ => paper.colour(coloured),
         };
         let is_part = matches!(series, Series::Part { .. } | Series::Region { .. });
         let is_cloud = matches!(series, Series::Cloud { .. });
-        styles.push(Style { label, colour, dashes, is_level, is_part, is_cloud, paper, marker });
+        styles.push(Style { label, colour, dashes, is_level, is_part, is_cloud, is_faint, paper, marker });
     }
     styles
 }
