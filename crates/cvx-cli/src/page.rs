@@ -17,10 +17,10 @@ mod understanding;
 pub use subject::Subject;
 
 use crate::figures::path_panels;
-use crate::number::{counted, gap, percent};
+use crate::number::{counted, gap, percent, short};
 use crate::summary;
 use anyhow::Result;
-use cvx_admm::{PathSolution, Settings, Status};
+use cvx_admm::{PathSolution, Quality, Settings, Status};
 use cvx_figures::ENDINGS;
 use cvx_model::Dataset;
 use html::{escape, paragraph, section};
@@ -75,8 +75,8 @@ pub fn write(folder: &Path, subject: &Subject) -> Result<()> {
     };
     let results = html::facts(&summary::run::results(solution, settings, path));
     add(&mut body, "Result", "figures", results, Vec::new());
-    if let Some((samples, confusion)) = summary::run::confusion(solution) {
-        add(&mut body, "Classes", "figures", classes::classes(samples, confusion), Vec::new());
+    if let Some(text) = classes::classes(subject) {
+        add(&mut body, "Classes", "figures", text, Vec::new());
     }
     if let Some((text, found)) = probabilities::probabilities(subject)? {
         add(&mut body, "Probabilities", "figures", text, found);
@@ -95,7 +95,7 @@ pub fn write(folder: &Path, subject: &Subject) -> Result<()> {
     let (text, found) = curves::curves(solution, split.test.as_ref().map(Dataset::n_samples))?;
     add(&mut body, "Course", "figures", text, found);
     let columns = model.transform.recipe.as_ref().and_then(summary::columns::rows);
-    let columns = columns.map(|rows| html::table(&summary::columns::HEADER.map(String::from), &rows, None));
+    let columns = columns.map(|rows| html::texts(&summary::columns::HEADER.map(String::from), &rows));
     add(&mut body, "Table", "figures", columns.unwrap_or_default(), Vec::new());
     body.push_str(&about::about(subject));
     let files: Vec<(String, Vec<u8>)> = pictures
@@ -124,7 +124,7 @@ fn page(title: &str, files: &[String], body: &str) -> String {
 
 /// Title, status, scores and the meaning of the certificate.
 fn heading(subject: &Subject) -> String {
-    let Subject { solution, settings, split, source, .. } = subject;
+    let Subject { solution, settings, split, source, path, qualities, .. } = subject;
     let title = escape(&source.data);
     let shape = &solution.summary.shape;
     let lead = format!(
@@ -136,20 +136,22 @@ fn heading(subject: &Subject) -> String {
         counted(solution.info.history.len(), "iteration"),
         solution.info.seconds.total,
     );
-    let score = |scores: &cvx_admm::Scores, n: usize| match scores.accuracy {
-        Some(accuracy) => percent(accuracy),
-        None => format!("{:.4}", scores.loss / n as f64),
-    };
-    let what = if solution.train.accuracy.is_some() { "accuracy" } else { "mean loss" };
-    let mut tiles = vec![("status", solution.status.to_string())];
-    if let (Some(scores), Some(test)) = (&solution.test, &split.test) {
-        tiles.push(("test", score(scores, test.n_samples())));
+    let mut tiles = vec![("status".to_string(), solution.status.to_string())];
+    let held_out = path.and_then(|path| path.points.get(path.chosen)).map(|point| point.validation);
+    for (name, scores, quality, n) in [
+        ("test", solution.test, &qualities.test, split.test.as_ref().map_or(0, Dataset::n_samples)),
+        ("held-out", held_out.filter(|_| qualities.held_out.is_some()), &qualities.held_out, 0),
+        ("training", Some(solution.train), &qualities.train, shape.n_samples),
+    ] {
+        tiles.extend(scores.map(|scores| match (quality, scores.accuracy) {
+            (Some(Quality::Numbers(numbers)), _) => (format!("{name} RMSE"), short(numbers.mean.rmse)),
+            (_, Some(accuracy)) => (format!("{name} accuracy"), percent(accuracy)),
+            _ => (format!("{name} mean loss"), format!("{:.4}", scores.loss / n as f64)),
+        }));
     }
-    tiles.push(("training", score(&solution.train, shape.n_samples)));
-    tiles.push(("relative gap", gap(solution.objective.relative_gap)));
-    tiles.push(("neurons", solution.model.network.n_neurons().to_string()));
+    tiles.push(("relative gap".to_string(), gap(solution.objective.relative_gap)));
+    tiles.push(("neurons".to_string(), solution.model.network.n_neurons().to_string()));
     let tiles = tiles.into_iter().map(|(name, value)| {
-        let name = if matches!(name, "test" | "training") { format!("{name} {what}") } else { name.to_string() };
         let class = match (name.as_str(), solution.status) {
             ("status", Status::Optimal) => " class=\"good\"",
             ("status", _) => " class=\"fair\"",

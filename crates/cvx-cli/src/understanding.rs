@@ -60,8 +60,8 @@ pub struct Findings {
     pub error: f64,
     /// What the predictions are: the class of a probability or score, or the target.
     pub outputs: Vec<String>,
-    /// Whether they are probabilities.
-    pub are_probabilities: bool,
+    /// What they are: `probability`, `score` or `prediction`.
+    pub output_kind: &'static str,
     /// Permutations of each column.
     pub repeats: usize,
     /// The columns, the most important first.
@@ -167,7 +167,7 @@ fn examine(solution: &Solution, split: &DataSplit, seed: u64) -> Result<Understa
         error_name: examined.error_name(),
         error,
         outputs: examined.outputs(),
-        are_probabilities: model.calibration.is_some(),
+        output_kind: examined.output_kind(),
         repeats: REPEATS,
         importance: (found.iter())
             .map(|found| ColumnImportance {

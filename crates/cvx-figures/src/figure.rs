@@ -13,8 +13,8 @@ use kuva::render::figure::Figure;
 use kuva::render::render::{Primitive, Scene};
 use std::path::Path;
 
-/// Width of a panel with bars, whose names take room.
-const BARS_WIDTH: f64 = 720.0;
+/// Width of the axes of a panel with bars. The names of the bars are beside them.
+const BARS_WIDTH: f64 = 420.0;
 
 /// Writes the figure of [`render`] to `stem.svg` and `stem.png`.
 ///
@@ -78,8 +78,9 @@ fn draw(title: Option<&str>, panels: &[Panel], columns: usize, paper: Paper) -> 
         figure = figure.with_title(title).with_title_size(22);
     }
     for column in 0..columns {
-        if panels.iter().skip(column).step_by(columns).any(|panel| !panel.bars.is_empty()) {
-            figure = figure.with_col_width(column, BARS_WIDTH);
+        let bars = panels.iter().skip(column).step_by(columns).filter(|panel| !panel.bars.is_empty());
+        if let Some(margin) = bars.map(Panel::left_margin).reduce(f64::max) {
+            figure = figure.with_col_width(column, PANEL.0.max(BARS_WIDTH + margin));
         }
     }
     let mut scene = figure.render();

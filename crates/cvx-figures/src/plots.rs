@@ -34,10 +34,7 @@ impl Panel {
                 }
                 Series::Faint { curves, .. } => {
                     let places = curves.iter().map(|points| self.places(points));
-                    plots.extend(places.map(|places| match self.bars.is_empty() {
-                        true => style.line(&places).into(),
-                        false => style.specks(&places),
-                    }));
+                    plots.extend(places.map(|places| style.faint(&places)));
                 }
                 Series::Level { .. } | Series::Part { .. } | Series::Region { .. } => {}
             }
@@ -94,6 +91,12 @@ impl Panel {
         bars.chain([line.into(), markers]).collect()
     }
 
+    /// Room for the names of the bars.
+    pub(crate) fn left_margin(&self) -> f64 {
+        let longest = self.bars.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        20.0 + CHARACTER_WIDTH * longest as f64
+    }
+
     /// The axes with their texts.
     pub(crate) fn layout(&self, paper: Paper) -> Layout {
         let (x, y) = (self.x_range(), self.y_range());
@@ -108,10 +111,9 @@ impl Panel {
             .with_label_size(16)
             .with_theme(Theme { show_grid: self.rectangles().next().is_none(), ..paper.theme() });
         if !self.bars.is_empty() {
-            let longest = self.bars.iter().map(|name| name.chars().count()).max().unwrap_or(0);
             layout = layout
                 .with_y_categories(self.bars.iter().rev().cloned().collect())
-                .with_force_margins(20.0 + CHARACTER_WIDTH * longest as f64, 20.0);
+                .with_force_margins(self.left_margin(), 20.0);
         }
         (layout.log_x, layout.log_y) = (self.x_scale == Scale::Log, self.y_scale == Scale::Log);
         if layout.log_y {

@@ -23,6 +23,8 @@ pub(crate) struct Style<'a> {
     pub is_part: bool,
     pub is_cloud: bool,
     pub is_faint: bool,
+    /// Whether it is faint and in a panel with bars.
+    is_speck: bool,
     pub paper: Paper,
     marker: Option<MarkerShape>,
 }
@@ -42,8 +44,11 @@ impl Style<'_> {
         self.sized_markers(points, self.colour, 5.5)
     }
 
-    /// Small markers of faint points.
-    pub fn specks(&self, points: &[(f64, f64)]) -> Plot {
+    /// A faint curve, or small markers in its place.
+    pub fn faint(&self, points: &[(f64, f64)]) -> Plot {
+        if !self.is_speck {
+            return self.line(points).into();
+        }
         ScatterPlot::new().with_data(points.iter().copied()).with_color(self.colour).with_size(3.0).into()
     }
 
@@ -62,13 +67,14 @@ impl Style<'_> {
 /// One style for each label, in order of appearance.
 pub(crate) fn styles(panels: &[Panel], paper: Paper) -> Vec<Style<'_>> {
     let mut styles: Vec<Style> = Vec::new();
-    for series in panels.iter().flat_map(|panel| &panel.series) {
+    for (panel, series) in panels.iter().flat_map(|panel| panel.series.iter().map(move |series| (panel, series))) {
         let label = series.label();
         if styles.iter().any(|style| style.label == label) {
             continue;
         }
         let levels = styles.iter().filter(|style| style.is_level).count();
         let is_faint = matches!(series, Series::Faint { .. });
+        let is_speck = is_faint && !panel.bars.is_empty();
         let coloured = styles.iter().filter(|style| !style.is_faint).count();
         let cycle = coloured / Paper::COLOURS;
         let is_level = matches!(series, Series::Level { .. });
@@ -92,7 +98,7 @@ pub(crate) fn styles(panels: &[Panel], paper: Paper) -> Vec<Style<'_>> {
         };
         let is_part = matches!(series, Series::Part { .. } | Series::Region { .. });
         let is_cloud = matches!(series, Series::Cloud { .. });
-        styles.push(Style { label, colour, dashes, is_level, is_part, is_cloud, is_faint, paper, marker });
+        styles.push(Style { label, colour, dashes, is_level, is_part, is_cloud, is_faint, is_speck, paper, marker });
     }
     styles
 }

@@ -20,11 +20,8 @@ const COVERAGE: f64 = 0.9;
 pub fn errors(subject: &Subject) -> Option<String> {
     let Subject { solution, qualities, .. } = subject;
     let mut rows = Vec::new();
-    for (name, predictions, quality) in samples(subject)
-        .into_iter()
-        .zip([&qualities.train, &qualities.held_out, &qualities.test])
-        .map(|((name, predictions), quality)| (name, predictions, quality))
-    {
+    let found = [&qualities.train, &qualities.held_out, &qualities.test];
+    for ((name, predictions), quality) in samples(subject).into_iter().zip(found) {
         let (Some(predictions), Some(Quality::Numbers(scores))) = (predictions, quality) else { continue };
         let n = predictions.outputs.rows();
         match &scores.targets[..] {
@@ -108,8 +105,10 @@ pub fn predictions(subject: &Subject) -> Result<Option<Picture>> {
             ends = points.iter().fold(ends, |(low, high), point| (low.min(point.x), high.max(point.x)));
             series.push(Series::Cloud { label: label.to_string(), points });
         }
-        let line = [ends.0, ends.1].map(|end| Point { x: end, y: end, error: None });
-        series.insert(0, Series::Faint { label: "exact".to_string(), curves: vec![line.to_vec()] });
+        // A curve of many points is drawn without markers.
+        let at = |step: usize| ends.0 + (ends.1 - ends.0) * step as f64 / 99.0;
+        let points = (0..100).map(|step| Point { x: at(step), y: at(step), error: None }).collect();
+        series.push(Series::Curve { label: "exact".to_string(), points });
         Panel {
             title: if columns == 1 { "Predictions".to_string() } else { format!("Predictions of target {target}") },
             x_label: "target".to_string(),
@@ -121,7 +120,7 @@ pub fn predictions(subject: &Subject) -> Result<Option<Picture>> {
         }
     };
     let panels: Vec<Panel> = (0..columns.min(MOST_TARGETS)).map(panel).collect();
-    let names: Vec<&str> = samples.iter().map(|(name, _)| *name).collect();
+    let names: Vec<String> = samples.iter().map(|(name, _)| name.replace(' ', "-")).collect();
     let caption = format!("A dot is a {} sample; on the line the prediction is the target.", names.join(" or "));
     Ok(Some(Picture::of_panels("predictions", &caption, &panels, 2)?))
 }

@@ -121,8 +121,8 @@ fn calibration(subject: &Subject, rows: &[&Row]) -> Result<Picture> {
     let samples = if least == most { counted(least, "sample") } else { format!("{least} to {most} samples") };
     let caption = format!(
         "Samples in bins of increasing probability: a marker is the mean of {samples}, with a 95 % interval. On the \
-         diagonal, what is said to be probable to p per cent happens in p per cent of the cases; below it the network \
-         is too sure of it."
+         diagonal, what is said to be probable to p per cent happens in p per cent of the cases; below it the \
+         probabilities are too large, above it too small."
     );
     Picture::of_panels("calibration", &caption, &[panel], 1)
 }
@@ -137,7 +137,6 @@ fn interval(bin: &ReliabilityBin) -> (f64, f64) {
 
 fn roc(subject: &Subject, rows: &[&Row]) -> Result<Option<Picture>> {
     let [first, second] = subject.solution.model.task.classes() else { return Ok(None) };
-    // Steps drawn without markers look as they should with many points, and few points have steps that show.
     let steps = |row: &&Row| {
         let roc = row.scores.roc.as_ref()?;
         let points = roc.iter().map(|point| Point { x: point.false_positive, y: point.true_positive, error: None });

@@ -61,8 +61,8 @@ fn words(findings: &Findings) -> String {
         ),
     };
     format!(
-        "Computed on {samples}. The {} on them is {}. Both pictures describe the network, not the world: columns that \
-         say the same share their importance, and a dependence need not be a cause.",
+        "Computed on {samples}. The {} on them is {}. The pictures describe the network, not the world: columns \
+         that say the same share their importance, and a dependence need not be a cause.",
         findings.error_name,
         short(findings.error)
     )
@@ -84,7 +84,7 @@ fn importance(findings: &Findings) -> Result<Picture> {
         bars: shown().map(|found| short_name(&found.column)).collect(),
         series: vec![
             Series::Part { label: "mean".to_string(), lengths: shown().map(|found| found.mean.max(0.0)).collect() },
-            Series::Cloud { label: "deviation".to_string(), points: shown().enumerate().map(mark).collect() },
+            Series::Cloud { label: "± deviation".to_string(), points: shown().enumerate().map(mark).collect() },
         ],
     };
     let (all, drawn) = (findings.importance.len(), shown().count());
@@ -122,11 +122,10 @@ fn dependence(name: &'static str, findings: &Findings, column: &ColumnDependence
             Place::Level(_) => None,
         })
         .collect();
-    let what = match (findings.are_probabilities, &findings.outputs[..]) {
-        (true, [one]) => format!("probability of {one}"),
-        (true, _) => "probability".to_string(),
-        (false, [one]) => format!("prediction of {one}"),
-        (false, _) => "prediction".to_string(),
+    let kind = findings.output_kind;
+    let what = match &findings.outputs[..] {
+        [one] => format!("{kind} of {one}"),
+        _ => kind.to_string(),
     };
     let panel = if numbers.is_empty() {
         levels(findings, column, shown, &what)
@@ -249,7 +248,7 @@ mod tests {
             error_name: "log loss",
             error: 0.5,
             outputs: outputs.iter().map(|name| name.to_string()).collect(),
-            are_probabilities: true,
+            output_kind: "probability",
             repeats: 5,
             importance: Vec::new(),
             others: None,

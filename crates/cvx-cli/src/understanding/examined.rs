@@ -112,6 +112,15 @@ impl<'a> Examined<'a> {
         }
     }
 
+    /// What [`shown`](Self::shown) is.
+    pub fn output_kind(&self) -> &'static str {
+        match (self.model.task.classes(), &self.model.calibration) {
+            ([], _) => "prediction",
+            (_, Some(_)) => "probability",
+            (_, None) => "score",
+        }
+    }
+
     /// The name of [`error`](Self::error).
     pub fn error_name(&self) -> &'static str {
         match (self.model.task.classes(), &self.model.calibration) {
