@@ -44,7 +44,11 @@ fn it_predicts_what_the_path_predicted_on_held_out_samples() {
             assert!(near(*f, *expected, 5e-3), "{f} {expected}");
         }
         let own = model.predict(&samples).unwrap();
-        assert!(own.values().iter().zip(outputs.values()).any(|(own, f)| (own - f).abs() > 1e-3), "{validation:?}");
+        let one = model.parts.len() == 1;
+        assert!(
+            one || own.values().iter().zip(outputs.values()).any(|(own, f)| (own - f).abs() > 1e-3),
+            "{validation:?}"
+        );
         let mean = ensemble as f64 * model.network.n_neurons() as f64 / model.parts.len() as f64;
         assert!((predictor.mean_neurons() / mean - 1.0).abs() < 0.3, "{} {mean}", predictor.mean_neurons());
     }

@@ -7,9 +7,10 @@ pub use examined::Basis;
 pub use places::Place;
 
 use crate::phrase;
-use cvx_admm::insight::{Dependence, dependence, importance};
+use cvx_admm::insight::{Dependence, Importance, dependence, importance};
 use cvx_admm::{ArtifactError, Solution};
-use cvx_model::{DataSplit, FeatureKind};
+use cvx_linalg::HostMatrix;
+use cvx_model::{DataSplit, Dataset, FeatureKind};
 use examined::Examined;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -156,10 +157,16 @@ fn examine(solution: &Solution, split: &DataSplit, seed: u64) -> Result<Understa
     });
     let found: Vec<_> = found.into_iter().filter(|found| found.source != usize::MAX).collect();
     let mut curves = Vec::new();
-    for found in found.iter().take(CURVES) {
-        let mut predict = |data: &cvx_model::Dataset| examined.shown(data);
+    for found in &found {
+        if curves.len() == CURVES {
+            break;
+        }
+        let mut predict = |data: &Dataset| examined.shown(data);
         let found = dependence(&mut predict, &examined.data, &sources, found.source, POINTS, seed)?;
-        curves.push(column_dependence(&examined, found));
+        // A single value shows no dependence, and costs one prediction only.
+        if found.grid.len() > 1 {
+            curves.push(column_dependence(&examined, found));
+        }
     }
     Ok(Understanding::Found(Findings {
         samples: examined.basis,
@@ -187,9 +194,9 @@ fn ranked(
     sources: &[usize],
     repeats: usize,
     seed: u64,
-) -> Result<(f64, Vec<cvx_admm::insight::Importance>), ArtifactError> {
-    let mut predict = |data: &cvx_model::Dataset| examined.predict(data);
-    let error = |outputs: &cvx_linalg::HostMatrix| examined.error(outputs);
+) -> Result<(f64, Vec<Importance>), ArtifactError> {
+    let mut predict = |data: &Dataset| examined.predict(data);
+    let error = |outputs: &HostMatrix| examined.error(outputs);
     let mut found = importance(&mut predict, &examined.data, sources, &error, repeats, seed)?;
     found.sources.sort_by(|a, b| b.mean.total_cmp(&a.mean));
     Ok((found.error, found.sources))

@@ -19,8 +19,8 @@ pub fn parts(model: &Model) -> Option<String> {
             part.held_out.len().to_string(),
             format!("{:.4}", part.beta),
             part.neurons.to_string(),
-            format!("{:.6}", part.objective.network),
-            format!("{:.6}", part.objective.dual_bound),
+            digits(part.objective.network),
+            digits(part.objective.dual_bound),
             gap(part.objective.relative_gap),
         ]
     };
@@ -35,4 +35,9 @@ pub fn parts(model: &Model) -> Option<String> {
              out, and has a certificate of its own.{more}"
         ))
     ))
+}
+
+/// Seven digits or more, so that an objective differs from its bound.
+fn digits(value: f64) -> String {
+    if value.abs() < 1e6 { format!("{value:.6}") } else { format!("{value:.6e}") }
 }
