@@ -42,7 +42,8 @@ def check(cvx, folder, name, x, y, options, precision):
         subprocess.run([cvx, *arguments, "--quiet"], cwd=folder, check=True)
 
     np.savez(folder / "data.npz", X=x, y=y)
-    run("train", "--data", "data.npz", "--patterns", "20", "--max-iterations", "100", "--model", "m.cvx", *options)
+    few = ["--patterns", "20", "--max-iterations", "100"]
+    run("train", "--data", "data.npz", *few, "--model", "m.cvx", *options)
     run("export", "m.cvx", "--to", "onnx", "--precision", precision, "--out", "m.onnx")
     run("predict", "m.cvx", "--data", "data.npz", "--out", "predictions.csv")
     onnx.checker.check_model(str(folder / "m.onnx"), full_check=True)
@@ -59,7 +60,11 @@ def check(cvx, folder, name, x, y, options, precision):
         wrong = sum(row[0] != name for row, name in zip(rows, classes))
         assert wrong <= (0 if precision == "f64" else 1), f"{name}: {wrong} other classes"
         rows = [row[1:] for row in rows]
-    expected = np.array(rows, dtype=np.float64)
+    outputs = found["prediction"].shape[1]
+    if "probability" in found:
+        probabilities = np.array([row[outputs:] for row in rows], dtype=np.float64)
+        assert np.abs(found["probability"] - probabilities).max() <= 100 * TOLERANCE[precision]
+    expected = np.array([row[:outputs] for row in rows], dtype=np.float64)
     assert found["prediction"].shape == expected.shape
     # One sample and none: the graph leaves the number of rows open.
     one = session.run(["prediction"], {"x": features[:1]})[0]
@@ -71,14 +76,15 @@ def check(cvx, folder, name, x, y, options, precision):
 def main():
     cvx = str(Path(sys.argv[1]).resolve())
     for name, x, y in data():
-        for options in (["--activation", "relu"], ["--activation", "gated"], ["--no-bias", "--normalize", "none"]):
+        given = ["--beta-fraction", "0.001"]
+        for options in ([], ["--activation", "relu", *given], ["--no-bias", "--normalize", "none", *given]):
             for precision in ("f64", "f32"):
                 # f32 has too few digits for features of 1e9.
                 if name == "far from zero" and ("none" in options or precision == "f32"):
                     continue
                 with tempfile.TemporaryDirectory() as folder:
                     difference = check(cvx, Path(folder), name, x, y, options, precision)
-                print(f"{name:15} {' '.join(options):28} {precision} {difference:.1e}", flush=True)
+                print(f"{name:15} {' '.join(options):44} {precision} {difference:.1e}", flush=True)
                 assert difference <= TOLERANCE[precision], "too far apart"
 
 

@@ -127,7 +127,7 @@ fn main() -> std::io::Result<()> {
     let goldens = root.join("../crates/cvx-admm/tests/goldens");
     let mut models = Vec::new();
     for name in ["relu", "gated", "weighted"] {
-        let whole = fs::read(goldens.join(format!("v3/{name}.cvx")))?;
+        let whole = fs::read(goldens.join(format!("v4/{name}.cvx")))?;
         models.push(mode(1, opened(&whole)));
         if name == "gated" {
             models.push(mode(0, whole));

@@ -16,6 +16,8 @@ pub struct Wishes {
     pub gates: Option<Gates>,
     /// Whether there is an output bias.
     pub output_bias: Option<bool>,
+    /// Number of networks with other seeds that are averaged.
+    pub ensemble: Option<usize>,
     /// The samples that choose beta.
     pub validation: Option<Validation>,
     /// The network that is returned.
@@ -39,9 +41,14 @@ const PATIENCE: usize = 3;
 
 /// Samples for each gate, and the fewest and the most gates. A gate is a guess where the function bends: few samples
 /// leave room for many guesses, since beta decides how many are used.
-const SAMPLES_PER_GATE: usize = 10;
+const SAMPLES_PER_GATE: usize = 4;
 const FEWEST: usize = 200;
 const MOST: usize = 1000;
+
+/// Up to this number of samples, the samples are split three times, and all networks are averaged. A fold of few samples
+/// depends much on the split, and so does its network.
+const SPLIT_AGAIN: usize = 500;
+const SPLITS: usize = 3;
 
 /// Plans a path by the number of samples, features and classes alone, as far as the user leaves it open.
 ///
@@ -49,7 +56,7 @@ const MOST: usize = 1000;
 ///   [`GateKind::Mixed`]: text and rank features need planes normal to few columns.
 /// * An output bias, so that the mean of the labels is not penalised.
 /// * Five folds up to 5,000 samples, and the mean of their networks: one network, in which the errors of the parts
-///   cancel partly. Beyond, a fifth of the samples is held out once, and the network is trained again on all samples.
+///   cancel partly. Up to 500 samples, three such splits. Beyond 5,000, a fifth of the samples is held out once, and the network is trained again on all samples.
 ///
 /// # Errors
 /// [`TrainError`] for a setting outside its range.
@@ -71,10 +78,11 @@ pub fn automatic(
         Validation::Folds(_) => Returned::Mean,
         _ => Returned::Retrained,
     });
+    let ensemble = wishes.ensemble.unwrap_or(if n <= SPLIT_AGAIN { SPLITS } else { 1 });
     let output_bias = wishes.output_bias.unwrap_or(true);
     let plan = Plan {
         settings: Settings { activation, gates, patterns, output_bias, ..settings.clone() },
-        path: PathSettings { betas: BETAS, patience: Some(PATIENCE), validation, returned, ..path.clone() },
+        path: PathSettings { betas: BETAS, patience: Some(PATIENCE), validation, returned, ensemble, ..path.clone() },
     };
     plan.settings.validate()?;
     plan.path.validate()?;

@@ -161,7 +161,7 @@ pub fn describe_settings() -> Vec<SettingDescription> {
         row(
             "loss",
             s.loss.name().to_string(),
-            "`squared`, `logistic`, `squared-hinge`, or `huber` with a positive delta",
+            "`squared`, `logistic`, `squared-hinge`, `multinomial`, or `huber` with a positive delta",
             "what a prediction costs",
         ),
         row(

@@ -26,13 +26,14 @@ fn the_number_of_samples_decides() {
         assert_eq!((settings.activation, settings.output_bias), (Activation::Gated, true));
         assert_eq!(settings.gates, Gates::Kind(GateKind::Mixed));
         assert!(path.patience.is_some());
-        (settings.patterns, path.validation, path.returned)
+        (settings.patterns, path.validation, path.returned, path.ensemble)
     };
-    assert_eq!(of(3), (200, Validation::Folds(3), Returned::Mean));
-    assert_eq!(of(2000), (200, Validation::Folds(5), Returned::Mean));
-    assert_eq!(of(5000), (500, Validation::Folds(5), Returned::Mean));
-    assert_eq!(of(5001), (500, Validation::Share(0.2), Returned::Retrained));
-    assert_eq!(of(20_000), (1000, Validation::Share(0.2), Returned::Retrained));
+    assert_eq!(of(3), (200, Validation::Folds(3), Returned::Mean, 3));
+    assert_eq!(of(500), (200, Validation::Folds(5), Returned::Mean, 3));
+    assert_eq!(of(501), (200, Validation::Folds(5), Returned::Mean, 1));
+    assert_eq!(of(2000), (500, Validation::Folds(5), Returned::Mean, 1));
+    assert_eq!(of(5000), (1000, Validation::Folds(5), Returned::Mean, 1));
+    assert_eq!(of(5001), (1000, Validation::Share(0.2), Returned::Retrained, 1));
 }
 
 #[test]
@@ -66,6 +67,10 @@ fn every_wish_is_respected() {
         (
             Wishes { activation: Some(Activation::Relu), ..Wishes::default() },
             runs(Settings { activation: Activation::Relu, ..of(&base.settings) }),
+        ),
+        (
+            Wishes { ensemble: Some(2), ..Wishes::default() },
+            Plan { path: PathSettings { ensemble: 2, ..base.path.clone() }, ..base.clone() },
         ),
         (Wishes { patterns: Some(7), ..Wishes::default() }, runs(Settings { patterns: 7, ..of(&base.settings) })),
         (

@@ -85,6 +85,9 @@ fn f3_every_model_goes_on_bit_for_bit() {
         (&numbers, long(Settings { certify: Certify::Sampled, over_relaxation: 1.5, dual_step: 1.3, ..exact() })),
     ] {
         let whole = train(data, None, &settings).unwrap();
+        // kappa starts at 1/4, 1 or less.
+        let kappa = whole.warm_start.as_ref().and_then(|start| start.split.as_ref()).map_or(1.0, |split| split.kappa);
+        assert!(kappa == 1.0 || ![0.25, 1.0].contains(&kappa), "{:?}: kappa has not changed", settings.loss);
         for at in [2, 31] {
             assert_same(&interrupted_at(at, data, &settings), &whole, &format!("{:?} at {at}", settings.loss));
         }

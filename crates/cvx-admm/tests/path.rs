@@ -215,7 +215,7 @@ fn errors_are_those_of_the_held_out_samples() {
         for point in &found.points {
             let own = train(&kept, None, &Settings { beta: Beta::Value(point.beta), ..settings.clone() }).unwrap();
             let prediction = own.model.predict(&out).unwrap();
-            let errors: Vec<f64> = (0..12).map(|row| loss.value(prediction[(row, 0)], values[row])).collect();
+            let errors: Vec<f64> = (0..12).map(|row| loss.sample(&[prediction[(row, 0)]], &[values[row]])).collect();
             let mean = errors.iter().sum::<f64>() / 12.0;
             let variance = errors.iter().map(|error| (error - mean).powi(2)).sum::<f64>() / 11.0;
             assert!(near(point.error, mean, 1e-2), "{} and {mean}", point.error);

@@ -195,7 +195,7 @@ impl Model {
         let fits = |weights: &Vec<f64>| weights.len() == claim.n_samples && weights.iter().all(usable);
         if WeightedLoss::new(claim.loss, None).is_err()
             || !claim.weights.as_ref().is_none_or(fits)
-            || claim.loss.needs_classes() && task.classes().is_empty()
+            || claim.loss.check_task(task).is_err()
         {
             return Err("the loss or its weights do not fit the model");
         }

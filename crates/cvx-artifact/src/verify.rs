@@ -5,7 +5,7 @@ use crate::error::ArtifactError;
 use crate::model::{Model, fingerprint};
 use crate::part::Witness;
 use cvx_linalg::HostMatrix;
-use cvx_model::{Dataset, Loss, ModelError, Network};
+use cvx_model::{Dataset, EntryLoss, Loss, LossForm, ModelError, Network};
 use serde::Serialize;
 use std::num::NonZero;
 use std::thread;
@@ -16,8 +16,11 @@ const TIE: f64 = 1e-12;
 /// Number of steps of the search for the best multiple; each removes a third of the interval.
 const THIRDS: usize = 100;
 
-/// Number of halvings of the interval of a shift of xi.
+/// Limit on the halvings of the interval of a shift of xi.
 const HALVINGS: usize = 200;
+
+/// Number of rounds in which the rows and the columns of xi are corrected in turn.
+const ROUNDS: usize = 100;
 
 /// Relative difference that rounding explains.
 const TOLERANCE: f64 = 1e-9;
@@ -122,15 +125,14 @@ fn accuracy(model: &Model, prediction: &HostMatrix, doubt: &HostMatrix, y: &Host
     let scale = TOLERANCE * prediction.values().iter().fold(0.0, |largest: f64, f| largest.max(f.abs()));
     let (mut correct, mut tied) = (0, 0);
     for a in 0..y.rows() {
-        let row = |matrix: &HostMatrix| (0..y.cols()).map(|c| matrix[(a, c)]).collect::<Vec<_>>();
-        let mut scores = row(prediction);
-        correct += usize::from(model.task.class_of(&scores) == model.task.class_of(&row(y)));
+        let mut scores = row(prediction, a);
+        correct += usize::from(model.task.class_of(&scores) == model.task.class_of(&row(y, a)));
         // With one score, its sign decides.
         if scores.len() == 1 {
             scores.push(-scores[0]);
         }
         scores.sort_by(f64::total_cmp);
-        let unsure = scale + 2.0 * row(doubt).into_iter().fold(0.0, f64::max);
+        let unsure = scale + 2.0 * row(doubt, a).into_iter().fold(0.0, f64::max);
         tied += usize::from(scores[scores.len() - 1] - scores[scores.len() - 2] <= unsure);
     }
     (Some(correct as f64 / y.rows() as f64), tied as f64 / y.rows() as f64)
@@ -231,43 +233,81 @@ impl<'a> Programme<'a> {
         (known.unwrap_or(product >= 0.0), known.is_some() || zero)
     }
 
-    /// l(f; y), by the definition of each loss.
-    fn loss_at(&self, f: f64, y: f64) -> f64 {
-        match self.loss {
-            Loss::Squared => 0.5 * (f - y).powi(2),
+    /// omega_a times the loss of the outputs of sample a, by the definition of each loss.
+    fn sample_loss(&self, outputs: &[f64], a: usize) -> f64 {
+        let loss = match self.loss.form() {
+            LossForm::Entry(loss) => loss,
+            LossForm::Row(_) => return self.weights[a] * self.row_loss(outputs, a),
+        };
+        let value = |f: f64, y: f64| match loss {
+            EntryLoss::Squared => 0.5 * (f - y).powi(2),
             // Written so that neither exponential overflows.
-            Loss::Logistic if y * f > 0.0 => (-y * f).exp().ln_1p(),
-            Loss::Logistic => -y * f + (y * f).exp().ln_1p(),
-            Loss::SquaredHinge if y * f < 1.0 => 0.5 * (1.0 - y * f).powi(2),
-            Loss::SquaredHinge => 0.0,
-            Loss::Huber { delta } if (f - y).abs() > delta => delta * (f - y).abs() - 0.5 * delta.powi(2),
-            Loss::Huber { .. } => 0.5 * (f - y).powi(2),
-        }
+            EntryLoss::Logistic if y * f > 0.0 => (-y * f).exp().ln_1p(),
+            EntryLoss::Logistic => -y * f + (y * f).exp().ln_1p(),
+            EntryLoss::SquaredHinge if y * f < 1.0 => 0.5 * (1.0 - y * f).powi(2),
+            EntryLoss::SquaredHinge => 0.0,
+            EntryLoss::Huber { delta } if (f - y).abs() > delta => delta * (f - y).abs() - 0.5 * delta.powi(2),
+            EntryLoss::Huber { .. } => 0.5 * (f - y).powi(2),
+        };
+        self.weights[a] * outputs.iter().enumerate().map(|(c, &f)| value(f, self.y[(a, c)])).sum::<f64>()
     }
 
     /// sum omega_a l(f_a; y_a).
     fn total_loss(&self, prediction: &HostMatrix) -> f64 {
-        let entry = |a: usize, c: usize| self.weights[a] * self.loss_at(prediction[(a, c)], self.y[(a, c)]);
-        (0..self.y.cols()).map(|c| (0..self.y.rows()).map(|a| entry(a, c)).sum::<f64>()).sum()
+        (0..self.y.rows()).map(|a| self.sample_loss(&row(prediction, a), a)).sum()
     }
 
-    /// By how much the loss may be another number if each f_a may differ by its doubt: the losses are convex.
+    /// By how much the loss may be another number if each f_a may differ by its doubt. The losses of an entry are
+    /// convex, and the gradient of that of a row has a sum of magnitudes of at most 2.
     fn doubt_of_loss(&self, prediction: &HostMatrix, doubt: &HostMatrix) -> f64 {
-        let entry = |a: usize, c: usize| {
-            let (f, r, y) = (prediction[(a, c)], doubt[(a, c)], self.y[(a, c)]);
-            let change = |f: f64, at: f64| (self.loss_at(f, y) - self.loss_at(at, y)).abs();
-            self.weights[a] * if r > 0.0 { change(f - r, f).max(change(f + r, f)) } else { 0.0 }
+        let sample = |a: usize| {
+            let (outputs, radii) = (row(prediction, a), row(doubt, a));
+            let largest = radii.iter().copied().fold(0.0, f64::max);
+            if largest == 0.0 {
+                return 0.0;
+            }
+            if matches!(self.loss.form(), LossForm::Row(_)) {
+                return 2.0 * self.weights[a] * largest;
+            }
+            let moved = |c: usize, by: f64| {
+                let mut moved = outputs.clone();
+                moved[c] += by;
+                (self.sample_loss(&moved, a) - self.sample_loss(&outputs, a)).abs()
+            };
+            (0..radii.len()).map(|c| moved(c, radii[c]).max(moved(c, -radii[c]))).sum()
         };
-        (0..self.y.cols()).map(|c| (0..self.y.rows()).map(|a| entry(a, c)).sum::<f64>()).sum()
+        (0..self.y.rows()).map(sample).sum()
     }
 
     /// The scale of objectives: the loss of outputs 0 for the losses of classes, which an output bias can make arbitrarily
     /// small, otherwise that of the zero network.
     fn scale(&self, zero: f64) -> f64 {
         match self.loss {
-            Loss::Logistic | Loss::SquaredHinge => self.total_loss(&HostMatrix::zeros(self.y.rows(), self.y.cols())),
+            Loss::Logistic | Loss::SquaredHinge | Loss::Multinomial => {
+                self.total_loss(&HostMatrix::zeros(self.y.rows(), self.y.cols()))
+            }
             Loss::Squared | Loss::Huber { .. } => zero,
         }
+    }
+
+    /// The column of +1 among the targets of sample `a`.
+    fn class(&self, a: usize) -> usize {
+        (0..self.y.cols()).find(|&c| self.y[(a, c)] > 0.0).unwrap_or(0)
+    }
+
+    /// The total weight of the samples of each class.
+    fn class_weights(&self) -> Vec<f64> {
+        let mut totals = vec![0.0; self.y.cols()];
+        (0..self.y.rows()).for_each(|a| totals[self.class(a)] += self.weights[a]);
+        totals
+    }
+
+    /// log sum_c exp(f_c - f_k) of sample `a`, the multinomial loss.
+    fn row_loss(&self, outputs: &[f64], a: usize) -> f64 {
+        let own = outputs[self.class(a)];
+        let margins: Vec<f64> = outputs.iter().map(|f| f - own).collect();
+        let highest = margins.iter().copied().fold(0.0, f64::max);
+        highest + margins.iter().map(|margin| (margin - highest).exp()).sum::<f64>().ln()
     }
 
     /// The loss of the zero network, with the best output bias if there is one.
@@ -275,6 +315,11 @@ impl<'a> Programme<'a> {
         let (n, c) = (self.y.rows(), self.y.cols());
         if !self.output_bias {
             return self.total_loss(&HostMatrix::zeros(n, c));
+        }
+        if let LossForm::Row(_) = self.loss.form() {
+            // The best constant gives each class its share of the weight.
+            let (weights, total) = (self.class_weights(), self.weights.iter().sum::<f64>());
+            return weights.iter().filter(|weight| **weight > 0.0).map(|weight| weight * (total / weight).ln()).sum();
         }
         // The best bias of a target is between its smallest and its largest target, but for the logistic loss.
         let ends = |c: usize| {
@@ -295,40 +340,74 @@ impl<'a> Programme<'a> {
         (0..c).map(of_target).sum()
     }
 
-    /// xi of the claim for one target, with each entry clipped to the domain of the conjugate. With an output bias, it
-    /// is first shifted by the number that makes the sum of the clipped entries zero.
-    fn usable_xi(&self, xi: &[f64], y: &[f64]) -> Vec<f64> {
-        let clip = |a: usize, xi: f64| match self.loss {
-            Loss::Squared => xi,
+    /// xi of the claim (n x C), with each entry, or row, clipped to the domain of the conjugate. With an output bias,
+    /// the entries of each target sum to zero. `None` if no such point is found.
+    fn usable_xi(&self, xi: &HostMatrix) -> Option<HostMatrix> {
+        match self.loss.form() {
+            LossForm::Entry(loss) => {
+                let columns = (0..xi.cols()).flat_map(|c| self.usable_column(loss, xi.col(c), self.y.col(c)));
+                Some(HostMatrix::from_vec(xi.rows(), xi.cols(), columns.collect()))
+            }
+            LossForm::Row(_) => self.usable_rows(xi.clone()),
+        }
+    }
+
+    /// With an output bias, the column is first shifted by the number that makes the sum of the clipped entries zero.
+    fn usable_column(&self, loss: EntryLoss, xi: &[f64], y: &[f64]) -> Vec<f64> {
+        let clip = |a: usize, xi: f64| match loss {
+            EntryLoss::Squared => xi,
             // xi pulls the prediction towards y; for the logistic loss, its size is at most the weight.
-            Loss::Logistic => y[a] * (y[a] * xi).max(0.0).min(self.weights[a]),
-            Loss::SquaredHinge => y[a] * (y[a] * xi).max(0.0),
-            Loss::Huber { delta } => xi.signum() * xi.abs().min(delta * self.weights[a]),
+            EntryLoss::Logistic => y[a] * (y[a] * xi).max(0.0).min(self.weights[a]),
+            EntryLoss::SquaredHinge => y[a] * (y[a] * xi).max(0.0),
+            EntryLoss::Huber { delta } => xi.signum() * xi.abs().min(delta * self.weights[a]),
         };
         let shifted = |s: f64| xi.iter().enumerate().map(|(a, xi)| clip(a, xi + s)).collect::<Vec<f64>>();
         if !self.output_bias {
             return shifted(0.0);
         }
-        if self.loss == Loss::Squared {
+        if loss == EntryLoss::Squared {
             return shifted(-xi.iter().sum::<f64>() / xi.len() as f64);
         }
         let reach = xi.iter().fold(0.0, |reach: f64, xi| reach.max(xi.abs()));
-        let (mut low, mut high) = (-reach, reach);
-        for _ in 0..HALVINGS {
-            let middle = 0.5 * (low + high);
-            if shifted(middle).iter().sum::<f64>() < 0.0 { low = middle } else { high = middle }
+        let root = halved((-reach, reach), |s| shifted(s).iter().sum());
+        shifted(root)
+    }
+
+    /// Rows of the multinomial loss: the shares e - xi/omega are moved to the simplex, by subtracting a number from all
+    /// of them and cutting off what is negative. With an output bias, a class without samples has no share; the sums of
+    /// the columns are removed in turn with that.
+    fn usable_rows(&self, mut xi: HostMatrix) -> Option<HostMatrix> {
+        let (n, count) = (xi.rows(), xi.cols());
+        let exists: Vec<bool> = self.class_weights().iter().map(|weight| *weight > 0.0 || !self.output_bias).collect();
+        for _ in 0..ROUNDS {
+            for a in 0..n {
+                let (class, weight) = (self.class(a), self.weights[a]);
+                let own = |c: usize| if c == class { 1.0 } else { 0.0 };
+                let shares: Vec<f64> = (0..count).map(|c| own(c) - xi[(a, c)] / weight).collect();
+                let cut = |c: usize, off: f64| if exists[c] { (shares[c] - off).max(0.0) } else { 0.0 };
+                let reach = shares.iter().fold(1.0, |reach: f64, share| reach.max(share.abs()));
+                let off = halved((-2.0 * reach, reach), |off| 1.0 - (0..count).map(|c| cut(c, off)).sum::<f64>());
+                (0..count).for_each(|c| xi[(a, c)] = weight * (own(c) - cut(c, off)));
+            }
+            let sums: Vec<f64> = (0..count).map(|c| xi.col(c).iter().sum()).collect();
+            let size: f64 = xi.values().iter().map(|xi| xi.abs()).sum();
+            if !self.output_bias || sums.iter().all(|sum: &f64| sum.abs() <= 0.1 * TOLERANCE * size) {
+                return Some(xi);
+            }
+            for (c, sum) in sums.iter().enumerate() {
+                xi.col_mut(c).iter_mut().for_each(|xi| *xi -= sum / n as f64);
+            }
         }
-        shifted(0.5 * (low + high))
+        None
     }
 
     /// -omega l*(-t xi / omega; y) summed over the samples of one target, for a usable xi and a t in the domain.
-    fn dual_value(&self, xi: &[f64], y: &[f64], t: f64) -> f64 {
-        let entropy = |p: f64| if p > 0.0 { -p * p.ln() } else { 0.0 };
+    fn dual_value(&self, loss: EntryLoss, xi: &[f64], y: &[f64], t: f64) -> f64 {
         let term = |a: usize| {
             let p = t * xi[a] / self.weights[a];
-            let value = match self.loss {
-                Loss::Squared | Loss::Huber { .. } | Loss::SquaredHinge => p * y[a] - 0.5 * p * p,
-                Loss::Logistic => entropy(p.abs()) + entropy(1.0 - p.abs()),
+            let value = match loss {
+                EntryLoss::Squared | EntryLoss::Huber { .. } | EntryLoss::SquaredHinge => p * y[a] - 0.5 * p * p,
+                EntryLoss::Logistic => entropy(p.abs()) + entropy(1.0 - p.abs()),
             };
             self.weights[a] * value
         };
@@ -336,19 +415,35 @@ impl<'a> Programme<'a> {
     }
 
     /// The largest [`dual_value`](Programme::dual_value) over t in [0, `limit`]. It is concave in t.
-    fn best_dual_value(&self, xi: &[f64], y: &[f64], limit: f64) -> f64 {
+    fn best_dual_value(&self, loss: EntryLoss, xi: &[f64], y: &[f64], limit: f64) -> f64 {
         // Values above 1 only if the domain allows them.
-        let reach = xi.iter().enumerate().fold(limit, |reach: f64, (a, xi)| match self.loss {
-            Loss::Logistic => reach.min(self.weights[a] / xi.abs()),
-            Loss::Huber { delta } => reach.min(delta * self.weights[a] / xi.abs()),
-            Loss::Squared | Loss::SquaredHinge => reach,
+        let reach = xi.iter().enumerate().fold(limit, |reach: f64, (a, xi)| match loss {
+            EntryLoss::Logistic => reach.min(self.weights[a] / xi.abs()),
+            EntryLoss::Huber { delta } => reach.min(delta * self.weights[a] / xi.abs()),
+            EntryLoss::Squared | EntryLoss::SquaredHinge => reach,
         });
-        let value = |t: f64| self.dual_value(xi, y, t);
+        let value = |t: f64| self.dual_value(loss, xi, y, t);
         let mut high = reach.min(1.0);
         while high < reach && value(high) > value(0.5 * high) {
             high = reach.min(2.0 * high);
         }
         maximum((0.0, high), value)
+    }
+
+    /// The same for the multinomial loss, with one t for all targets: the entropy of the shares e - t xi/omega.
+    fn best_row_value(&self, xi: &HostMatrix, limit: f64) -> f64 {
+        let pulled = |a: usize, c: usize| if c == self.class(a) { 0.0 } else { -xi[(a, c)] / self.weights[a] };
+        let shares: Vec<Vec<f64>> = (0..xi.rows()).map(|a| (0..xi.cols()).map(|c| pulled(a, c)).collect()).collect();
+        let totals: Vec<f64> = shares.iter().map(|shares| shares.iter().sum()).collect();
+        let reach = totals.iter().fold(limit, |reach: f64, total| reach.min(1.0 / total));
+        let value = |t: f64| -> f64 {
+            let row = |a: usize| {
+                let others: f64 = shares[a].iter().map(|share| entropy(t * share)).sum();
+                self.weights[a] * (others + entropy(1.0 - t * totals[a]))
+            };
+            (0..shares.len()).map(row).sum()
+        };
+        if totals.iter().all(|total| *total == 0.0) { 0.0 } else { maximum((0.0, reach), value) }
     }
 
     /// The lower bound that the saved multipliers prove: the largest [`dual_value`](Programme::dual_value) with
@@ -371,10 +466,9 @@ impl<'a> Programme<'a> {
             // The patterns are not those of the gates, so their bound applies to another programme.
             return Some(0.0);
         }
-        let mut bound = 0.0;
-        for c in 0..self.y.cols() {
-            let y = self.y.col(c);
-            let xi = &self.usable_xi(witness.xi.col(c), y);
+        let Some(xi) = self.usable_xi(&witness.xi) else { return Some(0.0) };
+        let scale = |c: usize| {
+            let xi = xi.col(c);
             // Without cones a block and its negative have the same norm.
             let cones = self.network.gates.is_none();
             let norms = in_parallel(if cones { 2 * p } else { p }, |block| {
@@ -399,21 +493,51 @@ impl<'a> Programme<'a> {
             let largest =
                 norms.into_iter().map(|norm| if norm.is_nan() { f64::INFINITY } else { norm }).fold(0.0, f64::max);
             // Zero blocks are dual feasible, even at beta = 0.
-            let scale = if largest == 0.0 { f64::INFINITY } else { self.beta / largest };
+            if largest == 0.0 { f64::INFINITY } else { self.beta / largest }
+        };
+        let scales = (0..self.y.cols()).map(scale);
+        let proved = |value: f64| if value.is_finite() { value.max(0.0) } else { 0.0 };
+        let loss = match self.loss.form() {
+            LossForm::Entry(loss) => loss,
+            LossForm::Row(_) => return Some(proved(self.best_row_value(&xi, scales.fold(f64::INFINITY, f64::min)))),
+        };
+        let of_target = |(c, scale): (usize, f64)| {
+            let (xi, y) = (xi.col(c), self.y.col(c));
             let (xi_y, xi_xi) = (dot(xi, y), dot(xi, xi));
-            let value = if xi_xi == 0.0 {
+            proved(if xi_xi == 0.0 {
                 0.0
             } else if self.plain {
                 // The maximum of t xi'y - t^2 ||xi||^2 / 2 has a closed form.
                 let t = (xi_y / xi_xi).min(scale).max(0.0);
                 t * xi_y - 0.5 * t * t * xi_xi
             } else {
-                self.best_dual_value(xi, y, scale)
-            };
-            bound += if value.is_finite() { value.max(0.0) } else { 0.0 };
-        }
-        Some(bound)
+                self.best_dual_value(loss, xi, y, scale)
+            })
+        };
+        Some(scales.enumerate().map(of_target).sum())
     }
+}
+
+/// -p log p.
+fn entropy(p: f64) -> f64 {
+    if p > 0.0 { -p * p.ln() } else { 0.0 }
+}
+
+/// The root of a nondecreasing function by bisection.
+fn halved((mut low, mut high): (f64, f64), value: impl Fn(f64) -> f64) -> f64 {
+    for _ in 0..HALVINGS {
+        let middle = 0.5 * (low + high);
+        if middle <= low || middle >= high {
+            break;
+        }
+        if value(middle) < 0.0 { low = middle } else { high = middle }
+    }
+    0.5 * (low + high)
+}
+
+/// One row of a matrix.
+fn row(matrix: &HostMatrix, a: usize) -> Vec<f64> {
+    (0..matrix.cols()).map(|c| matrix[(a, c)]).collect()
 }
 
 /// The largest value of a concave function on an interval, by a ternary search.

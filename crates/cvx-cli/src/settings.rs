@@ -25,7 +25,7 @@ pub fn of_training(args: &TrainArgs) -> Result<Settings> {
     let given = [
         ("--folds", folds.is_some()),
         ("--validation", validation.is_some()),
-        ("--ensemble", ensemble != 1),
+        ("--ensemble", ensemble.is_some()),
         ("--budget", budget.is_some()),
     ];
     if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {
@@ -50,6 +50,7 @@ pub fn of_choice(args: &TrainArgs, data: &Dataset) -> Result<Plan> {
         },
         gates: (settings.gates != Gates::Auto).then(|| settings.gates.clone()),
         output_bias: (model.output_bias || model.no_output_bias).then_some(settings.output_bias),
+        ensemble: args.choice.ensemble,
         validation: validation(&args.choice),
         returned: None,
     };
@@ -78,11 +79,12 @@ fn validation(args: &ChoiceArgs) -> Option<Validation> {
 
 /// What both commands set of the choice of beta.
 fn of_folds(args: &ChoiceArgs) -> PathSettings {
+    let default = PathSettings::default();
     PathSettings {
         validation: validation(args).unwrap_or_default(),
-        ensemble: args.ensemble,
+        ensemble: args.ensemble.unwrap_or(default.ensemble),
         budget: args.budget,
-        ..PathSettings::default()
+        ..default
     }
 }
 

@@ -36,7 +36,7 @@ impl Tensor {
     }
 }
 
-/// f(x) = max(0, a) w2' with a = z w1' + b1 and z = (x - offset) / scale. For gated neurons,
+/// f(x) = max(0, a) w2' + b2 with a = z w1' + b1 and z = (x - offset) / scale. For gated neurons,
 /// 1\[z gates' + gate_bias >= 0\] a replaces max(0, a).
 pub(crate) struct Layers {
     pub float: Float,
@@ -45,8 +45,10 @@ pub(crate) struct Layers {
     /// Number of targets C.
     pub n_outputs: usize,
     pub is_gated: bool,
-    /// `offset` and `scale` (d), `w1` (m x d), `b1` (m), `w2` (C x m), and for gated neurons `gates` (m x d) and
-    /// `gate_bias` (m).
+    /// Whether the model knows the probabilities of classes.
+    pub has_probabilities: bool,
+    /// `offset` and `scale` (d), `w1` (m x d), `b1` (m), `w2` (C x m), `b2` (C), and for gated neurons `gates` (m x d) and
+    /// `gate_bias` (m). For probabilities `calibration_scale` (1) and `calibration_offset` (C).
     pub tensors: Vec<Tensor>,
 }
 
@@ -68,12 +70,18 @@ impl Layers {
             tensor("w1", &[m, d], w1)?,
             tensor("b1", &[m], b1)?,
             tensor("w2", &[c, m], or_zeros(network.w2.values().to_vec(), c))?,
+            tensor("b2", &[c], network.output_bias.clone())?,
         ];
         if let Some(gates) = &network.gates {
             let (gates, bias) = weights(gates);
             tensors.extend([tensor("gates", &[m, d], gates)?, tensor("gate_bias", &[m], bias)?]);
         }
-        Ok(Layers { float, n_inputs: d, n_outputs: c, is_gated: network.gates.is_some(), tensors })
+        if let Some(calibration) = &model.calibration {
+            tensors.push(tensor("calibration_scale", &[1], vec![calibration.scale()])?);
+            tensors.push(tensor("calibration_offset", &[c], calibration.offsets().to_vec())?);
+        }
+        let (is_gated, has_probabilities) = (network.gates.is_some(), model.calibration.is_some());
+        Ok(Layers { float, n_inputs: d, n_outputs: c, is_gated, has_probabilities, tensors })
     }
 }
 

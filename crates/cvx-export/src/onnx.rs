@@ -56,8 +56,11 @@ pub(crate) fn bytes(model: &Model, layers: &Layers, metadata: String) -> Result<
     } else {
         graph.node("Relu", &["activation"], "hidden", Vec::new());
     }
-    graph.node("Gemm", &["hidden", "w2"], "prediction", transposed());
+    graph.node("Gemm", &["hidden", "w2", "b2"], "prediction", transposed());
     graph.decide(&model.task, float);
+    if layers.has_probabilities {
+        graph.calibrate(layers.n_outputs, model.task.classes().len(), float);
+    }
 
     let entry = |key: &str, value| Entry { key: Some(key.into()), value: Some(value) };
     let file = File {
@@ -117,6 +120,24 @@ impl Graph {
             }
         }
         self.output.push(value_info("class", INT64, &[]));
+    }
+}
+
+impl Graph {
+    /// Adds the nodes that compute the `probability` of each class from `prediction`, as
+    /// [`Calibration::probabilities`](cvx_model::Calibration::probabilities) does.
+    fn calibrate(&mut self, n_outputs: usize, n_classes: usize, float: Float) {
+        self.node("Mul", &["prediction", "calibration_scale"], "calibrated", Vec::new());
+        self.node("Add", &["calibrated", "calibration_offset"], "logit", Vec::new());
+        if n_outputs == 1 {
+            // The sigmoid of both signs, so that small probabilities keep their digits.
+            self.node("Neg", &["logit"], "opposite", Vec::new());
+            self.node("Concat", &["opposite", "logit"], "logits", vec![int("axis", 1)]);
+            self.node("Sigmoid", &["logits"], "probability", Vec::new());
+        } else {
+            self.node("Softmax", &["logit"], "probability", vec![int("axis", 1)]);
+        }
+        self.output.push(value_info("probability", element(float), &[n_classes]));
     }
 }
 

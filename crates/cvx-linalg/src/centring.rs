@@ -53,8 +53,8 @@ impl<B: Backend> Centring<B> {
         self.subtract(backend, None, matrix)
     }
 
-    /// Subtracts multiples of a vector (n x 1, with the sum of its entries; `None`: the vector of ones) from the columns
-    /// of `matrix` (n x C), so that each column sums to zero.
+    /// Subtracts multiples of a vector (n x 1, with the sum of its entries; `None`: the vector of ones) from the
+    /// columns of `matrix` (n x C), so that each column sums to zero.
     ///
     /// # Errors
     /// Those of the device.

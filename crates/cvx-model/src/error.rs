@@ -96,6 +96,16 @@ pub enum ModelError {
         /// The loss or the weights.
         what: String,
     },
+    /// A loss of the predictions for all classes was chosen for two classes, which have one prediction.
+    #[error(
+        "the {loss} loss needs a prediction for each class, but two classes have a single one: choose the {instead} loss"
+    )]
+    TwoClasses {
+        /// The loss.
+        loss: &'static str,
+        /// The loss that does the same for two classes.
+        instead: &'static str,
+    },
     /// A sample weight is not positive.
     #[error("the weight of the sample at row {} (counted from 1) is {value}, but it must be a positive number", row + 1)]
     Weight {

@@ -12,12 +12,11 @@ pub fn squared_loss(prediction: &HostMatrix, y: &HostMatrix) -> f64 {
 
 /// Error of each sample: for classes 0 if correct and 1 if wrong, for a regression the loss summed over the targets.
 pub fn sample_errors(task: &Task, loss: Loss, prediction: &HostMatrix, y: &HostMatrix) -> Vec<f64> {
-    let row = |matrix: &HostMatrix, a: usize| (0..matrix.cols()).map(|c| matrix[(a, c)]).collect::<Vec<_>>();
     let error = |a: usize| {
         let (prediction, y) = (row(prediction, a), row(y, a));
         match (task.class_of(&prediction), task.class_of(&y)) {
             (Some(found), Some(expected)) => f64::from(u8::from(found != expected)),
-            _ => prediction.iter().zip(&y).map(|(&f, &y)| loss.value(f, y)).sum(),
+            _ => loss.sample(&prediction, &y),
         }
     };
     (0..y.rows()).map(error).collect()
@@ -25,13 +24,15 @@ pub fn sample_errors(task: &Task, loss: Loss, prediction: &HostMatrix, y: &HostM
 
 /// Loss of each sample, summed over the targets.
 pub fn sample_losses(loss: Loss, prediction: &HostMatrix, y: &HostMatrix) -> Vec<f64> {
-    let sample = |a: usize| (0..y.cols()).map(|c| loss.value(prediction[(a, c)], y[(a, c)])).sum();
-    (0..y.rows()).map(sample).collect()
+    (0..y.rows()).map(|a| loss.sample(&row(prediction, a), &row(y, a))).collect()
+}
+
+fn row(matrix: &HostMatrix, a: usize) -> Vec<f64> {
+    (0..matrix.cols()).map(|c| matrix[(a, c)]).collect()
 }
 
 /// Share of samples whose predicted class is the class that `y` encodes; `None` for a regression.
 pub fn accuracy(task: &Task, prediction: &HostMatrix, y: &HostMatrix) -> Option<f64> {
-    let row = |matrix: &HostMatrix, a: usize| (0..matrix.cols()).map(|c| matrix[(a, c)]).collect::<Vec<_>>();
     let mut correct = 0;
     for a in 0..y.rows() {
         correct += usize::from(task.class_of(&row(prediction, a))? == task.class_of(&row(y, a))?);

@@ -1,18 +1,14 @@
 //! The weighted loss sum_a omega_a l(q_a; y_a) over all samples a (docs/math.md, section 6).
 
 use crate::dataset::check_weights;
+use crate::entry_loss::EntryLoss;
 use crate::error::ModelError;
-use crate::loss::Loss;
+use crate::loss::{Loss, LossForm};
 use crate::metrics::squared_loss;
-use crate::root::increasing_root;
+use crate::multinomial::Multinomial;
+use crate::root::{concave_maximum, increasing_root, root_near_zero};
+use crate::weighted_rows::WeightedRows;
 use cvx_linalg::HostMatrix;
-
-/// Relative width of the bracket of a multiple t at which its search ends. The value is then accurate to twice as many
-/// digits, because it is flat at the optimum.
-const MULTIPLE_TOLERANCE: f64 = 1e-12;
-
-/// Limit on the number of doublings of a multiple: some losses have their infimum at infinity.
-const DOUBLINGS: usize = 60;
 
 /// A slope of the loss along the output bias that is this small, relative to its terms, is zero.
 const FLAT: f64 = 1e-14;
@@ -79,6 +75,10 @@ impl WeightedLoss {
         self.loss == Loss::Squared && self.weights.is_none()
     }
 
+    fn rows<'a>(&'a self, loss: Multinomial, y: &'a HostMatrix) -> WeightedRows<'a> {
+        WeightedRows::new(loss, self.weights(), y)
+    }
+
     fn weight(&self, a: usize) -> f64 {
         self.weights.as_ref().map_or(1.0, |weights| weights[a])
     }
@@ -94,7 +94,15 @@ impl WeightedLoss {
                 found: weights.len().to_string(),
             });
         }
-        if self.loss.needs_classes() && y.values().iter().any(|y| y.abs() != 1.0) {
+        let signs = y.values().iter().all(|y| y.abs() == 1.0);
+        let fits = match self.loss.form() {
+            LossForm::Row(_) if y.cols() == 1 => {
+                return Err(ModelError::TwoClasses { loss: self.loss.name(), instead: Loss::Logistic.name() });
+            }
+            LossForm::Row(_) => signs && (0..y.rows()).all(|a| (0..y.cols()).filter(|&c| y[(a, c)] > 0.0).count() == 1),
+            LossForm::Entry(_) => signs || !self.loss.needs_classes(),
+        };
+        if !fits {
             return Err(ModelError::NeedsClasses { what: format!("the {} loss", self.loss.name()) });
         }
         let zero = self.at_zero(y);
@@ -110,6 +118,8 @@ impl WeightedLoss {
         let curvature = match self.loss {
             // Most residuals may be on the linear part. Over a distance, its mean curvature is delta / distance.
             Loss::Huber { delta } => (delta / spread(y).max(delta)).max(LEAST_KAPPA),
+            // The curvature at equal predictions: diag(p) - p p' with p = 1/C. The largest one is that of two classes.
+            Loss::Multinomial => 1.0 / y.cols() as f64,
             loss => loss.curvature(),
         };
         curvature * self.weights.as_deref().map_or(1.0, mean)
@@ -121,7 +131,10 @@ impl WeightedLoss {
         if !self.output_bias {
             return vec![0.0; y.cols()];
         }
-        let bias: Vec<f64> = (0..y.cols()).map(|c| self.best_bias(q.col(c), y.col(c))).collect();
+        let bias: Vec<f64> = match self.loss.form() {
+            LossForm::Entry(loss) => (0..y.cols()).map(|c| self.best_bias(loss, q.col(c), y.col(c))).collect(),
+            LossForm::Row(loss) => self.rows(loss, y).best_bias(q),
+        };
         for (c, bias) in bias.iter().enumerate() {
             q.col_mut(c).iter_mut().for_each(|q| *q += bias);
         }
@@ -129,28 +142,15 @@ impl WeightedLoss {
     }
 
     /// The b that minimises sum_a omega_a l(q_a + b; y_a) for one target.
-    fn best_bias(&self, q: &[f64], y: &[f64]) -> f64 {
+    fn best_bias(&self, loss: EntryLoss, q: &[f64], y: &[f64]) -> f64 {
         let terms = || q.iter().zip(y).enumerate();
-        if self.loss == Loss::Squared {
+        if loss == EntryLoss::Squared {
             let total: f64 = (0..y.len()).map(|a| self.weight(a)).sum();
             return terms().map(|(a, (q, y))| self.weight(a) * (y - q)).sum::<f64>() / total;
         }
-        let slope =
-            |b: f64| -> f64 { terms().map(|(a, (q, &y))| self.weight(a) * self.loss.derivative(q + b, y)).sum() };
-        let flat = FLAT * terms().map(|(a, (q, &y))| self.weight(a) * self.loss.derivative(*q, y).abs()).sum::<f64>();
-        let start = slope(0.0);
-        if start.abs() <= flat || !start.is_finite() {
-            return 0.0;
-        }
-        // Some losses have their infimum at infinity: the search ends where the slope is flat.
-        let (mut near, mut far) = (0.0, -start.signum());
-        for _ in 0..DOUBLINGS {
-            if slope(far) * start <= flat * start.abs() {
-                break;
-            }
-            (near, far) = (far, 2.0 * far);
-        }
-        increasing_root(slope, near.min(far), near.max(far), flat)
+        let slope = |b: f64| -> f64 { terms().map(|(a, (q, &y))| self.weight(a) * loss.derivative(q + b, y)).sum() };
+        let flat = FLAT * terms().map(|(a, (q, &y))| self.weight(a) * loss.derivative(*q, y).abs()).sum::<f64>();
+        root_near_zero(slope, flat)
     }
 
     /// sum_a omega_a l(q_a; y_a), for predictions `q` (with their output bias) and targets `y` (both n x C).
@@ -158,12 +158,15 @@ impl WeightedLoss {
         if self.is_plain() {
             return squared_loss(q, y);
         }
-        (0..y.cols()).map(|c| self.sum(q.col(c), y.col(c))).sum()
+        match self.loss.form() {
+            LossForm::Entry(loss) => (0..y.cols()).map(|c| self.sum(loss, q.col(c), y.col(c))).sum(),
+            LossForm::Row(loss) => self.rows(loss, y).total(q),
+        }
     }
 
     /// sum_a omega_a l(q_a; y_a) for one target.
-    fn sum(&self, q: &[f64], y: &[f64]) -> f64 {
-        q.iter().zip(y).enumerate().map(|(a, (q, &y))| self.weight(a) * self.loss.value(*q, y)).sum()
+    fn sum(&self, loss: EntryLoss, q: &[f64], y: &[f64]) -> f64 {
+        q.iter().zip(y).enumerate().map(|(a, (q, &y))| self.weight(a) * loss.value(*q, y)).sum()
     }
 
     /// The predictions of the zero network (n x C): its output bias.
@@ -199,16 +202,25 @@ impl WeightedLoss {
 
     /// -omega l'(q; y), the dual point of the predictions q (both n x C).
     pub fn xi_at(&self, q: &HostMatrix, y: &HostMatrix) -> HostMatrix {
-        let pull = |a, c| -self.weight(a) * self.loss.derivative(q[(a, c)], y[(a, c)]);
-        HostMatrix::from_fn(y.rows(), y.cols(), pull)
+        match self.loss.form() {
+            LossForm::Entry(loss) => {
+                HostMatrix::from_fn(y.rows(), y.cols(), |a, c| -self.weight(a) * loss.derivative(q[(a, c)], y[(a, c)]))
+            }
+            LossForm::Row(loss) => self.rows(loss, y).xi_at(q),
+        }
     }
 
     /// Replaces z (n x C) by q = argmin of sum omega l(q; y) + kappa/2 ||q - z||^2.
     pub fn prox(&self, z: &mut HostMatrix, y: &HostMatrix, kappa: f64) {
-        for c in 0..y.cols() {
-            for (a, (z, &y)) in z.col_mut(c).iter_mut().zip(y.col(c)).enumerate() {
-                *z = self.loss.prox(*z, y, self.weight(a) / kappa);
+        match self.loss.form() {
+            LossForm::Entry(loss) => {
+                for c in 0..y.cols() {
+                    for (a, (z, &y)) in z.col_mut(c).iter_mut().zip(y.col(c)).enumerate() {
+                        *z = loss.prox(*z, y, self.weight(a) / kappa);
+                    }
+                }
             }
+            LossForm::Row(loss) => self.rows(loss, y).prox(z, kappa),
         }
     }
 
@@ -217,13 +229,17 @@ impl WeightedLoss {
         self.is_plain() && !self.output_bias
     }
 
-    /// Moves xi (n x C) into the domain of the conjugate: each -xi_a to the nearest value in the closed range of
-    /// omega_a l'. With an output bias, to the nearest point whose entries also sum to zero for each target.
+    /// Moves xi (n x C) into the domain of the conjugate: each -xi_a to the nearest value, or row, in the closed range
+    /// of omega_a l'. With an output bias, to the nearest point whose entries also sum to zero for each target.
     pub fn clip(&self, xi: &mut HostMatrix, y: &HostMatrix) {
+        let loss = match self.loss.form() {
+            LossForm::Entry(loss) => loss,
+            LossForm::Row(loss) => return self.rows(loss, y).clip(xi, self.output_bias),
+        };
         for c in 0..y.cols() {
             let y = y.col(c);
             let clipped = |a: usize, xi: f64| {
-                let (low, high) = self.loss.domain(y[a]);
+                let (low, high) = loss.domain(y[a]);
                 -(-xi).clamp(self.weight(a) * low, self.weight(a) * high)
             };
             let xi = xi.col_mut(c);
@@ -236,65 +252,83 @@ impl WeightedLoss {
     }
 
     /// The lower bound that xi (n x C, after [`clip`](WeightedLoss::clip)) proves: for each target, the maximum over t
-    /// in [0, its limit] of -sum_a omega_a l*(-t xi_a / omega_a; y_a). Every t gives a lower bound; t = 0 gives 0.
+    /// in [0, its limit] of -sum_a omega_a l*(-t xi_a / omega_a; y_a). Every t gives a lower bound; t = 0 gives 0. A
+    /// loss of rows has one t for all targets, within the smallest limit.
     pub fn bound(&self, xi: &HostMatrix, y: &HostMatrix, limits: &[f64]) -> f64 {
-        limits.iter().enumerate().map(|(c, &limit)| self.bound_of_target(xi.col(c), y.col(c), limit)).sum()
-    }
-
-    fn bound_of_target(&self, xi: &[f64], y: &[f64], limit: f64) -> f64 {
-        let value = if self.is_plain() { squared_bound(xi, y, limit) } else { self.searched_bound(xi, y, limit) };
         // Multipliers that overflow prove only the bound 0.
-        if value.is_finite() { value } else { 0.0 }
+        let proved = |value: f64| if value.is_finite() { value } else { 0.0 };
+        match self.loss.form() {
+            LossForm::Row(loss) => {
+                let limit = limits.iter().copied().fold(f64::INFINITY, f64::min);
+                proved(self.rows(loss, y).bound(xi, limit))
+            }
+            LossForm::Entry(_) if self.is_plain() => {
+                let bound = |(c, &limit): (usize, &f64)| proved(squared_bound(xi.col(c), y.col(c), limit));
+                limits.iter().enumerate().map(bound).sum()
+            }
+            LossForm::Entry(loss) => {
+                let bound = |(c, &limit): (usize, &f64)| proved(self.searched_bound(loss, xi.col(c), y.col(c), limit));
+                limits.iter().enumerate().map(bound).sum()
+            }
+        }
     }
 
-    fn searched_bound(&self, xi: &[f64], y: &[f64], limit: f64) -> f64 {
+    fn searched_bound(&self, loss: EntryLoss, xi: &[f64], y: &[f64], limit: f64) -> f64 {
         // (omega, z, y) with z = -xi / omega. Entries with xi = 0 add nothing.
         let terms: Vec<(f64, f64, f64)> = (xi.iter().zip(y).enumerate())
             .filter(|(_, (xi, _))| **xi != 0.0)
             .map(|(a, (xi, &y))| (self.weight(a), -xi / self.weight(a), y))
             .collect();
         let within = |t: f64, z: f64, y: f64| {
-            let (low, high) = self.loss.domain(y);
+            let (low, high) = loss.domain(y);
             (t * z).clamp(low, high)
         };
         // The domain is an interval that contains 0, so that it limits t only from above.
         let limit = terms.iter().fold(limit, |limit: f64, &(_, z, y)| {
-            let (low, high) = self.loss.domain(y);
+            let (low, high) = loss.domain(y);
             limit.min(if z > 0.0 { high / z } else { low / z })
         });
         let slope = |t: f64| -> f64 {
-            terms.iter().map(|&(weight, z, y)| -weight * z * self.loss.attained_at(within(t, z, y), y)).sum()
+            terms.iter().map(|&(weight, z, y)| -weight * z * loss.attained_at(within(t, z, y), y)).sum()
         };
         let t = concave_maximum(slope, limit);
-        terms.iter().map(|&(weight, z, y)| -weight * self.loss.conjugate(within(t, z, y), y)).sum()
+        terms.iter().map(|&(weight, z, y)| -weight * loss.conjugate(within(t, z, y), y)).sum()
     }
 
     /// For each target, the t >= 0 that minimises the loss of t f plus t times the decay of the target; and the total
-    /// loss there. The predictions `f` and the targets `y` are n x C.
+    /// loss there. The predictions `f` and the targets `y` are n x C. A loss of rows has one t for all targets.
     pub fn best_multiples(&self, f: &HostMatrix, y: &HostMatrix, decays: &[f64]) -> (Vec<f64>, f64) {
-        let found = decays.iter().enumerate().map(|(c, &decay)| self.best_multiple(f.col(c), y.col(c), decay));
+        let loss = match self.loss.form() {
+            LossForm::Entry(loss) => loss,
+            LossForm::Row(loss) => {
+                let rows = self.rows(loss, y);
+                let (t, value) = rows.best_multiple(f, decays.iter().sum(), self.output_bias);
+                return (vec![t; decays.len()], value);
+            }
+        };
+        let found = decays.iter().enumerate().map(|(c, &decay)| self.best_multiple(loss, f.col(c), y.col(c), decay));
         let (multiples, losses): (Vec<f64>, Vec<f64>) = found.unzip();
         (multiples, losses.iter().sum())
     }
 
-    fn best_multiple(&self, f: &[f64], y: &[f64], decay: f64) -> (f64, f64) {
+    fn best_multiple(&self, loss: EntryLoss, f: &[f64], y: &[f64], decay: f64) -> (f64, f64) {
         if self.is_plain() {
             let [f, y] = [f, y].map(|values| if self.output_bias { centred(values) } else { values.to_vec() });
             return squared_multiple(&f, &y, decay);
         }
         let bias = |t: f64| {
             let scaled: Vec<f64> = f.iter().map(|f| t * f).collect();
-            if self.output_bias { self.best_bias(&scaled, y) } else { 0.0 }
+            if self.output_bias { self.best_bias(loss, &scaled, y) } else { 0.0 }
         };
         // At the best bias, the derivative with respect to t is the partial one.
         let slope = |t: f64| -> f64 {
             let (terms, b) = (f.iter().zip(y).enumerate(), bias(t));
-            -decay - terms.map(|(a, (f, &y))| self.weight(a) * f * self.loss.derivative(t * f + b, y)).sum::<f64>()
+            -decay - terms.map(|(a, (f, &y))| self.weight(a) * f * loss.derivative(t * f + b, y)).sum::<f64>()
         };
         let t = concave_maximum(slope, f64::INFINITY);
         let b = bias(t);
-        let loss = |(a, (f, &y)): (usize, (&f64, &f64))| self.weight(a) * self.loss.value(t * f + b, y);
-        (t, f.iter().zip(y).enumerate().map(loss).sum())
+        let value = |(a, (f, &y)): (usize, (&f64, &f64))| self.weight(a) * loss.value(t * f + b, y);
+        (t, f.iter().zip(y).enumerate().map(value).sum())
     }
 }
 
@@ -344,28 +378,4 @@ fn squared_multiple(f: &[f64], y: &[f64], decay: f64) -> (f64, f64) {
     let t = if f_f > 0.0 { ((f_y - decay) / f_f).max(0.0) } else { 0.0 };
     let loss: f64 = f.iter().zip(y).map(|(f, y)| (t * f - y) * (t * f - y)).sum();
     (t, 0.5 * loss)
-}
-
-/// The maximiser of a concave function on [0, limit], by bisection of its derivative `slope`.
-fn concave_maximum(slope: impl Fn(f64) -> f64, limit: f64) -> f64 {
-    // A NaN counts as a negative slope.
-    let rises = |t: f64| slope(t) >= 0.0;
-    if !(limit > 0.0 && rises(0.0)) {
-        return 0.0;
-    }
-    let (mut low, mut high) = (0.0, limit.min(1.0));
-    for _ in 0..DOUBLINGS {
-        if !rises(high) {
-            break;
-        }
-        if high == limit {
-            return limit;
-        }
-        (low, high) = (high, limit.min(2.0 * high));
-    }
-    while high - low > MULTIPLE_TOLERANCE * high {
-        let middle = 0.5 * (low + high);
-        if rises(middle) { low = middle } else { high = middle }
-    }
-    low
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{Random, case, dot};
 use cvx_linalg::{Backend, Cpu, HostMatrix};
-use cvx_model::{Certificate, Loss, ModelError, ProgramError, WeightedLoss, beta_max};
+use cvx_model::{Certificate, EntryLoss, Loss, LossForm, ModelError, ProgramError, WeightedLoss, beta_max};
 use proptest::prelude::*;
 
 fn losses() -> impl Strategy<Value = Loss> {
@@ -13,7 +13,32 @@ fn losses() -> impl Strategy<Value = Loss> {
         Just(Loss::Logistic),
         Just(Loss::SquaredHinge),
         (0.05..3.0).prop_map(|delta| Loss::Huber { delta }),
+        Just(Loss::Multinomial),
     ]
+}
+
+/// The losses of one number.
+fn entry_losses() -> impl Strategy<Value = (Loss, EntryLoss)> {
+    losses().prop_filter_map("a loss of rows", |loss| match loss.form() {
+        LossForm::Entry(entry) => Some((loss, entry)),
+        LossForm::Row(_) => None,
+    })
+}
+
+/// Targets that fit the loss: numbers, their signs, or +1 at the largest of a row.
+fn fitting(loss: Loss, y: &HostMatrix) -> HostMatrix {
+    let largest = |a: usize| (0..y.cols()).fold(0, |best, c| if y[(a, c)] > y[(a, best)] { c } else { best });
+    HostMatrix::from_fn(y.rows(), y.cols(), |a, c| match loss.form() {
+        LossForm::Row(_) => {
+            if c == largest(a) {
+                1.0
+            } else {
+                -1.0
+            }
+        }
+        LossForm::Entry(_) if loss.needs_classes() => y[(a, c)].signum(),
+        LossForm::Entry(_) => y[(a, c)],
+    })
 }
 
 /// Between 1/4 and 4.
@@ -33,7 +58,7 @@ proptest! {
         let mut random = Random(seed);
         let mut case = case(Cpu::<f64>::new(), [12, 3, 5, 2], [2.0, 1.5], 10f64.powf(exponent), &mut random);
         if loss.needs_classes() {
-            let y = HostMatrix::from_fn(12, 2, |a, c| case.y[(a, c)].signum());
+            let y = fitting(loss, &case.y);
             let gates = case.patterns().gates().clone();
             case.program =
                 cvx_model::ConvexProgram::new(Cpu::new(), &case.xt, y.clone(), &gates, case.program.beta()).unwrap();
@@ -92,10 +117,10 @@ proptest! {
 
     /// No t of a fine grid gives a higher bound or a lower objective.
     #[test]
-    fn no_multiple_is_better(loss in losses(), seed in 0u64..1000, limit in 0.1..3.0, decay in 0.01..3.0) {
+    fn no_multiple_is_better((loss, entry) in entry_losses(), seed in 0u64..1000, limit in 0.1..3.0, decay in 0.01..3.0) {
         let mut random = Random(seed);
         let (n, y) = (7, random.matrix(7, 1, 2.0));
-        let y = HostMatrix::from_fn(n, 1, |a, _| if loss.needs_classes() { y[(a, 0)].signum() } else { y[(a, 0)] });
+        let y = fitting(loss, &y);
         let omega = weights(n, &mut random);
         let weighted = WeightedLoss::new(loss, Some(omega.clone())).unwrap();
         let mut xi = random.matrix(n, 1, 3.0);
@@ -107,12 +132,12 @@ proptest! {
         for step in 0..=300 {
             let t = limit * f64::from(step) / 300.0;
             let value: f64 =
-                (0..n).map(|a| -omega[a] * loss.conjugate(-t * xi[(a, 0)] / omega[a], y[(a, 0)])).sum();
+                (0..n).map(|a| -omega[a] * entry.conjugate(-t * xi[(a, 0)] / omega[a], y[(a, 0)])).sum();
             prop_assert!(value <= bound + 1e-10 * (1.0 + bound), "{} above {}", value, bound);
         }
         for step in 0..=300 {
             let other = 3.0 * f64::from(step) / 300.0;
-            let value: f64 = (0..n).map(|a| omega[a] * loss.value(other * f[(a, 0)], y[(a, 0)])).sum();
+            let value: f64 = (0..n).map(|a| omega[a] * entry.value(other * f[(a, 0)], y[(a, 0)])).sum();
             prop_assert!(loss_there + t * decay <= (value + other * decay) * (1.0 + 1e-10));
         }
     }
@@ -121,12 +146,12 @@ proptest! {
 /// From the gated beta_max on, which bounds the exact one, zero is optimal: the bound is its objective.
 #[test]
 fn the_bound_of_the_zero_network_is_its_objective() {
-    let losses = [Loss::Squared, Loss::Logistic, Loss::SquaredHinge, Loss::Huber { delta: 0.4 }];
+    let losses = [Loss::Squared, Loss::Logistic, Loss::SquaredHinge, Loss::Huber { delta: 0.4 }, Loss::Multinomial];
     for (loss, output_bias) in losses.into_iter().flat_map(|loss| [(loss, false), (loss, true)]) {
         let mut random = Random(3);
         let mut case = case(Cpu::<f64>::new(), [15, 3, 6, 2], [2.0, 1.5], 1.0, &mut random);
         if loss.needs_classes() {
-            let y = HostMatrix::from_fn(15, 2, |a, c| case.y[(a, c)].signum());
+            let y = fitting(loss, &case.y);
             let gates = case.patterns().gates().clone();
             case.program = cvx_model::ConvexProgram::new(Cpu::new(), &case.xt, y, &gates, 1.0).unwrap();
         }
@@ -157,7 +182,7 @@ proptest! {
         let (mut random, n) = (Random(seed), 11);
         let (y_scale, q_scale) = (10f64.powf(y_scale), 10f64.powf(q_scale));
         let y = random.matrix(n, 2, y_scale);
-        let y = HostMatrix::from_fn(n, 2, |a, c| if loss.needs_classes() { y[(a, c)].signum() } else { y[(a, c)] });
+        let y = fitting(loss, &y);
         let weighted = WeightedLoss::new(loss, weighted.then(|| weights(n, &mut random))).unwrap();
         let q = random.matrix(n, 2, q_scale);
         let mut best = q.clone();
@@ -180,7 +205,7 @@ proptest! {
     /// The clipped point lies in the domain and on the hyperplane, and clipping again does not move it.
     #[test]
     fn clipping_meets_the_domain_and_the_hyperplane(
-        loss in losses(), weighted: bool, seed in 0u64..1000, scale in -6.0..6.0
+        (loss, entry) in entry_losses(), weighted: bool, seed in 0u64..1000, scale in -6.0..6.0
     ) {
         let (mut random, n) = (Random(seed), 10);
         let y = random.matrix(n, 1, 1.0);
@@ -199,7 +224,7 @@ proptest! {
         let size: f64 = xi.values().iter().map(|xi| xi.abs()).sum();
         prop_assert!(total.abs() <= 1e-12 * size, "{} of {}", total, size);
         for a in 0..n {
-            prop_assert!(loss.conjugate(-xi[(a, 0)] / omega[a] * (1.0 - 1e-15), y[(a, 0)]).is_finite());
+            prop_assert!(entry.conjugate(-xi[(a, 0)] / omega[a] * (1.0 - 1e-15), y[(a, 0)]).is_finite());
         }
         let mut again = xi.clone();
         weighted.clip(&mut again, &y);
@@ -207,6 +232,99 @@ proptest! {
             prop_assert!((one - two).abs() <= 1e-11 * size, "{} {}", one, two);
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// A row of a clipped point is a point of the simplex, the columns sum to zero, and no other such point is nearer.
+    #[test]
+    fn clipping_rows_meets_the_simplex_and_the_hyperplanes(
+        weighted: bool, output_bias: bool, absent: bool, seed in 0u64..1000, scale in -4.0..2.0
+    ) {
+        let (mut random, n, count) = (Random(seed), 14, 4);
+        let classes: Vec<usize> = (0..n).map(|a| if absent { a % 3 } else { (a * a + a / 3) % count }).collect();
+        let y = HostMatrix::from_fn(n, count, |a, c| if classes[a] == c { 1.0 } else { -1.0 });
+        let omega = if weighted { weights(n, &mut random) } else { vec![1.0; n] };
+        let loss = WeightedLoss::new(Loss::Multinomial, Some(omega.clone())).unwrap().with_output_bias(output_bias);
+        let given = random.matrix(n, count, 10f64.powf(scale));
+        let mut xi = given.clone();
+        loss.clip(&mut xi, &y);
+        let size = dot(xi.values(), xi.values()).sqrt();
+        let in_place = |xi: &HostMatrix| {
+            let rows = (0..n).all(|a| {
+                let p = |c: usize| f64::from(u8::from(classes[a] == c)) - xi[(a, c)] / omega[a];
+                (0..count).all(|c| p(c) >= -1e-14) && (0..count).map(p).sum::<f64>() - 1.0 <= 1e-13
+            });
+            let columns = (0..count).all(|c| xi.col(c).iter().sum::<f64>().abs() <= 1e-12 * size.max(1e-3));
+            rows && (columns || !output_bias)
+        };
+        prop_assert!(in_place(&xi), "{:?}", xi);
+        // (given - xi)'(other - xi) <= 0 characterises the projection.
+        for k in 0..4 {
+            let mut other = random.matrix(n, count, 3.0);
+            if k == 0 { other = loss.xi_at_zero(&y) } else { loss.clip(&mut other, &y) }
+            prop_assert!(in_place(&other));
+            let angle: f64 = (0..xi.values().len())
+                .map(|k| (given.values()[k] - xi.values()[k]) * (other.values()[k] - xi.values()[k]))
+                .sum();
+            prop_assert!(angle <= 1e-9 * (1.0 + dot(given.values(), given.values())), "{}: {}", k, angle);
+        }
+        let mut again = xi.clone();
+        loss.clip(&mut again, &y);
+        prop_assert!(xi.values().iter().zip(again.values()).all(|(a, b)| (a - b).abs() <= 1e-11 * (1.0 + size)));
+    }
+
+    /// No common multiple of a grid gives a higher bound or a lower objective.
+    #[test]
+    fn no_multiple_of_rows_is_better(
+        output_bias: bool, seed in 0u64..1000, limits in (0.1..3.0, 0.1..3.0, 0.1..3.0), decay in 0.01..3.0
+    ) {
+        let (mut random, n) = (Random(seed), 9);
+        let y = fitting(Loss::Multinomial, &random.matrix(n, 3, 1.0));
+        let omega = weights(n, &mut random);
+        let loss = WeightedLoss::new(Loss::Multinomial, Some(omega.clone())).unwrap().with_output_bias(output_bias);
+        let mut xi = random.matrix(n, 3, 2.0);
+        loss.clip(&mut xi, &y);
+        let limits = [limits.0, limits.1, limits.2];
+        let bound = loss.bound(&xi, &y, &limits);
+        let least = limits.iter().copied().fold(f64::INFINITY, f64::min);
+        let entropy = |p: f64| if p > 0.0 { p * p.ln() } else { 0.0 };
+        for step in 0..=200 {
+            let t = least * f64::from(step) / 200.0;
+            let share = |a: usize, c: usize| (1.0 + y[(a, c)]) / 2.0 - t * xi[(a, c)] / omega[a];
+            if (0..n).all(|a| (0..3).all(|c| share(a, c) >= 0.0)) {
+                let value: f64 =
+                    (0..n).map(|a| -omega[a] * (0..3).map(|c| entropy(share(a, c))).sum::<f64>()).sum();
+                prop_assert!(value <= bound + 1e-10 * (1.0 + bound), "{} above {}", value, bound);
+            }
+        }
+        let f = random.matrix(n, 3, 2.0);
+        let (t, found) = loss.best_multiples(&f, &y, &[0.0, decay, 0.0]);
+        prop_assert!(t.iter().all(|other| *other == t[0]));
+        for step in 0..=100 {
+            let other = 3.0 * f64::from(step) / 100.0;
+            let mut q = HostMatrix::from_fn(n, 3, |a, c| other * f[(a, c)]);
+            loss.add_bias(&mut q, &y);
+            prop_assert!(found + t[0] * decay <= (loss.total(&q, &y) + other * decay) * (1.0 + 1e-9));
+        }
+    }
+}
+
+#[test]
+fn targets_of_a_loss_of_rows_are_one_hot() {
+    let check = |y: HostMatrix| {
+        let n = y.rows();
+        let (xt, gates) = (HostMatrix::from_fn(2, n, |_, a| a as f64 - 1.0), HostMatrix::from_vec(2, 1, vec![1.0; 2]));
+        let mut program = cvx_model::ConvexProgram::new(Cpu::<f64>::new(), &xt, y, &gates, 1.0).unwrap();
+        program.set_loss(WeightedLoss::new(Loss::Multinomial, None).unwrap())
+    };
+    let one = check(HostMatrix::from_vec(3, 1, vec![1.0, -1.0, 1.0])).unwrap_err();
+    assert!(matches!(one, ProgramError::Model(ModelError::TwoClasses { .. })), "{one}");
+    assert!(one.to_string().contains("multinomial") && one.to_string().contains("logistic"), "{one}");
+    let twice = check(HostMatrix::from_vec(2, 2, vec![1.0, -1.0, 1.0, 1.0])).unwrap_err();
+    assert!(matches!(twice, ProgramError::Model(ModelError::NeedsClasses { .. })), "{twice}");
+    assert!(check(HostMatrix::from_vec(2, 2, vec![1.0, -1.0, -1.0, 1.0])).is_ok());
 }
 
 /// One class alone, and predictions far away: the loss has its infimum at infinity, and the bias stays a number.

@@ -38,9 +38,11 @@ pub fn settings(parameters: &Bound<'_, PyDict>, regression: bool) -> PyResult<Gi
         if auto("output_bias")? { None } else { Some(given.required("output_bias", "auto, True or False")?) };
     let folds: Option<usize> =
         if auto("folds")? { None } else { given.optional("folds", "auto, or a whole number")? };
+    let ensemble: Option<usize> =
+        if auto("ensemble")? { None } else { Some(given.required("ensemble", "auto, or a whole number above 0")?) };
     let path = PathSettings {
         validation: folds.map_or(Validation::Auto, Validation::Folds),
-        ensemble: given.required("ensemble", "a whole number above 0")?,
+        ensemble: ensemble.unwrap_or(1),
         budget: given.optional("budget", "None, or a number of seconds")?,
         ..PathSettings::default()
     };
@@ -77,6 +79,7 @@ pub fn settings(parameters: &Bound<'_, PyDict>, regression: bool) -> PyResult<Gi
         patterns,
         gates: (settings.gates != Gates::Auto).then(|| settings.gates.clone()),
         output_bias,
+        ensemble,
         validation: None,
         returned: None,
     };

@@ -274,6 +274,8 @@ impl<B: Backend> Incumbent<B> {
         };
         let mut xi = backend.download(&self.residual)?;
         xi.values_mut().iter_mut().for_each(|value| *value = -*value);
+        // As it was when the bound was computed.
+        program.loss().clip(&mut xi, program.y_host());
         Ok((xi, multipliers))
     }
 }

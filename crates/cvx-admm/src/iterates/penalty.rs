@@ -293,8 +293,8 @@ impl Penalty {
         Ok(Rescaling { duals: first / self.rho, split: 1.0 })
     }
 
-    /// Whether [`settle`](Penalty::settle) will change a penalty before the next iteration. `split` are the residuals of
-    /// F u = q, if kappa follows them.
+    /// Whether [`settle`](Penalty::settle) will change a penalty before the next iteration. `split` are the residuals
+    /// of F u = q, if kappa follows them.
     pub fn propose(
         &mut self,
         iteration: usize,
@@ -388,6 +388,24 @@ mod tests {
         assert_eq!(residuals.inner_accuracy(1), Accuracy::Error(1.0));
         assert_eq!(residuals.inner_accuracy(100), Accuracy::Error(1.0));
         assert_eq!(residuals.inner_accuracy(400), Accuracy::Error(0.25));
+    }
+
+    /// Each penalty follows its own residuals, and one change serves both.
+    #[test]
+    fn kappa_follows_the_residuals_of_the_split_prediction() {
+        let balanced = Residuals { primal: 1.0, change: 1.0, primal_scale: 1.0, dual_scale: 1.0 };
+        let high = Residuals { change: 25.0, ..balanced };
+        let free = SolverFlops { update: 0.0, solve: 1.0 };
+        let mut penalty = Penalty::new(Weights { rho: 2.0, kappa: 0.25 }, 0.25, true);
+        assert!(!penalty.propose(20, &balanced, None, free) && !penalty.propose(40, &balanced, Some(&balanced), free));
+        assert!(penalty.propose(60, &balanced, Some(&high), free));
+        assert_eq!(penalty.proposed, Some((1.0, 0.2)));
+        assert!(penalty.propose(90, &high, Some(&high), free));
+        assert_eq!(penalty.proposed, Some((0.2, 0.2)));
+        // Heavier weights: kappa keeps its ratio to the curvature.
+        penalty.kappa = 0.05;
+        penalty.set_curvature(1.0);
+        assert!((penalty.weights().kappa - 0.2).abs() < 1e-15);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The block F u = q (with the output bias in F u, if there is one), which separates a loss from the u-update (docs/math.md, section 6).
+//! The block F u = q (with the output bias in F u, if there is one), which separates a loss from the u-update
+//! (docs/math.md, section 6).
 //!
 //! The unweighted squared loss has no such block: its u-update is exact, and the matrices are empty.
 
@@ -72,7 +73,8 @@ impl SplitLoss {
         !self.loss.is_plain()
     }
 
-    /// The residuals of F u = q that kappa follows; `None` for the squared loss, whose curvature is the same everywhere.
+    /// The residuals of F u = q that kappa follows; `None` for the squared loss, whose curvature is the same
+    /// everywhere.
     pub fn residuals(&self) -> Option<&Residuals> {
         (self.loss.loss() != Loss::Squared).then_some(&self.residuals)
     }
@@ -106,13 +108,13 @@ impl SplitLoss {
         let entries = self.q.values_mut().iter_mut().zip(self.fu.values()).zip(self.mu.values());
         entries.for_each(|((q, &fu), mu)| *q = relaxed(fu, *q) + mu);
         self.loss.prox(&mut self.q, &self.y, kappa);
-        let SplitLoss { q, mu, fu, previous, .. } = self;
+        let SplitLoss { loss, q, mu, fu, previous, .. } = self;
         let entries = mu.values_mut().iter_mut().zip(fu.values()).zip(q.values()).zip(previous.values());
         entries.for_each(|(((mu, &fu), q), &previous)| *mu += gamma * (relaxed(fu, previous) - q));
         self.residuals = Residuals {
             primal: distance(fu, q),
             change: distance(q, previous),
-            primal_scale: norm(fu.values().iter().copied()),
+            primal_scale: size(fu, loss.has_output_bias()),
             dual_scale: norm(mu.values().iter().copied()),
         };
         Ok(())
@@ -164,6 +166,17 @@ impl SplitLoss {
 
 fn norm(values: impl Iterator<Item = f64>) -> f64 {
     values.map(|value| value * value).sum::<f64>().sqrt()
+}
+
+/// The norm of predictions; with an output bias, of their deviations from the means of the targets, so that a constant
+/// in y changes nothing.
+fn size(fu: &HostMatrix, output_bias: bool) -> f64 {
+    let column = |c: usize| {
+        let values = fu.col(c);
+        let mean = if output_bias { values.iter().sum::<f64>() / values.len() as f64 } else { 0.0 };
+        norm(values.iter().map(|value| value - mean))
+    };
+    norm((0..fu.cols()).map(column))
 }
 
 /// ||a - b||.

@@ -90,6 +90,7 @@ impl Job for PathJob<'_> {
         let returned = cut_short.is_some() || self.path.returned == Returned::Mean;
         let (mut solutions, mut ended) = (Vec::new(), cut_short);
         for solver in solvers.iter_mut().filter(|_| returned) {
+            solver.take_turn();
             solver.set_gap(self.settings.gap);
             if let Some(status) = ended {
                 solutions.push(solver.close_as_it_is(status)?);
@@ -140,6 +141,7 @@ impl PathJob<'_> {
     ) -> Result<Result<Tried, Status>, TrainError> {
         let mut tried = Tried { points: Vec::new(), predictions: Vec::new() };
         for (solver, problem) in solvers.iter_mut().zip(&self.problems) {
+            solver.take_turn();
             solver.set_beta(fraction * solver.gated_beta_max())?;
             let begin = solver.seconds();
             let status = solver.run(self.observer)?;

@@ -51,9 +51,7 @@ impl Problem {
     pub fn new(data: &Dataset, test: Option<&Dataset>, settings: &ValidSettings) -> Result<Self, TrainError> {
         let labels = data.labels().ok_or(ModelError::NoLabels)?;
         let targets = Targets::new(labels, settings.task)?;
-        if settings.loss.needs_classes() && targets.task.classes().is_empty() {
-            return Err(ModelError::NeedsClasses { what: format!("the {} loss", settings.loss.name()) }.into());
-        }
+        settings.loss.check_task(&targets.task)?;
         let weights = sample_weights(data, &targets.task, &targets.y, &settings.class_weights)?;
         let loss = WeightedLoss::new(settings.loss, weights)?.with_output_bias(settings.output_bias);
         let normalisation = settings.normalisation.unwrap_or(Normalisation::default_for(data.kind()));

@@ -71,6 +71,11 @@ impl<B: Backend> Solver<B> {
         Ok(())
     }
 
+    /// The time since the end of the last run is not that of the next: another solver has worked meanwhile.
+    pub(crate) fn take_turn(&mut self) {
+        self.ended_at = self.record.clock.seconds();
+    }
+
     /// Sets the certified gap at which the next run ends.
     pub(crate) fn set_gap(&mut self, gap: f64) {
         self.settings.set_gap(gap);

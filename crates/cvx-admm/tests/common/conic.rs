@@ -3,7 +3,7 @@
 use clarabel::algebra::CscMatrix;
 use clarabel::solver::{DefaultSettings, DefaultSolver, IPSolver, SolverStatus, SupportedConeT};
 use cvx_linalg::HostMatrix;
-use cvx_model::{Activation, Loss};
+use cvx_model::{Activation, EntryLoss, Loss, LossForm};
 
 /// The programme of all targets.
 pub struct Conic<'a> {
@@ -73,9 +73,13 @@ fn sum(parts: &[Terms]) -> Terms {
 
 impl Conic<'_> {
     /// The optimum, to about ten digits; an error if rounding stops the method early. The targets are separate
-    /// programmes.
+    /// programmes, but for a loss of rows.
     pub fn optimum(&self) -> Result<f64, String> {
-        (0..self.y.cols()).map(|c| self.optimum_of(&[c])).sum()
+        let targets: Vec<usize> = (0..self.y.cols()).collect();
+        match self.loss.form() {
+            LossForm::Entry(_) => targets.into_iter().map(|c| self.optimum_of(&[c])).sum(),
+            LossForm::Row(_) => self.optimum_of(&targets),
+        }
     }
 
     /// The optimum of the programme of these targets.
@@ -85,8 +89,22 @@ impl Conic<'_> {
             targets.iter().map(|_| self.predictions(&mut variables, &mut rows)).collect();
         let mut constant = 0.0;
         for a in 0..self.x.len() {
-            for (prediction, &c) in predictions.iter().zip(targets) {
-                constant += self.entry(&prediction[a], self.weights[a], self.y[(a, c)], &mut variables, &mut rows);
+            match self.loss.form() {
+                LossForm::Entry(loss) => {
+                    for (prediction, &c) in predictions.iter().zip(targets) {
+                        let (omega, y) = (self.weights[a], self.y[(a, c)]);
+                        constant += entry(loss, &prediction[a], omega, y, &mut variables, &mut rows);
+                    }
+                }
+                LossForm::Row(_) => {
+                    // log sum exp of the differences to the prediction for the class itself.
+                    let own = targets.iter().position(|&c| self.y[(a, c)] > 0.0).unwrap();
+                    let away = scaled(&predictions[own][a], -1.0);
+                    let differences: Vec<Terms> = (0..targets.len())
+                        .map(|c| if c == own { Terms::new() } else { sum(&[predictions[c][a].clone(), away.clone()]) })
+                        .collect();
+                    log_sum_exp(&differences, self.weights[a], &mut variables, &mut rows);
+                }
             }
         }
         Ok(constant + solve(&variables, &rows)?)
@@ -121,31 +139,31 @@ impl Conic<'_> {
         }
         predictions
     }
+}
 
-    /// Adds the loss of one prediction; returns its constant.
-    fn entry(&self, q: &Terms, omega: f64, y: f64, variables: &mut Variables, rows: &mut Rows) -> f64 {
-        match self.loss {
-            Loss::Squared => {
-                let copy = variables.add(-omega * y, omega);
-                rows.add(SupportedConeT::ZeroConeT(1), vec![(sum(&[scaled(q, -1.0), vec![(copy, 1.0)]]), 0.0)]);
-                return 0.5 * omega * y * y;
-            }
-            Loss::SquaredHinge => {
-                let hinge = variables.add(0.0, omega);
-                rows.at_least_zero(vec![(hinge, 1.0)], 0.0);
-                rows.at_least_zero(sum(&[scaled(q, y), vec![(hinge, 1.0)]]), -1.0);
-            }
-            Loss::Huber { delta } => {
-                // The infimal convolution of the square and delta times the absolute value.
-                let (near, far) = (variables.add(0.0, omega), variables.add(omega * delta, 0.0));
-                rows.at_least_zero(sum(&[q.clone(), vec![(near, -1.0), (far, 1.0)]]), -y);
-                rows.at_least_zero(sum(&[scaled(q, -1.0), vec![(near, 1.0), (far, 1.0)]]), y);
-            }
-            // exp(-l) + exp(-y q - l) <= 1.
-            Loss::Logistic => log_sum_exp(&[Terms::new(), scaled(q, -y)], omega, variables, rows),
+/// Adds the loss of one prediction; returns its constant.
+fn entry(loss: EntryLoss, q: &Terms, omega: f64, y: f64, variables: &mut Variables, rows: &mut Rows) -> f64 {
+    match loss {
+        EntryLoss::Squared => {
+            let copy = variables.add(-omega * y, omega);
+            rows.add(SupportedConeT::ZeroConeT(1), vec![(sum(&[scaled(q, -1.0), vec![(copy, 1.0)]]), 0.0)]);
+            return 0.5 * omega * y * y;
         }
-        0.0
+        EntryLoss::SquaredHinge => {
+            let hinge = variables.add(0.0, omega);
+            rows.at_least_zero(vec![(hinge, 1.0)], 0.0);
+            rows.at_least_zero(sum(&[scaled(q, y), vec![(hinge, 1.0)]]), -1.0);
+        }
+        EntryLoss::Huber { delta } => {
+            // The infimal convolution of the square and delta times the absolute value.
+            let (near, far) = (variables.add(0.0, omega), variables.add(omega * delta, 0.0));
+            rows.at_least_zero(sum(&[q.clone(), vec![(near, -1.0), (far, 1.0)]]), -y);
+            rows.at_least_zero(sum(&[scaled(q, -1.0), vec![(near, 1.0), (far, 1.0)]]), y);
+        }
+        // exp(-l) + exp(-y q - l) <= 1.
+        EntryLoss::Logistic => log_sum_exp(&[Terms::new(), scaled(q, -y)], omega, variables, rows),
     }
+    0.0
 }
 
 /// Adds omega log sum exp of these expressions: the smallest l with sum exp(expression - l) <= 1.

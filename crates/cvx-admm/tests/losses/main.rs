@@ -200,6 +200,28 @@ fn every_loss_reaches_the_gap_in_f32() {
     }
 }
 
+/// At a small beta the curvature of most samples is far below its bound, and kappa follows.
+#[test]
+fn small_betas_take_hundreds_of_iterations() {
+    let data = planted(200, 5, 3);
+    for loss in [Loss::Logistic, Loss::SquaredHinge] {
+        for activation in [Activation::Relu, Activation::Gated] {
+            let run = |adapt_rho| {
+                let beta = Beta::Fraction(1e-3);
+                let settings = Settings { loss, activation, adapt_rho, beta, gap: 1e-2, ..Settings::default() };
+                let solution = train(&data, None, &Settings { max_iterations: 3000, ..settings }).unwrap();
+                (solution.info.history.len(), solution.warm_start.unwrap().split.unwrap().kappa, solution.status)
+            };
+            let (iterations, kappa, status) = run(true);
+            let (fixed, first, _) = run(false);
+            let place = format!("{loss:?} {activation:?}: {iterations} and {fixed}, kappa {kappa} and {first}");
+            println!("{place}");
+            assert!(status == Status::Optimal && iterations <= 400 && kappa < 0.2 * first, "{place}");
+            assert!(fixed > 2 * iterations, "{place}");
+        }
+    }
+}
+
 /// The splitting gives every solver another target in every iteration.
 #[test]
 fn m6_all_solvers_find_the_same_optimum() {

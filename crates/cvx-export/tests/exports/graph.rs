@@ -185,6 +185,32 @@ impl Node {
         let bit = |is: bool| f64::from(u8::from(is));
         match self.operator.as_str() {
             "Sub" => both(first, inputs[1], first.element, |a, b| a - b),
+            "Add" => both(first, inputs[1], first.element, |a, b| a + b),
+            "Neg" => array(first.element, first.shape.clone(), first.values.iter().map(|a| -a).collect()),
+            "Sigmoid" => array(
+                first.element,
+                first.shape.clone(),
+                first.values.iter().map(|a| 1.0 / (1.0 + (-a).exp())).collect(),
+            ),
+            "Softmax" => {
+                assert_eq!(self.integer("axis"), Some(1));
+                let row = |row: &[f64]| {
+                    let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                    let powers: Vec<f64> = row.iter().map(|a| (a - largest).exp()).collect();
+                    let sum: f64 = powers.iter().sum();
+                    powers.into_iter().map(move |power| power / sum).collect::<Vec<_>>()
+                };
+                let [_, columns] = axes(first);
+                array(first.element, first.shape.clone(), first.values.chunks(columns).flat_map(row).collect())
+            }
+            "Concat" => {
+                assert_eq!(self.integer("axis"), Some(1));
+                let [rows, _] = axes(first);
+                let part = |input: &Array, a: usize| input.values.chunks(axes(input)[1]).nth(a).unwrap().to_vec();
+                let values: Vec<f64> =
+                    (0..rows).flat_map(|a| inputs.iter().flat_map(move |input| part(input, a))).collect();
+                array(first.element, vec![rows, values.len() / rows], values)
+            }
             "Div" => both(first, inputs[1], first.element, |a, b| a / b),
             "Mul" => both(first, inputs[1], first.element, |a, b| a * b),
             "Greater" => both(first, inputs[1], BOOL, |a, b| bit(a > b)),
@@ -242,7 +268,7 @@ fn axes(matrix: &Array) -> [usize; 2] {
 /// Applies an operator element by element. `b` may be a scalar, or one row that is used for every row of `a`.
 fn both(a: &Array, b: &Array, element: i64, f: impl Fn(f64, f64) -> f64) -> Array {
     assert_eq!(a.element, b.element);
-    let fits = b.shape.is_empty() || b.shape == a.shape || b.shape[..] == a.shape[1..];
+    let fits = b.shape.is_empty() || b.shape == [1] || b.shape == a.shape || b.shape[..] == a.shape[1..];
     assert!(fits, "{:?} and {:?}", a.shape, b.shape);
     let values = a.values.iter().zip(b.values.iter().cycle()).map(|(a, b)| f(*a, *b));
     array(element, a.shape.clone(), values.collect())

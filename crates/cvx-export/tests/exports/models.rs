@@ -2,7 +2,7 @@
 
 use cvx_admm::{Beta, Model, Settings, train};
 use cvx_linalg::HostMatrix;
-use cvx_model::{Activation, Dataset, FeatureKind, Labels, Normalisation};
+use cvx_model::{Activation, Calibration, Dataset, FeatureKind, Labels, Normalisation};
 
 /// Pseudo-random numbers in -1 .. 1 that are the same on every machine.
 pub fn numbers(seed: u64, count: usize) -> Vec<f64> {
@@ -53,12 +53,19 @@ pub fn model(data: &Dataset, activation: Activation, normalisation: Option<Norma
         activation,
         normalisation,
         bias,
+        output_bias: bias,
         beta: Beta::Fraction(0.01),
         max_iterations: 60,
         ..Settings::default()
     };
-    let model = train(data, None, &settings).unwrap().model;
+    let mut model = train(data, None, &settings).unwrap().model;
     assert!(model.network.n_neurons() > 0);
+    let y = model.task.encode(data.labels().unwrap()).unwrap();
+    let rows = y.transposed();
+    let classes: Vec<usize> = (0..y.rows()).filter_map(|a| model.task.class_of(rows.col(a))).collect();
+    if !classes.is_empty() {
+        model.calibration = Some(Calibration::fit(&model.predict(data).unwrap(), &classes, None).unwrap());
+    }
     model
 }
 
@@ -68,6 +75,7 @@ pub fn empty(model: &Model) -> Model {
     let network = &mut empty.network;
     let none = |matrix: &HostMatrix| HostMatrix::zeros(matrix.rows(), 0);
     (network.w1, network.w2) = (none(&network.w1), HostMatrix::zeros(0, network.w2.cols()));
+    network.output_bias.fill(0.0);
     network.gates = network.gates.as_ref().map(none);
     empty
 }

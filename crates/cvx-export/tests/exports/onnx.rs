@@ -20,6 +20,12 @@ fn difference(model: &Model, data: &Dataset, float: Float) -> f64 {
     let found = graph(model, float).run(n, data.values());
     let prediction = &found["prediction"];
     assert_eq!(prediction.shape, [n, expected.cols()]);
+    if let Some(probabilities) = model.probabilities(&expected).unwrap() {
+        let (found, expected) = (&found["probability"], probabilities.transposed());
+        assert_eq!(found.shape, [n, model.task.classes().len()]);
+        let tolerance = if float == Float::F64 { 1e-12 } else { 1e-4 };
+        assert!(found.values.iter().zip(expected.values()).all(|(a, b)| (a - b).abs() <= tolerance));
+    }
     let expected = expected.transposed();
     if !model.task.classes().is_empty() {
         let classes = (0..n).map(|a| model.task.class_of(expected.col(a)).unwrap() as f64);
@@ -121,7 +127,8 @@ fn f7_inputs_outputs_and_metadata_are_as_documented() {
         let graph = graph(&model, float);
         assert_eq!(graph.versions, (8, 17));
         assert_eq!(graph.inputs, [("x".to_string(), element)]);
-        assert_eq!(graph.outputs, [("prediction".to_string(), element), ("class".to_string(), INT64)]);
+        let outputs = [("prediction", element), ("class", INT64), ("probability", element)];
+        assert_eq!(graph.outputs, outputs.map(|(name, element)| (name.to_string(), element)));
         let metadata: serde_json::Value = serde_json::from_str(&graph.metadata[cvx_export::METADATA_KEY]).unwrap();
         assert_eq!(metadata["classes"], serde_json::json!(["cat", "dog"]));
         assert_eq!(metadata["image"], serde_json::json!([3, 32, 32]));

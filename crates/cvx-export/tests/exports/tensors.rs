@@ -22,7 +22,7 @@ fn by_hand(tensor: &dyn Fn(&str) -> Option<Vec<f64>>, x: &[f64]) -> Vec<f64> {
         None => a.clone(),
     };
     let hidden: Vec<f64> = a.iter().zip(&on).map(|(a, on)| if *on >= 0.0 { *a } else { 0.0 }).collect();
-    product(&w2, &hidden)
+    plus(product(&w2, &hidden), &get("b2"))
 }
 
 fn assert_predicts(model: &Model, data: &Dataset, tensor: &dyn Fn(&str) -> Option<Vec<f64>>, tolerance: f64) {

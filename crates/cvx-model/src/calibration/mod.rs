@@ -69,10 +69,11 @@ impl Calibration {
         Ok(Calibration { scale: scale / unit, offsets })
     }
 
-    /// a = 1 and b = 0 for a network of this many `columns` that was trained with the logistic loss, whose outputs are
-    /// log-odds; `None` for other losses, whose outputs have to be calibrated.
+    /// a = 1 and b = 0 for a network of this many `columns` that was trained with the logistic or the multinomial loss,
+    /// whose outputs are log-odds; `None` for other losses, whose outputs have to be calibrated.
     pub fn identity_for(loss: Loss, columns: usize) -> Option<Self> {
-        (loss == Loss::Logistic).then(|| Calibration { scale: 1.0, offsets: vec![0.0; columns] })
+        let log_odds = matches!(loss, Loss::Logistic | Loss::Multinomial);
+        log_odds.then(|| Calibration { scale: 1.0, offsets: vec![0.0; columns] })
     }
 
     /// Whether the parameters, which may come from a file, give probabilities.

@@ -37,8 +37,9 @@ folds : int or "auto", default="auto"
     Number of parts of the samples of which each is held out in turn to choose beta; the network is the mean of those of
     the folds. "auto" takes five up to 5,000 samples; beyond, a fifth is held out once, and the network is trained again
     on all samples.
-ensemble : int, default=1
-    Number of networks with other seeds that are averaged into one, where beta is chosen.
+ensemble : int or "auto", default="auto"
+    Number of networks with other seeds that are averaged into one, where beta is chosen: three up to 500 samples, else
+    one.
 budget : float, default=None
     Seconds for `fit` where beta is chosen: no other beta is tried after three quarters of it.
 activation : {"auto", "relu", "gated"}, default="auto"
@@ -107,7 +108,7 @@ class ConvexReLU(BaseEstimator):
         beta: float | None = None,
         beta_fraction: float | None = None,
         folds: int | str = "auto",
-        ensemble: int = 1,
+        ensemble: int | str = "auto",
         budget: float | None = None,
         activation: str = "auto",
         gates: str | ArrayLike = "auto",

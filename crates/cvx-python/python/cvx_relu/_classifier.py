@@ -57,7 +57,7 @@ Examples
         beta: float | None = None,
         beta_fraction: float | None = None,
         folds: int | str = "auto",
-        ensemble: int = 1,
+        ensemble: int | str = "auto",
         budget: float | None = None,
         activation: str = "auto",
         gates: str | ArrayLike = "auto",
