@@ -41,8 +41,8 @@ pub use api::weights::ClassWeights;
 pub use auto::{Plan, Wishes, automatic};
 pub use checkpoint::file::Checkpoint;
 pub use cvx_artifact::{
-    ArtifactError, Certify, Claim, FileError, Model, Objective, Part, Predictions, Provenance, Quality, Scores, Status,
-    Verification, Witness, check_writable, verify, write_whole,
+    ArtifactError, Certify, Claim, FileError, HeldOutPredictor, Model, Objective, Part, Predictions, Provenance,
+    Quality, Scores, Status, Verification, Witness, check_writable, insight, verify, write_whole,
 };
 pub use cvx_linalg::{StopReason, StopToken};
 pub use cvx_solvers::SolverKind;

@@ -5,6 +5,7 @@
 //! * [`Model`]: the network with its transform, its classes and its certificate; it can be saved, loaded and used.
 //! * [`verify`]: recomputes the claims of a model from its training data.
 //! * [`Status`], [`Objective`], [`Scores`], [`Certify`]: the facts that a model records about its training run.
+//! * [`HeldOutPredictor`]: predictions on training samples by the parts that did not see them.
 //! * [`insight`]: which features a predictor uses, and how.
 //! * [`container`]: the file format that models and checkpoints share.
 //!
@@ -27,6 +28,7 @@ pub mod container;
 mod error;
 mod file;
 mod file_error;
+mod held_out;
 pub mod insight;
 mod model;
 mod objective;
@@ -39,6 +41,7 @@ mod whole_file;
 pub use certify::Certify;
 pub use error::ArtifactError;
 pub use file_error::FileError;
+pub use held_out::HeldOutPredictor;
 pub use model::{Claim, Model, Provenance, fingerprint};
 pub use objective::{Objective, Scores};
 pub use part::{MOST_PARTS, Part, Witness, joint_objective, mean_network};

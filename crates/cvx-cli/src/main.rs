@@ -6,6 +6,7 @@
 //! * `notes`, `outputs`, `patterns`, `watcher`: steps that `train` and `path` share;
 //! * `page`, `report`, `terminal`: a run as HTML, as JSON and as text;
 //! * `summary`, `figures`: a run in words and in figures;
+//! * `understanding`: what the network of a run has learned;
 //! * `settings`, `source`: arguments as settings and as samples;
 //! * `args`: the command line;
 //! * `phrase`: errors of the library in the terms of the command line;
@@ -32,6 +33,7 @@ mod shell;
 mod source;
 mod summary;
 mod terminal;
+mod understanding;
 mod watcher;
 
 use clap::Parser;

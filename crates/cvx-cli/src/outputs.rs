@@ -7,7 +7,7 @@ use crate::report::{RunReport, to_json};
 use crate::summary::quality::Qualities;
 use crate::terminal::stream::{note, print};
 use crate::terminal::{iterations, result};
-use crate::{page, shell, source};
+use crate::{page, shell, source, understanding};
 use anyhow::Result;
 use cvx_admm::{PathSolution, Settings, Solution};
 use cvx_model::DataSplit;
@@ -53,10 +53,14 @@ pub fn conclude(args: &FitArgs, ended: &Ended, more: Option<Result<()>>) -> Exit
     }
     let saved = args.output.model.as_deref().map(|path| Ok(solution.model.save(path)?));
     let qualities = Qualities::of(solution, path);
-    let report = || to_json(&RunReport::new(solution, settings, path, &qualities));
+    // It takes seconds, which only a page is worth.
+    let understanding = args.output.report.as_ref().map(|_| understanding::of(solution, split, settings.seed));
+    let report = || to_json(&RunReport::new(solution, settings, path, &qualities, understanding.as_ref()));
     let reported = args.output.json.as_deref().map(|path| write_whole(path, &report()?));
-    let subject = page::Subject { solution, path, settings, split, source: &args.data.source };
-    let shown = args.output.report.as_deref().map(|folder| page::write(folder, &subject));
+    let (qualities, source) = (&qualities, &args.data.source);
+    let shown = args.output.report.as_deref().zip(understanding.as_ref()).map(|(folder, understanding)| {
+        page::write(folder, &page::Subject { solution, path, settings, split, qualities, understanding, source })
+    });
     if args.output.prints() {
         path.into_iter().for_each(|path| print(result::path(path, settings)));
         print(result::closing(solution, settings, path));

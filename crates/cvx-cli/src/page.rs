@@ -6,26 +6,42 @@ mod curves;
 mod folder;
 mod html;
 mod neurons;
+mod numbers;
+mod parts;
 mod picture;
+mod probabilities;
 mod regions;
 mod subject;
+mod understanding;
 
 pub use subject::Subject;
 
 use crate::figures::path_panels;
-use crate::number::{counted, gap, percent};
+use crate::number::{counted, gap, percent, short};
 use crate::summary;
 use anyhow::Result;
-use cvx_admm::{PathSolution, Settings, Status};
+use cvx_admm::{PathSolution, Quality, Settings, Status};
 use cvx_figures::ENDINGS;
 use cvx_model::Dataset;
 use html::{escape, paragraph, section};
 use picture::Picture;
 use std::path::Path;
 
-/// Every picture that a report can have.
-const PICTURES: [&str; 9] =
-    ["path", "objective", "gap", "scores", "phases", "refinement", "regions", "predictions", "neurons"];
+/// Every picture that a report can have, beside those of the dependence on columns.
+const PICTURES: [&str; 12] = [
+    "calibration",
+    "roc",
+    "predictions",
+    "regions",
+    "importance",
+    "neurons",
+    "path",
+    "objective",
+    "gap",
+    "scores",
+    "phases",
+    "refinement",
+];
 
 /// Checks that the report can be written, before the work.
 pub fn check(folder: &Path) -> Result<()> {
@@ -33,7 +49,11 @@ pub fn check(folder: &Path) -> Result<()> {
 }
 
 fn known() -> Vec<String> {
-    PICTURES.iter().flat_map(|name| ENDINGS.map(|ending| format!("{name}{ending}"))).collect()
+    PICTURES
+        .iter()
+        .chain(&understanding::DEPENDENCE)
+        .flat_map(|name| ENDINGS.map(|ending| format!("{name}{ending}")))
+        .collect()
 }
 
 /// Writes the page and its pictures.
@@ -41,27 +61,42 @@ pub fn write(folder: &Path, subject: &Subject) -> Result<()> {
     let title = format!("cvx: {}", subject.source.data);
     let mut pictures = Vec::new();
     let mut body = heading(subject);
-    let solution = subject.solution;
-    body.push_str(&section("Result", &html::facts(&summary::run::results(solution, subject.settings, subject.path))));
-    if let Some(path) = subject.path {
-        body.push_str(&section("Choice of beta", &path_section(path, subject.settings, &mut pictures)?));
-    }
-    let (train, test) = (&subject.split.train, subject.split.test.as_ref());
-    let mut add = |body: &mut String, title: &str, class: &str, found: Vec<Picture>| {
+    let Subject { solution, settings, path, split, .. } = *subject;
+    let model = &solution.model;
+    let mut add = |body: &mut String, title: &str, class: &str, mut text: String, found: Vec<Picture>| {
         let figures: String = found.iter().map(Picture::html).collect();
         if !found.is_empty() {
-            body.push_str(&section(title, &format!("<div class=\"{class}\">\n{figures}</div>")));
+            text.push_str(&format!("<div class=\"{class}\">\n{figures}</div>\n"));
+        }
+        if !text.is_empty() {
+            body.push_str(&section(title, &text));
         }
         pictures.extend(found);
     };
-    add(&mut body, "Course", "figures", curves::curves(solution, test.map(Dataset::n_samples))?);
-    if let Some((samples, confusion)) = summary::run::confusion(solution) {
-        body.push_str(&section("Classes", &classes::classes(samples, confusion)));
+    let results = html::facts(&summary::run::results(solution, settings, path));
+    add(&mut body, "Result", "figures", results, Vec::new());
+    if let Some(text) = classes::classes(subject) {
+        add(&mut body, "Classes", "figures", text, Vec::new());
     }
-    let plane = regions::regions(&solution.model, train)?;
-    let numbers = regions::predictions(&solution.model, train, test)?;
-    add(&mut body, "Predictions", "figures", plane.into_iter().chain(numbers).collect());
-    add(&mut body, "Neurons", "whole", neurons::neurons(&solution.model)?.into_iter().collect());
+    if let Some((text, found)) = probabilities::probabilities(subject)? {
+        add(&mut body, "Probabilities", "figures", text, found);
+    }
+    let drawn = [numbers::predictions(subject)?, regions::regions(model, &split.train)?];
+    let drawn = drawn.into_iter().flatten().collect();
+    add(&mut body, "Predictions", "figures", numbers::errors(subject).unwrap_or_default(), drawn);
+    let (text, found) = understanding::understanding(subject)?;
+    add(&mut body, "What the network has learned", "figures", text, found);
+    add(&mut body, "Neurons", "whole", String::new(), neurons::neurons(model)?.into_iter().collect());
+    if let Some(path) = path {
+        let (text, found) = choice(path, settings)?;
+        add(&mut body, "Choice of beta", "whole", text, found);
+    }
+    add(&mut body, "Networks of the mean", "figures", parts::parts(model).unwrap_or_default(), Vec::new());
+    let (text, found) = curves::curves(solution, split.test.as_ref().map(Dataset::n_samples))?;
+    add(&mut body, "Course", "figures", text, found);
+    let columns = model.transform.recipe.as_ref().and_then(summary::columns::rows);
+    let columns = columns.map(|rows| html::texts(&summary::columns::HEADER.map(String::from), &rows));
+    add(&mut body, "Table", "figures", columns.unwrap_or_default(), Vec::new());
     body.push_str(&about::about(subject));
     let files: Vec<(String, Vec<u8>)> = pictures
         .into_iter()
@@ -89,7 +124,7 @@ fn page(title: &str, files: &[String], body: &str) -> String {
 
 /// Title, status, scores and the meaning of the certificate.
 fn heading(subject: &Subject) -> String {
-    let Subject { solution, settings, split, source, .. } = subject;
+    let Subject { solution, settings, split, source, path, qualities, .. } = subject;
     let title = escape(&source.data);
     let shape = &solution.summary.shape;
     let lead = format!(
@@ -101,20 +136,22 @@ fn heading(subject: &Subject) -> String {
         counted(solution.info.history.len(), "iteration"),
         solution.info.seconds.total,
     );
-    let score = |scores: &cvx_admm::Scores, n: usize| match scores.accuracy {
-        Some(accuracy) => percent(accuracy),
-        None => format!("{:.4}", scores.loss / n as f64),
-    };
-    let what = if solution.train.accuracy.is_some() { "accuracy" } else { "mean loss" };
-    let mut tiles = vec![("status", solution.status.to_string())];
-    if let (Some(scores), Some(test)) = (&solution.test, &split.test) {
-        tiles.push(("test", score(scores, test.n_samples())));
+    let mut tiles = vec![("status".to_string(), solution.status.to_string())];
+    let held_out = path.and_then(|path| path.points.get(path.chosen)).map(|point| point.validation);
+    for (name, scores, quality, n) in [
+        ("test", solution.test, &qualities.test, split.test.as_ref().map_or(0, Dataset::n_samples)),
+        ("held-out", held_out.filter(|_| qualities.held_out.is_some()), &qualities.held_out, 0),
+        ("training", Some(solution.train), &qualities.train, shape.n_samples),
+    ] {
+        tiles.extend(scores.map(|scores| match (quality, scores.accuracy) {
+            (Some(Quality::Numbers(numbers)), _) => (format!("{name} RMSE"), short(numbers.mean.rmse)),
+            (_, Some(accuracy)) => (format!("{name} accuracy"), percent(accuracy)),
+            _ => (format!("{name} mean loss"), format!("{:.4}", scores.loss / n as f64)),
+        }));
     }
-    tiles.push(("training", score(&solution.train, shape.n_samples)));
-    tiles.push(("relative gap", gap(solution.objective.relative_gap)));
-    tiles.push(("neurons", solution.model.network.n_neurons().to_string()));
+    tiles.push(("relative gap".to_string(), gap(solution.objective.relative_gap)));
+    tiles.push(("neurons".to_string(), solution.model.network.n_neurons().to_string()));
     let tiles = tiles.into_iter().map(|(name, value)| {
-        let name = if matches!(name, "test" | "training") { format!("{name} {what}") } else { name.to_string() };
         let class = match (name.as_str(), solution.status) {
             ("status", Status::Optimal) => " class=\"good\"",
             ("status", _) => " class=\"fair\"",
@@ -131,17 +168,15 @@ fn heading(subject: &Subject) -> String {
     )
 }
 
-fn path_section(path: &PathSolution, settings: &Settings, pictures: &mut Vec<Picture>) -> Result<String> {
+fn choice(path: &PathSolution, settings: &Settings) -> Result<(String, Vec<Picture>)> {
     if path.points.is_empty() {
-        return Ok(paragraph(summary::path::NO_BETA));
+        return Ok((paragraph(summary::path::NO_BETA), Vec::new()));
     }
     let panels = path_panels(path);
     let caption = "Along the path, from strong to weak regularisation from right to left; bars are standard errors.";
     let picture = Picture::of_panels("path", caption, &panels, panels.len())?;
     let mut body = summary::path::choice(path, settings).lines().map(paragraph).collect::<String>();
-    body.push_str(&format!("<div class=\"whole\">\n{}</div>\n", picture.html()));
-    pictures.push(picture);
     let rows = html::table(&summary::path::HEADER.map(String::from), &summary::path::rows(path), Some(path.chosen));
     body.push_str(&format!("<details><summary>Every beta</summary>\n{rows}</details>\n"));
-    Ok(body)
+    Ok((body, vec![picture]))
 }

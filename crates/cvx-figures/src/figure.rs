@@ -13,8 +13,8 @@ use kuva::render::figure::Figure;
 use kuva::render::render::{Primitive, Scene};
 use std::path::Path;
 
-/// Width of a panel with bars, whose names take room.
-const BARS_WIDTH: f64 = 720.0;
+/// Width of the axes of a panel with bars. The names of the bars are beside them.
+const BARS_WIDTH: f64 = 420.0;
 
 /// Writes the figure of [`render`] to `stem.svg` and `stem.png`.
 ///
@@ -78,8 +78,9 @@ fn draw(title: Option<&str>, panels: &[Panel], columns: usize, paper: Paper) -> 
         figure = figure.with_title(title).with_title_size(22);
     }
     for column in 0..columns {
-        if panels.iter().skip(column).step_by(columns).any(|panel| !panel.bars.is_empty()) {
-            figure = figure.with_col_width(column, BARS_WIDTH);
+        let bars = panels.iter().skip(column).step_by(columns).filter(|panel| !panel.bars.is_empty());
+        if let Some(margin) = bars.map(Panel::left_margin).reduce(f64::max) {
+            figure = figure.with_col_width(column, PANEL.0.max(BARS_WIDTH + margin));
         }
     }
     let mut scene = figure.render();
@@ -160,6 +161,49 @@ mod tests {
         // Two parts in two bars; the legend's samples are lines.
         let filled = |colour| svg.matches("<rect").count().min(svg.matches(colour).count());
         assert!(filled(Paper::White.colour(0)) >= 2 && filled(Paper::White.colour(1)) >= 2);
+        Ok(())
+    }
+
+    #[test]
+    fn marks_lie_in_the_rows_of_their_bars_with_their_errors_along_x() -> Result<()> {
+        let mark = |row: usize, x: f64| Point { x, y: row as f64, error: Some((x - 1.0, x + 2.0)) };
+        let marks = vec![mark(0, -3.0), mark(1, 5.0), Point { x: f64::NAN, ..mark(1, 0.0) }];
+        let cloud = Series::Cloud { label: "mark".to_string(), points: marks.clone() };
+        let mut only_marks = panel(Scale::Linear, vec![cloud]);
+        only_marks.bars = ["upper", "lower"].map(String::from).to_vec();
+        let (low, high) = only_marks.x_range();
+        assert!((-4.5..-4.0).contains(&low) && (7.0..7.5).contains(&high), "{low} {high}");
+        assert_eq!(only_marks.place(&marks[0]), (-3.0, 2.0));
+        assert_eq!(only_marks.place(&marks[1]), (5.0, 1.0));
+        let svg = written(&[only_marks])?;
+        // Marks have an outline; the third is that of the legend.
+        assert_eq!(svg.matches("<circle").count(), 2 * 3);
+        assert!(!svg.contains("NaN"));
+
+        let part = Series::Part { label: "bar".to_string(), lengths: vec![10.0, 0.0] };
+        let mut both = panel(Scale::Linear, vec![part]);
+        both.bars = ["upper", "lower"].map(String::from).to_vec();
+        assert_eq!(both.x_range().0, 0.0);
+        both.series.push(Series::Cloud { label: "mark".to_string(), points: vec![mark(1, -3.0)] });
+        assert!(both.x_range().0 < -4.0 && both.x_range().1 > 10.0);
+        Ok(())
+    }
+
+    #[test]
+    fn faint_curves_take_no_colour_and_no_markers() -> Result<()> {
+        let point = |x: f64, y: f64| Point { x, y, error: None };
+        let curves = || (0..3).map(|k| vec![point(0.0, f64::from(k)), point(9.0, 7.0)]).collect();
+        let faint = || Series::Faint { label: "single".to_string(), curves: curves() };
+        let svg = written(&[panel(Scale::Linear, vec![faint(), curve("mean", &[1.0, 2.0])])])?;
+        // The curves and the sample in the legend.
+        assert_eq!(svg.matches(&format!("stroke=\"{}\"", Paper::White.faint())).count(), 4);
+        assert!(svg.contains(&format!("fill=\"{}\"", Paper::White.colour(0))));
+        assert_eq!(svg.matches("<circle").count(), 3);
+        assert!(panel(Scale::Linear, vec![faint()]).x_range().1 > 9.0);
+        let mut rows = panel(Scale::Linear, vec![faint()]);
+        rows.bars = vec!["row".to_string(); 8];
+        // In rows they are marks: six, and three in the legend.
+        assert_eq!(written(&[rows])?.matches("<circle").count(), 9);
         Ok(())
     }
 }

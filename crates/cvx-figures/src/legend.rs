@@ -22,6 +22,8 @@ pub(crate) fn legend(styles: &[Style]) -> (Vec<Plot>, Layout, f64) {
             samples.push(sample.with_stroke_width(14.0).into());
         } else if style.is_cloud {
             samples.extend(style.cloud(&[(0.5, y)]));
+        } else if style.is_faint {
+            samples.push(style.faint(&[(0.0, y), (0.5, y), (1.0, y)]));
         } else {
             samples.push(sample.into());
             samples.extend(style.markers(&[(0.5, y)]));

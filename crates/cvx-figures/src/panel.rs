@@ -7,9 +7,9 @@ use crate::scale::Scale;
 pub struct Point {
     /// Position along the x axis.
     pub x: f64,
-    /// Measured value.
+    /// Measured value. In a panel with bars, the index of the bar from the top; the value is then x.
     pub y: f64,
-    /// Lower and upper end of the error bar, in units of y.
+    /// Lower and upper end of the error bar, in units of the value.
     pub error: Option<(f64, f64)>,
 }
 
@@ -36,12 +36,19 @@ pub enum Series {
         /// Length of the segment in each bar of the panel, from the top.
         lengths: Vec<f64>,
     },
-    /// Points that are not joined.
+    /// Points that are not joined. Error bars are drawn in a panel with bars only.
     Cloud {
         /// Name in the legend.
         label: String,
         /// The points.
         points: Vec<Point>,
+    },
+    /// Thin grey curves without markers, behind those of other series; in a panel with bars, small grey markers.
+    Faint {
+        /// Name in the legend.
+        label: String,
+        /// The points of each curve.
+        curves: Vec<Vec<Point>>,
     },
     /// Coloured rectangles behind all other series. The axes end where the rectangles end. A cloud of the same label
     /// has the same colour.
@@ -93,8 +100,14 @@ fn hull(intervals: impl Iterator<Item = (f64, f64)>) -> Option<(f64, f64)> {
 impl Panel {
     pub(crate) fn x_range(&self) -> (f64, f64) {
         if !self.bars.is_empty() {
-            let (_, end) = Scale::Linear.range((0..self.bars.len()).map(|bar| self.parts(bar).sum()));
-            return (0.0, end);
+            let has_parts = self.series.iter().any(|series| matches!(series, Series::Part { .. }));
+            // Bars begin at 0.
+            let ends = has_parts.then(|| (0..self.bars.len()).map(|bar| self.parts(bar).sum()).chain([0.0]));
+            let marks = self.series.iter().flat_map(Series::points).flat_map(|point| {
+                let (low, high) = point.error.unwrap_or((point.x, point.x));
+                [low, point.x, high]
+            });
+            return Scale::Linear.range(ends.into_iter().flatten().chain(marks));
         }
         if let Some(range) = hull(self.rectangles().map(|(_, rectangle)| rectangle.x)) {
             return range;
@@ -121,7 +134,7 @@ impl Panel {
         self.y_scale.range(self.series.iter().flat_map(|series| {
             match series {
                 Series::Level { y, .. } => vec![*y],
-                series => (series.points().iter())
+                series => (series.points())
                     .flat_map(|point| point.error.map_or([point.y; 3], |(low, high)| [low, point.y, high]))
                     .collect(),
             }
@@ -131,6 +144,14 @@ impl Panel {
     /// Whether the axes can show a point.
     pub(crate) fn shows(&self, point: &Point) -> bool {
         self.x_scale.shows(point.x) && self.y_scale.shows(point.y)
+    }
+
+    /// The place of a point on the axes.
+    pub(crate) fn place(&self, point: &Point) -> (f64, f64) {
+        match self.bars.len() {
+            0 => (point.x, point.y),
+            bars => (point.x, bars as f64 - point.y),
+        }
     }
 
     /// All rectangles with their labels.
@@ -149,14 +170,16 @@ impl Series {
     pub(crate) fn label(&self) -> &str {
         match self {
             Self::Curve { label, .. } | Self::Cloud { label, .. } | Self::Region { label, .. } => label,
-            Self::Level { label, .. } | Self::Part { label, .. } => label,
+            Self::Level { label, .. } | Self::Part { label, .. } | Self::Faint { label, .. } => label,
         }
     }
 
-    pub(crate) fn points(&self) -> &[Point] {
-        match self {
-            Self::Curve { points, .. } | Self::Cloud { points, .. } => points,
-            Self::Level { .. } | Self::Part { .. } | Self::Region { .. } => &[],
-        }
+    pub(crate) fn points(&self) -> impl Iterator<Item = &Point> {
+        let (points, curves): (&[Point], &[Vec<Point>]) = match self {
+            Self::Curve { points, .. } | Self::Cloud { points, .. } => (points, &[]),
+            Self::Faint { curves, .. } => (&[], curves),
+            Self::Level { .. } | Self::Part { .. } | Self::Region { .. } => (&[], &[]),
+        };
+        points.iter().chain(curves.iter().flatten())
     }
 }

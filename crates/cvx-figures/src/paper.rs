@@ -25,10 +25,10 @@ pub const SHADE_COUNT: usize = SHADES.len();
 /// CSS for a page with figures of [`inline`](crate::inline): their colours in light and dark mode.
 pub const STYLE: &str = "\
 :root { --figure-grid: #e3e3e3; --figure-0: #0072b2; --figure-1: #d55e00; --figure-2: #009e73; --figure-3: #cc79a7;
-  --figure-4: #e69f00; --figure-5: #56b4e9; --figure-6: #000000; }
+  --figure-4: #e69f00; --figure-5: #56b4e9; --figure-6: #000000; --figure-faint: #a9b1ba; }
 @media (prefers-color-scheme: dark) {
   :root { --figure-grid: #343a42; --figure-0: #56a8f0; --figure-1: #ff8a4c; --figure-2: #3ecf9c; --figure-3: #e39bc5;
-    --figure-4: #f5b83d; --figure-5: #9bd8ff; --figure-6: #f0f0f0; }
+    --figure-4: #f5b83d; --figure-5: #9bd8ff; --figure-6: #f0f0f0; --figure-faint: #6d7682; }
 }
 ";
 
@@ -50,6 +50,14 @@ impl Paper {
         match self {
             Paper::White => COLOURS[index % COLOURS.len()],
             Paper::Page => NAMES[index % NAMES.len()],
+        }
+    }
+
+    /// Faint curves.
+    pub fn faint(self) -> &'static str {
+        match self {
+            Paper::White => "#a9b1ba",
+            Paper::Page => "var(--figure-faint)",
         }
     }
 

@@ -16,6 +16,9 @@ impl Panel {
         let (left, right) = self.x_range();
         // kuva draws no axes for a cell without plots.
         let mut plots = vec![self.diagonal().unwrap_or_default().into()];
+        if !self.bars.is_empty() {
+            plots.push(self.stacked(styles).into());
+        }
         for series in &self.series {
             let Some(style) = styles.iter().find(|style| style.label == series.label()) else { continue };
             match series {
@@ -24,16 +27,32 @@ impl Panel {
                     plots.push(style.line(&[(left, *y), (right, *y)]).into());
                 }
                 Series::Cloud { points, .. } => {
-                    let shown = points.iter().filter(|point| self.shows(point));
-                    plots.extend(style.cloud(&shown.map(|point| (point.x, point.y)).collect::<Vec<_>>()));
+                    if !self.bars.is_empty() {
+                        plots.extend(points.iter().filter_map(|point| self.whisker(point, style)));
+                    }
+                    plots.extend(style.cloud(&self.places(points)));
+                }
+                Series::Faint { curves, .. } => {
+                    let places = curves.iter().map(|points| self.places(points));
+                    plots.extend(places.map(|places| style.faint(&places)));
                 }
                 Series::Level { .. } | Series::Part { .. } | Series::Region { .. } => {}
             }
         }
-        if !self.bars.is_empty() {
-            plots.push(self.stacked(styles).into());
-        }
         plots
+    }
+
+    /// Where the points are that the axes can show.
+    fn places(&self, points: &[Point]) -> Vec<(f64, f64)> {
+        points.iter().filter(|point| self.shows(point)).map(|point| self.place(point)).collect()
+    }
+
+    /// The error bar of a point along x.
+    fn whisker(&self, point: &Point, style: &Style) -> Option<Plot> {
+        let (low, high) = point.error?;
+        let (_, y) = self.place(point);
+        let shown = self.shows(point) && [low, high].iter().all(|&end| self.x_scale.shows(end));
+        shown.then(|| style.line(&[(low, y), (high, y)]).with_stroke_width(1.8).into())
     }
 
     fn stacked(&self, styles: &[Style]) -> BarPlot {
@@ -72,6 +91,12 @@ impl Panel {
         bars.chain([line.into(), markers]).collect()
     }
 
+    /// Room for the names of the bars.
+    pub(crate) fn left_margin(&self) -> f64 {
+        let longest = self.bars.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        20.0 + CHARACTER_WIDTH * longest as f64
+    }
+
     /// The axes with their texts.
     pub(crate) fn layout(&self, paper: Paper) -> Layout {
         let (x, y) = (self.x_range(), self.y_range());
@@ -86,10 +111,9 @@ impl Panel {
             .with_label_size(16)
             .with_theme(Theme { show_grid: self.rectangles().next().is_none(), ..paper.theme() });
         if !self.bars.is_empty() {
-            let longest = self.bars.iter().map(|name| name.chars().count()).max().unwrap_or(0);
             layout = layout
                 .with_y_categories(self.bars.iter().rev().cloned().collect())
-                .with_force_margins(20.0 + CHARACTER_WIDTH * longest as f64, 20.0);
+                .with_force_margins(self.left_margin(), 20.0);
         }
         (layout.log_x, layout.log_y) = (self.x_scale == Scale::Log, self.y_scale == Scale::Log);
         if layout.log_y {

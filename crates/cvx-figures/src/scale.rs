@@ -47,7 +47,9 @@ impl Scale {
         // On three decades, the digits of longer numbers would touch.
         let plain = low >= 0.01 && high < 1e4;
         match self {
-            Self::Linear => TickFormat::Auto,
+            Self::Linear if (1e-3..1e5).contains(&low.abs().max(high.abs())) => TickFormat::Auto,
+            // Other numbers have too many digits.
+            Self::Linear => TickFormat::Custom(Arc::new(linear_label)),
             // Only powers of ten have labels: others would overlap them.
             Self::Log if !plain && high > 100.0 * low => {
                 TickFormat::Custom(Arc::new(|value| match log_label(value, false) {
@@ -67,13 +69,28 @@ fn log_label(value: f64, plain: bool) -> String {
     if plain {
         return format!("{value:.*}", usize::try_from(-exponent).unwrap_or(0));
     }
+    match (value / 10f64.powi(exponent)).round() {
+        1.0 => power(exponent),
+        factor => format!("{factor}·{}", power(exponent)),
+    }
+}
+
+/// A number in up to four digits and a power of ten.
+fn linear_label(value: f64) -> String {
+    let text = format!("{value:.3e}");
+    match text.split_once('e').and_then(|(factor, exponent)| Some((factor, exponent.parse().ok()?))) {
+        Some((factor, exponent)) if value != 0.0 => {
+            format!("{}·{}", factor.trim_end_matches('0').trim_end_matches('.'), power(exponent))
+        }
+        _ => "0".to_string(),
+    }
+}
+
+/// 10 with a raised exponent.
+fn power(exponent: i32) -> String {
     // The only character of an integer that is not a digit is its sign.
     let raised = |c: char| c.to_digit(10).and_then(|digit| "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().nth(digit as usize)).unwrap_or('⁻');
-    let power: String = "10".chars().chain(exponent.to_string().chars().map(raised)).collect();
-    match (value / 10f64.powi(exponent)).round() {
-        1.0 => power,
-        factor => format!("{factor}·{power}"),
-    }
+    "10".chars().chain(exponent.to_string().chars().map(raised)).collect()
 }
 
 #[cfg(test)]
@@ -86,5 +103,11 @@ mod tests {
         assert_eq!(plain, ["0.01", "0.5", "1", "2000"]);
         let powers = [1e-12, 5e-4, 1.0, 2e7].map(|value| log_label(value, false));
         assert_eq!(powers, ["10⁻¹²", "5·10⁻⁴", "10⁰", "2·10⁷"]);
+    }
+
+    #[test]
+    fn long_linear_ticks_have_four_digits_and_a_power() {
+        let labels = [0.0, 824_999_999_999.999_9, -1.5e5, 2e-7, 1e6].map(linear_label);
+        assert_eq!(labels, ["0", "8.25·10¹¹", "-1.5·10⁵", "2·10⁻⁷", "1·10⁶"]);
     }
 }

@@ -22,6 +22,9 @@ pub(crate) struct Style<'a> {
     /// Whether it is an area, whose sample in the legend is a thick line.
     pub is_part: bool,
     pub is_cloud: bool,
+    pub is_faint: bool,
+    /// Whether it is faint and in a panel with bars.
+    is_speck: bool,
     pub paper: Paper,
     marker: Option<MarkerShape>,
 }
@@ -32,12 +35,21 @@ impl Style<'_> {
         match self.dashes {
             // kuva draws dashes in a PNG with a width of whole pixels only.
             Some(dashes) => line.with_line_style(LineStyle::Custom(dashes.to_string())).with_stroke_width(2.0),
+            None if self.is_faint => line.with_stroke_width(1.2),
             None => line.with_stroke_width(2.6),
         }
     }
 
     pub fn markers(&self, points: &[(f64, f64)]) -> Option<Plot> {
         self.sized_markers(points, self.colour, 5.5)
+    }
+
+    /// A faint curve, or small markers in its place.
+    pub fn faint(&self, points: &[(f64, f64)]) -> Plot {
+        if !self.is_speck {
+            return self.line(points).into();
+        }
+        ScatterPlot::new().with_data(points.iter().copied()).with_color(self.colour).with_size(3.0).into()
     }
 
     /// Small markers with an outline, which stays visible on a region of the same colour.
@@ -55,13 +67,16 @@ impl Style<'_> {
 /// One style for each label, in order of appearance.
 pub(crate) fn styles(panels: &[Panel], paper: Paper) -> Vec<Style<'_>> {
     let mut styles: Vec<Style> = Vec::new();
-    for series in panels.iter().flat_map(|panel| &panel.series) {
+    for (panel, series) in panels.iter().flat_map(|panel| panel.series.iter().map(move |series| (panel, series))) {
         let label = series.label();
         if styles.iter().any(|style| style.label == label) {
             continue;
         }
         let levels = styles.iter().filter(|style| style.is_level).count();
-        let cycle = styles.len() / Paper::COLOURS;
+        let is_faint = matches!(series, Series::Faint { .. });
+        let is_speck = is_faint && !panel.bars.is_empty();
+        let coloured = styles.iter().filter(|style| !style.is_faint).count();
+        let cycle = coloured / Paper::COLOURS;
         let is_level = matches!(series, Series::Level { .. });
         let dashes = match series {
             Series::Level { .. } => Some(DASHES[levels % DASHES.len()]),
@@ -71,18 +86,19 @@ pub(crate) fn styles(panels: &[Panel], paper: Paper) -> Vec<Style<'_>> {
         };
         let marker = match series {
             Series::Curve { points, .. } if points.len() >= DENSE => None,
-            Series::Level { .. } | Series::Part { .. } => None,
+            Series::Level { .. } | Series::Part { .. } | Series::Faint { .. } => None,
             // The shade identifies the region.
             Series::Region { shade: Some(_), .. } => Some(MarkerShape::Circle),
-            _ => Some(MARKERS[(styles.len() - levels) % MARKERS.len()]),
+            _ => Some(MARKERS[(coloured - levels) % MARKERS.len()]),
         };
         let colour = match series {
             Series::Region { shade: Some(shade), .. } => SHADES[(*shade).min(SHADE_COUNT - 1)],
-            _ => paper.colour(styles.len()),
+            Series::Faint { .. } => paper.faint(),
+            _ => paper.colour(coloured),
         };
         let is_part = matches!(series, Series::Part { .. } | Series::Region { .. });
         let is_cloud = matches!(series, Series::Cloud { .. });
-        styles.push(Style { label, colour, dashes, is_level, is_part, is_cloud, paper, marker });
+        styles.push(Style { label, colour, dashes, is_level, is_part, is_cloud, is_faint, is_speck, paper, marker });
     }
     styles
 }

@@ -1,7 +1,10 @@
 //! Classes on the page, and which are confused.
 
 use super::html::{escape, paragraph, table};
+use super::subject::Subject;
 use crate::number::share;
+use crate::summary::run::confusion;
+use cvx_admm::Predictions;
 use cvx_model::{ClassScores, Confusion};
 
 /// Most classes whose table of confusions is readable.
@@ -10,8 +13,22 @@ const MOST_CLASSES: usize = 25;
 /// Most mistakes that are listed for more classes.
 const MOST_MISTAKES: usize = 20;
 
+/// The confusions and the scores of every class, on test samples or held-out samples if there are any; `None` for a
+/// regression.
+pub fn classes(subject: &Subject) -> Option<String> {
+    let Subject { solution, path, .. } = subject;
+    let held_out = path.filter(|path| solution.test.is_none() && !path.held_out.rows.is_empty()).and_then(|path| {
+        let Predictions { outputs, targets } = &path.held_out.predictions;
+        Confusion::new(&solution.model.task, outputs, targets)
+    });
+    match (&held_out, confusion(solution)) {
+        (Some(held_out), _) => Some(tables("held-out samples", held_out)),
+        (None, found) => found.map(|(samples, confusion)| tables(samples, confusion)),
+    }
+}
+
 /// The confusions of `samples`, and the scores of every class.
-pub fn classes(samples: &str, confusion: &Confusion) -> String {
+fn tables(samples: &str, confusion: &Confusion) -> String {
     let name = |class: usize| confusion.classes[class].clone();
     let counted = if confusion.classes.len() <= MOST_CLASSES {
         counts(samples, confusion)

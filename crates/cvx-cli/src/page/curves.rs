@@ -1,5 +1,6 @@
 //! The course of a run, and the time of its phases.
 
+use super::html::paragraph;
 use super::picture::Picture;
 use anyhow::Result;
 use cvx_admm::{Iteration, PhaseSeconds, Solution};
@@ -8,9 +9,12 @@ use cvx_figures::{Panel, Point, Scale, Series};
 /// Ratio of the largest and the smallest value above which an axis is logarithmic.
 const WIDE: f64 = 20.0;
 
-/// The curves of the quantities that this run has evaluated.
-pub fn curves(solution: &Solution, n_test: Option<usize>) -> Result<Vec<Picture>> {
-    let history = &solution.info.history;
+/// The curves of the quantities that this run has evaluated, and what they are curves of. Of several networks, those of
+/// the first: each was trained by itself.
+pub fn curves(solution: &Solution, n_test: Option<usize>) -> Result<(String, Vec<Picture>)> {
+    let parts = &solution.model.parts;
+    let history = if parts.len() > 1 { first_run(&solution.info.history) } else { &solution.info.history };
+    let held_out = parts.first().map_or(0, |part| part.held_out.len());
     let mut pictures = Vec::new();
     let mut add = |name, caption: &str, panel: Panel| -> Result<()> {
         // A run that ended in its set-up has no points.
@@ -43,13 +47,15 @@ pub fn curves(solution: &Solution, n_test: Option<usize>) -> Result<Vec<Picture>
     )?;
 
     let has_accuracy = solution.train.accuracy.is_some();
-    let n_train = solution.summary.shape.n_samples;
+    let n_train = solution.summary.shape.n_samples - held_out;
     let score = |scores: Option<cvx_admm::Scores>, n: usize| {
         scores.and_then(|scores| if has_accuracy { scores.accuracy } else { Some(scores.loss / n as f64) })
     };
     let mut scores = vec![curve("training", history, |record| score(record.train, n_train))];
-    if let Some(n_test) = n_test {
-        scores.push(curve("test", history, |record| score(record.test, n_test)));
+    // The test samples of the run of a fold are those that it held out.
+    let others = if held_out > 0 { Some(("held out", held_out)) } else { n_test.map(|n_test| ("test", n_test)) };
+    if let Some((label, n)) = others {
+        scores.push(curve(label, history, |record| score(record.test, n)));
     }
     let (title, what) = if has_accuracy { ("Accuracy", "share of samples") } else { ("Loss", "mean over samples") };
     let mut panel = over_time(title, what, scores);
@@ -62,7 +68,18 @@ pub fn curves(solution: &Solution, n_test: Option<usize>) -> Result<Vec<Picture>
         pictures.push(rounds(solution)?);
     }
     pictures.push(phases(&solution.info.seconds)?);
-    Ok(pictures)
+    let words = match parts.len() {
+        0 | 1 => String::new(),
+        count => paragraph(format!(
+            "The curves are those of the first of {count} networks at the chosen beta, and the times those of all."
+        )),
+    };
+    Ok((words, pictures))
+}
+
+/// The iterations before the count starts again.
+fn first_run(history: &[Iteration]) -> &[Iteration] {
+    history.chunk_by(|one, next| one.iteration < next.iteration).next().unwrap_or(history)
 }
 
 fn curve(label: &str, history: &[Iteration], y: impl Fn(&Iteration) -> Option<f64>) -> Series {
@@ -85,7 +102,7 @@ fn over_time(title: &str, y_label: &str, series: Vec<Series>) -> Panel {
     let (x_scale, y_scale) = (scale(&mut points().map(|point| point.x)), scale(&mut points().map(|point| point.y)));
     Panel {
         title: title.to_string(),
-        x_label: "seconds".to_string(),
+        x_label: "seconds since the samples were read".to_string(),
         y_label: y_label.to_string(),
         x_scale,
         y_scale,

@@ -41,17 +41,26 @@ pub fn facts<S: AsRef<str>>(rows: &[(S, String)]) -> String {
 
 /// A table with a header, whose first column names the rows; `marked` is a row that stands out.
 pub fn table(header: &[String], rows: &[Vec<String>], marked: Option<usize>) -> String {
+    table_of("numbers", header, rows, marked)
+}
+
+/// A table of texts with a header, whose first column names the rows.
+pub fn texts(header: &[String], rows: &[Vec<String>]) -> String {
+    table_of("numbers texts", header, rows, None)
+}
+
+fn table_of(class: &str, header: &[String], rows: &[Vec<String>], marked: Option<usize>) -> String {
     let head: String = header.iter().map(|cell| format!("<th scope=\"col\">{}</th>", escape(cell))).collect();
     let row = |(index, row): (usize, &Vec<String>)| {
-        let class = if marked == Some(index) { " class=\"marked\"" } else { "" };
+        let mark = if marked == Some(index) { " class=\"marked\"" } else { "" };
         let cells = row.iter().enumerate().map(|(column, cell)| match column {
             0 => format!("<th scope=\"row\">{}</th>", escape(cell)),
             _ => format!("<td>{}</td>", escape(cell)),
         });
-        format!("<tr{class}>{}</tr>\n", cells.collect::<String>())
+        format!("<tr{mark}>{}</tr>\n", cells.collect::<String>())
     };
     let body: String = rows.iter().enumerate().map(row).collect();
-    format!("<div class=\"wide\"><table class=\"numbers\">\n<tr>{head}</tr>\n{body}</table></div>\n")
+    format!("<div class=\"wide\"><table class=\"{class}\">\n<tr>{head}</tr>\n{body}</table></div>\n")
 }
 
 #[cfg(test)]
@@ -66,6 +75,7 @@ mod tests {
         let pieces = [
             facts(&[(&hostile, hostile.clone())]),
             table(std::slice::from_ref(&hostile), &[vec![hostile.clone(), hostile.clone()]], None),
+            texts(std::slice::from_ref(&hostile), &[vec![hostile.clone(), hostile.clone()]]),
             section(&hostile, &paragraph(&hostile)),
         ];
         for piece in pieces {

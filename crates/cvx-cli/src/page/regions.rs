@@ -1,4 +1,4 @@
-//! Predictions over the plane for two features, and against the targets for numbers.
+//! Predictions over the plane for two features.
 
 use super::picture::Picture;
 use anyhow::Result;
@@ -11,9 +11,6 @@ const CELLS: (usize, usize) = (150, 120);
 
 /// Most samples that are drawn.
 const MOST: usize = 1200;
-
-/// Most targets that have a panel.
-const MOST_TARGETS: usize = 4;
 
 /// The predictions over the plane with the training samples on top, for two features.
 pub fn regions(model: &Model, train: &Dataset) -> Result<Option<Picture>> {
@@ -153,51 +150,6 @@ impl<'a> Key<'a> {
 }
 
 /// Rows in equal steps, or all rows if there are few.
-fn drawn(n_samples: usize) -> impl Iterator<Item = usize> {
+pub fn drawn(n_samples: usize) -> impl Iterator<Item = usize> {
     (0..n_samples).step_by(n_samples.div_ceil(MOST).max(1))
-}
-
-/// Predictions of a regression against the targets.
-pub fn predictions(model: &Model, train: &Dataset, test: Option<&Dataset>) -> Result<Option<Picture>> {
-    let Task::Regression { columns } = model.task else { return Ok(None) };
-    let mut panels: Vec<Panel> = (0..columns.min(MOST_TARGETS))
-        .map(|target| Panel {
-            title: if columns == 1 { "Predictions".to_string() } else { format!("Predictions of target {target}") },
-            x_label: "target".to_string(),
-            y_label: "prediction".to_string(),
-            x_scale: Scale::Linear,
-            y_scale: Scale::Linear,
-            bars: Vec::new(),
-            series: Vec::new(),
-        })
-        .collect();
-    for (label, data) in [("training", Some(train)), ("test", test)] {
-        let Some((data, Some(Labels::Numbers { columns, values }))) = data.map(|data| (data, data.labels())) else {
-            continue;
-        };
-        let rows: Vec<usize> = drawn(data.n_samples()).collect();
-        let prediction = model.predict(&data.select(&rows)?)?;
-        for (target, panel) in panels.iter_mut().enumerate() {
-            let points = rows.iter().enumerate().map(|(index, row)| Point {
-                x: values[row * columns + target],
-                y: prediction[(index, target)],
-                error: None,
-            });
-            panel.series.push(Series::Cloud { label: label.to_string(), points: points.collect() });
-        }
-    }
-    for panel in &mut panels {
-        let mut ends = (f64::INFINITY, f64::NEG_INFINITY);
-        for series in &panel.series {
-            if let Series::Cloud { points, .. } = series {
-                ends = points.iter().fold(ends, |(low, high), point| (low.min(point.x), high.max(point.x)));
-            }
-        }
-        // A curve of many points is drawn without markers.
-        let at = |step: usize| ends.0 + (ends.1 - ends.0) * step as f64 / 99.0;
-        let points = (0..100).map(|step| Point { x: at(step), y: at(step), error: None }).collect();
-        panel.series.push(Series::Curve { label: "exact".to_string(), points });
-    }
-    let caption = "A dot is a sample; on the line the prediction is the target.";
-    Ok(Some(Picture::of_panels("predictions", caption, &panels, 2)?))
 }

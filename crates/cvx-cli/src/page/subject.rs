@@ -1,6 +1,8 @@
 //! What a page is about.
 
 use crate::args::SourceArgs;
+use crate::summary::quality::Qualities;
+use crate::understanding::Understanding;
 use cvx_admm::{PathSolution, Settings, Solution};
 use cvx_model::DataSplit;
 
@@ -14,6 +16,10 @@ pub struct Subject<'a> {
     pub settings: &'a Settings,
     /// The samples.
     pub split: &'a DataSplit,
-    /// Their source.
+    /// How good the predictions on them are.
+    pub qualities: &'a Qualities,
+    /// What the network has learned.
+    pub understanding: &'a Understanding,
+    /// The source of the samples.
     pub source: &'a SourceArgs,
 }

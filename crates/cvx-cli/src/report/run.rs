@@ -5,6 +5,7 @@ use super::history;
 use super::scores::ScoresReport;
 use crate::process::peak_memory_bytes;
 use crate::summary::quality::Qualities;
+use crate::understanding::Understanding;
 use cvx_admm::{Iteration, Objective, PathSolution, PhaseSeconds, Round, Settings, Solution, Status};
 use cvx_model::Loss;
 use serde::Serialize;
@@ -46,6 +47,8 @@ pub struct RunReport<'a> {
     choice: Option<ChoiceReport<'a>>,
     /// Of a mean of networks, the certificate of each.
     parts: Vec<PartReport<'a>>,
+    /// What the network has learned; null without a page, because it takes seconds.
+    understanding: Option<&'a Understanding>,
     #[serde(serialize_with = "history::serialize")]
     history: &'a [Iteration],
 }
@@ -80,6 +83,7 @@ impl<'a> RunReport<'a> {
         settings: &Settings,
         path: Option<&'a PathSolution>,
         qualities: &'a Qualities,
+        understanding: Option<&'a Understanding>,
     ) -> Self {
         let Solution { model, summary, info, .. } = solution;
         RunReport {
@@ -133,6 +137,7 @@ impl<'a> RunReport<'a> {
                     objective: &part.objective,
                 })
                 .collect(),
+            understanding,
             history: &info.history,
         }
     }
