@@ -8,10 +8,16 @@ use serde::{Deserialize, Serialize};
 /// Integer labels with more distinct values than this are a regression.
 const MOST_CLASSES: usize = 50;
 
+/// With more distinct values than this, integers are classes only if each occurs at least so often: counts and grades
+/// have rare values at their ends, codes of classes do not.
+const FEW_CLASSES: usize = 20;
+const CLASS_SAMPLES: usize = 10;
+
 /// The choice of the task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TaskChoice {
-    /// Names, and integers with at most 50 distinct values, are classes; other numbers are a regression.
+    /// Names are classes, and so are integers with at most 20 distinct values, or with at most 50 of which each occurs
+    /// at least ten times. Other numbers are a regression.
     #[default]
     Auto,
     /// Two classes.
@@ -159,10 +165,12 @@ impl Targets {
         let regression = match (choice, labels) {
             (TaskChoice::Regression, _) => true,
             (TaskChoice::Auto, Labels::Numbers { columns, values }) => {
-                let mut distinct: Vec<f64> = values.clone();
-                distinct.sort_by(f64::total_cmp);
-                distinct.dedup();
-                *columns > 1 || distinct.len() > MOST_CLASSES || distinct.iter().any(|value| value.fract() != 0.0)
+                let mut sorted: Vec<f64> = values.clone();
+                sorted.sort_by(f64::total_cmp);
+                let counts: Vec<usize> = sorted.chunk_by(|a, b| a == b).map(<[f64]>::len).collect();
+                let rare = counts.iter().any(|&count| count < CLASS_SAMPLES);
+                let many = counts.len() > MOST_CLASSES || counts.len() > FEW_CLASSES && rare;
+                *columns > 1 || many || sorted.iter().any(|value| value.fract() != 0.0)
             }
             _ => false,
         };
@@ -268,6 +276,16 @@ mod tests {
             (0..300).map(|row| ["2", "10", "1b", "x", "1", "1.0", "cat"][row * 5 % 7].into()).collect();
         let names = Labels::Names { index: (0..300).collect(), names: rows };
         assert_eq!(Targets::new(&names, TaskChoice::Auto).unwrap().task.classes().len(), 7);
+    }
+
+    #[test]
+    fn many_whole_numbers_are_classes_only_if_none_is_rare() {
+        let numbers = |distinct: usize, each: usize| {
+            let labels = Labels::numbers((0..distinct * each).map(|row| (row % distinct) as f64).collect());
+            Targets::new(&labels, TaskChoice::Auto).unwrap().task.classes().len()
+        };
+        assert_eq!([numbers(20, 1), numbers(26, 10), numbers(50, 12)], [20, 26, 50]);
+        assert_eq!([numbers(21, 9), numbers(51, 100)], [0, 0]);
     }
 
     #[test]
