@@ -56,8 +56,8 @@ const SPLITS: usize = 3;
 ///   [`GateKind::Mixed`]: text and rank features need planes normal to few columns.
 /// * An output bias, so that the mean of the labels is not penalised.
 /// * Five folds up to 5,000 samples, and the mean of their networks: one network, in which the errors of the parts
-///   cancel partly. Up to 500 samples, three such splits. Beyond 5,000, a fifth of the samples is held out once, and the
-///   network is trained again on all samples.
+///   cancel partly. Up to 500 samples, three such splits. Beyond 5,000, a fifth of the samples is held out once, and
+///   the network is trained again on all samples.
 ///
 /// # Errors
 /// [`TrainError`] for a setting outside its range.
