@@ -110,12 +110,12 @@ fn every_wish_is_respected() {
     }
     // What is not chosen is kept.
     let settings = Settings { seed: 9, gap: 0.5, loss: Loss::Logistic, bias: false, ..Settings::default() };
-    let along = PathSettings { ensemble: 2, budget: Some(5.0), gap: 0.3, ratio: 0.1, ..PathSettings::default() };
+    let along = PathSettings { budget: Some(5.0), gap: 0.3, ratio: 0.1, ..PathSettings::default() };
     let found = automatic(&data, &settings, &along, &Wishes::default()).unwrap();
     let kept = &found.settings;
     assert_eq!((kept.seed, kept.gap, kept.loss, kept.bias), (9, 0.5, Loss::Logistic, false));
     let kept = &found.path;
-    assert_eq!((kept.ensemble, kept.budget, kept.gap, kept.ratio), (2, Some(5.0), 0.3, 0.1));
+    assert_eq!((kept.budget, kept.gap, kept.ratio), (Some(5.0), 0.3, 0.1));
     // Gates of the user have a number of their own.
     let gates = HostMatrix::from_fn(5, 3, |i, j| (i + 2 * j) as f64 - 3.0);
     let wishes = Wishes { gates: Some(Gates::Given(gates.clone())), ..Wishes::default() };
