@@ -11,10 +11,10 @@ from sklearn.utils.estimator_checks import check_sample_weight_equivalence_on_de
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 ESTIMATORS = [
-    ConvexReLUClassifier(),
+    ConvexReLUClassifier(beta_fraction=0.001),
     ConvexReLUClassifier(loss="logistic", activation="gated", beta_fraction=0.01, max_iterations=1000),
-    ConvexReLURegressor(),
-    ConvexReLURegressor(loss="huber", precision="f64", max_iterations=1000),
+    ConvexReLURegressor(beta_fraction=0.001),
+    ConvexReLURegressor(loss="huber", precision="f64", max_iterations=1000, beta_fraction=0.001),
 ]
 
 
@@ -36,7 +36,9 @@ def test_a_weight_is_as_good_as_the_sample_as_often(kind):
 
 def test_a_grid_is_searched_in_processes(moons):
     grid = {"network__beta_fraction": [0.3, 0.001], "network__activation": ["relu", "gated"]}
-    pipeline = Pipeline([("scale", StandardScaler()), ("network", ConvexReLUClassifier(threads=1))])
+    pipeline = Pipeline(
+        [("scale", StandardScaler()), ("network", ConvexReLUClassifier(threads=1, beta_fraction=0.001))]
+    )
     search = GridSearchCV(pipeline, grid, n_jobs=2, cv=3).fit(*moons)
     assert search.best_params_["network__beta_fraction"] == 0.001
     assert search.best_score_ > 0.9

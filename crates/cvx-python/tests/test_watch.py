@@ -30,12 +30,12 @@ def test_a_callback_sees_every_iteration_in_its_own_thread(moons):
         seen.append(record)
         threads.add(threading.get_ident())
 
-    network = ConvexReLUClassifier().fit(*moons, callback=look)
+    network = ConvexReLUClassifier(beta_fraction=0.001).fit(*moons, callback=look)
     assert threads == {threading.get_ident()}
     assert [record["iteration"] for record in seen] == list(range(1, network.n_iter_ + 1))
     assert list(seen[0]) == list(network.history_)
     assert seen[0]["network"] == network.history_["network"][0]
-    plain = ConvexReLUClassifier().fit(*moons)
+    plain = ConvexReLUClassifier(beta_fraction=0.001).fit(*moons)
     np.testing.assert_array_equal(plain.w1_, network.w1_)
 
 
@@ -133,15 +133,15 @@ def test_other_threads_run_meanwhile(endless):
 
 
 def test_fits_in_threads_are_those_of_one(moons):
-    expected = ConvexReLUClassifier(threads=1).fit(*moons).w1_
+    expected = ConvexReLUClassifier(threads=1, beta_fraction=0.001).fit(*moons).w1_
     with ThreadPoolExecutor(4) as pool:
-        fitted = list(pool.map(lambda _: ConvexReLUClassifier(threads=1).fit(*moons), range(8)))
+        fitted = list(pool.map(lambda _: ConvexReLUClassifier(threads=1, beta_fraction=0.001).fit(*moons), range(8)))
     for network in fitted:
         np.testing.assert_array_equal(network.w1_, expected)
 
 
 def test_a_forked_process_predicts(moons):
-    network = ConvexReLUClassifier().fit(*moons)
+    network = ConvexReLUClassifier(beta_fraction=0.001).fit(*moons)
     X = np.tile(moons[0], (100, 1))
     expected = network.predict(X)
     with warnings.catch_warnings():
