@@ -11,6 +11,8 @@ from sklearn.utils.estimator_checks import check_sample_weight_equivalence_on_de
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 ESTIMATORS = [
+    ConvexReLUClassifier(),
+    ConvexReLURegressor(),
     ConvexReLUClassifier(beta_fraction=0.001),
     ConvexReLUClassifier(loss="logistic", activation="gated", beta_fraction=0.01, max_iterations=1000),
     ConvexReLURegressor(beta_fraction=0.001),

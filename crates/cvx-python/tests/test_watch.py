@@ -79,6 +79,40 @@ def test_an_interrupt_ends_the_run_and_keeps_the_network(endless, callback):
     assert network.score(X, y) > 0
 
 
+def test_an_interrupt_of_the_choice_keeps_the_network(endless):
+    X, y, parameters = endless
+    # Every beta takes minutes.
+    network = ConvexReLURegressor(**{**parameters, "beta_fraction": None, "activation": "relu", "folds": 2})
+    timer, start = send_later(2.0), time.monotonic()
+    with pytest.warns(InterruptedWarning, match="the best network so far was kept"):
+        network.fit(X, y)
+    timer.join()
+    assert time.monotonic() - start < 30
+    assert network.status_ == "Interrupted"
+    assert np.isfinite(network.predict(X)).all()
+    assert network.verify(X, y).network_agrees
+
+
+def test_an_interrupt_between_betas_keeps_probabilities(moons):
+    network = ConvexReLUClassifier(patterns=20, folds=3, ensemble=1)
+    iterations = []
+    network.fit(*moons, callback=iterations.append)
+    late = len(iterations) // 2
+
+    def interrupt(record):
+        iterations.append(record)
+        if len(iterations) == late:
+            signal.raise_signal(signal.SIGINT)
+
+    iterations.clear()
+    with pytest.warns(InterruptedWarning):
+        network.fit(*moons, callback=interrupt)
+    assert network.status_ == "Interrupted"
+    assert 0 < len(network.points_["beta"]) < 20
+    assert network.score(*moons) > 0.8
+    np.testing.assert_allclose(network.predict_proba(moons[0]).sum(axis=1), 1)
+
+
 def test_an_interrupt_can_be_made_an_error(endless):
     X, y, parameters = endless
     timer = send_later(0.5)
