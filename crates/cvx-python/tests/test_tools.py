@@ -59,7 +59,9 @@ def test_partial_dependence(steps, networks):
 
 def test_partial_dependence_is_drawn(steps, networks):
     pytest.importorskip("matplotlib").use("Agg")
-    display = PartialDependenceDisplay.from_estimator(networks[1], steps[0], ["main", ("main", "side")])
+    display = PartialDependenceDisplay.from_estimator(
+        networks[1], steps[0], ["main", ("main", "side")], grid_resolution=5
+    )
     assert len(display.axes_.ravel()) == 2
 
 
