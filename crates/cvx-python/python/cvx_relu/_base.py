@@ -193,6 +193,7 @@ class ConvexReLU(BaseEstimator):
         with a dictionary after every iteration, in the calling thread. If it returns something true, the run ends with
         the best network so far. If it raises an exception, the run ends too, and `fit` raises the exception again.
         `test` holds samples and labels for evaluation only: their loss and accuracy are columns of `history_`.
+        Where the network is the mean of those of folds, these columns are of the samples that each fold held out.
 
         Ctrl-C ends the run as well: the best network so far is kept, `status_` is ``"Interrupted"``, and `fit` gives an
         `InterruptedWarning`. A run that misses its gap for another reason gives a `ConvergenceWarning`.
