@@ -9,6 +9,7 @@ use cvx_admm::{Settings, verify};
 use cvx_linalg::{HostMatrix, ThreadPool};
 use cvx_model::{FeatureKind, Loss};
 use numpy::{PyArray1, PyArray2};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ pub struct Known {
     huber_delta: Option<f64>,
     normalize: &'static str,
     image: Option<(usize, usize, usize)>,
+    output_bias: bool,
     bias: bool,
     random_state: u64,
     certify: &'static str,
@@ -80,17 +82,22 @@ impl Model {
         Ok((to_array(py, &prediction)?, PyArray1::from_vec(py, classes)))
     }
 
-    /// The probability of each class (n x classes) for outputs of [`predict`](Model::predict); none if they are
-    /// unknown.
-    fn probabilities<'py>(
-        &self,
-        py: Python<'py>,
-        outputs: &Bound<'py, PyAny>,
-    ) -> PyResult<Option<Bound<'py, PyArray2<f64>>>> {
+    /// Whether there are probabilities for its outputs.
+    #[getter]
+    fn knows_probabilities(&self) -> bool {
+        self.inner.calibration.is_some()
+    }
+
+    /// The probability of each class (n x classes) for outputs of [`predict`](Model::predict).
+    ///
+    /// # Errors
+    /// `ValueError` if they are unknown.
+    fn probabilities<'py>(&self, py: Python<'py>, outputs: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArray2<f64>>> {
         let (rows, cols, values) = read_rows("outputs", outputs)?;
         let outputs = HostMatrix::from_fn(rows, cols, |a, c| values[a * cols + c]);
         let probabilities = self.inner.probabilities(&outputs).map_err(artifact_error)?;
-        probabilities.map(|probabilities| to_array(py, &probabilities)).transpose()
+        let unknown = || PyValueError::new_err("the model does not know probabilities");
+        to_array(py, &probabilities.ok_or_else(unknown)?)
     }
 
     /// Half of the width of the interval of each target that contains it with this probability; none without held-out
@@ -182,6 +189,7 @@ impl Model {
                 FeatureKind::Image { channels, height, width } => Some((channels, height, width)),
                 FeatureKind::Table => None,
             },
+            output_bias: claim.output_bias,
             bias: model.transform.bias,
             random_state: provenance.seed,
             certify: claim.certify.name(),

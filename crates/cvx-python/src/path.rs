@@ -11,7 +11,7 @@ use cvx_linalg::Named;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-/// A path, and the run on all samples at the chosen beta.
+/// A path, and the network at the chosen beta.
 #[pyclass(frozen, get_all, module = "cvx_relu._native")]
 pub struct Path {
     /// A dictionary for each beta, the largest first.
@@ -26,7 +26,8 @@ pub struct Path {
     fit: Py<Fit>,
 }
 
-/// Trains along a path of `betas` on a part of `data`, chooses one on the rest, and trains with it on all of `data`.
+/// Trains along a path of `betas` on parts of `data`, chooses one on the samples that they hold out, and returns the
+/// network at it: that of another run on all of `data`, or the mean of those of the parts.
 #[pyfunction]
 #[pyo3(signature = (
     data, test, parameters, *, regression, betas, beta_ratio, path_gap, validation, folds, choose, returned,

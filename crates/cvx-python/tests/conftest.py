@@ -32,4 +32,5 @@ def waves():
 def endless():
     """Samples (1000 x 20) and parameters of a run that takes minutes if nothing stops it."""
     X = np.random.default_rng(0).normal(size=(1000, 20))
-    return X, X[:, 0] * X[:, 1], {"patterns": 100, "certify": "sampled", "gap": 1e-15, "precision": "f64"}
+    parameters = {"patterns": 100, "beta_fraction": 0.001, "certify": "sampled", "gap": 1e-15, "precision": "f64"}
+    return X, X[:, 0] * X[:, 1], parameters

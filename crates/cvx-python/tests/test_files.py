@@ -48,8 +48,8 @@ def test_a_model_comes_back_from_its_file(tmp_path, flowers):
 def test_pickles_and_copies_are_whole(flowers, waves):
     X, y = flowers
     for network, samples in (
-        (ConvexReLUClassifier().fit(X, y), X),
-        (ConvexReLURegressor(loss="huber").fit(*waves), waves[0]),
+        (ConvexReLUClassifier(beta_fraction=0.001).fit(X, y), X),
+        (ConvexReLURegressor(loss="huber", beta_fraction=0.001).fit(*waves), waves[0]),
     ):
         for again in (pickle.loads(pickle.dumps(network)), copy.deepcopy(network)):
             np.testing.assert_array_equal(again.predict(samples), network.predict(samples))
@@ -66,7 +66,7 @@ def test_files_that_are_no_models_are_errors(tmp_path, waves):
     text.write_text("a table")
     with pytest.raises(ValueError, match="not a cvx model"):
         load(text)
-    network = ConvexReLURegressor().fit(*waves)
+    network = ConvexReLURegressor(beta_fraction=0.001).fit(*waves)
     network.save(text)
     text.write_bytes(text.read_bytes()[:-1])
     with pytest.raises(ValueError, match="damaged model"):
@@ -101,7 +101,7 @@ def test_the_program_predicts_and_verifies_with_our_file(tmp_path, flowers):
     X, y = flowers
     X.columns = ["length", "width", "petal length", "petal width"]
     X.assign(label=y).to_csv(tmp_path / "table.csv", index=False)
-    network = ConvexReLUClassifier().fit(X, y)
+    network = ConvexReLUClassifier(beta_fraction=0.001).fit(X, y)
     network.save(tmp_path / "model.cvx")
     run(tmp_path, "verify", "model.cvx", "--data", "table.csv")
     run(tmp_path, "predict", "model.cvx", "--data", "table.csv", "--out", "predictions.csv")

@@ -19,7 +19,7 @@ def relu(z):
 
 def test_the_certificate_is_of_the_network(waves):
     X, y = waves
-    network = ConvexReLURegressor().fit(X, y)
+    network = ConvexReLURegressor(beta_fraction=0.001).fit(X, y)
     certificate = network.certificate_
     assert network.status_ == "Optimal"
     assert certificate.relative_gap <= 1e-3
@@ -37,19 +37,21 @@ def test_the_certificate_is_of_the_network(waves):
 @pytest.mark.parametrize("activation", ["relu", "gated"])
 def test_raw_weights_predict_what_the_network_does(waves, activation, bias, normalize):
     X, y = waves[0] * [1.0, 10.0, 0.1] + 5.0, waves[1]
-    network = ConvexReLURegressor(activation=activation, bias=bias, normalize=normalize, gap=0.5).fit(X, y)
+    parameters = {"activation": activation, "bias": bias, "normalize": normalize, "output_bias": bias}
+    network = ConvexReLURegressor(gap=0.5, beta_fraction=0.001, **parameters).fit(X, y)
     assert network.n_neurons_ > 2
     assert network.w1_.shape == (3 + bias, network.n_neurons_)
-    w1, b1, w2, gates, thresholds = network.raw_weights()
+    w1, b1, w2, gates, thresholds, output_bias = network.raw_weights()
+    assert (output_bias != 0).any() == bias
     inner = X @ w1 + b1
     assert (gates is None) == (activation == "relu")
     hidden = relu(inner) if gates is None else (X @ gates + thresholds >= 0) * inner
-    np.testing.assert_allclose((hidden @ w2)[:, 0], network.predict(X), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose((hidden @ w2 + output_bias)[:, 0], network.predict(X), rtol=1e-9, atol=1e-9)
 
 
 def test_history_has_a_row_for_each_iteration(moons):
     X, y = moons
-    network = ConvexReLUClassifier().fit(X[:150], y[:150], test=(X[150:], y[150:]))
+    network = ConvexReLUClassifier(beta_fraction=0.001).fit(X[:150], y[:150], test=(X[150:], y[150:]))
     history = network.history_
     assert {len(column) for column in history.values()} == {network.n_iter_}
     np.testing.assert_array_equal(history["iteration"], np.arange(1, network.n_iter_ + 1))
@@ -58,7 +60,7 @@ def test_history_has_a_row_for_each_iteration(moons):
     # The last judgement is of the network itself.
     assert history["relative_gap"][judged][-1] >= network.certificate_.relative_gap
     assert history["test_accuracy"][judged][-1] == pytest.approx(network.score(X[150:], y[150:]), abs=0.021)
-    without = ConvexReLUClassifier().fit(X, y).history_
+    without = ConvexReLUClassifier(beta_fraction=0.001).fit(X, y).history_
     assert np.isnan(without["test_loss"]).all()
 
 
@@ -97,12 +99,14 @@ def test_classes_of_any_kind_come_back(names, loss):
 
 
 def test_names_of_choices_may_be_written_as_python_writes_names(moons):
-    dashed, underscored = (ConvexReLUClassifier(loss=loss).fit(*moons) for loss in ("squared-hinge", "squared_hinge"))
+    dashed, underscored = (
+        ConvexReLUClassifier(loss=loss, beta_fraction=0.001).fit(*moons) for loss in ("squared-hinge", "squared_hinge")
+    )
     np.testing.assert_array_equal(dashed.w1_, underscored.w1_)
 
 
 def test_probabilities_take_the_logistic_loss(moons):
-    network = ConvexReLUClassifier().fit(*moons)
+    network = ConvexReLUClassifier(beta_fraction=0.001).fit(*moons)
     assert not hasattr(network, "predict_proba")
     with pytest.raises(AttributeError):
         network.predict_proba(moons[0])
@@ -111,7 +115,7 @@ def test_probabilities_take_the_logistic_loss(moons):
 def test_several_targets(waves):
     X, y = waves
     both = np.column_stack([y, -2 * y])
-    network = ConvexReLURegressor().fit(X, both)
+    network = ConvexReLURegressor(beta_fraction=0.001).fit(X, both)
     assert network.predict(X).shape == both.shape
     assert network.w2_.shape == (network.n_neurons_, 2)
     assert network.score(X, both) > 0.9
@@ -121,30 +125,35 @@ def test_several_targets(waves):
 @pytest.mark.parametrize("precision", ["f32", "f64"])
 def test_the_same_seed_gives_the_same_bits(moons, precision):
     X, y = moons
-    fitted = [ConvexReLUClassifier(threads=threads, precision=precision).fit(X, y) for threads in (0, 1, 3)]
+    fitted = [
+        ConvexReLUClassifier(threads=threads, precision=precision, beta_fraction=0.001).fit(X, y)
+        for threads in (0, 1, 3)
+    ]
     for other in fitted[1:]:
         np.testing.assert_array_equal(fitted[0].w1_, other.w1_)
-    assert not np.array_equal(ConvexReLUClassifier(random_state=1).fit(X, y).w1_, fitted[0].w1_)
-    drawn = [ConvexReLUClassifier(random_state=np.random.RandomState(7)).fit(X, y).w1_ for _ in range(2)]
+    assert not np.array_equal(ConvexReLUClassifier(random_state=1, beta_fraction=0.001).fit(X, y).w1_, fitted[0].w1_)
+    drawn = [
+        ConvexReLUClassifier(random_state=np.random.RandomState(7), beta_fraction=0.001).fit(X, y).w1_ for _ in range(2)
+    ]
     np.testing.assert_array_equal(*drawn)
 
 
 def test_layout_and_precision_of_the_samples_do_not_matter(waves):
     X, y = waves[0].astype(np.float32), waves[1]
-    expected = ConvexReLURegressor().fit(X.astype(np.float64), y)
+    expected = ConvexReLURegressor(beta_fraction=0.001).fit(X.astype(np.float64), y)
     wide = np.zeros((300, 6), dtype=np.float32)
     wide[::2, ::2] = X
     frozen = X.copy()
     frozen.flags.writeable = False
     for other in (X, np.asfortranarray(X), wide[::2, ::2], X[::-1][::-1], X.astype(">f4"), frozen, pd.DataFrame(X)):
-        network = ConvexReLURegressor().fit(other, y)
+        network = ConvexReLURegressor(beta_fraction=0.001).fit(other, y)
         np.testing.assert_array_equal(network.w1_, expected.w1_)
         np.testing.assert_array_equal(network.predict(np.asarray(other)), expected.predict(X))
 
 
 def test_samples_are_read_without_an_array_in_between():
     X = np.asfortranarray(np.random.default_rng(0).normal(size=(20_000, 50)).astype(np.float32))
-    network = ConvexReLURegressor(patterns=2, max_iterations=1, gap=1e9).fit(X[:50], X[:50, 0])
+    network = ConvexReLURegressor(patterns=2, max_iterations=1, gap=1e9, beta_fraction=0.001).fit(X[:50], X[:50, 0])
     tracemalloc.start()
     network.predict(X)
     _, peak = tracemalloc.get_traced_memory()
@@ -154,7 +163,7 @@ def test_samples_are_read_without_an_array_in_between():
 
 def test_names_of_a_frame_are_kept(waves):
     X, y = pd.DataFrame(waves[0], columns=["a", "b", "c"]), waves[1]
-    network = ConvexReLURegressor().fit(X, y)
+    network = ConvexReLURegressor(beta_fraction=0.001).fit(X, y)
     np.testing.assert_array_equal(network.feature_names_in_, ["a", "b", "c"])
     with pytest.raises(ValueError, match="feature names"):
         network.predict(X[["c", "b", "a"]])
@@ -177,9 +186,9 @@ def test_weights_count_samples(waves):
 def test_a_class_without_weight_is_none(moons):
     X, y = moons
     names, weights = np.where(X[:, 0] < -0.5, "far", np.array(["left", "right"])[y]), np.where(X[:, 0] < -0.5, 0.0, 2.0)
-    network = ConvexReLUClassifier().fit(X, names, weights)
+    network = ConvexReLUClassifier(beta_fraction=0.001).fit(X, names, weights)
     np.testing.assert_array_equal(network.classes_, ["left", "right"])
-    expected = ConvexReLUClassifier().fit(X[weights > 0], names[weights > 0], weights[weights > 0])
+    expected = ConvexReLUClassifier(beta_fraction=0.001).fit(X[weights > 0], names[weights > 0], weights[weights > 0])
     np.testing.assert_array_equal(network.w1_, expected.w1_)
 
 
@@ -191,17 +200,19 @@ def test_class_weights_go_by_label(moons):
     counted = ConvexReLUClassifier(class_weight={1.0: 1000.0}, beta_fraction=0.1).fit(X, y.astype(float))
     np.testing.assert_array_equal(heavy.w1_, counted.w1_)
     with pytest.raises(ValueError, match="unknown class 'up': the classes are left, right"):
-        ConvexReLUClassifier(class_weight={"up": 2.0}).fit(X, names)
+        ConvexReLUClassifier(class_weight={"up": 2.0}, beta_fraction=0.001).fit(X, names)
 
 
 def test_gates_of_ones_own_and_images(waves):
     X, y = waves
     gates = np.random.default_rng(0).normal(size=(4, 7))
-    network = ConvexReLURegressor(gates=gates, activation="gated").fit(X, y)
+    network = ConvexReLURegressor(gates=gates, activation="gated", beta_fraction=0.001).fit(X, y)
     assert network.gates_.shape == (4, network.n_neurons_)
     assert all(any(np.array_equal(gate, given) for given in gates.T) for gate in network.gates_.T)
     pixels = np.random.default_rng(0).random((60, 2 * 6 * 6))
-    image = ConvexReLURegressor(activation="gated", image=(2, 6, 6)).fit(pixels, pixels.mean(axis=1))
+    image = ConvexReLURegressor(activation="gated", image=(2, 6, 6), beta_fraction=0.001).fit(
+        pixels, pixels.mean(axis=1)
+    )
     assert len(set(image.model_.scale)) == 1
     assert (image.gates_ == 0).any()
 
@@ -217,10 +228,13 @@ def test_gates_of_ones_own_and_images(waves):
         ({"gap": 0}, "gap is 0, but it must be a positive number"),
         ({"beta": -1.0}, "beta is -1, but it must be a finite number that is 0 or larger"),
         ({"beta": 1.0, "beta_fraction": 0.1}, "beta and beta_fraction are both given"),
-        ({"loss": "hinge"}, "loss is 'hinge', but it must be one of squared, logistic, squared-hinge, huber"),
+        (
+            {"loss": "hinge"},
+            "loss is 'hinge', but it must be one of squared, logistic, squared-hinge, huber, multinomial",
+        ),
         ({"huber_delta": 2.0}, "huber_delta is only for loss='huber'"),
         ({"loss": "logistic"}, "the logistic loss needs classes"),
-        ({"activation": 3}, "activation is 3, but it must be one of relu, gated"),
+        ({"activation": 3}, "activation is 3, but it must be one of auto, relu, gated"),
         ({"normalize": "row"}, "normalize is 'row', but it must be one of auto, none, global, column"),
         ({"gates": "local"}, "choose others with gates"),
         ({"gates": np.ones((9, 2))}, "gates"),
@@ -252,13 +266,13 @@ def test_a_gpu_that_is_not_there_is_said(waves):
 
 @pytest.mark.skipif("CVX_REQUIRE_CUDA" not in os.environ, reason="CVX_REQUIRE_CUDA does not say that there is a GPU")
 def test_a_gpu_trains(waves):
-    network = ConvexReLURegressor(5, device="cuda", gap=0.1).fit(*waves)
+    network = ConvexReLURegressor(5, device="cuda", gap=0.1, beta_fraction=0.001).fit(*waves)
     assert (network.device_, network.status_) == ("cuda", "Optimal")
     assert network.verify(*waves).holds
 
 
 def test_a_run_that_ends_early_warns_and_keeps_its_network(waves):
-    network = ConvexReLURegressor(max_iterations=3, gap=1e-9)
+    network = ConvexReLURegressor(max_iterations=3, gap=1e-9, beta_fraction=0.001)
     with pytest.warns(ConvergenceWarning, match="IterationLimit at a relative gap of .*: raise max_iterations"):
         network.fit(*waves)
     assert network.status_ == "IterationLimit"
@@ -269,7 +283,7 @@ def test_a_run_that_ends_early_warns_and_keeps_its_network(waves):
 
 
 def test_patterns_by_the_samples(waves):
-    network = ConvexReLURegressor(patterns="auto", max_iterations=1, gap=1e9).fit(*waves)
+    network = ConvexReLURegressor(patterns="auto", max_iterations=1, gap=1e9, beta_fraction=0.001).fit(*waves)
     assert 25 <= network.model_.parameters["patterns"] <= 50
 
 
@@ -289,7 +303,9 @@ def test_nothing_is_there_before_fit(waves):
 def test_many_fits_leave_no_memory_behind(moons):
     def fit_often(times):
         for _ in range(times):
-            ConvexReLUClassifier(patterns=10, threads=1, max_iterations=20, gap=1e-2).fit(*moons, callback=lambda _: 0)
+            ConvexReLUClassifier(patterns=10, threads=1, max_iterations=20, gap=1e-2, beta_fraction=0.001).fit(
+                *moons, callback=lambda _: 0
+            )
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     with warnings.catch_warnings():

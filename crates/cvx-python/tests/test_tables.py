@@ -80,6 +80,20 @@ def test_what_training_did_not_see_is_said():
         network.predict(X.drop(columns=["age", "grade"]))
 
 
+@pytest.mark.parametrize("convert", [lambda X: X, in_polars], ids=["pandas", "polars"])
+def test_a_network_that_chose_its_beta_takes_tables(convert):
+    X, y = people()
+    X = X.drop(columns="joined")
+    network = ConvexReLUClassifier(20, folds=3, ensemble=1).fit(convert(X), y)
+    known = network.predict_proba(convert(X.head(4)))
+    np.testing.assert_allclose(known.sum(axis=1), 1)
+    with pytest.warns(UserWarning, match="colour: 2 rows with a category that was not in training, such as 'mauve'"):
+        unknown = network.predict_proba(convert(X.head(4).assign(colour=["mauve", "red", None, "teal"])))
+    assert np.isfinite(unknown).all()
+    np.testing.assert_allclose(unknown.sum(axis=1), 1)
+    assert network.verify(convert(X), y).holds
+
+
 def test_arrays_with_missing_values_are_filled(waves):
     X, y = waves
     holes = X.copy()

@@ -30,12 +30,12 @@ def test_a_callback_sees_every_iteration_in_its_own_thread(moons):
         seen.append(record)
         threads.add(threading.get_ident())
 
-    network = ConvexReLUClassifier().fit(*moons, callback=look)
+    network = ConvexReLUClassifier(beta_fraction=0.001).fit(*moons, callback=look)
     assert threads == {threading.get_ident()}
     assert [record["iteration"] for record in seen] == list(range(1, network.n_iter_ + 1))
     assert list(seen[0]) == list(network.history_)
     assert seen[0]["network"] == network.history_["network"][0]
-    plain = ConvexReLUClassifier().fit(*moons)
+    plain = ConvexReLUClassifier(beta_fraction=0.001).fit(*moons)
     np.testing.assert_array_equal(plain.w1_, network.w1_)
 
 
@@ -77,6 +77,40 @@ def test_an_interrupt_ends_the_run_and_keeps_the_network(endless, callback):
     assert network.status_ == "Interrupted"
     assert 0 < network.n_iter_ < 20_000
     assert network.score(X, y) > 0
+
+
+def test_an_interrupt_of_the_choice_keeps_the_network(endless):
+    X, y, parameters = endless
+    # Every beta takes minutes.
+    network = ConvexReLURegressor(**{**parameters, "beta_fraction": None, "activation": "relu", "folds": 2})
+    timer, start = send_later(2.0), time.monotonic()
+    with pytest.warns(InterruptedWarning, match="the best network so far was kept"):
+        network.fit(X, y)
+    timer.join()
+    assert time.monotonic() - start < 30
+    assert network.status_ == "Interrupted"
+    assert np.isfinite(network.predict(X)).all()
+    assert network.verify(X, y).network_agrees
+
+
+def test_an_interrupt_between_betas_keeps_probabilities(moons):
+    network = ConvexReLUClassifier(patterns=20, folds=3, ensemble=1)
+    iterations = []
+    network.fit(*moons, callback=iterations.append)
+    late = len(iterations) // 2
+
+    def interrupt(record):
+        iterations.append(record)
+        if len(iterations) == late:
+            signal.raise_signal(signal.SIGINT)
+
+    iterations.clear()
+    with pytest.warns(InterruptedWarning):
+        network.fit(*moons, callback=interrupt)
+    assert network.status_ == "Interrupted"
+    assert 0 < len(network.points_["beta"]) < 20
+    assert network.score(*moons) > 0.8
+    np.testing.assert_allclose(network.predict_proba(moons[0]).sum(axis=1), 1)
 
 
 def test_an_interrupt_can_be_made_an_error(endless):
@@ -133,15 +167,15 @@ def test_other_threads_run_meanwhile(endless):
 
 
 def test_fits_in_threads_are_those_of_one(moons):
-    expected = ConvexReLUClassifier(threads=1).fit(*moons).w1_
+    expected = ConvexReLUClassifier(threads=1, beta_fraction=0.001).fit(*moons).w1_
     with ThreadPoolExecutor(4) as pool:
-        fitted = list(pool.map(lambda _: ConvexReLUClassifier(threads=1).fit(*moons), range(8)))
+        fitted = list(pool.map(lambda _: ConvexReLUClassifier(threads=1, beta_fraction=0.001).fit(*moons), range(8)))
     for network in fitted:
         np.testing.assert_array_equal(network.w1_, expected)
 
 
 def test_a_forked_process_predicts(moons):
-    network = ConvexReLUClassifier().fit(*moons)
+    network = ConvexReLUClassifier(beta_fraction=0.001).fit(*moons)
     X = np.tile(moons[0], (100, 1))
     expected = network.predict(X)
     with warnings.catch_warnings():

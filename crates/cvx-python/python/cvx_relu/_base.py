@@ -51,8 +51,8 @@ output_bias : bool or "auto", default="auto"
     Whether a number without penalty is added to each output; "auto" adds it where beta is chosen.
 refine : int, default=0
     Maximum number of refinement rounds: neurons become gates and the programme is solved again.
-loss : {"squared", "logistic", "squared-hinge", "huber"}, default="squared"
-    Loss of an output; "logistic" and "squared-hinge" are for classes.
+loss : {"squared", "logistic", "squared-hinge", "huber", "multinomial"}, default="squared"
+    Loss of an output; "logistic", "squared-hinge" and "multinomial" are for classes.
 huber_delta : float, default=None
     Distance from the target beyond which the Huber loss is linear; 1 if it is not given.
 normalize : {"auto", "none", "global", "column"}, default="auto"
@@ -67,7 +67,8 @@ bias : bool, default=True
 prune : bool, default=True
     Whether neurons that the network does not need are removed.
 random_state : int, RandomState or None, default=0
-    Seed of the gates. The same seed gives the same bits for any number of threads; None draws a new seed every time.
+    Seed of the gates and of the parts. The same seed gives the same bits for any number of threads; None draws a new
+    seed every time.
 gap : float, default=1e-3
     Certified relative gap at which training stops.
 certify : {"network", "sampled"}, default="network"
@@ -192,6 +193,7 @@ class ConvexReLU(BaseEstimator):
         with a dictionary after every iteration, in the calling thread. If it returns something true, the run ends with
         the best network so far. If it raises an exception, the run ends too, and `fit` raises the exception again.
         `test` holds samples and labels for evaluation only: their loss and accuracy are columns of `history_`.
+        Where the network is the mean of those of folds, these columns are of the samples that each fold held out.
 
         Ctrl-C ends the run as well: the best network so far is kept, `status_` is ``"Interrupted"``, and `fit` gives an
         `InterruptedWarning`. A run that misses its gap for another reason gives a `ConvergenceWarning`.
@@ -303,6 +305,10 @@ class ConvexReLU(BaseEstimator):
         """Gates (d x m) of gated neurons on transformed features; None for ReLU."""
         return self.model_.gates
 
+    def _chooses_beta(self) -> bool:
+        """Whether `fit` chooses beta."""
+        return self.beta is None and self.beta_fraction is None and self.refine == 0
+
     def _parameters(self) -> dict[str, Any]:
         """The parameters in the form that the native module expects."""
         seed = self.random_state
@@ -398,7 +404,8 @@ class ConvexReLU(BaseEstimator):
             if ignored:
                 warnings.warn(f"not used, because the network was trained without: {', '.join(ignored)}", stacklevel=3)
             for column, level, rows in unknown:
-                message = f"{column}: {rows} {'row' if rows == 1 else 'rows'} with a category that was not in training, such as {level!r}"
+                count = f"{rows} {'row' if rows == 1 else 'rows'}"
+                message = f"{column}: {count} with a category that was not in training, such as {level!r}"
                 warnings.warn(message, stacklevel=3)
         return self.model_.predict(data)
 

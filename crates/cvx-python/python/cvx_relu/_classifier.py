@@ -8,14 +8,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
-from sklearn.exceptions import NotFittedError
 from sklearn.utils import column_or_1d
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, validate_data
 
 from cvx_relu._base import PARAMETERS, ConvexReLU
 from cvx_relu._labels import Named, class_name, named, positive_weights
 from cvx_relu._native import Data
+
+#: Losses whose outputs are log-odds.
+LOG_ODDS = ("logistic", "multinomial")
+
+
+def _knows_probabilities(estimator: ConvexReLUClassifier) -> bool:
+    """Whether there is a `predict_proba`: tools of scikit-learn ask by `hasattr`, before and after `fit`."""
+    if hasattr(estimator, "model_"):
+        knows = estimator.model_.knows_probabilities
+    else:
+        knows = estimator._chooses_beta() or estimator.loss in LOG_ODDS
+    if not knows:
+        raise AttributeError(
+            "there are no probabilities: leave beta to fit, or choose loss='logistic' or 'multinomial'"
+        )
+    return True
 
 
 class ConvexReLUClassifier(ClassifierMixin, ConvexReLU):
@@ -141,25 +157,17 @@ Examples
         place = np.argsort(self._order())
         return self.classes_[place[index]]
 
+    @available_if(_knows_probabilities)
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Probability of each class (n x classes).
 
-        Where `fit` chose beta, they are fitted to the predictions on held-out samples. Of a logistic or multinomial loss
-        at a given beta, the outputs are log-odds.
-
-        Raises
-        ------
-        NotFittedError
-            The network was trained at a given beta with another loss: nothing tells how its outputs relate to
-            probabilities.
+        Where `fit` chose beta, they are fitted to the predictions on held-out samples; the class with the largest one
+        may then differ from that of `predict`, where both are close. Of a logistic or multinomial loss at a given beta,
+        the outputs are log-odds. A network of another loss at a given beta has no such method, because nothing tells
+        how its outputs relate to probabilities.
         """
         scores, _ = self._scores(X)
-        probabilities = self.model_.probabilities(scores)
-        if probabilities is None:
-            raise NotFittedError(
-                "this network has no probabilities: leave beta to fit, or choose loss='logistic' or 'multinomial'"
-            )
-        return probabilities[:, self._order()]  # type: ignore[no-any-return]
+        return self.model_.probabilities(scores)[:, self._order()]
 
     def _order(self) -> NDArray[np.intp]:
         """For each class its index in the classes of the model."""

@@ -24,8 +24,8 @@ class Path(Generic[Estimator]):
 
     #: An array for each column, with a row for each beta, the largest first: fraction, beta, status, network,
     #: sampled_primal, dual_bound, relative_gap, iterations, seconds, neurons, train_loss, train_accuracy,
-    #: validation_loss, validation_accuracy, error (mean error of a held-out sample), standard_error, mean_loss (by which
-    #: the beta is chosen) and mean_loss_error. A number that was not computed is NaN.
+    #: validation_loss, validation_accuracy, error (mean error of a held-out sample), standard_error, mean_loss (of a
+    #: held-out sample, by which beta is chosen) and mean_loss_error. A number that was not computed is NaN.
     points: dict[str, NDArray[Any]]
     #: The zero network is optimal for this beta and larger ones, on the first part of the samples.
     gated_beta_max: float

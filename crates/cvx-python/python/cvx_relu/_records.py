@@ -51,6 +51,8 @@ class Row(TypedDict):
     validation_accuracy: float | None
     error: float
     standard_error: float
+    mean_loss: float
+    mean_loss_error: float
 
 
 class Known(TypedDict):
@@ -63,6 +65,7 @@ class Known(TypedDict):
     huber_delta: float | None
     normalize: str
     image: tuple[int, int, int] | None
+    output_bias: bool
     bias: bool
     random_state: int
     certify: str

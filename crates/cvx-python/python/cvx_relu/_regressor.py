@@ -69,8 +69,11 @@ Examples
         return {"targets": targets.reshape(len(targets), -1)}
 
     def _checked(self, X: ArrayLike, y: ArrayLike, *, first: bool) -> tuple[NDArray[Any], NDArray[Any]]:
+        # One sample cannot be held out from itself.
+        fewest = 2 if first and self._chooses_beta() else 1
+        kinds = [np.float64, np.float32]
         return validate_data(  # type: ignore[no-any-return]
-            self, X, y, reset=first, dtype=[np.float64, np.float32], multi_output=True, y_numeric=True
+            self, X, y, reset=first, dtype=kinds, multi_output=True, y_numeric=True, ensure_min_samples=fewest
         )
 
     def _checked_labels(self, y: ArrayLike) -> NDArray[Any]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from cvx_relu._records import Record
+from cvx_relu._records import Record, Row
 
 #: The columns of ``history_`` that hold whole numbers.
 COUNTS = ("iteration", "inner_iterations")
@@ -75,7 +75,9 @@ def columns(history: list[Record]) -> dict[str, NDArray[Any]]:
     }
 
 
-def table(rows: list[dict[str, Any]]) -> dict[str, NDArray[Any]]:
+def table(rows: list[Row]) -> dict[str, NDArray[Any]]:
     """The points of a path as one array for each column; a number that was not computed is NaN."""
-    known = [{name: np.nan if value is None else value for name, value in row.items()} for row in rows]
+    known: list[dict[str, Any]] = [
+        {name: np.nan if value is None else value for name, value in row.items()} for row in rows
+    ]
     return {name: np.array([row[name] for row in known]) for name in (known[0] if known else [])}
