@@ -90,7 +90,7 @@ mod tests {
         let names: Vec<&str> = rows.iter().map(|row| row["contender"].as_str().unwrap()).collect();
         let expected = ["relu", "gated"].into_iter().flat_map(|activation| {
             [5, 15].into_iter().flat_map(move |patterns| {
-                ["gaussian", "whitened", "pairs"].map(|kind| format!("{activation} {kind} {patterns}"))
+                ["gaussian", "whitened", "pairs", "mixed"].map(|kind| format!("{activation} {kind} {patterns}"))
             })
         });
         assert_eq!(names, expected.collect::<Vec<_>>());

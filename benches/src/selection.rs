@@ -110,18 +110,24 @@ mod tests {
             assert!(accuracy(&row["test_accuracy"]) > 0.6 && row["host"]["revision"].is_string());
             let (chosen, tried) = (&row["chosen"], row["tried"].as_array().unwrap());
             assert!(tried.contains(chosen));
-            let best = tried.iter().map(|one| accuracy(&one["held_out"]["accuracy"])).fold(0.0, f64::max);
-            assert_eq!(accuracy(&chosen["held_out"]["accuracy"]), best);
+            assert!(accuracy(&chosen["held_out"]["accuracy"]) > 0.6);
             assert!(row["choosing_seconds"].as_f64() > Some(0.0) && row["closing_seconds"].as_f64() > Some(0.0));
         }
         for row in &rows[..4] {
-            assert_eq!((&row["status"], row["tried"].as_array().unwrap().len()), (&"Optimal".into(), 6));
+            let tried = row["tried"].as_array().unwrap();
+            assert_eq!((&row["status"], tried.len()), (&"Optimal".into(), 6));
+            // A path chooses by the loss, Adam by the error.
+            let loss = |one: &Value| one["held_out"]["loss"].as_f64().unwrap();
+            assert_eq!(loss(&row["chosen"]), tried.iter().map(loss).fold(f64::INFINITY, f64::min));
             let (part, all) = (&row["chosen"], row["beta"].as_f64().unwrap());
             let fraction = part["fraction"].as_f64().unwrap();
             assert!((1e-3..1.0).contains(&fraction) && all > part["beta"].as_f64().unwrap());
         }
         for row in &rows[4..] {
-            assert_eq!((&row["status"], row["tried"].as_array().unwrap().len()), (&"EpochLimit".into(), 8));
+            let tried = row["tried"].as_array().unwrap();
+            assert_eq!((&row["status"], tried.len()), (&"EpochLimit".into(), 8));
+            let best = tried.iter().map(|one| accuracy(&one["held_out"]["accuracy"])).fold(0.0, f64::max);
+            assert_eq!(accuracy(&row["chosen"]["held_out"]["accuracy"]), best);
             let chosen = |name: &str| row["chosen"][name].as_f64().unwrap();
             assert!([3e-3, 0.01].contains(&chosen("learning_rate")) && [20.0, 40.0].contains(&chosen("width")));
             assert!([0.0, 2.0].contains(&chosen("beta")) && (1.0..=8.0).contains(&chosen("epochs")));

@@ -142,7 +142,8 @@ mod tests {
             ..Settings::default()
         };
         let kept = train(&ground.fold(3).unwrap().kept, None, &settings).unwrap();
-        assert_eq!(found.gated_beta_max, kept.beta);
+        // It grows with the samples, of which a fifth is held out. The scales of the features are those of all samples.
+        assert!((found.gated_beta_max / kept.beta - 1.0).abs() < 0.02);
 
         let closing = found.solution.model;
         assert_eq!((closing.claim.n_samples, closing.normalisation), (100, ground.normalisation()));

@@ -13,7 +13,7 @@ pub struct ChoiceArgs {
     /// Hold out this share once instead [default: 0.2, beyond 5,000 samples].
     #[arg(long, value_name = "SHARE")]
     pub validation: Option<f64>,
-    /// Networks with other seeds, averaged [default: 3 in train up to 500 samples, else 1].
+    /// Average this many seeds [default: 1; in train up to 500 samples, 3].
     #[arg(long, value_name = "K", value_parser = whole)]
     pub ensemble: Option<usize>,
     /// Try no other beta after three quarters of this time.

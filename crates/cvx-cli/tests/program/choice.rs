@@ -28,26 +28,30 @@ fn a_table_of_texts_needs_no_option() {
     let run = lab.done("train --data t.csv --patterns 20 --model m.cvx --json r.json");
     let report = lab.json("r.json");
     assert_eq!((&report["status"], &report["activation"]), (&"Optimal".into(), &"gated".into()));
-    assert_eq!((count(&report["choice"], "folds"), count(&report["choice"], "held_out_samples")), (5, 120));
-    assert_eq!(report["parts"].as_array().unwrap().len(), 5);
+    assert_eq!((count(&report["choice"], "folds"), count(&report["choice"], "held_out_samples")), (15, 120));
+    assert_eq!(report["parts"].as_array().unwrap().len(), 15);
     assert!(report["choice"]["quality"]["auc"].as_f64() > Some(0.9), "{}", report["choice"]["quality"]);
     // What was chosen and why, the betas, the results.
     let lines: Vec<&str> = run.stdout.lines().collect();
     assert!(lines[0].starts_with("Chosen: beta at ") && lines[0].ends_with(" of its largest value."), "{}", lines[0]);
     assert!(
-        lines[1].starts_with("Reason: the least mean loss of ") && lines[1].contains("of 5 folds: "),
+        lines[1].starts_with("Reason: the least mean loss of ") && lines[1].contains("of 15 folds: "),
         "{}",
         lines[1]
     );
-    assert!(lines[2].starts_with("Network: gated neurons on 20 mixed gates, the mean of 5 networks; "), "{}", lines[2]);
+    assert!(
+        lines[2].starts_with("Network: gated neurons on 20 mixed gates, the mean of 15 networks; "),
+        "{}",
+        lines[2]
+    );
     assert!(lines[4].contains("held out") && lines[4].contains("mean loss"), "{}", lines[4]);
-    for words in ["held-out samples ", "held-out samples of class yes", "Together, the 5 networks are within "] {
+    for words in ["held-out samples ", "held-out samples of class yes", "Together, the 15 networks are within "] {
         assert!(run.stdout.contains(words), "{words} is not in\n{}", run.stdout);
     }
     assert!(lines.iter().all(|line| line.chars().count() <= 118), "{}", run.stdout);
     assert!(lab.done("verify m.cvx --data t.csv").stdout.ends_with("The claims hold.\n"));
     let info = lab.done("info m.cvx --json m.json").stdout;
-    for words in ["the mean of 5 networks", "calibrated on held-out samples", "3: blue, green, red"] {
+    for words in ["the mean of 15 networks", "calibrated on held-out samples", "3: blue, green, red"] {
         assert!(info.contains(words), "{words} is not in\n{info}");
     }
     for file in ["m.onnx", "m.safetensors", "m.npz"] {
@@ -138,8 +142,9 @@ fn the_samples_that_choose_can_be_chosen() {
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(80, 1));
     for (options, folds, held_out, parts) in [
-        ("--folds 3", 3, 80, 3),
-        ("--validation 0.25", 1, 20, 1),
+        ("--folds 3", 9, 80, 9),
+        ("--folds 3 --ensemble 1", 3, 80, 3),
+        ("--validation 0.25 --ensemble 1", 1, 20, 1),
         ("--folds 2 --ensemble 2", 4, 80, 4),
         ("--validation 0.25 --ensemble 2", 1, 20, 2),
     ] {

@@ -78,7 +78,7 @@ fn a_run_on_a_table_has_its_curves_and_the_words_of_the_closing_table() {
     assert!(run.stdout.contains("new/folder/index.html"), "{}", run.stdout);
     assert_eq!(pictures(&lab, "new/folder"), chosen(3));
     let page = lab.read("new/folder/index.html");
-    let meaning = run.stdout.lines().find(|line| line.starts_with("This network")).unwrap();
+    let meaning = run.stdout.lines().find(|line| line.starts_with("Together, the 15 networks are within ")).unwrap();
     for text in [
         meaning,
         "Optimal after",
