@@ -83,9 +83,9 @@ pub(crate) fn root_near_zero(f: impl Fn(f64) -> f64, flat: f64) -> f64 {
 }
 
 /// A root of the gradient of a convex function, by Newton's method from zero. `evaluate` returns the gradient at a
-/// point and, if wanted, adds the Hessian to a matrix of zeros; it may be singular. A step is halved until the gradient
-/// becomes shorter. Where the function is so flat that no step does this, each unknown is moved to its own root in
-/// turn. The search ends where no entry of the gradient exceeds `flat`, up to rounding.
+/// point and, if wanted, adds the Hessian to a matrix of zeros; it may be singular. A step is halved until it shortens the
+/// gradient to half. Where no step does this, because the function is almost linear but for some kinks, each unknown is
+/// moved to its own root in turn. The search ends where no entry of the gradient exceeds `flat`, up to rounding.
 pub(crate) fn gradient_root(
     count: usize,
     flat: f64,
@@ -118,7 +118,9 @@ pub(crate) fn gradient_root(
     point
 }
 
-/// The point of the longest halved Newton step with a shorter gradient; `None` if there is none.
+/// The point of the longest halved Newton step whose gradient is at most half as long; `None` if there is none. Where
+/// the function is almost linear, a step may lead out of all proportion, to a gradient of another almost linear piece:
+/// a step is at most twice as long as the way to the point.
 fn newton_step(
     point: &[f64],
     gradient: &[f64],
@@ -134,8 +136,11 @@ fn newton_step(
         let slope: f64 = vector.iter().zip(gradient).map(|(v, g)| v * g).sum();
         step.iter_mut().zip(vector).for_each(|(step, v)| *step -= slope / value * v);
     }
-    let along = |k: i32| point.iter().zip(&step).map(|(p, s)| p + 0.5f64.powi(k) * s).collect::<Vec<f64>>();
-    (0..HALVINGS).map(along).find(|next| square(&evaluate(next)) < square(gradient))
+    let length = |vector: &[f64]| vector.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
+    let longest = 1.0 + 2.0 * length(point);
+    let shares = (0..HALVINGS).map(|k| 0.5f64.powi(k)).filter(|share| share * length(&step) <= longest);
+    let along = |share: f64| point.iter().zip(&step).map(|(p, s)| p + share * s).collect::<Vec<f64>>();
+    shares.map(along).find(|next| square(&evaluate(next)) <= 0.25 * square(gradient))
 }
 
 /// The maximiser of a concave function on [0, limit], by bisection of its derivative `slope`.

@@ -250,13 +250,13 @@ proptest! {
         let given = random.matrix(n, count, 10f64.powf(scale));
         let mut xi = given.clone();
         loss.clip(&mut xi, &y);
-        let size = dot(xi.values(), xi.values()).sqrt();
+        let norm = |xi: &HostMatrix| dot(xi.values(), xi.values()).sqrt();
         let in_place = |xi: &HostMatrix| {
             let rows = (0..n).all(|a| {
                 let p = |c: usize| f64::from(u8::from(classes[a] == c)) - xi[(a, c)] / omega[a];
                 (0..count).all(|c| p(c) >= -1e-14) && (0..count).map(p).sum::<f64>() - 1.0 <= 1e-13
             });
-            let columns = (0..count).all(|c| xi.col(c).iter().sum::<f64>().abs() <= 1e-12 * size.max(1e-3));
+            let columns = (0..count).all(|c| xi.col(c).iter().sum::<f64>().abs() <= 1e-12 * norm(xi).max(1e-3));
             rows && (columns || !output_bias)
         };
         prop_assert!(in_place(&xi), "{:?}", xi);
@@ -272,7 +272,7 @@ proptest! {
         }
         let mut again = xi.clone();
         loss.clip(&mut again, &y);
-        prop_assert!(xi.values().iter().zip(again.values()).all(|(a, b)| (a - b).abs() <= 1e-11 * (1.0 + size)));
+        prop_assert!(xi.values().iter().zip(again.values()).all(|(a, b)| (a - b).abs() <= 1e-11 * (1.0 + norm(&xi))));
     }
 
     /// No common multiple of a grid gives a higher bound or a lower objective.

@@ -22,7 +22,7 @@ fn every_name_is_parsed_and_printed() {
     check::<Normalisation>(&["none", "global", "column"]);
     check::<GateKind>(&["gaussian", "whitened", "local", "pairs", "mixed"]);
     check::<TaskChoice>(&["auto", "binary", "multiclass", "regression"]);
-    check::<Loss>(&["squared", "logistic", "squared-hinge", "huber"]);
+    check::<Loss>(&["squared", "logistic", "squared-hinge", "huber", "multinomial"]);
 }
 
 #[test]

@@ -39,8 +39,9 @@ fn check<B: Backend>(backend: B, [n, d, p, targets]: [usize; 4]) {
             steps = solver.solve(system, &rhs, Accuracy::Relative(tolerance), &mut solution).unwrap().iterations;
         };
         solve(0.1, &mut system, &mut *solver);
-        let taken = taken(|| solve(1e-5, &mut system, &mut *solver));
-        assert_eq!(taken, 0, "{kind}, {n} x {d}, P = {p}, C = {targets}");
+        // The test harness has a thread of its own, which may allocate meanwhile, but not each time.
+        let taken = (0..5).map(|_| taken(|| solve(1e-5, &mut system, &mut *solver))).min();
+        assert_eq!(taken, Some(0), "{kind}, {n} x {d}, P = {p}, C = {targets}");
         assert!(steps > 0 || kind == SolverKind::Cholesky, "{kind} took no steps");
     }
 }
