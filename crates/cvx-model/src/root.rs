@@ -83,9 +83,10 @@ pub(crate) fn root_near_zero(f: impl Fn(f64) -> f64, flat: f64) -> f64 {
 }
 
 /// A root of the gradient of a convex function, by Newton's method from zero. `evaluate` returns the gradient at a
-/// point and, if wanted, adds the Hessian to a matrix of zeros; it may be singular. A step is halved until it shortens the
-/// gradient to half. Where no step does this, because the function is almost linear but for some kinks, each unknown is
-/// moved to its own root in turn. The search ends where no entry of the gradient exceeds `flat`, up to rounding.
+/// point and, if wanted, adds the Hessian to a matrix of zeros; it may be singular. A step is halved until it shortens
+/// the gradient to half. Where no step does this, because the function is almost linear but for some kinks, each
+/// unknown is moved to its own root in turn. The search ends where no entry of the gradient exceeds `flat`, up to
+/// rounding.
 pub(crate) fn gradient_root(
     count: usize,
     flat: f64,

@@ -154,6 +154,8 @@ impl Plan {
     fn new(data: &Dataset, task: &Task) -> Option<Self> {
         let given = (Settings::default(), PathSettings::default(), Wishes::default());
         let cvx_admm::Plan { settings, path } = automatic(data, &given.0, &given.1, &given.2).ok()?;
+        let repeated = matches!(path.validation, Validation::Folds(_)) && path.ensemble > 1;
+        let splits = if repeated { format!("{} splits of ", path.ensemble) } else { String::new() };
         Some(Plan {
             task: task.name(),
             normalisation: Normalisation::default_for(data.kind()).name(),
@@ -162,7 +164,7 @@ impl Plan {
             patterns: settings.patterns,
             folds: if let Validation::Folds(folds) = path.validation { Some(folds) } else { None },
             share: if let Validation::Share(share) = path.validation { Some(share) } else { None },
-            network: format!("{}, beta chosen by {}", neurons(&settings), held_out(path.validation)),
+            network: format!("{}, beta chosen by {splits}{}", neurons(&settings), held_out(path.validation)),
         })
     }
 }

@@ -16,7 +16,7 @@ fn a_table_is_described_column_by_column() {
         "dropped: constant",
         "cat: 2, dog: 1",
         "task binary, normalisation column, squared loss: see cvx train -h",
-        "gated neurons on 200 mixed gates, beta chosen by 3 folds",
+        "gated neurons on 200 mixed gates, beta chosen by 3 splits of 3 folds",
     ] {
         assert!(printed.contains(text), "{text} is not in\n{printed}");
     }
