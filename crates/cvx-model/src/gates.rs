@@ -8,6 +8,7 @@ use cvx_linalg::{Backend, Half, HostMatrix, LinalgError, named};
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
 use rand_pcg::Pcg64;
+use std::ops::Range;
 
 /// A distribution of gates. Gates apply to transformed samples, including the bias row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub enum GateKind {
     Local,
     /// The difference of two samples: the plane halfway between them.
     Pairs,
-    /// For tables: planes halfway between two samples, normal to one column of the table, to two or three, or to all,
+    /// For tables: planes between two samples, about halfway, normal to one column of the table, to two or three, or to all,
     /// in turns. The first gate is always on, so that the network has a linear part.
     Mixed,
 }
@@ -35,6 +36,10 @@ const WHITENING_SHIFT: f64 = 1e-3;
 
 /// Divisors of the shorter side of an image that give the side of a [`GateKind::Local`] patch.
 const PATCH_PARTS: [usize; 2] = [4, 6];
+
+/// Where a [`GateKind::Mixed`] plane is between two samples. Halfway between two whole numbers there often is a third:
+/// on which side of the plane it lies would depend on rounding.
+const NEAR_HALF: Range<f64> = 0.4..0.6;
 
 /// Largest number of draws of two samples that a patch should separate.
 const TRIES: usize = 32;
@@ -55,8 +60,8 @@ pub struct GateSamples<'a> {
 impl GateKind {
     /// Draws `count` gates (d x `count`). A longer draw begins with the shorter one.
     ///
-    /// Gates of patches, pairs and columns have their threshold in the bias row, halfway between two samples, so that
-    /// their planes pass between samples. Without a bias, all planes pass through the origin.
+    /// Gates of patches, pairs and columns have their threshold in the bias row, so that their planes pass between two
+    /// samples. Without a bias, all planes pass through the origin.
     ///
     /// # Errors
     /// [`ModelError::NotImages`] for [`GateKind::Local`] on a table; [`LinalgError`] if an operation of the back end
@@ -77,7 +82,7 @@ impl GateKind {
             GateKind::Pairs => Ok(columns(d, count, |gate| {
                 let [a, b] = two_samples(&mut rng, xt);
                 gate.iter_mut().zip(a.iter().zip(b)).for_each(|(h, (a, b))| *h = a - b);
-                set_threshold(gate, bias, [a, b]);
+                set_threshold(gate, bias, [a, b], 0.5);
             })),
             GateKind::Mixed => {
                 let columns_of = features_by_source(sources);
@@ -98,7 +103,7 @@ impl GateKind {
                 FeatureKind::Image { channels, height, width } => Ok(columns(d, count, |gate| {
                     patch(&mut rng, gate, [channels, height, width]);
                     let pair = two_different(&mut rng, xt, gate);
-                    set_threshold(gate, bias, pair);
+                    set_threshold(gate, bias, pair, 0.5);
                 })),
             },
         }
@@ -134,10 +139,11 @@ fn two_different<'a>(rng: &mut Pcg64, xt: &'a HostMatrix, gate: &[f64]) -> [&'a 
     pair
 }
 
-/// With a bias row, sets the threshold so that the plane is halfway between the two samples.
-fn set_threshold(gate: &mut [f64], bias: bool, [a, b]: [&[f64]; 2]) {
+/// With a bias row, sets the threshold so that the plane is between the two samples, at `share` a + (1 - `share`) b.
+fn set_threshold(gate: &mut [f64], bias: bool, [a, b]: [&[f64]; 2], share: f64) {
     if let Some((threshold, weights)) = gate.split_last_mut().filter(|_| bias) {
-        *threshold = -0.5 * weights.iter().zip(a.iter().zip(b)).map(|(h, (a, b))| h * (a + b)).sum::<f64>();
+        let point = a.iter().zip(b).map(|(a, b)| share * a + (1.0 - share) * b);
+        *threshold = -weights.iter().zip(point).map(|(h, point)| h * point).sum::<f64>();
     }
 }
 
@@ -177,7 +183,7 @@ fn features_by_source(sources: &[usize]) -> Vec<Vec<usize>> {
     features
 }
 
-/// A plane through the point halfway between two samples on different sides of it, with normal weights on all features
+/// A plane through a point about halfway between two samples on different sides of it, with normal weights on all features
 /// of the drawn columns. Columns that are equal on all samples that were drawn are drawn again.
 fn mixed(rng: &mut Pcg64, gate: &mut [f64], xt: &HostMatrix, width: Width, columns_of: &[Vec<usize>], bias: bool) {
     let sources = columns_of.len();
@@ -193,7 +199,7 @@ fn mixed(rng: &mut Pcg64, gate: &mut [f64], xt: &HostMatrix, width: Width, colum
         }
         let pair = two_different(rng, xt, gate);
         let [a, b] = pair.map(|sample| project(gate, sample));
-        set_threshold(gate, bias, pair);
+        set_threshold(gate, bias, pair, rng.random_range(NEAR_HALF));
         if a != b {
             break;
         }
@@ -324,6 +330,17 @@ mod tests {
         }
         let without = GateKind::Mixed.sample(&cpu, &table(&xt, &sources, false), 3, 4).unwrap();
         assert_eq!(without.col(0), [0.0; 7], "always on, too");
+    }
+
+    /// On which side of its plane a sample lies does not depend on rounding, on a table of whole numbers either.
+    #[test]
+    fn no_sample_is_on_a_mixed_plane() {
+        let xt = HostMatrix::from_fn(7, 60, |row, a| if row == 6 { 1.0 } else { ((a * 7 + row * a * a) % 5) as f64 });
+        let gates = GateKind::Mixed.sample(&Cpu::<f64>::new(), &table(&xt, &[0, 1, 2, 3, 4, 5], true), 300, 1).unwrap();
+        for (j, a) in (1..300).flat_map(|j| (0..60).map(move |a| (j, a))) {
+            let size: f64 = gates.col(j).iter().zip(xt.col(a)).map(|(h, x)| (h * x).abs()).sum();
+            assert!(dot(gates.col(j), xt.col(a)).abs() > 1e-9 * size, "gate {j}, sample {a}");
+        }
     }
 
     #[test]
