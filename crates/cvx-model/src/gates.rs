@@ -21,7 +21,7 @@ pub enum GateKind {
     Local,
     /// The difference of two samples: the plane halfway between them.
     Pairs,
-    /// For tables: planes between two samples, about halfway, normal to one column of the table, to two or three, or to all,
+    /// For tables: planes between two samples, normal to one column of the table, to two or three, or to all,
     /// in turns. The first gate is always on, so that the network has a linear part.
     Mixed,
 }
@@ -183,8 +183,8 @@ fn features_by_source(sources: &[usize]) -> Vec<Vec<usize>> {
     features
 }
 
-/// A plane through a point about halfway between two samples on different sides of it, with normal weights on all features
-/// of the drawn columns. Columns that are equal on all samples that were drawn are drawn again.
+/// A plane through a point about halfway between two samples on different sides of it, with normal weights on all
+/// features of the drawn columns. Columns that are equal on all samples that were drawn are drawn again.
 fn mixed(rng: &mut Pcg64, gate: &mut [f64], xt: &HostMatrix, width: Width, columns_of: &[Vec<usize>], bias: bool) {
     let sources = columns_of.len();
     let count = match width {
