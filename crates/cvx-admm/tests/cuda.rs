@@ -193,7 +193,7 @@ fn e3_a_path_agrees() {
         };
         let [cpu, cuda] = [Device::Cpu, Device::Cuda(0)].map(along);
         assert_eq!((cpu.points.len(), cpu.chosen), (4, cuda.chosen));
-        assert_eq!(cuda.solution.unwrap().summary.device, "cuda");
+        assert_eq!(cuda.solution.summary.device, "cuda");
         for (a, b) in cpu.points.iter().zip(&cuda.points) {
             assert_eq!((a.status, b.status), (Status::Optimal, Status::Optimal));
             assert!(near(a.objective.network, b.objective.network, 1e-8), "{a:?} and {b:?}");
