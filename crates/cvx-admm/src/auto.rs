@@ -52,8 +52,8 @@ const SPLITS: usize = 3;
 
 /// Plans a path by the number of samples, features and classes alone, as far as the user leaves it open.
 ///
-/// * Gated neurons, whose programme has no cones and is solved in a third of the time. On tables their gates are
-///   [`GateKind::Mixed`]: text and rank features need planes normal to few columns.
+/// * Gated neurons, whose programme has no cones. On tables their gates are [`GateKind::Mixed`]: many functions of
+///   tables bend along few columns.
 /// * An output bias, so that the mean of the labels is not penalised.
 /// * Five folds up to 5,000 samples, and the mean of their networks: one network, in which the errors of the parts
 ///   cancel partly. Up to 500 samples, three such splits. Beyond 5,000, a fifth of the samples is held out once, and
