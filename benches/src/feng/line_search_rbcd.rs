@@ -89,13 +89,13 @@ impl<B: Backend> LineSearchRbcd<B> {
 
 impl<B: Backend> Block<B> {
     fn new(parts: &MaskedBlocks<'_, B>, first: usize, count: usize) -> Result<Self, LinalgError> {
-        let (backend, d, n) = (parts.backend, parts.xt.rows(), parts.xt.cols());
+        let (backend, d, n) = (parts.backend, parts.n_rows, parts.n_samples());
         let width = count * parts.y.cols();
         let zeros = || backend.zeros(d, 2 * width);
         Ok(Block {
             first,
             count,
-            mask: backend.upload_mask(&parts.bits.columns(first, count))?,
+            mask: backend.upload_mask(&parts.masked()?.bits.columns(first, count))?,
             columns: backend.zeros(d, count)?,
             u: zeros()?,
             gradient: zeros()?,
@@ -139,15 +139,16 @@ impl<B: Backend> Parts<B> {
     fn new(system: &dyn MaskedSystem<B>, seed: u64) -> Result<Self, LinalgError> {
         let (d, columns) = system.input_shape();
         let parts = system.blocks();
-        let (backend, n, targets) = (parts.backend, parts.xt.cols(), parts.y.cols());
+        let (backend, n, targets) = (parts.backend, parts.n_samples(), parts.y.cols());
         let wide = backend.wide();
         let mut lower = wide.zeros(d, d)?;
         let cones = parts.expect_cones("line-search descent")?;
-        wide.weighted_gram(parts.xt_wide, cones.scale_squared, 1.0, &mut lower)?;
+        wide.weighted_gram(parts.masked()?.xt_wide, cones.scale_squared, 1.0, &mut lower)?;
         let lower = wide.download(&lower)?;
         let m = backend.upload(&HostMatrix::from_fn(d, d, |i, j| lower[(i.max(j), i.min(j))]))?;
-        let number = parts.bits.cols().div_ceil(GROUP);
-        let bound = |k: usize| k * parts.bits.cols() / number;
+        let number = parts.masked()?.bits.cols().div_ceil(GROUP);
+        let bits = parts.masked()?.bits;
+        let bound = |k: usize| k * bits.cols() / number;
         let blocks = (0..number).map(|k| Block::new(&parts, bound(k), bound(k + 1) - bound(k)));
         let blocks = blocks.collect::<Result<Vec<_>, LinalgError>>()?;
         let state = (MEMORY * (blocks.len() as f64).sqrt()).ceil() as usize;
@@ -179,10 +180,10 @@ impl<B: Backend> Parts<B> {
         backend.gemm(rho, &self.m, no, own, no, 0.0, gradient)?;
         backend.axpby(-rho, b, 1.0, gradient)?;
         backend.masked_broadcast(mask, 1.0, &self.prediction, masked)?;
-        backend.gemm(1.0, parts.xt, no, masked, no, 0.0, fit)?;
+        backend.gemm(1.0, parts.masked()?.xt, no, masked, no, 0.0, fit)?;
         backend.add_pairs(layout, 1.0, fit, gradient)?;
         // What a step along -g does to the objective.
-        backend.gemm(1.0, parts.xt, yes, gradient, no, 0.0, rows)?;
+        backend.gemm(1.0, parts.masked()?.xt, yes, gradient, no, 0.0, rows)?;
         backend.masked_row_sum(layout, Some(mask), rows, &mut self.change)?;
         backend.gemm(1.0, &self.m, no, gradient, no, 0.0, image)?;
         let slope = backend.dot(gradient, gradient)?;

@@ -3,7 +3,7 @@
 use crate::api::error::TrainError;
 use crate::api::settings::{Gates, Settings};
 use crate::path::settings::{PathSettings, Returned, Validation};
-use cvx_model::{Activation, Dataset, FeatureKind, GateKind};
+use cvx_model::{Activation, Dataset, FeatureKind, GateKind, PatchSettings};
 
 /// Choices that the user has made. What is `None` is chosen by [`automatic`].
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,6 +45,15 @@ const SAMPLES_PER_GATE: usize = 4;
 const FEWEST: usize = 200;
 const MOST: usize = 1000;
 
+/// The same for gates of patches: each sees hundreds of patches of an image, and has hundreds of weights. From a hundred
+/// gates on, more of them gain little.
+const IMAGES_PER_GATE: usize = 100;
+const FEWEST_OF_PATCHES: usize = 50;
+const MOST_OF_PATCHES: usize = 200;
+
+/// Shorter side from which on images have patches: those of smaller images would be most of the image.
+const SMALLEST_IMAGE: usize = 16;
+
 /// Up to this number of samples, the samples are split three times, and all networks are averaged. A fold of few
 /// samples depends much on the split, and so does its network.
 const SPLIT_AGAIN: usize = 500;
@@ -53,7 +62,7 @@ const SPLITS: usize = 3;
 /// Plans a path by the number of samples, features and classes alone, as far as the user leaves it open.
 ///
 /// * Gated neurons, whose programme has no cones. On tables their gates are [`GateKind::Mixed`]: many functions of
-///   tables bend along few columns.
+///   tables bend along few columns. On images of at least 16 x 16 pixels they are gates of patches.
 /// * An output bias, so that the mean of the labels is not penalised.
 /// * Five folds up to 5,000 samples, and the mean of their networks: one network, in which the errors of the parts
 ///   cancel partly. Up to 500 samples, three such splits. Beyond 5,000, a fifth of the samples is held out once, and
@@ -71,9 +80,15 @@ pub fn automatic(
     let activation = wishes.activation.unwrap_or(Activation::Gated);
     let gates = wishes.gates.clone().unwrap_or(match (activation, data.kind()) {
         (_, FeatureKind::Table) => Gates::Kind(GateKind::Mixed),
+        (Activation::Gated, FeatureKind::Image { height, width, .. }) if height.min(width) >= SMALLEST_IMAGE => {
+            Gates::Patches(PatchSettings::default())
+        }
         (_, FeatureKind::Image { .. }) => Gates::Auto,
     });
-    let patterns = wishes.patterns.unwrap_or((n / SAMPLES_PER_GATE).clamp(FEWEST, MOST));
+    let patterns = wishes.patterns.unwrap_or(match gates {
+        Gates::Patches(_) => (n / IMAGES_PER_GATE).clamp(FEWEST_OF_PATCHES, MOST_OF_PATCHES),
+        _ => (n / SAMPLES_PER_GATE).clamp(FEWEST, MOST),
+    });
     let validation = wishes.validation.unwrap_or(path.validation).resolved(n);
     let returned = wishes.returned.unwrap_or(match validation {
         Validation::Folds(_) => Returned::Mean,

@@ -52,6 +52,7 @@ pub use iterates::state::WarmStart;
 pub use path::point::PathPoint;
 pub use path::settings::{Choice, PathSettings, Returned, Validation};
 pub use path::{HeldOutPredictions, PathSolution, path};
+pub use problem::patches::Features;
 pub use problem::suggest::{Suggestion, suggest_patterns};
 pub use solver::Solver;
 pub use solver::continuation::Continuation;

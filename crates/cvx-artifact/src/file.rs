@@ -8,14 +8,17 @@
 //! | `recipe` | bincode: how the features are made of the columns of a table, if they are | |
 //! | `label` | text: the name of the labels, if they have a name | 1 |
 //! | `w1`, `w2` | matrices: the layers | d x m, m x C |
-//! | `gates` | matrix: the gates of gated neurons | d x m |
+//! | `gates` | matrix: the gates of gated neurons | d x m, on patches (s s channels + 1) x m |
+//! | `patches` | words: channels, rows and columns of an image, side and stride of patches, regions, and whether mirror images are alike, if gates are on patches | 7 |
+//! | `patches.values` | matrix: the values of a patch | (s s channels + 1) x values |
+//! | `patches.contrast` | matrix: eps of the contrast | 1 x 1 |
 //! | `output-bias` | matrix: the output bias of each of the K parts | C x K |
 //! | `outlook` | bincode: calibration and prediction intervals, if there are any | |
 //! | `weights` | matrix: the weights of the samples, unless all are 1 | n x 1 |
 //! | `proof0.gates` | matrix, as are the next two; the number is that of the part, and n without what it held out | d x P |
 //! | `proof0.xi` | | n x C |
 //! | `proof0.eta` | the multipliers | n x 2PC, n x 0 if gated |
-//! | `proof0.bits` | words: for each pattern, 64 samples to a word, the lowest bit first | ceil(n / 64) x P |
+//! | `proof0.bits` | words: for each pattern, 64 samples to a word, the lowest bit first; none on patches | ceil(n / 64) x P |
 //! | `held-out0` | words: the training samples that the part did not contain, if there are any | |
 //!
 //! bincode has no schema, so only the small header and the recipe of a versioned file use it.
@@ -27,10 +30,11 @@ use crate::objective::Objective;
 use crate::part::{MOST_PARTS, Part, Witness};
 use cvx_linalg::{BitMask, HostMatrix};
 use cvx_model::{
-    Activation, Calibration, FeatureKind, Intervals, Network, Normalisation, Task, Transform, WeightedLoss,
+    Activation, Calibration, FeatureKind, Intervals, Network, Normalisation, Patches, Task, Transform, WeightedLoss,
 };
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use std::sync::Arc;
 
 const MODEL: Kind = Kind { noun: "model", magic: *b"\x89CVX\r\n\x1a\n", version: 4 };
 
@@ -128,6 +132,12 @@ impl Model {
         if let Some(gates) = &network.gates {
             sections.matrix("gates", gates);
         }
+        if let Some(patches) = &network.patches {
+            let Patches { channels, height, width, side, stride, regions, mirrored, contrast, values } = &**patches;
+            let numbers = [*channels, *height, *width, *side, *stride, *regions, usize::from(*mirrored)];
+            sections.words("patches", &numbers.map(|number| number as u64));
+            sections.matrix("patches.values", values).matrix("patches.contrast", &column(&[*contrast]));
+        }
         // A missing bias is no number, which no reader accepts.
         let bias = |c: usize, part: usize| self.parts[part].output_bias.get(c).copied().unwrap_or(f64::NAN);
         sections.matrix("output-bias", &HostMatrix::from_fn(self.task.n_targets(), self.parts.len(), bias));
@@ -170,7 +180,8 @@ impl Model {
     /// Whether the parts are consistent.
     fn check(&self) -> Result<(), &'static str> {
         let Model { network, transform, task, claim, .. } = self;
-        let (d, m, c) = (transform.n_outputs(), network.n_neurons(), task.n_targets());
+        let (m, c) = (network.n_neurons(), task.n_targets());
+        let d = network.patches.as_ref().map_or(transform.n_outputs(), |patches| patches.block_rows());
         if transform.offset.len() != transform.scale.len()
             || transform.offset.iter().chain(&transform.scale).any(|value| !value.is_finite())
             || transform.scale.contains(&0.0)
@@ -187,7 +198,12 @@ impl Model {
         if c == 0 || (network.w1.rows(), network.w2.rows(), network.w2.cols()) != (d, m, c) {
             return Err("the layers do not fit together");
         }
-        if network.gates.as_ref().is_some_and(|gates| (gates.rows(), gates.cols()) != (d, m)) {
+        if let Some(patches) = &network.patches {
+            if patches.check(self.kind).is_err() || network.gates.is_none() || transform.bias {
+                return Err("the patches do not fit the images");
+            }
+        }
+        if network.gates.as_ref().is_some_and(|gates| (gates.rows(), gates.cols()) != (self.gate_rows(), m)) {
             return Err("the gates do not fit the neurons");
         }
         self.check_parts()?;
@@ -209,6 +225,11 @@ impl Model {
 }
 
 impl Model {
+    /// Rows of a gate: those of a transformed sample, or of a patch.
+    fn gate_rows(&self) -> usize {
+        self.network.patches.as_ref().map_or(self.transform.n_outputs(), |patches| patches.gate_rows())
+    }
+
     /// Whether the parts make up the network.
     fn check_parts(&self) -> Result<(), &'static str> {
         let neurons = self.parts.iter().try_fold(0usize, |sum, part| sum.checked_add(part.neurons));
@@ -255,7 +276,7 @@ impl Proof {
     fn of(self, model: &Model, k: usize) -> Result<Witness, &'static str> {
         let Proof { gates, xi, multipliers, words } = self;
         let n = model.claim.n_samples - model.parts[k].held_out.len();
-        let (d, c) = (model.transform.n_outputs(), model.task.n_targets());
+        let (d, c) = (model.gate_rows(), model.task.n_targets());
         let cones = match model.network.activation() {
             Activation::Relu => 2,
             Activation::Gated => 0,
@@ -266,7 +287,9 @@ impl Proof {
             && (xi.rows(), xi.cols()) == (n, c)
             && (multipliers.rows(), Some(multipliers.cols())) == (n, columns);
         // The mask of the patterns takes more memory than their bytes, so it is built last, after all other checks.
-        let patterns = fits.then(|| BitMask::from_columns(n, gates.cols(), words)).flatten();
+        // Gates of patches have a bit for every patch, which is not stored.
+        let rows = if model.network.patches.is_some() { 0 } else { n };
+        let patterns = fits.then(|| BitMask::from_columns(rows, gates.cols(), words)).flatten();
         let patterns = patterns.ok_or("the proof does not fit the model")?;
         Ok(Witness { gates, patterns, xi, multipliers })
     }
@@ -290,6 +313,7 @@ fn read(mut file: Parsed) -> Result<(Model, Vec<Option<Proof>>), FileError> {
         w1: file.finite_matrix("w1")?,
         w2: file.finite_matrix("w2")?,
         gates: file.has("gates").then(|| file.finite_matrix("gates")).transpose()?,
+        patches: file.has("patches").then(|| read_patches(&mut file)).transpose()?.map(Arc::new),
     };
     let outlook = match file.has("outlook") {
         true => file.bincode::<Outlook, OUTLOOK>("outlook")?,
@@ -331,6 +355,20 @@ fn read_column(file: &mut Parsed, name: &str) -> Result<Vec<f64>, FileError> {
         return Err(file.damaged(format!("the section {name} is not one column")));
     }
     Ok(matrix.into_values())
+}
+
+fn read_patches(file: &mut Parsed) -> Result<Patches, FileError> {
+    let numbers = file.words("patches")?;
+    let values = file.finite_matrix("patches.values")?;
+    let contrast = read_column(file, "patches.contrast")?;
+    let numbers: Option<Vec<usize>> = numbers.iter().map(|&number| usize::try_from(number).ok()).collect();
+    match (numbers.as_deref(), &contrast[..]) {
+        (Some(&[channels, height, width, side, stride, regions, mirrored @ (0 | 1)]), &[contrast]) => {
+            let mirrored = mirrored == 1;
+            Ok(Patches { channels, height, width, side, stride, regions, mirrored, contrast, values })
+        }
+        _ => Err(file.damaged("the sizes of its patches are not usable")),
+    }
 }
 
 fn read_proof(file: &mut Parsed, k: usize) -> Result<Proof, FileError> {

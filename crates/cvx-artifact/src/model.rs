@@ -111,6 +111,7 @@ impl Model {
                 self.network.w2[(first + neuron, c)] * count
             }),
             gates: self.network.gates.as_ref().map(columns),
+            patches: self.network.patches.clone(),
             output_bias: part.output_bias.clone(),
         };
         let mut held_out = part.held_out.iter().peekable();

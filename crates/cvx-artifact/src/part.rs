@@ -38,9 +38,13 @@ pub struct Witness {
     pub multipliers: HostMatrix,
 }
 
-/// The mean of networks: all their neurons, with the second layers and output biases over their number.
+/// The mean of networks: all their neurons, with the second layers and output biases over their number. Networks on
+/// patches have to have the same patches.
 pub fn mean_network(networks: &[Network]) -> Option<Network> {
     let (first, count) = (networks.first()?, networks.len() as f64);
+    if networks.iter().any(|network| network.patches != first.patches) {
+        return None;
+    }
     let neurons: usize = networks.iter().map(Network::n_neurons).sum();
     let (d, c) = (first.w1.rows(), first.w2.cols());
     let joined = |columns: &dyn Fn(&Network) -> &HostMatrix| {
@@ -61,8 +65,10 @@ pub fn mean_network(networks: &[Network]) -> Option<Network> {
             networks[part].w2[(neuron, column)] / count
         }),
         gates: gates.map(|gates| {
-            HostMatrix::from_vec(d, neurons, gates.iter().flat_map(|gates| gates.values()).copied().collect())
+            let values = gates.iter().flat_map(|gates| gates.values()).copied().collect();
+            HostMatrix::from_vec(gates[0].rows(), neurons, values)
         }),
+        patches: first.patches.clone(),
         output_bias: (0..c)
             .map(|c| networks.iter().map(|network| network.output_bias[c]).sum::<f64>() / count)
             .collect(),

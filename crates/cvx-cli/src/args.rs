@@ -10,6 +10,7 @@ mod fit;
 mod info;
 mod model;
 mod output;
+mod patches;
 mod path;
 mod patterns;
 mod predict;

@@ -5,8 +5,7 @@ use anyhow::{Context, Result, bail};
 use cvx_admm::{Beta, CheckpointPlan, Gates, PathSettings, Settings, Validation, Wishes};
 use cvx_data::read_matrix;
 use cvx_linalg::HostMatrix;
-use cvx_model::{GateKind, Loss};
-use std::path::Path;
+use cvx_model::{Activation, GateKind, Loss};
 
 /// What `cvx train` does.
 pub enum Training {
@@ -103,14 +102,18 @@ fn of_folds(args: &ChoiceArgs) -> PathSettings {
 fn of_fit(args: &FitArgs) -> Result<Settings> {
     let FitArgs { data, model, stopping, advanced, .. } = args;
     let default = Settings::default();
+    let gates = gates(args)?;
     Ok(Settings {
-        activation: model.activation.unwrap_or(default.activation),
+        activation: model.activation.unwrap_or(match gates {
+            Gates::Patches(_) => Activation::Gated,
+            _ => default.activation,
+        }),
         patterns: match model.patterns {
             Some(Patterns::Count(patterns)) => patterns,
             Some(Patterns::Auto) | None => default.patterns,
         },
         output_bias: model.output_bias && !model.no_output_bias,
-        gates: model.gates.as_deref().map_or(Ok(Gates::Auto), |given| gates(given, model.patterns))?,
+        gates,
         seed: model.seed,
         loss: loss(model)?,
         bias: !model.no_bias,
@@ -134,6 +137,9 @@ fn of_fit(args: &FitArgs) -> Result<Settings> {
     })
 }
 
+/// The name of gates of patches.
+const CONVOLUTION: &str = "conv";
+
 fn loss(args: &ModelArgs) -> Result<Loss> {
     match (args.loss, args.huber_delta) {
         (Loss::Huber { .. }, Some(delta)) => Ok(Loss::Huber { delta }),
@@ -150,7 +156,17 @@ fn budget_bytes(gigabytes: f64) -> Result<u64> {
 }
 
 /// A kind of gates by its name, or the gates in a file, whose number excludes `--patterns`.
-fn gates(given: &Path, patterns: Option<Patterns>) -> Result<Gates> {
+fn gates(args: &FitArgs) -> Result<Gates> {
+    let (patterns, patches) = (args.model.patterns, args.patches.given());
+    let given = match (&args.model.gates, patches) {
+        (None, None) => return Ok(Gates::Auto),
+        (None, Some(patches)) => return Ok(Gates::Patches(patches)),
+        (Some(given), patches) if given.as_os_str() == CONVOLUTION => {
+            return Ok(Gates::Patches(patches.unwrap_or_default()));
+        }
+        (Some(_), Some(_)) => bail!("the options of patches are for --gates {CONVOLUTION}: leave out one of them"),
+        (Some(given), None) => given,
+    };
     if let Some(kind) = given.to_str().and_then(|name| name.parse().ok()) {
         return Ok(Gates::Kind(kind));
     }
@@ -159,7 +175,7 @@ fn gates(given: &Path, patterns: Option<Patterns>) -> Result<Gates> {
             "--patterns is the number of gates that are drawn, and a file holds all gates: give --patterns or --gates"
         );
     }
-    let names = GateKind::ALL.map(GateKind::name).join(", ");
+    let names = format!("{}, {CONVOLUTION}", GateKind::ALL.map(GateKind::name).join(", "));
     if !given.exists() {
         bail!("--gates is '{}', which is none of {names}, and there is no such file: check the name", given.display());
     }

@@ -4,5 +4,6 @@
 #include "cholesky.cuh"
 #include "masks.cuh"
 #include "matrix.cuh"
+#include "patches.cuh"
 #include "prox.cuh"
 #include "training.cuh"

@@ -4,6 +4,7 @@ use crate::error::LinalgError;
 use crate::host::HostMatrix;
 use crate::layout::BlockLayout;
 use crate::mask::BitMask;
+use crate::patches::PatchPlan;
 use crate::stop::StopToken;
 
 /// Whether an operand enters a product as it is or transposed.
@@ -242,6 +243,21 @@ pub trait Backend: Clone + Send + Sync + 'static {
         alpha: f64,
         c: &Self::Matrix,
         x: &mut Self::Matrix,
+    ) -> Result<(), LinalgError>;
+
+    // ---- patches ------------------------------------------------------------------------------------------------
+
+    /// Column j of `out` becomes the features of image `first` + j of `images` (pixels x n, in f64), as
+    /// [`PatchPlan`] defines them: `plan.n_features()` numbers of single precision, whatever the storage.
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`] for images of another size or features of another number.
+    fn patch_features(
+        &self,
+        plan: &PatchPlan,
+        images: &HostMatrix,
+        first: usize,
+        out: &mut Self::Matrix,
     ) -> Result<(), LinalgError>;
 
     // ---- prox ---------------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ impl<B: Backend> Centring<B> {
     /// # Errors
     /// Those of [`new`](Centring::new).
     pub fn of(blocks: &MaskedBlocks<'_, B>) -> Result<Self, LinalgError> {
-        Self::new(blocks.backend, blocks.xt.cols(), blocks.layout.targets, blocks.output_bias)
+        Self::new(blocks.backend, blocks.n_samples(), blocks.layout.targets, blocks.output_bias)
     }
 
     /// The vector of ones (n x 1); `None` without an output bias.

@@ -37,6 +37,7 @@ mod mask;
 mod named;
 mod nystrom;
 mod operator;
+mod patches;
 mod shape;
 mod stop;
 #[cfg(feature = "training")]
@@ -54,9 +55,10 @@ pub use mask::BitMask;
 pub use named::{Named, UnknownName};
 pub use nystrom::{NystromSketch, SketchMap, SketchRank};
 pub use operator::{
-    Accuracy, ConeRows, LinearInfo, LinearOperator, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem,
-    SolverFlops, SolverState, SystemRhs, SystemSolution,
+    Accuracy, ConeRows, LinearInfo, LinearOperator, LinearSolver, LinearStatus, MaskedBlocks, MaskedSamples,
+    MaskedSystem, SolverFlops, SolverState, SystemRhs, SystemSolution,
 };
+pub use patches::PatchPlan;
 pub use stop::{StopReason, StopToken};
 
 /// The example of README.md, run with the tests.

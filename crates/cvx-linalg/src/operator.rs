@@ -27,14 +27,10 @@ pub trait LinearOperator<B: Backend> {
 pub struct MaskedBlocks<'a, B: Backend> {
     /// The device.
     pub backend: &'a B,
-    /// Samples as columns (d x n), in storage precision.
-    pub xt: &'a B::Matrix,
-    /// Samples as columns (d x n), in f64.
-    pub xt_wide: &'a <B::Wide as Backend>::Matrix,
-    /// The patterns (n x P).
-    pub mask: &'a B::Mask,
-    /// The same patterns on the host.
-    pub bits: &'a BitMask,
+    /// The samples and patterns that all blocks share; `None` where each block has features of its own.
+    pub masked: Option<MaskedSamples<'a, B>>,
+    /// Rows of a block u: the d of samples that blocks share.
+    pub n_rows: usize,
     /// The blocks u. In a layout of one sign there are PC columns wherever these pages say 2PC.
     pub layout: BlockLayout,
     /// The cone part; `None` without cones, where Gt = 0 and M = I.
@@ -45,6 +41,26 @@ pub struct MaskedBlocks<'a, B: Backend> {
     /// output.
     pub output_bias: bool,
 }
+
+/// Samples X and patterns D_i: the features of block i are D_i X.
+pub struct MaskedSamples<'a, B: Backend> {
+    /// Samples as columns (d x n), in storage precision.
+    pub xt: &'a B::Matrix,
+    /// Samples as columns (d x n), in f64.
+    pub xt_wide: &'a <B::Wide as Backend>::Matrix,
+    /// The patterns (n x P).
+    pub mask: &'a B::Mask,
+    /// The same patterns on the host.
+    pub bits: &'a BitMask,
+}
+
+impl<B: Backend> Clone for MaskedSamples<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B: Backend> Copy for MaskedSamples<'_, B> {}
 
 /// The rows of the cone operator Gt = diag(g) (2 D_i - I) X.
 pub struct ConeRows<'a, B: Backend> {
@@ -63,6 +79,19 @@ impl<B: Backend> Clone for ConeRows<'_, B> {
 impl<B: Backend> Copy for ConeRows<'_, B> {}
 
 impl<'a, B: Backend> MaskedBlocks<'a, B> {
+    /// Number of samples n.
+    pub fn n_samples(&self) -> usize {
+        self.y.rows()
+    }
+
+    /// Samples and patterns, for a solver that works on them.
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`] where each block has features of its own.
+    pub fn masked(&self) -> Result<MaskedSamples<'a, B>, LinalgError> {
+        self.masked.ok_or_else(|| LinalgError::shape("masked", "each block of the system has features of its own"))
+    }
+
     /// The cone part, for a solver that works on it.
     ///
     /// # Errors
@@ -112,7 +141,7 @@ impl<B: Backend> SystemSolution<B> {
     /// When the device has no memory for them.
     pub fn zeros(blocks: &MaskedBlocks<'_, B>) -> Result<Self, LinalgError> {
         let (backend, columns) = (blocks.backend, blocks.layout.columns());
-        let (d, n) = (blocks.xt.rows(), blocks.xt.cols());
+        let (d, n) = (blocks.n_rows, blocks.n_samples());
         Ok(SystemSolution {
             u: backend.zeros(d, columns)?,
             xu: blocks.cones.is_some().then(|| backend.zeros(n, columns)).transpose()?,
@@ -185,6 +214,13 @@ pub trait MaskedSystem<B: Backend>: LinearOperator<B> {
     fn set_penalty(&mut self, rho: f64);
     /// The structure, for solvers that factor it.
     fn blocks(&self) -> MaskedBlocks<'_, B>;
+    /// `out` = F u (n x C), without cones.
+    fn predict(&mut self, out: &mut B::Matrix, u: &B::Matrix) -> Result<(), LinalgError>;
+    /// `u += alpha F' r`, without cones.
+    fn pull(&mut self, alpha: f64, r: &B::Matrix, u: &mut B::Matrix) -> Result<(), LinalgError>;
+    /// F F' of one target, without cones: its entries above the diagonal go above the diagonal of `out` (n x n), its
+    /// diagonal to the column `diagonal`. The entries of `out` on and below its diagonal are not changed.
+    fn kernel(&self, out: &mut B::Matrix, diagonal: &mut B::Matrix) -> Result<(), LinalgError>;
     /// `out` = b of (4a).
     fn assemble(&mut self, out: &mut B::Matrix, rhs: &SystemRhs<'_, B>) -> Result<(), LinalgError>;
     /// From `solution.u`, its F u - y, and X u where there is a place for it.

@@ -5,8 +5,7 @@
 use crate::activation::Activation;
 use crate::network::norm;
 use crate::operators::SystemOperator;
-use crate::patterns::PatternSet;
-use crate::program::{ConvexProgram, ProgramError, upload_samples};
+use crate::program::ConvexProgram;
 use crate::workspace::Workspace;
 use cvx_linalg::{
     Backend, BitMask, BlockLayout, Centring, HostMatrix, LinalgError, MaskedSystem, SystemRhs, Transpose,
@@ -98,12 +97,12 @@ impl<B: Backend> CertificateWorkspace<B> {
     /// Fails if the device has no memory for the scratch.
     pub fn new(program: &ConvexProgram<B>) -> Result<Self, LinalgError> {
         let wide = program.backend().wide();
-        let (n, blocks, targets) = (program.n_samples(), program.n_blocks(), program.n_targets());
+        let (n, blocks, targets) = (program.n_shared(), program.n_blocks(), program.n_targets());
         Ok(CertificateWorkspace {
             blocks: wide.zeros(program.n_features(), blocks)?,
             rows: wide.zeros(n, blocks)?,
             masked: wide.zeros(n, program.n_patterns() * targets)?,
-            prediction: wide.zeros(n, targets)?,
+            prediction: wide.zeros(program.n_samples(), targets)?,
             margins: None,
             wide,
         })
@@ -140,7 +139,9 @@ impl<'a, B: Backend> Certificate<'a, B> {
         self.program.backend().widen(v, &mut work.blocks)?;
         let norms = work.wide.column_norms(&work.blocks)?;
         let neurons: Vec<usize> = (0..norms.len()).filter(|&j| norms[j] > 0.0 || norms[j].is_nan()).collect();
-        if 2 * neurons.len() <= norms.len() {
+        if let Some(patches) = self.program.patches() {
+            patches.predict_wide(self.program.backend(), &work.blocks, &mut work.prediction)?;
+        } else if 2 * neurons.len() <= norms.len() {
             self.predict_sparse(&neurons)?;
         } else {
             self.predict_all()?;
@@ -279,10 +280,15 @@ impl<'a, B: Backend> Certificate<'a, B> {
         let work = &mut *self.work;
         let targets = program.n_targets();
         // xi = -residual, hence the minus sign.
-        work.wide.masked_broadcast(program.mask(), -1.0, &work.prediction, &mut work.masked)?;
-        work.wide.add_pairs(program.layout(), 1.0, &work.masked, &mut work.rows)?;
-        let (xt, blocks) = (program.xt_wide(), &mut work.blocks);
-        work.wide.gemm(1.0, xt, Transpose::No, &work.rows, Transpose::No, 0.0, blocks)?;
+        if let Some(patches) = program.patches() {
+            work.wide.fill(0.0, &mut work.blocks)?;
+            patches.pull_wide(program.backend(), -1.0, &work.prediction, &mut work.blocks)?;
+        } else {
+            work.wide.masked_broadcast(program.mask(), -1.0, &work.prediction, &mut work.masked)?;
+            work.wide.add_pairs(program.layout(), 1.0, &work.masked, &mut work.rows)?;
+            let (xt, blocks) = (program.xt_wide(), &mut work.blocks);
+            work.wide.gemm(1.0, xt, Transpose::No, &work.rows, Transpose::No, 0.0, blocks)?;
+        }
         let norms = work.wide.column_norms(&work.blocks)?;
         let xi = negated(work.wide.download(&work.prediction)?);
         let ratio = |norms: &[f64]| {
@@ -391,6 +397,19 @@ impl<'a, B: Backend> Certificate<'a, B> {
         let cones = program.n_cones() > 0;
         let mut centring = Centring::new(&wide, n, program.n_targets(), program.loss().has_output_bias())?;
         centring.apply(&wide, &mut y)?;
+        if let Some(patches) = program.patches() {
+            let backend = program.backend();
+            backend.widen(rhs.blocks, &mut b)?;
+            patches.pull_wide(backend, 1.0 / system.penalty(), &y, &mut b)?;
+            let size = wide.norm(&b)?;
+            backend.widen(u, &mut work.blocks)?;
+            patches.predict_wide(backend, &work.blocks, &mut work.prediction)?;
+            centring.apply(&wide, &mut work.prediction)?;
+            wide.axpby(-1.0, &work.blocks, 1.0, &mut b)?;
+            patches.pull_wide(backend, -1.0 / system.penalty(), &work.prediction, &mut b)?;
+            let residual = wide.norm(&b)?;
+            return Ok(if size > 0.0 { residual / size } else { residual });
+        }
 
         // b
         if cones {
@@ -445,62 +464,5 @@ impl<'a, B: Backend> Certificate<'a, B> {
             }
         }
         Ok(worst)
-    }
-}
-
-/// Predictions of the blocks `v` (d x 2PC) on other samples, for the evaluation of a held-out set during training.
-pub struct HeldOut<B: Backend> {
-    xt: B::Matrix,
-    /// The patterns of the gates on these samples; `None` for ReLU neurons.
-    mask: Option<B::Mask>,
-    layout: BlockLayout,
-    rows: B::Matrix,
-    prediction: B::Matrix,
-}
-
-impl<B: Backend> HeldOut<B> {
-    /// Uploads transformed samples (d x n') to the device, for networks of `program`.
-    ///
-    /// # Errors
-    /// [`ProgramError::Model`] for samples that overflow the storage precision, [`ProgramError::Linalg`] for other
-    /// errors of the device.
-    pub fn new(program: &ConvexProgram<B>, xt: &HostMatrix) -> Result<Self, ProgramError> {
-        let (backend, wide) = (program.backend(), program.backend().wide());
-        let mask = match program.activation() {
-            Activation::Relu => None,
-            Activation::Gated => {
-                let bits = PatternSet::bits_of(&wide, &wide.upload(xt)?, program.patterns().gates())?;
-                Some(backend.upload_mask(&bits)?)
-            }
-        };
-        Ok(HeldOut {
-            xt: upload_samples(backend, xt)?,
-            mask,
-            layout: program.layout(),
-            rows: backend.zeros(xt.cols(), program.n_blocks())?,
-            prediction: backend.zeros(xt.cols(), program.n_targets())?,
-        })
-    }
-
-    /// The samples (d x n').
-    pub fn samples(&self) -> &B::Matrix {
-        &self.xt
-    }
-
-    /// Predictions (n' x C) of the blocks `v` (d x 2PC) with this output bias (C).
-    ///
-    /// # Errors
-    /// [`LinalgError`] if the back end fails.
-    pub fn predict(&mut self, backend: &B, v: &B::Matrix, output_bias: &[f64]) -> Result<HostMatrix, LinalgError> {
-        backend.gemm(1.0, &self.xt, Transpose::Yes, v, Transpose::No, 0.0, &mut self.rows)?;
-        if self.mask.is_none() {
-            backend.positive_part(1.0, &mut self.rows)?;
-        }
-        backend.masked_row_sum(self.layout, self.mask.as_ref(), &self.rows, &mut self.prediction)?;
-        let mut prediction = backend.download(&self.prediction)?;
-        for (c, bias) in output_bias.iter().enumerate() {
-            prediction.col_mut(c).iter_mut().for_each(|f| *f += bias);
-        }
-        Ok(prediction)
     }
 }

@@ -9,6 +9,7 @@
 //! * [`Loss`], [`WeightedLoss`]: the loss of a prediction and the weights of the samples.
 //! * [`PatternSet`]: gates h_i and their activation patterns D_i.
 //! * [`ConvexProgram`] with [`PredictionOperator`] (F), [`ConeOperator`] (G) and [`SystemOperator`] (A), matrix-free.
+//! * [`Patches`]: gated neurons on patches of images in place of gates of whole samples.
 //! * [`Network`]: the network of a point of the programme.
 //! * [`Certificate`]: network objective, cone-feasible objective and dual bound, in f64.
 //! * [`Calibration`], [`Intervals`]: probabilities and prediction intervals from the outputs of a network.
@@ -28,12 +29,14 @@ mod days;
 mod entry_loss;
 mod error;
 mod gates;
+mod held_out;
 mod intervals;
 mod loss;
 mod metrics;
 mod multinomial;
 mod network;
 mod operators;
+mod patches;
 mod patterns;
 mod probability_scores;
 mod program;
@@ -53,9 +56,7 @@ mod workspace;
 
 pub use activation::Activation;
 pub use calibration::Calibration;
-pub use certificate::{
-    Certificate, CertificateWorkspace, DualBound, FeasiblePoint, HeldOut, NetworkValue, relative_gap,
-};
+pub use certificate::{Certificate, CertificateWorkspace, DualBound, FeasiblePoint, NetworkValue, relative_gap};
 pub use choice::Choice;
 pub use choices::ColumnChoices;
 pub use cone::{BetaMax, beta_max};
@@ -64,12 +65,14 @@ pub use dataset::{DataSplit, Dataset, FeatureKind, Labels, TableNotes};
 pub use entry_loss::EntryLoss;
 pub use error::ModelError;
 pub use gates::{GateKind, GateSamples};
+pub use held_out::HeldOut;
 pub use intervals::{HalfWidth, Intervals};
 pub use loss::{Loss, LossForm};
 pub use metrics::{accuracy, sample_errors, sample_losses, squared_loss};
 pub use multinomial::Multinomial;
 pub use network::Network;
 pub use operators::{ConeOperator, PredictionOperator, SystemOperator, SystemWorkspace};
+pub use patches::{PatchFeatures, PatchGates, PatchSettings, Patches};
 pub use patterns::PatternSet;
 pub use probability_scores::{ProbabilityScores, ReliabilityBin, RocPoint, sample_log_losses};
 pub use program::{ConvexProgram, ProgramError, RowScale};

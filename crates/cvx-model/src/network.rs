@@ -1,21 +1,27 @@
 //! The two-layer network of a point of the programme.
 
 use crate::activation::Activation;
+use crate::patches::Patches;
 use crate::patterns::PatternSet;
 use cvx_linalg::{Backend, HostMatrix, LinalgError, Shape, Transpose};
+use std::sync::Arc;
 
 /// f(x) = b + sum_j (x'w1_j)_+ w2_j on transformed features. For gated neurons, the sum is that of
 /// 1\[x'h_j >= 0\] x'w1_j w2_j.
 ///
 /// $$ f(x) = b + \sum_j \max(0, x^\top w_{1j}) w_{2j} $$
+///
+/// A neuron on patches is z_j(x)'w1_j w2_j with the features z_j of its gate ([`PatchPlan`](cvx_linalg::PatchPlan)).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
-    /// First layer, one column per neuron (d x m).
+    /// First layer, one column per neuron (d x m; for neurons on patches, d is the number of features of a gate).
     pub w1: HostMatrix,
     /// Second layer, one row per neuron (m x C).
     pub w2: HostMatrix,
-    /// Gates h of gated neurons (d x m); `None` for ReLU.
+    /// Gates h of gated neurons (d x m, or with the rows of gates of patches); `None` for ReLU.
     pub gates: Option<HostMatrix>,
+    /// The patches that the gates look at; `None` where they look at the whole sample.
+    pub patches: Option<Arc<Patches>>,
     /// Added to the outputs (C); zeros without an output bias.
     pub output_bias: Vec<f64>,
 }
@@ -23,7 +29,7 @@ pub struct Network {
 impl Network {
     /// The network of these layers and gates, with an output bias of zero.
     pub fn new(w1: HostMatrix, w2: HostMatrix, gates: Option<HostMatrix>) -> Self {
-        Network { output_bias: vec![0.0; w2.cols()], w1, w2, gates }
+        Network { output_bias: vec![0.0; w2.cols()], w1, w2, gates, patches: None }
     }
 
     /// The network of `v` (d x 2PC). A block with ||v_i|| > 0 becomes a neuron w1 = v_i / sqrt(||v_i||) with
@@ -39,10 +45,11 @@ impl Network {
             w2: HostMatrix::zeros(active.len(), n_targets),
             gates: match activation {
                 Activation::Relu => None,
-                Activation::Gated => Some(HostMatrix::from_fn(v.rows(), active.len(), |row, neuron| {
+                Activation::Gated => Some(HostMatrix::from_fn(gates.rows(), active.len(), |row, neuron| {
                     gates[(row, active[neuron] % n_patterns)]
                 })),
             },
+            patches: None,
             output_bias: vec![0.0; n_targets],
         };
         for (neuron, &j) in active.iter().enumerate() {
@@ -76,6 +83,9 @@ impl Network {
         if self.n_neurons() == 0 {
             return Ok(HostMatrix::from_fn(n, self.w2.cols(), |_, c| self.output_bias[c]));
         }
+        if let Some(patches) = &self.patches {
+            return self.predict_images(patches, backend, &backend.download(xt)?);
+        }
         let (hidden, w2) = (self.hidden(backend, xt)?, backend.upload(&self.w2)?);
         let mut out = backend.zeros(n, self.w2.cols())?;
         backend.gemm(1.0, &hidden, Transpose::No, &w2, Transpose::No, 0.0, &mut out)?;
@@ -89,6 +99,9 @@ impl Network {
     /// The output of the first layer (n x m).
     pub(crate) fn hidden<B: Backend>(&self, backend: &B, xt: &B::Matrix) -> Result<B::Matrix, LinalgError> {
         let n = xt.cols();
+        if let Some(patches) = &self.patches {
+            return self.hidden_on_patches(patches, backend, &backend.download(xt)?);
+        }
         let mut hidden = backend.zeros(n, self.n_neurons())?;
         backend.gemm(1.0, xt, Transpose::Yes, &backend.upload(&self.w1)?, Transpose::No, 0.0, &mut hidden)?;
         let Some(gates) = &self.gates else {
@@ -115,6 +128,7 @@ impl Network {
             w1: columns(&self.w1),
             w2: HostMatrix::from_fn(neurons.len(), self.w2.cols(), |j, c| self.w2[(neurons[j], c)]),
             gates: self.gates.as_ref().map(columns),
+            patches: self.patches.clone(),
             output_bias: self.output_bias.clone(),
         }
     }

@@ -21,7 +21,7 @@ impl<'a, B: Backend> PredictionOperator<'a, B> {
     /// # Errors
     /// Fails if the device has no memory for the scratch.
     pub fn new(program: &'a ConvexProgram<B>) -> Result<Self, LinalgError> {
-        let (n, backend) = (program.n_samples(), program.backend());
+        let (n, backend) = (program.n_shared(), program.backend());
         Ok(PredictionOperator {
             program,
             xu: backend.zeros(n, program.n_blocks())?,
@@ -39,11 +39,18 @@ impl<B: Backend> LinearOperator<B> for PredictionOperator<'_, B> {
     }
     fn apply(&mut self, out: &mut B::Matrix, u: &B::Matrix) -> Result<(), LinalgError> {
         let (program, backend) = (self.program, self.program.backend());
+        if let Some(patches) = program.patches() {
+            return patches.predict(backend, u, out);
+        }
         backend.gemm(1.0, program.xt(), Transpose::Yes, u, Transpose::No, 0.0, &mut self.xu)?;
         backend.masked_row_sum(program.layout(), Some(program.mask()), &self.xu, out)
     }
     fn apply_adjoint(&mut self, out: &mut B::Matrix, r: &B::Matrix) -> Result<(), LinalgError> {
         let (program, backend) = (self.program, self.program.backend());
+        if let Some(patches) = program.patches() {
+            backend.fill(0.0, out)?;
+            return patches.pull(backend, 1.0, r, out);
+        }
         backend.masked_broadcast(program.mask(), 1.0, r, &mut self.masked)?;
         backend.fill(0.0, &mut self.xu)?;
         backend.add_pairs(program.layout(), 1.0, &self.masked, &mut self.xu)?;
@@ -116,7 +123,7 @@ impl<B: Backend> SystemWorkspace<B> {
     /// # Errors
     /// Fails if the device has no memory for the scratch.
     pub fn new(program: &ConvexProgram<B>, row_scale: RowScale, rho: f64) -> Result<Self, LinalgError> {
-        let (n, backend) = (program.n_samples(), program.backend());
+        let (n, shared, backend) = (program.n_samples(), program.n_shared(), program.backend());
         let weights = row_scale.weights(program.row_norms());
         let squared = HostMatrix::from_fn(n, 1, |a, _| weights[(a, 0)].powi(2));
         Ok(SystemWorkspace {
@@ -124,9 +131,9 @@ impl<B: Backend> SystemWorkspace<B> {
             rho,
             row_scale: backend.upload(&weights)?,
             row_scale_squared: backend.wide().upload(&squared)?,
-            xu: backend.zeros(n, program.n_blocks())?,
+            xu: backend.zeros(shared, program.n_blocks())?,
             flipped: backend.zeros(n, program.n_cones())?,
-            masked: backend.zeros(n, program.n_patterns() * program.n_targets())?,
+            masked: backend.zeros(shared, program.n_patterns() * program.n_targets())?,
             prediction: backend.zeros(n, program.n_targets())?,
             centring: Centring::new(backend, n, program.n_targets(), program.loss().has_output_bias())?,
         })
@@ -191,6 +198,12 @@ impl<B: Backend> LinearOperator<B> for SystemOperator<'_, B> {
     fn apply(&mut self, out: &mut B::Matrix, u: &B::Matrix) -> Result<(), LinalgError> {
         let (program, backend) = (self.program, self.program.backend());
         let work = &mut *self.work;
+        if let Some(patches) = program.patches() {
+            patches.predict(backend, u, &mut work.prediction)?;
+            work.centring.apply(backend, &mut work.prediction)?;
+            backend.copy(u, out)?;
+            return patches.pull(backend, 1.0 / work.rho, &work.prediction, out);
+        }
         backend.gemm(1.0, program.xt(), Transpose::Yes, u, Transpose::No, 0.0, &mut work.xu)?;
         backend.masked_row_sum(program.layout(), Some(program.mask()), &work.xu, &mut work.prediction)?;
         work.centring.apply(backend, &mut work.prediction)?;
@@ -221,10 +234,8 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
     fn blocks(&self) -> MaskedBlocks<'_, B> {
         MaskedBlocks {
             backend: self.program.backend(),
-            xt: self.program.xt(),
-            xt_wide: self.program.xt_wide(),
-            mask: self.program.mask(),
-            bits: self.program.patterns().bits(),
+            masked: self.program.masked(),
+            n_rows: self.program.n_features(),
             layout: self.program.layout(),
             cones: (self.program.n_cones() > 0)
                 .then_some(ConeRows { scale: &self.work.row_scale, scale_squared: &self.work.row_scale_squared }),
@@ -232,9 +243,44 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
             output_bias: self.program.loss().has_output_bias(),
         }
     }
+    fn predict(&mut self, out: &mut B::Matrix, u: &B::Matrix) -> Result<(), LinalgError> {
+        let (program, backend) = (self.program, self.program.backend());
+        match program.patches() {
+            Some(patches) => patches.predict(backend, u, out),
+            None => {
+                let xu = &mut self.work.xu;
+                backend.gemm(1.0, program.xt(), Transpose::Yes, u, Transpose::No, 0.0, xu)?;
+                backend.masked_row_sum(program.layout(), Some(program.mask()), xu, out)
+            }
+        }
+    }
+    fn pull(&mut self, alpha: f64, r: &B::Matrix, u: &mut B::Matrix) -> Result<(), LinalgError> {
+        let (program, backend) = (self.program, self.program.backend());
+        match program.patches() {
+            Some(patches) => patches.pull(backend, alpha, r, u),
+            None => {
+                let masked = &mut self.work.masked;
+                backend.masked_broadcast(program.mask(), alpha, r, masked)?;
+                backend.gemm(1.0, program.xt(), Transpose::No, masked, Transpose::No, 1.0, u)
+            }
+        }
+    }
+    fn kernel(&self, out: &mut B::Matrix, diagonal: &mut B::Matrix) -> Result<(), LinalgError> {
+        let (program, backend) = (self.program, self.program.backend());
+        match program.patches() {
+            Some(patches) => patches.kernel(backend, out, diagonal),
+            None => backend.masked_gram(program.xt(), program.mask(), out, diagonal),
+        }
+    }
     fn assemble(&mut self, out: &mut B::Matrix, rhs: &SystemRhs<'_, B>) -> Result<(), LinalgError> {
         let (program, backend) = (self.program, self.program.backend());
         let work = &mut *self.work;
+        if let Some(patches) = program.patches() {
+            backend.copy(work.target.as_ref().unwrap_or(program.y()), &mut work.prediction)?;
+            work.centring.apply(backend, &mut work.prediction)?;
+            backend.copy(rhs.blocks, out)?;
+            return patches.pull(backend, 1.0 / work.rho, &work.prediction, out);
+        }
         if program.n_cones() > 0 {
             backend.sign_flip(program.mask(), &work.row_scale, rhs.expect_rows("assemble")?, &mut work.xu)?;
         } else {
@@ -250,9 +296,13 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
     fn complete(&mut self, solution: &mut SystemSolution<B>) -> Result<(), LinalgError> {
         let (program, backend) = (self.program, self.program.backend());
         let SystemSolution { u, xu, residual } = solution;
-        let xu = xu.as_mut().unwrap_or(&mut self.work.xu);
-        backend.gemm(1.0, program.xt(), Transpose::Yes, u, Transpose::No, 0.0, xu)?;
-        backend.masked_row_sum(program.layout(), Some(program.mask()), xu, residual)?;
+        match xu {
+            Some(xu) => {
+                backend.gemm(1.0, program.xt(), Transpose::Yes, u, Transpose::No, 0.0, xu)?;
+                backend.masked_row_sum(program.layout(), Some(program.mask()), xu, residual)?;
+            }
+            None => self.predict(residual, u)?,
+        }
         backend.axpby(-1.0, self.target(), 1.0, residual)?;
         self.work.centring.apply(backend, residual)
     }

@@ -50,6 +50,15 @@ impl PatternSet {
         Ok(BitMask::from_fn(product.rows(), product.cols(), |a, i| product[(a, i)] >= 0.0))
     }
 
+    /// Gates of patches, which have a bit for every patch: those are not kept.
+    pub(crate) fn of_patches(gates: &HostMatrix) -> Self {
+        PatternSet {
+            gates: gates.clone(),
+            bits: BitMask::from_fn(0, gates.cols(), |_, _| false),
+            pattern_of: (0..gates.cols()).map(Some).collect(),
+        }
+    }
+
     fn distinct<B: Backend>(backend: &B, xt_wide: &B::Matrix, gates: &HostMatrix) -> Result<Self, LinalgError> {
         let all = Self::bits_of(backend, xt_wide, gates)?;
         let (mut seen, mut kept) = (HashMap::new(), Vec::new());
@@ -75,7 +84,7 @@ impl PatternSet {
         &self.gates
     }
 
-    /// The patterns (n x P): bit (a, i) is 1\[x_a'h_i >= 0\].
+    /// The patterns (n x P): bit (a, i) is 1\[x_a'h_i >= 0\]. For gates of patches it has no rows.
     pub fn bits(&self) -> &BitMask {
         &self.bits
     }

@@ -2,9 +2,10 @@
 
 use crate::activation::Activation;
 use crate::error::ModelError;
+use crate::patches::PatchFeatures;
 use crate::patterns::{PatternSet, check_gates};
 use crate::weighted::WeightedLoss;
-use cvx_linalg::{Backend, BlockLayout, HostMatrix, LinalgError, Shape};
+use cvx_linalg::{Backend, BlockLayout, HostMatrix, LinalgError, MaskedSamples, Shape};
 
 /// min 1/2 ||F u - y||^2 + beta sum ||u_block||, (2 D_i - I) X u_block >= 0: equation (P), or (P) with another loss.
 ///
@@ -13,6 +14,8 @@ use cvx_linalg::{Backend, BlockLayout, HostMatrix, LinalgError, Shape};
 /// $$ \min_u \sum_a \omega_a l(q_a; y_a) + \beta \sum_i \lVert u_i \rVert, \qquad (2 D_i - I) X u_i \ge 0 $$
 pub struct ConvexProgram<B: Backend> {
     backend: B,
+    /// The features of the blocks, if each has its own. The samples that blocks share then have no rows.
+    patches: Option<PatchFeatures<B>>,
     xt: B::Matrix,
     xt_wide: <B::Wide as Backend>::Matrix,
     y: B::Matrix,
@@ -54,6 +57,7 @@ impl<B: Backend> ConvexProgram<B> {
         let xt_wide = wide.upload(xt)?;
         let patterns = PatternSet::from_gates(&wide, &xt_wide, gates)?;
         Ok(ConvexProgram {
+            patches: None,
             xt: device_xt,
             xt_wide,
             y: device_y,
@@ -61,6 +65,43 @@ impl<B: Backend> ConvexProgram<B> {
             row_norms: (0..xt.cols()).map(|a| xt.col(a).iter().map(|x| x * x).sum::<f64>().sqrt()).collect(),
             y_host: y,
             activation: Activation::Relu,
+            patterns,
+            beta,
+            loss: WeightedLoss::default(),
+            backend,
+        })
+    }
+
+    /// The programme of gated neurons on patches: block i is linear in the features of its own gate, and nothing else
+    /// differs (docs/math.md, section 12).
+    ///
+    /// * `patches`: the features of the training images; `y`: targets (n x C).
+    ///
+    /// # Errors
+    /// The same as [`new`](Self::new).
+    pub fn on_patches(
+        backend: B,
+        patches: PatchFeatures<B>,
+        y: HostMatrix,
+        beta: f64,
+    ) -> Result<Self, ProgramError> {
+        check_gates(patches.gates(), patches.patches().gate_rows())?;
+        check_beta(beta)?;
+        let n = patches.n_images();
+        if n == 0 {
+            return Err(ModelError::Empty { what: "samples" }.into());
+        }
+        check_targets(&y, n)?;
+        let patterns = PatternSet::of_patches(patches.gates());
+        Ok(ConvexProgram {
+            xt: backend.zeros(0, n)?,
+            xt_wide: backend.wide().zeros(0, n)?,
+            y: upload_targets(&backend, &y)?,
+            mask: backend.upload_mask(patterns.bits())?,
+            row_norms: vec![0.0; n],
+            patches: Some(patches),
+            y_host: y,
+            activation: Activation::Gated,
             patterns,
             beta,
             loss: WeightedLoss::default(),
@@ -78,7 +119,7 @@ impl<B: Backend> ConvexProgram<B> {
     /// # Errors
     /// The same as [`new`](Self::new). After an error, the old patterns remain.
     pub fn set_gates(&mut self, gates: &HostMatrix) -> Result<(), ProgramError> {
-        check_gates(gates, self.n_features())?;
+        check_gates(gates, self.xt.rows())?;
         let patterns = PatternSet::from_gates(&self.backend.wide(), &self.xt_wide, gates)?;
         self.mask = self.backend.upload_mask(patterns.bits())?;
         self.patterns = patterns;
@@ -89,7 +130,20 @@ impl<B: Backend> ConvexProgram<B> {
     pub fn backend(&self) -> &B {
         &self.backend
     }
-    /// Samples as columns (d x n), in storage precision.
+    /// The features of the blocks of gated neurons on patches; `None` where blocks share their samples.
+    pub fn patches(&self) -> Option<&PatchFeatures<B>> {
+        self.patches.as_ref()
+    }
+    /// The samples and patterns that the blocks share; `None` where each has features of its own.
+    pub fn masked(&self) -> Option<MaskedSamples<'_, B>> {
+        self.patches.is_none().then_some(MaskedSamples {
+            xt: &self.xt,
+            xt_wide: &self.xt_wide,
+            mask: &self.mask,
+            bits: self.patterns.bits(),
+        })
+    }
+    /// Samples as columns (d x n), in storage precision. They have no rows where blocks do not share them.
     pub fn xt(&self) -> &B::Matrix {
         &self.xt
     }
@@ -173,9 +227,13 @@ impl<B: Backend> ConvexProgram<B> {
     pub fn n_samples(&self) -> usize {
         self.xt.cols()
     }
-    /// Number of features d, including the bias.
+    /// Number of samples that blocks share: n, or none where each block has features of its own.
+    pub(crate) fn n_shared(&self) -> usize {
+        if self.patches.is_some() { 0 } else { self.n_samples() }
+    }
+    /// Number of features d, including the bias: the rows of a block.
     pub fn n_features(&self) -> usize {
-        self.xt.rows()
+        self.patches.as_ref().map_or(self.xt.rows(), PatchFeatures::block_rows)
     }
     /// Number of patterns P.
     pub fn n_patterns(&self) -> usize {

@@ -89,6 +89,7 @@ impl Network {
             w1: HostMatrix::from_fn(self.w1.rows(), kept.len(), |i, j| scaled(self.w1[(i, kept[j])], kept[j])),
             w2: HostMatrix::from_fn(kept.len(), self.w2.cols(), |j, c| scaled(self.w2[(kept[j], c)], kept[j])),
             gates: self.select(&kept).gates,
+            patches: self.patches.clone(),
             output_bias: self.output_bias.clone(),
         }
     }

@@ -22,17 +22,17 @@ impl<B: Backend> Preconditioner<B> for BlockNystrom<B> {
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {
         let (d, columns) = system.input_shape();
         let blocks = system.blocks();
-        let (backend, n) = (blocks.backend, blocks.xt.cols());
+        let (backend, n) = (blocks.backend, blocks.n_samples());
         let row_scale = blocks.expect_cones("nystrom-pcg")?.scale;
         // The signs are applied twice and cancel, so any pattern will do.
-        let mask = backend.upload_mask(&blocks.bits.columns(0, 1))?;
+        let mask = backend.upload_mask(&blocks.masked()?.bits.columns(0, 1))?;
         let rank = self.settings.sketch_rank(SolverKind::NystromPcg, 1.0);
         let sketch = NystromSketch::new(backend, d, rank, BATCH, self.settings.seed, &mut |out, test| {
             let (mut rows, mut flipped) = (backend.zeros(n, test.cols())?, backend.zeros(n, test.cols())?);
-            backend.gemm(1.0, blocks.xt, Transpose::Yes, test, Transpose::No, 0.0, &mut rows)?;
+            backend.gemm(1.0, blocks.masked()?.xt, Transpose::Yes, test, Transpose::No, 0.0, &mut rows)?;
             backend.sign_flip(&mask, row_scale, &rows, &mut flipped)?;
             backend.sign_flip(&mask, row_scale, &flipped, &mut rows)?;
-            backend.gemm(1.0, blocks.xt, Transpose::No, &rows, Transpose::No, 0.0, out)
+            backend.gemm(1.0, blocks.masked()?.xt, Transpose::No, &rows, Transpose::No, 0.0, out)
         })?;
         self.deflation = Some(Deflation::new(backend, sketch, 1.0, columns)?);
         Ok(())

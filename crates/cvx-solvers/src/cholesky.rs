@@ -42,8 +42,8 @@ struct Factors<B: Backend> {
     /// d, and blocks per pattern and target.
     d: f64,
     signs: f64,
-    /// Scratch: d_i o r / rho, and without cones X u before (n x PC).
-    masked: B::Matrix,
+    /// P C, of which the operations are counted.
+    halves: usize,
 }
 
 /// The equations (3.3) with an output bias b: (I + (2/rho) K o S) r = qhat - y + b 1, 1'r = 0.
@@ -61,6 +61,8 @@ struct ConeFactors<B: Backend> {
     w: B::Matrix,
     /// V = L^-1 X' (d x n), kept for the kernel of other patterns.
     v: B::Matrix,
+    /// Scratch: d_i o r / rho (n x PC).
+    masked: B::Matrix,
     /// Scratch: g o e o (s - nu) (n x 2PC).
     rows: B::Matrix,
     /// Scratch: W (d_i o r) / rho (d x PC), X times that (n x PC).
@@ -84,7 +86,7 @@ impl<B: Backend> Default for Cholesky<B> {
 impl<B: Backend> Factors<B> {
     fn new(system: &dyn MaskedSystem<B>) -> Result<Self, LinalgError> {
         let blocks = system.blocks();
-        let (backend, n) = (blocks.backend, blocks.xt.cols());
+        let (backend, n) = (blocks.backend, blocks.n_samples());
         let cones = blocks.cones.map(|cones| ConeFactors::new(&blocks, cones)).transpose()?;
         let mut factors = Factors {
             cones,
@@ -92,9 +94,9 @@ impl<B: Backend> Factors<B> {
             diagonal: backend.zeros(n, 1)?,
             factored_at: None,
             bias: blocks.output_bias.then(|| BiasFactors::new(&blocks)).transpose()?,
-            d: blocks.xt.rows() as f64,
+            d: blocks.n_rows as f64,
             signs: blocks.layout.signs.count() as f64,
-            masked: backend.zeros(0, 0)?,
+            halves: blocks.layout.pairs(),
         };
         factors.take_patterns(system)?;
         Ok(factors)
@@ -103,19 +105,17 @@ impl<B: Backend> Factors<B> {
     /// K o S and the scratch: everything that depends on the patterns.
     fn take_patterns(&mut self, system: &dyn MaskedSystem<B>) -> Result<(), LinalgError> {
         let blocks = system.blocks();
-        let (backend, d, n) = (blocks.backend, blocks.xt.rows(), blocks.xt.cols());
+        let (backend, d, n) = (blocks.backend, blocks.n_rows, blocks.n_samples());
         let (columns, halves) = (blocks.layout.columns(), blocks.layout.pairs());
-        self.factored_at = None;
+        (self.factored_at, self.halves) = (None, halves);
+        let Some(cones) = &mut self.cones else { return system.kernel(&mut self.kernel, &mut self.diagonal) };
         // K = V'V is symmetric by construction.
-        let v = self.cones.as_ref().map_or(blocks.xt, |cones| &cones.v);
-        backend.masked_gram(v, blocks.mask, &mut self.kernel, &mut self.diagonal)?;
-        if self.masked.cols() != halves {
-            self.masked = backend.zeros(n, halves)?;
-            if let Some(cones) = &mut self.cones {
-                cones.rows = backend.zeros(n, columns)?;
-                cones.correction = backend.zeros(d, halves)?;
-                cones.x_correction = backend.zeros(n, halves)?;
-            }
+        backend.masked_gram(&cones.v, blocks.masked()?.mask, &mut self.kernel, &mut self.diagonal)?;
+        if cones.masked.cols() != halves {
+            cones.masked = backend.zeros(n, halves)?;
+            cones.rows = backend.zeros(n, columns)?;
+            cones.correction = backend.zeros(d, halves)?;
+            cones.x_correction = backend.zeros(n, halves)?;
         }
         Ok(())
     }
@@ -138,7 +138,7 @@ impl<B: Backend> BiasFactors<B> {
     fn new(blocks: &MaskedBlocks<'_, B>) -> Result<Self, LinalgError> {
         Ok(BiasFactors {
             centring: Centring::of(blocks)?,
-            solved_ones: blocks.backend.zeros(blocks.xt.cols(), 1)?,
+            solved_ones: blocks.backend.zeros(blocks.n_samples(), 1)?,
             sum: 0.0,
         })
     }
@@ -172,7 +172,7 @@ impl<B: Backend> ConeFactors<B> {
     /// M, its factor, V and W are made in f64 and rounded once. The scratch has no columns yet.
     fn new(blocks: &MaskedBlocks<'_, B>, cones: ConeRows<'_, B>) -> Result<Self, LinalgError> {
         let backend = blocks.backend;
-        let (d, n) = (blocks.xt.rows(), blocks.xt.cols());
+        let (d, n) = (blocks.n_rows, blocks.n_samples());
         let gram = GramFactor::new(blocks, cones)?;
         let mut v_wide = gram.half_samples(blocks)?;
         let mut v = backend.zeros(d, n)?;
@@ -186,12 +186,16 @@ impl<B: Backend> ConeFactors<B> {
             m_inverse: gram.inverse(backend, Half::Both)?,
             w,
             v,
+            masked: backend.zeros(0, 0)?,
             rows: backend.zeros(0, 0)?,
             correction: backend.zeros(0, 0)?,
             x_correction: backend.zeros(0, 0)?,
         })
     }
 }
+
+/// What a direct solve did.
+const DIRECT: LinearInfo = LinearInfo { status: LinearStatus::Converged, iterations: 0, relative_residual: None };
 
 impl<B: Backend> LinearSolver<B> for Cholesky<B> {
     fn name(&self) -> &'static str {
@@ -235,54 +239,52 @@ impl<B: Backend> LinearSolver<B> for Cholesky<B> {
             self.prepare(system)?;
         }
         let rho = system.penalty();
-        let blocks = system.blocks();
-        let backend = blocks.backend;
-        if let Some(factors) = &mut self.factors {
-            if factors.factored_at != Some(rho) {
-                factors.factor_kernel(backend, rho)?;
+        let Some(factors) = &mut self.factors else { return Ok(DIRECT) };
+        if factors.factored_at != Some(rho) {
+            factors.factor_kernel(system.blocks().backend, rho)?;
+        }
+        let Factors { cones, kernel, bias, .. } = factors;
+        match cones {
+            None => {
+                let SystemSolution { u, residual, .. } = solution;
+                // (3.1) to (3.4) with M = I. X u is not needed, and would cost another product.
+                system.blocks().backend.copy(rhs.blocks, u)?;
+                system.predict(residual, u)?;
+                let blocks = system.blocks();
+                blocks.backend.axpby(-1.0, blocks.y, 1.0, residual)?;
+                solve_kernel(blocks.backend, kernel, bias, residual)?;
+                system.pull(-1.0 / rho, residual, u)?;
             }
-            let (layout, no, yes) = (blocks.layout, Transpose::No, Transpose::Yes);
-            let Factors { cones, kernel, bias, masked, .. } = factors;
-            match cones {
-                None => {
-                    let SystemSolution { u, residual, .. } = solution;
-                    // (3.1) to (3.4) with M = I. X u is not needed, and would cost another product.
-                    backend.copy(rhs.blocks, u)?;
-                    backend.gemm(1.0, blocks.xt, yes, u, no, 0.0, masked)?;
-                    backend.masked_row_sum(layout, Some(blocks.mask), masked, residual)?;
-                    backend.axpby(-1.0, blocks.y, 1.0, residual)?;
-                    solve_kernel(backend, kernel, bias, residual)?;
-                    backend.masked_broadcast(blocks.mask, 1.0 / rho, residual, masked)?;
-                    backend.gemm(-1.0, blocks.xt, no, masked, no, 1.0, u)?;
-                }
-                Some(ConeFactors { m_inverse, w, rows, correction, x_correction, .. }) => {
-                    let [u, xu, residual] = solution.expect_xu("cholesky")?;
-                    let given = rhs.expect_rows("cholesky")?;
-                    // (3.1)
-                    backend.sign_flip(blocks.mask, blocks.expect_cones("cholesky")?.scale, given, rows)?;
-                    backend.gemm(1.0, m_inverse, no, rhs.blocks, no, 0.0, u)?;
-                    backend.gemm(1.0, w, no, rows, no, 1.0, u)?;
-                    // (3.2)
-                    backend.gemm(1.0, blocks.xt, yes, u, no, 0.0, xu)?;
-                    backend.masked_row_sum(layout, Some(blocks.mask), xu, residual)?;
-                    // (3.3)
-                    backend.axpby(-1.0, blocks.y, 1.0, residual)?;
-                    solve_kernel(backend, kernel, bias, residual)?;
-                    // (3.4), and X u by the same correction
-                    backend.masked_broadcast(blocks.mask, 1.0 / rho, residual, masked)?;
-                    backend.gemm(1.0, w, no, masked, no, 0.0, correction)?;
-                    backend.gemm(1.0, blocks.xt, yes, correction, no, 0.0, x_correction)?;
-                    backend.add_pairs(layout, -1.0, correction, u)?;
-                    backend.add_pairs(layout, -1.0, x_correction, xu)?;
-                }
+            Some(ConeFactors { m_inverse, w, masked, rows, correction, x_correction, .. }) => {
+                let blocks = system.blocks();
+                let (backend, layout) = (blocks.backend, blocks.layout);
+                let (no, yes) = (Transpose::No, Transpose::Yes);
+                let [u, xu, residual] = solution.expect_xu("cholesky")?;
+                let (given, samples) = (rhs.expect_rows("cholesky")?, blocks.masked()?);
+                // (3.1)
+                backend.sign_flip(samples.mask, blocks.expect_cones("cholesky")?.scale, given, rows)?;
+                backend.gemm(1.0, m_inverse, no, rhs.blocks, no, 0.0, u)?;
+                backend.gemm(1.0, w, no, rows, no, 1.0, u)?;
+                // (3.2)
+                backend.gemm(1.0, samples.xt, yes, u, no, 0.0, xu)?;
+                backend.masked_row_sum(layout, Some(samples.mask), xu, residual)?;
+                // (3.3)
+                backend.axpby(-1.0, blocks.y, 1.0, residual)?;
+                solve_kernel(backend, kernel, bias, residual)?;
+                // (3.4), and X u by the same correction
+                backend.masked_broadcast(samples.mask, 1.0 / rho, residual, masked)?;
+                backend.gemm(1.0, w, no, masked, no, 0.0, correction)?;
+                backend.gemm(1.0, samples.xt, yes, correction, no, 0.0, x_correction)?;
+                backend.add_pairs(layout, -1.0, correction, u)?;
+                backend.add_pairs(layout, -1.0, x_correction, xu)?;
             }
         }
-        Ok(LinearInfo { status: LinearStatus::Converged, iterations: 0, relative_residual: None })
+        Ok(DIRECT)
     }
 
     fn flops(&self) -> SolverFlops {
         self.factors.as_ref().map_or_else(SolverFlops::default, |factors| {
-            let (n, patterns) = (factors.kernel.rows() as f64, factors.masked.cols() as f64);
+            let (n, patterns) = (factors.kernel.rows() as f64, factors.halves as f64);
             // Columns with X or W: 6P, without cones 2P; with M^-1: 2P. And a pair of triangular solves.
             let products = match &factors.cones {
                 None => 4.0 * n * factors.d * patterns,

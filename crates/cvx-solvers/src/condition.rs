@@ -125,7 +125,7 @@ fn condition_of_kernel<B: Backend>(
     method: SpectrumMethod,
 ) -> Result<Condition, LinalgError> {
     let backend = system.blocks().backend.clone();
-    let (n, targets) = (system.blocks().xt.cols(), system.blocks().y.cols());
+    let (n, targets) = (system.blocks().n_samples(), system.blocks().y.cols());
     solver.with_maps(system, |a, inverse| spectrum(&backend, [n, targets], targets, seed, method, a, inverse))
 }
 

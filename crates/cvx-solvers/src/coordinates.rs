@@ -31,7 +31,7 @@ impl<B: Backend> GramCoordinates<B> {
     pub fn new(system: &dyn MaskedSystem<B>) -> Result<Self, LinalgError> {
         let blocks = system.blocks();
         let (backend, layout) = (blocks.backend, blocks.layout);
-        let (d, n, columns) = (blocks.xt.rows(), blocks.xt.cols(), layout.columns());
+        let (d, n, columns) = (blocks.n_rows, blocks.n_samples(), layout.columns());
         let gram = GramFactor::new(&blocks, blocks.expect_cones(USER)?)?;
         if layout.signs != Signs::Both {
             let detail = format!("it needs blocks of both signs, and the layout is {layout:?}");
@@ -62,25 +62,25 @@ impl<B: Backend> GramCoordinates<B> {
         b: &mut B::Matrix,
     ) -> Result<(), LinalgError> {
         let (backend, no, yes) = (blocks.backend, Transpose::No, Transpose::Yes);
-        backend.sign_flip(blocks.mask, blocks.expect_cones(USER)?.scale, rhs.expect_rows(USER)?, &mut self.rows)?;
+        backend.sign_flip(blocks.masked()?.mask, blocks.expect_cones(USER)?.scale, rhs.expect_rows(USER)?, &mut self.rows)?;
         backend.gemm(1.0, &self.l_inverse, no, rhs.blocks, no, 0.0, &mut self.z)?;
         backend.gemm(1.0, &self.v, no, &self.rows, no, 1.0, &mut self.z)?;
         backend.gemm(1.0, &self.v, yes, &self.z, no, 0.0, xu)?;
-        backend.masked_row_sum(blocks.layout, Some(blocks.mask), xu, b)?;
+        backend.masked_row_sum(blocks.layout, Some(blocks.masked()?.mask), xu, b)?;
         backend.axpby(-1.0, blocks.y, 1.0, b)?;
         self.centring.apply(backend, b)
     }
 
     /// `out` = the sum over the patterns of d_i o x_image, as a prediction.
     pub fn gather(&mut self, blocks: &MaskedBlocks<'_, B>, out: &mut B::Matrix) -> Result<(), LinalgError> {
-        blocks.backend.masked_row_sum(blocks.layout.one_sign(), Some(blocks.mask), &self.x_image, out)?;
+        blocks.backend.masked_row_sum(blocks.layout.one_sign(), Some(blocks.masked()?.mask), &self.x_image, out)?;
         self.centring.apply(blocks.backend, out)
     }
 
     /// image = alpha V (d_i o r) and x_image = V' image.
     pub fn spread(&mut self, blocks: &MaskedBlocks<'_, B>, alpha: f64, r: &B::Matrix) -> Result<(), LinalgError> {
         let (backend, no) = (blocks.backend, Transpose::No);
-        backend.masked_broadcast(blocks.mask, alpha, r, &mut self.x_image)?;
+        backend.masked_broadcast(blocks.masked()?.mask, alpha, r, &mut self.x_image)?;
         backend.gemm(1.0, &self.v, no, &self.x_image, no, 0.0, &mut self.image)?;
         self.project(backend)
     }

@@ -13,17 +13,17 @@ pub(crate) struct GramFactor<B: Backend> {
 impl<B: Backend> GramFactor<B> {
     pub fn new(blocks: &MaskedBlocks<'_, B>, cones: ConeRows<'_, B>) -> Result<Self, LinalgError> {
         let wide = blocks.backend.wide();
-        let d = blocks.xt.rows();
+        let d = blocks.n_rows;
         let mut l = wide.zeros(d, d)?;
-        wide.weighted_gram(blocks.xt_wide, cones.scale_squared, 1.0, &mut l)?;
+        wide.weighted_gram(blocks.masked()?.xt_wide, cones.scale_squared, 1.0, &mut l)?;
         wide.cholesky(&mut l)?;
         Ok(GramFactor { wide, l })
     }
 
     /// V = L^-1 X' (d x n), in f64.
     pub fn half_samples(&self, blocks: &MaskedBlocks<'_, B>) -> Result<<B::Wide as Backend>::Matrix, LinalgError> {
-        let mut v = self.wide.zeros(blocks.xt.rows(), blocks.xt.cols())?;
-        self.wide.copy(blocks.xt_wide, &mut v)?;
+        let mut v = self.wide.zeros(blocks.n_rows, blocks.n_samples())?;
+        self.wide.copy(blocks.masked()?.xt_wide, &mut v)?;
         self.wide.solve(&self.l, Half::Lower, &mut v)?;
         Ok(v)
     }

@@ -121,7 +121,7 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
         let mut coordinates = GramCoordinates::new(system)?;
         let rho = system.penalty();
         let blocks = system.blocks();
-        let (backend, n, targets) = (blocks.backend, blocks.xt.cols(), blocks.y.cols());
+        let (backend, n, targets) = (blocks.backend, blocks.n_samples(), blocks.y.cols());
         let mut deflation = None;
         if self.sketched {
             let rank = self.settings.sketch_rank(SolverKind::GramNystromPcg, 10.0 * shift(rho));

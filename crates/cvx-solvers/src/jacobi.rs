@@ -26,7 +26,7 @@ impl<B: Backend> Preconditioner<B> for Jacobi<B> {
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {
         let (d, columns) = system.input_shape();
         let blocks = system.blocks();
-        let (backend, n, p) = (blocks.backend, blocks.xt.cols(), blocks.layout.patterns);
+        let (backend, n, p) = (blocks.backend, blocks.n_samples(), blocks.layout.patterns);
         let squares = |x: &B::Matrix| -> Result<B::Matrix, LinalgError> {
             let mut out = backend.zeros(x.rows(), x.cols())?;
             backend.hadamard(x, x, &mut out)?;
@@ -37,10 +37,10 @@ impl<B: Backend> Preconditioner<B> for Jacobi<B> {
             backend.gemm(1.0, x, Transpose::No, weights, Transpose::No, 0.0, &mut out)?;
             backend.download(&out)
         };
-        let x_squared = squares(blocks.xt)?;
+        let x_squared = squares(blocks.masked()?.xt)?;
         let mut patterns = backend.zeros(n, p)?;
         let ones = backend.upload(&HostMatrix::from_fn(n, 1, |_, _| 1.0))?;
-        backend.masked_broadcast(blocks.mask, 1.0, &ones, &mut patterns)?;
+        backend.masked_broadcast(blocks.masked()?.mask, 1.0, &ones, &mut patterns)?;
         self.parts = Some(Parts {
             cone: match blocks.cones {
                 Some(cones) => weigh(&x_squared, &squares(cones.scale)?)?,

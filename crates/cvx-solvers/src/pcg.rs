@@ -75,7 +75,7 @@ impl<B: Backend> LinearSolver<B> for Pcg<B> {
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {
         let (rows, cols) = system.input_shape();
         let blocks = system.blocks();
-        self.product_flops = 4.0 * blocks.xt.rows() as f64 * blocks.xt.cols() as f64 * cols as f64;
+        self.product_flops = 4.0 * blocks.n_rows as f64 * blocks.n_samples() as f64 * cols as f64;
         let backend = blocks.backend;
         self.scratch =
             Some(Scratch { b: backend.zeros(rows, cols)?, iteration: ConjugateGradients::new(backend, rows, cols)? });

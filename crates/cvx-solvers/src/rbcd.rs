@@ -103,7 +103,7 @@ impl<B: Backend> Rbcd<B> {
 
 impl<B: Backend> Block<B> {
     fn new(blocks: &MaskedBlocks<'_, B>, group: Group<B>) -> Result<Self, LinalgError> {
-        let (backend, d, n) = (blocks.backend, blocks.xt.rows(), blocks.xt.cols());
+        let (backend, d, n) = (blocks.backend, blocks.n_rows, blocks.n_samples());
         let columns = group.count * blocks.y.cols();
         Ok(Block {
             t: backend.zeros(d, columns)?,
@@ -129,7 +129,7 @@ impl<B: Backend> Block<B> {
         let (backend, no, yes) = (blocks.backend, Transpose::No, Transpose::Yes);
         let (d, n) = (v.rows(), v.cols());
         for i in self.group.first..self.group.first + self.group.count {
-            let mask = backend.upload_mask(&blocks.bits.columns(i, 1))?;
+            let mask = backend.upload_mask(&blocks.masked()?.bits.columns(i, 1))?;
             let sketch = NystromSketch::new(
                 backend,
                 d,
@@ -362,10 +362,10 @@ impl<B: Backend> LinearSolver<B> for Rbcd<B> {
         self.factors = None;
         let coordinates = GramCoordinates::new(system)?;
         let (rho, blocks) = (system.penalty(), system.blocks());
-        let (backend, n, targets) = (blocks.backend, blocks.xt.cols(), blocks.y.cols());
+        let (backend, n, targets) = (blocks.backend, blocks.n_samples(), blocks.y.cols());
         let mut parts = Vec::new();
-        let size = (n * blocks.xt.rows() / ENTRIES).clamp(1, GROUP);
-        for group in groups(backend, blocks.bits, size, blocks.xt.rows())? {
+        let size = (n * blocks.n_rows / ENTRIES).clamp(1, GROUP);
+        for group in groups(backend, blocks.masked()?.bits, size, blocks.n_rows)? {
             let mut block = Block::new(&blocks, group)?;
             if let Some(settings) = self.sketch {
                 block.sketch(&blocks, &coordinates.v, settings, shift(rho))?;

@@ -42,7 +42,7 @@ fn m6_all_solvers_agree_with_a_dense_solve() {
                 let program = case.program(Cpu::<f64>::new());
                 let device = Device::new(&program, &case, rho);
                 let (blocks, patterns) = (device.system.blocks(), program.patterns());
-                assert_eq!((blocks.layout.patterns, blocks.mask), (patterns.len(), patterns.bits()));
+                assert_eq!((blocks.layout.patterns, blocks.masked().unwrap().mask), (patterns.len(), patterns.bits()));
                 for (name, solved) in solve_with_all(Cpu::<f64>::new(), &case, rho, 1e-13) {
                     let place = format!("{name}, {shape:?}, {row_scale:?}, output bias {output_bias}, rho {rho}");
                     let error = relative_distance(&solved.u, &expected);

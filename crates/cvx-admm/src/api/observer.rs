@@ -1,6 +1,7 @@
 //! Observer callbacks, which may stop the run.
 
 use crate::api::record::{Iteration, Round};
+use crate::problem::patches::Features;
 use cvx_artifact::FileError;
 use cvx_artifact::Scores;
 use cvx_solvers::{ProblemShape, SolverKind};
@@ -33,6 +34,8 @@ pub struct Summary {
     pub max_iterations: usize,
     /// Gates merged into others, or dropped because they leave every sample inactive.
     pub merged_patterns: usize,
+    /// How the features of patches are at hand; `None` for gates of whole samples.
+    pub features: Option<Features>,
     /// Estimated peak memory in bytes.
     pub memory_bytes: u64,
 }

@@ -5,7 +5,7 @@ use crate::api::range;
 use crate::api::weights::ClassWeights;
 use cvx_artifact::Certify;
 use cvx_linalg::{HostMatrix, Named, UnknownName, named};
-use cvx_model::{Activation, GateKind, Loss, ModelError, Normalisation, TaskChoice};
+use cvx_model::{Activation, GateKind, Loss, ModelError, Normalisation, PatchSettings, TaskChoice};
 use cvx_solvers::{SolverKind, SolverSettings};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -127,6 +127,8 @@ pub enum Gates {
     Auto,
     /// Gates drawn from the given distribution.
     Kind(GateKind),
+    /// Gates of patches of images: gated neurons that a convolution computes.
+    Patches(PatchSettings),
     /// Gates given by the user (d x P, including the bias row).
     Given(HostMatrix),
 }
@@ -314,6 +316,15 @@ impl Settings {
             let range = "0 with the sampled certificate: it needs gates inside their cones, neurons are at the edge";
             return Err(out_of_range("refine", self.refine, range));
         }
+        if let Gates::Patches(patches) = &self.gates {
+            patches.validate()?;
+            if self.activation == Activation::Relu {
+                return Err(out_of_range("activation", "relu", "gated for gates of patches"));
+            }
+            if self.refine > 0 {
+                return Err(out_of_range("refine", self.refine, "0 for gates of patches, which are not refined"));
+            }
+        }
         if let Gates::Given(gates) = &self.gates {
             if gates.cols() == 0 {
                 return Err(ModelError::Empty { what: "gates" }.into());
@@ -333,7 +344,7 @@ impl ValidSettings {
     pub(crate) fn sampled(&self) -> usize {
         match &self.gates {
             Gates::Given(gates) => gates.cols(),
-            Gates::Auto | Gates::Kind(_) => self.patterns,
+            Gates::Auto | Gates::Kind(_) | Gates::Patches(_) => self.patterns,
         }
     }
 

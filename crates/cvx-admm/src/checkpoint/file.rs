@@ -107,11 +107,16 @@ impl Checkpoint {
             return Err(parsed.damaged(format!("it cannot be of round {round}, {seconds} seconds")).into());
         }
         let gates = parsed.finite_matrix("gates")?;
-        if gates.rows() != problem.xt.rows() {
-            return Err(parsed.damaged("the gates have another number of rows than samples have features").into());
-        }
+        let gates = match settings.gates {
+            // They are drawn again, with the patches that they belong to.
+            Gates::Patches(_) => settings.gates.clone(),
+            _ if gates.rows() != problem.xt.rows() => {
+                return Err(parsed.damaged("the gates have another number of rows than samples have features").into());
+            }
+            _ => Gates::Given(gates),
+        };
         Settings {
-            gates: Gates::Given(gates),
+            gates,
             solver: SolverChoice::Kind(kind),
             beta: Beta::Value(*beta),
             sigma: Some(*sigma),

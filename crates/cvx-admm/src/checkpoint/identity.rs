@@ -16,6 +16,8 @@ pub(crate) fn identity(problem: &Problem, settings: &ValidSettings) -> Vec<Named
     let gates = match gates {
         Gates::Auto => AUTOMATIC.to_string(),
         Gates::Kind(kind) => kind.name().to_string(),
+        // Every setting, in the words of their declaration.
+        Gates::Patches(patches) => format!("{patches:?}"),
         Gates::Given(gates) => checksum(gates.values()),
     };
     let loss = match problem.loss.loss() {

@@ -2,13 +2,14 @@
 
 use crate::api::error::TrainError;
 use crate::api::observer::Observer;
-use crate::api::settings::{Settings, ValidSettings};
+use crate::api::settings::{Gates, Settings, ValidSettings};
 use crate::clock::Clock;
 use crate::path::folds::Fold;
 use crate::path::point::{FoldPoint, HeldOutSample, PathPoint, choose, is_far_above};
 use crate::path::settings::{PathSettings, Returned};
 use crate::problem::dispatch::Job;
 use crate::problem::input::{Host, Problem};
+use crate::problem::patches::OwnFeatures;
 use crate::solver::Solver;
 use crate::solver::solution::Solution;
 use cvx_artifact::{Objective, Scores, Status};
@@ -22,6 +23,8 @@ const BUDGET_OF_BETAS: f64 = 0.75;
 /// The paths of the folds. All folds are at the same beta, so that their held-out samples choose it together, and the
 /// path can end where they say.
 pub(crate) struct PathJob<'a> {
+    /// All training samples.
+    pub all: &'a Problem,
     /// The samples of each fold, with those that it holds out as test samples.
     pub problems: Vec<Arc<Problem>>,
     pub folds: &'a [Fold],
@@ -120,12 +123,14 @@ impl PathJob<'_> {
     fn open<B: Backend>(&mut self, backend: &B, host: &Host) -> Result<Vec<Solver<B>>, TrainError> {
         let first = self.path.fractions()[0];
         let mut solvers = Vec::new();
+        let mut shared = None;
         for (problem, fold) in self.problems.iter().zip(self.folds) {
             // All folds are in memory together.
             let memory_budget = self.settings.memory_budget.map(|budget| budget / self.folds.len() as u64);
             let settings = Settings { gap: self.path.gap, seed: fold.seed, memory_budget, ..(**self.settings).clone() };
             let (backend, host, problem) = (backend.clone(), host.clone(), problem.clone());
-            let mut solver = Solver::open(backend, host, problem, settings.validate()?, self.clock)
+            let own = self.own_features(&backend, fold, &mut shared)?;
+            let mut solver = Solver::open_with(backend, host, problem, settings.validate()?, self.clock, own)
                 .map_err(|error| fold.in_all_samples(error))?;
             solver.evaluate_sparingly();
             solver.set_beta(first * solver.gated_beta_max())?;
@@ -135,6 +140,31 @@ impl PathJob<'_> {
             self.observer.begin(solver.summary());
         }
         Ok(solvers)
+    }
+
+    /// The features of patches for a fold. Patches and gates are fitted to all training images, whose labels they do not
+    /// see: folds of one seed share them, and their features are computed once.
+    fn own_features<B: Backend>(
+        &self,
+        backend: &B,
+        fold: &Fold,
+        shared: &mut Option<(u64, OwnFeatures<B>)>,
+    ) -> Result<Option<OwnFeatures<B>>, TrainError> {
+        let Gates::Patches(patches) = &self.settings.gates else { return Ok(None) };
+        let budget = self.settings.memory_budget.unwrap_or_else(|| backend.memory_info().free / 10 * 9);
+        let shape = self.all.shape(self.settings, self.settings.sampled(), backend.scalar_bytes())?;
+        // Those of the folds are copies.
+        let (.., features) = self.all.choose(self.settings, &shape, budget / (self.folds.len() as u64 + 1))?;
+        let Some(features) = features else { return Ok(None) };
+        let all = match shared {
+            Some((seed, all)) if *seed == fold.seed => all,
+            _ => {
+                let drawn = (shape.n_patterns, fold.seed);
+                let all = OwnFeatures::of(backend, self.all, None, patches, drawn, features)?;
+                &mut shared.insert((fold.seed, all)).1
+            }
+        };
+        all.without(backend, &fold.held_out).map(Some)
     }
 
     /// Solves all folds at this fraction of their gated beta_max; a status ends the path.

@@ -81,7 +81,7 @@ pub fn path(
     let folds = path.folds(data.labels().ok_or(ModelError::NoLabels)?, &task, settings.seed)?;
     all.check_memory(&part, folds.len())?;
     let problems = folds.iter().map(|fold| Arc::new(all.without(&fold.held_out))).collect();
-    let job = PathJob { problems, folds: &folds, settings: &part, path, clock, observer: &mut *observer };
+    let job = PathJob { all: &all, problems, folds: &folds, settings: &part, path, clock, observer: &mut *observer };
     let FoldResults { gated_beta_max, points, chosen, predictions, seconds, cut_short, solutions } =
         dispatch(job, &part, stop, clock)?;
     let held_out: Vec<Vec<usize>> = folds.iter().map(|fold| fold.held_out.clone()).collect();

@@ -55,7 +55,9 @@ impl Problem {
         let weights = sample_weights(data, &targets.task, &targets.y, &settings.class_weights)?;
         let loss = WeightedLoss::new(settings.loss, weights)?.with_output_bias(settings.output_bias);
         let normalisation = settings.normalisation.unwrap_or(Normalisation::default_for(data.kind()));
-        let transform = Transform::fit(data, normalisation, settings.bias)?;
+        // A patch has a 1 of its own.
+        let bias = settings.bias && !matches!(settings.gates, Gates::Patches(_));
+        let transform = Transform::fit(data, normalisation, bias)?;
         let test = match test {
             None => None,
             Some(test) => {

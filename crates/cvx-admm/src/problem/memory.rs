@@ -56,6 +56,18 @@ pub(crate) fn base_bytes(shape: &ProblemShape, held_out_samples: usize, anderson
     (stored * scalar + wide * 8.0 + running.max(closing)) as u64
 }
 
+/// The same where each block has features of its own, without those features: images of `pixels` numbers on the host,
+/// and no products with all blocks.
+fn patch_base_bytes(shape: &ProblemShape, pixels: usize, held_out_samples: usize, anderson_depth: usize) -> u64 {
+    let [n, d, p, c, test] = [shape.n_samples, shape.n_features, shape.n_patterns, shape.n_targets, held_out_samples]
+        .map(|size| size as f64);
+    let (point, scalar) = (d * p * c, shape.scalar_bytes as f64);
+    let differences = (2.0 * anderson_depth as f64 * point * scalar).min(HISTORY_BYTES as f64);
+    // State, the best v, the stacked blocks of products; certificate and results in f64.
+    let blocks = (8.0 + 2.0 + 4.0) * point * scalar + differences + 6.0 * point * 8.0;
+    (2.0 * (n + test) * pixels as f64 * 8.0 + blocks + 16.0 * (n + test) * c * 8.0) as u64
+}
+
 /// Bytes of a checkpoint during its write: the iterates, the best network and bound, two points and the differences of
 /// the acceleration in storage precision, and one matrix at a time in f64. An iterative solver has a copy of its
 /// starting point.
@@ -93,9 +105,11 @@ impl Problem {
             _ => 0,
         };
         let checkpoint = settings.checkpoint.as_ref().map_or(0, |_| checkpoint_bytes(shape, settings.anderson_depth));
-        [prediction, whitening, checkpoint]
-            .into_iter()
-            .fold(base_bytes(shape, held_out, settings.anderson_depth), u64::saturating_add)
+        let base = match settings.gates {
+            Gates::Patches(_) => patch_base_bytes(shape, self.xt.rows(), held_out, settings.anderson_depth),
+            _ => base_bytes(shape, held_out, settings.anderson_depth),
+        };
+        [prediction, whitening, checkpoint].into_iter().fold(base, u64::saturating_add)
     }
 }
 

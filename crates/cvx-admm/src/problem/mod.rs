@@ -3,4 +3,5 @@
 pub(crate) mod dispatch;
 pub(crate) mod input;
 pub(crate) mod memory;
+pub(crate) mod patches;
 pub(crate) mod suggest;

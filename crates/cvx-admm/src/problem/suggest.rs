@@ -3,10 +3,8 @@
 use crate::api::error::TrainError;
 use crate::api::settings::{Gates, Settings, ValidSettings};
 use crate::problem::input::Problem;
-use crate::problem::memory::choose_solver;
 use cvx_linalg::{Backend, Cpu};
 use cvx_model::{Activation, Dataset};
-use cvx_solvers::ProblemShape;
 
 /// Samples per pattern. Accuracy on unseen images rises with every doubling of patterns up to here, and so does the
 /// work of an iteration (docs/benchmarks.md). A ReLU pattern takes three times the work of a gated one and gives two
@@ -46,16 +44,8 @@ fn budget(settings: &ValidSettings) -> u64 {
 impl Problem {
     /// Whether a run with the given number of patterns fits, with a solver that the settings allow.
     pub(crate) fn fits(&self, settings: &ValidSettings, patterns: usize, budget: u64) -> Result<(), TrainError> {
-        let shape = ProblemShape {
-            n_samples: self.xt.cols(),
-            n_features: self.xt.rows(),
-            n_patterns: patterns,
-            n_targets: self.targets.y.cols(),
-            signs: settings.activation.signs().count(),
-            scalar_bytes: settings.precision.bytes(),
-        };
-        let base = self.base_bytes(&shape, settings);
-        choose_solver(settings.solver, &settings.solver_settings(), &shape, base, budget).map(|_| ())
+        let shape = self.shape(settings, patterns, settings.precision.bytes())?;
+        self.choose(settings, &shape, budget).map(|_| ())
     }
 
     /// Whether this number of runs on the processor will fit at the same time. This lets a caller check runs that will
@@ -63,7 +53,7 @@ impl Problem {
     pub(crate) fn check_memory(&self, settings: &ValidSettings, runs: usize) -> Result<(), TrainError> {
         let patterns = match &settings.gates {
             Gates::Given(gates) => gates.cols(),
-            Gates::Auto | Gates::Kind(_) => settings.patterns,
+            Gates::Auto | Gates::Kind(_) | Gates::Patches(_) => settings.patterns,
         };
         // The memory of a GPU is checked when the run starts.
         if settings.device.is_gpu() {

@@ -3,7 +3,7 @@
 use crate::api::error::TrainError;
 use crate::api::observer::Summary;
 use crate::api::record::Round;
-use crate::problem::input::Problem;
+use crate::problem::input::{Problem, TestSamples};
 use crate::run::admm::{Admm, Context};
 use crate::run::recorder::{Record, train_scores};
 use crate::run::termination::Termination;
@@ -30,7 +30,11 @@ pub(crate) fn close<B: Backend>(
     let cone_violation = admm.incumbent.close(program, last)?;
     let v = program.backend().download(admm.incumbent.v())?;
     let network = Network::from_blocks(&v, program.activation(), program.patterns().gates(), program.n_targets());
-    let network = Network { output_bias: admm.incumbent.network().output_bias.clone(), ..network };
+    let network = Network {
+        output_bias: admm.incumbent.network().output_bias.clone(),
+        patches: program.patches().map(|features| features.patches().clone()),
+        ..network
+    };
     let best = admm.incumbent.network().clone();
     let (network, pruned) = if settings.prune { prune(program, &mut admm.incumbent, network) } else { (network, 0) };
     let (xi, multipliers) = admm.incumbent.witness(program)?;
@@ -50,10 +54,10 @@ pub(crate) fn close<B: Backend>(
         _ => convex_accuracy(admm, cx)?,
     };
     record.info.seconds.total = record.clock.seconds();
-    let test_predictions = match &record.held_out {
+    let test_predictions = match &problem.test {
         None => None,
-        Some((held_out, y)) => {
-            let outputs = network.predict(program.backend(), held_out.samples())?;
+        Some(TestSamples { xt, y, .. }) => {
+            let outputs = network.predict(program.backend(), &program.backend().upload(xt)?)?;
             Some(Predictions { outputs, targets: y.clone() })
         }
     };

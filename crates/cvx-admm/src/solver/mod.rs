@@ -20,7 +20,7 @@ use crate::iterates::anderson::Point;
 use crate::iterates::penalty::{Penalty, Preparation, Weights, default_sigma, initial_rho};
 use crate::iterates::state::State;
 use crate::problem::input::{Host, Problem};
-use crate::problem::memory::choose_solver;
+use crate::problem::patches::OwnFeatures;
 use crate::run::admm::{Admm, Context};
 use crate::run::recorder::Record;
 use crate::run::termination::Termination;
@@ -117,27 +117,43 @@ impl<B: Backend> Solver<B> {
         settings: ValidSettings,
         clock: Clock,
     ) -> Result<Self, TrainError> {
+        Solver::open_with(backend, host, problem, settings, clock, None)
+    }
+
+    /// [`open`](Solver::open) with the features of patches, if they have been computed already.
+    pub(crate) fn open_with(
+        backend: B,
+        host: Host,
+        problem: Arc<Problem>,
+        settings: ValidSettings,
+        clock: Clock,
+        given: Option<OwnFeatures<B>>,
+    ) -> Result<Self, TrainError> {
         backend.stop().defer();
         let Problem { xt, targets, .. } = &*problem;
-        let shape = ProblemShape {
-            n_samples: xt.cols(),
-            n_features: xt.rows(),
-            n_patterns: settings.sampled(),
-            n_targets: targets.y.cols(),
-            signs: settings.activation.signs().count(),
-            scalar_bytes: backend.scalar_bytes(),
-        };
+        let shape = problem.shape(&settings, settings.sampled(), backend.scalar_bytes())?;
         let budget = settings.memory_budget.unwrap_or_else(|| backend.memory_info().free / 10 * 9);
-        let base = problem.base_bytes(&shape, &settings);
-        let (kind, memory_bytes) = choose_solver(settings.solver, &settings.solver_settings(), &shape, base, budget)?;
+        let (kind, memory_bytes, features) = problem.choose(&settings, &shape, budget)?;
         let (device, device_name) = (backend.device(), backend.describe());
 
-        let gates = match &settings.gates {
-            Gates::Given(gates) => gates,
-            _ => &problem.sample_gates(&backend, &settings, shape.n_patterns, settings.seed)?,
+        let (mut program, held_out) = match (&settings.gates, given, features) {
+            (_, Some(given), _) => given.program(backend, problem.test.as_ref(), targets.y.clone())?,
+            (Gates::Patches(patches), None, Some(features)) => {
+                let drawn = (shape.n_patterns, settings.seed);
+                let own = OwnFeatures::of(&backend, &problem, problem.test.as_ref(), patches, drawn, features)?;
+                own.program(backend, problem.test.as_ref(), targets.y.clone())?
+            }
+            _ => {
+                let gates = match &settings.gates {
+                    Gates::Given(gates) => gates,
+                    _ => &problem.sample_gates(&backend, &settings, shape.n_patterns, settings.seed)?,
+                };
+                let program = ConvexProgram::new(backend, xt, targets.y.clone(), gates, 0.0)?;
+                let program = program.with_activation(settings.activation);
+                let held_out = problem.held_out(&program)?;
+                (program, held_out)
+            }
         };
-        let program = ConvexProgram::new(backend, xt, targets.y.clone(), gates, 0.0)?;
-        let mut program = program.with_activation(settings.activation);
         program.set_loss(problem.loss.clone())?;
         let gated_maxima = Certificate::new(&program)?.gated_maxima()?;
         let beta = match settings.beta {
@@ -158,9 +174,9 @@ impl<B: Backend> Solver<B> {
             gap: settings.gap,
             max_iterations: settings.max_iterations,
             merged_patterns: program.patterns().merged(),
+            features,
             memory_bytes,
         };
-        let held_out = problem.held_out(&program)?;
         Ok(Solver {
             row_scale: row_scale(&settings, sigma),
             program,

@@ -17,7 +17,8 @@ pub(crate) fn prune<B: Backend>(
     incumbent: &mut Incumbent<B>,
     network: Network,
 ) -> (Network, usize) {
-    if network.prune_flops(program.n_samples()) > MOST_FLOPS {
+    // Blocks with features of their own are as good as never dependent.
+    if program.patches().is_some() || network.prune_flops(program.n_samples()) > MOST_FLOPS {
         return (network, 0);
     }
     // Pruning is skipped if the device has too little memory for it.

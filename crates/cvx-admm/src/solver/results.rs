@@ -33,7 +33,11 @@ impl<B: Backend> Solver<B> {
         let (program, v) = (&self.program, self.program.backend().download(admm.incumbent.v())?);
         let gates = program.patterns().gates();
         let network = Network::from_blocks(&v, program.activation(), gates, program.n_targets());
-        Ok(Some(Network { output_bias: admm.incumbent.network().output_bias.clone(), ..network }))
+        Ok(Some(Network {
+            output_bias: admm.incumbent.network().output_bias.clone(),
+            patches: program.patches().map(|features| features.patches().clone()),
+            ..network
+        }))
     }
 
     /// The dual point of the best bound so far; that of the zero network before the first run.

@@ -4,6 +4,7 @@ use super::advanced::AdvancedArgs;
 use super::data::DataArgs;
 use super::model::ModelArgs;
 use super::output::OutputArgs;
+use super::patches::PatchArgs;
 use super::stopping::StoppingArgs;
 use clap::Args;
 
@@ -16,6 +17,9 @@ pub struct FitArgs {
     /// The network.
     #[command(flatten)]
     pub model: ModelArgs,
+    /// Gates of patches.
+    #[command(flatten)]
+    pub patches: PatchArgs,
     /// The end of the run.
     #[command(flatten)]
     pub stopping: StoppingArgs,

@@ -17,7 +17,8 @@ pub struct ModelArgs {
     /// Number of activation patterns to sample, or auto [default: auto if cvx train chooses beta, else 50].
     #[arg(long, value_name = "P|auto")]
     pub patterns: Option<Patterns>,
-    /// gaussian, whitened, local (images), pairs, mixed, or a file (d x P).
+    /// gaussian, whitened, local (images), pairs, mixed, conv (patches of images), or a file (d x P) [default: conv for
+    /// images of at least 16 x 16 if cvx train chooses beta].
     #[arg(long, value_name = "KIND|FILE")]
     pub gates: Option<PathBuf>,
     /// Seed of the sampled patterns.

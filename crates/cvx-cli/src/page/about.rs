@@ -42,6 +42,7 @@ fn rows(settings: &Settings, solution: &Solution) -> Vec<(&'static str, String)>
     let gates = match &settings.gates {
         Gates::Auto => "by the samples".to_string(),
         Gates::Kind(kind) => kind.name().to_string(),
+        Gates::Patches(_) => "conv".to_string(),
         Gates::Given(gates) => format!("given, {}", gates.cols()),
     };
     let weights = match &settings.class_weights {

@@ -85,6 +85,7 @@ pub fn neurons(settings: &Settings) -> String {
     let gates = match &settings.gates {
         Gates::Kind(kind) => format!("{} {} gates", settings.patterns, kind.name()),
         Gates::Auto => format!("{} gates", settings.patterns),
+        Gates::Patches(_) => format!("{} gates of patches", settings.patterns),
         Gates::Given(gates) => format!("{} given gates", gates.cols()),
     };
     format!("{kind} on {gates}")

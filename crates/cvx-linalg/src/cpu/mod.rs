@@ -9,6 +9,7 @@ mod eigen;
 mod kernel;
 mod masks;
 mod matrix;
+mod patches;
 mod pool;
 mod prox;
 mod tiles;
@@ -28,6 +29,7 @@ use crate::error::LinalgError;
 use crate::host::HostMatrix;
 use crate::layout::BlockLayout;
 use crate::mask::BitMask;
+use crate::patches::PatchPlan;
 use crate::stop::StopToken;
 
 /// The CPU with matrices stored as `T` (`f32` or `f64`).
@@ -228,6 +230,16 @@ macro_rules! cpu_backend {
                 x: &mut Self::Matrix,
             ) -> Result<(), LinalgError> {
                 masks::add_pairs(layout, alpha, c, x)
+            }
+
+            fn patch_features(
+                &self,
+                plan: &PatchPlan,
+                images: &HostMatrix,
+                first: usize,
+                out: &mut Self::Matrix,
+            ) -> Result<(), LinalgError> {
+                patches::patch_features(&self.stop, plan, images, first, out)
             }
 
             fn positive_part(&self, scale: f64, x: &mut Self::Matrix) -> Result<(), LinalgError> {

@@ -28,6 +28,7 @@ kernels! {
     CopyLower "copy_lower", CheckPivots "check_pivots", Identity "identity", ShiftedLower "shifted_lower",
     MaskedRowSum "masked_row_sum", MaskedBroadcast "masked_broadcast", SignFlip "sign_flip", AddPairs "add_pairs",
     Coactivate "coactivate",
+    PatchColumns "patch_columns", PatchSums "patch_sums",
     PositivePart "positive_part", GroupSoftThreshold "group_soft_threshold", SlackStep "slack_step",
     Gate "gate", AdamStep "adam_step",
 }
@@ -37,7 +38,7 @@ impl Kernel {
     pub(super) fn entries(&self) -> [String; 2] {
         let name = self.name();
         match self {
-            Kernel::SumPartials => [name.to_string(), name.to_string()],
+            Kernel::SumPartials | Kernel::PatchColumns => [name.to_string(), name.to_string()],
             _ => [format!("{name}_f32"), format!("{name}_f64")],
         }
     }

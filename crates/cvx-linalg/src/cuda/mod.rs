@@ -13,6 +13,7 @@ mod launch;
 mod masks;
 mod matrix;
 mod part;
+mod patches;
 mod prox;
 mod scalar;
 #[cfg(feature = "training")]
@@ -27,6 +28,7 @@ use crate::error::LinalgError;
 use crate::host::HostMatrix;
 use crate::layout::BlockLayout;
 use crate::mask::BitMask;
+use crate::patches::PatchPlan;
 use crate::stop::StopToken;
 use kernels::Kernel;
 use scalar::CudaScalar;
@@ -196,6 +198,16 @@ impl<T: CudaScalar> Backend for Cuda<T> {
         x: &mut CudaMatrix<T>,
     ) -> Result<(), LinalgError> {
         masks::add_pairs(self, layout, alpha, c, x)
+    }
+
+    fn patch_features(
+        &self,
+        plan: &PatchPlan,
+        images: &HostMatrix,
+        first: usize,
+        out: &mut CudaMatrix<T>,
+    ) -> Result<(), LinalgError> {
+        patches::patch_features(self, plan, images, first, out)
     }
 
     fn positive_part(&self, scale: f64, x: &mut CudaMatrix<T>) -> Result<(), LinalgError> {

@@ -1,11 +1,13 @@
 //! Verification of a model's claims on the data, by plain loops that share no code with the trainer's operators.
 
+mod patches;
+
 use crate::certify::Certify;
 use crate::error::ArtifactError;
 use crate::model::{Model, fingerprint};
 use crate::part::Witness;
 use cvx_linalg::HostMatrix;
-use cvx_model::{Dataset, EntryLoss, Loss, LossForm, ModelError, Network};
+use cvx_model::{Dataset, EntryLoss, Loss, LossForm, ModelError, Network, Patches};
 use serde::Serialize;
 use std::num::NonZero;
 use std::thread;
@@ -200,7 +202,12 @@ impl<'a> Programme<'a> {
 
     /// f(x_a) for every sample, and by how much it may be another number because rounding decides a gate.
     fn forward(&self) -> (HostMatrix, HostMatrix) {
-        let Network { w1, w2, gates, output_bias } = &self.network;
+        let Network { w1, w2, gates, output_bias, patches } = &self.network;
+        if let Some(patches) = patches {
+            let prediction = self.forward_on_patches(patches);
+            let certain = HostMatrix::zeros(prediction.rows(), prediction.cols());
+            return (prediction, certain);
+        }
         let rows = in_parallel(self.xt.cols(), |a| {
             let (mut out, mut doubt) = (output_bias.clone(), vec![0.0; output_bias.len()]);
             for neuron in 0..w1.cols() {
@@ -216,6 +223,58 @@ impl<'a> Programme<'a> {
         });
         let matrix = |of: &dyn Fn(usize, usize) -> f64| HostMatrix::from_fn(self.xt.cols(), w2.cols(), of);
         (matrix(&|a, c| rows[a].0[c]), matrix(&|a, c| rows[a].1[c]))
+    }
+
+    /// f(x_a) for every image. A gate of a patch within rounding of its threshold changes an output by less than what
+    /// the tolerances allow.
+    fn forward_on_patches(&self, patches: &Patches) -> HostMatrix {
+        let Network { w1, w2, gates, output_bias, .. } = &self.network;
+        let none = HostMatrix::zeros(patches.gate_rows(), 0);
+        let all = gates.as_ref().unwrap_or(&none);
+        // Neurons of several outputs have a gate in common.
+        let mut distinct: Vec<usize> = Vec::new();
+        let gate_of: Vec<usize> = (0..all.cols())
+            .map(|neuron| match distinct.iter().position(|&known| all.col(known) == all.col(neuron)) {
+                Some(known) => known,
+                None => {
+                    distinct.push(neuron);
+                    distinct.len() - 1
+                }
+            })
+            .collect();
+        let gates = HostMatrix::from_fn(all.rows(), distinct.len(), |row, j| all[(row, distinct[j])]);
+        let d = patches.block_rows();
+        let rows = in_parallel(self.xt.cols(), |a| {
+            let (features, mut out) = (patches::features(patches, &gates, self.xt.col(a)), output_bias.clone());
+            for neuron in 0..w1.cols() {
+                let z = dot(w1.col(neuron), &features[gate_of[neuron] * d..(gate_of[neuron] + 1) * d]);
+                (0..out.len()).for_each(|c| out[c] += z * w2[(neuron, c)]);
+            }
+            out
+        });
+        HostMatrix::from_fn(self.xt.cols(), w2.cols(), |a, c| rows[a][c])
+    }
+
+    /// ||Z_i'xi_c|| for each target c and gate i of a network on patches.
+    fn patch_norms(&self, patches: &Patches, gates: &HostMatrix, xi: &HostMatrix) -> Vec<Vec<f64>> {
+        let (n, d, size) = (self.xt.cols(), patches.block_rows(), gates.cols() * patches.block_rows());
+        // A few long runs of images, each with its own sums.
+        let run = n.div_ceil(thread::available_parallelism().map_or(1, NonZero::get)).max(1);
+        let parts = in_parallel(n.div_ceil(run), |part| {
+            let mut sums = vec![vec![0.0; size]; xi.cols()];
+            for a in part * run..((part + 1) * run).min(n) {
+                let features = patches::features(patches, gates, self.xt.col(a));
+                for (c, sums) in sums.iter_mut().enumerate() {
+                    sums.iter_mut().zip(&features).for_each(|(sum, z)| *sum += xi[(a, c)] * z);
+                }
+            }
+            sums
+        });
+        let norm = |c: usize, i: usize| {
+            let sum = |k: usize| parts.iter().map(|sums| sums[c][k]).sum::<f64>();
+            (i * d..(i + 1) * d).map(|k| sum(k).powi(2)).sum::<f64>().sqrt()
+        };
+        (0..xi.cols()).map(|c| (0..gates.cols()).map(|i| norm(c, i)).collect()).collect()
     }
 
     /// Whether the gate h is on for sample a, x'h >= 0, and whether this is certain. If x'h is zero to rounding, the
@@ -454,7 +513,7 @@ impl<'a> Programme<'a> {
         let (n, p) = (xt.cols(), witness.gates.cols());
         let patterns = &witness.patterns;
         // A bit must be 1[x'h >= 0]. If x'h is zero to rounding, both values are the pattern of a gate close to h.
-        let honest = in_parallel(p, |i| {
+        let honest = in_parallel(if self.network.patches.is_some() { 0 } else { p }, |i| {
             let gate = witness.gates.col(i);
             let tie = TIE * dot(gate, gate).sqrt();
             (0..n).all(|a| {
@@ -467,11 +526,12 @@ impl<'a> Programme<'a> {
             return Some(0.0);
         }
         let Some(xi) = self.usable_xi(&witness.xi) else { return Some(0.0) };
+        let on_patches = self.network.patches.as_ref().map(|patches| self.patch_norms(patches, &witness.gates, &xi));
         let scale = |c: usize| {
             let xi = xi.col(c);
             // Without cones a block and its negative have the same norm.
             let cones = self.network.gates.is_none();
-            let norms = in_parallel(if cones { 2 * p } else { p }, |block| {
+            let of_block = |block: usize| {
                 let sign = if block < p { 1.0 } else { -1.0 };
                 let multipliers = cones.then(|| witness.multipliers.col(2 * p * c + block));
                 let mut gradient = vec![0.0; xt.rows()];
@@ -488,7 +548,11 @@ impl<'a> Programme<'a> {
                     }
                 }
                 dot(&gradient, &gradient).sqrt()
-            });
+            };
+            let norms = match &on_patches {
+                Some(norms) => norms[c].clone(),
+                None => in_parallel(if cones { 2 * p } else { p }, of_block),
+            };
             // An overflow may give a NaN norm, which f64::max would drop, so it counts as infinite.
             let largest =
                 norms.into_iter().map(|norm| if norm.is_nan() { f64::INFINITY } else { norm }).fold(0.0, f64::max);

@@ -1,0 +1,140 @@
+//! Programmes of gated neurons on patches: their features, and the memory that these take.
+
+use crate::api::error::TrainError;
+use crate::api::settings::{Gates, SolverChoice, ValidSettings};
+use crate::problem::input::{Problem, TestSamples};
+use crate::problem::memory::choose_solver;
+use cvx_linalg::{Backend, HostMatrix};
+use cvx_model::{ConvexProgram, FeatureKind, HeldOut, PatchFeatures, PatchSettings, ProgramError};
+use cvx_solvers::{ProblemShape, SolverKind};
+use std::sync::Arc;
+
+/// How the features of patches are at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Features {
+    /// Stored, in this number of bytes.
+    Kept(u64),
+    /// Computed again for every product, because they would take this number of bytes.
+    Recomputed(u64),
+}
+
+/// The features of training and test images for the same gates.
+pub(crate) struct OwnFeatures<B: Backend> {
+    pub train: PatchFeatures<B>,
+    pub test: Option<PatchFeatures<B>>,
+}
+
+impl<B: Backend> OwnFeatures<B> {
+    /// Fits patches and gates to the training images of the problem, and computes their features and those of `test`.
+    pub(crate) fn of(
+        backend: &B,
+        problem: &Problem,
+        test: Option<&TestSamples>,
+        patches: &PatchSettings,
+        (count, seed): (usize, u64),
+        features: Features,
+    ) -> Result<Self, TrainError> {
+        let (patches, gates) = patches.fit(backend, &problem.xt, problem.kind, count, seed)?;
+        let patches = Arc::new(patches);
+        let of = |images: &HostMatrix| -> Result<PatchFeatures<B>, ProgramError> {
+            match features {
+                Features::Kept(_) => PatchFeatures::kept(backend, &patches, &gates, images),
+                Features::Recomputed(_) => PatchFeatures::recomputed(&patches, &gates, Arc::new(images.clone())),
+            }
+        };
+        let test = test.map(|test| of(&test.xt)).transpose()?;
+        Ok(OwnFeatures { train: of(&problem.xt)?, test })
+    }
+
+    /// The features of a part of the training images, and of those that it holds out.
+    pub(crate) fn without(&self, backend: &B, held_out: &[usize]) -> Result<Self, TrainError> {
+        let mut rest = held_out.iter().peekable();
+        let n = self.train.n_images();
+        let kept: Vec<usize> = (0..n).filter(|row| rest.next_if(|next| *next == row).is_none()).collect();
+        Ok(OwnFeatures {
+            train: self.train.select(backend, &kept)?,
+            test: Some(self.train.select(backend, held_out)?),
+        })
+    }
+
+    /// The programme of the training images at beta = 0, and what evaluates the test images.
+    pub(crate) fn program(
+        self,
+        backend: B,
+        test: Option<&TestSamples>,
+        y: HostMatrix,
+    ) -> Result<(ConvexProgram<B>, Option<(HeldOut<B>, HostMatrix)>), ProgramError> {
+        let program = ConvexProgram::on_patches(backend, self.train, y, 0.0)?;
+        let held_out = match (self.test, test) {
+            (Some(features), Some(test)) => Some((HeldOut::on_patches(&program, features)?, test.y.clone())),
+            _ => None,
+        };
+        Ok((program, held_out))
+    }
+}
+
+impl Problem {
+    /// The sizes of the programme. The features of a block are those of the samples, or of a gate of patches.
+    pub(crate) fn shape(
+        &self,
+        settings: &ValidSettings,
+        patterns: usize,
+        scalar_bytes: usize,
+    ) -> Result<ProblemShape, TrainError> {
+        let n_features = match (&settings.gates, self.kind) {
+            (Gates::Patches(patches), FeatureKind::Image { channels, height, width }) => {
+                patches.block_rows(channels, height, width)?
+            }
+            _ => self.xt.rows(),
+        };
+        Ok(ProblemShape {
+            n_samples: self.xt.cols(),
+            n_features,
+            n_patterns: patterns,
+            n_targets: self.targets.y.cols(),
+            signs: settings.activation.signs().count(),
+            scalar_bytes,
+        })
+    }
+
+    /// The solver with its peak memory, and how the features of patches are at hand.
+    ///
+    /// # Errors
+    /// [`TrainError::Memory`] if nothing fits `budget`.
+    pub(crate) fn choose(
+        &self,
+        settings: &ValidSettings,
+        shape: &ProblemShape,
+        budget: u64,
+    ) -> Result<(SolverKind, u64, Option<Features>), TrainError> {
+        let (base, solver) = (self.base_bytes(shape, settings), settings.solver_settings());
+        if !matches!(settings.gates, Gates::Patches(_)) {
+            let (kind, bytes) = choose_solver(settings.solver, &solver, shape, base, budget)?;
+            return Ok((kind, bytes, None));
+        }
+        let features = self.feature_bytes(shape);
+        let kept = choose_solver(settings.solver, &solver, shape, base.saturating_add(features), budget);
+        let matrix_free = matches!(settings.solver, SolverChoice::Auto | SolverChoice::Kind(SolverKind::Cg));
+        match kept {
+            Ok((kind, bytes)) => Ok((kind, bytes, Some(Features::Kept(features)))),
+            Err(error) if matrix_free => {
+                let cg = SolverChoice::Kind(SolverKind::Cg);
+                // The images once more, and runs of features in both precisions.
+                let again = (8 * self.xt.values().len() as u64).saturating_add(features / 8);
+                let (kind, bytes) = choose_solver(cg, &solver, shape, base.saturating_add(again), budget)
+                    .map_err(|_| error)?;
+                Ok((kind, bytes, Some(Features::Recomputed(features))))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Bytes of the stored features of training and test images.
+    fn feature_bytes(&self, shape: &ProblemShape) -> u64 {
+        let test = self.test.as_ref().map_or(0, |test| test.xt.cols());
+        let images = (shape.n_samples + test) as u64;
+        [shape.n_features, shape.n_patterns, shape.scalar_bytes]
+            .into_iter()
+            .fold(images, |product, size| product.saturating_mul(size as u64))
+    }
+}

@@ -1,0 +1,62 @@
+//! What gates of patches are like.
+
+use super::values::by_name;
+use clap::Args;
+use cvx_model::{PatchGates, PatchSettings};
+
+/// Options of `--gates conv`, which each of them implies.
+#[derive(Args)]
+#[command(next_help_heading = "Patches (--gates conv)")]
+pub struct PatchArgs {
+    /// Side of a patch in pixels [default: by the size of the images, 6 for 32 x 32].
+    #[arg(long, value_name = "PIXELS")]
+    pub patch: Option<usize>,
+    /// Pixels from one patch to the next [default: 1, and more for large images].
+    #[arg(long, value_name = "PIXELS")]
+    pub stride: Option<usize>,
+    /// Regions along each side, with weights of their own [default: 3].
+    #[arg(long, value_name = "R")]
+    pub regions: Option<usize>,
+    /// Tell left from right: do not give an image and its mirror image the same prediction.
+    #[arg(long)]
+    pub no_flips: bool,
+    /// Where gates come from: clusters of training patches, or random ones [default: clusters].
+    #[arg(long, value_name = "KIND", value_parser = by_name::<PatchGates>())]
+    pub patch_gates: Option<PatchGates>,
+    /// Share of training patches for which a gate is on [default: 0.2].
+    #[arg(long, value_name = "SHARE")]
+    pub active: Option<f64>,
+    /// Share of the mean variance that whitening adds to each; 0 leaves patches as they are [default: 0.1].
+    #[arg(long, value_name = "SHARE")]
+    pub whitening: Option<f64>,
+    /// Principal directions of a patch that neurons are linear in [default: 32].
+    #[arg(long, value_name = "COUNT")]
+    pub directions: Option<usize>,
+}
+
+impl PatchArgs {
+    /// The settings, if any option is given.
+    pub fn given(&self) -> Option<PatchSettings> {
+        let PatchArgs { patch, stride, regions, no_flips, patch_gates, active, whitening, directions } = *self;
+        let default = PatchSettings::default();
+        let given = PatchSettings {
+            side: patch,
+            stride,
+            regions,
+            mirrored: !no_flips,
+            gates: patch_gates.unwrap_or_default(),
+            active: active.unwrap_or(default.active),
+            whitening: whitening.map_or(default.whitening, |share| Some(share).filter(|share| *share != 0.0)),
+            directions: directions.unwrap_or(default.directions),
+        };
+        let any = patch.is_some()
+            || stride.is_some()
+            || regions.is_some()
+            || no_flips
+            || patch_gates.is_some()
+            || active.is_some()
+            || whitening.is_some()
+            || directions.is_some();
+        any.then_some(given)
+    }
+}

@@ -1,0 +1,218 @@
+//! Features of images that gated neurons on patches are linear in (docs/math.md, section 12).
+
+use crate::error::LinalgError;
+use crate::host::HostMatrix;
+use std::ops::Range;
+
+/// How an image becomes features: patches at every `stride` pixels, gates that each patch is on or off for, and values
+/// that are summed over the patches of a region where a gate is on.
+///
+/// A patch x of s x s pixels in all channels becomes p = [(x - mean) / c; 1] with the contrast
+/// c = sqrt(mean((x - mean)^2) + eps^2). Gate g is on where g'p >= 0. With the values V'p of a patch, the features of
+/// gate i in region q are
+///
+/// $$ z_{iq} = \sqrt{R^2/N} \sum_{k \in q} 1\[g_i' p_k \ge 0\] V' p_k $$
+///
+/// for N patches in R x R regions; with `mirrored`, the mean of this and of the same for the mirrored image. They are
+/// computed in f64 and rounded to single precision once: a network of patches has features of single precision.
+///
+/// The features of an image are `gates x regions x regions x values` numbers, the values of one gate and region side by
+/// side, the blocks of one gate after those of the other.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PatchPlan {
+    /// Colour channels of an image.
+    pub channels: usize,
+    /// Rows of an image.
+    pub height: usize,
+    /// Columns of an image.
+    pub width: usize,
+    /// Side s of a patch.
+    pub side: usize,
+    /// Pixels from one patch to the next.
+    pub stride: usize,
+    /// Regions R along each side of the image.
+    pub regions: usize,
+    /// Whether an image and its mirror image (left and right exchanged) have the same features.
+    pub mirrored: bool,
+    /// eps, in the units of the pixels.
+    pub contrast: f64,
+    /// V: a column for each value, s s channels + 1 rows.
+    pub values: HostMatrix,
+    /// A gate in each column, s s channels + 1 rows.
+    pub gates: HostMatrix,
+}
+
+/// A patch position, and where its patch counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The first row and column of pixels.
+    pub row: usize,
+    pub column: usize,
+    /// The region of the patch; `None` where only the mirrored image has one here.
+    pub region: Option<usize>,
+    /// The region of its mirror image in the mirrored image.
+    pub mirrored: Option<usize>,
+}
+
+impl PatchPlan {
+    /// Pixels of an image, in all channels.
+    pub fn n_pixels(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+
+    /// Pixels of a patch, in all channels.
+    pub fn n_patch_pixels(&self) -> usize {
+        self.channels * self.side * self.side
+    }
+
+    /// Features of one gate: R R times the number of values.
+    pub fn block_rows(&self) -> usize {
+        self.regions * self.regions * self.values.cols()
+    }
+
+    /// Features of an image.
+    pub fn n_features(&self) -> usize {
+        self.gates.cols() * self.block_rows()
+    }
+
+    /// Patches along one side of `length` pixels.
+    fn along(&self, length: usize) -> usize {
+        (length - self.side) / self.stride + 1
+    }
+
+    /// Patches of an image, as rows and columns.
+    pub fn grid(&self) -> (usize, usize) {
+        (self.along(self.height), self.along(self.width))
+    }
+
+    /// sqrt(R^2/N), halved where the features of the mirrored image are added.
+    pub(crate) fn scale(&self) -> f64 {
+        let (rows, columns) = self.grid();
+        let share = (self.regions * self.regions) as f64 / (rows * columns) as f64;
+        share.sqrt() * if self.mirrored { 0.5 } else { 1.0 }
+    }
+
+    /// Floating-point operations for one image: the products of its patches, and the sums where one gate in five is on.
+    pub fn flops(&self) -> f64 {
+        let (rows, columns) = self.grid();
+        let sides = if self.mirrored { 2.0 } else { 1.0 };
+        let (gates, values) = (self.gates.cols() as f64, self.values.cols() as f64);
+        let products = 2.0 * self.n_patch_pixels() as f64 * (gates + values);
+        (rows * columns) as f64 * (products + sides * 0.2 * gates * values)
+    }
+
+    /// Checks that patches fit the image, regions the patches, and columns the patches.
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`].
+    pub fn check(&self) -> Result<(), LinalgError> {
+        let wrong = |detail: String| Err(LinalgError::shape("patch_features", detail));
+        let PatchPlan { height, width, side, .. } = *self;
+        if self.channels == 0 || self.side == 0 || self.stride == 0 || self.regions == 0 {
+            return wrong("no channels, pixels, steps or regions".to_string());
+        }
+        if side > height.min(width) {
+            return wrong(format!("patches of {side} x {side} pixels in images of {height} x {width}"));
+        }
+        let (rows, columns) = self.grid();
+        if self.regions > rows.min(columns) {
+            return wrong(format!("{} regions along {rows} x {columns} patches", self.regions));
+        }
+        let expected = self.n_patch_pixels() + 1;
+        for (what, matrix) in [("gates", &self.gates), ("values", &self.values)] {
+            if matrix.rows() != expected || matrix.cols() == 0 {
+                let (rows, cols) = (matrix.rows(), matrix.cols());
+                return wrong(format!("{what} of {rows} x {cols} numbers, expected {expected} rows and a column"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the operands of [`patch_features`](crate::Backend::patch_features).
+    pub(crate) fn check_operands(
+        &self,
+        images: &HostMatrix,
+        first: usize,
+        out: (usize, usize),
+    ) -> Result<(), LinalgError> {
+        self.check()?;
+        if images.rows() != self.n_pixels() || out.0 != self.n_features() || first + out.1 > images.cols() {
+            let detail = format!(
+                "images {first} to {} of {} x {} pixels, features {} x {}, expected {} pixels and {} features",
+                first + out.1,
+                images.cols(),
+                images.rows(),
+                out.0,
+                out.1,
+                self.n_pixels(),
+                self.n_features()
+            );
+            return Err(LinalgError::shape("patch_features", detail));
+        }
+        Ok(())
+    }
+
+    /// The positions of all patches, row by row. The mirror image of the patch at column c is that of the mirrored
+    /// image at width - s - c, so that both images need each patch only once.
+    pub(crate) fn places(&self) -> Vec<Place> {
+        let ((rows, columns), regions) = (self.grid(), self.regions);
+        let mut places = Vec::new();
+        for i in 0..rows {
+            let region = |j: usize| i * regions / rows * regions + j * regions / columns;
+            for column in 0..=self.width - self.side {
+                let on_grid = |column: usize| {
+                    Some(column / self.stride).filter(|_| column.is_multiple_of(self.stride)).map(region)
+                };
+                let place = Place {
+                    row: i * self.stride,
+                    column,
+                    region: on_grid(column),
+                    mirrored: Some(self.width - self.side - column).filter(|_| self.mirrored).and_then(on_grid),
+                };
+                if place.region.is_some() || place.mirrored.is_some() {
+                    places.push(place);
+                }
+            }
+        }
+        places
+    }
+
+    /// The plan of some of the gates.
+    pub fn select(&self, gates: Range<usize>) -> Self {
+        let columns = HostMatrix::from_fn(self.gates.rows(), gates.len(), |row, j| self.gates[(row, gates.start + j)]);
+        PatchPlan { gates: columns, ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(side: usize, stride: usize, regions: usize, mirrored: bool) -> PatchPlan {
+        let columns = || HostMatrix::zeros(2 * side * side + 1, 3);
+        let (channels, height, width) = (2, 7, 9);
+        let (values, gates) = (columns(), columns());
+        PatchPlan { channels, height, width, side, stride, regions, mirrored, contrast: 0.1, values, gates }
+    }
+
+    #[test]
+    fn every_patch_of_both_images_has_its_place() {
+        for (stride, regions, mirrored) in [(1, 2, true), (2, 3, true), (4, 1, true), (1, 3, false), (3, 2, false)] {
+            let plan = plan(2, stride, regions, mirrored);
+            let (rows, columns) = plan.grid();
+            let places = plan.places();
+            let count = |of: &dyn Fn(&Place) -> Option<usize>| places.iter().filter_map(of).count();
+            assert_eq!(count(&|place| place.region), rows * columns);
+            assert_eq!(count(&|place| place.mirrored), if mirrored { rows * columns } else { 0 });
+            assert!(places.iter().filter_map(|place| place.region).all(|region| region < regions * regions));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        assert!(plan(3, 1, 2, true).check().is_ok());
+        for wrong in [plan(8, 1, 1, true), plan(0, 1, 1, true), plan(3, 0, 1, true), plan(6, 1, 3, true)] {
+            assert!(matches!(wrong.check(), Err(LinalgError::Shape { .. })), "{wrong:?}");
+        }
+    }
+}

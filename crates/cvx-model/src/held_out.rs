@@ -1,0 +1,85 @@
+//! Predictions of blocks on held-out samples.
+
+use crate::activation::Activation;
+use crate::patches::PatchFeatures;
+use crate::patterns::PatternSet;
+use crate::program::{ConvexProgram, ProgramError, upload_samples};
+use cvx_linalg::{Backend, BlockLayout, HostMatrix, LinalgError, Transpose};
+
+/// Predictions of the blocks `v` (d x 2PC) on other samples, for the evaluation of a held-out set during training.
+pub struct HeldOut<B: Backend> {
+    samples: Samples<B>,
+    prediction: B::Matrix,
+}
+
+enum Samples<B: Backend> {
+    /// Samples that the blocks share.
+    Masked {
+        /// d x n'.
+        xt: B::Matrix,
+        /// The patterns of the gates on these samples; `None` for ReLU neurons.
+        mask: Option<B::Mask>,
+        layout: BlockLayout,
+        rows: B::Matrix,
+    },
+    /// Features of each block.
+    Patches(PatchFeatures<B>),
+}
+
+impl<B: Backend> HeldOut<B> {
+    /// Uploads transformed samples (d x n') to the device, for networks of `program`, whose blocks share their samples.
+    ///
+    /// # Errors
+    /// [`ProgramError::Model`] for samples that overflow the storage precision, [`ProgramError::Linalg`] for other
+    /// errors of the device.
+    pub fn new(program: &ConvexProgram<B>, xt: &HostMatrix) -> Result<Self, ProgramError> {
+        let (backend, wide) = (program.backend(), program.backend().wide());
+        let mask = match program.activation() {
+            Activation::Relu => None,
+            Activation::Gated => {
+                let bits = PatternSet::bits_of(&wide, &wide.upload(xt)?, program.patterns().gates())?;
+                Some(backend.upload_mask(&bits)?)
+            }
+        };
+        Ok(HeldOut {
+            samples: Samples::Masked {
+                xt: upload_samples(backend, xt)?,
+                mask,
+                layout: program.layout(),
+                rows: backend.zeros(xt.cols(), program.n_blocks())?,
+            },
+            prediction: backend.zeros(xt.cols(), program.n_targets())?,
+        })
+    }
+
+    /// The features of held-out images, for networks of `program` on patches.
+    ///
+    /// # Errors
+    /// [`ProgramError::Linalg`] if the device has no memory for the predictions.
+    pub fn on_patches(program: &ConvexProgram<B>, features: PatchFeatures<B>) -> Result<Self, ProgramError> {
+        let prediction = program.backend().zeros(features.n_images(), program.n_targets())?;
+        Ok(HeldOut { samples: Samples::Patches(features), prediction })
+    }
+
+    /// Predictions (n' x C) of the blocks `v` (d x 2PC) with this output bias (C).
+    ///
+    /// # Errors
+    /// [`LinalgError`] if the back end fails.
+    pub fn predict(&mut self, backend: &B, v: &B::Matrix, output_bias: &[f64]) -> Result<HostMatrix, LinalgError> {
+        match &mut self.samples {
+            Samples::Masked { xt, mask, layout, rows } => {
+                backend.gemm(1.0, xt, Transpose::Yes, v, Transpose::No, 0.0, rows)?;
+                if mask.is_none() {
+                    backend.positive_part(1.0, rows)?;
+                }
+                backend.masked_row_sum(*layout, mask.as_ref(), rows, &mut self.prediction)?;
+            }
+            Samples::Patches(features) => features.predict(backend, v, &mut self.prediction)?,
+        }
+        let mut prediction = backend.download(&self.prediction)?;
+        for (c, bias) in output_bias.iter().enumerate() {
+            prediction.col_mut(c).iter_mut().for_each(|f| *f += bias);
+        }
+        Ok(prediction)
+    }
+}
