@@ -36,6 +36,10 @@ pub struct Plan {
 /// Betas of an automatic path: the loss on held-out samples changes little from one to the next.
 const BETAS: usize = 20;
 
+/// The same for gates of patches: halves. Their blocks have hundreds of weights, so that the best beta is smaller.
+const BETAS_OF_PATCHES: usize = 12;
+const RATIO_OF_PATCHES: f64 = 1.0 / 4096.0;
+
 /// An automatic path ends when this number of betas in a row are clearly worse than the best.
 const PATIENCE: usize = 3;
 
@@ -96,9 +100,13 @@ pub fn automatic(
     });
     let ensemble = wishes.ensemble.unwrap_or(if n <= SPLIT_AGAIN { SPLITS } else { 1 });
     let output_bias = wishes.output_bias.unwrap_or(true);
+    let (betas, ratio) = match gates {
+        Gates::Patches(_) => (BETAS_OF_PATCHES, RATIO_OF_PATCHES),
+        _ => (BETAS, path.ratio),
+    };
     let plan = Plan {
         settings: Settings { activation, gates, patterns, output_bias, ..settings.clone() },
-        path: PathSettings { betas: BETAS, patience: Some(PATIENCE), validation, returned, ensemble, ..path.clone() },
+        path: PathSettings { betas, ratio, patience: Some(PATIENCE), validation, returned, ensemble, ..path.clone() },
     };
     plan.settings.validate()?;
     plan.path.validate()?;

@@ -155,6 +155,17 @@ pub trait Backend: Clone + Send + Sync + 'static {
         beta: f64,
         c: &mut Self::Matrix,
     ) -> Result<(), LinalgError>;
+    /// `c = alpha op(a) b + beta c` with `a` in storage precision and everything else in f64: what a copy of `a` in f64
+    /// would give, without the copy.
+    fn gemm_wide(
+        &self,
+        alpha: f64,
+        a: &Self::Matrix,
+        op_a: Transpose,
+        b: &<Self::Wide as Backend>::Matrix,
+        beta: f64,
+        c: &mut <Self::Wide as Backend>::Matrix,
+    ) -> Result<(), LinalgError>;
     /// Lower triangle of `out = shift I + a diag(weights) a'`, with `weights` a column of `a.cols()` numbers.
     fn weighted_gram(
         &self,

@@ -19,7 +19,7 @@ macro_rules! conformance_tests {
     };
     ($name:ident, optional $backend:expr) => {
         $crate::conformance_tests!(@each $name, $backend,
-            memory, fill, parts, gather_columns, conversion, upload_refuses_non_finite, gemm, weighted_gram, scale,
+            memory, fill, parts, gather_columns, conversion, upload_refuses_non_finite, gemm, gemm_wide, weighted_gram, scale,
             axpby, hadamard, dot_and_norms, cholesky, solve, masked_gram, shifted_lower, masked_row_sum,
             masked_broadcast, sign_flip, add_pairs, patch_features, positive_part, group_soft_threshold, slack_step,
             wrong_shapes_are_errors, stop_requests_are_errors);
@@ -206,6 +206,29 @@ pub fn gemm<B: Backend>(backend: &B) {
             }
         }
     }
+}
+
+/// `gemm_wide`: products with a stored matrix as accurate as f64, of several tiles.
+pub fn gemm_wide<B: Backend>(backend: &B) {
+    let wide = backend.wide();
+    for (m, k, n) in [(1, 1, 1), (700, 300, 2), (30, 1100, 3)] {
+        for (op_a, a) in [(Transpose::No, filled(m, k, 1)), (Transpose::Yes, filled(k, m, 1))] {
+            let device_a = upload(backend, &a);
+            let stored = backend.download(&device_a).expect("a download");
+            let a = if op_a == Transpose::No { stored } else { stored.transposed() };
+            let (b, c) = (filled(k, n, 2), filled(m, n, 3));
+            for beta in [0.0, 1.0, -0.5] {
+                let mut out = upload(&wide, &c);
+                backend.gemm_wide(1.5, &device_a, op_a, &upload(&wide, &b), beta, &mut out).expect("gemm_wide");
+                let sum = product(&a, &b);
+                let expected = HostMatrix::from_fn(m, n, |i, j| 1.5 * sum[(i, j)] + beta * c[(i, j)]);
+                assert_close(&wide, &out, &expected, k);
+            }
+        }
+    }
+    let (a, mut out) = (upload(backend, &filled(3, 2, 1)), upload(&wide, &filled(3, 1, 2)));
+    let result = backend.gemm_wide(1.0, &a, Transpose::No, &upload(&wide, &filled(3, 1, 1)), 0.0, &mut out);
+    assert!(matches!(result, Err(LinalgError::Shape { .. })), "{result:?}");
 }
 
 /// `weighted_gram`: the lower triangle only.

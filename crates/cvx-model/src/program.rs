@@ -79,12 +79,7 @@ impl<B: Backend> ConvexProgram<B> {
     ///
     /// # Errors
     /// The same as [`new`](Self::new).
-    pub fn on_patches(
-        backend: B,
-        patches: PatchFeatures<B>,
-        y: HostMatrix,
-        beta: f64,
-    ) -> Result<Self, ProgramError> {
+    pub fn on_patches(backend: B, patches: PatchFeatures<B>, y: HostMatrix, beta: f64) -> Result<Self, ProgramError> {
         check_gates(patches.gates(), patches.patches().gate_rows())?;
         check_beta(beta)?;
         let n = patches.n_images();

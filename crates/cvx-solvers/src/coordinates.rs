@@ -62,7 +62,12 @@ impl<B: Backend> GramCoordinates<B> {
         b: &mut B::Matrix,
     ) -> Result<(), LinalgError> {
         let (backend, no, yes) = (blocks.backend, Transpose::No, Transpose::Yes);
-        backend.sign_flip(blocks.masked()?.mask, blocks.expect_cones(USER)?.scale, rhs.expect_rows(USER)?, &mut self.rows)?;
+        backend.sign_flip(
+            blocks.masked()?.mask,
+            blocks.expect_cones(USER)?.scale,
+            rhs.expect_rows(USER)?,
+            &mut self.rows,
+        )?;
         backend.gemm(1.0, &self.l_inverse, no, rhs.blocks, no, 0.0, &mut self.z)?;
         backend.gemm(1.0, &self.v, no, &self.rows, no, 1.0, &mut self.z)?;
         backend.gemm(1.0, &self.v, yes, &self.z, no, 0.0, xu)?;

@@ -51,10 +51,7 @@ impl<B: Backend> OwnFeatures<B> {
         let mut rest = held_out.iter().peekable();
         let n = self.train.n_images();
         let kept: Vec<usize> = (0..n).filter(|row| rest.next_if(|next| *next == row).is_none()).collect();
-        Ok(OwnFeatures {
-            train: self.train.select(backend, &kept)?,
-            test: Some(self.train.select(backend, held_out)?),
-        })
+        Ok(OwnFeatures { train: self.train.select(backend, &kept)?, test: Some(self.train.select(backend, held_out)?) })
     }
 
     /// The programme of the training images at beta = 0, and what evaluates the test images.
@@ -121,8 +118,8 @@ impl Problem {
                 let cg = SolverChoice::Kind(SolverKind::Cg);
                 // The images once more, and runs of features in both precisions.
                 let again = (8 * self.xt.values().len() as u64).saturating_add(features / 8);
-                let (kind, bytes) = choose_solver(cg, &solver, shape, base.saturating_add(again), budget)
-                    .map_err(|_| error)?;
+                let (kind, bytes) =
+                    choose_solver(cg, &solver, shape, base.saturating_add(again), budget).map_err(|_| error)?;
                 Ok((kind, bytes, Some(Features::Recomputed(features))))
             }
             Err(error) => Err(error),

@@ -83,6 +83,69 @@ pub(super) fn product<T: CpuScalar>(
     c.par_row_partition_mut(count).zip(a.par_row_partition(count)).map(tile).collect()
 }
 
+/// Rows of c, and of the sum, for which a piece of a is converted to f64: the piece stays in cache.
+const WIDE_TILE: (usize, usize) = (256, 256);
+
+pub(super) fn gemm_wide<T: CpuScalar>(
+    stop: &StopToken,
+    alpha: f64,
+    a: &CpuMatrix<T>,
+    op_a: Transpose,
+    b: &CpuMatrix<f64>,
+    beta: f64,
+    c: &mut CpuMatrix<f64>,
+) -> Result<(), LinalgError> {
+    let a = operand(a, op_a);
+    let (rows, inner) = (a.nrows(), a.ncols());
+    expect_shape("gemm_wide", "b", b, (inner, b.cols()))?;
+    expect_shape("gemm_wide", "c", c, (rows, b.cols()))?;
+    match beta {
+        0.0 => super::matrix::fill(0.0, c),
+        1.0 => {}
+        beta => scale(beta, c),
+    }
+    if rows == 0 || c.cols() == 0 {
+        return Ok(());
+    }
+    let b = b.view();
+    c.view_mut()
+        .par_row_chunks_mut(WIDE_TILE.0)
+        .enumerate()
+        .map_init(Vec::new, |piece: &mut Vec<f64>, (index, mut tile)| {
+            for first in (0..inner).step_by(WIDE_TILE.1) {
+                stop.check()?;
+                let (row, height, width) = (index * WIDE_TILE.0, tile.nrows(), WIDE_TILE.1.min(inner - first));
+                piece.resize(height * width, 0.0);
+                let part = a.submatrix(row, first, height, width);
+                // The copy is stored as a is, so that both are read in order.
+                let view = if op_a == Transpose::No {
+                    widened(part, piece);
+                    MatRef::from_column_major_slice(piece, height, width)
+                } else {
+                    widened(part.transpose(), piece);
+                    MatRef::from_column_major_slice(piece, width, height).transpose()
+                };
+                f64::gemm(tile.rb_mut(), true, view, b.subrows(first, width), alpha);
+            }
+            Ok(())
+        })
+        .collect()
+}
+
+/// A copy in f64, column by column.
+fn widened<T: CpuScalar>(part: MatRef<'_, T>, out: &mut [f64]) {
+    vectorised(
+        #[inline(always)]
+        || {
+            for (j, out) in out.chunks_exact_mut(part.nrows().max(1)).enumerate() {
+                if let Some(column) = part.col(j).try_as_col_major() {
+                    out.iter_mut().zip(column.as_slice()).for_each(|(out, value)| *out = value.to_f64());
+                }
+            }
+        },
+    );
+}
+
 /// Lower triangle of `shift I + a diag(w) a'`: tiles of columns, each with the rows at and below it.
 pub(super) fn weighted_gram<T: CpuScalar>(
     stop: &StopToken,

@@ -145,6 +145,17 @@ macro_rules! cpu_backend {
             ) -> Result<(), LinalgError> {
                 blas::gemm(&self.stop, alpha, a, op_a, b, op_b, beta, c)
             }
+            fn gemm_wide(
+                &self,
+                alpha: f64,
+                a: &Self::Matrix,
+                op_a: Transpose,
+                b: &CpuMatrix<f64>,
+                beta: f64,
+                c: &mut CpuMatrix<f64>,
+            ) -> Result<(), LinalgError> {
+                blas::gemm_wide(&self.stop, alpha, a, op_a, b, beta, c)
+            }
             fn weighted_gram(
                 &self,
                 a: &Self::Matrix,

@@ -67,6 +67,8 @@ struct Scratch {
     /// The products with both (values + gates) x patches of a run; then of the patches, and of their mirror images.
     straight: Vec<f64>,
     mirrored: Vec<f64>,
+    /// The gates that are on for a patch; one more for the last write.
+    on: Vec<usize>,
     /// The features in f64.
     features: Vec<f64>,
 }
@@ -80,6 +82,7 @@ impl Scratch {
             differences: vec![0.0; folded.differences.rows() * RUN],
             straight: vec![0.0; products],
             mirrored: vec![0.0; products],
+            on: vec![0; plan.gates.cols() + 1],
             features: vec![0.0; plan.n_features()],
         }
     }
@@ -136,7 +139,7 @@ fn image(plan: &PatchPlan, places: &[Place], folded: &Folded, image: &[f64], scr
         } else {
             scratch.mirrored.fill(0.0);
         }
-        let Scratch { straight, mirrored, features, .. } = &mut *scratch;
+        let Scratch { straight, mirrored, on, features, .. } = &mut *scratch;
         vectorised(
             #[inline(always)]
             || {
@@ -147,7 +150,7 @@ fn image(plan: &PatchPlan, places: &[Place], folded: &Folded, image: &[f64], scr
                     for (region, products) in [(place.region, &*straight), (place.mirrored, &*mirrored)] {
                         if let Some(region) = region {
                             let products = &products[k * columns..(k + 1) * columns];
-                            add_values(plan, folded.values, region, products, features);
+                            add_values(plan, folded.values, region, products, on, features);
                         }
                     }
                 }
@@ -160,10 +163,23 @@ fn image(plan: &PatchPlan, places: &[Place], folded: &Folded, image: &[f64], scr
 
 /// Adds the values of a patch, the first of its products, to the features of its region for all gates that are on.
 #[inline(always)]
-fn add_values(plan: &PatchPlan, values: usize, region: usize, products: &[f64], features: &mut [f64]) {
+fn add_values(
+    plan: &PatchPlan,
+    values: usize,
+    region: usize,
+    products: &[f64],
+    on: &mut [usize],
+    features: &mut [f64],
+) {
     let (values, gates) = products.split_at(values);
     let block = plan.block_rows();
-    for (i, _) in gates.iter().enumerate().filter(|(_, gate)| **gate >= 0.0) {
+    // A list first: which gates are on cannot be foreseen, and a branch for each would be.
+    let mut count = 0;
+    for (i, gate) in gates.iter().enumerate() {
+        on[count] = i;
+        count += usize::from(*gate >= 0.0);
+    }
+    for &i in &on[..count] {
         let at = i * block + region * values.len();
         for (sum, value) in features[at..at + values.len()].iter_mut().zip(values) {
             *sum += value;

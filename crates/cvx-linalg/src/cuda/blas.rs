@@ -4,10 +4,10 @@ use super::device::failure;
 use super::gpu::Cuda;
 use super::kernels::Kernel;
 use super::launch::{self, launch, over_columns, over_entries};
-use super::matrix::{CudaMatrix, expect_shape, fill};
+use super::matrix::{CudaMatrix, expect_shape, fill, read_part};
 use super::part::Part;
 use super::scalar::{CUBLAS_OP_N, CUBLAS_OP_T, CudaScalar, cublasOperation_t};
-use crate::backend::{Shape, Transpose};
+use crate::backend::{Backend, Shape, Transpose};
 use crate::error::LinalgError;
 use cudarc::driver::{CudaSlice, LaunchConfig};
 
@@ -62,6 +62,46 @@ pub(super) fn product<T: CudaScalar>(
     }
     // SAFETY: the parts lie in matrices that the caller holds, and their shapes fit.
     unsafe { T::gemm(cuda.device.blas()?, alpha, a, b, beta, c) }.result().map_err(|error| failure("gemm", error))
+}
+
+/// Columns of a that are converted to f64 at a time.
+const WIDE_RUN: usize = 512;
+
+pub(super) fn gemm_wide<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    alpha: f64,
+    a: &CudaMatrix<T>,
+    op_a: Transpose,
+    b: &CudaMatrix<f64>,
+    beta: f64,
+    c: &mut CudaMatrix<f64>,
+) -> Result<(), LinalgError> {
+    let (wide, height, columns) = (cuda.wide(), a.rows(), b.cols());
+    let (rows, inner) = if op_a == Transpose::No { (height, a.cols()) } else { (a.cols(), height) };
+    expect_shape("gemm_wide", "b", b, (inner, columns))?;
+    expect_shape("gemm_wide", "c", c, (rows, columns))?;
+    match beta {
+        0.0 => fill(&wide, 0.0, c)?,
+        beta => scale(&wide, beta, c)?,
+    }
+    let mut run = CudaMatrix::zeros(cuda, height, WIDE_RUN.min(a.cols()))?;
+    let mut copy = wide.zeros(height, run.cols())?;
+    for first in (0..a.cols()).step_by(WIDE_RUN) {
+        cuda.stop.check()?;
+        let width = WIDE_RUN.min(a.cols() - first);
+        if width < run.cols() {
+            (run, copy) = (CudaMatrix::zeros(cuda, height, width)?, wide.zeros(height, width)?);
+        }
+        read_part(cuda, a, first * height, &mut run)?;
+        cuda.widen(&run, &mut copy)?;
+        // Without the transpose, the columns of a are terms of the sum; with it, they are rows of c.
+        let (b, c) = match op_a {
+            Transpose::No => (b.whole().part(first, 0, width, columns), c.whole()),
+            Transpose::Yes => (b.whole(), c.whole().part(first, 0, width, columns)),
+        };
+        product(&wide, alpha, (copy.whole(), operation(op_a)), (b, CUBLAS_OP_N), 1.0, c)?;
+    }
+    Ok(())
 }
 
 pub(super) fn weighted_gram<T: CudaScalar>(

@@ -114,6 +114,17 @@ impl<T: CudaScalar> Backend for Cuda<T> {
     ) -> Result<(), LinalgError> {
         blas::gemm(self, alpha, a, op_a, b, op_b, beta, c)
     }
+    fn gemm_wide(
+        &self,
+        alpha: f64,
+        a: &CudaMatrix<T>,
+        op_a: Transpose,
+        b: &CudaMatrix<f64>,
+        beta: f64,
+        c: &mut CudaMatrix<f64>,
+    ) -> Result<(), LinalgError> {
+        blas::gemm_wide(self, alpha, a, op_a, b, beta, c)
+    }
     fn weighted_gram(
         &self,
         a: &CudaMatrix<T>,

@@ -28,11 +28,8 @@ pub(super) fn patch_features<T: CudaScalar>(
     plan.check_operands(images, first, (out.rows(), out.cols()))?;
     let (places, wide) = (plan.places(), cuda.wide());
     let (values, gates, rows) = (plan.values.cols(), plan.gates.cols(), plan.gates.rows());
-    let columns = wide.upload(&HostMatrix::from_vec(
-        rows,
-        values + gates,
-        [plan.values.values(), plan.gates.values()].concat(),
-    ))?;
+    let columns =
+        wide.upload(&HostMatrix::from_vec(rows, values + gates, [plan.values.values(), plan.gates.values()].concat()))?;
     let starts: Vec<u64> = places.iter().flat_map(|place| [place.row as u64, place.column as u64]).collect();
     let region = |of: &dyn Fn(&Place) -> Option<usize>| -> Vec<u64> {
         places.iter().map(|place| of(place).map_or(NO_REGION, |region| region as u64)).collect()

@@ -6,7 +6,7 @@ use cvx_linalg::{Backend, BitMask, HostMatrix, LinalgError, PatchPlan, Shape, Tr
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Images whose features are computed, or copied to f64, at a time.
+/// Images whose features are computed at a time.
 const RUN: usize = 256;
 
 /// Z = [Z_1 .. Z_P] of some images, where row a of Z_i is what block i is linear in.
@@ -102,28 +102,22 @@ impl<B: Backend> PatchFeatures<B> {
         self.plan.block_rows()
     }
 
-    /// Calls `f` with runs of features (P D x images) and the numbers of their images, in order.
+    /// Calls `f` with features (P D x images) and the numbers of their images: all of them where they are kept, else in
+    /// runs.
     fn for_each_run(
         &self,
         backend: &B,
-        whole: bool,
         mut f: impl FnMut(&B::Matrix, Range<usize>) -> Result<(), LinalgError>,
     ) -> Result<(), LinalgError> {
-        let rows = self.plan.n_features();
-        if let (Store::Kept(features), true) = (&self.store, whole) {
-            return f(features, 0..self.n);
-        }
-        let mut run = backend.zeros(rows, RUN.min(self.n))?;
+        let images = match &self.store {
+            Store::Kept(features) => return f(features, 0..self.n),
+            Store::Images(images) => images,
+        };
         for first in (0..self.n).step_by(RUN) {
-            let images = first..(first + RUN).min(self.n);
-            if images.len() != run.cols() {
-                run = backend.zeros(rows, images.len())?;
-            }
-            match &self.store {
-                Store::Kept(features) => backend.read_part(features, first * rows, &mut run)?,
-                Store::Images(all) => backend.patch_features(&self.plan, all, first, &mut run)?,
-            }
-            f(&run, images)?;
+            let run = first..(first + RUN).min(self.n);
+            let mut features = backend.zeros(self.plan.n_features(), run.len())?;
+            backend.patch_features(&self.plan, images, first, &mut features)?;
+            f(&features, run)?;
         }
         Ok(())
     }
@@ -134,10 +128,8 @@ impl<B: Backend> PatchFeatures<B> {
     /// [`LinalgError`] if the back end fails.
     pub fn predict(&self, backend: &B, u: &B::Matrix, out: &mut B::Matrix) -> Result<(), LinalgError> {
         let u = stacked(backend, u, self.plan.n_features())?;
-        self.for_each_run(backend, true, |z, images| {
-            put_rows(backend, out, images, |rows| {
-                backend.gemm(1.0, z, Transpose::Yes, &u, Transpose::No, 0.0, rows)
-            })
+        self.for_each_run(backend, |z, images| {
+            put_rows(backend, out, images, |rows| backend.gemm(1.0, z, Transpose::Yes, &u, Transpose::No, 0.0, rows))
         })
     }
 
@@ -147,7 +139,7 @@ impl<B: Backend> PatchFeatures<B> {
     /// [`LinalgError`] if the back end fails.
     pub fn pull(&self, backend: &B, alpha: f64, r: &B::Matrix, u: &mut B::Matrix) -> Result<(), LinalgError> {
         let mut sum = stacked(backend, u, self.plan.n_features())?;
-        self.for_each_run(backend, true, |z, images| {
+        self.for_each_run(backend, |z, images| {
             let rows = rows_of(backend, r, images)?;
             let r = rows.as_ref().unwrap_or(r);
             backend.gemm(alpha, z, Transpose::No, r, Transpose::No, 1.0, &mut sum)
@@ -162,10 +154,8 @@ impl<B: Backend> PatchFeatures<B> {
     pub fn predict_wide(&self, backend: &B, u: &Wide<B>, out: &mut Wide<B>) -> Result<(), LinalgError> {
         let wide = backend.wide();
         let u = stacked(&wide, u, self.plan.n_features())?;
-        let mut run = wide.zeros(0, 0)?;
-        self.for_each_run(backend, false, |z, images| {
-            widen(backend, z, &mut run)?;
-            put_rows(&wide, out, images, |rows| wide.gemm(1.0, &run, Transpose::Yes, &u, Transpose::No, 0.0, rows))
+        self.for_each_run(backend, |z, images| {
+            put_rows(&wide, out, images, |rows| backend.gemm_wide(1.0, z, Transpose::Yes, &u, 0.0, rows))
         })
     }
 
@@ -176,11 +166,9 @@ impl<B: Backend> PatchFeatures<B> {
     pub fn pull_wide(&self, backend: &B, alpha: f64, r: &Wide<B>, u: &mut Wide<B>) -> Result<(), LinalgError> {
         let wide = backend.wide();
         let mut sum = stacked(&wide, u, self.plan.n_features())?;
-        let mut run = wide.zeros(0, 0)?;
-        self.for_each_run(backend, false, |z, images| {
-            widen(backend, z, &mut run)?;
+        self.for_each_run(backend, |z, images| {
             let rows = rows_of(&wide, r, images)?;
-            wide.gemm(alpha, &run, Transpose::No, rows.as_ref().unwrap_or(r), Transpose::No, 1.0, &mut sum)
+            backend.gemm_wide(alpha, z, Transpose::No, rows.as_ref().unwrap_or(r), 1.0, &mut sum)
         })?;
         wide.read_part(&sum, 0, u)
     }
@@ -197,7 +185,8 @@ impl<B: Backend> PatchFeatures<B> {
             }
             Store::Images(_) => Err(LinalgError::Shape {
                 operation: "kernel",
-                detail: "the features are computed anew for every product, and a kernel would need them all".to_string(),
+                detail: "the features are computed anew for every product, and a kernel would need them all"
+                    .to_string(),
             }),
         }
     }
@@ -210,14 +199,6 @@ fn stacked<B: Backend>(backend: &B, u: &B::Matrix, rows: usize) -> Result<B::Mat
     let mut out = backend.zeros(rows, u.rows() * u.cols() / rows.max(1))?;
     backend.read_part(u, 0, &mut out)?;
     Ok(out)
-}
-
-/// A run in f64.
-fn widen<B: Backend>(backend: &B, run: &B::Matrix, out: &mut Wide<B>) -> Result<(), LinalgError> {
-    if out.cols() != run.cols() {
-        *out = backend.wide().zeros(run.rows(), run.cols())?;
-    }
-    backend.widen(run, out)
 }
 
 /// These rows of `r`; `None` for all of them.

@@ -446,7 +446,10 @@ mod tests {
             (PatchSettings { directions: 0, ..default }, "directions"),
         ] {
             let error = of(wrong, KIND);
-            assert!(matches!(&error, ProgramError::Model(ModelError::OutOfRange { name: n, .. }) if *n == name), "{error}");
+            assert!(
+                matches!(&error, ProgramError::Model(ModelError::OutOfRange { name: n, .. }) if *n == name),
+                "{error}"
+            );
         }
     }
 

@@ -1,0 +1,50 @@
+use cvx_linalg::*;
+use cvx_model::*;
+use std::sync::Arc;
+use std::time::Instant;
+fn main() {
+    let n: usize = std::env::args().nth(1).unwrap().parse().unwrap();
+    let base = PatternSet::sample_gates(3072, n, 1);
+    let images = HostMatrix::from_fn(3072, n, |i, a| base.col(a)[i] + base.col(a)[i.saturating_sub(1)]);
+    let cpu = Cpu::<f32>::new();
+    let t = Instant::now();
+    let kind = FeatureKind::Image { channels: 3, height: 32, width: 32 };
+    let (p, g) = PatchSettings::default().fit(&cpu, &images, kind, 100, 0).unwrap();
+    println!("fit {:.2}", t.elapsed().as_secs_f64());
+    let t = Instant::now();
+    let f = PatchFeatures::kept(&cpu, &Arc::new(p), &g, &images).unwrap();
+    println!("features {:.2} s", t.elapsed().as_secs_f64());
+    let mut k = cpu.zeros(n, n).unwrap();
+    let mut d = cpu.zeros(n, 1).unwrap();
+    let t = Instant::now();
+    f.kernel(&cpu, &mut k, &mut d).unwrap();
+    let s = t.elapsed().as_secs_f64();
+    println!("kernel {:.2} s, {:.1} GF/s", s, (n * n) as f64 * 29700.0 / s / 1e9);
+    let t = Instant::now();
+    cpu.shifted_lower(1e-4, &d, &mut k).unwrap();
+    println!("shift {:.2}", t.elapsed().as_secs_f64());
+    let t = Instant::now();
+    cpu.cholesky(&mut k).unwrap();
+    println!("chol {:.2}", t.elapsed().as_secs_f64());
+    for c in [1, 10] {
+        let u = cpu.upload(&PatternSet::sample_gates(297, 100 * c, 3)).unwrap();
+        let mut out = cpu.zeros(n, c).unwrap();
+        let mut u2 = cpu.zeros(297, 100 * c).unwrap();
+        let t = Instant::now();
+        f.predict(&cpu, &u, &mut out).unwrap();
+        println!("predict {c} {:.3}", t.elapsed().as_secs_f64());
+        let t = Instant::now();
+        f.pull(&cpu, 1.0, &out, &mut u2).unwrap();
+        println!("pull {:.3}", t.elapsed().as_secs_f64());
+        let w = cpu.wide();
+        let mut uw = w.zeros(297, 100 * c).unwrap();
+        cpu.widen(&u, &mut uw).unwrap();
+        let mut ow = w.zeros(n, c).unwrap();
+        let t = Instant::now();
+        f.predict_wide(&cpu, &uw, &mut ow).unwrap();
+        println!("predict wide {:.3}", t.elapsed().as_secs_f64());
+        let t = Instant::now();
+        f.pull_wide(&cpu, 1.0, &ow, &mut uw).unwrap();
+        println!("pull wide {:.3}", t.elapsed().as_secs_f64());
+    }
+}
