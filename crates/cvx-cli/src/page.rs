@@ -19,8 +19,9 @@ pub use subject::Subject;
 use crate::figures::path_panels;
 use crate::number::{counted, gap, percent, short};
 use crate::summary;
+use crate::summary::patches::Layout;
 use anyhow::Result;
-use cvx_admm::{PathSolution, Quality, Settings, Status};
+use cvx_admm::{Model, PathSolution, Quality, Settings, Status};
 use cvx_figures::ENDINGS;
 use cvx_model::Dataset;
 use html::{escape, paragraph, section};
@@ -128,10 +129,9 @@ fn heading(subject: &Subject) -> String {
     let title = escape(&source.data);
     let shape = &solution.summary.shape;
     let lead = format!(
-        "{}, {} of {} features{}; {} in {:.2} s",
+        "{}, {}{}; {} in {:.2} s",
         solution.model.task.name(),
-        counted(shape.n_samples, "training sample"),
-        solution.model.transform.n_inputs(),
+        training_samples(&solution.model, shape.n_samples),
         split.test.as_ref().map_or(String::new(), |test| format!(", {}", counted(test.n_samples(), "test sample"))),
         counted(solution.info.history.len(), "iteration"),
         solution.info.seconds.total,
@@ -166,6 +166,14 @@ fn heading(subject: &Subject) -> String {
         paragraph(lead),
         tiles.collect::<String>()
     )
+}
+
+/// How many training samples there are, and of what.
+fn training_samples(model: &Model, count: usize) -> String {
+    match &model.network.patches {
+        Some(patches) => format!("{} of {}", counted(count, "training image"), Layout::of(patches).size()),
+        None => format!("{} of {} features", counted(count, "training sample"), model.transform.n_inputs()),
+    }
 }
 
 fn choice(path: &PathSolution, settings: &Settings) -> Result<(String, Vec<Picture>)> {

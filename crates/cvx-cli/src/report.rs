@@ -3,6 +3,7 @@
 mod choice;
 mod confusion;
 mod history;
+mod patches;
 mod prediction;
 mod run;
 mod scores;

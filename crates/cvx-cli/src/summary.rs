@@ -1,6 +1,7 @@
 //! Runs, paths and samples in words: rows and sentences that the terminal and the page lay out.
 
 pub mod columns;
+pub mod patches;
 pub mod path;
 pub mod quality;
 pub mod run;

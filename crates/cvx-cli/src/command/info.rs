@@ -5,6 +5,7 @@ use crate::exit::Exit;
 use crate::number::{percent, short};
 use crate::source::{self, begins_like_ours, located};
 use crate::summary::columns;
+use crate::summary::patches::Layout;
 use crate::summary::run::loss;
 use crate::summary::samples::Description;
 use crate::terminal::samples;
@@ -82,33 +83,48 @@ fn certainty(model: &Model) -> Option<(&'static str, String)> {
     Some(("intervals", format!("{}, with a probability of {COVERAGE}", widths.join(", "))))
 }
 
+/// What a neuron does, and when.
+fn activation(model: &Model) -> &'static str {
+    match (model.network.activation(), &model.network.patches) {
+        (Activation::Relu, _) => "relu: a neuron is on where x'w >= 0",
+        (Activation::Gated, None) => "gated: a neuron is on where x'h >= 0 for the gate h that it keeps",
+        (Activation::Gated, Some(_)) => {
+            "gated: a neuron adds up the values of the patches p where g'p >= 0 for the gate g that it keeps"
+        }
+    }
+}
+
+/// The features, or the images with their patches and gates.
+fn inputs(model: &Model) -> Vec<(&'static str, String)> {
+    let (transform, normalisation) = (&model.transform, model.normalisation.name());
+    let Some(patches) = &model.network.patches else {
+        let bias = if transform.bias { "with a bias" } else { "no bias" };
+        return vec![("features", format!("{}, {normalisation} normalisation, {bias}", transform.n_inputs()))];
+    };
+    let layout = Layout::of(patches);
+    let values = patches.values.cols() - 1;
+    vec![
+        ("images", format!("{}, {normalisation} normalisation", layout.size())),
+        ("patches", layout.words()),
+        ("values", format!("{values} principal directions of a patch, and a 1")),
+        ("contrast", short(patches.contrast)),
+        ("gates", model.network.distinct_gates().0.cols().to_string()),
+    ]
+}
+
 fn describe_model(model: &Model) -> Vec<(&'static str, String)> {
     let (claim, provenance) = (&model.claim, &model.provenance);
-    let mut rows = vec![
-        (
-            "task",
-            match model.task.classes() {
-                [] => model.task.name().to_string(),
-                classes => format!("{}: {}", model.task.name(), classes.join(", ")),
-            },
-        ),
-        (
-            "features",
-            format!(
-                "{}, {} normalisation, {}",
-                model.transform.n_inputs(),
-                model.normalisation.name(),
-                if model.transform.bias { "with a bias" } else { "no bias" }
-            ),
-        ),
+    let mut rows = vec![(
+        "task",
+        match model.task.classes() {
+            [] => model.task.name().to_string(),
+            classes => format!("{}: {}", model.task.name(), classes.join(", ")),
+        },
+    )];
+    rows.extend(inputs(model));
+    rows.extend([
         ("neurons", neurons(model)),
-        (
-            "activation",
-            match model.network.activation() {
-                Activation::Relu => "relu: a neuron is on where x'w >= 0".to_string(),
-                Activation::Gated => "gated: a neuron is on where x'h >= 0 for the gate h that it keeps".to_string(),
-            },
-        ),
+        ("activation", activation(model).to_string()),
         ("loss", loss(claim)),
         ("beta", short(claim.beta)),
         ("training samples", claim.n_samples.to_string()),
@@ -116,7 +132,7 @@ fn describe_model(model: &Model) -> Vec<(&'static str, String)> {
         ("network objective", format!("{:.6}", claim.objective.network)),
         ("dual bound", format!("{:.6}", claim.objective.dual_bound)),
         ("relative gap", format!("{:.2e} ({} certificate)", claim.objective.relative_gap, claim.certify.name())),
-    ];
+    ]);
     rows.extend(certainty(model));
     if let Some(name) = &model.transform.label_name {
         rows.push(("label column", name.escape_debug().to_string()));

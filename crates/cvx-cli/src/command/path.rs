@@ -25,7 +25,7 @@ pub fn run(args: &PathArgs) -> Result<Exit> {
     patterns::choose(fit, &split, &mut settings)?;
     let stop = stop_on_interrupt()?;
 
-    let mut watcher = watcher(&fit.output, &settings);
+    let mut watcher = watcher(&fit.output, &settings, split.train.kind());
     let found = path(&split.train, split.test.as_ref(), &settings, &path_settings, &stop, &mut *watcher);
     drop(watcher);
     let found = found.map_err(|error| source::blame(error, &fit.data.source))?;

@@ -44,7 +44,7 @@ fn at_given_beta(
 ) -> Result<Exit> {
     let fit = &args.fit;
     patterns::choose(fit, split, &mut settings)?;
-    let mut watcher = watcher(&fit.output, &settings);
+    let mut watcher = watcher(&fit.output, &settings, split.train.kind());
     let (train, test) = (&split.train, split.test.as_ref());
     let solution = match resumed {
         Some(checkpoint) => resume(train, test, &settings, checkpoint, stop, &mut *watcher),
@@ -68,7 +68,7 @@ fn at_given_beta(
 
 /// A path that chooses beta, and the network at the chosen one.
 fn at_chosen_beta(fit: &FitArgs, plan: Plan, split: &DataSplit, stop: &StopToken) -> Result<Exit> {
-    let mut watcher = watcher(&fit.output, &plan.settings);
+    let mut watcher = watcher(&fit.output, &plan.settings, split.train.kind());
     let found = path(&split.train, split.test.as_ref(), &plan.settings, &plan.path, stop, &mut *watcher);
     drop(watcher);
     let found = found.map_err(|error| source::blame(error, &fit.data.source))?;

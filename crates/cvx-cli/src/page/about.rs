@@ -5,6 +5,7 @@ use super::subject::Subject;
 use crate::number::{bytes, short};
 use crate::process::{peak_memory_bytes, processor};
 use crate::shell;
+use crate::summary::patches::{Layout, features};
 use crate::summary::run::loss;
 use crate::summary::samples::Description;
 use cvx_admm::{Beta, ClassWeights, Gates, Settings, Solution};
@@ -42,7 +43,7 @@ fn rows(settings: &Settings, solution: &Solution) -> Vec<(&'static str, String)>
     let gates = match &settings.gates {
         Gates::Auto => "by the samples".to_string(),
         Gates::Kind(kind) => kind.name().to_string(),
-        Gates::Patches(_) => "conv".to_string(),
+        Gates::Patches(patches) => format!("conv: {} of patches", patches.gates.name()),
         Gates::Given(gates) => format!("given, {}", gates.cols()),
     };
     let weights = match &settings.class_weights {
@@ -64,12 +65,13 @@ fn rows(settings: &Settings, solution: &Solution) -> Vec<(&'static str, String)>
         ("time limit", limit),
         ("precision", settings.precision.name().to_string()),
         ("seed", settings.seed.to_string()),
-        ("bias column", if settings.bias { "yes" } else { "no" }.to_string()),
+        ("bias column", if solution.model.transform.bias { "yes" } else { "no" }.to_string()),
         ("pruning", if settings.prune { "yes" } else { "no" }.to_string()),
         ("most rounds of refinement", settings.refine.to_string()),
     ];
     let (summary, info) = (&solution.summary, &solution.info);
     rows.insert(0, ("loss", loss(&solution.model.claim)));
+    rows.extend(patches(settings, solution));
     rows.extend([
         ("beta", format!("{:.6}{beta}", solution.beta)),
         ("patterns used", format!("{}, {} merged", summary.shape.n_patterns, summary.merged_patterns)),
@@ -78,6 +80,24 @@ fn rows(settings: &Settings, solution: &Solution) -> Vec<(&'static str, String)>
         ("sigma", format!("{:.4e}", solution.sigma)),
         ("rho at the end", format!("{:.4e}, changed {} times", solution.rho, info.penalty_changes)),
     ]);
+    rows
+}
+
+/// The settings of gates of patches; none for other gates.
+fn patches(settings: &Settings, solution: &Solution) -> Vec<(&'static str, String)> {
+    let (Gates::Patches(given), Some(patches)) = (&settings.gates, &solution.model.network.patches) else {
+        return Vec::new();
+    };
+    let whitening = given.whitening.map_or("none".to_string(), |share| format!("{share} of the mean variance added"));
+    let mut rows = vec![
+        ("patches", Layout::of(patches).words()),
+        ("gates are on for", format!("{} of training patches", given.active)),
+        ("whitening", whitening),
+        ("values of a patch", format!("{} principal directions and a 1", patches.values.cols() - 1)),
+        ("contrast", short(patches.contrast)),
+        ("features of a gate", patches.block_rows().to_string()),
+    ];
+    rows.extend(solution.summary.features.map(|found| ("features", features(found))));
     rows
 }
 

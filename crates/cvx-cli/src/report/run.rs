@@ -2,6 +2,7 @@
 
 use super::choice::ChoiceReport;
 use super::history;
+use super::patches::PatchesReport;
 use super::scores::ScoresReport;
 use crate::process::peak_memory_bytes;
 use crate::summary::quality::Qualities;
@@ -29,6 +30,8 @@ pub struct RunReport<'a> {
     n_features: usize,
     n_patterns: usize,
     n_targets: usize,
+    /// Of gates of patches; null for others.
+    patches: Option<PatchesReport>,
     beta: f64,
     rho: f64,
     sigma: f64,
@@ -106,6 +109,7 @@ impl<'a> RunReport<'a> {
             n_features: summary.shape.n_features,
             n_patterns: summary.shape.n_patterns,
             n_targets: summary.shape.n_targets,
+            patches: PatchesReport::new(solution, settings),
             beta: solution.beta,
             rho: solution.rho,
             sigma: solution.sigma,

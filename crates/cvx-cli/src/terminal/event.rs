@@ -1,6 +1,7 @@
 //! Events of a run as lines of text, for the progress bar and the table of iterations alike.
 
 use crate::number::{counted, percent, short};
+use crate::summary::patches::Layout;
 use cvx_admm::{FileError, Round, Scores, Summary};
 
 /// The task, with the number of classes or targets.
@@ -12,6 +13,27 @@ pub fn task(summary: &Summary) -> String {
             format!("multiclass with {targets} classes (--task regression for numbers)")
         }
         targets => format!("{} with {targets} targets", summary.task),
+    }
+}
+
+/// The sizes of the problem. One of the features may be a bias; gates may look at patches.
+pub fn sizes(summary: &Summary, bias: bool, layout: Option<&Layout>) -> String {
+    let (shape, merged) = (&summary.shape, merged(summary));
+    match layout {
+        Some(layout) => format!(
+            "{} of {}, {}{merged} of patches ({})",
+            counted(shape.n_samples, "image"),
+            layout.size(),
+            counted(shape.n_patterns, "gate"),
+            layout.words()
+        ),
+        None => format!(
+            "{}, {}{}, {}{merged}",
+            counted(shape.n_samples, "sample"),
+            counted(shape.n_features - usize::from(bias), "feature"),
+            if bias { " and a bias" } else { "" },
+            counted(shape.n_patterns, "pattern")
+        ),
     }
 }
 

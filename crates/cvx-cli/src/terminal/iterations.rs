@@ -3,6 +3,7 @@
 use super::event;
 use super::stream::note;
 use crate::number::{bytes, counted, gap, short};
+use crate::summary::patches::{Layout, features};
 use cvx_admm::{FileError, Iteration, Observer, Precision, Round, Scores, Settings, Solution, Summary};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -18,33 +19,47 @@ pub struct IterationTable {
     precision: Precision,
     /// Whether one of the features is a bias.
     bias: bool,
+    /// What gates of patches look at.
+    layout: Option<Layout>,
     /// Rows since the last header.
     rows: usize,
 }
 
 impl IterationTable {
-    /// A table for runs with these settings.
-    pub fn new(settings: &Settings) -> Self {
-        IterationTable { precision: settings.precision, bias: settings.bias, rows: 0 }
+    /// A table for runs with these settings, with gates of patches if there is a layout.
+    pub fn new(settings: &Settings, layout: Option<Layout>) -> Self {
+        IterationTable { precision: settings.precision, bias: settings.bias, layout, rows: 0 }
     }
 
     /// The sizes of the problem, and how it is solved.
     fn banner(&self, summary: &Summary) -> String {
         let shape = &summary.shape;
         let unknowns = shape.signs * shape.n_features * shape.n_patterns * shape.n_targets;
-        let rows = [
-            ("task", event::task(summary)),
-            ("samples n", shape.n_samples.to_string()),
-            ("features d", format!("{}{}", shape.n_features, if self.bias { ", with the bias" } else { "" })),
-            ("patterns P", format!("{}{}", shape.n_patterns, event::merged(summary))),
+        let mut rows = vec![("task", event::task(summary))];
+        let patterns = format!("{}{}", shape.n_patterns, event::merged(summary));
+        match &self.layout {
+            Some(layout) => rows.extend([
+                ("images n", format!("{} of {}", shape.n_samples, layout.size())),
+                ("patches", layout.words()),
+                ("features d", format!("{} of a gate", shape.n_features)),
+                ("gates P", patterns),
+            ]),
+            None => rows.extend([
+                ("samples n", shape.n_samples.to_string()),
+                ("features d", format!("{}{}", shape.n_features, if self.bias { ", with the bias" } else { "" })),
+                ("patterns P", patterns),
+            ]),
+        }
+        let at_hand = summary.features.map_or(String::new(), |found| format!("; {}", features(found)));
+        rows.extend([
             ("targets C", shape.n_targets.to_string()),
             ("unknowns", unknowns.to_string()),
             ("beta", short(summary.beta)),
             ("solver", format!("{} in {}", summary.solver, self.precision.name())),
             ("device", format!("{}, threads {}", summary.device_name, summary.threads)),
-            ("memory", format!("about {}", bytes(summary.memory_bytes))),
+            ("memory", format!("about {}{at_hand}", bytes(summary.memory_bytes))),
             ("stops at", format!("relative gap {:.0e}, {} iterations", summary.gap, summary.max_iterations)),
-        ];
+        ]);
         let lines: Vec<String> = rows.iter().map(|(name, value)| format!("{name:<11} {value}")).collect();
         format!("cvx {}\n{}", env!("CARGO_PKG_VERSION"), lines.join("\n"))
     }

@@ -1,14 +1,25 @@
 //! `--log json`: one JSON object per line on stderr.
 
 use super::stream::note;
-use cvx_admm::{FileError, Iteration, Observer, Round, Scores, Summary};
+use crate::summary::patches::Layout;
+use cvx_admm::{Features, FileError, Iteration, Observer, Round, Scores, Summary};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
 use std::path::Path;
 
 /// Prints a line for each event of a run.
-pub struct JsonLog;
+pub struct JsonLog {
+    /// What gates of patches look at.
+    layout: Option<Layout>,
+}
+
+impl JsonLog {
+    /// The log of runs with gates of patches if there is a layout.
+    pub fn new(layout: Option<Layout>) -> Self {
+        JsonLog { layout }
+    }
+}
 
 /// Prints one event with its fields.
 pub fn event(name: &str, fields: impl Serialize) {
@@ -23,6 +34,11 @@ pub fn event(name: &str, fields: impl Serialize) {
 impl Observer for JsonLog {
     fn begin(&mut self, summary: &Summary) {
         let shape = &summary.shape;
+        let (stored, feature_bytes) = match summary.features {
+            Some(Features::Kept(bytes)) => (Some(true), Some(bytes)),
+            Some(Features::Recomputed(bytes)) => (Some(false), Some(bytes)),
+            None => (None, None),
+        };
         event(
             "begin",
             json!({
@@ -30,6 +46,7 @@ impl Observer for JsonLog {
                 "patterns": shape.n_patterns, "targets": shape.n_targets, "beta": summary.beta, "gap": summary.gap,
                 "solver": summary.solver.name(), "device": summary.device_name, "threads": summary.threads,
                 "memory_bytes": summary.memory_bytes, "passed_over": summary.passed_over,
+                "patches": self.layout, "features_stored": stored, "feature_bytes": feature_bytes,
             }),
         );
     }

@@ -2,7 +2,8 @@
 
 use super::event;
 use super::stream::note;
-use crate::number::{bytes, counted, short};
+use crate::number::{bytes, short};
+use crate::summary::patches::{Layout, features};
 use cvx_admm::{FileError, Iteration, Observer, Round, Scores, Settings, Summary};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::VecDeque;
@@ -22,6 +23,8 @@ pub struct Progress {
     bar: ProgressBar,
     /// Whether one of the features is a bias.
     bias: bool,
+    /// What gates of patches look at.
+    layout: Option<Layout>,
     terminal: bool,
     gap: f64,
     max_iterations: usize,
@@ -38,8 +41,8 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// The progress of runs with these settings.
-    pub fn new(settings: &Settings) -> Self {
+    /// The progress of runs with these settings, with gates of patches if there is a layout.
+    pub fn new(settings: &Settings, layout: Option<Layout>) -> Self {
         let &Settings { bias, gap, max_iterations, time_limit, .. } = settings;
         let terminal = std::io::stderr().is_terminal();
         let bar = ProgressBar::with_draw_target(
@@ -53,6 +56,7 @@ impl Progress {
         Progress {
             bar,
             bias,
+            layout,
             terminal,
             gap,
             max_iterations,
@@ -97,15 +101,11 @@ impl Observer for Progress {
         self.gap = summary.gap;
         // The final run of a path has its own clock.
         (self.done, self.began) = ((0, 0.0), (0, 0.0));
-        let shape = &summary.shape;
+        let at_hand = summary.features.map_or(String::new(), |found| format!("; {}", features(found)));
         self.print(&format!(
-            "{}: {}, {}{}, {}{}; beta {}\n{} on {} ({} threads), about {}",
+            "{}: {}; beta {}\n{} on {} ({} threads), about {}{at_hand}",
             event::task(summary),
-            counted(shape.n_samples, "sample"),
-            counted(shape.n_features - usize::from(self.bias), "feature"),
-            if self.bias { " and a bias" } else { "" },
-            counted(shape.n_patterns, "pattern"),
-            event::merged(summary),
+            event::sizes(summary, self.bias, self.layout.as_ref()),
             short(summary.beta),
             summary.solver,
             summary.device_name,

@@ -25,6 +25,7 @@ fn values<'a>(report: &'a Value, key: &str) -> Vec<&'a Value> {
 fn is_of(value: &Value, kind: &str) -> bool {
     match kind {
         "text" => value.is_string(),
+        "flag" => value.is_boolean(),
         "list" => value.is_array(),
         "object" => value.is_object(),
         "count" => value.is_u64(),

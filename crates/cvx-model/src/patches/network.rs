@@ -75,8 +75,9 @@ impl Network {
         backend.upload(&hidden)
     }
 
-    /// The distinct gates, and the one of each neuron: neurons of several outputs share gates.
-    fn distinct_gates(&self) -> (HostMatrix, Vec<usize>) {
+    /// The distinct gates (as columns), and the one of each neuron: neurons of several outputs, and of several folds,
+    /// share gates. A ReLU network has none.
+    pub fn distinct_gates(&self) -> (HostMatrix, Vec<usize>) {
         let none = HostMatrix::zeros(0, 0);
         let gates = self.gates.as_ref().unwrap_or(&none);
         let (mut seen, mut first) = (HashMap::new(), Vec::new());
