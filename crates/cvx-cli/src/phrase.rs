@@ -83,6 +83,9 @@ pub fn model(error: &ModelError) -> String {
         ModelError::NotImages { gates } => format!(
             "the gates '{gates}' are patches of images, and the samples are a table: choose others with --gates"
         ),
+        ModelError::OutOfRange { name, value, range } => {
+            format!("{} is {value}, but it must be {range}", option(name))
+        }
         ModelError::NotBinary { found } => format!(
             "the task is binary, but the labels hold {found} classes: choose two with --classes, \
              or train with --task multiclass"
@@ -191,7 +194,8 @@ mod tests {
     use super::*;
 
     /// The settings that the library checks, except those that the command line cannot change.
-    const SETTINGS: [&str; 22] = [
+    const SETTINGS: [&str; 28] = [
+        "active",
         "beta",
         "beta_fraction",
         "beta_ratio",
@@ -199,21 +203,26 @@ mod tests {
         "budget",
         "checkpoint_every",
         "class_weights",
+        "directions",
         "ensemble",
         "folds",
         "gap",
         "huber_delta",
         "max_iterations",
         "normalisation",
+        "patch",
         "path_gap",
         "patterns",
         "refine",
+        "regions",
         "solver",
+        "stride",
         "threads",
         "rho",
         "sigma",
         "time_limit",
         "validation",
+        "whitening",
     ];
 
     #[test]

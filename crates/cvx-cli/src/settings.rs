@@ -157,20 +157,20 @@ fn budget_bytes(gigabytes: f64) -> Result<u64> {
 
 /// A kind of gates by its name, or the gates in a file, whose number excludes `--patterns`.
 fn gates(args: &FitArgs) -> Result<Gates> {
-    let (patterns, patches) = (args.model.patterns, args.patches.given());
-    let given = match (&args.model.gates, patches) {
+    let given = match (&args.model.gates, args.patches.first()) {
         (None, None) => return Ok(Gates::Auto),
-        (None, Some(patches)) => return Ok(Gates::Patches(patches)),
-        (Some(given), patches) if given.as_os_str() == CONVOLUTION => {
-            return Ok(Gates::Patches(patches.unwrap_or_default()));
-        }
-        (Some(_), Some(_)) => bail!("the options of patches are for --gates {CONVOLUTION}: leave out one of them"),
+        (None, Some(_)) => return Ok(Gates::Patches(args.patches.settings())),
+        (Some(given), _) if given.as_os_str() == CONVOLUTION => return Ok(Gates::Patches(args.patches.settings())),
+        (Some(given), Some(option)) => bail!(
+            "{option} is for --gates {CONVOLUTION}: leave it out, or leave out --gates {}",
+            given.display()
+        ),
         (Some(given), None) => given,
     };
     if let Some(kind) = given.to_str().and_then(|name| name.parse().ok()) {
         return Ok(Gates::Kind(kind));
     }
-    if patterns.is_some() {
+    if args.model.patterns.is_some() {
         bail!(
             "--patterns is the number of gates that are drawn, and a file holds all gates: give --patterns or --gates"
         );

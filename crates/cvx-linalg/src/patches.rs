@@ -44,9 +44,10 @@ pub struct PatchPlan {
 
 /// A patch position, and where its patch counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// The first row and column of pixels.
+pub struct Place {
+    /// The first row of pixels.
     pub row: usize,
+    /// The first column of pixels.
     pub column: usize,
     /// The region of the patch; `None` where only the mirrored image has one here.
     pub region: Option<usize>,
@@ -86,7 +87,7 @@ impl PatchPlan {
     }
 
     /// sqrt(R^2/N), halved where the features of the mirrored image are added.
-    pub(crate) fn scale(&self) -> f64 {
+    pub fn scale(&self) -> f64 {
         let (rows, columns) = self.grid();
         let share = (self.regions * self.regions) as f64 / (rows * columns) as f64;
         share.sqrt() * if self.mirrored { 0.5 } else { 1.0 }
@@ -154,7 +155,7 @@ impl PatchPlan {
 
     /// The positions of all patches, row by row. The mirror image of the patch at column c is that of the mirrored
     /// image at width - s - c, so that both images need each patch only once.
-    pub(crate) fn places(&self) -> Vec<Place> {
+    pub fn places(&self) -> Vec<Place> {
         let ((rows, columns), regions) = (self.grid(), self.regions);
         let mut places = Vec::new();
         for i in 0..rows {

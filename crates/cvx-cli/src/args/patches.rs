@@ -35,11 +35,27 @@ pub struct PatchArgs {
 }
 
 impl PatchArgs {
-    /// The settings, if any option is given.
-    pub fn given(&self) -> Option<PatchSettings> {
+    /// The first option that is given.
+    pub fn first(&self) -> Option<&'static str> {
+        let PatchArgs { patch, stride, regions, no_flips, patch_gates, active, whitening, directions } = *self;
+        let given = [
+            ("--patch", patch.is_some()),
+            ("--stride", stride.is_some()),
+            ("--regions", regions.is_some()),
+            ("--no-flips", no_flips),
+            ("--patch-gates", patch_gates.is_some()),
+            ("--active", active.is_some()),
+            ("--whitening", whitening.is_some()),
+            ("--directions", directions.is_some()),
+        ];
+        given.into_iter().find_map(|(option, given)| given.then_some(option))
+    }
+
+    /// The settings; what is not given has its default.
+    pub fn settings(&self) -> PatchSettings {
         let PatchArgs { patch, stride, regions, no_flips, patch_gates, active, whitening, directions } = *self;
         let default = PatchSettings::default();
-        let given = PatchSettings {
+        PatchSettings {
             side: patch,
             stride,
             regions,
@@ -48,15 +64,6 @@ impl PatchArgs {
             active: active.unwrap_or(default.active),
             whitening: whitening.map_or(default.whitening, |share| Some(share).filter(|share| *share != 0.0)),
             directions: directions.unwrap_or(default.directions),
-        };
-        let any = patch.is_some()
-            || stride.is_some()
-            || regions.is_some()
-            || no_flips
-            || patch_gates.is_some()
-            || active.is_some()
-            || whitening.is_some()
-            || directions.is_some();
-        any.then_some(given)
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::dataset::FeatureKind;
 use crate::error::ModelError;
-use crate::patches::Patches;
+use crate::patches::{Patches, normalise};
 use crate::program::ProgramError;
 use cvx_linalg::{Backend, HostMatrix, LinalgError, Transpose, named, symmetric_eigen};
 use rand::{RngExt, SeedableRng};
@@ -215,15 +215,6 @@ impl Draw<'_> {
         let spread = (patches.values().iter().map(|x| (x - mean).powi(2)).sum::<f64>() / total).sqrt();
         (patches, if spread > 1e-12 * mean.abs() { spread } else { 1.0 })
     }
-}
-
-/// (x - mean) / sqrt(variance + eps^2).
-fn normalise(patch: &mut [f64], contrast: f64) {
-    let count = patch.len() as f64;
-    let mean = patch.iter().sum::<f64>() / count;
-    let variance = patch.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
-    let scale = (variance + contrast * contrast).sqrt();
-    patch.iter_mut().for_each(|x| *x = (*x - mean) / scale);
 }
 
 /// A linear map after which the directions of normalised patches have about the same variance.

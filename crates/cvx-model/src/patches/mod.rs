@@ -53,6 +53,27 @@ impl Patches {
         self.channels * self.side * self.side + 1
     }
 
+    /// The patch of a transformed image whose first pixel is at `row` and `column`, or its mirror image, as gates and
+    /// values see it: normalised, with a 1 (s s channels + 1). `None` if it is not within the image.
+    pub fn patch(&self, image: &[f64], (row, column): (usize, usize), mirrored: bool) -> Option<Vec<f64>> {
+        let Patches { channels, height, width, side, contrast, .. } = *self;
+        let within = |first: usize, length: usize| first.checked_add(side).is_some_and(|end| end <= length);
+        if !within(row, height) || !within(column, width) || image.len() != channels * height * width {
+            return None;
+        }
+        let mut patch = Vec::with_capacity(self.gate_rows());
+        for line in 0..channels * side {
+            let at = (line / side * height + row + line % side) * width + column;
+            match mirrored {
+                true => patch.extend(image[at..at + side].iter().rev()),
+                false => patch.extend_from_slice(&image[at..at + side]),
+            }
+        }
+        normalise(&mut patch, contrast);
+        patch.push(1.0);
+        Some(patch)
+    }
+
     /// Checks that the parts fit each other and images of this kind.
     ///
     /// # Errors
@@ -76,5 +97,42 @@ impl Patches {
             Ok(()) => Ok(()),
             Err(error) => wrong("patches that fit the images".to_string(), error.to_string()),
         }
+    }
+}
+
+/// (x - mean) / sqrt(variance + eps^2). A patch of one value without a contrast of its own is 0, not 0/0.
+fn normalise(patch: &mut [f64], contrast: f64) {
+    let count = patch.len() as f64;
+    let mean = patch.iter().sum::<f64>() / count;
+    let variance = patch.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
+    let scale = (variance + contrast * contrast).sqrt();
+    patch.iter_mut().for_each(|x| *x = if scale > 0.0 { (*x - mean) / scale } else { 0.0 });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_is_cut_out_normalised_and_mirrored() {
+        let (channels, height, width, side) = (2, 3, 4, 2);
+        let values = HostMatrix::zeros(channels * side * side + 1, 1);
+        let (stride, regions, mirrored, contrast) = (1, 1, true, 0.0);
+        let patches = Patches { channels, height, width, side, stride, regions, mirrored, contrast, values };
+        let image: Vec<f64> = (0..24).map(f64::from).collect();
+        // Rows 1 and 2, columns 2 and 3 of both channels: the mean is 14.5, the variance 40.25.
+        let pixels = [6.0, 7.0, 10.0, 11.0, 18.0, 19.0, 22.0, 23.0];
+        let found = patches.patch(&image, (1, 2), false).unwrap();
+        for (found, pixel) in found.iter().zip(pixels) {
+            assert!((found - (pixel - 14.5) / 40.25f64.sqrt()).abs() < 1e-12);
+        }
+        assert_eq!((found.len(), found[8]), (9, 1.0));
+        let mirrored = patches.patch(&image, (1, 2), true).unwrap();
+        assert_eq!(mirrored, [1, 0, 3, 2, 5, 4, 7, 6, 8].map(|k: usize| found[k]));
+        assert_eq!(patches.patch(&[3.0; 24], (0, 0), false).unwrap()[..8], [0.0; 8]);
+        for outside in [(2, 0), (0, 3), (usize::MAX, 0)] {
+            assert!(patches.patch(&image, outside, false).is_none());
+        }
+        assert!(patches.patch(&image[1..], (0, 0), false).is_none());
     }
 }
