@@ -2,8 +2,11 @@
 
 mod about;
 mod classes;
+mod colours;
 mod curves;
+mod evidence;
 mod folder;
+mod gates;
 mod html;
 mod neurons;
 mod numbers;
@@ -21,6 +24,7 @@ use crate::number::{counted, gap, percent, short};
 use crate::summary;
 use crate::summary::patches::Layout;
 use anyhow::Result;
+use cvx_admm::insight::PatchNetwork;
 use cvx_admm::{Model, PathSolution, Quality, Settings, Status};
 use cvx_figures::ENDINGS;
 use cvx_model::Dataset;
@@ -29,13 +33,15 @@ use picture::Picture;
 use std::path::Path;
 
 /// Every picture that a report can have, beside those of the dependence on columns.
-const PICTURES: [&str; 12] = [
+const PICTURES: [&str; 14] = [
     "calibration",
     "roc",
     "predictions",
     "regions",
     "importance",
     "neurons",
+    "gates",
+    "evidence",
     "path",
     "objective",
     "gap",
@@ -88,6 +94,10 @@ pub fn write(folder: &Path, subject: &Subject) -> Result<()> {
     let (text, found) = understanding::understanding(subject)?;
     add(&mut body, "What the network has learned", "figures", text, found);
     add(&mut body, "Neurons", "whole", String::new(), neurons::neurons(model)?.into_iter().collect());
+    if let (Some(patches), Some(network)) = (&model.network.patches, PatchNetwork::new(&model.network)) {
+        let drawn = [gates::gates(subject, &network, patches)?, evidence::evidence(subject, &network, patches)?];
+        add(&mut body, "Gates of patches", "whole", String::new(), drawn.into_iter().flatten().collect());
+    }
     if let Some(path) = path {
         let (text, found) = choice(path, settings)?;
         add(&mut body, "Choice of beta", "whole", text, found);

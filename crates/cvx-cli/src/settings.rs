@@ -161,10 +161,9 @@ fn gates(args: &FitArgs) -> Result<Gates> {
         (None, None) => return Ok(Gates::Auto),
         (None, Some(_)) => return Ok(Gates::Patches(args.patches.settings())),
         (Some(given), _) if given.as_os_str() == CONVOLUTION => return Ok(Gates::Patches(args.patches.settings())),
-        (Some(given), Some(option)) => bail!(
-            "{option} is for --gates {CONVOLUTION}: leave it out, or leave out --gates {}",
-            given.display()
-        ),
+        (Some(given), Some(option)) => {
+            bail!("{option} is for --gates {CONVOLUTION}: leave it out, or leave out --gates {}", given.display())
+        }
         (Some(given), None) => given,
     };
     if let Some(kind) = given.to_str().and_then(|name| name.parse().ok()) {

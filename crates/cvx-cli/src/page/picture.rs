@@ -2,7 +2,7 @@
 
 use super::html::escape;
 use anyhow::Result;
-use cvx_figures::{ENDINGS, Panel, inline, render};
+use cvx_figures::{ENDINGS, Panel, Tile, inline, render};
 
 /// A picture on the page and in files of its own.
 pub struct Picture {
@@ -35,4 +35,18 @@ impl Picture {
             files.join(" ")
         )
     }
+}
+
+/// Images with their captions in a grid of this class, as HTML.
+pub fn of_tiles(class: &str, tiles: &[Tile]) -> Result<String> {
+    let mut body = String::new();
+    for Tile { image, caption } in tiles {
+        let lines: Vec<String> = caption.lines().map(escape).collect();
+        let (address, label) = (image.address()?, lines.join(", "));
+        body.push_str(&format!(
+            "<figure><img src=\"{address}\" alt=\"{label}\" /><figcaption>{}</figcaption></figure>\n",
+            lines.join("<br />")
+        ));
+    }
+    Ok(format!("<div class=\"{class}\">\n{body}</div>\n"))
 }

@@ -4,7 +4,7 @@ use crate::args::SourceArgs;
 use crate::summary::quality::Qualities;
 use crate::understanding::Understanding;
 use cvx_admm::{PathSolution, Settings, Solution};
-use cvx_model::DataSplit;
+use cvx_model::{DataSplit, Dataset};
 
 /// What a page is about.
 pub struct Subject<'a> {
@@ -22,4 +22,11 @@ pub struct Subject<'a> {
     pub understanding: &'a Understanding,
     /// The source of the samples.
     pub source: &'a SourceArgs,
+}
+
+impl Subject<'_> {
+    /// The samples that pictures show, and whose they are: those of the test if there are any.
+    pub fn shown(&self) -> (&'static str, &Dataset) {
+        self.split.test.as_ref().map_or(("training", &self.split.train), |test| ("test", test))
+    }
 }
