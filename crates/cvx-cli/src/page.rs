@@ -27,7 +27,7 @@ use anyhow::Result;
 use cvx_admm::insight::PatchNetwork;
 use cvx_admm::{Model, PathSolution, Quality, Settings, Status};
 use cvx_figures::ENDINGS;
-use cvx_model::Dataset;
+use cvx_model::{DataSplit, Dataset};
 use html::{escape, paragraph, section};
 use picture::Picture;
 use std::path::Path;
@@ -142,7 +142,7 @@ fn heading(subject: &Subject) -> String {
         "{}, {}{}; {} in {:.2} s",
         solution.model.task.name(),
         training_samples(&solution.model, shape.n_samples),
-        split.test.as_ref().map_or(String::new(), |test| format!(", {}", counted(test.n_samples(), "test sample"))),
+        test_samples(&solution.model, split),
         counted(solution.info.history.len(), "iteration"),
         solution.info.seconds.total,
     );
@@ -176,6 +176,12 @@ fn heading(subject: &Subject) -> String {
         paragraph(lead),
         tiles.collect::<String>()
     )
+}
+
+/// How many test samples there are, after a comma.
+fn test_samples(model: &Model, split: &DataSplit) -> String {
+    let what = if model.network.patches.is_some() { "test image" } else { "test sample" };
+    split.test.as_ref().map_or(String::new(), |test| format!(", {}", counted(test.n_samples(), what)))
 }
 
 /// How many training samples there are, and of what.

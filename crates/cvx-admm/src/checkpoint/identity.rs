@@ -3,7 +3,7 @@
 use crate::api::error::NamedSetting;
 use crate::api::settings::{Beta, Gates, Settings, ValidSettings};
 use crate::problem::input::Problem;
-use cvx_model::Loss;
+use cvx_model::{Loss, PatchSettings};
 use std::fmt::Display;
 
 /// The settings that the iterates depend on. Limits, threads and outputs may differ between the parts of a run.
@@ -16,8 +16,7 @@ pub(crate) fn identity(problem: &Problem, settings: &ValidSettings) -> Vec<Named
     let gates = match gates {
         Gates::Auto => AUTOMATIC.to_string(),
         Gates::Kind(kind) => kind.name().to_string(),
-        // Every setting, in the words of their declaration.
-        Gates::Patches(patches) => format!("{patches:?}"),
+        Gates::Patches(_) => "conv".to_string(),
         Gates::Given(gates) => checksum(gates.values()),
     };
     let loss = match problem.loss.loss() {
@@ -49,7 +48,25 @@ pub(crate) fn identity(problem: &Problem, settings: &ValidSettings) -> Vec<Named
         ("loss", loss),
         ("weights", problem.loss.weights().map_or_else(|| "none".to_string(), checksum)),
     ];
-    all.map(|(name, value)| NamedSetting { name: name.to_string(), value }).into()
+    // Last: the lists of other gates are compared up to here, and differ.
+    let all = all.into_iter().chain(of_patches(&settings.gates));
+    all.map(|(name, value)| NamedSetting { name: name.to_string(), value }).collect()
+}
+
+/// The settings of gates of patches.
+fn of_patches(gates: &Gates) -> Vec<(&'static str, String)> {
+    let Gates::Patches(settings) = gates else { return Vec::new() };
+    let &PatchSettings { gates, side, stride, regions, mirrored, active, whitening, directions } = settings;
+    vec![
+        ("patch_gates", gates.name().to_string()),
+        ("patch", given(side)),
+        ("stride", given(stride)),
+        ("regions", given(regions)),
+        ("flips", mirrored.to_string()),
+        ("active", active.to_string()),
+        ("whitening", whitening.unwrap_or(0.0).to_string()),
+        ("directions", directions.to_string()),
+    ]
 }
 
 const AUTOMATIC: &str = "automatic";

@@ -1,6 +1,6 @@
 //! What gates of patches are like.
 
-use super::values::by_name;
+use super::values::{by_name, whole};
 use clap::Args;
 use cvx_model::{PatchGates, PatchSettings};
 
@@ -9,13 +9,13 @@ use cvx_model::{PatchGates, PatchSettings};
 #[command(next_help_heading = "Patches (--gates conv)")]
 pub struct PatchArgs {
     /// Side of a patch in pixels [default: by the size of the images, 6 for 32 x 32].
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = whole)]
     pub patch: Option<usize>,
     /// Pixels from one patch to the next [default: 1, and more for large images].
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = whole)]
     pub stride: Option<usize>,
     /// Regions along each side, with weights of their own [default: 3].
-    #[arg(long, value_name = "R")]
+    #[arg(long, value_name = "R", value_parser = whole)]
     pub regions: Option<usize>,
     /// Tell left from right: do not give an image and its mirror image the same prediction.
     #[arg(long)]
@@ -30,7 +30,7 @@ pub struct PatchArgs {
     #[arg(long, value_name = "SHARE")]
     pub whitening: Option<f64>,
     /// Principal directions of a patch that neurons are linear in [default: 32].
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = whole)]
     pub directions: Option<usize>,
 }
 

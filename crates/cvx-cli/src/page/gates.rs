@@ -69,7 +69,9 @@ fn tile(
     // The first stands apart from the others.
     let gap = |k: usize| if k == 0 { 2 } else { 1 };
     let beside = |image: Image, (k, response): (usize, &Response)| image.beside(&patch(response), gap(k));
-    let image = responses.strongest.iter().enumerate().fold(filter, beside);
+    // So does the last from the next filter.
+    let margin = Image { width: 2, pixels: vec![[0; 4]; 2 * patches.side] };
+    let image = responses.strongest.iter().enumerate().fold(filter, beside).beside(&margin, 0);
     Tile { image, caption: format!("{} of the weights, on for {}", percent(gate.share), percent(responses.on)) }
 }
 

@@ -96,6 +96,10 @@ pub fn results(solution: &Solution, settings: &Settings, path: Option<&PathSolut
     }
     let (neurons, gated) = (solution.model.network.n_neurons(), is_gated(solution));
     let mut network = counted(neurons, if gated { "gated neuron" } else { "neuron" });
+    if solution.model.network.patches.is_some() {
+        let gates = solution.model.network.distinct_gates().0.cols();
+        network.push_str(&format!(" on {} of patches", counted(gates, "gate")));
+    }
     if solution.pruned > 0 {
         network.push_str(&format!(", {} pruned", solution.pruned));
     }

@@ -1,7 +1,10 @@
 //! A folder with data, in which the program runs.
 
+use flate2::write::ZlibEncoder;
+use flate2::{Compression, Crc};
 use serde_json::Value;
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -171,6 +174,26 @@ pub fn idx(shape: &[u32], items: &[u8]) -> Vec<u8> {
     bytes.extend(shape.iter().flat_map(|length| length.to_be_bytes()));
     bytes.extend(items);
     bytes
+}
+
+/// A PNG of grey pixels in rows of `width`.
+pub fn grey_png(width: usize, pixels: &[u8]) -> Vec<u8> {
+    let chunk = |kind: &[u8; 4], content: &[u8]| {
+        let mut sum = Crc::new();
+        [&kind[..], content].iter().for_each(|part| sum.update(part));
+        let length = u32::try_from(content.len()).unwrap().to_be_bytes();
+        [&length[..], kind, content, &sum.sum().to_be_bytes()].concat()
+    };
+    let size = [width, pixels.len() / width].map(|size| u32::try_from(size).unwrap().to_be_bytes());
+    let header = [&size[0][..], &size[1], &[8, 0, 0, 0, 0]].concat();
+    let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
+    for row in pixels.chunks(width) {
+        // No filter.
+        packed.write_all(&[0]).unwrap();
+        packed.write_all(row).unwrap();
+    }
+    let packed = packed.finish().unwrap();
+    [&b"\x89PNG\r\n\x1a\n"[..], &chunk(b"IHDR", &header), &chunk(b"IDAT", &packed), &chunk(b"IEND", &[])].concat()
 }
 
 /// A grey image of one pixel.

@@ -7,7 +7,7 @@ use std::fs;
 
 /// The names of the pictures of the page in `folder`. The page is also XML and self-contained. Every picture has
 /// content and a file in each format beside the page, and there are no other files.
-fn pictures(lab: &Lab, folder: &str) -> Vec<String> {
+pub fn pictures(lab: &Lab, folder: &str) -> Vec<String> {
     let text = lab.read(&format!("{folder}/index.html"));
     let options = ParsingOptions { allow_dtd: true, ..ParsingOptions::default() };
     let page = Document::parse_with_options(&text, options).unwrap_or_else(|error| panic!("{folder}: {error}"));
