@@ -12,8 +12,8 @@ pub struct AdvancedArgs {
     /// Read options from a TOML file; the command line has precedence.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Solver of the linear system.
-    #[arg(long, default_value_t = Settings::default().solver, value_parser = by_name::<SolverChoice>())]
+    /// auto, cholesky, gram-pcg, gram-nystrom-pcg, nystrom-rbcd, rbcd, nystrom-pcg, jacobi-pcg or cg.
+    #[arg(long, hide_possible_values = true, default_value_t = Settings::default().solver, value_parser = by_name::<SolverChoice>())]
     pub solver: SolverChoice,
     /// Rank of the solver's Nystrom sketch [default: adaptive].
     #[arg(long, value_name = "R", value_parser = whole)]
@@ -21,8 +21,8 @@ pub struct AdvancedArgs {
     /// auto, cpu, cuda or cuda:I.
     #[arg(long, default_value_t = Settings::default().device, value_parser = device)]
     pub device: Device,
-    /// Precision of matrices; the certificate is in f64.
-    #[arg(long, default_value_t = Settings::default().precision, value_parser = by_name::<Precision>())]
+    /// f32 or f64 for matrices; the certificate is in f64.
+    #[arg(long, hide_possible_values = true, default_value_t = Settings::default().precision, value_parser = by_name::<Precision>())]
     pub precision: Precision,
     /// CPU threads, 0 for all cores; no result depends on it.
     #[arg(long, value_name = "N", default_value_t = Settings::default().threads, value_parser = whole)]

@@ -30,8 +30,8 @@ pub struct ColumnArgs {
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Data")]
 pub struct HeaderArgs {
-    /// Whether the first line of a table is a header.
-    #[arg(long, value_name = "WHETHER", default_value = "auto", value_parser = header())]
+    /// A first line of names in a table: auto, yes or no.
+    #[arg(long, hide_possible_values = true, value_name = "WHETHER", default_value = "auto", value_parser = header())]
     pub header: Header,
 }
 

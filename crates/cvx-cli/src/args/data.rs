@@ -40,13 +40,13 @@ pub struct DataArgs {
     /// Test samples, if --data has none.
     #[arg(long, value_name = "SRC")]
     pub test: Option<String>,
-    /// What to learn; auto decides by the labels.
-    #[arg(long, default_value_t = Settings::default().task, value_parser = by_name::<TaskChoice>())]
+    /// auto (by labels), binary, multiclass or regression.
+    #[arg(long, hide_possible_values = true, default_value_t = Settings::default().task, value_parser = by_name::<TaskChoice>())]
     pub task: TaskChoice,
     /// Weights of classes: balanced, or A=W,B=W,.. (others have 1).
     #[arg(long, value_name = "WEIGHTS", value_parser = class_weights)]
     pub class_weight: Option<ClassWeights>,
-    /// Scaling of features [default: global for images, column for tables].
-    #[arg(long, value_name = "SCALING", value_parser = by_name::<Normalisation>())]
+    /// none, global or column [default: column for tables, else global].
+    #[arg(long, hide_possible_values = true, value_name = "SCALING", value_parser = by_name::<Normalisation>())]
     pub normalize: Option<Normalisation>,
 }

@@ -11,21 +11,21 @@ use std::path::PathBuf;
 #[derive(Args)]
 #[command(next_help_heading = "Model")]
 pub struct ModelArgs {
-    /// ReLU neurons, or neurons with fixed gates [default: gated if cvx train chooses beta, else relu].
-    #[arg(long, value_name = "KIND", value_parser = by_name::<Activation>())]
+    /// relu or gated [default: gated if train chooses beta, else relu].
+    #[arg(long, hide_possible_values = true, value_name = "KIND", value_parser = by_name::<Activation>())]
     pub activation: Option<Activation>,
-    /// Number of activation patterns to sample, or auto [default: auto if cvx train chooses beta, else 50].
+    /// Gates to sample, or auto [default: auto if train chooses beta, else 50].
     #[arg(long, value_name = "P|auto")]
     pub patterns: Option<Patterns>,
-    /// gaussian, whitened, local (images), pairs, mixed, conv (patches of images), or a file (d x P) [default: conv for
-    /// images of at least 16 x 16 if cvx train chooses beta].
+    /// gaussian, whitened, local (images), pairs, mixed, conv (patches) or a file [default: conv for images if train
+    /// chooses beta].
     #[arg(long, value_name = "KIND|FILE")]
     pub gates: Option<PathBuf>,
     /// Seed of the sampled patterns.
     #[arg(long, default_value_t = Settings::default().seed)]
     pub seed: u64,
-    /// Loss; logistic and squared-hinge are for classes.
-    #[arg(long, default_value_t = Settings::default().loss, value_parser = by_name::<Loss>())]
+    /// squared, logistic, multinomial, squared-hinge, huber.
+    #[arg(long, hide_possible_values = true, default_value_t = Settings::default().loss, value_parser = by_name::<Loss>())]
     pub loss: Loss,
     /// Error beyond which the Huber loss grows linearly [default: 1].
     #[arg(long, value_name = "DELTA")]

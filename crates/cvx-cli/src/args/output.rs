@@ -28,8 +28,8 @@ pub struct OutputArgs {
     /// Print the problem's sizes and a row per iteration on stderr.
     #[arg(long, short, conflicts_with_all = ["quiet", "log"])]
     pub verbose: bool,
-    /// Progress on stderr: text, or one JSON object per line.
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    /// text, or json (an object per line), on stderr.
+    #[arg(long, hide_possible_values = true, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log: LogFormat,
     /// Print only errors.
     #[arg(long)]

@@ -8,25 +8,25 @@ use cvx_model::{PatchGates, PatchSettings};
 #[derive(Args)]
 #[command(next_help_heading = "Patches (--gates conv)")]
 pub struct PatchArgs {
-    /// Side of a patch in pixels [default: by the size of the images, 6 for 32 x 32].
+    /// Side of a patch [default: by the size of the images, 6 for 32 x 32].
     #[arg(long, value_name = "PIXELS", value_parser = whole)]
     pub patch: Option<usize>,
-    /// Pixels from one patch to the next [default: 1, and more for large images].
+    /// From one patch to the next [default: 1, and more for large images].
     #[arg(long, value_name = "PIXELS", value_parser = whole)]
     pub stride: Option<usize>,
     /// Regions along each side, with weights of their own [default: 3].
     #[arg(long, value_name = "R", value_parser = whole)]
     pub regions: Option<usize>,
-    /// Tell left from right: do not give an image and its mirror image the same prediction.
+    /// Tell left from right: mirror images may have other predictions.
     #[arg(long)]
     pub no_flips: bool,
-    /// Where gates come from: clusters of training patches, or random ones [default: clusters].
-    #[arg(long, value_name = "KIND", value_parser = by_name::<PatchGates>())]
+    /// clusters of training patches, or random ones [default: clusters].
+    #[arg(long, hide_possible_values = true, value_name = "KIND", value_parser = by_name::<PatchGates>())]
     pub patch_gates: Option<PatchGates>,
     /// Share of training patches for which a gate is on [default: 0.2].
     #[arg(long, value_name = "SHARE")]
     pub active: Option<f64>,
-    /// Share of the mean variance that whitening adds to each; 0 leaves patches as they are [default: 0.1].
+    /// Share of the mean variance added to each; 0: no whitening [default: 0.1].
     #[arg(long, value_name = "SHARE")]
     pub whitening: Option<f64>,
     /// Principal directions of a patch that neurons are linear in [default: 32].

@@ -44,15 +44,15 @@ pub struct PathArgs {
     /// The samples that choose beta.
     #[command(flatten)]
     pub choice: ChoiceArgs,
-    /// Train again on all samples at the chosen beta, or take the mean of the folds.
+    /// retrained on all samples, or the mean of the folds.
     #[arg(
-        long = "final", value_name = "NETWORK", help_heading = "Path", default_value_t = Returned::Retrained,
+        long = "final", hide_possible_values = true, value_name = "NETWORK", help_heading = "Path", default_value_t = Returned::Retrained,
         value_parser = by_name::<Returned>()
     )]
     pub returned: Returned,
-    /// The beta of least held-out loss, or the largest within one standard error of it.
+    /// The beta: best, or sparsest within a standard error of it.
     #[arg(
-        long, value_name = "RULE", help_heading = "Path", default_value_t = PathSettings::default().choice,
+        long, hide_possible_values = true, value_name = "RULE", help_heading = "Path", default_value_t = PathSettings::default().choice,
         value_parser = by_name::<Choice>()
     )]
     pub choose: Choice,

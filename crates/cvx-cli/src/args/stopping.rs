@@ -11,9 +11,9 @@ pub struct StoppingArgs {
     /// Certified relative gap to stop at [default: 0.001].
     #[arg(long, value_name = "TOL")]
     pub gap: Option<f64>,
-    /// Certify the network, or the optimum over the sampled patterns.
+    /// network, or sampled: the optimum over its patterns.
     #[arg(
-        long, value_name = "WHAT", default_value_t = Settings::default().certify,
+        long, hide_possible_values = true, value_name = "WHAT", default_value_t = Settings::default().certify,
         value_parser = by_name::<Certify>()
     )]
     pub certify: Certify,

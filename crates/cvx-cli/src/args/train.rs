@@ -12,7 +12,6 @@ const EXAMPLES: &str = concat!(
     "\
 Examples:
   cvx train --data table.csv --test held-out.csv --model model.cvx
-  cvx train --data table.csv --budget 10 --ensemble 3
   cvx train --data table.csv --task regression --loss huber --json run.json --report report
   cvx train --data table.csv --checkpoint run.ckpt --resume run.ckpt
   cvx train --data cifar10 --classes cat,dog --patterns 50 --beta 10 --verbose
