@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use cvx_model::{DataSplit, Dataset, FeatureKind, Labels};
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, ImageResult, Limits};
+use rayon::prelude::*;
 
 use crate::error::DataError;
 use crate::files::bytes::{Bytes, MAX_RATIO, reserve};
@@ -16,6 +17,9 @@ use crate::name::extension;
 
 /// Limit in bytes on an image file and on the memory of its decoder.
 const MAX_IMAGE: u64 = 256 << 20;
+
+/// Files that are decoded on all threads before the first error among them is looked for.
+const BATCH: usize = 256;
 
 /// Largest number of bytes of pixels per byte of a PNG: one bit of its deflated content may stand for three bytes of a
 /// palette.
@@ -114,11 +118,20 @@ fn read_files(folder: &Path, files: &[PathBuf], store: &Store) -> Result<(Shape,
     if count as u128 * size_of::<f64>() as u128 > u128::from(store.max_bytes) {
         return Err(DataError::TooLarge { path: folder.to_owned(), limit: store.max_bytes });
     }
-    let mut values = reserve(folder, count)?;
-    push_channels(&image, expected.channels, &mut values);
-    for path in files.iter().skip(1) {
-        let (_, image) = decode(path, Some((first, expected)), store)?;
-        push_channels(&image, expected.channels, &mut values);
+    let mut values: Vec<f64> = reserve(folder, count)?;
+    values.resize(count, 0.0);
+    let size = expected.size().max(1);
+    write_channels(&image, expected.channels, &mut values[..expected.size()]);
+    let (rest, others) = (&mut values[expected.size()..], &files[1..]);
+    for (values, files) in rest.chunks_mut(size * BATCH).zip(others.chunks(BATCH)) {
+        let one = |(values, path): (&mut [f64], &PathBuf)| {
+            let (_, image) = decode(path, Some((first, expected)), store)?;
+            write_channels(&image, expected.channels, values);
+            Ok(())
+        };
+        // All results, so that the first error is that of the first file.
+        let read: Vec<Result<(), DataError>> = values.par_chunks_exact_mut(size).zip(files).map(one).collect();
+        read.into_iter().collect::<Result<(), _>>()?;
     }
     Ok((expected, values))
 }
@@ -202,18 +215,17 @@ fn is_cut_short(jpeg: &[u8]) -> bool {
     last(0xd9) < last(0xda)
 }
 
-/// Appends the pixels of an image channel by channel, scaled to [0, 1].
-fn push_channels(image: &DynamicImage, channels: usize, values: &mut Vec<f64>) {
-    let mut push = |samples: &[u16], most: f64| {
-        for channel in 0..channels {
-            values.extend(samples.iter().skip(channel).step_by(channels).map(|&sample| f64::from(sample) / most));
-        }
+/// Writes the pixels of an image channel by channel, scaled to [0, 1].
+fn write_channels(image: &DynamicImage, channels: usize, values: &mut [f64]) {
+    let mut write = |samples: &[u16], most: f64| {
+        let sorted = (0..channels).flat_map(|channel| samples.iter().skip(channel).step_by(channels));
+        values.iter_mut().zip(sorted).for_each(|(value, &sample)| *value = f64::from(sample) / most);
     };
     match image {
-        DynamicImage::ImageLuma16(image) => push(image, 65535.0),
-        DynamicImage::ImageRgb16(image) => push(image, 65535.0),
+        DynamicImage::ImageLuma16(image) => write(image, 65535.0),
+        DynamicImage::ImageRgb16(image) => write(image, 65535.0),
         // Eight bits: see `decode`.
-        image => push(&image.as_bytes().iter().map(|&byte| u16::from(byte)).collect::<Vec<_>>(), 255.0),
+        image => write(&image.as_bytes().iter().map(|&byte| u16::from(byte)).collect::<Vec<_>>(), 255.0),
     }
 }
 

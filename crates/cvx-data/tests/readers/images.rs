@@ -154,6 +154,24 @@ fn images_unlike_the_others_are_named() {
 }
 
 #[test]
+fn many_images_are_in_order_and_the_first_broken_one_is_named() {
+    let pixels = |k: usize| [(k % 251) as u8, (k / 251) as u8];
+    let lab = Lab::new();
+    for k in 0..600 {
+        lab.write(&format!("{k:03}.png"), &grey(&pixels(k)));
+    }
+    let train = lab.read_folder().unwrap().train;
+    for k in 0..600 {
+        assert_eq!(train.row(k), pixels(k).map(|pixel| f64::from(pixel) / 255.0), "{k}");
+    }
+    for broken in [590, 580, 310, 305] {
+        lab.write(&format!("{broken}.png"), b"rubbish");
+        let message = lab.read_folder().unwrap_err().to_string();
+        assert!(message.contains(&format!("{broken}.png: this image")), "{message}");
+    }
+}
+
+#[test]
 fn f8_images_truncated_at_every_byte() {
     let noise = |format| {
         encoded(RgbImage::from_fn(16, 16, |x, y| image::Rgb([(37 * x + 91 * y) as u8, (x * y) as u8, 7])), format)
