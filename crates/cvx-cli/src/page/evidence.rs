@@ -140,3 +140,44 @@ fn tinted(patches: &Patches, image: &[f64], brightness: Brightness, levels: &[f6
 fn row_of(matrix: &HostMatrix, row: usize) -> Vec<f64> {
     (0..matrix.cols()).map(|c| matrix[(row, c)]).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn right_and_wrong_images_of_every_class_come_in_turn() {
+        let task = Task::Binary { classes: ["cat", "dog"].map(String::from), majority: 0 };
+        // Twelve cats, the last two taken for dogs, then three dogs, of which one is taken for a cat.
+        let targets: Vec<f64> = (0..15).map(|row| if row < 12 { -1.0 } else { 1.0 }).collect();
+        let outputs: Vec<f64> = (0..15).map(|row| if row < 10 || row == 13 { -0.5 } else { 0.5 }).collect();
+        let column = |values: Vec<f64>| HostMatrix::from_vec(15, 1, values);
+        let predictions = Predictions { outputs: column(outputs), targets: column(targets) };
+        assert_eq!(chosen(&task, &predictions), [0, 12, 1, 14, 2, 3, 10, 13, 11]);
+        let numbers = Task::Regression { columns: 1 };
+        assert_eq!(chosen(&numbers, &predictions), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(caption(&task, &[0.5], &[-1.0]), "cat, taken for dog");
+        assert_eq!(caption(&task, &[0.5], &[1.0]), "dog, recognised");
+        assert_eq!(caption(&numbers, &[0.5], &[2.0]), "2.0000, predicted 0.5000");
+        assert_eq!((spoken_for(&task, &[-0.5]), spoken_for(&task, &[0.5])), ((0, -1.0), (0, 1.0)));
+        let three = Task::Multiclass { classes: ["a", "b", "c"].map(String::from).into(), majority: 0 };
+        assert_eq!(spoken_for(&three, &[0.1, -2.0, 0.3]), (2, 1.0));
+    }
+
+    #[test]
+    fn evidence_is_summed_over_regions_and_spread_over_pixels() {
+        let (channels, height, width, side, regions) = (1, 4, 6, 2, 2);
+        let (stride, mirrored, contrast, values) = (1, false, 0.1, HostMatrix::zeros(5, 1));
+        let patches = Patches { channels, height, width, side, stride, regions, mirrored, contrast, values };
+        let place = |row, column, region, value| Evidence { row, column, region, outputs: vec![0.0, value] };
+        let found = [place(0, 0, 0, 4.0), place(0, 1, 0, 8.0), place(2, 4, 3, -4.0)];
+        let of = |place: &Evidence| place.outputs[1];
+        let regions = by_region(&patches, &found, of);
+        assert_eq!([regions[0], regions[3], regions[12], regions[23]], [12.0, 0.0, 0.0, -4.0]);
+        let pixels = by_pixel(&patches, &found, of);
+        assert_eq!(pixels[..4], [1.0, 3.0, 2.0, 0.0]);
+        assert_eq!((pixels.iter().sum::<f64>(), pixels[23]), (8.0, -1.0));
+        let image = tinted(&patches, &[1.0; 24], Brightness::of(&[0.0, 1.0]), &pixels);
+        assert_eq!((image.height(), image.pixels[1], image.pixels[3]), (4, [213, 94, 0, 255], [255; 4]));
+    }
+}
