@@ -24,7 +24,7 @@ const ALLOWED: [Row; 14] = [
     (
         "cvx-data",
         &["cvx-model"],
-        Some(&["csv", "flate2", "image", "rand", "rand_distr", "rand_pcg", "thiserror", "zip"]),
+        Some(&["csv", "flate2", "image", "rand", "rand_distr", "rand_pcg", "rayon", "thiserror", "zip"]),
     ),
     (
         "cvx-export",

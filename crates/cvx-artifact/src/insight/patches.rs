@@ -22,7 +22,7 @@ pub struct PatchGate {
     pub number: usize,
     /// Its share in the sum of ||w1|| ||w2|| over all neurons; 0 for a network of zeros.
     pub share: f64,
-    /// The weights of the pixels of a patch (s s channels), channel by channel. Their mean is 0: that of the pixels of a
+    /// The weights of the pixels of a patch (s s channels), channel by channel. Their mean is 0: the mean pixel of a
     /// patch is subtracted, so that it does not matter.
     pub filter: Vec<f64>,
 }
