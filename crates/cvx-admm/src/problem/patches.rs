@@ -5,7 +5,7 @@ use crate::api::settings::{Gates, SolverChoice, ValidSettings};
 use crate::problem::input::{Problem, TestSamples};
 use crate::problem::memory::choose_solver;
 use cvx_linalg::{Backend, HostMatrix};
-use cvx_model::{ConvexProgram, FeatureKind, HeldOut, PatchFeatures, PatchSettings, ProgramError};
+use cvx_model::{ConvexProgram, FeatureKind, HeldOut, PatchFeatures, PatchSettings, Patches, ProgramError};
 use cvx_solvers::{ProblemShape, SolverKind};
 use std::sync::Arc;
 
@@ -18,40 +18,61 @@ pub enum Features {
     Recomputed(u64),
 }
 
+/// Patches and gates that were fitted to images.
+pub(crate) struct FittedGates {
+    patches: Arc<Patches>,
+    gates: HostMatrix,
+}
+
+impl FittedGates {
+    /// Fits patches to the training images of the problem and draws `count` gates.
+    pub(crate) fn of<B: Backend>(
+        backend: &B,
+        problem: &Problem,
+        patches: &PatchSettings,
+        (count, seed): (usize, u64),
+    ) -> Result<Self, TrainError> {
+        let (patches, gates) = patches.fit(backend, &problem.xt, problem.kind, count, seed)?;
+        Ok(FittedGates { patches: Arc::new(patches), gates })
+    }
+
+    /// The features of these images.
+    pub(crate) fn features<B: Backend>(
+        &self,
+        backend: &B,
+        images: &HostMatrix,
+        features: Features,
+    ) -> Result<PatchFeatures<B>, ProgramError> {
+        match features {
+            Features::Kept(_) => PatchFeatures::kept(backend, &self.patches, &self.gates, images),
+            Features::Recomputed(_) => PatchFeatures::recomputed(&self.patches, &self.gates, Arc::new(images.clone())),
+        }
+    }
+}
+
 /// The features of training and test images for the same gates.
 pub(crate) struct OwnFeatures<B: Backend> {
-    pub train: PatchFeatures<B>,
-    pub test: Option<PatchFeatures<B>>,
+    train: PatchFeatures<B>,
+    test: Option<PatchFeatures<B>>,
 }
 
 impl<B: Backend> OwnFeatures<B> {
-    /// Fits patches and gates to the training images of the problem, and computes their features and those of `test`.
+    /// Computes the features of the images of the problem.
     pub(crate) fn of(
         backend: &B,
+        fitted: &FittedGates,
         problem: &Problem,
-        test: Option<&TestSamples>,
-        patches: &PatchSettings,
-        (count, seed): (usize, u64),
         features: Features,
     ) -> Result<Self, TrainError> {
-        let (patches, gates) = patches.fit(backend, &problem.xt, problem.kind, count, seed)?;
-        let patches = Arc::new(patches);
-        let of = |images: &HostMatrix| -> Result<PatchFeatures<B>, ProgramError> {
-            match features {
-                Features::Kept(_) => PatchFeatures::kept(backend, &patches, &gates, images),
-                Features::Recomputed(_) => PatchFeatures::recomputed(&patches, &gates, Arc::new(images.clone())),
-            }
-        };
-        let test = test.map(|test| of(&test.xt)).transpose()?;
-        Ok(OwnFeatures { train: of(&problem.xt)?, test })
+        let test = problem.test.as_ref().map(|test| fitted.features(backend, &test.xt, features)).transpose()?;
+        Ok(OwnFeatures { train: fitted.features(backend, &problem.xt, features)?, test })
     }
 
-    /// The features of a part of the training images, and of those that it holds out.
-    pub(crate) fn without(&self, backend: &B, held_out: &[usize]) -> Result<Self, TrainError> {
+    /// Divides the features of all images into those of a part and of what it holds out.
+    pub(crate) fn divided(backend: &B, all: &PatchFeatures<B>, held_out: &[usize]) -> Result<Self, TrainError> {
         let mut rest = held_out.iter().peekable();
-        let n = self.train.n_images();
-        let kept: Vec<usize> = (0..n).filter(|row| rest.next_if(|next| *next == row).is_none()).collect();
-        Ok(OwnFeatures { train: self.train.select(backend, &kept)?, test: Some(self.train.select(backend, held_out)?) })
+        let kept: Vec<usize> = (0..all.n_images()).filter(|row| rest.next_if(|next| *next == row).is_none()).collect();
+        Ok(OwnFeatures { train: all.select(backend, &kept)?, test: Some(all.select(backend, held_out)?) })
     }
 
     /// The programme of the training images at beta = 0, and what evaluates the test images.

@@ -70,7 +70,12 @@ pub fn verify(model: &Model, data: &Dataset) -> Result<Verification, ArtifactErr
     }
     let parts: Vec<Programme> = (0..model.parts.len()).map(|k| Programme::of_part(model, k, &xt, &y)).collect();
     let whole = Programme::of_model(model, xt, y);
-    let (prediction, doubt) = whole.forward();
+    let forward: Vec<(HostMatrix, HostMatrix)> = parts.iter().map(Programme::forward).collect();
+    // A part that held nothing out is the whole model.
+    let (prediction, doubt) = match (&model.parts[..], &forward[..]) {
+        ([part], [forward]) if part.held_out.is_empty() => forward.clone(),
+        _ => whole.forward(),
+    };
     let loss = whole.total_loss(&prediction);
     let loss_doubt = whole.doubt_of_loss(&prediction, &doubt);
     let (accuracy, tied) = accuracy(model, &prediction, &doubt, &whole.y);
@@ -78,7 +83,7 @@ pub fn verify(model: &Model, data: &Dataset) -> Result<Verification, ArtifactErr
         (Some(found), Some(claimed)) => (found - claimed).abs() <= tied + f64::EPSILON,
         (found, claimed) => found == claimed,
     };
-    let networks: Vec<f64> = parts.iter().map(Programme::objective).collect();
+    let networks: Vec<f64> = parts.iter().zip(&forward).map(|(part, forward)| part.objective(&forward.0)).collect();
     let bounds: Vec<Option<f64>> = parts.iter().map(Programme::dual_bound).collect();
     let zeros: Vec<f64> = parts.iter().map(Programme::zero_loss).collect();
     let scales: Vec<f64> = (0..parts.len()).map(|k| parts[k].scale(zeros[k])).collect();
@@ -194,10 +199,10 @@ impl<'a> Programme<'a> {
         }
     }
 
-    /// Loss and weight decay of the network.
-    fn objective(&self) -> f64 {
+    /// Loss of these predictions and weight decay of the network.
+    fn objective(&self, prediction: &HostMatrix) -> f64 {
         let weights = self.network.w1.values().iter().chain(self.network.w2.values());
-        self.total_loss(&self.forward().0) + 0.5 * self.beta * weights.map(|w| w * w).sum::<f64>()
+        self.total_loss(prediction) + 0.5 * self.beta * weights.map(|w| w * w).sum::<f64>()
     }
 
     /// f(x_a) for every sample, and by how much it may be another number because rounding decides a gate.
