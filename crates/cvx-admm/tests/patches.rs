@@ -60,6 +60,11 @@ impl Proximal {
         out
     }
 
+    /// The largest norm of a block of Z'y.
+    fn largest_gradient(&self) -> f64 {
+        self.pull(&self.y).chunks(self.rows).map(norm).fold(0.0, f64::max)
+    }
+
     fn objective(&self, u: &[f64]) -> f64 {
         let r = self.residual(u);
         0.5 * dot(&r, &r) + self.beta * u.chunks(self.rows).map(norm).sum::<f64>()
@@ -113,27 +118,27 @@ impl Proximal {
 fn the_optimum_is_that_of_proximal_gradients() {
     for (classes, output_bias) in [(2, false), (3, true)] {
         let data = textures(42, classes, 1);
-        for precision in PRECISIONS {
+        let solutions = PRECISIONS.map(|precision| {
             let gap = if precision == Precision::F64 { 1e-6 } else { 5e-5 };
-            let solution = train(&data, None, &Settings { precision, gap, output_bias, ..on_patches() }).unwrap();
-            let found = optimum(&solution);
-            assert!(solution.objective.relative_gap <= gap && solution.objective.dual_bound <= found);
-            assert_eq!(solution.cone_violation, 0.0);
-            let model = &solution.model;
-            let (z, y) = (features(model, 0, &data), model.task.encode(data.labels().unwrap()).unwrap());
-            let rows = model.network.w1.rows();
-            let optima =
-                (0..y.cols()).map(|c| Proximal::new(&z, y.col(c), rows, solution.beta, output_bias).optimum());
-            let expected: f64 = optima.sum();
-            assert!(near(found, expected, 1e-4), "{classes} {precision:?}: {found}, {expected}");
-            assert!(found > expected * (1.0 - 1e-6) && solution.objective.dual_bound < expected * (1.0 + 1e-6));
-            // beta is a fraction of the largest gradient at zero.
-            let start: Vec<f64> = y.col(0).to_vec();
-            let gradients = Proximal::new(&z, &start, rows, 0.0, output_bias);
-            let largest = gradients.pull(&gradients.y).chunks(rows).map(norm).fold(0.0, f64::max);
-            assert!(solution.beta >= 0.03 * largest * (1.0 - 1e-6), "{} {largest}", solution.beta);
-            assert!(verify(model, &data).unwrap().holds(), "{classes} {precision:?}");
+            let settings = Settings { precision, gap, output_bias, beta: Beta::Fraction(0.1), ..on_patches() };
+            let solution = train(&data, None, &settings).unwrap();
+            assert!(solution.objective.relative_gap <= gap && solution.cone_violation == 0.0);
+            assert!(verify(&solution.model, &data).unwrap().holds(), "{classes} {precision:?}");
+            solution
+        });
+        let (model, beta) = (&solutions[0].model, solutions[0].beta);
+        let (z, y) = (features(model, 0, &data), model.task.encode(data.labels().unwrap()).unwrap());
+        let of_target = |c: usize| Proximal::new(&z, y.col(c), model.network.w1.rows(), beta, output_bias);
+        let expected: f64 = (0..y.cols()).map(|c| of_target(c).optimum()).sum();
+        for solution in &solutions {
+            let (found, bound) = (optimum(solution), solution.objective.dual_bound);
+            assert!(near(solution.beta, beta, 1e-12), "the features are the same numbers");
+            assert!(near(found, expected, 1e-4), "{classes}: {found}, {expected}");
+            assert!(found > expected * (1.0 - 1e-6) && bound < expected * (1.0 + 1e-6));
         }
+        // beta is a fraction of the largest gradient at zero.
+        let gradients = (0..y.cols()).map(|c| of_target(c).largest_gradient());
+        assert!(near(beta, 0.1 * gradients.fold(0.0, f64::max), 1e-9));
     }
 }
 
@@ -188,8 +193,9 @@ fn one_and_two_threads_give_the_same_bits() {
 
 /// Gates and directions enough that features take more memory than images.
 fn large() -> Settings {
-    let patches = PatchSettings { directions: 8, regions: Some(3), ..PatchSettings::default() };
-    Settings { gates: Gates::Patches(patches), patterns: 24, precision: Precision::F64, gap: 1e-5, ..on_patches() }
+    let patches = PatchSettings { directions: 8, regions: Some(4), ..patch_settings(&on_patches()) };
+    let (gates, beta) = (Gates::Patches(patches), Beta::Fraction(0.1));
+    Settings { gates, beta, patterns: 12, precision: Precision::F64, ..on_patches() }
 }
 
 /// Counts what is begun.
@@ -206,26 +212,25 @@ impl Observer for Begun {
 
 #[test]
 fn features_that_do_not_fit_are_computed_again_and_the_optimum_is_the_same() {
-    let data = textures(60, 2, 7);
+    let data = textures(40, 2, 7);
     let cg = Settings { solver: SolverChoice::Kind(SolverKind::Cg), ..large() };
     let [kept, direct] = [&cg, &large()].map(|settings| train(&data, None, settings).unwrap());
     assert!([&kept, &direct].iter().all(|run| matches!(run.summary.features, Some(Features::Kept(_)))));
     assert_eq!(direct.summary.solver, SolverKind::Cholesky);
     let needed = kept.summary.memory_bytes.min(direct.summary.memory_bytes);
-    for solver in [SolverChoice::Auto, cg.solver] {
-        let tight = Settings { memory_budget: Some(needed - 1), solver, ..large() };
-        let again = train(&data, None, &tight).unwrap();
-        assert!(matches!(again.summary.features, Some(Features::Recomputed(_))), "{:?}", again.summary);
-        assert_eq!(again.summary.solver, SolverKind::Cg);
-        assert!(again.summary.memory_bytes < kept.summary.memory_bytes);
-        assert!(near(optimum(&again), optimum(&kept), 1e-5) && near(optimum(&again), optimum(&direct), 1e-5));
-        assert!(verify(&again.model, &data).unwrap().holds());
-    }
+    let again = train(&data, None, &Settings { memory_budget: Some(needed - 1), ..large() }).unwrap();
+    assert!(matches!(again.summary.features, Some(Features::Recomputed(_))), "{:?}", again.summary);
+    assert_eq!(again.summary.solver, SolverKind::Cg);
+    assert!(again.summary.memory_bytes < needed);
+    // The same numbers in every product, but for the order of sums.
+    assert!(near(optimum(&again), optimum(&kept), 1e-9), "{:?} {:?}", again.objective, kept.objective);
+    assert!(near(optimum(&again), optimum(&direct), 1e-3));
+    assert!(verify(&again.model, &data).unwrap().holds());
 }
 
 #[test]
 fn too_little_memory_is_an_error_before_work() {
-    let data = textures(60, 2, 7);
+    let data = textures(40, 2, 7);
     let direct = Settings { solver: SolverChoice::Kind(SolverKind::Cholesky), ..large() };
     let needed = train(&data, None, &Settings { max_iterations: 1, ..direct.clone() }).unwrap().summary.memory_bytes;
     for (settings, budget) in [(&direct, needed - 1), (&large(), 10_000)] {
@@ -240,22 +245,24 @@ fn too_little_memory_is_an_error_before_work() {
 /// A path within any budget: folds compute their features as the whole does.
 #[test]
 fn paths_within_any_memory_are_certified_or_refused() {
-    let data = textures(60, 2, 7);
-    let settings = Settings { gap: 1e-3, ..large() };
+    let data = textures(40, 2, 7);
+    let settings = Settings { gap: 1e-2, ..large() };
     let alone = train(&data, None, &Settings { max_iterations: 1, ..settings.clone() }).unwrap().summary.memory_bytes;
     let mut kinds = Vec::new();
-    for tenths in [2, 6, 10, 15, 20, 24, 28, 32, 36, 40] {
+    let folds = PathSettings { ratio: 0.3, gap: 0.1, ..along(1, Validation::Folds(2), Returned::Mean) };
+    for tenths in [15, 25, 34] {
         let settings = Settings { memory_budget: Some(alone / 10 * tenths), ..settings.clone() };
-        match path(&data, None, &settings, &along(2, Validation::Folds(2), Returned::Mean), &StopToken::new(), &mut ()) {
+        match path(&data, None, &settings, &folds, &StopToken::new(), &mut ()) {
             Ok(found) => {
                 assert_eq!(found.solution.status, Status::Optimal, "{tenths}: {:?}", found.solution.summary);
                 assert!(verify(&found.solution.model, &data).unwrap().holds(), "{tenths}");
-                kinds.push(matches!(found.solution.summary.features, Some(Features::Kept(_))));
+                kinds.push(Some(matches!(found.solution.summary.features, Some(Features::Kept(_)))));
             }
-            Err(error) => assert!(matches!(error, TrainError::Memory { .. }), "{tenths}: {error}"),
+            Err(TrainError::Memory { .. }) => kinds.push(None),
+            Err(error) => panic!("{tenths}: {error}"),
         }
     }
-    assert!(kinds.contains(&true) && kinds.contains(&false), "{kinds:?}");
+    assert!([None, Some(false), Some(true)].iter().all(|kind| kinds.contains(kind)), "{kinds:?}");
 }
 
 #[test]
