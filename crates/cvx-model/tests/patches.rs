@@ -514,6 +514,7 @@ fn patches_that_do_not_fit_are_refused_whatever_their_numbers() {
         ("values", with(&|patches| patches.values = HostMatrix::zeros(18, 2))),
         ("values", with(&|patches| patches.values = HostMatrix::zeros(19, 0))),
         ("values", with(&|patches| patches.values = HostMatrix::zeros(0, 5))),
+        ("values", with(&|patches| patches.values = HostMatrix::zeros(usize::MAX, 0))),
     ] {
         assert!(patches.check(kind).is_err(), "{name}");
     }

@@ -76,7 +76,11 @@ impl Patches {
             let (row, column) = (at % self.values.rows(), at / self.values.rows());
             return Err(ModelError::NonFinite { what: "the values of patches", row, column });
         }
-        // Gates with the rows of the values, which the plan compares with the patches: sizes from a file may be anything.
+        if self.values.cols() == 0 {
+            return wrong("a value of each patch".to_string(), "none".to_string());
+        }
+        // A gate with the rows of the values, which are in memory. Sizes from a file may be anything, and the plan
+        // compares them with these rows.
         match self.plan(HostMatrix::zeros(self.values.rows(), 1)).check() {
             Ok(()) => Ok(()),
             Err(error) => wrong("patches that fit the images".to_string(), error.to_string()),
