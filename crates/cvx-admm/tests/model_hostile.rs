@@ -410,7 +410,9 @@ fn f5_parts_of_patches_that_do_not_fit_are_refused() {
         ("w1", 28, 0),
     ] {
         let values = vec![0.5; (rows * columns) as usize];
-        refused(&format!("{name} of {rows} x {columns}"), &|frame| *frame.section(name) = matrix(rows, columns, &values));
+        refused(&format!("{name} of {rows} x {columns}"), &|frame| {
+            *frame.section(name) = matrix(rows, columns, &values)
+        });
     }
     for (rows, columns) in [(1u64 << 32, 1u64 << 32), (u64::MAX, 0), (0, u64::MAX), (10, 1 << 60)] {
         for name in ["patches.values", "patches.contrast", "gates"] {

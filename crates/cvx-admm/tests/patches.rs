@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::textures::{SIDE, on_patches, textures};
+use common::textures::{KIND, SIDE, on_patches, textures};
 use common::{PRECISIONS, Random, assert_same, dot, near, norm, optimum, planted};
 use cvx_admm::{
     Beta, Checkpoint, CheckpointPlan, Features, Gates, HeldOutPredictor, Iteration, Model, Observer, PathSettings,
@@ -10,7 +10,7 @@ use cvx_admm::{
     TrainError, Validation, Wishes, automatic, path, resume, train, train_with, verify,
 };
 use cvx_linalg::{Backend, Cpu, HostMatrix};
-use cvx_model::{Activation, Dataset, FeatureKind, GateKind, Loss, ModelError, PatchSettings, split};
+use cvx_model::{Activation, Dataset, FeatureKind, GateKind, Loss, ModelError, PatchGates, PatchSettings, split};
 use std::ops::ControlFlow;
 
 /// Z' (P D x n) for the gates of the bound of part k, in f64.
@@ -156,6 +156,25 @@ fn every_loss_has_a_certified_optimum_that_both_solvers_find() {
             optimum(&solution)
         });
         assert!(near(optima[0], optima[1], 2e-5), "{loss:?}: {optima:?}");
+    }
+}
+
+/// Pixels of three levels and an empty border make many equal patches, and a threshold between two of them would lie on
+/// the patches themselves.
+#[test]
+fn images_of_few_levels_train_and_verify() {
+    let mut random = Random(4);
+    let inside = |at: usize| (4..12).contains(&(at / SIDE)) && (4..12).contains(&(at % SIDE));
+    let pixel = |at: usize, random: &mut Random| if inside(at) { random.signed().round() } else { 0.0 };
+    let values: Vec<f64> = (0..30 * SIDE * SIDE).map(|at| pixel(at % (SIDE * SIDE), &mut random)).collect();
+    let labels = textures(30, 2, 1).labels().cloned();
+    let data = Dataset::new(SIDE * SIDE, values, labels, KIND).unwrap();
+    for (precision, gates) in PRECISIONS.into_iter().zip([PatchGates::Random, PatchGates::Clusters]) {
+        let patches = PatchSettings { gates, directions: 4, ..patch_settings(&on_patches()) };
+        let settings = Settings { precision, gates: Gates::Patches(patches), patterns: 12, ..on_patches() };
+        let solution = train(&data, None, &settings).unwrap();
+        assert_eq!(solution.status, Status::Optimal);
+        assert!(verify(&solution.model, &data).unwrap().holds(), "{precision:?}");
     }
 }
 
@@ -383,7 +402,8 @@ fn an_ensemble_averages_networks_of_different_gates() {
     assert!(verify(model, &data).unwrap().holds());
     let gates = |k: usize| model.parts[k].witness.as_ref().unwrap().gates.clone();
     assert_ne!(gates(0), gates(1));
-    let run = |seed| train(&data, None, &Settings { beta: Beta::Fraction(fraction), seed, ..on_patches() }).unwrap().model;
+    let run =
+        |seed| train(&data, None, &Settings { beta: Beta::Fraction(fraction), seed, ..on_patches() }).unwrap().model;
     let alone = [run(0), run(1)];
     assert_eq!(alone[0].network.patches, alone[1].network.patches, "what they have in common does not depend on seeds");
     let [f, a, b] = [model, &alone[0], &alone[1]].map(|model| model.predict(&data).unwrap());
@@ -449,8 +469,10 @@ fn what_patches_do_not_offer_is_refused() {
         (patches(&|patches| patches.active = f64::NAN), "active"),
     ] {
         let error = refused(&data, settings);
-        let named = |error: &TrainError| matches!(error,
-            TrainError::Model(ModelError::OutOfRange { name: found, .. }) if *found == name);
+        let named = |error: &TrainError| {
+            matches!(error,
+            TrainError::Model(ModelError::OutOfRange { name: found, .. }) if *found == name)
+        };
         assert!(named(&error), "{error}");
     }
     assert_eq!(refused(&planted(20, 4, 1), on_patches()), ModelError::NotImages { gates: "conv" }.into());

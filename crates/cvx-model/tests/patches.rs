@@ -185,8 +185,18 @@ fn the_kernel_is_that_of_all_features() {
 /// More images than are computed at a time: runs begin and end where they should.
 #[test]
 fn many_images_are_computed_in_runs() {
-    let sizes =
-        Sizes { channels: 1, height: 3, width: 4, side: 2, regions: 1, values: 2, gates: 3, targets: 2, n: 515, ..SMALL };
+    let sizes = Sizes {
+        channels: 1,
+        height: 3,
+        width: 4,
+        side: 2,
+        regions: 1,
+        values: 2,
+        gates: 3,
+        targets: 2,
+        n: 515,
+        ..SMALL
+    };
     let mut random = Random(5);
     let scene = Scene::new(sizes, &mut random);
     let (u, r) = (blocks(&scene, &mut random), random.matrix(515, 2, 1.0));
@@ -263,9 +273,9 @@ impl Plain {
             // Neighbours have opposite signs, and shares in common.
             Loss::Logistic => HostMatrix::from_fn(y.rows(), count, |a, c| y[(a, c)] * (0.2 + 0.1 * (a / 2) as f64)),
             // Shares 0.5, 0.3 and 0.2 of the class itself and the next ones.
-            Loss::Multinomial => HostMatrix::from_fn(y.rows(), count, |a, c| {
-                [0.5, -0.3, -0.2][(c + count - a % count) % count]
-            }),
+            Loss::Multinomial => {
+                HostMatrix::from_fn(y.rows(), count, |a, c| [0.5, -0.3, -0.2][(c + count - a % count) % count])
+            }
             _ => centred(y),
         }
     }
