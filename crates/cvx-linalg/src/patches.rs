@@ -101,7 +101,8 @@ impl PatchPlan {
         (rows * columns) as f64 * (products + sides * 0.2 * gates * values)
     }
 
-    /// Checks that patches fit the image, regions the patches, and columns the patches.
+    /// Checks that patches fit the image, regions the patches, and columns the patches. The other methods are for plans
+    /// that pass.
     ///
     /// # Errors
     /// [`LinalgError::Shape`].
@@ -113,6 +114,12 @@ impl PatchPlan {
         }
         if side > height.min(width) {
             return wrong(format!("patches of {side} x {side} pixels in images of {height} x {width}"));
+        }
+        let product = |sizes: &[usize]| sizes.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+        let pixels = product(&[self.channels, height, width]).and_then(|pixels| pixels.checked_add(1));
+        let features = product(&[self.regions, self.regions, self.values.cols(), self.gates.cols()]);
+        if pixels.is_none() || features.is_none() {
+            return wrong("more pixels or features than can be counted".to_string());
         }
         let (rows, columns) = self.grid();
         if self.regions > rows.min(columns) {

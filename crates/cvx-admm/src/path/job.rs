@@ -154,7 +154,7 @@ impl PathJob<'_> {
         let budget = self.settings.memory_budget.unwrap_or_else(|| backend.memory_info().free / 10 * 9);
         let copies = if self.folds.len() > 1 { self.folds.len() as u64 + 1 } else { 1 };
         let shape = self.all.shape(self.settings, self.settings.sampled(), backend.scalar_bytes())?;
-        let (.., features) = self.all.choose(self.settings, &shape, budget / copies)?;
+        let (.., features) = self.all.choose(self.settings, &shape, budget / copies, None)?;
         let Some(features) = features else { return Ok(None) };
         let fit = || FittedGates::of(backend, self.all, patches, (shape.n_patterns, fold.seed));
         if copies == 1 {
@@ -164,7 +164,7 @@ impl PathJob<'_> {
             Some((seed, all)) if *seed == fold.seed => all,
             _ => &mut shared.insert((fold.seed, fit()?.features(backend, &self.all.xt, features)?)).1,
         };
-        OwnFeatures::divided(backend, all, &fold.held_out).map(Some)
+        OwnFeatures::divided(backend, all, &fold.held_out, features).map(Some)
     }
 
     /// Solves all folds at this fraction of their gated beta_max; a status ends the path.

@@ -54,6 +54,8 @@ impl FittedGates {
 pub(crate) struct OwnFeatures<B: Backend> {
     train: PatchFeatures<B>,
     test: Option<PatchFeatures<B>>,
+    /// How all of them are at hand.
+    pub features: Features,
 }
 
 impl<B: Backend> OwnFeatures<B> {
@@ -65,14 +67,20 @@ impl<B: Backend> OwnFeatures<B> {
         features: Features,
     ) -> Result<Self, TrainError> {
         let test = problem.test.as_ref().map(|test| fitted.features(backend, &test.xt, features)).transpose()?;
-        Ok(OwnFeatures { train: fitted.features(backend, &problem.xt, features)?, test })
+        Ok(OwnFeatures { train: fitted.features(backend, &problem.xt, features)?, test, features })
     }
 
     /// Divides the features of all images into those of a part and of what it holds out.
-    pub(crate) fn divided(backend: &B, all: &PatchFeatures<B>, held_out: &[usize]) -> Result<Self, TrainError> {
+    pub(crate) fn divided(
+        backend: &B,
+        all: &PatchFeatures<B>,
+        held_out: &[usize],
+        features: Features,
+    ) -> Result<Self, TrainError> {
         let mut rest = held_out.iter().peekable();
         let kept: Vec<usize> = (0..all.n_images()).filter(|row| rest.next_if(|next| *next == row).is_none()).collect();
-        Ok(OwnFeatures { train: all.select(backend, &kept)?, test: Some(all.select(backend, held_out)?) })
+        let (train, test) = (all.select(backend, &kept)?, Some(all.select(backend, held_out)?));
+        Ok(OwnFeatures { train, test, features })
     }
 
     /// The programme of the training images at beta = 0, and what evaluates the test images.
@@ -115,7 +123,8 @@ impl Problem {
         })
     }
 
-    /// The solver with its peak memory, and how the features of patches are at hand.
+    /// The solver with its peak memory, and how the features of patches are at hand: as those are that are `given`, if
+    /// any.
     ///
     /// # Errors
     /// [`TrainError::Memory`] if nothing fits `budget`.
@@ -124,6 +133,7 @@ impl Problem {
         settings: &ValidSettings,
         shape: &ProblemShape,
         budget: u64,
+        given: Option<Features>,
     ) -> Result<(SolverKind, u64, Option<Features>), TrainError> {
         let (base, solver) = (self.base_bytes(shape, settings), settings.solver_settings());
         if !matches!(settings.gates, Gates::Patches(_)) {
@@ -134,16 +144,18 @@ impl Problem {
         let kept = choose_solver(settings.solver, &solver, shape, base.saturating_add(features), budget);
         let matrix_free = matches!(settings.solver, SolverChoice::Auto | SolverChoice::Kind(SolverKind::Cg));
         match kept {
-            Ok((kind, bytes)) => Ok((kind, bytes, Some(Features::Kept(features)))),
-            Err(error) if matrix_free => {
+            Ok((kind, bytes)) if !matches!(given, Some(Features::Recomputed(_))) => {
+                Ok((kind, bytes, Some(Features::Kept(features))))
+            }
+            kept if matrix_free => {
                 let cg = SolverChoice::Kind(SolverKind::Cg);
                 // The images once more, and runs of features in both precisions.
                 let again = (8 * self.xt.values().len() as u64).saturating_add(features / 8);
-                let (kind, bytes) =
-                    choose_solver(cg, &solver, shape, base.saturating_add(again), budget).map_err(|_| error)?;
+                let (kind, bytes) = choose_solver(cg, &solver, shape, base.saturating_add(again), budget)
+                    .map_err(|error| kept.err().unwrap_or(error))?;
                 Ok((kind, bytes, Some(Features::Recomputed(features))))
             }
-            Err(error) => Err(error),
+            kept => kept.map(|(kind, bytes)| (kind, bytes, Some(Features::Kept(features)))),
         }
     }
 

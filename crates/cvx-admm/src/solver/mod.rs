@@ -133,7 +133,8 @@ impl<B: Backend> Solver<B> {
         let Problem { xt, targets, .. } = &*problem;
         let shape = problem.shape(&settings, settings.sampled(), backend.scalar_bytes())?;
         let budget = settings.memory_budget.unwrap_or_else(|| backend.memory_info().free / 10 * 9);
-        let (kind, memory_bytes, features) = problem.choose(&settings, &shape, budget)?;
+        let given_as = given.as_ref().map(|given| given.features);
+        let (kind, memory_bytes, features) = problem.choose(&settings, &shape, budget, given_as)?;
         let (device, device_name) = (backend.device(), backend.describe());
 
         let (mut program, held_out) = match (&settings.gates, given, features) {

@@ -71,9 +71,9 @@ pub fn verify(model: &Model, data: &Dataset) -> Result<Verification, ArtifactErr
     let parts: Vec<Programme> = (0..model.parts.len()).map(|k| Programme::of_part(model, k, &xt, &y)).collect();
     let whole = Programme::of_model(model, xt, y);
     let forward: Vec<(HostMatrix, HostMatrix)> = parts.iter().map(Programme::forward).collect();
-    // A part that held nothing out is the whole model.
+    // A part that held nothing out is the whole model, if its network is that of the model.
     let (prediction, doubt) = match (&model.parts[..], &forward[..]) {
-        ([part], [forward]) if part.held_out.is_empty() => forward.clone(),
+        ([part], [forward]) if part.held_out.is_empty() && parts[0].network == whole.network => forward.clone(),
         _ => whole.forward(),
     };
     let loss = whole.total_loss(&prediction);
