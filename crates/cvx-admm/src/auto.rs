@@ -50,8 +50,8 @@ const SAMPLES_PER_GATE: usize = 4;
 const FEWEST: usize = 200;
 const MOST: usize = 1000;
 
-/// The same for gates of patches: each sees hundreds of patches of an image, and has hundreds of weights. From a hundred
-/// gates on, more of them gain little.
+/// The same for gates of patches: each sees hundreds of patches of an image, and has hundreds of weights. From a
+/// hundred gates on, more of them gain little.
 const IMAGES_PER_GATE: usize = 100;
 const FEWEST_OF_PATCHES: usize = 50;
 const MOST_OF_PATCHES: usize = 200;

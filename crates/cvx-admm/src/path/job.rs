@@ -142,8 +142,8 @@ impl PathJob<'_> {
         Ok(solvers)
     }
 
-    /// The features of patches for a fold. Patches and gates are fitted to all training images, whose labels they do not
-    /// see: folds of one seed share them, and their features are computed once. A single fold needs no copy.
+    /// The features of patches for a fold. Patches and gates are fitted to all training images, whose labels they do
+    /// not see: folds of one seed share them, and their features are computed once. A single fold needs no copy.
     fn own_features<B: Backend>(
         &self,
         backend: &B,

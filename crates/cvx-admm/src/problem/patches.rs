@@ -4,7 +4,7 @@ use crate::api::error::TrainError;
 use crate::api::settings::{Gates, SolverChoice, ValidSettings};
 use crate::problem::input::{Problem, TestSamples};
 use crate::problem::memory::choose_solver;
-use cvx_linalg::{Backend, HostMatrix};
+use cvx_linalg::{Backend, HostMatrix, LinalgError};
 use cvx_model::{ConvexProgram, FeatureKind, HeldOut, PatchFeatures, PatchSettings, Patches, ProgramError};
 use cvx_solvers::{ProblemShape, SolverKind};
 use std::sync::Arc;
@@ -17,6 +17,9 @@ pub enum Features {
     /// Computed again for every product, because they would take this number of bytes.
     Recomputed(u64),
 }
+
+/// What evaluates the test samples, and their targets (n' x C).
+type Watched<B> = (HeldOut<B>, HostMatrix);
 
 /// Patches and gates that were fitted to images.
 pub(crate) struct FittedGates {
@@ -42,7 +45,7 @@ impl FittedGates {
         backend: &B,
         images: &HostMatrix,
         features: Features,
-    ) -> Result<PatchFeatures<B>, ProgramError> {
+    ) -> Result<PatchFeatures<B>, LinalgError> {
         match features {
             Features::Kept(_) => PatchFeatures::kept(backend, &self.patches, &self.gates, images),
             Features::Recomputed(_) => PatchFeatures::recomputed(&self.patches, &self.gates, Arc::new(images.clone())),
@@ -89,7 +92,7 @@ impl<B: Backend> OwnFeatures<B> {
         backend: B,
         test: Option<&TestSamples>,
         y: HostMatrix,
-    ) -> Result<(ConvexProgram<B>, Option<(HeldOut<B>, HostMatrix)>), ProgramError> {
+    ) -> Result<(ConvexProgram<B>, Option<Watched<B>>), ProgramError> {
         let program = ConvexProgram::on_patches(backend, self.train, y, 0.0)?;
         let held_out = match (self.test, test) {
             (Some(features), Some(test)) => Some((HeldOut::on_patches(&program, features)?, test.y.clone())),
