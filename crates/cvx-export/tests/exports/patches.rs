@@ -6,10 +6,20 @@ use crate::tensors::read_safetensors;
 use cvx_admm::Model;
 use cvx_export::{Float, Format, METADATA_KEY, export, metadata};
 use cvx_linalg::HostMatrix;
-use cvx_model::{Network, Patches};
-use std::sync::Arc;
+use cvx_model::{Dataset, Network, Patches};
+use std::sync::{Arc, OnceLock};
 
 const SHAPE: [usize; 3] = [2, 8, 9];
+
+/// Images with two targets, and a network that was trained on them.
+fn trained() -> &'static (Dataset, Model) {
+    static TRAINED: OnceLock<(Dataset, Model)> = OnceLock::new();
+    TRAINED.get_or_init(|| {
+        let data = image_regions(SHAPE, 12, true);
+        let model = on_patches(&data);
+        (data, model)
+    })
+}
 
 /// Random neurons on the patches of this geometry, in place of those of `model`: two targets, which share gates.
 fn with_geometry(
@@ -38,8 +48,7 @@ fn with_geometry(
 
 #[test]
 fn f7_graphs_of_patches_of_every_geometry() {
-    let data = image_regions(SHAPE, 12, true);
-    let trained = on_patches(&data);
+    let (data, trained) = trained();
     for (seed, (geometry, mirrored)) in [
         ([1, 1, 1], true),
         ([1, 2, 3], false),
@@ -54,10 +63,10 @@ fn f7_graphs_of_patches_of_every_geometry() {
     .into_iter()
     .enumerate()
     {
-        let model = with_geometry(&trained, geometry, mirrored, 0.2, 10 * seed as u64);
-        let wide = difference(&model, &data, Float::F64);
+        let model = with_geometry(trained, geometry, mirrored, 0.2, 10 * seed as u64);
+        let wide = difference(&model, data, Float::F64);
         assert!(wide <= 1e-13, "{geometry:?}, {mirrored}: {wide:e}");
-        let narrow = difference(&model, &data, Float::F32);
+        let narrow = difference(&model, data, Float::F32);
         assert!((1e-10..1e-5).contains(&narrow), "{geometry:?}, {mirrored}, f32: {narrow:e}");
     }
 }
@@ -66,13 +75,13 @@ fn f7_graphs_of_patches_of_every_geometry() {
 /// variance, and in f32.
 #[test]
 fn f7_flat_patches_without_a_contrast_of_their_own() {
-    let data = image_regions(SHAPE, 12, true);
-    let mut model = with_geometry(&on_patches(&data), [2, 2, 2], true, 0.0, 3);
+    let (data, trained) = trained();
+    let mut model = with_geometry(trained, [2, 2, 2], true, 0.0, 3);
     model.transform.offset.fill(0.0);
     model.transform.scale.fill(1.0);
     let levels = [0.0, 1.0, 1024.0, -3.0];
     let x = (0..4 * 144).map(|k| levels[k / 144]).collect();
-    let flat = cvx_model::Dataset::new(144, x, None, data.kind()).unwrap();
+    let flat = Dataset::new(144, x, None, data.kind()).unwrap();
     for float in Float::ALL {
         let found = difference(&model, &flat, float);
         assert!(found <= if float == Float::F64 { 1e-14 } else { 1e-6 }, "{float}: {found:e}");
@@ -146,11 +155,10 @@ fn by_hand(tensor: &dyn Fn(&str) -> Vec<f64>, geometry: &serde_json::Value, x: &
 
 #[test]
 fn tensors_and_metadata_hold_neurons_on_patches() {
-    let data = image_regions(SHAPE, 12, true);
-    let trained = on_patches(&data);
+    let (data, trained) = trained();
     for (geometry, mirrored) in [([3, 1, 3], true), ([2, 2, 2], false)] {
-        let model = with_geometry(&trained, geometry, mirrored, 0.1, 5);
-        let expected = model.predict(&data).unwrap();
+        let model = with_geometry(trained, geometry, mirrored, 0.1, 5);
+        let expected = model.predict(data).unwrap();
         let largest = expected.values().iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
         let known: serde_json::Value = serde_json::from_str(&metadata(&model)).unwrap();
         let bytes = export(&model, Format::Safetensors, Float::F64).unwrap();
