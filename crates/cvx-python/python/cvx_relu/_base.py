@@ -347,7 +347,7 @@ class ConvexReLU(BaseEstimator):
 
     @property
     def gates_(self) -> NDArray[np.float64] | None:
-        """Gates (d x m) of gated neurons on transformed features, or on the pixels of a patch and a 1; None for ReLU."""
+        """Gates (d x m) of gated neurons on transformed features, or on a patch with a 1; None for ReLU."""
         return self.model_.gates
 
     @property
@@ -433,9 +433,7 @@ class ConvexReLU(BaseEstimator):
     def _labelled_data(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *, recipe: _native.Recipe | None
     ) -> _native.Data:
-        return self._data(
-            *self._samples(X, y, recipe, first=False), sample_weight, recipe, image=self._image_of(X)
-        )
+        return self._data(*self._samples(X, y, recipe, first=False), sample_weight, recipe, image=self._image_of(X))
 
     def _data(
         self,
