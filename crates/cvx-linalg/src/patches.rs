@@ -177,8 +177,8 @@ impl PatchPlan {
         places
     }
 
-    /// For each region the pixels of its patches, s s channels numbers a patch, in the order of the rows of a gate. With
-    /// `mirrored`, those of the mirrored image are among them, as pixels of the image itself.
+    /// For each region the pixels of its patches, s s channels numbers a patch, in the order of the rows of a gate.
+    /// With `mirrored`, those of the mirrored image are among them, as pixels of the image itself.
     pub fn pixels_by_region(&self) -> Vec<Vec<usize>> {
         let mut regions = vec![Vec::new(); self.regions * self.regions];
         for place in self.places() {
