@@ -86,7 +86,7 @@ impl PatchPlan {
     }
 
     /// sqrt(R^2/N), halved where the features of the mirrored image are added.
-    pub(crate) fn scale(&self) -> f64 {
+    pub fn scale(&self) -> f64 {
         let (rows, columns) = self.grid();
         let share = (self.regions * self.regions) as f64 / (rows * columns) as f64;
         share.sqrt() * if self.mirrored { 0.5 } else { 1.0 }
@@ -184,6 +184,24 @@ impl PatchPlan {
         places
     }
 
+    /// For each region the pixels of its patches, s s channels numbers a patch, in the order of the rows of a gate.
+    /// With `mirrored`, those of the mirrored image are among them, as pixels of the image itself.
+    pub fn pixels_by_region(&self) -> Vec<Vec<usize>> {
+        let mut regions = vec![Vec::new(); self.regions * self.regions];
+        for place in self.places() {
+            for (region, flipped) in [(place.region, false), (place.mirrored, true)] {
+                let Some(region) = region else { continue };
+                for line in 0..self.channels * self.side {
+                    let (channel, row) = (line / self.side, place.row + line % self.side);
+                    let first = (channel * self.height + row) * self.width + place.column;
+                    let pixel = |k: usize| first + if flipped { self.side - 1 - k } else { k };
+                    regions[region].extend((0..self.side).map(pixel));
+                }
+            }
+        }
+        regions
+    }
+
     /// The plan of some of the gates.
     pub fn select(&self, gates: Range<usize>) -> Self {
         let columns = HostMatrix::from_fn(self.gates.rows(), gates.len(), |row, j| self.gates[(row, gates.start + j)]);
@@ -213,6 +231,27 @@ mod tests {
             assert_eq!(count(&|place| place.mirrored), if mirrored { rows * columns } else { 0 });
             assert!(places.iter().filter_map(|place| place.region).all(|region| region < regions * regions));
         }
+    }
+
+    #[test]
+    fn the_mirrored_image_has_the_pixels_of_the_image_from_the_other_side() {
+        for (stride, regions) in [(1, 2), (2, 3), (3, 1)] {
+            let straight = plan(2, stride, regions, false).pixels_by_region();
+            let both = plan(2, stride, regions, true).pixels_by_region();
+            for (region, straight) in straight.iter().enumerate() {
+                let flipped = straight.iter().map(|pixel| pixel - pixel % 9 + 8 - pixel % 9);
+                let sorted = |pixels: &mut dyn Iterator<Item = usize>| {
+                    let pixels: Vec<usize> = pixels.collect();
+                    let mut patches: Vec<Vec<usize>> = pixels.chunks(8).map(<[usize]>::to_vec).collect();
+                    patches.sort();
+                    patches
+                };
+                let expected = sorted(&mut straight.iter().copied().chain(flipped));
+                assert_eq!(sorted(&mut both[region].iter().copied()), expected);
+            }
+        }
+        // The patch at row 2, column 4 of a single region: two channels of 7 x 9 pixels.
+        assert_eq!(plan(2, 2, 1, false).pixels_by_region()[0][8 * 6..8 * 7], [22, 23, 31, 32, 85, 86, 94, 95]);
     }
 
     #[test]
