@@ -21,7 +21,7 @@ TOLERANCE = {"f64": 1e-12, "f32": 1e-5}
 
 
 def data():
-    """Name, features and labels of each case: tables near and far from zero, and images."""
+    """Name, features and labels of each case: tables near and far from zero, and images of two sizes."""
     random = np.random.default_rng(0)
     x = random.normal(size=(200, 5))
     curve = np.abs(x[:, 0]) - x[:, 1]
@@ -33,6 +33,20 @@ def data():
     images = random.integers(0, 256, size=(60, 3, 32, 32)) / 255
     images[:30, 0] *= 0.5
     yield "images", images, np.where(np.arange(60) < 30, "dark", "bright")
+    small = random.integers(0, 256, size=(60, 1, 16, 16)) / 255
+    small[:30, :, 4:8, 4:8] = 1
+    yield "small images", small, np.where(np.arange(60) < 30, "left", "none")
+
+
+def choices(name):
+    """Options of the runs of a case. Images have neurons on patches where nothing else is asked for."""
+    given = ["--beta-fraction", "0.001"]
+    if name == "small images":
+        return [[]]
+    others = [["--activation", "relu", *given], ["--no-bias", "--normalize", "none", *given]]
+    if name == "images":
+        return [["--gates", "conv", "--stride", "2", "--no-flips", *given], *others]
+    return [[], *others]
 
 
 def check(cvx, folder, name, x, y, options, precision):
@@ -54,6 +68,8 @@ def check(cvx, folder, name, x, y, options, precision):
     with open(folder / "predictions.csv", newline="") as file:
         rows = list(csv.reader(file))[1:]
     metadata = json.loads(session.get_modelmeta().custom_metadata_map["cvx"])
+    on_patches = name == "small images" or "conv" in options
+    assert (metadata["patches"] is not None) == on_patches, f"{name} {options}: {metadata['patches']}"
     if metadata["classes"]:
         classes = [metadata["classes"][index] for index in found["class"]]
         # In f32 a score near zero may change its sign.
@@ -76,15 +92,14 @@ def check(cvx, folder, name, x, y, options, precision):
 def main():
     cvx = str(Path(sys.argv[1]).resolve())
     for name, x, y in data():
-        given = ["--beta-fraction", "0.001"]
-        for options in ([], ["--activation", "relu", *given], ["--no-bias", "--normalize", "none", *given]):
+        for options in choices(name):
             for precision in ("f64", "f32"):
                 # f32 has too few digits for features of 1e9.
                 if name == "far from zero" and ("none" in options or precision == "f32"):
                     continue
                 with tempfile.TemporaryDirectory() as folder:
                     difference = check(cvx, Path(folder), name, x, y, options, precision)
-                print(f"{name:15} {' '.join(options):44} {precision} {difference:.1e}", flush=True)
+                print(f"{name:15} {' '.join(options):62} {precision} {difference:.1e}", flush=True)
                 assert difference <= TOLERANCE[precision], "too far apart"
 
 

@@ -3,6 +3,7 @@
 use crate::api::error::TrainError;
 use crate::api::settings::{Gates, Settings};
 use crate::path::settings::{PathSettings, Returned, Validation};
+use cvx_linalg::{Backend, Cpu};
 use cvx_model::{Activation, Dataset, FeatureKind, GateKind, PatchSettings};
 
 /// Choices that the user has made. What is `None` is chosen by [`automatic`].
@@ -49,8 +50,8 @@ const SAMPLES_PER_GATE: usize = 4;
 const FEWEST: usize = 200;
 const MOST: usize = 1000;
 
-/// The same for gates of patches: each sees hundreds of patches of an image, and has hundreds of weights. From a hundred
-/// gates on, more of them gain little.
+/// The same for gates of patches: each sees hundreds of patches of an image, and has hundreds of weights. From a
+/// hundred gates on, more of them gain little.
 const IMAGES_PER_GATE: usize = 100;
 const FEWEST_OF_PATCHES: usize = 50;
 const MOST_OF_PATCHES: usize = 200;
@@ -63,7 +64,29 @@ const SMALLEST_IMAGE: usize = 16;
 const SPLIT_AGAIN: usize = 500;
 const SPLITS: usize = 3;
 
-/// Plans a path by the number of samples, features and classes alone, as far as the user leaves it open.
+/// At most `wanted` gates of patches, and no more than those whose features fit the memory of the processor beside the
+/// kernel and the images: features that have to be computed again cost more than gates are worth.
+fn affordable_gates(
+    data: &Dataset,
+    settings: &Settings,
+    patches: &PatchSettings,
+    wanted: usize,
+) -> Result<usize, TrainError> {
+    let FeatureKind::Image { channels, height, width } = data.kind() else { return Ok(wanted) };
+    if settings.device.is_gpu() {
+        return Ok(wanted);
+    }
+    let (n, scalar) = (data.n_samples() as f64, settings.precision.bytes() as f64);
+    let budget = settings.memory_budget.unwrap_or_else(|| Cpu::<f32>::new().memory_info().free / 10 * 9) as f64;
+    let beside = n * n * scalar + 4.0 * n * (channels * height * width) as f64 * 8.0;
+    let of_a_gate = n * patches.block_rows(channels, height, width)? as f64 * scalar;
+    // Half of the fewest gates is still a network; with less memory than that, the choice of a solver says what fits.
+    let most = ((budget - beside) / of_a_gate).max(0.0) as usize;
+    Ok(wanted.min(most.max(FEWEST_OF_PATCHES / 2)))
+}
+
+/// Plans a path by the number of samples, features and classes alone, as far as the user leaves it open. The number of
+/// gates of patches may also be limited by the memory.
 ///
 /// * Gated neurons, whose programme has no cones. On tables their gates are [`GateKind::Mixed`]: many functions of
 ///   tables bend along few columns. On images of at least 16 x 16 pixels they are gates of patches.
@@ -90,7 +113,10 @@ pub fn automatic(
         (_, FeatureKind::Image { .. }) => Gates::Auto,
     });
     let patterns = wishes.patterns.unwrap_or(match gates {
-        Gates::Patches(_) => (n / IMAGES_PER_GATE).clamp(FEWEST_OF_PATCHES, MOST_OF_PATCHES),
+        Gates::Patches(patches) => {
+            let wanted = (n / IMAGES_PER_GATE).clamp(FEWEST_OF_PATCHES, MOST_OF_PATCHES);
+            affordable_gates(data, settings, &patches, wanted)?
+        }
         _ => (n / SAMPLES_PER_GATE).clamp(FEWEST, MOST),
     });
     let validation = wishes.validation.unwrap_or(path.validation).resolved(n);

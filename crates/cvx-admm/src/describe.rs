@@ -3,12 +3,13 @@
 use crate::api::range;
 use crate::api::settings::{Beta, Settings};
 use crate::path::settings::PathSettings;
+use cvx_model::PatchSettings;
 use std::fmt::Display;
 
 /// The description of one setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingDescription {
-    /// Name of the field of [`Settings`] or [`PathSettings`].
+    /// Name of the field of [`Settings`], [`PatchSettings`] or [`PathSettings`].
     pub name: &'static str,
     /// Default value.
     pub default: String,
@@ -41,8 +42,8 @@ pub fn describe_settings() -> Vec<SettingDescription> {
         row(
             "gates",
             "automatic".to_string(),
-            "automatic, a kind, or a matrix (d x P)",
-            "where the gates come from: local patches for gated neurons on images, else Gaussian",
+            "automatic, a kind, patches of images, or a matrix (d x P)",
+            "where the gates come from: local squares for gated neurons on images, else Gaussian",
         ),
         row(
             "beta",
@@ -185,6 +186,56 @@ pub fn describe_settings() -> Vec<SettingDescription> {
     ]
 }
 
+/// Every setting of gates of patches, in the order of the fields of [`PatchSettings`].
+pub fn describe_patch_settings() -> Vec<SettingDescription> {
+    let p = PatchSettings::default();
+    vec![
+        row(
+            "gates",
+            p.gates.name().to_string(),
+            "one of `clusters`, `random`",
+            "whether gates are centres of clusters of training patches, or training patches",
+        ),
+        row(
+            "side",
+            given(p.side),
+            "1 or more, and at most the shorter side of the images",
+            "side of a patch in pixels; three sixteenths of the shorter side of an image, from 3 to 8, if automatic",
+        ),
+        row(
+            "stride",
+            given(p.stride),
+            range::AT_LEAST_ONE,
+            "pixels from one patch to the next; 1 if automatic, more where a side would have over 48 patches",
+        ),
+        row(
+            "regions",
+            given(p.regions),
+            "1 or more, and at most the patches along a side",
+            "regions along each side of an image, with weights of their own; 3 if automatic",
+        ),
+        row(
+            "mirrored",
+            p.mirrored.to_string(),
+            "true or false",
+            "whether an image and its mirror image (left and right exchanged) have the same prediction",
+        ),
+        row("active", p.active.to_string(), range::SHARE, "share of training patches for which a gate is on"),
+        row(
+            "whitening",
+            p.whitening.map_or("none".to_string(), |share| share.to_string()),
+            "none, or a positive number",
+            "share of the mean variance that is added to that of each principal direction before it is scaled to 1",
+        ),
+        row(
+            "directions",
+            p.directions.to_string(),
+            range::AT_LEAST_ONE,
+            "principal directions of a patch that neurons are linear in; work and memory grow with them",
+        ),
+    ]
+}
+
 /// Every setting of a path, in the order of the fields of [`PathSettings`].
 pub fn describe_path_settings() -> Vec<SettingDescription> {
     let p = PathSettings::default();
@@ -274,6 +325,7 @@ mod tests {
         let names =
             |rows: Vec<SettingDescription>| rows.into_iter().map(|row| row.name.to_string()).collect::<Vec<_>>();
         assert_eq!(names(describe_settings()), fields(&format!("{:#?}", Settings::default())));
+        assert_eq!(names(describe_patch_settings()), fields(&format!("{:#?}", PatchSettings::default())));
         assert_eq!(names(describe_path_settings()), fields(&format!("{:#?}", PathSettings::default())));
     }
 
@@ -296,6 +348,7 @@ mod tests {
         };
         let tables = [
             ("Of a run (`Settings`):", describe_settings()),
+            ("Of gates of patches (`PatchSettings`):", describe_patch_settings()),
             ("Of a path (`PathSettings`):", describe_path_settings()),
         ];
         let text: Vec<String> = tables.into_iter().map(|(title, rows)| format!("{title}\n\n{}", table(rows))).collect();

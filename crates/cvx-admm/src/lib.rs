@@ -46,7 +46,7 @@ pub use cvx_artifact::{
 };
 pub use cvx_linalg::{StopReason, StopToken};
 pub use cvx_solvers::SolverKind;
-pub use describe::{SettingDescription, describe_path_settings, describe_settings};
+pub use describe::{SettingDescription, describe_patch_settings, describe_path_settings, describe_settings};
 pub use iterates::split_loss::SplitStart;
 pub use iterates::state::WarmStart;
 pub use path::point::PathPoint;

@@ -7,10 +7,12 @@
 mod common;
 
 use common::{Random, assert_sane, exact, near, planted, sharp, table};
-use cvx_admm::{Beta, Certify, Device, PathSettings, Precision, Settings, Solution, SolverChoice, SolverKind, Status};
+use cvx_admm::{
+    Beta, Certify, Device, Gates, PathSettings, Precision, Settings, Solution, SolverChoice, SolverKind, Status,
+};
 use cvx_admm::{StopToken, path, train, verify};
 use cvx_linalg::{Cuda, conformance};
-use cvx_model::{Activation, Dataset, Loss, TaskChoice};
+use cvx_model::{Activation, Dataset, FeatureKind, Labels, Loss, PatchSettings, TaskChoice};
 
 /// Whether there is a GPU to test; prints a message if there is none.
 fn is_there() -> bool {
@@ -67,6 +69,37 @@ fn e3_direct_solvers_walk_the_processors_way() {
                 let [a, b] = [a, b].map(|record| record.network.unwrap_or_default());
                 assert!(near(a, b, tolerance), "{kind}: {a} on the processor, {b} on the GPU");
             }
+        }
+    }
+}
+
+/// The same for neurons on patches, and whether the model of one device has the certificate of the other.
+#[test]
+fn e3_patches_walk_the_processors_way() {
+    if !is_there() {
+        return;
+    }
+    let (n, kind) = (40, FeatureKind::Image { channels: 2, height: 9, width: 11 });
+    let mut random = Random(5);
+    let pixels = random.vector(n * 2 * 9 * 11);
+    let labels = Labels::numbers((0..n).map(|a| f64::from(u8::from(pixels[a * 198 + 40] > 0.0))).collect());
+    let data = Dataset::new(198, pixels, Some(labels), kind).unwrap();
+    for (precision, tolerance) in [(Precision::F64, 1e-9), (Precision::F32, 1e-3)] {
+        let settings = Settings {
+            activation: Activation::Gated,
+            gates: Gates::Patches(PatchSettings { stride: Some(2), directions: 5, ..PatchSettings::default() }),
+            patterns: 6,
+            beta: Beta::Fraction(0.1),
+            output_bias: true,
+            max_iterations: 8,
+            gap: 1e-12,
+            precision,
+            ..exact()
+        };
+        let [cpu, cuda] = both(&data, &settings);
+        for (a, b) in cpu.info.history.iter().zip(&cuda.info.history) {
+            let [a, b] = [a, b].map(|record| record.network.unwrap_or_default());
+            assert!(near(a, b, tolerance), "{a} on the processor, {b} on the GPU");
         }
     }
 }

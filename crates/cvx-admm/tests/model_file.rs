@@ -3,10 +3,11 @@
 mod common;
 
 use common::frame::{bytes, parse, small};
+use common::textures::{on_patches, textures};
 use common::{Random, exact, planted, sharp, smooth};
 use cvx_admm::{Beta, FileError, Model, Precision, Settings, train, verify};
 use cvx_linalg::HostMatrix;
-use cvx_model::{Dataset, FeatureKind, Labels, Task};
+use cvx_model::{Dataset, FeatureKind, Labels, Patches, Task};
 
 /// The same model without the witness of its bound.
 fn without_proof(model: &Model) -> Model {
@@ -275,4 +276,77 @@ fn m3_a_model_without_penalty_is_verified() {
     let found = verify(&train(&data, None, &settings).unwrap().model, &data).unwrap();
     assert!(found.holds() && found.dual_bound.is_some_and(f64::is_finite), "{found:?}");
     assert!(found.relative_gap.is_some_and(|gap| (0.0..=1.0).contains(&gap)));
+}
+
+// ---- gates of patches --------------------------------------------------------------------------------------------
+
+#[test]
+fn a_model_on_patches_comes_back_equal() {
+    for (classes, precision) in [(2, Precision::F32), (3, Precision::F64)] {
+        let data = textures(24, classes, 1);
+        // The last is a zero network, without neurons.
+        for (fraction, output_bias) in [(0.05, true), (0.05, false), (2.0, true)] {
+            let settings = Settings { precision, output_bias, beta: Beta::Fraction(fraction), ..on_patches() };
+            let model = train(&data, None, &settings).unwrap().model;
+            let place = format!("{classes} {precision:?} {fraction}");
+            assert_eq!(model.network.n_neurons() == 0, fraction > 1.0, "{place}");
+            let again = parse(&bytes(&model)).unwrap();
+            assert!(again == model && again.network.patches.is_some(), "{place}");
+            assert!(again.predict(&data).unwrap() == model.predict(&data).unwrap(), "{place}");
+            assert!(verify(&again, &data).unwrap().holds(), "{place}");
+            let bare = without_proof(&model);
+            assert!(parse(&bytes(&bare)).unwrap() == bare, "{place}, without its proof");
+        }
+    }
+}
+
+#[test]
+fn m5_every_corruption_of_a_model_on_patches_is_caught() {
+    let data = textures(24, 2, 2);
+    let model = train(&data, None, &Settings { output_bias: true, gap: 1e-4, ..on_patches() }).unwrap().model;
+    assert!(verify(&model, &data).unwrap().holds());
+    let caught = |what: &str, change: &dyn Fn(&mut Model)| {
+        let mut other = model.clone();
+        change(&mut other);
+        let found = verify(&other, &data).unwrap();
+        assert!(!found.holds(), "{what}: {found:?}");
+    };
+    let largest = |matrix: &HostMatrix| {
+        let size = |at: &usize| matrix.values()[*at].abs();
+        (0..matrix.values().len()).max_by(|a, b| size(a).total_cmp(&size(b))).unwrap()
+    };
+    let patches = |model: &mut Model, change: &dyn Fn(&mut Patches)| {
+        let mut patches = (**model.network.patches.as_ref().unwrap()).clone();
+        change(&mut patches);
+        model.network.patches = Some(std::sync::Arc::new(patches));
+    };
+    let (w1, w2) = (largest(&model.network.w1), largest(&model.network.w2));
+    caught("a weight of the first layer", &|model| model.network.w1.values_mut()[w1] *= 1.01);
+    caught("a weight of the second layer", &|model| model.network.w2.values_mut()[w2] *= 1.01);
+    caught("the output bias", &|model| model.network.output_bias[0] += 1e-3);
+    caught("the gates of the network", &|model| {
+        let gates = model.network.gates.as_mut().unwrap();
+        gates.values_mut().iter_mut().for_each(|gate| *gate = -*gate);
+    });
+    // Gates that are always on have larger gradients.
+    caught("a gate of the proof", &|model| {
+        let gates = &mut model.parts[0].witness.as_mut().unwrap().gates;
+        let last = gates.rows() - 1;
+        (0..gates.cols()).for_each(|gate| gates[(last, gate)] = 1e3);
+    });
+    caught("beta", &|model| model.claim.beta *= 1.001);
+    caught("beta of the part", &|model| model.parts[0].beta *= 1.001);
+    caught("both", &|model| {
+        model.claim.beta *= 1.001;
+        model.parts[0].beta *= 1.001;
+    });
+    caught("the bound", &|model| model.claim.objective.dual_bound *= 1.001);
+    caught("the bound of the part", &|model| model.parts[0].objective.dual_bound *= 1.001);
+    caught("xi", &|model| model.parts[0].witness.as_mut().unwrap().xi.values_mut()[3] += 1.0);
+    caught("the values", &|model| patches(model, &|patches| patches.values.values_mut()[0] *= 1.1));
+    caught("the contrast", &|model| patches(model, &|patches| patches.contrast *= 1.1));
+    caught("mirror images", &|model| patches(model, &|patches| patches.mirrored = false));
+    caught("the stride", &|model| patches(model, &|patches| patches.stride = 2));
+    let other = textures(24, 2, 3);
+    assert!(verify(&model, &other).is_err(), "other images");
 }

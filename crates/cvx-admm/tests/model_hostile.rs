@@ -3,9 +3,10 @@
 mod common;
 
 use common::frame::{Frame, NOWHERE, bytes, matrix, parse, small};
+use common::textures::{on_patches, textures};
 use cvx_admm::{Beta, FileError, Model, Settings, train, verify};
 use cvx_linalg::{BitMask, HostMatrix};
-use cvx_model::{Column, ColumnChoices, Dataset, Labels, Recipe, Table, Task};
+use cvx_model::{Column, ColumnChoices, Dataset, FeatureKind, Labels, Patches, Recipe, Table, Task};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -319,4 +320,158 @@ fn f5_parts_that_do_not_fit_are_refused() {
         let gates = &mut model.parts[0].witness.as_mut().unwrap().gates;
         *gates = HostMatrix::zeros(gates.rows() + 1, gates.cols());
     });
+}
+
+// ---- gates of patches --------------------------------------------------------------------------------------------
+
+fn of_patches() -> (Dataset, Model) {
+    let data = textures(12, 2, 1);
+    let settings = Settings { patterns: 3, max_iterations: 20, ..on_patches() };
+    let model = train(&data, None, &settings).unwrap().model;
+    assert!(model.network.n_neurons() > 0);
+    (data, model)
+}
+
+#[test]
+fn f5_hostile_sizes_of_patches_are_refused_at_once() {
+    let (_, model) = of_patches();
+    let frame = Frame::of(&bytes(&model));
+    // Channels, rows, columns, side, stride, regions, mirrored.
+    let words: Vec<u64> =
+        frame.clone().section("patches").chunks(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
+    assert_eq!(words, [1, 16, 16, 3, 1, 2, 1]);
+    let refused = |words: &[u64], what: &str| {
+        let mut frame = frame.clone();
+        *frame.section("patches") = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        assert_refused(&frame.sealed(), what);
+    };
+    for (at, name) in ["channels", "height", "width", "side", "stride", "regions", "mirrored"].iter().enumerate() {
+        for number in [0, 2, 17, 255, 1 << 16, 1 << 31, 1 << 32, 1 << 60, 1 << 63, u64::MAX - 1, u64::MAX] {
+            let mut other = words.clone();
+            other[at] = number;
+            // A stride of 2 and no mirror images make another network, and 2 is the number of regions.
+            let another = match *name {
+                "stride" => number == 2,
+                "mirrored" => number == 0,
+                _ => other == words,
+            };
+            if !another {
+                refused(&other, &format!("{name} {number}"));
+            }
+        }
+    }
+    refused(&[&words[..], &[0]].concat(), "an eighth number");
+    refused(&words[..6], "six numbers");
+    refused(&[], "no numbers");
+    // The same numbers in the kind of the features, so that the two agree.
+    for (channels, height, width) in [
+        (0, 16, 16),
+        (1, 0, 16),
+        (1 << 32, 1 << 32, 1),
+        (1 << 40, 16, 16),
+        (1, 1 << 63, 2),
+        (1, usize::MAX, 16),
+        (2, 16, 16),
+        (1, 16, 17),
+    ] {
+        let mut other = model.clone();
+        other.kind = FeatureKind::Image { channels, height, width };
+        let patches = Patches { channels, height, width, ..(**model.network.patches.as_ref().unwrap()).clone() };
+        // Values that fit the channels, where they can exist.
+        let values = if channels < 3 { HostMatrix::zeros(9 * channels + 1, 7) } else { patches.values.clone() };
+        other.network.patches = Some(Arc::new(Patches { values, ..patches }));
+        assert_refused(&bytes(&other), &format!("images of {channels} x {height} x {width}"));
+    }
+}
+
+#[test]
+fn f5_parts_of_patches_that_do_not_fit_are_refused() {
+    let (_, model) = of_patches();
+    let frame = Frame::of(&bytes(&model));
+    assert!(parse(&frame.sealed()).unwrap() == model);
+    let refused = |what: &str, change: &dyn Fn(&mut Frame)| {
+        let mut frame = frame.clone();
+        change(&mut frame);
+        assert_refused(&frame.sealed(), what);
+    };
+    for (name, rows, columns) in [
+        ("patches.values", 10, 6),
+        ("patches.values", 9, 7),
+        ("patches.values", 10, 0),
+        ("patches.values", 0, 7),
+        ("patches.contrast", 2, 1),
+        ("patches.contrast", 0, 1),
+        ("gates", 256, 3),
+        ("gates", 10, 0),
+        ("gates", 9, 3),
+        ("proof0.gates", 256, 3),
+        ("proof0.gates", 10, 0),
+        ("w1", 256, 3),
+        ("w1", 28, 0),
+    ] {
+        let values = vec![0.5; (rows * columns) as usize];
+        refused(&format!("{name} of {rows} x {columns}"), &|frame| {
+            *frame.section(name) = matrix(rows, columns, &values)
+        });
+    }
+    for (rows, columns) in [(1u64 << 32, 1u64 << 32), (u64::MAX, 0), (0, u64::MAX), (10, 1 << 60)] {
+        for name in ["patches.values", "patches.contrast", "gates"] {
+            refused(&format!("{name} of {rows} x {columns}"), &|frame| {
+                *frame.section(name) = matrix(rows, columns, &[]);
+            });
+        }
+    }
+    refused("bits of patches", &|frame| *frame.section("proof0.bits") = vec![0; 24]);
+    for name in ["patches", "patches.values", "patches.contrast", "gates"] {
+        refused(&format!("no {name}"), &|frame| frame.sections.retain(|(other, _)| other != name));
+    }
+    for contrast in [-1.0, f64::NAN, f64::INFINITY] {
+        refused("the contrast", &|frame| *frame.section("patches.contrast") = matrix(1, 1, &[contrast]));
+    }
+    for value in [f64::NAN, f64::INFINITY] {
+        refused("a value", &|frame| {
+            let section = frame.section("patches.values");
+            match section[16] {
+                4 => section[24..28].copy_from_slice(&(value as f32).to_le_bytes()),
+                _ => section[24..32].copy_from_slice(&value.to_le_bytes()),
+            }
+        });
+    }
+    let check = |what: &str, change: &dyn Fn(&mut Model)| {
+        let mut model = model.clone();
+        change(&mut model);
+        assert_refused(&bytes(&model), what);
+    };
+    check("no images", &|model| model.kind = FeatureKind::Table);
+    check("a bias", &|model| model.transform.bias = true);
+    check("no gates", &|model| model.network.gates = None);
+    check("patches of another network", &|model| model.network.patches = None);
+}
+
+/// Other weights may come out, but no panic: patches that are read can be predicted with and verified.
+#[test]
+fn f4_flipped_bits_of_patches_under_a_fitting_checksum_never_panic() {
+    let (data, model) = of_patches();
+    let mut frame = Frame::of(&bytes(&model));
+    let few = data.select(&[0]).unwrap();
+    let mut readable = 0;
+    for name in ["patches", "patches.values", "patches.contrast", "gates"] {
+        for at in 0..frame.section(name).len() {
+            let every = name == "patches" || at < 24;
+            for bit in (0..8).filter(|bit| every || (at + bit) % 67 == 0) {
+                frame.section(name)[at] ^= 1 << bit;
+                let begin = Instant::now();
+                let parsed = parse(&frame.sealed());
+                assert!(begin.elapsed().as_secs_f64() < 0.5, "bit {bit} of byte {at} of {name}");
+                if let Ok(model) = parsed {
+                    readable += 1;
+                    assert!(model.predict(&few).is_ok(), "bit {bit} of byte {at} of {name}");
+                    // Some low bits of numbers change nothing that can be seen.
+                    let _ = verify(&model, &data);
+                }
+                frame.section(name)[at] ^= 1 << bit;
+            }
+        }
+    }
+    assert!(readable > 0, "bits of gates make other gates");
 }

@@ -181,7 +181,6 @@ impl Model {
     fn check(&self) -> Result<(), &'static str> {
         let Model { network, transform, task, claim, .. } = self;
         let (m, c) = (network.n_neurons(), task.n_targets());
-        let d = network.patches.as_ref().map_or(transform.n_outputs(), |patches| patches.block_rows());
         if transform.offset.len() != transform.scale.len()
             || transform.offset.iter().chain(&transform.scale).any(|value| !value.is_finite())
             || transform.scale.contains(&0.0)
@@ -195,13 +194,13 @@ impl Model {
             return Err("the features have another number of names");
         }
         transform.recipe.as_ref().map_or(Ok(()), |recipe| recipe.validate(transform.n_inputs()))?;
+        // Before any size of them is used.
+        if !self.patches_fit() {
+            return Err("the patches do not fit the images");
+        }
+        let d = network.patches.as_ref().map_or(transform.n_outputs(), |patches| patches.block_rows());
         if c == 0 || (network.w1.rows(), network.w2.rows(), network.w2.cols()) != (d, m, c) {
             return Err("the layers do not fit together");
-        }
-        if let Some(patches) = &network.patches {
-            if patches.check(self.kind).is_err() || network.gates.is_none() || transform.bias {
-                return Err("the patches do not fit the images");
-            }
         }
         if network.gates.as_ref().is_some_and(|gates| (gates.rows(), gates.cols()) != (self.gate_rows(), m)) {
             return Err("the gates do not fit the neurons");
@@ -225,6 +224,15 @@ impl Model {
 }
 
 impl Model {
+    /// Whether the patches, if there are any, are those of images with the pixels of a sample.
+    fn patches_fit(&self) -> bool {
+        let Model { network, transform, kind, .. } = self;
+        network.patches.as_ref().is_none_or(|patches| {
+            let fits = patches.check(*kind).is_ok() && network.gates.is_some() && !transform.bias;
+            fits && patches.n_pixels() == transform.n_inputs()
+        })
+    }
+
     /// Rows of a gate: those of a transformed sample, or of a patch.
     fn gate_rows(&self) -> usize {
         self.network.patches.as_ref().map_or(self.transform.n_outputs(), |patches| patches.gate_rows())

@@ -28,8 +28,10 @@ mod layers;
 mod metadata;
 mod npz;
 mod onnx;
+mod patches;
 mod proto;
 mod safe;
+mod tensor;
 
 use cvx_artifact::{Model, write_whole};
 use layers::Layers;

@@ -1,7 +1,7 @@
 //! Metadata of an export as JSON. The keys are stable; new keys may be added.
 
 use cvx_artifact::{Model, Objective};
-use cvx_model::{FeatureKind, Loss, Recipe};
+use cvx_model::{FeatureKind, Loss, Patches, Recipe};
 use serde::Serialize;
 
 /// The key of the metadata in the `metadata_props` of an ONNX file and in the header of a safetensors file. In a NumPy
@@ -27,9 +27,20 @@ struct Metadata<'a> {
     normalisation: String,
     bias: bool,
     activation: &'static str,
+    /// How images become features, if the neurons are on patches.
+    patches: Option<Geometry>,
     n_neurons: usize,
     certificate: Certificate,
     provenance: Provenance<'a>,
+}
+
+#[derive(Serialize)]
+struct Geometry {
+    side: usize,
+    stride: usize,
+    regions: usize,
+    mirrored: bool,
+    contrast: f64,
 }
 
 #[derive(Serialize)]
@@ -80,6 +91,10 @@ pub fn metadata(model: &Model) -> String {
         normalisation: format!("{:?}", model.normalisation).to_lowercase(),
         bias: model.transform.bias,
         activation: model.network.activation().name(),
+        patches: model.network.patches.as_deref().map(|patches| {
+            let Patches { side, stride, regions, mirrored, contrast, .. } = *patches;
+            Geometry { side, stride, regions, mirrored, contrast }
+        }),
         n_neurons: model.network.n_neurons(),
         certificate: Certificate {
             objective: network,

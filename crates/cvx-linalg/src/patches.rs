@@ -102,7 +102,8 @@ impl PatchPlan {
         (rows * columns) as f64 * (products + sides * 0.2 * gates * values)
     }
 
-    /// Checks that patches fit the image, regions the patches, and columns the patches.
+    /// Checks that patches fit the image, regions the patches, and columns the patches. The other methods are for plans
+    /// that pass.
     ///
     /// # Errors
     /// [`LinalgError::Shape`].
@@ -114,6 +115,12 @@ impl PatchPlan {
         }
         if side > height.min(width) {
             return wrong(format!("patches of {side} x {side} pixels in images of {height} x {width}"));
+        }
+        let product = |sizes: &[usize]| sizes.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+        let pixels = product(&[self.channels, height, width]).and_then(|pixels| pixels.checked_add(1));
+        let features = product(&[self.regions, self.regions, self.values.cols(), self.gates.cols()]);
+        if pixels.is_none() || features.is_none() {
+            return wrong("more pixels or features than can be counted".to_string());
         }
         let (rows, columns) = self.grid();
         if self.regions > rows.min(columns) {
@@ -178,6 +185,24 @@ impl PatchPlan {
         places
     }
 
+    /// For each region the pixels of its patches, s s channels numbers a patch, in the order of the rows of a gate.
+    /// With `mirrored`, those of the mirrored image are among them, as pixels of the image itself.
+    pub fn pixels_by_region(&self) -> Vec<Vec<usize>> {
+        let mut regions = vec![Vec::new(); self.regions * self.regions];
+        for place in self.places() {
+            for (region, flipped) in [(place.region, false), (place.mirrored, true)] {
+                let Some(region) = region else { continue };
+                for line in 0..self.channels * self.side {
+                    let (channel, row) = (line / self.side, place.row + line % self.side);
+                    let first = (channel * self.height + row) * self.width + place.column;
+                    let pixel = |k: usize| first + if flipped { self.side - 1 - k } else { k };
+                    regions[region].extend((0..self.side).map(pixel));
+                }
+            }
+        }
+        regions
+    }
+
     /// The plan of some of the gates.
     pub fn select(&self, gates: Range<usize>) -> Self {
         let columns = HostMatrix::from_fn(self.gates.rows(), gates.len(), |row, j| self.gates[(row, gates.start + j)]);
@@ -207,6 +232,27 @@ mod tests {
             assert_eq!(count(&|place| place.mirrored), if mirrored { rows * columns } else { 0 });
             assert!(places.iter().filter_map(|place| place.region).all(|region| region < regions * regions));
         }
+    }
+
+    #[test]
+    fn the_mirrored_image_has_the_pixels_of_the_image_from_the_other_side() {
+        for (stride, regions) in [(1, 2), (2, 3), (3, 1)] {
+            let straight = plan(2, stride, regions, false).pixels_by_region();
+            let both = plan(2, stride, regions, true).pixels_by_region();
+            for (region, straight) in straight.iter().enumerate() {
+                let flipped = straight.iter().map(|pixel| pixel - pixel % 9 + 8 - pixel % 9);
+                let sorted = |pixels: &mut dyn Iterator<Item = usize>| {
+                    let pixels: Vec<usize> = pixels.collect();
+                    let mut patches: Vec<Vec<usize>> = pixels.chunks(8).map(<[usize]>::to_vec).collect();
+                    patches.sort();
+                    patches
+                };
+                let expected = sorted(&mut straight.iter().copied().chain(flipped));
+                assert_eq!(sorted(&mut both[region].iter().copied()), expected);
+            }
+        }
+        // The patch at row 2, column 4 of a single region: two channels of 7 x 9 pixels.
+        assert_eq!(plan(2, 2, 1, false).pixels_by_region()[0][8 * 6..8 * 7], [22, 23, 31, 32, 85, 86, 94, 95]);
     }
 
     #[test]

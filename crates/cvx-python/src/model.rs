@@ -5,9 +5,10 @@ use crate::data::Data;
 use crate::errors::{artifact_error, file_error, model_error};
 use crate::recipe::Recipe;
 use crate::record::record;
+use crate::settings::CONVOLUTION;
 use cvx_admm::{Settings, verify};
 use cvx_linalg::{HostMatrix, ThreadPool};
-use cvx_model::{FeatureKind, Loss};
+use cvx_model::{FeatureKind, Loss, PatchSettings, Patches};
 use numpy::{PyArray1, PyArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -30,6 +31,12 @@ pub struct Known {
     patterns: usize,
     beta: f64,
     activation: &'static str,
+    gates: &'static str,
+    patch: Option<usize>,
+    stride: Option<usize>,
+    regions: Option<usize>,
+    flips: bool,
+    directions: usize,
     loss: &'static str,
     huber_delta: Option<f64>,
     normalize: &'static str,
@@ -116,7 +123,23 @@ impl Model {
         Ok(verified)
     }
 
-    /// First layer (d x m) on transformed features; the bias is the last row.
+    /// What the gates of neurons on patches have in common; none where neurons see the whole sample.
+    #[getter]
+    fn patches<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let Some(patches) = self.inner.network.patches.as_deref() else { return Ok(None) };
+        let Patches { channels, height, width, side, stride, regions, mirrored, contrast, values } = patches;
+        let fields = PyDict::new(py);
+        fields.set_item("image", (channels, height, width))?;
+        fields.set_item("side", side)?;
+        fields.set_item("stride", stride)?;
+        fields.set_item("regions", regions)?;
+        fields.set_item("mirrored", mirrored)?;
+        fields.set_item("contrast", contrast)?;
+        fields.set_item("values", to_array(py, values)?)?;
+        Ok(Some(fields))
+    }
+
+    /// First layer (d x m) on transformed features, whose last row is the bias, or on the features of patches.
     #[getter]
     fn w1<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f64>>> {
         to_array(py, &self.inner.network.w1)
@@ -134,7 +157,7 @@ impl Model {
         self.inner.network.output_bias.clone()
     }
 
-    /// Gates (d x m) of gated neurons; none for ReLU.
+    /// Gates (d x m) of gated neurons, or on the pixels of a patch and a 1; none for ReLU.
     #[getter]
     fn gates<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyArray2<f64>>>> {
         self.inner.network.gates.as_ref().map(|gates| to_array(py, gates)).transpose()
@@ -175,10 +198,18 @@ impl Model {
         let model = &self.inner;
         let (claim, provenance) = (&model.claim, &model.provenance);
         let patterns = model.parts[0].witness.as_ref().map(|witness| witness.gates.cols());
+        let (patches, default) = (model.network.patches.as_deref(), PatchSettings::default());
         Known {
             patterns: patterns.unwrap_or(Settings::default().patterns),
             beta: claim.beta,
             activation: model.network.activation().name(),
+            gates: if patches.is_some() { CONVOLUTION } else { "auto" },
+            patch: patches.map(|patches| patches.side),
+            stride: patches.map(|patches| patches.stride),
+            regions: patches.map(|patches| patches.regions),
+            flips: patches.map_or(default.mirrored, |patches| patches.mirrored),
+            // One value of a patch is its 1.
+            directions: patches.map_or(default.directions, |patches| patches.values.cols().saturating_sub(1)),
             loss: claim.loss.name(),
             huber_delta: match claim.loss {
                 Loss::Huber { delta } => Some(delta),

@@ -4,12 +4,15 @@ use crate::arrays::read_rows;
 use crate::errors::bad_value;
 use cvx_admm::{Beta, ClassWeights, Device, Gates, PathSettings, Settings, Validation, Wishes};
 use cvx_linalg::{HostMatrix, Named};
-use cvx_model::{Loss, TaskChoice};
+use cvx_model::{Activation, GateKind, Loss, PatchSettings, TaskChoice};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
 const COUNT: &str = "a whole number that is 0 or larger";
+
+/// The name of gates of patches.
+pub const CONVOLUTION: &str = "conv";
 
 /// What an estimator is to do.
 pub struct Given {
@@ -46,11 +49,15 @@ pub fn settings(parameters: &Bound<'_, PyDict>, regression: bool) -> PyResult<Gi
         budget: given.optional("budget", "None, or a number of seconds")?,
         ..PathSettings::default()
     };
+    let gates = given.gates()?;
     let settings = Settings {
-        activation: activation.unwrap_or(base.activation),
+        activation: activation.unwrap_or(match gates {
+            Gates::Patches(_) => Activation::Gated,
+            _ => base.activation,
+        }),
         patterns: patterns.unwrap_or(base.patterns),
         output_bias: output_bias.unwrap_or(base.output_bias),
-        gates: given.gates()?,
+        gates,
         beta: given.beta(base.beta)?,
         solver: given.choice("solver")?,
         rank: given.optional("rank", COUNT)?,
@@ -129,13 +136,52 @@ impl<'py> Parameters<'_, 'py> {
         self.get(name)?.map(|value| by_name(name, &value, &names)).transpose()
     }
 
-    /// A kind by its name, or an array of all gates.
+    /// A kind by its name, or an array of all gates. Parameters of patches imply gates of patches.
     fn gates(&self) -> PyResult<Gates> {
-        let Some(value) = self.get("gates")?.filter(|value| !value.is_instance_of::<PyString>()) else {
-            return Ok(self.choice_or_auto("gates")?.map_or(Gates::Auto, Gates::Kind));
-        };
+        let patches = self.patches()?;
+        let is_given = patches != PatchSettings::default();
+        if self.is_text("gates", CONVOLUTION)? {
+            return Ok(Gates::Patches(patches));
+        }
+        let gates = self.gates_of_samples()?;
+        match (is_given, gates) {
+            (true, Gates::Auto) => Ok(Gates::Patches(patches)),
+            (true, _) => Err(PyValueError::new_err(format!(
+                "patch, stride, regions, flips, patch_gates, active, whitening and directions are only for \
+                 gates='{CONVOLUTION}': choose it, or leave them at their defaults"
+            ))),
+            (false, gates) => Ok(gates),
+        }
+    }
+
+    /// Gates that see the whole sample.
+    fn gates_of_samples(&self) -> PyResult<Gates> {
+        let Some(value) = self.get("gates")? else { return Ok(Gates::Auto) };
+        if self.is_text("gates", "auto")? {
+            return Ok(Gates::Auto);
+        }
+        if value.is_instance_of::<PyString>() {
+            let names = [vec!["auto", CONVOLUTION], GateKind::names()].concat();
+            return by_name("gates", &value, &names).map(Gates::Kind);
+        }
         let (rows, cols, values) = read_rows("gates", &value)?;
         Ok(Gates::Given(HostMatrix::from_fn(rows, cols, |i, j| values[i * cols + j])))
+    }
+
+    /// What gates of patches are like. A whitening of 0 is none, as in the program.
+    fn patches(&self) -> PyResult<PatchSettings> {
+        let pixels = "None, or a whole number above 0";
+        let whitening: Option<f64> = self.optional("whitening", "None, or a number that is 0 or larger")?;
+        Ok(PatchSettings {
+            gates: self.choice("patch_gates")?,
+            side: self.optional("patch", pixels)?,
+            stride: self.optional("stride", pixels)?,
+            regions: self.optional("regions", pixels)?,
+            mirrored: self.required("flips", "True or False")?,
+            active: self.required("active", "a number between 0 and 1")?,
+            whitening: whitening.filter(|share| *share != 0.0),
+            directions: self.required("directions", "a whole number above 0")?,
+        })
     }
 
     fn beta(&self, default: Beta) -> PyResult<Beta> {

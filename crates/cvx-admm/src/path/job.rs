@@ -9,12 +9,12 @@ use crate::path::point::{FoldPoint, HeldOutSample, PathPoint, choose, is_far_abo
 use crate::path::settings::{PathSettings, Returned};
 use crate::problem::dispatch::Job;
 use crate::problem::input::{Host, Problem};
-use crate::problem::patches::OwnFeatures;
+use crate::problem::patches::{FittedGates, OwnFeatures};
 use crate::solver::Solver;
 use crate::solver::solution::Solution;
 use cvx_artifact::{Objective, Scores, Status};
 use cvx_linalg::{Backend, HostMatrix};
-use cvx_model::{accuracy, sample_errors, sample_losses};
+use cvx_model::{PatchFeatures, accuracy, sample_errors, sample_losses};
 use std::sync::Arc;
 
 /// Share of the budget after which no other beta is tried: the runs at the chosen beta need the rest.
@@ -129,7 +129,7 @@ impl PathJob<'_> {
             let memory_budget = self.settings.memory_budget.map(|budget| budget / self.folds.len() as u64);
             let settings = Settings { gap: self.path.gap, seed: fold.seed, memory_budget, ..(**self.settings).clone() };
             let (backend, host, problem) = (backend.clone(), host.clone(), problem.clone());
-            let own = self.own_features(&backend, fold, &mut shared)?;
+            let own = self.own_features(&backend, (fold, &problem), &mut shared)?;
             let mut solver = Solver::open_with(backend, host, problem, settings.validate()?, self.clock, own)
                 .map_err(|error| fold.in_all_samples(error))?;
             solver.evaluate_sparingly();
@@ -142,29 +142,29 @@ impl PathJob<'_> {
         Ok(solvers)
     }
 
-    /// The features of patches for a fold. Patches and gates are fitted to all training images, whose labels they do not
-    /// see: folds of one seed share them, and their features are computed once.
+    /// The features of patches for a fold. Patches and gates are fitted to all training images, whose labels they do
+    /// not see: folds of one seed share them, and their features are computed once. A single fold needs no copy.
     fn own_features<B: Backend>(
         &self,
         backend: &B,
-        fold: &Fold,
-        shared: &mut Option<(u64, OwnFeatures<B>)>,
+        (fold, problem): (&Fold, &Problem),
+        shared: &mut Option<(u64, PatchFeatures<B>)>,
     ) -> Result<Option<OwnFeatures<B>>, TrainError> {
         let Gates::Patches(patches) = &self.settings.gates else { return Ok(None) };
         let budget = self.settings.memory_budget.unwrap_or_else(|| backend.memory_info().free / 10 * 9);
+        let copies = if self.folds.len() > 1 { self.folds.len() as u64 + 1 } else { 1 };
         let shape = self.all.shape(self.settings, self.settings.sampled(), backend.scalar_bytes())?;
-        // Those of the folds are copies.
-        let (.., features) = self.all.choose(self.settings, &shape, budget / (self.folds.len() as u64 + 1))?;
+        let (.., features) = self.all.choose(self.settings, &shape, budget / copies, None)?;
         let Some(features) = features else { return Ok(None) };
+        let fit = || FittedGates::of(backend, self.all, patches, (shape.n_patterns, fold.seed));
+        if copies == 1 {
+            return OwnFeatures::of(backend, &fit()?, problem, features).map(Some);
+        }
         let all = match shared {
             Some((seed, all)) if *seed == fold.seed => all,
-            _ => {
-                let drawn = (shape.n_patterns, fold.seed);
-                let all = OwnFeatures::of(backend, self.all, None, patches, drawn, features)?;
-                &mut shared.insert((fold.seed, all)).1
-            }
+            _ => &mut shared.insert((fold.seed, fit()?.features(backend, &self.all.xt, features)?)).1,
         };
-        all.without(backend, &fold.held_out).map(Some)
+        OwnFeatures::divided(backend, all, &fold.held_out, features).map(Some)
     }
 
     /// Solves all folds at this fraction of their gated beta_max; a status ends the path.

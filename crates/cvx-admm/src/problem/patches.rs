@@ -4,8 +4,8 @@ use crate::api::error::TrainError;
 use crate::api::settings::{Gates, SolverChoice, ValidSettings};
 use crate::problem::input::{Problem, TestSamples};
 use crate::problem::memory::choose_solver;
-use cvx_linalg::{Backend, HostMatrix};
-use cvx_model::{ConvexProgram, FeatureKind, HeldOut, PatchFeatures, PatchSettings, ProgramError};
+use cvx_linalg::{Backend, HostMatrix, LinalgError};
+use cvx_model::{ConvexProgram, FeatureKind, HeldOut, PatchFeatures, PatchSettings, Patches, ProgramError};
 use cvx_solvers::{ProblemShape, SolverKind};
 use std::sync::Arc;
 
@@ -18,40 +18,72 @@ pub enum Features {
     Recomputed(u64),
 }
 
+/// What evaluates the test samples, and their targets (n' x C).
+type Watched<B> = (HeldOut<B>, HostMatrix);
+
+/// Patches and gates that were fitted to images.
+pub(crate) struct FittedGates {
+    patches: Arc<Patches>,
+    gates: HostMatrix,
+}
+
+impl FittedGates {
+    /// Fits patches to the training images of the problem and draws `count` gates.
+    pub(crate) fn of<B: Backend>(
+        backend: &B,
+        problem: &Problem,
+        patches: &PatchSettings,
+        (count, seed): (usize, u64),
+    ) -> Result<Self, TrainError> {
+        let (patches, gates) = patches.fit(backend, &problem.xt, problem.kind, count, seed)?;
+        Ok(FittedGates { patches: Arc::new(patches), gates })
+    }
+
+    /// The features of these images.
+    pub(crate) fn features<B: Backend>(
+        &self,
+        backend: &B,
+        images: &HostMatrix,
+        features: Features,
+    ) -> Result<PatchFeatures<B>, LinalgError> {
+        match features {
+            Features::Kept(_) => PatchFeatures::kept(backend, &self.patches, &self.gates, images),
+            Features::Recomputed(_) => PatchFeatures::recomputed(&self.patches, &self.gates, Arc::new(images.clone())),
+        }
+    }
+}
+
 /// The features of training and test images for the same gates.
 pub(crate) struct OwnFeatures<B: Backend> {
-    pub train: PatchFeatures<B>,
-    pub test: Option<PatchFeatures<B>>,
+    train: PatchFeatures<B>,
+    test: Option<PatchFeatures<B>>,
+    /// How all of them are at hand.
+    pub features: Features,
 }
 
 impl<B: Backend> OwnFeatures<B> {
-    /// Fits patches and gates to the training images of the problem, and computes their features and those of `test`.
+    /// Computes the features of the images of the problem.
     pub(crate) fn of(
         backend: &B,
+        fitted: &FittedGates,
         problem: &Problem,
-        test: Option<&TestSamples>,
-        patches: &PatchSettings,
-        (count, seed): (usize, u64),
         features: Features,
     ) -> Result<Self, TrainError> {
-        let (patches, gates) = patches.fit(backend, &problem.xt, problem.kind, count, seed)?;
-        let patches = Arc::new(patches);
-        let of = |images: &HostMatrix| -> Result<PatchFeatures<B>, ProgramError> {
-            match features {
-                Features::Kept(_) => PatchFeatures::kept(backend, &patches, &gates, images),
-                Features::Recomputed(_) => PatchFeatures::recomputed(&patches, &gates, Arc::new(images.clone())),
-            }
-        };
-        let test = test.map(|test| of(&test.xt)).transpose()?;
-        Ok(OwnFeatures { train: of(&problem.xt)?, test })
+        let test = problem.test.as_ref().map(|test| fitted.features(backend, &test.xt, features)).transpose()?;
+        Ok(OwnFeatures { train: fitted.features(backend, &problem.xt, features)?, test, features })
     }
 
-    /// The features of a part of the training images, and of those that it holds out.
-    pub(crate) fn without(&self, backend: &B, held_out: &[usize]) -> Result<Self, TrainError> {
+    /// Divides the features of all images into those of a part and of what it holds out.
+    pub(crate) fn divided(
+        backend: &B,
+        all: &PatchFeatures<B>,
+        held_out: &[usize],
+        features: Features,
+    ) -> Result<Self, TrainError> {
         let mut rest = held_out.iter().peekable();
-        let n = self.train.n_images();
-        let kept: Vec<usize> = (0..n).filter(|row| rest.next_if(|next| *next == row).is_none()).collect();
-        Ok(OwnFeatures { train: self.train.select(backend, &kept)?, test: Some(self.train.select(backend, held_out)?) })
+        let kept: Vec<usize> = (0..all.n_images()).filter(|row| rest.next_if(|next| *next == row).is_none()).collect();
+        let (train, test) = (all.select(backend, &kept)?, Some(all.select(backend, held_out)?));
+        Ok(OwnFeatures { train, test, features })
     }
 
     /// The programme of the training images at beta = 0, and what evaluates the test images.
@@ -60,7 +92,7 @@ impl<B: Backend> OwnFeatures<B> {
         backend: B,
         test: Option<&TestSamples>,
         y: HostMatrix,
-    ) -> Result<(ConvexProgram<B>, Option<(HeldOut<B>, HostMatrix)>), ProgramError> {
+    ) -> Result<(ConvexProgram<B>, Option<Watched<B>>), ProgramError> {
         let program = ConvexProgram::on_patches(backend, self.train, y, 0.0)?;
         let held_out = match (self.test, test) {
             (Some(features), Some(test)) => Some((HeldOut::on_patches(&program, features)?, test.y.clone())),
@@ -94,7 +126,8 @@ impl Problem {
         })
     }
 
-    /// The solver with its peak memory, and how the features of patches are at hand.
+    /// The solver with its peak memory, and how the features of patches are at hand: as those are that are `given`, if
+    /// any.
     ///
     /// # Errors
     /// [`TrainError::Memory`] if nothing fits `budget`.
@@ -103,6 +136,7 @@ impl Problem {
         settings: &ValidSettings,
         shape: &ProblemShape,
         budget: u64,
+        given: Option<Features>,
     ) -> Result<(SolverKind, u64, Option<Features>), TrainError> {
         let (base, solver) = (self.base_bytes(shape, settings), settings.solver_settings());
         if !matches!(settings.gates, Gates::Patches(_)) {
@@ -113,16 +147,18 @@ impl Problem {
         let kept = choose_solver(settings.solver, &solver, shape, base.saturating_add(features), budget);
         let matrix_free = matches!(settings.solver, SolverChoice::Auto | SolverChoice::Kind(SolverKind::Cg));
         match kept {
-            Ok((kind, bytes)) => Ok((kind, bytes, Some(Features::Kept(features)))),
-            Err(error) if matrix_free => {
+            Ok((kind, bytes)) if !matches!(given, Some(Features::Recomputed(_))) => {
+                Ok((kind, bytes, Some(Features::Kept(features))))
+            }
+            kept if matrix_free => {
                 let cg = SolverChoice::Kind(SolverKind::Cg);
                 // The images once more, and runs of features in both precisions.
                 let again = (8 * self.xt.values().len() as u64).saturating_add(features / 8);
-                let (kind, bytes) =
-                    choose_solver(cg, &solver, shape, base.saturating_add(again), budget).map_err(|_| error)?;
+                let (kind, bytes) = choose_solver(cg, &solver, shape, base.saturating_add(again), budget)
+                    .map_err(|error| kept.err().unwrap_or(error))?;
                 Ok((kind, bytes, Some(Features::Recomputed(features))))
             }
-            Err(error) => Err(error),
+            kept => kept.map(|(kind, bytes)| (kind, bytes, Some(Features::Kept(features)))),
         }
     }
 

@@ -45,7 +45,7 @@ impl Problem {
     /// Whether a run with the given number of patterns fits, with a solver that the settings allow.
     pub(crate) fn fits(&self, settings: &ValidSettings, patterns: usize, budget: u64) -> Result<(), TrainError> {
         let shape = self.shape(settings, patterns, settings.precision.bytes())?;
-        self.choose(settings, &shape, budget).map(|_| ())
+        self.choose(settings, &shape, budget, None).map(|_| ())
     }
 
     /// Whether this number of runs on the processor will fit at the same time. This lets a caller check runs that will

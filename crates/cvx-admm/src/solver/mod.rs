@@ -20,7 +20,7 @@ use crate::iterates::anderson::Point;
 use crate::iterates::penalty::{Penalty, Preparation, Weights, default_sigma, initial_rho};
 use crate::iterates::state::State;
 use crate::problem::input::{Host, Problem};
-use crate::problem::patches::OwnFeatures;
+use crate::problem::patches::{FittedGates, OwnFeatures};
 use crate::run::admm::{Admm, Context};
 use crate::run::recorder::Record;
 use crate::run::termination::Termination;
@@ -133,14 +133,15 @@ impl<B: Backend> Solver<B> {
         let Problem { xt, targets, .. } = &*problem;
         let shape = problem.shape(&settings, settings.sampled(), backend.scalar_bytes())?;
         let budget = settings.memory_budget.unwrap_or_else(|| backend.memory_info().free / 10 * 9);
-        let (kind, memory_bytes, features) = problem.choose(&settings, &shape, budget)?;
+        let given_as = given.as_ref().map(|given| given.features);
+        let (kind, memory_bytes, features) = problem.choose(&settings, &shape, budget, given_as)?;
         let (device, device_name) = (backend.device(), backend.describe());
 
         let (mut program, held_out) = match (&settings.gates, given, features) {
             (_, Some(given), _) => given.program(backend, problem.test.as_ref(), targets.y.clone())?,
             (Gates::Patches(patches), None, Some(features)) => {
-                let drawn = (shape.n_patterns, settings.seed);
-                let own = OwnFeatures::of(&backend, &problem, problem.test.as_ref(), patches, drawn, features)?;
+                let fitted = FittedGates::of(&backend, &problem, patches, (shape.n_patterns, settings.seed))?;
+                let own = OwnFeatures::of(&backend, &fitted, &problem, features)?;
                 own.program(backend, problem.test.as_ref(), targets.y.clone())?
             }
             _ => {

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 pub mod frame;
+pub mod textures;
 
 use cvx_admm::{Certify, Precision, Settings, Solution, Status};
 use cvx_data::Planted;

@@ -1,5 +1,6 @@
 //! Verification of a model's claims on the data, by plain loops that share no code with the trainer's operators.
 
+mod numbers;
 mod patches;
 
 use crate::certify::Certify;
@@ -7,19 +8,12 @@ use crate::error::ArtifactError;
 use crate::model::{Model, fingerprint};
 use crate::part::Witness;
 use cvx_linalg::HostMatrix;
-use cvx_model::{Dataset, EntryLoss, Loss, LossForm, ModelError, Network, Patches};
+use cvx_model::{Dataset, EntryLoss, Loss, LossForm, ModelError, Network};
+use numbers::{dot, entropy, halved, in_parallel, maximum, row};
 use serde::Serialize;
-use std::num::NonZero;
-use std::thread;
 
 /// If |x'h| over ||x|| ||h|| is below this limit, rounding decides the side of the plane of h on which a sample lies.
 const TIE: f64 = 1e-12;
-
-/// Number of steps of the search for the best multiple; each removes a third of the interval.
-const THIRDS: usize = 100;
-
-/// Limit on the halvings of the interval of a shift of xi.
-const HALVINGS: usize = 200;
 
 /// Number of rounds in which the rows and the columns of xi are corrected in turn.
 const ROUNDS: usize = 100;
@@ -70,7 +64,12 @@ pub fn verify(model: &Model, data: &Dataset) -> Result<Verification, ArtifactErr
     }
     let parts: Vec<Programme> = (0..model.parts.len()).map(|k| Programme::of_part(model, k, &xt, &y)).collect();
     let whole = Programme::of_model(model, xt, y);
-    let (prediction, doubt) = whole.forward();
+    let forward: Vec<(HostMatrix, HostMatrix)> = parts.iter().map(Programme::forward).collect();
+    // A part that held nothing out is the whole model, if its network is that of the model.
+    let (prediction, doubt) = match (&model.parts[..], &forward[..]) {
+        ([part], [forward]) if part.held_out.is_empty() && parts[0].network == whole.network => forward.clone(),
+        _ => whole.forward(),
+    };
     let loss = whole.total_loss(&prediction);
     let loss_doubt = whole.doubt_of_loss(&prediction, &doubt);
     let (accuracy, tied) = accuracy(model, &prediction, &doubt, &whole.y);
@@ -78,7 +77,7 @@ pub fn verify(model: &Model, data: &Dataset) -> Result<Verification, ArtifactErr
         (Some(found), Some(claimed)) => (found - claimed).abs() <= tied + f64::EPSILON,
         (found, claimed) => found == claimed,
     };
-    let networks: Vec<f64> = parts.iter().map(Programme::objective).collect();
+    let networks: Vec<f64> = parts.iter().zip(&forward).map(|(part, forward)| part.objective(&forward.0)).collect();
     let bounds: Vec<Option<f64>> = parts.iter().map(Programme::dual_bound).collect();
     let zeros: Vec<f64> = parts.iter().map(Programme::zero_loss).collect();
     let scales: Vec<f64> = (0..parts.len()).map(|k| parts[k].scale(zeros[k])).collect();
@@ -194,17 +193,17 @@ impl<'a> Programme<'a> {
         }
     }
 
-    /// Loss and weight decay of the network.
-    fn objective(&self) -> f64 {
+    /// Loss of these predictions and weight decay of the network.
+    fn objective(&self, prediction: &HostMatrix) -> f64 {
         let weights = self.network.w1.values().iter().chain(self.network.w2.values());
-        self.total_loss(&self.forward().0) + 0.5 * self.beta * weights.map(|w| w * w).sum::<f64>()
+        self.total_loss(prediction) + 0.5 * self.beta * weights.map(|w| w * w).sum::<f64>()
     }
 
     /// f(x_a) for every sample, and by how much it may be another number because rounding decides a gate.
     fn forward(&self) -> (HostMatrix, HostMatrix) {
         let Network { w1, w2, gates, output_bias, patches } = &self.network;
         if let Some(patches) = patches {
-            let prediction = self.forward_on_patches(patches);
+            let prediction = patches::predictions(&self.network, patches, &self.xt);
             let certain = HostMatrix::zeros(prediction.rows(), prediction.cols());
             return (prediction, certain);
         }
@@ -223,58 +222,6 @@ impl<'a> Programme<'a> {
         });
         let matrix = |of: &dyn Fn(usize, usize) -> f64| HostMatrix::from_fn(self.xt.cols(), w2.cols(), of);
         (matrix(&|a, c| rows[a].0[c]), matrix(&|a, c| rows[a].1[c]))
-    }
-
-    /// f(x_a) for every image. A gate of a patch within rounding of its threshold changes an output by less than what
-    /// the tolerances allow.
-    fn forward_on_patches(&self, patches: &Patches) -> HostMatrix {
-        let Network { w1, w2, gates, output_bias, .. } = &self.network;
-        let none = HostMatrix::zeros(patches.gate_rows(), 0);
-        let all = gates.as_ref().unwrap_or(&none);
-        // Neurons of several outputs have a gate in common.
-        let mut distinct: Vec<usize> = Vec::new();
-        let gate_of: Vec<usize> = (0..all.cols())
-            .map(|neuron| match distinct.iter().position(|&known| all.col(known) == all.col(neuron)) {
-                Some(known) => known,
-                None => {
-                    distinct.push(neuron);
-                    distinct.len() - 1
-                }
-            })
-            .collect();
-        let gates = HostMatrix::from_fn(all.rows(), distinct.len(), |row, j| all[(row, distinct[j])]);
-        let d = patches.block_rows();
-        let rows = in_parallel(self.xt.cols(), |a| {
-            let (features, mut out) = (patches::features(patches, &gates, self.xt.col(a)), output_bias.clone());
-            for neuron in 0..w1.cols() {
-                let z = dot(w1.col(neuron), &features[gate_of[neuron] * d..(gate_of[neuron] + 1) * d]);
-                (0..out.len()).for_each(|c| out[c] += z * w2[(neuron, c)]);
-            }
-            out
-        });
-        HostMatrix::from_fn(self.xt.cols(), w2.cols(), |a, c| rows[a][c])
-    }
-
-    /// ||Z_i'xi_c|| for each target c and gate i of a network on patches.
-    fn patch_norms(&self, patches: &Patches, gates: &HostMatrix, xi: &HostMatrix) -> Vec<Vec<f64>> {
-        let (n, d, size) = (self.xt.cols(), patches.block_rows(), gates.cols() * patches.block_rows());
-        // A few long runs of images, each with its own sums.
-        let run = n.div_ceil(thread::available_parallelism().map_or(1, NonZero::get)).max(1);
-        let parts = in_parallel(n.div_ceil(run), |part| {
-            let mut sums = vec![vec![0.0; size]; xi.cols()];
-            for a in part * run..((part + 1) * run).min(n) {
-                let features = patches::features(patches, gates, self.xt.col(a));
-                for (c, sums) in sums.iter_mut().enumerate() {
-                    sums.iter_mut().zip(&features).for_each(|(sum, z)| *sum += xi[(a, c)] * z);
-                }
-            }
-            sums
-        });
-        let norm = |c: usize, i: usize| {
-            let sum = |k: usize| parts.iter().map(|sums| sums[c][k]).sum::<f64>();
-            (i * d..(i + 1) * d).map(|k| sum(k).powi(2)).sum::<f64>().sqrt()
-        };
-        (0..xi.cols()).map(|c| (0..gates.cols()).map(|i| norm(c, i)).collect()).collect()
     }
 
     /// Whether the gate h is on for sample a, x'h >= 0, and whether this is certain. If x'h is zero to rounding, the
@@ -526,7 +473,8 @@ impl<'a> Programme<'a> {
             return Some(0.0);
         }
         let Some(xi) = self.usable_xi(&witness.xi) else { return Some(0.0) };
-        let on_patches = self.network.patches.as_ref().map(|patches| self.patch_norms(patches, &witness.gates, &xi));
+        let on_patches =
+            self.network.patches.as_ref().map(|patches| patches::gradient_norms(patches, &witness.gates, xt, &xi));
         let scale = |c: usize| {
             let xi = xi.col(c);
             // Without cones a block and its negative have the same norm.
@@ -580,68 +528,4 @@ impl<'a> Programme<'a> {
         };
         Some(scales.enumerate().map(of_target).sum())
     }
-}
-
-/// -p log p.
-fn entropy(p: f64) -> f64 {
-    if p > 0.0 { -p * p.ln() } else { 0.0 }
-}
-
-/// The root of a nondecreasing function by bisection.
-fn halved((mut low, mut high): (f64, f64), value: impl Fn(f64) -> f64) -> f64 {
-    for _ in 0..HALVINGS {
-        let middle = 0.5 * (low + high);
-        if middle <= low || middle >= high {
-            break;
-        }
-        if value(middle) < 0.0 { low = middle } else { high = middle }
-    }
-    0.5 * (low + high)
-}
-
-/// One row of a matrix.
-fn row(matrix: &HostMatrix, a: usize) -> Vec<f64> {
-    (0..matrix.cols()).map(|c| matrix[(a, c)]).collect()
-}
-
-/// The largest value of a concave function on an interval, by a ternary search.
-fn maximum((mut low, mut high): (f64, f64), value: impl Fn(f64) -> f64) -> f64 {
-    let mut best = value(high);
-    for _ in 0..THIRDS {
-        let (left, right) = (low + (high - low) / 3.0, high - (high - low) / 3.0);
-        let (at_left, at_right) = (value(left), value(right));
-        best = best.max(at_left).max(at_right);
-        if at_left < at_right { low = left } else { high = right }
-    }
-    best
-}
-
-/// Sum of products, eight at a time.
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let (a_chunks, a_rest) = a.as_chunks::<8>();
-    let (b_chunks, b_rest) = b.as_chunks::<8>();
-    let mut sums = [0.0; 8];
-    for (a, b) in a_chunks.iter().zip(b_chunks) {
-        (0..8).for_each(|k| sums[k] += a[k] * b[k]);
-    }
-    sums.iter().sum::<f64>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f64>()
-}
-
-/// f(0), .., f(count - 1), computed on as many threads as there are cores.
-fn in_parallel<R: Send>(count: usize, f: impl Fn(usize) -> R + Sync) -> Vec<R> {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let run = count.div_ceil(threads).max(1);
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..count)
-            .step_by(run)
-            .map(|first| {
-                let f = &f;
-                scope.spawn(move || (first..(first + run).min(count)).map(f).collect::<Vec<R>>())
-            })
-            .collect();
-        workers
-            .into_iter()
-            .flat_map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    })
 }

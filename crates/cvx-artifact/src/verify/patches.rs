@@ -1,11 +1,65 @@
-//! The features of patches by plain loops, as docs/math.md, section 12, defines them.
+//! A network on patches by plain loops, as docs/math.md, section 12, defines it.
 
-use super::dot;
+use super::numbers::{dot, in_parallel};
 use cvx_linalg::HostMatrix;
-use cvx_model::Patches;
+use cvx_model::{Network, Patches};
+use std::num::NonZero;
+use std::thread;
+
+/// f(x_a) for every image. A gate of a patch within rounding of its threshold changes an output by less than what
+/// the tolerances allow.
+pub(super) fn predictions(network: &Network, patches: &Patches, xt: &HostMatrix) -> HostMatrix {
+    let Network { w1, w2, gates, output_bias, .. } = network;
+    let none = HostMatrix::zeros(patches.gate_rows(), 0);
+    let all = gates.as_ref().unwrap_or(&none);
+    // Neurons of several outputs have a gate in common.
+    let mut distinct: Vec<usize> = Vec::new();
+    let gate_of: Vec<usize> = (0..all.cols())
+        .map(|neuron| match distinct.iter().position(|&known| all.col(known) == all.col(neuron)) {
+            Some(known) => known,
+            None => {
+                distinct.push(neuron);
+                distinct.len() - 1
+            }
+        })
+        .collect();
+    let gates = HostMatrix::from_fn(all.rows(), distinct.len(), |row, j| all[(row, distinct[j])]);
+    let d = patches.block_rows();
+    let rows = in_parallel(xt.cols(), |a| {
+        let (z, mut out) = (features(patches, &gates, xt.col(a)), output_bias.clone());
+        for neuron in 0..w1.cols() {
+            let hidden = dot(w1.col(neuron), &z[gate_of[neuron] * d..(gate_of[neuron] + 1) * d]);
+            (0..out.len()).for_each(|c| out[c] += hidden * w2[(neuron, c)]);
+        }
+        out
+    });
+    HostMatrix::from_fn(xt.cols(), w2.cols(), |a, c| rows[a][c])
+}
+
+/// ||Z_i'xi_c|| for each target c and gate i of a network on patches.
+pub(super) fn gradient_norms(patches: &Patches, gates: &HostMatrix, xt: &HostMatrix, xi: &HostMatrix) -> Vec<Vec<f64>> {
+    let (n, d, size) = (xt.cols(), patches.block_rows(), gates.cols() * patches.block_rows());
+    // A few long runs of images, each with its own sums.
+    let run = n.div_ceil(thread::available_parallelism().map_or(1, NonZero::get)).max(1);
+    let parts = in_parallel(n.div_ceil(run), |part| {
+        let mut sums = vec![vec![0.0; size]; xi.cols()];
+        for a in part * run..((part + 1) * run).min(n) {
+            let z = features(patches, gates, xt.col(a));
+            for (c, sums) in sums.iter_mut().enumerate() {
+                sums.iter_mut().zip(&z).for_each(|(sum, z)| *sum += xi[(a, c)] * z);
+            }
+        }
+        sums
+    });
+    let norm = |c: usize, i: usize| {
+        let sum = |k: usize| parts.iter().map(|sums| sums[c][k]).sum::<f64>();
+        (i * d..(i + 1) * d).map(|k| sum(k).powi(2)).sum::<f64>().sqrt()
+    };
+    (0..xi.cols()).map(|c| (0..gates.cols()).map(|i| norm(c, i)).collect()).collect()
+}
 
 /// The features of one image for each of `gates`: regions x regions x values numbers, one gate after the other.
-pub(super) fn features(patches: &Patches, gates: &HostMatrix, image: &[f64]) -> Vec<f64> {
+fn features(patches: &Patches, gates: &HostMatrix, image: &[f64]) -> Vec<f64> {
     let mut sums = vec![0.0; gates.cols() * patches.block_rows()];
     let flips: &[bool] = if patches.mirrored { &[false, true] } else { &[false] };
     for &flipped in flips {

@@ -20,7 +20,7 @@ pub const DOUBLE: i64 = 11;
 struct Node {
     operator: String,
     input: Vec<String>,
-    output: String,
+    outputs: Vec<String>,
     integers: HashMap<String, Vec<i64>>,
 }
 
@@ -126,8 +126,9 @@ impl Graph {
         values.insert(name.clone(), array(*element, vec![rows, x.len() / rows], x.to_vec()));
         for node in &self.nodes {
             let inputs: Vec<&Array> = node.input.iter().map(|name| &values[name]).collect();
-            let output = node.compute(&inputs);
-            assert!(values.insert(node.output.clone(), output).is_none(), "{} is computed twice", node.output);
+            for (name, output) in node.outputs.iter().zip(node.results(&inputs)) {
+                assert!(values.insert(name.clone(), output).is_none(), "{name} is computed twice");
+            }
         }
         for (name, element) in &self.outputs {
             assert_eq!(values[name].element, *element, "{name}");
@@ -149,7 +150,7 @@ fn node(message: Message) -> Node {
     Node {
         operator: message.texts(4).remove(0),
         input: message.texts(1),
-        output: message.texts(2).remove(0),
+        outputs: message.texts(2),
         integers: attributes.collect(),
     }
 }
@@ -178,6 +179,24 @@ fn array(element: i64, shape: Vec<usize>, mut values: Vec<f64>) -> Array {
 impl Node {
     fn integer(&self, name: &str) -> Option<i64> {
         self.integers.get(name).map(|values| values[0])
+    }
+
+    /// The values of all outputs.
+    fn results(&self, inputs: &[&Array]) -> Vec<Array> {
+        if self.operator != "Split" {
+            assert_eq!(self.outputs.len(), 1);
+            return vec![self.compute(inputs)];
+        }
+        let (axis, counts) = (self.integer("axis").unwrap() as usize, &inputs[1].values);
+        assert_eq!(counts.len(), self.outputs.len());
+        assert_eq!(counts.iter().sum::<f64>(), inputs[0].shape[axis] as f64);
+        let mut first = 0;
+        let part = |count: &f64| {
+            let range = first..first + *count as usize;
+            first = range.end;
+            range_of(inputs[0], axis, range)
+        };
+        counts.iter().map(part).collect()
     }
 
     fn compute(&self, inputs: &[&Array]) -> Array {
@@ -216,6 +235,23 @@ impl Node {
             "Greater" => both(first, inputs[1], BOOL, |a, b| bit(a > b)),
             "GreaterOrEqual" => both(first, inputs[1], BOOL, |a, b| bit(a >= b)),
             "Equal" => both(first, inputs[1], BOOL, |a, b| bit(a == b)),
+            "Max" => both(first, inputs[1], first.element, f64::max),
+            "Sqrt" => array(first.element, first.shape.clone(), first.values.iter().map(|a| a.sqrt()).collect()),
+            "ReduceMean" => {
+                let last = first.shape.len() - 1;
+                assert_eq!((self.integers["axes"].as_slice(), self.integer("keepdims")), (&[last as i64][..], Some(1)));
+                let mean = |row: &[f64]| row.iter().sum::<f64>() / row.len() as f64;
+                let shape = [&first.shape[..last], &[1]].concat();
+                array(first.element, shape, first.values.chunks(first.shape[last]).map(mean).collect())
+            }
+            "Gather" => {
+                assert_eq!((self.integer("axis"), first.shape.len(), inputs[1].element), (Some(1), 2, INT64));
+                let row = |row: &[f64]| inputs[1].values.iter().map(|&at| row[at as usize]).collect::<Vec<_>>();
+                let shape = [&first.shape[..1], &inputs[1].shape].concat();
+                array(first.element, shape, first.values.chunks(first.shape[1]).flat_map(row).collect())
+            }
+            "Transpose" => self.transposed(first),
+            "MatMul" => matrix_products(first, inputs[1]),
             "Relu" => array(first.element, first.shape.clone(), first.values.iter().map(|a| a.max(0.0)).collect()),
             "Cast" => array(self.integer("to").unwrap(), first.shape.clone(), first.values.clone()),
             "Gemm" => self.product(inputs),
@@ -238,11 +274,28 @@ impl Node {
                 array(inputs[2].element, first.shape.clone(), values.collect())
             }
             "Reshape" => {
-                assert_eq!(inputs[1].values, [-1.0]);
-                array(first.element, vec![first.values.len()], first.values.clone())
+                let shape = match inputs[1].values[..] {
+                    [-1.0] => vec![first.values.len()],
+                    [0.0, columns] => vec![first.shape[0], columns as usize],
+                    _ => panic!("a shape of {:?}", inputs[1].values),
+                };
+                assert_eq!(shape.iter().product::<usize>(), first.values.len());
+                array(first.element, shape, first.values.clone())
             }
             other => panic!("the operator {other}"),
         }
+    }
+
+    /// Matrices with their last two axes exchanged.
+    fn transposed(&self, a: &Array) -> Array {
+        let last = a.shape.len() - 1;
+        let order: Vec<i64> = (0..last as i64 - 1).chain([last as i64, last as i64 - 1]).collect();
+        assert_eq!(self.integers["perm"], order);
+        let (rows, columns) = (a.shape[last - 1], a.shape[last]);
+        let turned =
+            |matrix: &[f64]| (0..rows * columns).map(|k| matrix[k % rows * columns + k / rows]).collect::<Vec<_>>();
+        let shape = [&a.shape[..last - 1], &[columns, rows]].concat();
+        array(a.element, shape, a.values.chunks(rows * columns).flat_map(turned).collect())
     }
 
     /// a b' + c.
@@ -261,16 +314,45 @@ impl Node {
     }
 }
 
+/// These places along an axis.
+fn range_of(a: &Array, axis: usize, places: std::ops::Range<usize>) -> Array {
+    let inner: usize = a.shape[axis + 1..].iter().product();
+    let part = |outer: &[f64]| outer[places.start * inner..places.end * inner].to_vec();
+    let values: Vec<f64> = a.values.chunks(a.shape[axis] * inner).flat_map(part).collect();
+    let mut shape = a.shape.clone();
+    shape[axis] = places.len();
+    array(a.element, shape, values)
+}
+
+/// The product of each matrix of `a` (.. x rows x inner) with that of `b` at the same place, or with the only one.
+fn matrix_products(a: &Array, b: &Array) -> Array {
+    let (last, b_last) = (a.shape.len() - 1, b.shape.len() - 1);
+    let (rows, inner, columns) = (a.shape[last - 1], a.shape[last], b.shape[b_last]);
+    assert_eq!((inner, a.element), (b.shape[b_last - 1], b.element));
+    assert!(b_last == 1 || b.shape[..b_last - 1] == a.shape[..last - 1], "{:?} and {:?}", a.shape, b.shape);
+    let mut values = Vec::new();
+    for (a, b) in a.values.chunks(rows * inner).zip(b.values.chunks(inner * columns).cycle()) {
+        for (row, column) in (0..rows * columns).map(|k| (k / columns, k % columns)) {
+            values.push((0..inner).map(|k| a[row * inner + k] * b[k * columns + column]).sum());
+        }
+    }
+    array(a.element, [&a.shape[..last], &[columns]].concat(), values)
+}
+
 fn axes(matrix: &Array) -> [usize; 2] {
     matrix.shape.as_slice().try_into().unwrap()
 }
 
-/// Applies an operator element by element. `b` may be a scalar, or one row that is used for every row of `a`.
+/// Applies an operator element by element. `b` may be a scalar, the last axes of `a`, which are used for all others, or
+/// have one number for the whole last axis of `a`.
 fn both(a: &Array, b: &Array, element: i64, f: impl Fn(f64, f64) -> f64) -> Array {
     assert_eq!(a.element, b.element);
-    let fits = b.shape.is_empty() || b.shape == [1] || b.shape == a.shape || b.shape[..] == a.shape[1..];
+    let Some((&last, others)) = a.shape.split_last() else { panic!("a scalar as the first operand") };
+    let is_one_a_row = b.shape.len() == a.shape.len() && b.shape.split_last() == Some((&1, others)) && last != 1;
+    let fits = b.shape.is_empty() || b.shape == [1] || a.shape.ends_with(&b.shape) || is_one_a_row;
     assert!(fits, "{:?} and {:?}", a.shape, b.shape);
-    let values = a.values.iter().zip(b.values.iter().cycle()).map(|(a, b)| f(*a, *b));
+    let repeat = if is_one_a_row { last } else { 1 };
+    let values = (a.values.iter().enumerate()).map(|(k, a)| f(*a, b.values[k / repeat % b.values.len()]));
     array(element, a.shape.clone(), values.collect())
 }
 

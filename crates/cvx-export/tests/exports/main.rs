@@ -3,4 +3,5 @@
 mod graph;
 mod models;
 mod onnx;
+mod patches;
 mod tensors;

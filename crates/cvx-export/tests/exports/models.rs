@@ -1,8 +1,8 @@
 //! Small models of every kind.
 
-use cvx_admm::{Beta, Model, Settings, train};
+use cvx_admm::{Beta, Gates, Model, Settings, train};
 use cvx_linalg::HostMatrix;
-use cvx_model::{Activation, Calibration, Dataset, FeatureKind, Labels, Normalisation};
+use cvx_model::{Activation, Calibration, Dataset, FeatureKind, Labels, Normalisation, PatchSettings};
 
 /// Pseudo-random numbers in -1 .. 1 that are the same on every machine.
 pub fn numbers(seed: u64, count: usize) -> Vec<f64> {
@@ -46,6 +46,39 @@ pub fn images(n: usize) -> Dataset {
     Dataset::new(3072, x, Some(labels), FeatureKind::Image { channels: 3, height: 32, width: 32 }).unwrap()
 }
 
+/// Random images with a bright spot in one half in one of two classes, or with two numbers as targets.
+pub fn image_regions([channels, height, width]: [usize; 3], n: usize, numbers_as_targets: bool) -> Dataset {
+    let d = channels * height * width;
+    let mut x = numbers(11, n * d);
+    x.iter_mut().for_each(|value| *value = 0.4 + 0.2 * *value);
+    for (image, row) in x.chunks_mut(d).enumerate() {
+        let first = if image % 2 == 0 { 1 } else { height / 2 + 1 };
+        row[first * width + 2..first * width + 5].iter_mut().for_each(|pixel| *pixel += 0.4);
+    }
+    let labels = if numbers_as_targets {
+        Labels::Numbers { columns: 2, values: (0..2 * n).map(|k| (k / 2 % 2) as f64 + 0.1 * (k % 2) as f64).collect() }
+    } else {
+        let names = ["above", "below"].map(String::from).into();
+        Labels::Names { index: (0..n).map(|image| (image % 2) as u32).collect(), names }
+    };
+    Dataset::new(d, x, Some(labels), FeatureKind::Image { channels, height, width }).unwrap()
+}
+
+/// A network on patches of these images.
+pub fn on_patches(data: &Dataset) -> Model {
+    let patches = PatchSettings { side: Some(3), regions: Some(2), directions: 6, ..PatchSettings::default() };
+    let settings = Settings {
+        patterns: 6,
+        activation: Activation::Gated,
+        gates: Gates::Patches(patches),
+        output_bias: true,
+        beta: Beta::Fraction(0.01),
+        max_iterations: 40,
+        ..Settings::default()
+    };
+    calibrated(train(data, None, &settings).unwrap().model, data)
+}
+
 /// A network of either kind on these samples.
 pub fn model(data: &Dataset, activation: Activation, normalisation: Option<Normalisation>, bias: bool) -> Model {
     let settings = Settings {
@@ -58,7 +91,11 @@ pub fn model(data: &Dataset, activation: Activation, normalisation: Option<Norma
         max_iterations: 60,
         ..Settings::default()
     };
-    let mut model = train(data, None, &settings).unwrap().model;
+    calibrated(train(data, None, &settings).unwrap().model, data)
+}
+
+/// The model with probabilities, if it has classes.
+fn calibrated(mut model: Model, data: &Dataset) -> Model {
     assert!(model.network.n_neurons() > 0);
     let y = model.task.encode(data.labels().unwrap()).unwrap();
     let rows = y.transposed();

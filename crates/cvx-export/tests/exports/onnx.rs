@@ -9,13 +9,13 @@ use cvx_model::{Activation, Dataset, FeatureKind, Labels, Normalisation, Task};
 
 const ACTIVATIONS: [Activation; 2] = [Activation::Relu, Activation::Gated];
 
-fn graph(model: &Model, float: Float) -> Graph {
+pub fn graph(model: &Model, float: Float) -> Graph {
     Graph::parse(&export(model, Format::Onnx, float).unwrap())
 }
 
 /// The largest difference between the graph's predictions and the model's, over the largest prediction; their classes
 /// are the same.
-fn difference(model: &Model, data: &Dataset, float: Float) -> f64 {
+pub fn difference(model: &Model, data: &Dataset, float: Float) -> f64 {
     let (n, expected) = (data.n_samples(), model.predict(data).unwrap());
     let found = graph(model, float).run(n, data.values());
     let prediction = &found["prediction"];

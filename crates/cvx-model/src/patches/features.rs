@@ -1,7 +1,6 @@
 //! The features of the blocks of a programme on patches, and the products with them.
 
 use crate::patches::Patches;
-use crate::program::ProgramError;
 use cvx_linalg::{Backend, BitMask, HostMatrix, LinalgError, PatchPlan, Shape, Transpose};
 use std::ops::Range;
 use std::sync::Arc;
@@ -31,13 +30,13 @@ impl<B: Backend> PatchFeatures<B> {
     /// Computes the features of `images` (pixels x n) for `gates` (s s channels + 1 rows), and keeps them.
     ///
     /// # Errors
-    /// [`ProgramError::Linalg`] if gates or images do not fit, or if the device has no memory for P D n numbers.
+    /// [`LinalgError`] if gates or images do not fit, or if the device has no memory for P D n numbers.
     pub fn kept(
         backend: &B,
         patches: &Arc<Patches>,
         gates: &HostMatrix,
         images: &HostMatrix,
-    ) -> Result<Self, ProgramError> {
+    ) -> Result<Self, LinalgError> {
         let plan = patches.plan(gates.clone());
         plan.check()?;
         let mut features = backend.zeros(plan.n_features(), images.cols())?;
@@ -48,12 +47,12 @@ impl<B: Backend> PatchFeatures<B> {
     /// The same features, computed anew for every product: images and a few runs of features are all the memory.
     ///
     /// # Errors
-    /// [`ProgramError::Linalg`] if gates or images do not fit.
+    /// [`LinalgError`] if gates or images do not fit.
     pub fn recomputed(
         patches: &Arc<Patches>,
         gates: &HostMatrix,
         images: Arc<HostMatrix>,
-    ) -> Result<Self, ProgramError> {
+    ) -> Result<Self, LinalgError> {
         let plan = patches.plan(gates.clone());
         plan.check()?;
         let n = images.cols();
@@ -67,8 +66,8 @@ impl<B: Backend> PatchFeatures<B> {
     /// The features of these images among them.
     ///
     /// # Errors
-    /// [`ProgramError::Linalg`] if the device has no memory for them.
-    pub fn select(&self, backend: &B, images: &[usize]) -> Result<Self, ProgramError> {
+    /// [`LinalgError`] if the device has no memory for them.
+    pub fn select(&self, backend: &B, images: &[usize]) -> Result<Self, LinalgError> {
         let store = match &self.store {
             Store::Kept(all) => {
                 let mut some = backend.zeros(all.rows(), images.len())?;

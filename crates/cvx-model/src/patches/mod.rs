@@ -48,6 +48,11 @@ impl Patches {
         self.regions * self.regions * self.values.cols()
     }
 
+    /// Pixels of an image, in all channels.
+    pub fn n_pixels(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+
     /// Rows of a gate: the pixels of a patch and a 1.
     pub fn gate_rows(&self) -> usize {
         self.channels * self.side * self.side + 1
@@ -74,7 +79,7 @@ impl Patches {
         Some(patch)
     }
 
-    /// Checks that the parts fit each other and images of this kind.
+    /// Checks that the parts fit each other and images of this kind. The other methods are for patches that pass.
     ///
     /// # Errors
     /// [`ModelError::Shape`] or [`ModelError::NonFinite`].
@@ -92,8 +97,12 @@ impl Patches {
             let (row, column) = (at % self.values.rows(), at / self.values.rows());
             return Err(ModelError::NonFinite { what: "the values of patches", row, column });
         }
-        // A side of 0 or beyond the image would not survive the plan's own arithmetic.
-        match self.plan(HostMatrix::zeros(self.gate_rows(), 1)).check() {
+        if self.values.cols() == 0 {
+            return wrong("a value of each patch".to_string(), "none".to_string());
+        }
+        // A gate with the rows of the values, which are in memory. Sizes from a file may be anything, and the plan
+        // compares them with these rows.
+        match self.plan(HostMatrix::zeros(self.values.rows(), 1)).check() {
             Ok(()) => Ok(()),
             Err(error) => wrong("patches that fit the images".to_string(), error.to_string()),
         }

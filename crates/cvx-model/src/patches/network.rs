@@ -20,17 +20,8 @@ impl Network {
         backend: &B,
         images: &HostMatrix,
     ) -> Result<HostMatrix, LinalgError> {
-        let (gates, gate_of) = self.distinct_gates();
-        let (plan, rows, outputs) = (patches.plan(gates), patches.block_rows(), self.w2.cols());
-        // The weights of all neurons of a gate add up, output by output.
-        let mut weights = HostMatrix::zeros(plan.n_features(), outputs);
-        for (neuron, &gate) in gate_of.iter().enumerate() {
-            for c in (0..outputs).filter(|&c| self.w2[(neuron, c)] != 0.0) {
-                let block = &mut weights.col_mut(c)[gate * rows..(gate + 1) * rows];
-                let second = self.w2[(neuron, c)];
-                block.iter_mut().zip(self.w1.col(neuron)).for_each(|(sum, weight)| *sum += weight * second);
-            }
-        }
+        let (gates, weights) = self.weights_of_gates(patches);
+        let (plan, outputs) = (patches.plan(gates), self.w2.cols());
         let weights = backend.upload(&weights)?;
         let mut prediction = HostMatrix::from_fn(images.cols(), outputs, |_, c| self.output_bias[c]);
         for_each_run(&plan, backend, images, |features, run| {
@@ -41,6 +32,22 @@ impl Network {
             Ok(())
         })?;
         Ok(prediction)
+    }
+
+    /// The distinct gates of the neurons, and the weights of their features (block rows times gates x C): those of all
+    /// neurons of a gate, added up.
+    pub fn weights_of_gates(&self, patches: &Patches) -> (HostMatrix, HostMatrix) {
+        let (gates, gate_of) = self.distinct_gates();
+        let (rows, outputs) = (patches.block_rows(), self.w2.cols());
+        let mut weights = HostMatrix::zeros(gates.cols() * rows, outputs);
+        for (neuron, &gate) in gate_of.iter().enumerate() {
+            for c in (0..outputs).filter(|&c| self.w2[(neuron, c)] != 0.0) {
+                let block = &mut weights.col_mut(c)[gate * rows..(gate + 1) * rows];
+                let second = self.w2[(neuron, c)];
+                block.iter_mut().zip(self.w1.col(neuron)).for_each(|(sum, weight)| *sum += weight * second);
+            }
+        }
+        (gates, weights)
     }
 
     /// z_j'w1_j of each neuron (n x m) for transformed images (pixels x n).

@@ -3,6 +3,8 @@
 // Each test file uses its own part.
 #![allow(dead_code)]
 
+pub mod patches;
+
 use cvx_linalg::{Backend, HostMatrix};
 use cvx_model::{ConvexProgram, PatternSet};
 

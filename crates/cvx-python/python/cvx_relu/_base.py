@@ -17,9 +17,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cvx_relu import _native
 from cvx_relu._labels import positive_weights
-from cvx_relu._records import Record
+from cvx_relu._records import Patches, Record
 from cvx_relu._results import Certificate, InterruptedWarning, RawWeights, Verification, columns, table
-from cvx_relu._table import Table, as_table, choices, is_frame, is_plain
+from cvx_relu._table import Table, as_rows, as_table, choices, is_frame, is_images, is_plain
 
 #: The parameters that both estimators have, for their docstrings.
 PARAMETERS = """
@@ -45,8 +45,25 @@ budget : float, default=None
 activation : {"auto", "relu", "gated"}, default="auto"
     ReLU neurons are active where x'w >= 0, gated neurons where x'h >= 0 for a fixed gate h. "auto" is gated where beta
     is chosen, and ReLU at a given beta.
-gates : {"auto", "gaussian", "whitened", "local", "pairs", "mixed"} or array (d x P), default="auto"
+gates : {"auto", "gaussian", "whitened", "local", "pairs", "mixed", "conv"} or array (d x P), default="auto"
     How gates are drawn, or your own gates on transformed features with the bias last; then `patterns` is not used.
+    "conv" is for images: gated neurons on their patches. "auto" takes it where beta is chosen, for images of at least
+    16 x 16 pixels.
+patch, stride, regions : int, default=None
+    For gates="conv", which the parameters of patches imply: side of a patch in pixels, pixels from one patch to the
+    next, and regions along each side of an image that have their own weights; by default chosen from the size of the
+    images.
+flips : bool, default=True
+    Whether an image and its mirror image (left and right exchanged) have the same prediction.
+patch_gates : {"clusters", "random"}, default="clusters"
+    Whether gates are centres of clusters of training patches, or training patches.
+active : float, default=0.2
+    Share of training patches for which a gate is on.
+whitening : float, default=0.1
+    Share of the mean variance that is added to the variance of each principal direction of patches before it is scaled
+    to 1; 0 or None leaves patches as they are.
+directions : int, default=32
+    Principal directions of a patch that neurons are linear in.
 output_bias : bool or "auto", default="auto"
     Whether a number without penalty is added to each output; "auto" adds it where beta is chosen.
 refine : int, default=0
@@ -58,7 +75,8 @@ huber_delta : float, default=None
 normalize : {"auto", "none", "global", "column"}, default="auto"
     How features are scaled; "auto" is "global" for images and "column" for other data.
 image : tuple (channels, height, width), default=None
-    Shape of the images if the features are pixels, in the order channel, row, column.
+    Shape of the images if the features are pixels, in the order channel, row, column. Arrays with these axes
+    (n x channels x height x width) need no `image`.
 categorical, numeric, drop, dates : list of columns, default=None
     Columns of a table that are categories though written as numbers, that are numbers though written as texts, that are
     left out, and that are dates, which become days since 1970. By name, or by number from 0.
@@ -113,6 +131,14 @@ class ConvexReLU(BaseEstimator):
         budget: float | None = None,
         activation: str = "auto",
         gates: str | ArrayLike = "auto",
+        patch: int | None = None,
+        stride: int | None = None,
+        regions: int | None = None,
+        flips: bool = True,
+        patch_gates: str = "clusters",
+        active: float = 0.2,
+        whitening: float | None = 0.1,
+        directions: int = 32,
         output_bias: bool | str = "auto",
         refine: int = 0,
         loss: str = "squared",
@@ -147,6 +173,14 @@ class ConvexReLU(BaseEstimator):
         self.budget = budget
         self.activation = activation
         self.gates = gates
+        self.patch = patch
+        self.stride = stride
+        self.regions = regions
+        self.flips = flips
+        self.patch_gates = patch_gates
+        self.active = active
+        self.whitening = whitening
+        self.directions = directions
         self.output_bias = output_bias
         self.refine = refine
         self.loss = loss
@@ -182,7 +216,7 @@ class ConvexReLU(BaseEstimator):
         callback: Callback | None = None,
         test: tuple[ArrayLike, ArrayLike] | None = None,
     ) -> Self:
-        """Trains on the samples `X` (n x d) and their labels `y`.
+        """Trains on the samples `X` (n x d, or images of n x channels x height x width) and their labels `y`.
 
         `X` is an array of numbers, in which NaN is a missing value, or a table of pandas or polars with numbers, texts,
         categories, booleans and missing values. A table is encoded: a 0/1 feature for each category, the median or the
@@ -243,8 +277,16 @@ class ConvexReLU(BaseEstimator):
         return tags
 
     def raw_weights(self) -> RawWeights:
-        """The weights of the network on the features before scaling, those of `get_feature_names_out`."""
+        """The weights of the network on the features before scaling, those of `get_feature_names_out`.
+
+        Raises
+        ------
+        ValueError
+            The neurons are on patches: their weights are not on features. `patches_` says what they are on.
+        """
         check_is_fitted(self)
+        if self.model_.patches is not None:
+            raise ValueError("neurons on patches have no weights on features: see w1_, gates_ and patches_")
         w1, b1 = self._untransformed(self.w1_)
         gates, thresholds = (None, None) if self.gates_ is None else self._untransformed(self.gates_)
         return RawWeights(w1, b1, self.w2_, gates, thresholds, self.output_bias_)
@@ -287,7 +329,10 @@ class ConvexReLU(BaseEstimator):
 
     @property
     def w1_(self) -> NDArray[np.float64]:
-        """First layer (d x m) on transformed features, the bias last; see `raw_weights` for the original ones."""
+        """First layer (d x m) on transformed features, the bias last; see `raw_weights` for the original ones.
+
+        For neurons on patches, d is the number of features of a gate: regions x regions x values.
+        """
         return self.model_.w1
 
     @property
@@ -302,8 +347,13 @@ class ConvexReLU(BaseEstimator):
 
     @property
     def gates_(self) -> NDArray[np.float64] | None:
-        """Gates (d x m) of gated neurons on transformed features; None for ReLU."""
+        """Gates (d x m) of gated neurons on transformed features, or on a patch with a 1; None for ReLU."""
         return self.model_.gates
+
+    @property
+    def patches_(self) -> Patches | None:
+        """What the gates of neurons on patches have in common; None where neurons see the whole sample."""
+        return self.model_.patches
 
     def _chooses_beta(self) -> bool:
         """Whether `fit` chooses beta."""
@@ -355,10 +405,20 @@ class ConvexReLU(BaseEstimator):
                 del self.feature_names_in_
         return table
 
+    def _image_of(self, X: Any) -> tuple[int, int, int] | None:
+        """The shape of images: their own where they have four axes, else that of the parameter."""
+        if not is_images(X):
+            return self.image
+        shape: tuple[int, int, int] = X.shape[1:]
+        if self.image is not None and tuple(self.image) != shape:
+            raise ValueError(f"image is {self.image!r}, but X has images of {shape}: leave image at None")
+        return shape
+
     def _samples(
         self, X: ArrayLike, y: ArrayLike, recipe: _native.Recipe | None, *, first: bool
     ) -> tuple[NDArray[Any] | Table, NDArray[Any]]:
         """Samples and labels; the first call sets names and number of the columns."""
+        X = as_rows(X)
         table = self._table(X, recipe, first=first)
         if table is None:
             return self._checked(X, y, first=first)
@@ -368,12 +428,12 @@ class ConvexReLU(BaseEstimator):
         return table, labels
 
     def _training_data(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None) -> _native.Data:
-        return self._data(*self._samples(X, y, None, first=True), sample_weight)
+        return self._data(*self._samples(X, y, None, first=True), sample_weight, image=self._image_of(X))
 
     def _labelled_data(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *, recipe: _native.Recipe | None
     ) -> _native.Data:
-        return self._data(*self._samples(X, y, recipe, first=False), sample_weight, recipe)
+        return self._data(*self._samples(X, y, recipe, first=False), sample_weight, recipe, image=self._image_of(X))
 
     def _data(
         self,
@@ -381,6 +441,8 @@ class ConvexReLU(BaseEstimator):
         y: NDArray[Any],
         sample_weight: ArrayLike | None,
         recipe: _native.Recipe | None = None,
+        *,
+        image: tuple[int, int, int] | None,
     ) -> _native.Data:
         weights = positive_weights(sample_weight, len(X))
         if weights is not None and not weights.all():
@@ -390,11 +452,12 @@ class ConvexReLU(BaseEstimator):
                 X.columns, X.names, recipe=recipe, choices=self._choices(), weights=weights, **self._labels(y)
             )
         names = list(self.feature_names_in_) if hasattr(self, "feature_names_in_") else None
-        return _native.Data(X, **self._labels(y), weights=weights, feature_names=names, image=self.image)
+        return _native.Data(X, **self._labels(y), weights=weights, feature_names=names, image=image)
 
     def _scores(self, X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.uintp]]:
         check_is_fitted(self)
         recipe = self.model_.recipe
+        X = as_rows(X)
         table = self._table(X, recipe, first=False)
         if table is None:
             data = _native.Data(validate_data(self, X, reset=False, dtype=[np.float64, np.float32]))

@@ -47,7 +47,7 @@ classes_ : array
     The classes.
 status_, certificate_, history_, n_iter_, beta_
     How the run ended, the certificate of the network, and the history of the iterations, an array for each column.
-n_neurons_, w1_, w2_, gates_
+n_neurons_, w1_, w2_, gates_, patches_
     The network on transformed features; `raw_weights()` returns it on the original features.
 n_features_in_, feature_names_in_
     Number and names of the features.
@@ -77,6 +77,14 @@ Examples
         budget: float | None = None,
         activation: str = "auto",
         gates: str | ArrayLike = "auto",
+        patch: int | None = None,
+        stride: int | None = None,
+        regions: int | None = None,
+        flips: bool = True,
+        patch_gates: str = "clusters",
+        active: float = 0.2,
+        whitening: float | None = 0.1,
+        directions: int = 32,
         output_bias: bool | str = "auto",
         refine: int = 0,
         loss: str = "squared",
@@ -113,6 +121,14 @@ Examples
             budget=budget,
             activation=activation,
             gates=gates,
+            patch=patch,
+            stride=stride,
+            regions=regions,
+            flips=flips,
+            patch_gates=patch_gates,
+            active=active,
+            whitening=whitening,
+            directions=directions,
             output_bias=output_bias,
             refine=refine,
             loss=loss,
@@ -200,4 +216,4 @@ Examples
         samples, labels = self._samples(X, y, None, first=True)
         weights = positive_weights(sample_weight, len(samples))
         self.classes_ = np.unique(labels if weights is None else labels[weights > 0])
-        return self._data(samples, labels, weights)
+        return self._data(samples, labels, weights, image=self._image_of(X))

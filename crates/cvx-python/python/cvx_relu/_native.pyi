@@ -5,7 +5,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from cvx_relu._records import Known, Point, Record, Row, Verified
+from cvx_relu._records import Known, Patches, Point, Record, Row, Verified
 
 __all__ = ["Data", "Fit", "Model", "Path", "Recipe", "fit", "path"]
 
@@ -65,6 +65,8 @@ class Model:
     def probabilities(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]: ...
     def half_widths(self, coverage: float) -> list[float] | None: ...
     def verify(self, data: Data) -> Verified: ...
+    @property
+    def patches(self) -> Patches | None: ...
     @property
     def w1(self) -> NDArray[np.float64]: ...
     @property

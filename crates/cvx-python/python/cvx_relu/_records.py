@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 class Record(TypedDict):
     """One iteration; numbers that were not evaluated are None."""
@@ -61,6 +64,12 @@ class Known(TypedDict):
     patterns: int
     beta: float
     activation: str
+    gates: str
+    patch: int | None
+    stride: int | None
+    regions: int | None
+    flips: bool
+    directions: int
     loss: str
     huber_delta: float | None
     normalize: str
@@ -71,6 +80,24 @@ class Known(TypedDict):
     certify: str
     solver: str
     precision: str
+
+
+class Patches(TypedDict):
+    """What the gates of neurons on patches have in common."""
+
+    #: Channels, height and width of the images.
+    image: tuple[int, int, int]
+    #: Side of a patch, and pixels from one to the next.
+    side: int
+    stride: int
+    #: Regions along each side of an image.
+    regions: int
+    #: Whether an image and its mirror image have the same prediction.
+    mirrored: bool
+    #: What is added to the variance of a patch, as a standard deviation of transformed pixels.
+    contrast: float
+    #: The values of a patch that neurons are linear in, a column each (pixels of a patch and a 1, x values).
+    values: NDArray[np.float64]
 
 
 class Verified(TypedDict):

@@ -5,6 +5,7 @@ Neither pandas nor polars is imported here: whoever has such a table has importe
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,6 +45,16 @@ class Table:
 def is_frame(X: Any) -> bool:
     """Whether the samples are a table of pandas or polars."""
     return _is_a(X, "pandas") or _is_a(X, "polars")
+
+
+def is_images(X: Any) -> bool:
+    """Whether the samples are an array of images: n x channels x height x width."""
+    return isinstance(X, np.ndarray) and X.ndim == 4
+
+
+def as_rows(X: Any) -> Any:
+    """Images as rows of pixels, in the order channel, row, column; other samples as they are."""
+    return X.reshape(len(X), math.prod(X.shape[1:])) if is_images(X) else X
 
 
 def is_plain(X: Any) -> bool:

@@ -1,16 +1,17 @@
 //! The network as an ONNX graph.
 
+mod graph;
+mod patches;
+
 use crate::error::ExportError;
 use crate::float::Float;
 use crate::format::Format;
-use crate::layers::Layers;
+use crate::layers::{Hidden, Layers};
 use crate::metadata::METADATA_KEY;
-use crate::proto::{
-    Attribute, Dimension, Entry, Extent, Graph, Model as File, Node, OperatorSet, Shape, Tensor, TensorType, Type,
-    ValueInfo,
-};
+use crate::proto::{Attribute, Entry, Graph, Model as File, OperatorSet};
 use cvx_artifact::Model;
 use cvx_model::Task;
+use graph::{INT64, element, initializer, int, ints, value_info};
 use prost::Message;
 
 /// Versions of the file format and of the operators, old enough for runtimes of 2022.
@@ -20,16 +21,9 @@ const OPERATOR_SET: i64 = 17;
 /// Limit in bytes on the tensors. A protocol buffer holds at most 2 GiB; 64 MiB are reserved for everything else.
 const LIMIT: u64 = (2 << 30) - (64 << 20);
 
-// Numbers of element types and of kinds of attributes in onnx.proto.
-const FLOAT: i32 = 1;
-const INT64: i32 = 7;
-const DOUBLE: i32 = 11;
-const INT: i32 = 2;
-const INTS: i32 = 7;
-
 /// The content of the file.
 pub(crate) fn bytes(model: &Model, layers: &Layers, metadata: String) -> Result<Vec<u8>, ExportError> {
-    let size = layers.tensors.iter().map(|tensor| tensor.size()).sum();
+    let size = layers.tensors.iter().map(|tensor| tensor.size()).sum::<u64>() + index_bytes(&layers.hidden);
     if size > LIMIT {
         return Err(ExportError::TooLarge { bytes: size, limit: LIMIT });
     }
@@ -44,17 +38,9 @@ pub(crate) fn bytes(model: &Model, layers: &Layers, metadata: String) -> Result<
 
     graph.node("Sub", &["x", "offset"], "centred", Vec::new());
     graph.node("Div", &["centred", "scale"], "scaled", Vec::new());
-    // The weights are stored with one row for each neuron.
-    let transposed = || vec![int("transB", 1)];
-    graph.node("Gemm", &["scaled", "w1", "b1"], "activation", transposed());
-    if layers.is_gated {
-        graph.zero(float);
-        graph.node("Gemm", &["scaled", "gates", "gate_bias"], "gate", transposed());
-        graph.node("GreaterOrEqual", &["gate", "zero"], "is_on", Vec::new());
-        graph.node("Cast", &["is_on"], "on", vec![int("to", element(float).into())]);
-        graph.node("Mul", &["on", "activation"], "hidden", Vec::new());
-    } else {
-        graph.node("Relu", &["activation"], "hidden", Vec::new());
+    match &layers.hidden {
+        Hidden::Patches(folded) => graph.patches(&folded.plan, float),
+        neurons => graph.neurons(matches!(neurons, Hidden::Gated), float),
     }
     graph.node("Gemm", &["hidden", "w2", "b2"], "prediction", transposed());
     graph.decide(&model.task, float);
@@ -77,22 +63,31 @@ pub(crate) fn bytes(model: &Model, layers: &Layers, metadata: String) -> Result<
     Ok(bytes)
 }
 
-impl Graph {
-    fn node(&mut self, operator: &str, input: &[&str], output: &str, attribute: Vec<Attribute>) {
-        self.node.push(Node {
-            input: input.iter().map(|name| name.to_string()).collect(),
-            output: vec![output.into()],
-            name: Some(format!("to_{output}")),
-            op_type: Some(operator.into()),
-            attribute,
-        });
-    }
+/// Bytes of the numbers of the pixels of all patches.
+fn index_bytes(hidden: &Hidden) -> u64 {
+    let Hidden::Patches(folded) = hidden else { return 0 };
+    let ((rows, columns), sides) = (folded.plan.grid(), if folded.plan.mirrored { 2 } else { 1 });
+    8 * (sides * rows * columns * folded.plan.n_patch_pixels()) as u64
+}
 
-    /// Adds the constant `zero`, which gates and scores are compared with, unless the graph has it.
-    fn zero(&mut self, float: Float) {
-        if !self.initializer.iter().any(|tensor| tensor.name.as_deref() == Some("zero")) {
-            self.initializer.push(initializer("zero", Vec::new(), element(float), float.bytes(&[0.0])));
+/// Weights are stored with one row for each neuron or output.
+fn transposed() -> Vec<Attribute> {
+    vec![int("transB", 1)]
+}
+
+impl Graph {
+    /// Adds the nodes of neurons that see the whole of the samples `scaled`, as `hidden` (N x m).
+    fn neurons(&mut self, is_gated: bool, float: Float) {
+        self.node("Gemm", &["scaled", "w1", "b1"], "activation", transposed());
+        if !is_gated {
+            self.node("Relu", &["activation"], "hidden", Vec::new());
+            return;
         }
+        self.zero(float);
+        self.node("Gemm", &["scaled", "gates", "gate_bias"], "gate", transposed());
+        self.node("GreaterOrEqual", &["gate", "zero"], "is_on", Vec::new());
+        self.node("Cast", &["is_on"], "on", vec![int("to", element(float).into())]);
+        self.node("Mul", &["on", "activation"], "hidden", Vec::new());
     }
 
     /// Adds the nodes that compute `class` from `prediction`, as [`Task::class_of`] does.
@@ -139,32 +134,4 @@ impl Graph {
         }
         self.output.push(value_info("probability", element(float), &[n_classes]));
     }
-}
-
-fn element(float: Float) -> i32 {
-    match float {
-        Float::F32 => FLOAT,
-        Float::F64 => DOUBLE,
-    }
-}
-
-fn initializer(name: &str, dims: Vec<i64>, data_type: i32, bytes: Vec<u8>) -> Tensor {
-    Tensor { dims, data_type: Some(data_type), name: Some(name.into()), raw_data: Some(bytes) }
-}
-
-fn int(name: &str, value: i64) -> Attribute {
-    Attribute { name: Some(name.into()), i: Some(value), r#type: Some(INT), ..Attribute::default() }
-}
-
-fn ints(name: &str, values: &[i64]) -> Attribute {
-    Attribute { name: Some(name.into()), ints: values.into(), r#type: Some(INTS), ..Attribute::default() }
-}
-
-/// A value of shape N x `rest`, with one row for each of the N samples.
-fn value_info(name: &str, data_type: i32, rest: &[usize]) -> ValueInfo {
-    let samples = Dimension { value: Some(Extent::Named("N".into())) };
-    let rest = rest.iter().map(|&length| Dimension { value: Some(Extent::Fixed(length as i64)) });
-    let shape = Shape { dim: [samples].into_iter().chain(rest).collect() };
-    let tensor_type = TensorType { elem_type: Some(data_type), shape: Some(shape) };
-    ValueInfo { name: Some(name.into()), r#type: Some(Type { tensor_type: Some(tensor_type) }) }
 }

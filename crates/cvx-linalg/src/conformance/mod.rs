@@ -2,12 +2,16 @@
 //!
 //! A back end passes them all by one line in a test file: `cvx_linalg::conformance_tests!(cpu_f64, Cpu::<f64>::new());`
 
+mod operands;
+mod patches;
+
+pub use patches::patch_features;
+
 use crate::backend::{Backend, Half, Shape, Transpose};
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
 use crate::layout::{BlockLayout, Signs};
-use crate::mask::BitMask;
-use crate::patches::PatchPlan;
+use operands::{assert_close, bit, filled, mask_of, product, tolerance, upload};
 use std::io::Write;
 
 /// Declares a module `$name` with one `#[test]` per operation, each on a fresh `$backend`; after `optional`, on one
@@ -19,8 +23,8 @@ macro_rules! conformance_tests {
     };
     ($name:ident, optional $backend:expr) => {
         $crate::conformance_tests!(@each $name, $backend,
-            memory, fill, parts, gather_columns, conversion, upload_refuses_non_finite, gemm, gemm_wide, weighted_gram, scale,
-            axpby, hadamard, dot_and_norms, cholesky, solve, masked_gram, shifted_lower, masked_row_sum,
+            memory, fill, parts, gather_columns, conversion, upload_refuses_non_finite, gemm, gemm_wide, weighted_gram,
+            scale, axpby, hadamard, dot_and_norms, cholesky, solve, masked_gram, shifted_lower, masked_row_sum,
             masked_broadcast, sign_flip, add_pairs, patch_features, positive_part, group_soft_threshold, slack_step,
             wrong_shapes_are_errors, stop_requests_are_errors);
     };
@@ -38,52 +42,6 @@ pub fn skip(reason: &dyn std::fmt::Display) {
     let thread = std::thread::current();
     // A failure to write the message is ignored.
     let _ = writeln!(std::io::stderr(), "skipped {}: {reason}", thread.name().unwrap_or("a test"));
-}
-
-/// Reproducible entries in [-1, 1).
-fn filled(rows: usize, cols: usize, seed: u64) -> HostMatrix {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    HostMatrix::from_fn(rows, cols, |_, _| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
-    })
-}
-
-fn mask_of(rows: usize, cols: usize) -> BitMask {
-    let entries = filled(rows, cols, 99);
-    BitMask::from_fn(rows, cols, |i, j| entries[(i, j)] >= 0.0)
-}
-
-fn bit(mask: &BitMask, row: usize, col: usize) -> f64 {
-    f64::from(u8::from(mask.get(row, col)))
-}
-
-fn upload<B: Backend>(backend: &B, host: &HostMatrix) -> B::Matrix {
-    backend.upload(host).expect("finite entries")
-}
-
-/// Checks the entries against `expected` to a few roundings of sums of `terms` terms of size about 1.
-fn assert_close<B: Backend>(backend: &B, found: &B::Matrix, expected: &HostMatrix, terms: usize) {
-    let found = backend.download(found).expect("a download");
-    assert_eq!((found.rows(), found.cols()), (expected.rows(), expected.cols()));
-    let bound = tolerance(backend) * (terms.max(1) as f64).sqrt();
-    for j in 0..expected.cols() {
-        for i in 0..expected.rows() {
-            let (found, expected) = (found[(i, j)], expected[(i, j)]);
-            let error = (found - expected).abs();
-            assert!(error <= bound * (1.0 + expected.abs()), "({i}, {j}): {found} instead of {expected}");
-        }
-    }
-}
-
-fn tolerance<B: Backend>(backend: &B) -> f64 {
-    if backend.precision() == "f64" { 1e-13 } else { 1e-5 }
-}
-
-fn product(a: &HostMatrix, b: &HostMatrix) -> HostMatrix {
-    HostMatrix::from_fn(a.rows(), b.cols(), |i, j| (0..a.cols()).map(|k| a[(i, k)] * b[(k, j)]).sum())
 }
 
 /// A well-conditioned symmetric matrix.
@@ -490,77 +448,6 @@ pub fn add_pairs<B: Backend>(backend: &B) {
             ] {
                 let result = backend.add_pairs(wrong, 0.7, &device_c, &mut out);
                 assert!(matches!(result, Err(LinalgError::Shape { .. })), "{wrong:?}: {result:?}");
-            }
-        }
-    }
-}
-
-/// `patch_features`, by the definition of [`PatchPlan`]: a loop over the patches of each image and of its mirror image.
-pub fn patch_features<B: Backend>(backend: &B) {
-    for (side, stride, regions, mirrored) in [(1, 1, 1, true), (2, 1, 3, true), (3, 2, 2, true), (4, 3, 2, false)] {
-        let (channels, height, width) = (2, 9, 11);
-        let pixels = channels * side * side;
-        let plan = PatchPlan {
-            channels,
-            height,
-            width,
-            side,
-            stride,
-            regions,
-            mirrored,
-            contrast: 0.1,
-            values: filled(pixels + 1, 5, 3),
-            gates: filled(pixels + 1, 7, 4),
-        };
-        let mut images = filled(plan.n_pixels(), 9, 1);
-        // One value everywhere: every patch is 0 before its last entry.
-        images.col_mut(2).fill(0.7);
-        let mut out = backend.zeros(plan.n_features(), 6).expect("zeros");
-        backend.patch_features(&plan, &images, 2, &mut out).expect("patch_features");
-        let mut expected = HostMatrix::zeros(plan.n_features(), 6);
-        for a in 0..6 {
-            let image = images.col(2 + a);
-            let straight = |channel: usize, row: usize, column: usize| image[(channel * height + row) * width + column];
-            let flipped = |channel: usize, row: usize, column: usize| straight(channel, row, width - 1 - column);
-            add_patch_features(&plan, &straight, expected.col_mut(a));
-            if mirrored {
-                add_patch_features(&plan, &flipped, expected.col_mut(a));
-                expected.col_mut(a).iter_mut().for_each(|feature| *feature *= 0.5);
-            }
-        }
-        let found = backend.download(&out).expect("a download");
-        for (found, expected) in found.values().iter().zip(expected.values()) {
-            assert!((found - expected).abs() <= 2e-7 * (1.0 + expected.abs()), "{found} instead of {expected}");
-            assert_eq!(*found, f64::from(*found as f32), "single precision");
-        }
-        let mut wrong = backend.zeros(plan.n_features() + 1, 1).expect("zeros");
-        assert!(matches!(backend.patch_features(&plan, &images, 0, &mut wrong), Err(LinalgError::Shape { .. })));
-        assert!(matches!(backend.patch_features(&plan, &images, 4, &mut out), Err(LinalgError::Shape { .. })));
-    }
-}
-
-/// Adds the features of an image, given as a function of channel, row and column.
-fn add_patch_features(plan: &PatchPlan, image: &dyn Fn(usize, usize, usize) -> f64, features: &mut [f64]) {
-    let ((rows, columns), regions, values) = (plan.grid(), plan.regions, plan.values.cols());
-    let scale = ((regions * regions) as f64 / (rows * columns) as f64).sqrt();
-    for (i, j) in (0..rows).flat_map(|i| (0..columns).map(move |j| (i, j))) {
-        let mut patch: Vec<f64> = (0..plan.n_patch_pixels())
-            .map(|at| {
-                let (channel, row, column) = (at / plan.side / plan.side, at / plan.side % plan.side, at % plan.side);
-                image(channel, i * plan.stride + row, j * plan.stride + column)
-            })
-            .collect();
-        let mean = patch.iter().sum::<f64>() / patch.len() as f64;
-        patch.iter_mut().for_each(|x| *x -= mean);
-        let variance = patch.iter().map(|x| x * x).sum::<f64>() / patch.len() as f64;
-        patch.iter_mut().for_each(|x| *x /= (variance + plan.contrast * plan.contrast).sqrt());
-        patch.push(1.0);
-        let product = |column: &[f64]| column.iter().zip(&patch).map(|(w, x)| w * x).sum::<f64>();
-        let region = i * regions / rows * regions + j * regions / columns;
-        for gate in (0..plan.gates.cols()).filter(|&gate| product(plan.gates.col(gate)) >= 0.0) {
-            for value in 0..values {
-                let at = (gate * regions * regions + region) * values + value;
-                features[at] += scale * product(plan.values.col(value));
             }
         }
     }
