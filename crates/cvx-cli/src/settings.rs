@@ -12,7 +12,7 @@ pub enum Training {
     /// One run.
     AtGivenBeta(Settings),
     /// A path that chooses beta: what is given of it.
-    AtChosenBeta(Settings, PathSettings, Wishes),
+    AtChosenBeta(Box<Settings>, PathSettings, Wishes),
 }
 
 /// The settings of `cvx train`, checked. Beta is chosen where it is not given, and nothing asks for a single run.
@@ -64,7 +64,7 @@ fn of_choice(args: &TrainArgs) -> Result<Training> {
         validation: validation(&args.choice),
         returned: None,
     };
-    Ok(Training::AtChosenBeta(settings, path, wishes))
+    Ok(Training::AtChosenBeta(Box::new(settings), path, wishes))
 }
 
 /// The settings of `cvx path` and those of its runs, checked.

@@ -65,17 +65,12 @@ impl<'a> PatchNetwork<'a> {
     /// The gates of a network with their weights; `None` unless it is a network on patches.
     pub fn new(network: &'a Network) -> Option<Self> {
         let patches = network.patches.as_deref()?;
-        let ((gates, gate_of), rows) = (network.distinct_gates(), patches.block_rows());
+        let ((_, gate_of), (gates, weights)) = (network.distinct_gates(), network.weights_of_gates(patches));
         let mut strengths = vec![0.0; gates.cols()];
-        let mut weights = HostMatrix::zeros(rows * gates.cols(), network.w2.cols());
         for (neuron, &gate) in gate_of.iter().enumerate() {
-            let (first, second) = (network.w1.col(neuron), |c: usize| network.w2[(neuron, c)]);
-            let squares = (0..network.w2.cols()).map(|c| second(c) * second(c)).sum::<f64>();
-            strengths[gate] += (first.iter().map(|w| w * w).sum::<f64>() * squares).sqrt();
-            for c in 0..network.w2.cols() {
-                let block = &mut weights.col_mut(c)[gate * rows..(gate + 1) * rows];
-                block.iter_mut().zip(first).for_each(|(sum, weight)| *sum += weight * second(c));
-            }
+            let first = network.w1.col(neuron).iter().map(|weight| weight * weight).sum::<f64>();
+            let second = (0..network.w2.cols()).map(|c| network.w2[(neuron, c)].powi(2)).sum::<f64>();
+            strengths[gate] += (first * second).sqrt();
         }
         Some(PatchNetwork { patches, gates, strengths, weights })
     }

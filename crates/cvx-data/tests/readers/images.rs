@@ -158,7 +158,7 @@ fn many_images_are_in_order_and_the_first_broken_one_is_named() {
     let pixels = |k: usize| [(k % 251) as u8, (k / 251) as u8];
     let lab = Lab::new();
     for k in 0..600 {
-        lab.write(&format!("{k:03}.png"), &grey(&pixels(k)));
+        lab.write(&format!("{k:03}.png"), grey(&pixels(k)));
     }
     let train = lab.read_folder().unwrap().train;
     for k in 0..600 {
