@@ -9,7 +9,6 @@ use crate::convolution::{Convolution, Trainer, agrees};
 use crate::image::{Geometry, Images, Samples};
 use crate::row::finite;
 use anyhow::{Context, Result, ensure};
-use cvx_admm::Device;
 use cvx_linalg::training::AdamBackend;
 use cvx_linalg::{Cpu, HostMatrix, ThreadPool};
 use serde::Serialize;
@@ -136,7 +135,7 @@ impl Chooser for ConvAdam {
     }
 
     fn choose(&self, ground: &Ground, seed: u64) -> Result<Outcome> {
-        ensure!(ground.place.device() == Device::Cpu, "conv-adam runs on the processor alone: take --device cpu");
+        ensure!(ground.place.name() == "cpu", "conv-adam runs on the processor alone: take --device cpu");
         ThreadPool::new(ground.threads)?.run(|| match ground.double {
             true => self.run(&Cpu::<f64>::new(), ground, seed),
             false => self.run(&Cpu::<f32>::new(), ground, seed),

@@ -9,7 +9,6 @@ use crate::image::Samples;
 use crate::row::finite;
 use crate::triangle::{Linear, Ridge, Triangle, agrees};
 use anyhow::{Context, Result, ensure};
-use cvx_admm::Device;
 use cvx_linalg::{Backend, Cpu, HostMatrix, ThreadPool};
 use serde_json::{Value, json};
 
@@ -134,7 +133,7 @@ impl Chooser for ChosenTriangle {
     }
 
     fn choose(&self, ground: &Ground, seed: u64) -> Result<Outcome> {
-        ensure!(ground.place.device() == Device::Cpu, "triangle runs on the processor alone: take --device cpu");
+        ensure!(ground.place.name() == "cpu", "triangle runs on the processor alone: take --device cpu");
         ThreadPool::new(ground.threads)?.run(|| match ground.double {
             true => self.run(&Cpu::<f64>::new(), ground, seed),
             false => self.run(&Cpu::<f32>::new(), ground, seed),

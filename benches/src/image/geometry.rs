@@ -70,8 +70,8 @@ impl Geometry {
         )
     }
 
-    /// All patches of an image in the first columns of `out`: N rows, a column for each of the K pixels of a patch. What
-    /// else is in `out` stays.
+    /// All patches of an image in the first columns of `out`: N rows, a column for each of the K pixels of a patch.
+    /// Later columns stay as they are.
     pub fn unfold(&self, image: &[f64], out: &mut HostMatrix) {
         let Geometry { width, height, side, stride, .. } = *self;
         let (_, columns) = self.grid();
