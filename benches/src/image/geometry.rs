@@ -49,25 +49,14 @@ impl Geometry {
         self.regions * self.regions
     }
 
-    /// The region of each patch.
-    pub fn regions_of_patches(&self) -> Vec<usize> {
-        let ((rows, columns), regions) = (self.grid(), self.regions);
-        let region = |i: usize, j: usize| i * regions / rows * regions + j * regions / columns;
-        (0..rows).flat_map(|i| (0..columns).map(move |j| region(i, j))).collect()
-    }
-
     /// A column for each region, with 1 over its number of patches where a patch is in it (N x regions^2).
     pub fn means(&self) -> HostMatrix {
-        let places = self.regions_of_patches();
+        let ((rows, columns), regions) = (self.grid(), self.regions);
+        let region = |k: usize| k / columns * regions / rows * regions + k % columns * regions / columns;
         let mut counts = vec![0.0; self.n_regions()];
-        places.iter().for_each(|&region| counts[region] += 1.0);
-        HostMatrix::from_fn(
-            places.len(),
-            counts.len(),
-            |k, region| {
-                if places[k] == region { 1.0 / counts[region] } else { 0.0 }
-            },
-        )
+        (0..rows * columns).for_each(|k| counts[region(k)] += 1.0);
+        let share = |k, column| if region(k) == column { 1.0 / counts[column] } else { 0.0 };
+        HostMatrix::from_fn(rows * columns, counts.len(), share)
     }
 
     /// All patches of an image in the first columns of `out`: N rows, a column for each of the K pixels of a patch.

@@ -41,10 +41,11 @@ fn nearest<B: Backend>(backend: &B, centres: &HostMatrix, runs: &[B::Matrix]) ->
         let mut products = backend.zeros(centres.cols(), run.cols())?;
         backend.gemm(1.0, &uploaded, Transpose::Yes, run, Transpose::No, 0.0, &mut products)?;
         let products = backend.download(&products)?;
-        // Half of the squared distance without what all centres share.
+        // Half of the squared distance without what all centres share; the first of the nearest.
         let of_column = |k: usize| {
-            let distance = |j: usize| halves[j] - products[(j, k)];
-            (1..halves.len()).fold(0, |best, j| if distance(j) < distance(best) { j } else { best })
+            let distances = halves.iter().zip(products.col(k)).map(|(half, product)| half - product);
+            let nearest = |best: (usize, f64), (j, distance)| if distance < best.1 { (j, distance) } else { best };
+            distances.enumerate().fold((0, f64::INFINITY), nearest).0
         };
         Ok((0..run.cols()).map(of_column).collect::<Vec<usize>>())
     };

@@ -96,7 +96,6 @@ impl Triangle {
         let (values, centres) = (backend.upload(&self.values)?, backend.upload(&self.centres)?);
         let squares: Vec<f64> =
             (0..self.centres.cols()).map(|j| self.centres.col(j).iter().map(|x| x * x).sum()).collect();
-        let regions = self.geometry.regions_of_patches();
         let mut out = HostMatrix::zeros(self.n_features(), images.cols());
         out.values_mut()
             .par_chunks_exact_mut(self.n_features())
@@ -107,7 +106,7 @@ impl Triangle {
                     for mirrored in [false, true] {
                         let patches = backend.upload(self.normalised(images.col(a), mirrored, scratch))?;
                         let distances = distances(backend, &patches, &values, &centres, &squares)?;
-                        add(&distances, &regions, out);
+                        add(&distances, &self.geometry, out);
                     }
                     Ok(())
                 },
@@ -183,15 +182,26 @@ fn distances<B: Backend>(
 }
 
 /// Adds half of the features of these distances.
-fn add(distances: &HostMatrix, regions: &[usize], out: &mut [f64]) {
-    let count = distances.cols();
-    let mut means = vec![0.0; distances.rows()];
+fn add(distances: &HostMatrix, geometry: &Geometry, out: &mut [f64]) {
+    let ((rows, columns), regions, count) = (geometry.grid(), geometry.regions, distances.cols());
+    let (mut means, share) = (vec![0.0; distances.rows()], 1.0 / count as f64);
     for j in 0..count {
-        means.iter_mut().zip(distances.col(j)).for_each(|(mean, distance)| *mean += distance / count as f64);
+        means.iter_mut().zip(distances.col(j)).for_each(|(mean, distance)| *mean += share * distance);
     }
+    // First over the rows of patches, which are in one region from top to bottom.
+    let mut sums = vec![0.0; regions * columns];
     for j in 0..count {
-        for ((distance, mean), region) in distances.col(j).iter().zip(&means).zip(regions) {
-            out[region * count + j] += 0.5 * (mean - distance).max(0.0);
+        sums.fill(0.0);
+        let lines = distances.col(j).chunks_exact(columns).zip(means.chunks_exact(columns));
+        for (i, (distances, means)) in lines.enumerate() {
+            let band = i * regions / rows * columns;
+            for ((sum, distance), mean) in sums[band..band + columns].iter_mut().zip(distances).zip(means) {
+                *sum += (mean - distance).max(0.0);
+            }
+        }
+        for (at, sum) in sums.iter().enumerate() {
+            let region = at / columns * regions + at % columns * regions / columns;
+            out[region * count + j] += 0.5 * sum;
         }
     }
 }
