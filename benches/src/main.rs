@@ -4,11 +4,13 @@ mod certified_run;
 mod comparison;
 mod condition_sweep;
 mod contender;
+mod convolution;
 mod exact_iteration;
 mod gates;
 mod gpu;
 mod held_out;
 mod host;
+mod image;
 mod operation_table;
 mod penalty_sweep;
 mod report;
@@ -16,6 +18,7 @@ mod row;
 mod scaling;
 mod selection;
 mod source;
+mod triangle;
 
 use clap::{Parser, Subcommand};
 

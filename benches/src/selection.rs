@@ -1,7 +1,7 @@
-//! Which network a user ends up with when held-out samples choose everything: convex paths beside a tuned Adam, on one
-//! split.
+//! Which network a user ends up with when held-out samples choose everything: convex paths beside a tuned Adam, and on
+//! images what is usual for images, on one split.
 
-use crate::held_out::{Chooser, ChosenPath, Common, Grid, print};
+use crate::held_out::{Chooser, ChosenPath, ChosenTriangle, Common, ConvAdam, Grid, PatchPath, print};
 use anyhow::Result;
 use cvx_admm::PathSettings;
 use cvx_model::Activation;
@@ -11,6 +11,10 @@ use std::path::PathBuf;
 const GATED_PATTERNS: usize = 1000;
 const RELU_PATTERNS: usize = 200;
 
+/// Learning rates where none are asked for: a convolution has few weights, and a cycle of rates has a larger peak.
+const RATES: [f64; 3] = [1e-4, 3e-4, 1e-3];
+const CONVOLUTION_RATES: [f64; 3] = [1e-3, 3e-3, 1e-2];
+
 /// Who chooses, and from what.
 #[derive(clap::Args)]
 pub struct Args {
@@ -19,14 +23,23 @@ pub struct Args {
     /// Who takes part.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "gated,relu,adam")]
     contenders: Vec<Name>,
-    /// Number of patterns of a path [default: 1000 for gated, 200 for relu].
+    /// Number of patterns of a path [default: 1000 for gated, 200 for relu, what the program takes for conv].
     #[arg(long)]
     patterns: Option<usize>,
-    /// Number of betas of a path.
+    /// Number of betas of a path; conv has those that the program takes.
     #[arg(long, default_value_t = PathSettings::default().betas)]
     betas: usize,
     #[command(flatten)]
     grid: Grid,
+    /// Filters of conv-adam.
+    #[arg(long, default_value_t = 100)]
+    filters: usize,
+    /// Epochs of conv-adam.
+    #[arg(long, default_value_t = 10)]
+    conv_epochs: usize,
+    /// Centres of triangle.
+    #[arg(long, default_value_t = 400)]
+    centres: usize,
     /// Append a JSON line for each contender and seed.
     #[arg(long, default_value = "benches/results/selection.jsonl")]
     json: PathBuf,
@@ -41,6 +54,12 @@ enum Name {
     Relu,
     /// Adam, tuned over a grid.
     Adam,
+    /// Gated neurons on patches of images, with the path and the gates that the program chooses by itself.
+    Conv,
+    /// A convolution with ReLU, means over regions and a linear layer, trained by Adam.
+    ConvAdam,
+    /// Distances of patches to centres (Coates & Ng 2011) with a linear classifier.
+    Triangle,
 }
 
 impl Args {
@@ -52,8 +71,23 @@ impl Args {
         match name {
             Name::Gated => path(Activation::Gated, GATED_PATTERNS),
             Name::Relu => path(Activation::Relu, RELU_PATTERNS),
-            Name::Adam => Box::new(self.grid.clone()),
+            Name::Adam => Box::new(Grid { learning_rates: self.rates(RATES), ..self.grid.clone() }),
+            Name::Conv => Box::new(PatchPath { patterns: self.patterns }),
+            Name::ConvAdam => Box::new(ConvAdam {
+                learning_rates: self.rates(CONVOLUTION_RATES),
+                filters: self.filters,
+                epochs: self.conv_epochs,
+                batch: self.grid.batch,
+                initialisation: self.grid.initialisation,
+            }),
+            Name::Triangle => Box::new(ChosenTriangle { centres: self.centres }),
         }
+    }
+
+    /// Those that are asked for.
+    fn rates<const N: usize>(&self, default: [f64; N]) -> Vec<f64> {
+        let asked = &self.grid.learning_rates;
+        if asked.is_empty() { default.to_vec() } else { asked.clone() }
     }
 }
 
@@ -139,13 +173,56 @@ mod tests {
         }
     }
 
+    /// A folder of IDX files with grey textures of 16 x 16.
+    fn images() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (part, n, seed) in [("train", 60u8, 1), ("t10k", 40, 2)] {
+            let data = crate::image::textures::textures(n.into(), 1, 16, seed);
+            let pixels: Vec<u8> = data.values().iter().map(|value| (255.0 * value) as u8).collect();
+            let head = |axes: &[u8]| {
+                let sizes = axes.iter().flat_map(|&size| [0, 0, 0, size]);
+                [0, 0, 8, axes.len() as u8].into_iter().chain(sizes).collect::<Vec<u8>>()
+            };
+            let write =
+                |name: &str, bytes| std::fs::write(folder.path().join(format!("{part}-{name}")), bytes).unwrap();
+            write("images-idx3-ubyte", [head(&[n, 16, 16]), pixels].concat());
+            write("labels-idx1-ubyte", [head(&[n]), (0..n).map(|sample| sample % 2).collect()].concat());
+        }
+        folder
+    }
+
+    #[test]
+    fn those_for_images_see_textures_that_are_linear_in_no_pixels() {
+        let folder = images();
+        let rows = rows(&format!(
+            "--data {} --seeds 0 --contenders conv,conv-adam,triangle --patterns 4 --filters 6 --conv-epochs 12 \
+             --batch 16 --learning-rates 0.03 --centres 8",
+            folder.path().display()
+        ));
+        let names: Vec<&Value> = rows.iter().map(|row| &row["contender"]).collect();
+        assert_eq!(names, ["conv 4", "conv Adam", "triangle 8"]);
+        for row in &rows {
+            assert_eq!((&row["error"], &row["verified"]), (&Value::Null, &true.into()));
+            assert_eq!((row["n_closing"].as_u64(), row["n_held_out"].as_u64()), (Some(60), Some(12)));
+            assert!(row["tried"].as_array().unwrap().contains(&row["chosen"]));
+            assert!(accuracy(&row["test_accuracy"]) > 0.9, "{row}");
+            assert!(row["train_loss"].as_f64() > Some(0.0) && row["closing_seconds"].as_f64() > Some(0.0));
+        }
+        assert!(rows[0]["dual_bound"].as_f64() > Some(0.0) && rows[1]["objective"] == Value::Null);
+        assert_eq!(rows[1]["chosen"]["learning_rate"].as_f64(), Some(0.03));
+        assert_eq!(rows[2]["chosen"]["centres"].as_u64(), Some(8));
+    }
+
     #[test]
     fn what_cannot_be_run_is_a_row() {
-        let rows = rows("--data planted:60x3 --seeds 0 --contenders adam,gated --patterns 0 --learning-rates=-1");
-        for (row, word) in rows.iter().zip(["learning rate", "patterns"]) {
+        let rows = rows(
+            "--data planted:60x3 --seeds 0 --contenders adam,gated,conv,conv-adam,triangle --patterns 0 \
+             --learning-rates=-1",
+        );
+        for (row, word) in rows.iter().zip(["learning rate", "patterns", "patterns", "images", "images"]) {
             assert_eq!(row["status"], "Failed");
             assert!(row["error"].as_str().unwrap().contains(word), "{}", row["error"]);
         }
-        assert_eq!(rows.len(), 2);
+        assert_eq!(rows.len(), 5);
     }
 }

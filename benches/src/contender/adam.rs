@@ -52,7 +52,7 @@ pub struct Adam {
 
 impl Initialisation {
     /// Weights of a layer (inputs x outputs).
-    fn draw(self, inputs: usize, outputs: usize, rng: &mut Pcg64) -> HostMatrix {
+    pub fn draw(self, inputs: usize, outputs: usize, rng: &mut Pcg64) -> HostMatrix {
         let scale = (inputs as f64).sqrt().recip();
         HostMatrix::from_fn(inputs, outputs, |_, _| match self {
             Initialisation::He => 2f64.sqrt() * scale * rng.sample::<f64, _>(StandardNormal),
@@ -135,6 +135,19 @@ impl Adam {
     }
 }
 
+/// Coefficients of step number `t`, the first of which is 1.
+pub fn adam_step(learning_rate: f64, t: usize, weight_decay: f64) -> AdamStep {
+    let t = t as f64;
+    AdamStep {
+        rate: learning_rate / (1.0 - FIRST_DECAY.powf(t)),
+        first_decay: FIRST_DECAY,
+        second_decay: SECOND_DECAY,
+        root_scale: (1.0 - SECOND_DECAY.powf(t)).sqrt().recip(),
+        epsilon: EPSILON,
+        weight_decay,
+    }
+}
+
 /// What a run works on.
 struct Run<B: Backend> {
     xt: B::Matrix,
@@ -192,15 +205,7 @@ impl<B: AdamBackend> Run<B> {
         batch.load(backend, &self.xt, &self.yt, indices)?;
         batch.gradient(backend, &self.weights, &mut self.gradient)?;
         self.steps += 1;
-        let t = self.steps as f64;
-        let step = AdamStep {
-            rate: adam.learning_rate / (1.0 - FIRST_DECAY.powf(t)),
-            first_decay: FIRST_DECAY,
-            second_decay: SECOND_DECAY,
-            root_scale: (1.0 - SECOND_DECAY.powf(t)).sqrt().recip(),
-            epsilon: EPSILON,
-            weight_decay: self.weight_decay,
-        };
+        let step = adam_step(adam.learning_rate, self.steps, self.weight_decay);
         let Run { gradient, first, second, weights, .. } = self;
         backend.adam_step(&step, &gradient.w1, &mut first.w1, &mut second.w1, &mut weights.w1)?;
         backend.adam_step(&step, &gradient.w2, &mut first.w2, &mut second.w2, &mut weights.w2)?;

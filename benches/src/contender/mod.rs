@@ -7,7 +7,8 @@ mod evaluator;
 mod problem;
 mod stopwatch;
 
-pub use adam::{Adam, Initialisation};
+pub use adam::{Adam, Initialisation, adam_step};
+pub use back_propagation::Layers;
 pub use convex::Convex;
 pub use problem::Problem;
 

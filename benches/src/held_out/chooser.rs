@@ -7,8 +7,8 @@ use anyhow::Result;
 /// One who chooses a network: by the held-out samples alone, then trains it on all training samples, then looks at the
 /// test samples.
 pub trait Chooser {
-    /// Name in tables.
-    fn name(&self) -> String;
+    /// Name in tables; what follows from the samples is part of it.
+    fn name(&self, ground: &Ground) -> String;
     /// What is given and not chosen, for a row.
     fn settings(&self) -> serde_json::Value;
     /// Chooses and trains.

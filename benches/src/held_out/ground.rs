@@ -60,7 +60,17 @@ impl Ground {
 impl Ground {
     /// A planted problem on one thread, in f64.
     pub fn planted(name: &str) -> Self {
-        let split = cvx_data::open(name, &cvx_data::Request::default()).unwrap();
+        Self::of(name, cvx_data::open(name, &cvx_data::Request::default()).unwrap())
+    }
+
+    /// 60 images of textures to train on and 40 to test, on one thread, in f64.
+    pub fn textures(channels: usize, size: usize) -> Self {
+        use crate::image::textures::textures;
+        let (train, test) = (textures(60, channels, size, 1), Some(textures(40, channels, size, 2)));
+        Self::of("textures", DataSplit { train, test })
+    }
+
+    fn of(name: &str, split: DataSplit) -> Self {
         Ground {
             data: name.to_string(),
             classes: Vec::new(),

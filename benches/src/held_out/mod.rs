@@ -1,18 +1,26 @@
 //! Networks of which everything is chosen on held-out samples: what a user ends up with.
 
 mod chooser;
+mod clock;
+mod conv_adam;
 mod ground;
 mod outcome;
+mod patches;
 mod path;
+mod plan;
 mod row;
 mod table;
+mod triangle;
 mod tuned;
 
 pub use chooser::Chooser;
+pub use conv_adam::ConvAdam;
 pub use ground::Ground;
+pub use patches::PatchPath;
 pub use path::ChosenPath;
 pub use row::Row;
 pub use table::print;
+pub use triangle::ChosenTriangle;
 pub use tuned::Grid;
 
 use crate::row::append;

@@ -22,14 +22,16 @@ pub struct Outcome {
     pub tried: Vec<Candidate>,
     /// Samples of the closing run.
     pub n_closing: Option<usize>,
-    /// Weight of the regulariser in the closing run, on all training samples.
+    /// Weight of the regulariser in the closing run, on all training samples, where there is one.
     pub beta: Option<f64>,
     /// ADMM iterations, or epochs, of the closing run.
     pub iterations: Option<f64>,
-    /// Of the closing network, on all training samples.
+    /// Of the closing network, on all training samples; of methods that have the objective of the programme.
     pub objective: Option<f64>,
     /// Lower bound of the sampled convex programme there.
     pub dual_bound: Option<f64>,
+    /// 1/2 ||f - y||^2 of the closing network on all training samples.
+    pub train_loss: Option<f64>,
     /// Number of neurons of the closing network.
     pub neurons: Option<usize>,
     /// Share of training samples in the right class.
@@ -81,6 +83,22 @@ pub enum Choice {
         /// Passes over the samples.
         epochs: usize,
     },
+    /// A convolution that Adam trains.
+    Convolution {
+        /// Largest step size on the way.
+        learning_rate: f64,
+        /// Number of filters.
+        filters: usize,
+        /// Passes over the samples.
+        epochs: usize,
+    },
+    /// A linear classifier of distances to centres.
+    Triangle {
+        /// Number of centres.
+        centres: usize,
+        /// Weight of the regulariser over the number of samples, which carries over to all training samples.
+        ridge: f64,
+    },
 }
 
 /// The scores of a network on held-out samples.
@@ -112,10 +130,15 @@ impl Score {
     }
 }
 
+/// The first of the best.
+pub fn best(candidates: &[Candidate]) -> Option<&Candidate> {
+    candidates.iter().reduce(|best, other| if other.held_out.is_better_than(&best.held_out) { other } else { best })
+}
+
 impl Outcome {
     /// Whether there is a closing network that no clock cut short: one that says something of the method.
     pub fn is_whole(&self) -> bool {
-        self.objective.is_some() && self.status != TIME_LIMIT
+        self.train_loss.is_some() && self.status != TIME_LIMIT
     }
 }
 
@@ -126,6 +149,10 @@ impl fmt::Display for Choice {
             Choice::Adam { learning_rate, beta, width, epochs } => {
                 write!(f, "rate {learning_rate}, beta {beta}, width {width}, {epochs} epochs")
             }
+            Choice::Convolution { learning_rate, filters, epochs } => {
+                write!(f, "rate {learning_rate}, {filters} filters, {epochs} epochs")
+            }
+            Choice::Triangle { centres, ridge } => write!(f, "{centres} centres, ridge {ridge:.0e} per sample"),
         }
     }
 }
@@ -136,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_network_that_the_clock_cut_short_does_not_count() {
-        let ended = |status: &str, objective| Outcome { status: status.to_string(), objective, ..Outcome::default() };
+        let ended = |status: &str, train_loss| Outcome { status: status.to_string(), train_loss, ..Outcome::default() };
         assert!(ended("Optimal", Some(1.0)).is_whole() && ended("EpochLimit", Some(1.0)).is_whole());
         assert!(!ended(&cvx_admm::Status::TimeLimit.to_string(), Some(1.0)).is_whole());
         assert!(!ended("Failed", None).is_whole());

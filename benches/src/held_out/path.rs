@@ -2,13 +2,10 @@
 
 use super::chooser::Chooser;
 use super::ground::Ground;
-use super::outcome::{Candidate, Choice, Outcome, Score, TIME_LIMIT};
-use crate::row::finite;
+use super::outcome::Outcome;
+use super::plan::{follow, outcome, settings};
 use anyhow::Result;
-use cvx_admm::{
-    Gates, Observer, PathPoint, PathSettings, PathSolution, Precision, Scores, Settings, StopToken, Validation, path,
-    verify,
-};
+use cvx_admm::{Gates, PathSettings, PathSolution, Plan, Settings, Validation};
 use cvx_model::{Activation, GateKind};
 use serde_json::{Value, json};
 
@@ -31,27 +28,16 @@ impl ChosenPath {
             activation: self.activation,
             gates: self.gates.map_or(Gates::Auto, Gates::Kind),
             patterns: self.patterns,
-            gap: ground.gap,
-            device: ground.place.device(),
-            precision: if ground.double { Precision::F64 } else { Precision::F32 },
-            threads: ground.threads,
-            time_limit: ground.time_limit,
-            seed,
-            ..Settings::default()
+            ..settings(ground, seed)
         };
-        let choice = PathSettings {
-            betas: self.betas,
-            validation: Validation::Share(ground.validation),
-            ..PathSettings::default()
-        };
-        let test = ground.split.test.as_ref();
-        let mut progress = Progress(format!("{} seed {seed}", self.name()));
-        Ok(path(&ground.split.train, test, &settings, &choice, &StopToken::new(), &mut progress)?)
+        let validation = Validation::Share(ground.validation);
+        let path = PathSettings { betas: self.betas, validation, ..PathSettings::default() };
+        follow(&Plan { settings, path }, ground, &self.name(ground))
     }
 }
 
 impl Chooser for ChosenPath {
-    fn name(&self) -> String {
+    fn name(&self, _ground: &Ground) -> String {
         let gates = self.gates.map_or(String::new(), |kind| format!(" {}", kind.name()));
         format!("{}{gates} {}", self.activation.name(), self.patterns)
     }
@@ -66,65 +52,14 @@ impl Chooser for ChosenPath {
     }
 
     fn choose(&self, ground: &Ground, seed: u64) -> Result<Outcome> {
-        let PathSolution { points, chosen, seconds, solution, cut_short, .. } = self.run(ground, seed)?;
-        let outcome = Outcome {
-            status: TIME_LIMIT.to_string(),
-            chosen: points.get(chosen).map(candidate),
-            tried: points.iter().map(candidate).collect(),
-            choosing_seconds: seconds,
-            ..Outcome::default()
-        };
-        if cut_short.is_some() {
-            return Ok(outcome);
-        }
-        Ok(Outcome {
-            status: solution.status.to_string(),
-            verified: verify(&solution.model, &ground.split.train)?.holds(),
-            n_closing: Some(solution.model.claim.n_samples),
-            beta: Some(solution.beta),
-            iterations: Some(solution.info.history.len() as f64),
-            objective: finite(solution.objective.network),
-            dual_bound: finite(solution.objective.dual_bound),
-            neurons: Some(solution.model.network.n_neurons()),
-            train_accuracy: solution.train.accuracy,
-            test_accuracy: solution.test.and_then(|test| test.accuracy),
-            closing_seconds: solution.info.seconds.total,
-            ..outcome
-        })
-    }
-}
-
-fn candidate(point: &PathPoint) -> Candidate {
-    Candidate {
-        choice: Choice::Path {
-            fraction: point.fraction,
-            beta: point.beta,
-            relative_gap: point.objective.relative_gap,
-            neurons: point.neurons,
-        },
-        held_out: Score {
-            accuracy: point.validation.accuracy,
-            error: point.error,
-            standard_error: Some(point.standard_error),
-            loss: point.validation.loss,
-        },
-    }
-}
-
-/// Says where a long path is.
-struct Progress(String);
-
-impl Observer for Progress {
-    fn point(&mut self, fraction: f64, relative_gap: f64, validation: &Scores) {
-        let accuracy = validation.accuracy.map_or(String::new(), |accuracy| format!(", held out {accuracy:.4}"));
-        eprintln!("{}: beta {fraction:.2e} of its largest, gap {relative_gap:.1e}{accuracy}", self.0);
+        outcome(self.run(ground, seed)?, ground)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cvx_admm::{Beta, train};
+    use cvx_admm::{Beta, Precision, train};
 
     /// max ||X'D_i y|| is that of the samples which are trained on.
     #[test]

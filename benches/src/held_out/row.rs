@@ -32,7 +32,7 @@ pub struct Row {
     pub n_test: usize,
     /// Features, the bias among them.
     pub n_features: usize,
-    /// The loss of the objective; its regulariser is the sum of ||w1_j|| ||w2_j||, for all.
+    /// The loss of the objective; its regulariser is the sum of ||w1_j|| ||w2_j||, for all that have an objective.
     pub loss: &'static str,
     /// How features are scaled.
     pub normalisation: Normalisation,
@@ -64,7 +64,7 @@ impl Row {
         Row {
             bench,
             host: Host::new(threads),
-            contender: chooser.name(),
+            contender: chooser.name(ground),
             settings: chooser.settings(),
             seed,
             data: ground.data.clone(),

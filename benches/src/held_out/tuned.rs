@@ -2,7 +2,7 @@
 
 use super::chooser::Chooser;
 use super::ground::{Fold, Ground};
-use super::outcome::{Candidate, Choice, Outcome, Score, TIME_LIMIT};
+use super::outcome::{Candidate, Choice, Outcome, Score, TIME_LIMIT, best};
 use crate::contender::{Adam, Initialisation, Problem};
 use crate::row::{Goal, TracePoint};
 use anyhow::{Context, Result};
@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 /// What Adam is tuned over.
 #[derive(clap::Args, Clone, Debug, Serialize)]
 pub struct Grid {
-    /// Learning rates of Adam.
-    #[arg(long, value_delimiter = ',', default_value = "0.0001,0.0003,0.001")]
+    /// Learning rates of Adam [default: 0.0001,0.0003,0.001 for adam, 0.001,0.003,0.01 for conv-adam].
+    #[arg(long, value_delimiter = ',')]
     pub learning_rates: Vec<f64>,
     /// Weights of Adam's regulariser on the part that is trained on; beta / n is the weight decay.
     #[arg(long, value_delimiter = ',', default_value = "0,1,10,100")]
@@ -81,7 +81,7 @@ impl Grid {
 }
 
 impl Chooser for Grid {
-    fn name(&self) -> String {
+    fn name(&self, _ground: &Ground) -> String {
         "Adam".to_string()
     }
 
@@ -117,6 +117,7 @@ impl Chooser for Grid {
             beta: Some(beta),
             iterations: Some(closing.iterations),
             objective: closing.objective,
+            train_loss: closing.train_loss,
             neurons: Some(width),
             train_accuracy: closing.train_accuracy,
             test_accuracy: closing.test_accuracy,
@@ -157,11 +158,6 @@ fn best_epoch(adam: &Adam, beta: f64, trace: &[TracePoint], n_held_out: usize) -
         Some(Candidate { choice, held_out: Score::new(point.test_accuracy, point.test_loss?, n_held_out) })
     });
     best(&epochs.collect::<Vec<_>>()).cloned()
-}
-
-/// The first of the best.
-fn best(candidates: &[Candidate]) -> Option<&Candidate> {
-    candidates.iter().reduce(|best, other| if other.held_out.is_better_than(&best.held_out) { other } else { best })
 }
 
 #[cfg(test)]
