@@ -16,8 +16,8 @@ const SAMPLES_PER_RELU: usize = 50;
 const FEWEST: usize = 50;
 const MOST: usize = 2000;
 
-/// The same for gates of patches: each sees hundreds of patches of an image, and has hundreds of weights. From a hundred
-/// gates on, more of them gain little.
+/// The same for gates of patches: each sees hundreds of patches of an image, and has hundreds of weights. From a
+/// hundred gates on, more of them gain little.
 pub(crate) const IMAGES_PER_GATE: usize = 100;
 pub(crate) const FEWEST_OF_PATCHES: usize = 50;
 pub(crate) const MOST_OF_PATCHES: usize = 200;
