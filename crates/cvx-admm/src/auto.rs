@@ -3,6 +3,7 @@
 use crate::api::error::TrainError;
 use crate::api::settings::{Gates, Settings};
 use crate::path::settings::{PathSettings, Returned, Validation};
+use crate::problem::suggest::{FEWEST_OF_PATCHES, IMAGES_PER_GATE, MOST_OF_PATCHES};
 use cvx_linalg::{Backend, Cpu};
 use cvx_model::{Activation, Dataset, FeatureKind, GateKind, PatchSettings};
 
@@ -49,12 +50,6 @@ const PATIENCE: usize = 3;
 const SAMPLES_PER_GATE: usize = 4;
 const FEWEST: usize = 200;
 const MOST: usize = 1000;
-
-/// The same for gates of patches: each sees hundreds of patches of an image, and has hundreds of weights. From a
-/// hundred gates on, more of them gain little.
-const IMAGES_PER_GATE: usize = 100;
-const FEWEST_OF_PATCHES: usize = 50;
-const MOST_OF_PATCHES: usize = 200;
 
 /// Shorter side from which on images have patches: those of smaller images would be most of the image.
 const SMALLEST_IMAGE: usize = 16;

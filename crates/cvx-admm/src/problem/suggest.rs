@@ -16,6 +16,12 @@ const SAMPLES_PER_RELU: usize = 50;
 const FEWEST: usize = 50;
 const MOST: usize = 2000;
 
+/// The same for gates of patches: each sees hundreds of patches of an image, and has hundreds of weights. From a
+/// hundred gates on, more of them gain little.
+pub(crate) const IMAGES_PER_GATE: usize = 100;
+pub(crate) const FEWEST_OF_PATCHES: usize = 50;
+pub(crate) const MOST_OF_PATCHES: usize = 200;
+
 /// A number of patterns, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suggestion {
@@ -26,7 +32,8 @@ pub struct Suggestion {
 }
 
 /// Suggests a number of patterns for these samples: one per ten samples for gated neurons, one per fifty for ReLU,
-/// between 50 and 2,000, and limited by the memory of the processor.
+/// between 50 and 2,000; one per hundred images for gates of patches, between 50 and 200. The memory of the processor
+/// limits it.
 ///
 /// # Errors
 /// [`TrainError`] for invalid input, and if not even one pattern fits the memory.
@@ -71,13 +78,14 @@ impl Problem {
 
 fn suggest(problem: &Problem, settings: &ValidSettings, budget: u64) -> Result<Suggestion, TrainError> {
     let n = problem.xt.cols();
-    let (share, name) = match settings.activation {
-        Activation::Relu => (SAMPLES_PER_RELU, "ReLU"),
-        Activation::Gated => (SAMPLES_PER_GATED, "gated"),
+    let (share, name, [fewest, most]) = match (&settings.gates, settings.activation) {
+        (Gates::Patches(_), _) => (IMAGES_PER_GATE, "patches and gated", [FEWEST_OF_PATCHES, MOST_OF_PATCHES]),
+        (_, Activation::Relu) => (SAMPLES_PER_RELU, "ReLU", [FEWEST, MOST]),
+        (_, Activation::Gated) => (SAMPLES_PER_GATED, "gated", [FEWEST, MOST]),
     };
-    let wanted = (n / share).clamp(FEWEST, MOST);
+    let wanted = (n / share).clamp(fewest, most);
     let fits = |patterns: usize| problem.fits(settings, patterns, budget);
-    let by_data = format!("one for every {share} of {n} samples for {name} neurons, between {FEWEST} and {MOST}");
+    let by_data = format!("one for every {share} of {n} samples for {name} neurons, between {fewest} and {most}");
     if fits(wanted).is_ok() {
         return Ok(Suggestion { patterns: wanted, reason: by_data });
     }
@@ -95,11 +103,15 @@ fn suggest(problem: &Problem, settings: &ValidSettings, budget: u64) -> Result<S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cvx_model::{FeatureKind, Labels};
+    use cvx_model::{FeatureKind, Labels, PatchSettings};
 
     fn data(n: usize) -> Dataset {
         let labels = Labels::numbers((0..n).map(|row| (row % 2) as f64).collect());
         Dataset::new(3, (0..3 * n).map(|k| (k as f64).sin()).collect(), Some(labels), FeatureKind::Table).unwrap()
+    }
+
+    fn gated() -> Settings {
+        Settings { activation: Activation::Gated, ..Settings::default() }
     }
 
     fn patterns(n: usize, settings: &Settings) -> usize {
@@ -108,9 +120,19 @@ mod tests {
 
     #[test]
     fn patterns_follow_the_samples_between_their_limits() {
-        let gated = Settings { activation: Activation::Gated, ..Settings::default() };
-        assert_eq!([100, 3_000, 40_000].map(|n| patterns(n, &gated)), [50, 300, 2000]);
+        assert_eq!([100, 3_000, 40_000].map(|n| patterns(n, &gated())), [50, 300, 2000]);
         assert_eq!([100, 10_000].map(|n| patterns(n, &Settings::default())), [50, 200]);
+    }
+
+    #[test]
+    fn gates_of_patches_are_fewer() {
+        let kind = FeatureKind::Image { channels: 1, height: 4, width: 4 };
+        let settings = Settings { gates: Gates::Patches(PatchSettings::default()), ..gated() };
+        for (n, expected) in [(100, 50), (6_000, 60), (30_000, 200)] {
+            let labels = Labels::numbers((0..n).map(|row| (row % 2) as f64).collect());
+            let data = Dataset::new(16, (0..16 * n).map(|k| (k as f64).sin()).collect(), Some(labels), kind).unwrap();
+            assert_eq!(suggest_patterns(&data, None, &settings).unwrap().patterns, expected);
+        }
     }
 
     #[test]
