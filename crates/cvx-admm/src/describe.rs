@@ -216,9 +216,9 @@ pub fn describe_patch_settings() -> Vec<SettingDescription> {
         ),
         row(
             "mirrored",
-            p.mirrored.to_string(),
-            "true or false",
-            "whether an image and its mirror image (left and right exchanged) have the same prediction",
+            given(p.mirrored),
+            "automatic, true or false",
+            "whether an image and its mirror image (left and right exchanged) have the same prediction; those in colour if automatic",
         ),
         row("active", p.active.to_string(), range::SHARE, "share of training patches for which a gate is on"),
         row(

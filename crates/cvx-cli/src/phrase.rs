@@ -171,8 +171,6 @@ fn setting(NamedSetting { name, value }: &NamedSetting) -> String {
     match (name.as_str(), value.as_str()) {
         ("bias", "true") => "--bias".to_string(),
         ("bias", _) => "--no-bias".to_string(),
-        ("flips", "true") => "no --no-flips".to_string(),
-        ("flips", _) => "--no-flips".to_string(),
         (name, AUTOMATIC) => format!("no {}", option(name)),
         (name, value) => format!("{} {value}", option(name)),
     }
@@ -242,10 +240,7 @@ mod tests {
         assert_eq!(phrased("rank", AUTOMATIC), "no --rank");
         assert_eq!((phrased("bias", "true"), phrased("bias", "false")), ("--bias".into(), "--no-bias".into()));
         assert_eq!(phrased("normalisation", "none"), "--normalize none");
-        assert_eq!(
-            (phrased("flips", "true"), phrased("flips", "false")),
-            ("no --no-flips".into(), "--no-flips".into())
-        );
+        assert_eq!(phrased("flips", "no"), "--flips no");
         assert_eq!(phrased("patch_gates", "random"), "--patch-gates random");
     }
 

@@ -35,7 +35,7 @@ pub struct Known {
     patch: Option<usize>,
     stride: Option<usize>,
     regions: Option<usize>,
-    flips: bool,
+    flips: Option<bool>,
     directions: usize,
     loss: &'static str,
     huber_delta: Option<f64>,
@@ -207,7 +207,7 @@ impl Model {
             patch: patches.map(|patches| patches.side),
             stride: patches.map(|patches| patches.stride),
             regions: patches.map(|patches| patches.regions),
-            flips: patches.map_or(default.mirrored, |patches| patches.mirrored),
+            flips: patches.map(|patches| patches.mirrored),
             // One value of a patch is its 1.
             directions: patches.map_or(default.directions, |patches| patches.values.cols().saturating_sub(1)),
             loss: claim.loss.name(),

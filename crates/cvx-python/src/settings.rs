@@ -177,7 +177,7 @@ impl<'py> Parameters<'_, 'py> {
             side: self.optional("patch", pixels)?,
             stride: self.optional("stride", pixels)?,
             regions: self.optional("regions", pixels)?,
-            mirrored: self.required("flips", "True or False")?,
+            mirrored: self.optional("flips", "None, True or False")?,
             active: self.required("active", "a number between 0 and 1")?,
             whitening: whitening.filter(|share| *share != 0.0),
             directions: self.required("directions", "a whole number above 0")?,

@@ -130,7 +130,7 @@ def test_a_path_on_patches(strokes):
         ({"active": 1.0}, "active is 1, but it must be between 0 and 1"),
         ({"whitening": -1.0}, "whitening is -1, but it must be a positive number"),
         ({"directions": 0}, "directions is 0, but it must be at least 1"),
-        ({"flips": None}, "flips is None, but it must be True or False"),
+        ({"flips": "no"}, "flips is 'no', but it must be None, True or False"),
         ({"patch_gates": "best"}, "patch_gates is 'best', but it must be one of clusters, random"),
         ({"activation": "relu"}, "activation is relu, but it must be gated for gates of patches"),
         ({"gates": "local", "patch": 4}, "are only for gates='conv': choose it"),

@@ -62,11 +62,15 @@ fn of_patches(gates: &Gates) -> Vec<(&'static str, String)> {
         ("patch", given(side)),
         ("stride", given(stride)),
         ("regions", given(regions)),
-        ("flips", mirrored.to_string()),
+        ("flips", given(mirrored.map(yes_or_no))),
         ("active", active.to_string()),
         ("whitening", whitening.unwrap_or(0.0).to_string()),
         ("directions", directions.to_string()),
     ]
+}
+
+fn yes_or_no(answer: bool) -> &'static str {
+    if answer { "yes" } else { "no" }
 }
 
 const AUTOMATIC: &str = "automatic";

@@ -17,9 +17,9 @@ pub struct PatchArgs {
     /// Regions along each side, with weights of their own [default: 3].
     #[arg(long, value_name = "R", value_parser = whole)]
     pub regions: Option<usize>,
-    /// Tell left from right: mirror images may have other predictions.
-    #[arg(long)]
-    pub no_flips: bool,
+    /// Same prediction for an image and its mirror image: yes or no [default: yes in colour].
+    #[arg(long, value_name = "YES|NO", value_parser = yes_or_no)]
+    pub flips: Option<bool>,
     /// clusters of training patches, or random ones [default: clusters].
     #[arg(long, hide_possible_values = true, value_name = "KIND", value_parser = by_name::<PatchGates>())]
     pub patch_gates: Option<PatchGates>,
@@ -37,12 +37,12 @@ pub struct PatchArgs {
 impl PatchArgs {
     /// The first option that is given.
     pub fn first(&self) -> Option<&'static str> {
-        let PatchArgs { patch, stride, regions, no_flips, patch_gates, active, whitening, directions } = *self;
+        let PatchArgs { patch, stride, regions, flips, patch_gates, active, whitening, directions } = *self;
         let given = [
             ("--patch", patch.is_some()),
             ("--stride", stride.is_some()),
             ("--regions", regions.is_some()),
-            ("--no-flips", no_flips),
+            ("--flips", flips.is_some()),
             ("--patch-gates", patch_gates.is_some()),
             ("--active", active.is_some()),
             ("--whitening", whitening.is_some()),
@@ -53,17 +53,25 @@ impl PatchArgs {
 
     /// The settings; what is not given has its default.
     pub fn settings(&self) -> PatchSettings {
-        let PatchArgs { patch, stride, regions, no_flips, patch_gates, active, whitening, directions } = *self;
+        let PatchArgs { patch, stride, regions, flips, patch_gates, active, whitening, directions } = *self;
         let default = PatchSettings::default();
         PatchSettings {
             side: patch,
             stride,
             regions,
-            mirrored: !no_flips,
+            mirrored: flips,
             gates: patch_gates.unwrap_or_default(),
             active: active.unwrap_or(default.active),
             whitening: whitening.map_or(default.whitening, |share| Some(share).filter(|share| *share != 0.0)),
             directions: directions.unwrap_or(default.directions),
         }
+    }
+}
+
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("it is neither yes nor no".to_string()),
     }
 }

@@ -28,7 +28,7 @@ impl Layout {
         };
         let [side, stride, regions] = patches.geometry(height, width).ok()?;
         let image = [channels, height, width];
-        Some(Layout { image, side, stride, regions, mirrored: patches.mirrored })
+        Some(Layout { image, side, stride, regions, mirrored: patches.is_mirrored(channels) })
     }
 
     /// Of a network.

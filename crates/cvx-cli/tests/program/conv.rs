@@ -99,7 +99,7 @@ fn a_network_on_patches_goes_all_the_way() {
 fn images_have_patches_by_default_and_the_options_are_taken() {
     let lab = Lab::new();
     write_images(&lab, 2);
-    let options = "--patch 4 --stride 2 --regions 2 --no-flips --patch-gates random --active 0.4 --whitening 0 \
+    let options = "--patch 4 --stride 2 --regions 2 --flips no --patch-gates random --active 0.4 --whitening 0 \
                    --directions 5";
     let run = lab.done(&format!("train --data images {options} --patterns 3 --beta-fraction 0.1 --json r.json"));
     let words = "3 gates of patches (4 x 4 every 2 pixels, 2 x 2 regions, left and right told apart)";
@@ -151,7 +151,7 @@ fn f3_a_run_on_patches_is_resumed() {
     assert!(resumed == whole, "the network is another one");
     for (other, words) in [
         ("--regions 2", "no --regions, and this one has --regions 2"),
-        ("--no-flips", "no --no-flips, and this one has --no-flips"),
+        ("--flips no", "no --flips, and this one has --flips no"),
         ("--active 0.3", "--active 0.2, and this one has --active 0.3"),
     ] {
         lab.refused(&format!("{train} --max-iterations 25 {other} --resume run.ckpt"), &["run.ckpt", words]);
@@ -219,10 +219,7 @@ fn r2_patches_that_do_not_fit() {
             on(&format!("--data none --gates conv {option} {value}"), &[&format!("{option} is {value}"), range]);
         }
         on("--data none --gates conv --activation relu", &["--activation is relu", "gated for gates of patches"]);
-        on(
-            "--data none --gates gaussian --no-flips",
-            &["--no-flips is for --gates conv", "leave out --gates gaussian"],
-        );
+        on("--data none --gates gaussian --flips no", &["--flips is for --gates conv", "leave out --gates gaussian"]);
         on("--data t.csv --gates g.npy --stride 2", &["--stride is for --gates conv", "--gates g.npy"]);
     }
     lab.refused("train --data none --gates conv --refine 2", &["--refine is 2", "0 for gates of patches"]);

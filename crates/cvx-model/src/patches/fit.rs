@@ -31,8 +31,9 @@ pub struct PatchSettings {
     pub stride: Option<usize>,
     /// Regions along each side of an image, each with weights of its own. Default: 3.
     pub regions: Option<usize>,
-    /// Whether an image and its mirror image (left and right exchanged) have the same prediction. Default: true.
-    pub mirrored: bool,
+    /// Whether an image and its mirror image (left and right exchanged) have the same prediction. Default: for images in
+    /// colour, which are photographs; grey ones may be characters.
+    pub mirrored: Option<bool>,
     /// Share of training patches for which a gate is on. Default: 0.2.
     pub active: f64,
     /// Share of the mean variance that is added to the variance of each principal direction before it is scaled to 1;
@@ -49,7 +50,7 @@ impl Default for PatchSettings {
             side: None,
             stride: None,
             regions: None,
-            mirrored: true,
+            mirrored: None,
             active: 0.2,
             whitening: Some(0.1),
             directions: 32,
@@ -128,6 +129,11 @@ impl PatchSettings {
         Ok([side, stride, regions])
     }
 
+    /// Whether mirror images of images with this number of channels have the same prediction.
+    pub fn is_mirrored(&self, channels: usize) -> bool {
+        self.mirrored.unwrap_or(channels > 1)
+    }
+
     /// Rows of a block for images of this size: regions times values.
     ///
     /// # Errors
@@ -180,7 +186,7 @@ impl PatchSettings {
             let offset: f64 = filters.col(j).iter().zip(&mean).map(|(w, mean)| w * mean).sum();
             -offset - threshold(responses.col(j), 1.0 - self.active)
         });
-        let mirrored = self.mirrored;
+        let mirrored = self.is_mirrored(channels);
         Ok((Patches { channels, height, width, side, stride, regions, mirrored, contrast, values }, gates))
     }
 }

@@ -53,8 +53,9 @@ patch, stride, regions : int, default=None
     For gates="conv", which the parameters of patches imply: side of a patch in pixels, pixels from one patch to the
     next, and regions along each side of an image that have their own weights; by default chosen from the size of the
     images.
-flips : bool, default=True
-    Whether an image and its mirror image (left and right exchanged) have the same prediction.
+flips : bool, default=None
+    Whether an image and its mirror image (left and right exchanged) have the same prediction; by default those in
+    colour.
 patch_gates : {"clusters", "random"}, default="clusters"
     Whether gates are centres of clusters of training patches, or training patches.
 active : float, default=0.2
@@ -134,7 +135,7 @@ class ConvexReLU(BaseEstimator):
         patch: int | None = None,
         stride: int | None = None,
         regions: int | None = None,
-        flips: bool = True,
+        flips: bool | None = None,
         patch_gates: str = "clusters",
         active: float = 0.2,
         whitening: float | None = 0.1,

@@ -80,7 +80,7 @@ Examples
         patch: int | None = None,
         stride: int | None = None,
         regions: int | None = None,
-        flips: bool = True,
+        flips: bool | None = None,
         patch_gates: str = "clusters",
         active: float = 0.2,
         whitening: float | None = 0.1,

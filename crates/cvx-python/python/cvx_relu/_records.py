@@ -68,7 +68,7 @@ class Known(TypedDict):
     patch: int | None
     stride: int | None
     regions: int | None
-    flips: bool
+    flips: bool | None
     directions: int
     loss: str
     huber_delta: float | None
