@@ -45,7 +45,7 @@ def choices(name):
         return [[]]
     others = [["--activation", "relu", *given], ["--no-bias", "--normalize", "none", *given]]
     if name == "images":
-        return [["--gates", "conv", "--stride", "2", "--no-flips", *given], *others]
+        return [["--gates", "conv", "--stride", "2", *given], *others]
     return [[], *others]
 
 
