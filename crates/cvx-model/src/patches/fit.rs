@@ -31,8 +31,8 @@ pub struct PatchSettings {
     pub stride: Option<usize>,
     /// Regions along each side of an image, each with weights of its own. Default: 3.
     pub regions: Option<usize>,
-    /// Whether an image and its mirror image (left and right exchanged) have the same prediction. Default: for images in
-    /// colour, which are photographs; grey ones may be characters.
+    /// Whether an image and its mirror image (left and right exchanged) have the same prediction. Default: for images
+    /// in colour, which are photographs; grey ones may be characters.
     pub mirrored: Option<bool>,
     /// Share of training patches for which a gate is on. Default: 0.2.
     pub active: f64,
