@@ -57,7 +57,8 @@ mod tests {
         let validation = Some(Validation::Share(0.2));
         let (given, wishes) = (settings(&ground, 3), Wishes { validation, ..Wishes::default() });
         let own = automatic(&ground.split.train, &given, &PathSettings::default(), &wishes).unwrap();
-        assert!(plan == own && matches!(plan.settings.gates, Gates::Patches(_)));
+        // It is the planned network alone, without the one beside it.
+        assert!(plan == Plan { beside: None, ..own } && matches!(plan.settings.gates, Gates::Patches(_)));
         assert_eq!((plan.settings.seed, plan.settings.threads), (3, 1));
         assert_eq!(PatchPath { patterns: None }.name(&ground), format!("conv {}", plan.settings.patterns));
     }

@@ -32,7 +32,7 @@ impl ChosenPath {
         };
         let validation = Validation::Share(ground.validation);
         let path = PathSettings { betas: self.betas, validation, ..PathSettings::default() };
-        follow(&Plan { settings, path }, ground, &self.name(ground))
+        follow(&Plan { settings, path, beside: None }, ground, &self.name(ground))
     }
 }
 

@@ -21,7 +21,7 @@ pub fn settings(ground: &Ground, seed: u64) -> Settings {
 
 /// Follows the path, and says under this `name` where it is.
 pub fn follow(plan: &Plan, ground: &Ground, name: &str) -> Result<PathSolution> {
-    let Plan { settings, path: choice } = plan;
+    let Plan { settings, path: choice, .. } = plan;
     let (train, test) = (&ground.split.train, ground.split.test.as_ref());
     let mut progress = Progress(format!("{name} seed {}", settings.seed));
     Ok(path(train, test, settings, choice, &StopToken::new(), &mut progress)?)

@@ -22,6 +22,7 @@
 mod api;
 mod auto;
 mod checkpoint;
+mod choose;
 mod clock;
 mod describe;
 mod evaluation;
@@ -40,6 +41,7 @@ pub use api::settings::{Beta, CheckpointPlan, Device, Gates, Precision, Settings
 pub use api::weights::ClassWeights;
 pub use auto::{Plan, Wishes, automatic};
 pub use checkpoint::file::Checkpoint;
+pub use choose::choose;
 pub use cvx_artifact::{
     ArtifactError, Certify, Claim, FileError, HeldOutPredictor, Model, Objective, Part, Predictions, Provenance,
     Quality, Scores, Status, Verification, Witness, check_writable, insight, verify, write_whole,
@@ -51,7 +53,7 @@ pub use iterates::split_loss::SplitStart;
 pub use iterates::state::WarmStart;
 pub use path::point::PathPoint;
 pub use path::settings::{Choice, PathSettings, Returned, Validation};
-pub use path::{HeldOutPredictions, PathSolution, path};
+pub use path::{Beside, HeldOutPredictions, PathSolution, path};
 pub use problem::patches::Features;
 pub use problem::suggest::{Suggestion, suggest_patterns};
 pub use solver::Solver;

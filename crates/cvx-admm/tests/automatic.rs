@@ -13,7 +13,7 @@ fn plan(data: &Dataset, wishes: &Wishes) -> Plan {
 }
 
 fn follow(data: &Dataset, settings: &Settings) -> Result<PathSolution, TrainError> {
-    let Plan { settings, path: along } = automatic(data, settings, &PathSettings::default(), &Wishes::default())?;
+    let Plan { settings, path: along, .. } = automatic(data, settings, &PathSettings::default(), &Wishes::default())?;
     path(data, None, &settings, &along, &StopToken::new(), &mut ())
 }
 
@@ -22,7 +22,7 @@ fn follow(data: &Dataset, settings: &Settings) -> Result<PathSolution, TrainErro
 #[test]
 fn the_number_of_samples_decides() {
     let of = |n: usize| {
-        let Plan { settings, path } = plan(&smooth(n, 2, 1), &Wishes::default());
+        let Plan { settings, path, .. } = plan(&smooth(n, 2, 1), &Wishes::default());
         assert_eq!((settings.activation, settings.output_bias), (Activation::Gated, true));
         assert_eq!(settings.gates, Gates::Kind(GateKind::Mixed));
         assert!(path.patience.is_some());
@@ -61,7 +61,7 @@ fn values_do_not_decide() {
 fn every_wish_is_respected() {
     let data = planted(60, 4, 1);
     let base = plan(&data, &Wishes::default());
-    let runs = |settings: Settings| Plan { settings, path: base.path.clone() };
+    let runs = |settings: Settings| Plan { settings, path: base.path.clone(), beside: None };
     let of = |settings: &Settings| settings.clone();
     for (wishes, expected) in [
         (
@@ -119,7 +119,7 @@ fn every_wish_is_respected() {
     // Gates of the user have a number of their own.
     let gates = HostMatrix::from_fn(5, 3, |i, j| (i + 2 * j) as f64 - 3.0);
     let wishes = Wishes { gates: Some(Gates::Given(gates.clone())), ..Wishes::default() };
-    let Plan { settings, path: along } = plan(&data, &wishes);
+    let Plan { settings, path: along, .. } = plan(&data, &wishes);
     let found = path(&data, None, &settings, &along, &StopToken::new(), &mut ()).unwrap();
     let witness = found.solution.model.parts[0].witness.as_ref().unwrap();
     assert!(witness.gates.cols() <= 3 && found.solution.summary.shape.n_patterns <= 3);

@@ -7,10 +7,12 @@ use common::{PRECISIONS, Random, assert_same, dot, near, norm, optimum, planted}
 use cvx_admm::{
     Beta, Checkpoint, CheckpointPlan, Features, Gates, HeldOutPredictor, Iteration, Model, Observer, PathSettings,
     PathSolution, Precision, Returned, Settings, Solution, SolverChoice, SolverKind, Status, StopToken, Summary,
-    TrainError, Validation, Wishes, automatic, path, resume, train, train_with, verify,
+    TrainError, Validation, Wishes, automatic, choose, path, resume, train, train_with, verify,
 };
 use cvx_linalg::{Backend, Cpu, HostMatrix};
-use cvx_model::{Activation, Dataset, FeatureKind, GateKind, Loss, ModelError, PatchGates, PatchSettings, split};
+use cvx_model::{
+    Activation, Dataset, FeatureKind, GateKind, Labels, Loss, ModelError, PatchGates, PatchSettings, split,
+};
 use std::ops::ControlFlow;
 
 /// Z' (P D x n) for the gates of the bound of part k, in f64.
@@ -441,6 +443,46 @@ fn images_of_sixteen_pixels_have_patches_unless_something_else_is_wished_for() {
     assert_eq!(gates(&of(16, 16), &local), Gates::Kind(GateKind::Local));
     let small = Wishes { gates: Some(patches.clone()), ..Wishes::default() };
     assert_eq!(gates(&of(12, 12), &small), patches);
+}
+
+/// A pixel whose sign is the class, and noise: nothing that a sum over patches of a region could show.
+fn one_pixel(n: usize) -> Dataset {
+    let mut random = Random(3);
+    let mut values = random.vector(n * SIDE * SIDE);
+    for a in 0..n {
+        values[a * SIDE * SIDE + 8 * SIDE + 8] = if a % 2 == 0 { 9.0 } else { -9.0 };
+    }
+    let labels = Labels::numbers((0..n).map(|a| (a % 2) as f64).collect());
+    Dataset::new(SIDE * SIDE, values, Some(labels), KIND).unwrap()
+}
+
+/// Both are tried on the same samples, and the better one is trained; under a time limit only the planned one is.
+#[test]
+fn gates_of_whole_images_are_tried_beside_those_of_patches() {
+    let wishes = Wishes { patterns: Some(6), ensemble: Some(1), ..Wishes::default() };
+    let chosen = |data: &Dataset, time_limit: Option<f64>| {
+        let settings = Settings { time_limit, gap: 1e-2, ..Settings::default() };
+        let path = PathSettings { validation: Validation::Folds(2), ..PathSettings::default() };
+        let mut plan = automatic(data, &settings, &path, &wishes).unwrap();
+        // Fewer betas and gates: which is better shows all the same.
+        (plan.path.betas, plan.path.ratio) = (4, 1e-2);
+        plan.beside.as_mut().unwrap().patterns = 6;
+        choose(data, None, &plan, &StopToken::new(), &mut ()).unwrap()
+    };
+    let on_patches = |settings: &Settings| matches!(settings.gates, Gates::Patches(_));
+    for (data, better) in [(textures(48, 2, 1), true), (one_pixel(48), false)] {
+        let found = chosen(&data, None);
+        let beside = found.beside.as_ref().unwrap();
+        assert_eq!((on_patches(&found.settings), on_patches(&beside.settings)), (better, !better));
+        assert_eq!(found.solution.model.network.patches.is_some(), better);
+        assert!(found.points[found.chosen].mean_loss < beside.point.mean_loss);
+        assert!(verify(&found.solution.model, &data).unwrap().holds());
+    }
+    let limited = chosen(&one_pixel(48), Some(1e6));
+    assert!(limited.beside.is_none() && on_patches(&limited.settings));
+    let local = Wishes { gates: Some(Gates::Auto), ..Wishes::default() };
+    let settings = (Settings::default(), PathSettings::default());
+    assert!(automatic(&one_pixel(8), &settings.0, &settings.1, &local).unwrap().beside.is_none());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::record::record;
 use crate::settings::{Given, settings};
 use crate::status::advice;
 use crate::watch::{Meanwhile, Wanted, watched};
-use cvx_admm::{PathPoint, Plan, Solution, StopToken, automatic, path, suggest_patterns, train_with};
+use cvx_admm::{PathPoint, Solution, StopToken, automatic, choose, suggest_patterns, train_with};
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -79,8 +79,7 @@ pub fn fit(
     let callback = callback.map(|callback| (Wanted::Iterations, callback));
     let (solution, meanwhile) = watched(py, &stop, callback, |watcher| {
         if chooses_beta {
-            let Plan { settings, path: along } = automatic(data, &settings, &along, &wishes)?;
-            let found = path(data, test, &settings, &along, &stop, watcher)?;
+            let found = choose(data, test, &automatic(data, &settings, &along, &wishes)?, &stop, watcher)?;
             return Ok((found.solution, found.points, Some(found.chosen)));
         }
         if suggests_patterns {

@@ -24,9 +24,22 @@ use point::PathPoint;
 use settings::{PathSettings, Returned};
 use std::sync::Arc;
 
+/// A network that was compared with the chosen one, at its best beta.
+#[derive(Clone, Debug)]
+pub struct Beside {
+    /// Settings of its runs.
+    pub settings: Settings,
+    /// What its path found at its best beta.
+    pub point: PathPoint,
+}
+
 /// A path, and the network at the chosen beta.
 #[derive(Clone, Debug)]
 pub struct PathSolution {
+    /// Settings of the runs, apart from beta.
+    pub settings: Settings,
+    /// The network that was compared with this one, if there was one.
+    pub beside: Option<Beside>,
     /// All betas, the largest first.
     pub points: Vec<PathPoint>,
     /// max ||X'D_i y|| of the first fold.
@@ -70,41 +83,100 @@ pub fn path(
     observer: &mut dyn Observer,
 ) -> Result<PathSolution, TrainError> {
     let (mut clock, observer) = (Clock::start(), &mut Guarded::new(observer));
-    path.validate()?;
-    if let Some(plan) = &settings.checkpoint {
-        return Err(out_of_range("checkpoint", plan.path.display(), "left out on a path, which has many runs"));
-    }
-    let valid = settings.validate()?;
-    let all = Problem::new(data, test, &valid)?;
-    let task = all.targets.task.clone();
-    let part = Settings { task: choice_of(&task), ..settings.clone() }.validate()?;
-    let folds = path.folds(data.labels().ok_or(ModelError::NoLabels)?, &task, settings.seed)?;
-    all.check_memory(&part, folds.len())?;
-    let problems = folds.iter().map(|fold| Arc::new(all.without(&fold.held_out))).collect();
-    let job = PathJob { all: &all, problems, folds: &folds, settings: &part, path, clock, observer: &mut *observer };
-    let FoldResults { gated_beta_max, points, chosen, predictions, seconds, cut_short, solutions } =
-        dispatch(job, &part, stop, clock)?;
-    let held_out: Vec<Vec<usize>> = folds.iter().map(|fold| fold.held_out.clone()).collect();
-    let evidence = pooled(&all, &folds, &predictions);
-    let solution = match (cut_short, path.returned, points.get(chosen)) {
-        (None, Returned::Retrained, Some(point)) => {
-            let again = Settings { beta: Beta::Fraction(point.fraction), ..settings.clone() };
-            clock.excluding(|| retrain(data, test, &again, path.ensemble, seconds, stop, observer))?
+    let search = Search::new(data, test, settings, path, (clock, stop), observer)?;
+    search.finish(data, test, path, (&mut clock, stop), observer)
+}
+
+/// The paths of all folds, and what they have found.
+pub(crate) struct Search {
+    settings: Settings,
+    all: Problem,
+    folds: Vec<Fold>,
+    found: FoldResults,
+}
+
+impl Search {
+    /// Searches with these settings.
+    pub(crate) fn new(
+        data: &Dataset,
+        test: Option<&Dataset>,
+        settings: &Settings,
+        path: &PathSettings,
+        (clock, stop): (Clock, &StopToken),
+        observer: &mut dyn Observer,
+    ) -> Result<Self, TrainError> {
+        path.validate()?;
+        if let Some(plan) = &settings.checkpoint {
+            return Err(out_of_range("checkpoint", plan.path.display(), "left out on a path, which has many runs"));
         }
-        _ => mean_of(&all, solutions, &held_out, clock.seconds())?,
-    };
-    let mut solution = solution.ok_or(ModelError::Empty { what: "samples" })?;
-    take_evidence(&mut solution.model, data.weights(), &evidence);
-    Ok(PathSolution {
-        points,
-        gated_beta_max,
-        chosen,
-        folds: folds.len(),
-        seconds,
-        cut_short,
-        held_out: evidence,
-        solution,
-    })
+        let valid = settings.validate()?;
+        let all = Problem::new(data, test, &valid)?;
+        let task = all.targets.task.clone();
+        let part = Settings { task: choice_of(&task), ..settings.clone() }.validate()?;
+        let folds = path.folds(data.labels().ok_or(ModelError::NoLabels)?, &task, settings.seed)?;
+        all.check_memory(&part, folds.len())?;
+        let problems = folds.iter().map(|fold| Arc::new(all.without(&fold.held_out))).collect();
+        let job = PathJob { all: &all, problems, folds: &folds, settings: &part, path, clock, observer };
+        let found = dispatch(job, &part, stop, clock)?;
+        Ok(Search { settings: settings.clone(), all, folds, found })
+    }
+
+    /// The mean loss of held-out samples at the chosen beta.
+    pub(crate) fn mean_loss(&self) -> f64 {
+        self.found.points.get(self.found.chosen).map_or(f64::INFINITY, |point| point.mean_loss)
+    }
+
+    /// Whether a limit or an interrupt ended it.
+    pub(crate) fn is_cut_short(&self) -> bool {
+        self.found.cut_short.is_some()
+    }
+
+    /// Seconds until its beta was chosen.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.found.seconds
+    }
+
+    /// What is said of it where another network was chosen.
+    pub(crate) fn into_beside(self) -> Option<Beside> {
+        let Search { settings, found, .. } = self;
+        Some(Beside { settings, point: found.points.into_iter().nth(found.chosen)? })
+    }
+
+    /// The network that the path returns, at the chosen beta.
+    pub(crate) fn finish(
+        self,
+        data: &Dataset,
+        test: Option<&Dataset>,
+        path: &PathSettings,
+        (clock, stop): (&mut Clock, &StopToken),
+        observer: &mut dyn Observer,
+    ) -> Result<PathSolution, TrainError> {
+        let Search { settings, all, folds, found } = self;
+        let FoldResults { gated_beta_max, points, chosen, predictions, seconds, cut_short, solutions } = found;
+        let held_out: Vec<Vec<usize>> = folds.iter().map(|fold| fold.held_out.clone()).collect();
+        let evidence = pooled(&all, &folds, &predictions);
+        let solution = match (cut_short, path.returned, points.get(chosen)) {
+            (None, Returned::Retrained, Some(point)) => {
+                let again = Settings { beta: Beta::Fraction(point.fraction), ..settings.clone() };
+                clock.excluding(|| retrain(data, test, &again, path.ensemble, seconds, stop, observer))?
+            }
+            _ => mean_of(&all, solutions, &held_out, clock.seconds())?,
+        };
+        let mut solution = solution.ok_or(ModelError::Empty { what: "samples" })?;
+        take_evidence(&mut solution.model, data.weights(), &evidence);
+        Ok(PathSolution {
+            settings,
+            beside: None,
+            points,
+            gated_beta_max,
+            chosen,
+            folds: folds.len(),
+            seconds,
+            cut_short,
+            held_out: evidence,
+            solution,
+        })
+    }
 }
 
 /// The network of a run on all samples, or the mean of those of several seeds. A time limit counts from the start of

@@ -9,7 +9,7 @@ use crate::terminal::stream::print;
 use crate::watcher::watcher;
 use crate::{notes, outputs, patterns, settings, shell, source};
 use anyhow::{Context, Result};
-use cvx_admm::{Beta, Checkpoint, Plan, Settings, Status, StopToken, automatic, path, resume, train_with};
+use cvx_admm::{Beta, Checkpoint, Plan, Settings, Status, StopToken, automatic, choose, resume, train_with};
 use cvx_model::DataSplit;
 
 /// Trains, saves, reports.
@@ -69,12 +69,12 @@ fn at_given_beta(
 /// A path that chooses beta, and the network at the chosen one.
 fn at_chosen_beta(fit: &FitArgs, plan: Plan, split: &DataSplit, stop: &StopToken) -> Result<Exit> {
     let mut watcher = watcher(&fit.output, &plan.settings, split.train.kind());
-    let found = path(&split.train, split.test.as_ref(), &plan.settings, &plan.path, stop, &mut *watcher);
+    let found = choose(&split.train, split.test.as_ref(), &plan, stop, &mut *watcher);
     drop(watcher);
     let found = found.map_err(|error| source::blame(error, &fit.data.source))?;
     // The settings of the last runs.
-    let beta = found.points.get(found.chosen).map_or(plan.settings.beta, |point| Beta::Fraction(point.fraction));
-    let settings = Settings { beta, ..plan.settings };
+    let beta = found.points.get(found.chosen).map_or(found.settings.beta, |point| Beta::Fraction(point.fraction));
+    let settings = Settings { beta, ..found.settings.clone() };
     let ended = Ended { solution: &found.solution, path: Some(&found), settings: &settings, split };
     Ok(conclude(fit, &ended, None))
 }

@@ -1,7 +1,7 @@
 //! A path in words.
 
 use crate::number::{counted, percent, short};
-use cvx_admm::{Gates, PathPoint, PathSolution, Settings, Validation};
+use cvx_admm::{Beside, Gates, PathPoint, PathSolution, Settings, Validation};
 use cvx_model::Activation;
 
 /// A path without a point.
@@ -55,6 +55,12 @@ pub fn choice(path: &PathSolution, settings: &Settings) -> String {
         format!("Reason: {reason}: {} +- {}{accuracy}.", short(chosen.mean_loss), short(chosen.mean_loss_error)),
         format!("{}; {:.1} s for the choice.", network(path, settings), path.seconds),
     ];
+    if let Some(Beside { settings, point }) = &path.beside {
+        let accuracy =
+            point.validation.accuracy.map_or(String::new(), |accuracy| format!(", accuracy {}", percent(accuracy)));
+        let loss = format!("{} +- {}", short(point.mean_loss), short(point.mean_loss_error));
+        lines.push(format!("Compared with: {}, mean loss {loss}{accuracy}.", neurons(settings)));
+    }
     if let Some(status) = path.cut_short {
         lines.push(format!("The path was cut short ({status}): the network is the mean of the folds as they were."));
     } else if path.chosen + 1 == path.points.len() && path.points.len() > 1 {

@@ -153,7 +153,7 @@ impl Plan {
     /// `None` for samples without any settings that fit.
     fn new(data: &Dataset, task: &Task) -> Option<Self> {
         let given = (Settings::default(), PathSettings::default(), Wishes::default());
-        let cvx_admm::Plan { settings, path } = automatic(data, &given.0, &given.1, &given.2).ok()?;
+        let cvx_admm::Plan { settings, path, .. } = automatic(data, &given.0, &given.1, &given.2).ok()?;
         let repeated = matches!(path.validation, Validation::Folds(_)) && path.ensemble > 1;
         let splits = if repeated { format!("{} splits of ", path.ensemble) } else { String::new() };
         Some(Plan {

@@ -105,7 +105,7 @@ impl Observer for Progress {
         self.print(&format!(
             "{}: {}; beta {}\n{} on {} ({} threads), about {}{at_hand}",
             event::task(summary),
-            event::sizes(summary, self.bias, self.layout.as_ref()),
+            event::sizes(summary, self.bias, self.layout.as_ref().filter(|_| summary.features.is_some())),
             short(summary.beta),
             summary.solver,
             summary.device_name,
