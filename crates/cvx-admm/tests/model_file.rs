@@ -345,7 +345,7 @@ fn m5_every_corruption_of_a_model_on_patches_is_caught() {
     caught("xi", &|model| model.parts[0].witness.as_mut().unwrap().xi.values_mut()[3] += 1.0);
     caught("the values", &|model| patches(model, &|patches| patches.values.values_mut()[0] *= 1.1));
     caught("the contrast", &|model| patches(model, &|patches| patches.contrast *= 1.1));
-    caught("mirror images", &|model| patches(model, &|patches| patches.mirrored = false));
+    caught("mirror images", &|model| patches(model, &|patches| patches.mirrored = !patches.mirrored));
     caught("the stride", &|model| patches(model, &|patches| patches.stride = 2));
     let other = textures(24, 2, 3);
     assert!(verify(&model, &other).is_err(), "other images");
