@@ -32,10 +32,11 @@ pub fn textures(n: usize, classes: usize, seed: u64) -> Dataset {
     Dataset::new(SIDE * SIDE, values, Some(labels), KIND).unwrap()
 }
 
-/// Six gates of patches with 2 x 2 regions.
+/// Six gates of patches with 2 x 2 regions, mirror images alike.
 pub fn on_patches() -> Settings {
     let gates = PatchGates::Random;
-    let patches = PatchSettings { regions: Some(2), directions: 6, gates, ..PatchSettings::default() };
+    let patches =
+        PatchSettings { regions: Some(2), directions: 6, gates, mirrored: Some(true), ..PatchSettings::default() };
     Settings {
         activation: Activation::Gated,
         gates: Gates::Patches(patches),
