@@ -12,9 +12,9 @@ use cvx_model::Dataset;
 /// Share of a budget that the network beside the planned one may take.
 const BUDGET_BESIDE: f64 = 0.25;
 
-/// [`path`](crate::path()) with the settings of a plan. If it has another network beside, both choose a beta on the same
-/// held-out samples, and the one with the smaller mean loss is trained to the end. The planned one alone is tried under
-/// a time limit, and where the other one does not fit the memory.
+/// [`path`](crate::path()) with the settings of a plan. If it has another network beside, both choose a beta on the
+/// same held-out samples, and the one with the smaller mean loss is trained to the end. The planned one alone is tried
+/// under a time limit, and where the other one does not fit the memory.
 ///
 /// # Errors
 /// [`TrainError`] for bad input, before any work.
