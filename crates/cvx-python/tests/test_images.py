@@ -8,7 +8,7 @@ from cvx_relu import ConvexReLUClassifier, ConvexReLURegressor, load, path
 from sklearn.base import clone
 
 #: Enough where only the mechanics matter.
-FEW = {"patterns": 8, "gates": "conv", "beta_fraction": 0.05, "directions": 6}
+FEW = {"patterns": 8, "gates": "conv", "beta_fraction": 0.05, "directions": 6, "flips": True}
 
 
 @pytest.fixture(scope="module")
