@@ -39,10 +39,10 @@ def data():
 
 
 def choices(name):
-    """Options of the runs of a case. Images have neurons on patches where nothing else is asked for."""
+    """Options of the runs of a case. Those of small images choose beta: a mean of folds."""
     given = ["--beta-fraction", "0.001"]
     if name == "small images":
-        return [[]]
+        return [["--gates", "conv"]]
     others = [["--activation", "relu", *given], ["--no-bias", "--normalize", "none", *given]]
     if name == "images":
         return [["--gates", "conv", "--stride", "2", *given], *others]
@@ -68,7 +68,7 @@ def check(cvx, folder, name, x, y, options, precision):
     with open(folder / "predictions.csv", newline="") as file:
         rows = list(csv.reader(file))[1:]
     metadata = json.loads(session.get_modelmeta().custom_metadata_map["cvx"])
-    on_patches = name == "small images" or "conv" in options
+    on_patches = "conv" in options
     assert (metadata["patches"] is not None) == on_patches, f"{name} {options}: {metadata['patches']}"
     if metadata["classes"]:
         classes = [metadata["classes"][index] for index in found["class"]]
