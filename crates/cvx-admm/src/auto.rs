@@ -53,8 +53,8 @@ const SAMPLES_PER_GATE: usize = 4;
 const FEWEST: usize = 200;
 const MOST: usize = 1000;
 
-/// Gates of whole images that are tried beside those of patches. More of them gain a hundredth, where patches gain or
-/// lose a tenth, and take twice the time.
+/// Gates of whole images that are tried beside those of patches: enough to show which kind suits the images, in a
+/// fraction of the time.
 const BESIDE: usize = 100;
 
 /// Shorter side from which on images have patches: those of smaller images would be most of the image.
