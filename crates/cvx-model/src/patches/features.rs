@@ -1,12 +1,10 @@
 //! The features of the blocks of a programme on patches, and the products with them.
 
 use crate::patches::Patches;
+use crate::patches::runs::for_each_run;
 use cvx_linalg::{Backend, BitMask, HostMatrix, LinalgError, PatchPlan, Shape, Transpose};
 use std::ops::Range;
 use std::sync::Arc;
-
-/// Images whose features are computed at a time.
-const RUN: usize = 256;
 
 /// Z = [Z_1 .. Z_P] of some images, where row a of Z_i is what block i is linear in.
 ///
@@ -112,13 +110,7 @@ impl<B: Backend> PatchFeatures<B> {
             Store::Kept(features) => return f(features, 0..self.n),
             Store::Images(images) => images,
         };
-        for first in (0..self.n).step_by(RUN) {
-            let run = first..(first + RUN).min(self.n);
-            let mut features = backend.zeros(self.plan.n_features(), run.len())?;
-            backend.patch_features(&self.plan, images, first, &mut features)?;
-            f(&features, run)?;
-        }
-        Ok(())
+        for_each_run(&self.plan, backend, images, f)
     }
 
     /// `out` = F u (n x C) for the blocks `u` (D x PC).

@@ -3,6 +3,7 @@
 mod features;
 mod fit;
 mod network;
+mod runs;
 
 pub use features::PatchFeatures;
 pub use fit::{PatchGates, PatchSettings};

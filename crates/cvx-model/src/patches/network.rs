@@ -2,12 +2,9 @@
 
 use crate::network::Network;
 use crate::patches::Patches;
-use cvx_linalg::{Backend, HostMatrix, LinalgError, PatchPlan, Transpose};
+use crate::patches::runs::for_each_run;
+use cvx_linalg::{Backend, HostMatrix, LinalgError, Transpose};
 use std::collections::HashMap;
-use std::ops::Range;
-
-/// Images whose features are in memory at a time.
-const RUN: usize = 256;
 
 /// Gates whose neurons are computed by one product.
 const GATES: usize = 16;
@@ -99,22 +96,6 @@ impl Network {
             .collect();
         (HostMatrix::from_fn(gates.rows(), first.len(), |row, j| gates[(row, first[j])]), gate_of)
     }
-}
-
-/// Calls `f` with the features of runs of images.
-fn for_each_run<B: Backend>(
-    plan: &PatchPlan,
-    backend: &B,
-    images: &HostMatrix,
-    mut f: impl FnMut(&B::Matrix, Range<usize>) -> Result<(), LinalgError>,
-) -> Result<(), LinalgError> {
-    for first in (0..images.cols()).step_by(RUN) {
-        let run = first..(first + RUN).min(images.cols());
-        let mut features = backend.zeros(plan.n_features(), run.len())?;
-        backend.patch_features(plan, images, first, &mut features)?;
-        f(&features, run)?;
-    }
-    Ok(())
 }
 
 fn add(sum: &mut [f64], values: &[f64]) {
