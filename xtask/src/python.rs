@@ -1,4 +1,4 @@
-//! `cargo xtask python`: a virtual environment below `target`, a wheel in the dev profile, the tests of the package.
+//! `cargo xtask python`: a virtual environment below `target`, a wheel, the tests of the package.
 
 use crate::cuda::stand_in;
 use anyhow::{Context, Result, ensure};
@@ -33,16 +33,29 @@ const OLDEST: (u32, u32) = (3, 11);
 /// Builds the wheel, installs it and runs its tests. Without Python, or a registry to install from, it says so and
 /// succeeds; with `CVX_REQUIRE_PYTHON` set it fails.
 pub fn check(root: &Path) -> Result<()> {
+    match installed(root)? {
+        Some(environment) => test(root, &environment),
+        None => Ok(()),
+    }
+}
+
+/// An environment with the package in it, built for release; none where [`check`] says why.
+pub fn installed(root: &Path) -> Result<Option<Environment>> {
     let environment = match environment(root, FOLDER, REQUIREMENTS) {
         Ok(environment) => environment,
         Err(reason) if env::var_os("CVX_REQUIRE_PYTHON").is_some() => return Err(reason),
         Err(reason) => {
             println!("SKIPPED, the Python package is compiled, not tested: {reason:#}");
-            return Ok(());
+            return Ok(None);
         }
     };
+    install_package(root, &environment, FOLDER)?;
+    Ok(Some(environment))
+}
+
+/// The tests of the package, and its format.
+pub fn test(root: &Path, environment: &Environment) -> Result<()> {
     let python = |arguments: &[&str]| run(environment.command(root).args(arguments));
-    install_package(root, &environment, FOLDER, "dev")?;
     for arguments in [&["format", "--check"][..], &["check"]] {
         python(&[&["-m", "ruff"], arguments, &["--no-cache", PACKAGE, TABLES]].concat())?;
     }
@@ -84,16 +97,15 @@ impl Environment {
     }
 }
 
-/// Builds the package in a profile of cargo and installs it; the wheel is kept below `folder`.
-pub fn install_package(root: &Path, environment: &Environment, folder: &str, profile: &str) -> Result<()> {
+/// Builds the package for release and installs it; the wheel is kept below `folder`.
+pub fn install_package(root: &Path, environment: &Environment, folder: &str) -> Result<()> {
     let wheels = root.join(folder).join("wheels");
     if wheels.exists() {
         fs::remove_dir_all(&wheels)?;
     }
     let manifest = format!("{PACKAGE}/Cargo.toml");
     let out = format!("{folder}/wheels");
-    let build =
-        ["-m", "maturin", "build", "--locked", "--profile", profile, "--manifest-path", &manifest, "--out", &out];
+    let build = ["-m", "maturin", "build", "--locked", "--release", "--manifest-path", &manifest, "--out", &out];
     run(environment.command(root).args(build))?;
     let wheel = fs::read_dir(&wheels)?.next().context("maturin has made no wheel")??.path();
     let install = ["-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall"];

@@ -22,7 +22,7 @@ const WITHOUT_PACKAGE: [&str; 3] = ["--draw", "--help", "-h"];
 pub fn run(root: &Path, arguments: &[String]) -> Result<ExitCode> {
     let environment = python::environment(root, FOLDER, REQUIREMENTS)?;
     if !arguments.iter().any(|argument| WITHOUT_PACKAGE.contains(&argument.as_str())) {
-        python::install_package(root, &environment, FOLDER, "release")?;
+        python::install_package(root, &environment, FOLDER)?;
     }
     let mut command = environment.command(root);
     command.current_dir(env::current_dir()?).env("PYTHONPATH", root.join(MODULES));
