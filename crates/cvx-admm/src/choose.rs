@@ -31,6 +31,7 @@ pub fn choose(
         Some(settings) => {
             let budget = plan.path.budget.map(|budget| BUDGET_BESIDE * budget);
             let path = PathSettings { budget, ..plan.path.clone() };
+            observer.candidate(settings);
             match Search::new(data, test, settings, &path, (clock, stop), observer) {
                 Err(TrainError::Memory { .. }) => None,
                 search => Some(search?),
@@ -41,6 +42,9 @@ pub fn choose(
     let (winner, other) = match beside {
         Some(cut) if cut.is_cut_short() => (cut, None),
         beside => {
+            if beside.is_some() {
+                observer.candidate(&plan.settings);
+            }
             let planned = Search::new(data, test, &plan.settings, &plan.path, (clock, stop), observer)?;
             match beside {
                 Some(beside) if beside.mean_loss() < planned.mean_loss() => (beside, Some(planned)),

@@ -337,12 +337,22 @@ fn calibration_and_intervals_are_those_of_held_out_predictions() {
         let y: Vec<f64> = values(data).iter().map(|y| 2.0 * y - 1.0).collect();
         assert_eq!(found.held_out.predictions.targets.values(), y, "all samples are held out once, in order");
         let of_class: Vec<usize> = values(data).iter().map(|&y| y as usize).collect();
-        // Weights of samples count, those of classes do not: the probabilities are of the classes as they occur.
-        let expected = Calibration::fit(&found.held_out.predictions.outputs, &of_class, data.weights()).unwrap();
-        assert_eq!(found.solution.model.calibration, Some(expected));
+        // Weights of samples and of their classes count, as they do in training.
+        let total = |class: usize| -> f64 { of_class.iter().filter(|&&other| other == class).count() as f64 };
+        let of = |class: usize| match &settings.class_weights {
+            ClassWeights::None => 1.0,
+            ClassWeights::Named(_) => [1.0, 9.0][class],
+            ClassWeights::Balanced => 1.0 / total(class),
+        };
+        let weight = |a: usize| data.weights().map_or(1.0, |own| own[a]) * of(of_class[a]);
+        let weights: Vec<f64> = (0..of_class.len()).map(weight).collect();
+        let scale =
+            |weights| Calibration::fit(&found.held_out.predictions.outputs, &of_class, weights).unwrap().scale();
+        let calibrated = found.solution.model.calibration.as_ref().unwrap().scale();
+        assert!((calibrated / scale(Some(&weights)) - 1.0).abs() < 1e-9);
         assert!(found.solution.model.intervals.is_none());
-        let without = Calibration::fit(&found.held_out.predictions.outputs, &of_class, None).unwrap();
-        assert_eq!(found.solution.model.calibration == Some(without), data.weights().is_none());
+        let unweighted = data.weights().is_none() && settings.class_weights == ClassWeights::None;
+        assert_eq!((calibrated / scale(None) - 1.0).abs() < 1e-9, unweighted);
         calibrations.push(found.solution.model.calibration);
     }
     assert_ne!(calibrations[0], calibrations[1], "class weights change the networks");

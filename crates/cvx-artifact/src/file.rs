@@ -244,11 +244,10 @@ impl Model {
         if self.parts.is_empty() || neurons != Some(self.network.n_neurons()) {
             return Err("the parts do not make up the network");
         }
-        let calibrated = self.calibration.as_ref().is_none_or(|calibration| {
-            calibration.is_usable()
-                && calibration.offsets().len() == self.task.n_targets()
-                && !self.task.classes().is_empty()
-        });
+        let calibrated = self
+            .calibration
+            .as_ref()
+            .is_none_or(|calibration| calibration.is_usable(self.task.n_targets()) && !self.task.classes().is_empty());
         let fits = |intervals: &Intervals| {
             intervals.is_usable()
                 && intervals.targets() == self.task.n_targets()

@@ -28,7 +28,7 @@ pub(crate) struct Layers {
     /// Whether the model knows the probabilities of classes.
     pub has_probabilities: bool,
     /// `offset` and `scale` (d), those of the hidden layer, `w2` (C x m), `b2` (C). For probabilities
-    /// `calibration_scale` (1) and `calibration_offset` (C). The hidden layer has `w1` (m x d), `b1` (m), and for gated
+    /// `calibration_scale` (1). The hidden layer has `w1` (m x d), `b1` (m), and for gated
     /// neurons `gates` (m x d) and `gate_bias` (m); that of patches has its own.
     pub tensors: Vec<Tensor>,
 }
@@ -54,7 +54,6 @@ impl Layers {
         tensors.push(tensor("b2", &[c], network.output_bias.clone())?);
         if let Some(calibration) = &model.calibration {
             tensors.push(tensor("calibration_scale", &[1], vec![calibration.scale()])?);
-            tensors.push(tensor("calibration_offset", &[c], calibration.offsets().to_vec())?);
         }
         let has_probabilities = model.calibration.is_some();
         Ok(Layers { float, n_inputs: d, n_outputs: c, hidden, has_probabilities, tensors })

@@ -28,7 +28,7 @@ const FLAT_DIRECTION: f64 = 1e-13;
 /// A root of the nondecreasing function `f` in [low, high], by the Illinois variant of regula falsi, with a bisection
 /// in every third step for functions with jumps. If `f` has one sign on the interval, the end that is nearer to a root.
 /// Values of at most `flat` count as zero.
-pub(crate) fn increasing_root(f: impl Fn(f64) -> f64, low: f64, high: f64, flat: f64) -> f64 {
+pub(crate) fn increasing_root(mut f: impl FnMut(f64) -> f64, low: f64, high: f64, flat: f64) -> f64 {
     let (mut a, mut b) = (low, high);
     let (mut fa, mut fb) = (f(a), f(b));
     // The comparisons are false for a NaN, which ends the search.

@@ -1,6 +1,7 @@
 //! Observer callbacks, which may stop the run.
 
 use crate::api::record::{Iteration, Round};
+use crate::api::settings::Settings;
 use crate::problem::patches::Features;
 use cvx_artifact::FileError;
 use cvx_artifact::Scores;
@@ -16,6 +17,9 @@ pub struct Summary {
     pub task: &'static str,
     /// n, d, P, C.
     pub shape: ProblemShape,
+    /// Number of parts that the samples of a path are split into; n is that of the first run, without the samples that
+    /// it holds out. `None` for a run on all samples.
+    pub folds: Option<usize>,
     /// The chosen solver.
     pub solver: SolverKind,
     /// `cpu` or `cuda`.
@@ -43,6 +47,9 @@ pub struct Summary {
 /// Callbacks during a run. [`ControlFlow::Break`] ends the run with [`Status::Interrupted`](crate::Status::Interrupted)
 /// and the best network. An observer that panics ends the run in the same way and is not called again.
 pub trait Observer: Send {
+    /// Called by [`choose`](crate::choose), when there are several networks to choose from, before the path of each of
+    /// them.
+    fn candidate(&mut self, _settings: &Settings) {}
     /// Called when the problem is known and set-up starts.
     fn begin(&mut self, _summary: &Summary) {}
     /// Called after each iteration.
@@ -92,6 +99,10 @@ impl<'a> Guarded<'a> {
 }
 
 impl Observer for Guarded<'_> {
+    fn candidate(&mut self, settings: &Settings) {
+        self.ask(|observer| observer.candidate(settings));
+    }
+
     fn begin(&mut self, summary: &Summary) {
         self.ask(|observer| observer.begin(summary));
     }

@@ -1,7 +1,7 @@
 //! The paths of all folds on one device, beta by beta.
 
 use crate::api::error::TrainError;
-use crate::api::observer::Observer;
+use crate::api::observer::{Observer, Summary};
 use crate::api::settings::{Gates, Settings, ValidSettings};
 use crate::clock::Clock;
 use crate::path::folds::Fold;
@@ -137,7 +137,7 @@ impl PathJob<'_> {
             solvers.push(solver);
         }
         if let Some(solver) = solvers.first() {
-            self.observer.begin(solver.summary());
+            self.observer.begin(&Summary { folds: Some(self.folds.len()), ..solver.summary().clone() });
         }
         Ok(solvers)
     }

@@ -163,7 +163,7 @@ impl Search {
             _ => mean_of(&all, solutions, &held_out, clock.seconds())?,
         };
         let mut solution = solution.ok_or(ModelError::Empty { what: "samples" })?;
-        take_evidence(&mut solution.model, data.weights(), &evidence);
+        take_evidence(&mut solution.model, all.loss.weights(), &evidence);
         Ok(PathSolution {
             settings,
             beside: None,
@@ -227,8 +227,8 @@ fn pooled(all: &Problem, folds: &[Fold], predictions: &[HostMatrix]) -> HeldOutP
     HeldOutPredictions { rows, predictions }
 }
 
-/// Probabilities and intervals of the model, from what its folds predict on samples that they held out. Class weights
-/// do not count: probabilities are those of the classes as they occur. Outputs that overflow say nothing.
+/// Probabilities and intervals of the model, from what its folds predict on samples that they held out. Outputs that
+/// overflow say nothing.
 fn take_evidence(model: &mut Model, weights: Option<&[f64]>, found: &HeldOutPredictions) {
     let HeldOutPredictions { rows, predictions } = found;
     if rows.is_empty() {

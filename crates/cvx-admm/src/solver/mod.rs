@@ -166,6 +166,7 @@ impl<B: Backend> Solver<B> {
         let summary = Summary {
             task: targets.task.name(),
             shape: ProblemShape { n_patterns: program.n_patterns(), ..shape },
+            folds: None,
             solver: kind,
             device,
             device_name,

@@ -84,8 +84,8 @@ fn words(subject: &Subject, rows: &[Row]) -> String {
     });
     words.push_str(match (has("held out"), subject.solution.model.calibration.is_some()) {
         (true, _) => {
-            "The probabilities were calibrated on the held-out samples, by one scale and one offset for each output: \
-             on these samples they are a little too good."
+            "The probabilities were calibrated on the held-out samples, by one scale: on these samples they \
+             are a little too good."
         }
         _ => "The network was trained with the logistic loss: its outputs are log-odds, which nothing calibrates.",
     });

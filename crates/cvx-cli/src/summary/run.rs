@@ -113,7 +113,9 @@ pub fn results(solution: &Solution, settings: &Settings, path: Option<&PathSolut
         let text = format!("{residual:.1e}: the u-update is inexact; --precision f64 may take fewer iterations");
         rows.push(("linear residual", text));
     }
-    rows.push(("seconds", phases));
+    // The clock of a mean runs from the start of the choice, that of a network of all samples from its own start.
+    let before = path.filter(|_| parts == 1).map(|path| format!(", after {:.2} for the choice", path.seconds));
+    rows.push(("seconds", phases + &before.unwrap_or_default()));
     rows
 }
 

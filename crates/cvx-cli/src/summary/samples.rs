@@ -153,9 +153,12 @@ impl Plan {
     /// `None` for samples without any settings that fit.
     fn new(data: &Dataset, task: &Task) -> Option<Self> {
         let given = (Settings::default(), PathSettings::default(), Wishes::default());
-        let cvx_admm::Plan { settings, path, .. } = automatic(data, &given.0, &given.1, &given.2).ok()?;
+        let cvx_admm::Plan { settings, path, beside } = automatic(data, &given.0, &given.1, &given.2).ok()?;
         let repeated = matches!(path.validation, Validation::Folds(_)) && path.ensemble > 1;
         let splits = if repeated { format!("{} splits of ", path.ensemble) } else { String::new() };
+        let chosen = format!("{}, beta chosen by {splits}{}", neurons(&settings), held_out(path.validation));
+        let compared =
+            beside.map_or(String::new(), |other| format!(", or {} if these are better there", neurons(&other)));
         Some(Plan {
             task: task.name(),
             normalisation: Normalisation::default_for(data.kind()).name(),
@@ -164,7 +167,7 @@ impl Plan {
             patterns: settings.patterns,
             folds: if let Validation::Folds(folds) = path.validation { Some(folds) } else { None },
             share: if let Validation::Share(share) = path.validation { Some(share) } else { None },
-            network: format!("{}, beta chosen by {splits}{}", neurons(&settings), held_out(path.validation)),
+            network: chosen + &compared,
         })
     }
 }

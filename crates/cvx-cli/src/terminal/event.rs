@@ -2,7 +2,8 @@
 
 use crate::number::{counted, percent, short};
 use crate::summary::patches::Layout;
-use cvx_admm::{FileError, Round, Scores, Summary};
+use crate::summary::path::neurons;
+use cvx_admm::{FileError, Round, Scores, Settings, Summary};
 
 /// The task, with the number of classes or targets.
 pub fn task(summary: &Summary) -> String {
@@ -21,20 +22,36 @@ pub fn sizes(summary: &Summary, bias: bool, layout: Option<&Layout>) -> String {
     let (shape, merged) = (&summary.shape, merged(summary));
     match layout {
         Some(layout) => format!(
-            "{} of {}, {}{merged} of patches ({})",
+            "{}{} of {}, {}{merged} of patches ({})",
             counted(shape.n_samples, "image"),
+            folds(summary),
             layout.size(),
             counted(shape.n_patterns, "gate"),
             layout.words()
         ),
         None => format!(
-            "{}, {}{}, {}{merged}",
+            "{}{}, {}{}, {}{merged}",
             counted(shape.n_samples, "sample"),
+            folds(summary),
             counted(shape.n_features - usize::from(bias), "feature"),
             if bias { " and a bias" } else { "" },
             counted(shape.n_patterns, "pattern")
         ),
     }
+}
+
+/// That some samples are held out, in a run of a path; empty for a run on all samples.
+pub fn folds(summary: &Summary) -> String {
+    match summary.folds {
+        None => String::new(),
+        Some(1) => " (others are held out)".to_string(),
+        Some(folds) => format!(" in each of {folds} folds"),
+    }
+}
+
+/// A network that is tried.
+pub fn candidate(settings: &Settings) -> String {
+    format!("trying {}", neurons(settings))
 }
 
 /// Gates that were merged into others; empty if there are none.

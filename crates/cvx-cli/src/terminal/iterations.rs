@@ -39,13 +39,13 @@ impl IterationTable {
         let patterns = format!("{}{}", shape.n_patterns, event::merged(summary));
         match &self.layout {
             Some(layout) => rows.extend([
-                ("images n", format!("{} of {}", shape.n_samples, layout.size())),
+                ("images n", format!("{}{} of {}", shape.n_samples, event::folds(summary), layout.size())),
                 ("patches", layout.words()),
                 ("features d", format!("{} of a gate", shape.n_features)),
                 ("gates P", patterns),
             ]),
             None => rows.extend([
-                ("samples n", shape.n_samples.to_string()),
+                ("samples n", format!("{}{}", shape.n_samples, event::folds(summary))),
                 ("features d", format!("{}{}", shape.n_features, if self.bias { ", with the bias" } else { "" })),
                 ("patterns P", patterns),
             ]),
@@ -66,6 +66,10 @@ impl IterationTable {
 }
 
 impl Observer for IterationTable {
+    fn candidate(&mut self, settings: &Settings) {
+        note(event::candidate(settings));
+    }
+
     fn begin(&mut self, summary: &Summary) {
         note(self.banner(summary));
         if let Some(reason) = event::passed_over(summary) {

@@ -2,7 +2,8 @@
 
 use super::stream::note;
 use crate::summary::patches::Layout;
-use cvx_admm::{Features, FileError, Iteration, Observer, Round, Scores, Summary};
+use crate::summary::path::neurons;
+use cvx_admm::{Features, FileError, Iteration, Observer, Round, Scores, Settings, Summary};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
@@ -32,6 +33,10 @@ pub fn event(name: &str, fields: impl Serialize) {
 }
 
 impl Observer for JsonLog {
+    fn candidate(&mut self, settings: &Settings) {
+        event("candidate", json!({ "network": neurons(settings) }));
+    }
+
     fn begin(&mut self, summary: &Summary) {
         let shape = &summary.shape;
         let (stored, feature_bytes) = match summary.features {
@@ -42,7 +47,7 @@ impl Observer for JsonLog {
         event(
             "begin",
             json!({
-                "task": summary.task, "samples": shape.n_samples, "features": shape.n_features,
+                "task": summary.task, "samples": shape.n_samples, "folds": summary.folds, "features": shape.n_features,
                 "patterns": shape.n_patterns, "targets": shape.n_targets, "beta": summary.beta, "gap": summary.gap,
                 "solver": summary.solver.name(), "device": summary.device_name, "threads": summary.threads,
                 "memory_bytes": summary.memory_bytes, "passed_over": summary.passed_over,

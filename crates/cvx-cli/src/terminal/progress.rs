@@ -96,6 +96,10 @@ impl Drop for Progress {
 }
 
 impl Observer for Progress {
+    fn candidate(&mut self, settings: &Settings) {
+        self.print(&event::candidate(settings));
+    }
+
     fn begin(&mut self, summary: &Summary) {
         self.trend.clear();
         self.gap = summary.gap;

@@ -122,8 +122,7 @@ impl Graph {
     /// Adds the nodes that compute the `probability` of each class from `prediction`, as
     /// [`Calibration::probabilities`](cvx_model::Calibration::probabilities) does.
     fn calibrate(&mut self, n_outputs: usize, n_classes: usize, float: Float) {
-        self.node("Mul", &["prediction", "calibration_scale"], "calibrated", Vec::new());
-        self.node("Add", &["calibrated", "calibration_offset"], "logit", Vec::new());
+        self.node("Mul", &["prediction", "calibration_scale"], "logit", Vec::new());
         if n_outputs == 1 {
             // The sigmoid of both signs, so that small probabilities keep their digits.
             self.node("Neg", &["logit"], "opposite", Vec::new());

@@ -1,16 +1,12 @@
-//! Probabilities from the outputs of a network: a scale and an offset per column, fitted to held-out samples.
-
-mod problem;
+//! Probabilities from the outputs of a network: a scale, fitted to held-out samples.
 
 use crate::dataset::check_weights;
 use crate::error::ModelError;
 use crate::loss::Loss;
+use crate::multinomial::softmax;
+use crate::root::increasing_root;
 use cvx_linalg::HostMatrix;
-use problem::{Problem, softmax};
 use serde::{Deserialize, Serialize};
-
-/// Outputs whose spread is below this share of their magnitude are constant up to rounding.
-const CONSTANT: f64 = 1e-12;
 
 /// Smallest probability: it keeps every logarithm finite.
 const LEAST: f64 = 1e-15;
@@ -18,77 +14,76 @@ const LEAST: f64 = 1e-15;
 /// Smallest magnitude of outputs that are not taken for zeros: it keeps the scale finite.
 const SMALLEST: f64 = 1e-250;
 
+/// Weight of the penalty (log a)^2 beside the log loss summed over the samples, for outputs with a mean square of 1. It
+/// keeps the scale finite and positive whatever the classes are, and is small beside the loss of one sample.
+const RIDGE: f64 = 1e-2;
+
+/// Largest |log a|, for outputs with a mean square of 1. Far less is enough to make every probability 0 or 1.
+const LONGEST: f64 = 40.0;
+
 /// Probabilities of the classes from the outputs f (n x C) of a network. One column stands for two classes,
 ///
-/// $$ p_1 = \frac{1}{1 + e^{-(a f + b)}}, \qquad \text{otherwise} \quad p_c \propto e^{a f_c + b_c}, $$
+/// $$ p_1 = \frac{1}{1 + e^{-a f}}, \qquad \text{otherwise} \quad p_c \propto e^{a f_c}, $$
 ///
-/// with a > 0: the scale keeps the order of the outputs of a column (Platt, 1999; vector scaling of Guo et al., 2017,
-/// with one scale).
+/// with a > 0 (temperature scaling; Guo et al., 2017). The most probable class is that of the largest output, or of the
+/// sign of the only one: probabilities and predicted classes agree.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     scale: f64,
-    offsets: Vec<f64>,
+    outputs: usize,
 }
 
 impl Calibration {
-    /// Fits a and b to the `outputs` (n x C) of held-out samples of the given `classes`: they minimise the log loss
-    /// plus a small penalty on log a and b. The class of one column is 0 or 1, otherwise it is the index of a column.
-    /// Only the ratios of the weights matter.
+    /// Fits a to the `outputs` (n x C) of held-out samples of the given `classes`: it minimises the log loss plus a
+    /// small penalty on log a. The class of one column is 0 or 1, otherwise it is the index of a column. Only the
+    /// ratios of the weights matter.
     ///
-    /// The parameters are finite for all outputs, also where the classes are separated, only one occurs, or the outputs
-    /// are constant. The units of the outputs do not matter.
+    /// The scale is finite and positive for all outputs, also where the classes are separated, only one occurs, or the
+    /// outputs are constant. The units of the outputs do not matter.
     ///
     /// # Errors
     /// [`ModelError::Empty`] without samples or columns, [`ModelError::Shape`] for lengths that differ or an unknown
     /// class, [`ModelError::NonFinite`] for an output, [`ModelError::Weight`] for a weight that is not positive.
     pub fn fit(outputs: &HostMatrix, classes: &[usize], weights: Option<&[f64]>) -> Result<Self, ModelError> {
         check(outputs, classes, weights)?;
-        let (n, columns) = (outputs.rows(), outputs.cols());
+        let n = outputs.rows();
         let mean_weight = weights.map_or(1.0, |weights| weights.iter().map(|weight| weight / n as f64).sum::<f64>());
         let weight = |a: usize| weights.map_or(1.0, |weights| weights[a] / mean_weight);
-        // Magnitude and spread are separate factors, so that no square overflows.
+        // Magnitude and mean square are separate factors, so that no square overflows.
         let largest = outputs.values().iter().fold(0.0, |largest: f64, f| largest.max(f.abs()));
         let unit = if largest > SMALLEST { largest } else { 1.0 };
-        let mut centred = HostMatrix::from_fn(n, columns, |a, c| outputs[(a, c)] / unit);
-        let mut centres = vec![0.0; columns];
-        let mut squares = 0.0;
-        for (c, centre) in centres.iter_mut().enumerate() {
-            let column = centred.col_mut(c);
-            *centre = column.iter().enumerate().map(|(a, f)| weight(a) * f).sum::<f64>() / n as f64;
-            column.iter_mut().for_each(|f| *f -= *centre);
-            squares += column.iter().enumerate().map(|(a, f)| weight(a) * f * f).sum::<f64>();
-        }
-        let spread = (squares / (n * columns) as f64).sqrt();
-        let spread = if spread > CONSTANT { spread } else { 1.0 };
-        centred.values_mut().iter_mut().for_each(|f| *f /= spread);
-
-        let problem = Problem { f: &centred, classes, weights: (0..n).map(weight).collect() };
-        let parameters = problem.minimise();
-        let scale = parameters[0].exp() / spread;
-        let offsets = centres.iter().zip(&parameters[1..]).map(|(centre, b)| b - scale * centre).collect();
-        Ok(Calibration { scale: scale / unit, offsets })
+        let squares: f64 = outputs.values().iter().map(|f| (f / unit).powi(2)).sum();
+        let root = (squares / outputs.values().len() as f64).sqrt();
+        let root = if root > 0.0 { root } else { 1.0 };
+        let f = HostMatrix::from_fn(n, outputs.cols(), |a, c| outputs[(a, c)] / unit / root);
+        let mut logits = Logits::new(outputs.cols());
+        // The derivative by t = log a: sum_a w_a sum_c (p_c - [c is the class]) a f_c.
+        let mut slope = |t: f64| {
+            let loss = |a: usize| -> f64 {
+                let (q, p) = logits.of(&f, a, t.exp());
+                let mean: f64 = p.iter().zip(q).map(|(p, q)| p * q).sum();
+                weight(a) * (mean - q[classes[a]])
+            };
+            (0..n).map(loss).sum::<f64>() + 2.0 * RIDGE * t
+        };
+        let t = increasing_root(&mut slope, -LONGEST, LONGEST, 0.0);
+        Ok(Calibration { scale: t.exp() / root / unit, outputs: outputs.cols() })
     }
 
-    /// a = 1 and b = 0 for a network of this many `columns` that was trained with the logistic or the multinomial loss,
-    /// whose outputs are log-odds; `None` for other losses, whose outputs have to be calibrated.
-    pub fn identity_for(loss: Loss, columns: usize) -> Option<Self> {
-        let log_odds = matches!(loss, Loss::Logistic | Loss::Multinomial);
-        log_odds.then(|| Calibration { scale: 1.0, offsets: vec![0.0; columns] })
+    /// a = 1 for a network of this many `outputs` that was trained with the logistic or the multinomial loss, whose
+    /// outputs are log-odds; `None` for other losses, whose outputs have to be calibrated.
+    pub fn identity_for(loss: Loss, outputs: usize) -> Option<Self> {
+        matches!(loss, Loss::Logistic | Loss::Multinomial).then_some(Calibration { scale: 1.0, outputs })
     }
 
-    /// Whether the parameters, which may come from a file, give probabilities.
-    pub fn is_usable(&self) -> bool {
-        self.scale > 0.0 && self.scale.is_finite() && self.offsets.iter().all(|offset| offset.is_finite())
+    /// Whether the scale, which may come from a file, gives probabilities of this many outputs.
+    pub fn is_usable(&self, outputs: usize) -> bool {
+        self.scale > 0.0 && self.scale.is_finite() && self.outputs == outputs
     }
 
     /// The scale a.
     pub fn scale(&self) -> f64 {
         self.scale
-    }
-
-    /// The offset b of each column.
-    pub fn offsets(&self) -> &[f64] {
-        &self.offsets
     }
 
     /// The probability of each class (n x number of classes; two for one column) from outputs (n x C). They are
@@ -97,29 +92,48 @@ impl Calibration {
     /// # Errors
     /// [`ModelError::Shape`] for outputs with another number of columns.
     pub fn probabilities(&self, outputs: &HostMatrix) -> Result<HostMatrix, ModelError> {
-        if outputs.cols() != self.offsets.len() {
+        if outputs.cols() != self.outputs {
             return Err(ModelError::Shape {
                 what: "the outputs",
-                expected: format!("{} columns, those that were calibrated", self.offsets.len()),
+                expected: format!("{} columns, those that were calibrated", self.outputs),
                 found: outputs.cols().to_string(),
             });
         }
-        let implied = usize::from(self.offsets.len() == 1);
-        let n_classes = self.offsets.len() + implied;
+        let mut logits = Logits::new(self.outputs);
+        let n_classes = logits.p.len();
         let mut probabilities = HostMatrix::zeros(outputs.rows(), n_classes);
-        let mut logits = vec![0.0; n_classes];
         for a in 0..outputs.rows() {
-            for (c, b) in self.offsets.iter().enumerate() {
-                // The limit keeps the difference of two logits finite.
-                logits[c + implied] = (self.scale * outputs[(a, c)] + b).clamp(-1e300, 1e300);
-            }
-            logits[..implied].fill(0.0);
-            softmax(&mut logits);
-            for (c, p) in logits.iter().enumerate() {
+            let (_, p) = logits.of(outputs, a, self.scale);
+            for (c, p) in p.iter().enumerate() {
                 probabilities[(a, c)] = LEAST + (1.0 - n_classes as f64 * LEAST) * p;
             }
         }
         Ok(probabilities)
+    }
+}
+
+/// The logits of the classes of a sample, and their probabilities.
+struct Logits {
+    q: Vec<f64>,
+    p: Vec<f64>,
+    /// Classes without an output of their own, whose logit is 0: the first of two that share one.
+    implied: usize,
+}
+
+impl Logits {
+    fn new(outputs: usize) -> Self {
+        let implied = usize::from(outputs == 1);
+        Logits { q: vec![0.0; outputs + implied], p: vec![0.0; outputs + implied], implied }
+    }
+
+    /// Those of row `a` of `outputs`, times `scale`.
+    fn of(&mut self, outputs: &HostMatrix, a: usize, scale: f64) -> (&[f64], &[f64]) {
+        for (c, q) in self.q[self.implied..].iter_mut().enumerate() {
+            // The limit keeps the difference of two logits finite.
+            *q = (scale * outputs[(a, c)]).clamp(-1e300, 1e300);
+        }
+        softmax(&self.q, &mut self.p);
+        (&self.q, &self.p)
     }
 }
 
@@ -150,17 +164,24 @@ fn check(outputs: &HostMatrix, classes: &[usize], weights: Option<&[f64]>) -> Re
 
 #[cfg(test)]
 mod tests {
-    use super::problem::tests::cases;
     use super::*;
     use proptest::prelude::*;
+
+    /// Outputs (n x C) with a class each.
+    fn cases() -> impl Strategy<Value = (HostMatrix, Vec<usize>)> {
+        (1usize..5, 1usize..30).prop_flat_map(|(columns, n)| {
+            let outputs = prop::collection::vec(-3.0..3.0, n * columns);
+            let classes = prop::collection::vec(0..columns.max(2), n);
+            (outputs, classes).prop_map(move |(f, classes)| (HostMatrix::from_vec(n, columns, f), classes))
+        })
+    }
 
     fn log_loss(probabilities: &HostMatrix, classes: &[usize]) -> f64 {
         classes.iter().enumerate().map(|(a, &class)| -probabilities[(a, class)].ln()).sum()
     }
 
     fn assert_valid(calibration: &Calibration, outputs: &HostMatrix) {
-        assert!(calibration.scale() > 0.0 && calibration.scale().is_finite(), "{calibration:?}");
-        assert!(calibration.offsets().iter().all(|b| b.is_finite()), "{calibration:?}");
+        assert!(calibration.is_usable(outputs.cols()), "{calibration:?}");
         let p = calibration.probabilities(outputs).unwrap();
         assert!(p.values().iter().all(|&p| p > 0.0 && p < 1.0), "{calibration:?}: {p:?}");
         for a in 0..p.rows() {
@@ -170,26 +191,43 @@ mod tests {
     }
 
     proptest! {
-        /// The constant probabilities of the class frequencies are those of a scale of 0. The scale of a minimiser is
-        /// positive, so that the penalty and the rest of the scale are the slack.
+        /// No other scale has a smaller sum of log loss and penalty.
         #[test]
-        fn the_fit_is_valid_and_not_worse_than_the_class_frequencies((f, classes) in cases()) {
+        fn the_scale_is_the_best_one((f, classes) in cases()) {
             let calibration = Calibration::fit(&f, &classes, None).unwrap();
             assert_valid(&calibration, &f);
-            let n = f.rows() as f64;
-            let frequencies: f64 = (0..f.cols().max(2)).map(|class| {
-                let count = classes.iter().filter(|&&other| other == class).count() as f64;
-                if count > 0.0 { -count * (count / n).ln() } else { 0.0 }
-            }).sum();
-            let loss = log_loss(&calibration.probabilities(&f).unwrap(), &classes);
-            prop_assert!(loss <= frequencies + 0.5 + 0.01 * n, "{loss} {frequencies}");
+            let square: f64 = f.values().iter().map(|f| f * f).sum::<f64>() / f.values().len() as f64;
+            let value = |scale: f64| {
+                let p = Calibration { scale, outputs: f.cols() }.probabilities(&f).unwrap();
+                log_loss(&p, &classes) + RIDGE * (scale * square.sqrt()).ln().powi(2)
+            };
+            let best = value(calibration.scale);
+            for k in -60..=60 {
+                let other = value(calibration.scale * 1.1f64.powi(k));
+                // Probabilities keep a distance of 1e-15 from 0 and 1, which the fit does not know.
+                prop_assert!(best <= other + 1e-9 * (1.0 + best), "{best} {other}");
+            }
         }
 
         #[test]
-        fn units_and_shifts_of_the_outputs_do_not_matter((f, classes) in cases(), exponent in -200.0..200.0) {
+        fn the_most_probable_class_is_that_of_the_largest_output((f, classes) in cases()) {
+            let p = Calibration::fit(&f, &classes, None).unwrap().probabilities(&f).unwrap();
+            for a in 0..f.rows() {
+                let likely = (0..p.cols()).max_by(|&b, &c| p[(a, b)].total_cmp(&p[(a, c)])).unwrap();
+                let expected = match f.cols() {
+                    1 => usize::from(f[(a, 0)] > 0.0),
+                    columns => (0..columns).max_by(|&b, &c| f[(a, b)].total_cmp(&f[(a, c)])).unwrap(),
+                };
+                // At either end of the range of probabilities two of them may be equal.
+                prop_assert!(p[(a, likely)] == p[(a, expected)], "{p:?}");
+            }
+        }
+
+        #[test]
+        fn units_of_the_outputs_do_not_matter((f, classes) in cases(), exponent in -200.0..200.0) {
             let p = Calibration::fit(&f, &classes, None).unwrap().probabilities(&f).unwrap();
             let unit = 10f64.powf(exponent);
-            let scaled = HostMatrix::from_fn(f.rows(), f.cols(), |a, c| unit * (f[(a, c)] + c as f64));
+            let scaled = HostMatrix::from_fn(f.rows(), f.cols(), |a, c| unit * f[(a, c)]);
             let other = Calibration::fit(&scaled, &classes, None).unwrap().probabilities(&scaled).unwrap();
             for (p, other) in p.values().iter().zip(other.values()) {
                 prop_assert!((p - other).abs() < 1e-6, "{p} {other}");
@@ -199,11 +237,11 @@ mod tests {
 
     /// Each output occurs with every class, weighted by its probability: the minimiser of the log loss is known.
     #[test]
-    fn the_parameters_of_a_model_are_recovered() {
+    fn the_scale_of_a_model_is_recovered() {
         for columns in [1, 3] {
             let n = 3000;
             let f = HostMatrix::from_fn(n, columns, |a, c| (1.0 + c as f64) * ((a * (7 + 4 * c)) as f64).sin() + 0.3);
-            let truth = Calibration { scale: 2.5, offsets: [-0.7, 0.4, 0.1][..columns].to_vec() };
+            let truth = Calibration { scale: 2.5, outputs: columns };
             let p = truth.probabilities(&f).unwrap();
             let pairs: Vec<(usize, usize)> = (0..n).flat_map(|a| (0..p.cols()).map(move |class| (a, class))).collect();
             let outputs = HostMatrix::from_fn(pairs.len(), columns, |k, c| f[(pairs[k].0, c)]);
@@ -211,14 +249,11 @@ mod tests {
             let weights: Vec<f64> = pairs.iter().map(|&pair| 1e-9 * p[pair]).collect();
             let found = Calibration::fit(&outputs, &classes, Some(&weights)).unwrap();
             assert!((found.scale - truth.scale).abs() < 1e-3, "{found:?}");
-            let difference = |calibration: &Calibration, c: usize| calibration.offsets[c] - calibration.offsets[0];
-            assert!((1..columns).all(|c| (difference(&found, c) - difference(&truth, c)).abs() < 1e-3), "{found:?}");
-            assert!(columns > 1 || (found.offsets[0] - truth.offsets[0]).abs() < 1e-3, "{found:?}");
         }
     }
 
     #[test]
-    fn degenerate_samples_give_finite_parameters() {
+    fn degenerate_samples_give_a_finite_scale() {
         let column = |values: &[f64]| HostMatrix::from_vec(values.len(), 1, values.to_vec());
         for (f, classes) in [
             (column(&[0.3]), vec![1]),
@@ -237,9 +272,6 @@ mod tests {
             assert_valid(&calibration, &f);
             assert_valid(&calibration, &HostMatrix::from_fn(2, f.cols(), |a, c| [f64::MAX, -1e300][(a + c) % 2]));
         }
-        let constant = Calibration::fit(&column(&[2.0; 8]), &[0, 1, 1, 1, 0, 1, 1, 1], None).unwrap();
-        let p = constant.probabilities(&column(&[2.0])).unwrap();
-        assert!((p[(0, 1)] - 0.75).abs() < 0.01, "the share of the class, {p:?}");
     }
 
     #[test]
