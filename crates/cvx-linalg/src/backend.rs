@@ -180,8 +180,14 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn axpby(&self, alpha: f64, x: &Self::Matrix, beta: f64, y: &mut Self::Matrix) -> Result<(), LinalgError>;
     /// `out = x o y`, entry by entry.
     fn hadamard(&self, x: &Self::Matrix, y: &Self::Matrix, out: &mut Self::Matrix) -> Result<(), LinalgError>;
+    /// `y += sum_k weights[k] terms[k]`, in one pass over `y`.
+    fn add_terms(&self, weights: &[f64], terms: &[&Self::Matrix], y: &mut Self::Matrix) -> Result<(), LinalgError>;
     /// Sum of the entrywise products.
-    fn dot(&self, x: &Self::Matrix, y: &Self::Matrix) -> Result<f64, LinalgError>;
+    fn dot(&self, x: &Self::Matrix, y: &Self::Matrix) -> Result<f64, LinalgError> {
+        Ok(self.dots(x, &[y])?.into_iter().sum())
+    }
+    /// [`dot`](Backend::dot) of `x` with each of `others`. On a GPU it waits once for all of them.
+    fn dots(&self, x: &Self::Matrix, others: &[&Self::Matrix]) -> Result<Vec<f64>, LinalgError>;
     /// Euclidean norm of all entries.
     fn norm(&self, x: &Self::Matrix) -> Result<f64, LinalgError> {
         Ok(self.dot(x, x)?.sqrt())

@@ -74,14 +74,36 @@ impl<B: Backend> Point<B> {
         saved.host(&format!("{name}.q"), &mut self.prediction)
     }
 
-    fn dot(&self, backend: &B, other: &Self) -> Result<f64, LinalgError> {
-        let entries = self.prediction.values().iter().zip(other.prediction.values());
-        let prediction = entries.map(|(own, other)| own * other).sum::<f64>();
-        let rows = match (&self.rows, &other.rows) {
-            (Some(own), Some(other)) => backend.dot(own, other)?,
-            _ => 0.0,
-        };
-        Ok(backend.dot(&self.blocks, &other.blocks)? + rows + prediction)
+    /// self += sum_k weights[k] terms[k].
+    fn add_terms(&mut self, backend: &B, weights: &[f64], terms: &[&Self]) -> Result<(), LinalgError> {
+        for (weight, term) in weights.iter().zip(terms) {
+            let entries = self.prediction.values_mut().iter_mut().zip(term.prediction.values());
+            entries.for_each(|(own, term)| *own += weight * term);
+        }
+        let blocks: Vec<&B::Matrix> = terms.iter().map(|term| &term.blocks).collect();
+        backend.add_terms(weights, &blocks, &mut self.blocks)?;
+        let rows: Vec<&B::Matrix> = terms.iter().filter_map(|term| term.rows.as_ref()).collect();
+        self.rows.as_mut().map_or(Ok(()), |own| backend.add_terms(weights, &rows, own))
+    }
+
+    /// The products with each of these points.
+    fn dots(&self, backend: &B, others: &[&Self]) -> Result<Vec<f64>, LinalgError> {
+        let blocks: Vec<&B::Matrix> = others.iter().map(|other| &other.blocks).collect();
+        let mut products = backend.dots(&self.blocks, &blocks)?;
+        if let Some(own) = &self.rows {
+            let rows: Vec<&B::Matrix> = others.iter().filter_map(|other| other.rows.as_ref()).collect();
+            let rows = backend.dots(own, &rows)?;
+            products.iter_mut().zip(rows).for_each(|(product, rows)| *product += rows);
+        }
+        for (product, other) in products.iter_mut().zip(others) {
+            let entries = self.prediction.values().iter().zip(other.prediction.values());
+            *product += entries.map(|(own, other)| own * other).sum::<f64>();
+        }
+        Ok(products)
+    }
+
+    fn norm(&self, backend: &B) -> Result<f64, LinalgError> {
+        Ok(self.dots(backend, &[self])?.into_iter().sum::<f64>().sqrt())
     }
 }
 
@@ -95,6 +117,7 @@ struct Difference<B: Backend> {
 #[derive(Serialize, Deserialize)]
 struct History {
     gram: VecDeque<VecDeque<f64>>,
+    products: VecDeque<f64>,
     norm: Option<f64>,
 }
 
@@ -105,6 +128,9 @@ pub(crate) struct Anderson<B: Backend> {
     differences: VecDeque<Difference<B>>,
     /// Products of the residual differences, `gram[i][j] = <df_i, df_j>`, oldest first.
     gram: VecDeque<VecDeque<f64>>,
+    /// Products of the residual with its differences, <f, df_j>. Those with the next residual f + df follow from the
+    /// gram: each is computed once.
+    products: VecDeque<f64>,
     /// Residual and image of the last step, and the residual's norm.
     last: Option<(Point<B>, Point<B>, f64)>,
     residual: Point<B>,
@@ -126,6 +152,7 @@ impl<B: Backend> Anderson<B> {
             depth: depth.min(HISTORY_BYTES / (2 * point.max(1))),
             differences: VecDeque::new(),
             gram: VecDeque::new(),
+            products: VecDeque::new(),
             last: None,
             residual: Point::zeros_like(backend, blocks, rows, prediction)?,
         })
@@ -133,9 +160,14 @@ impl<B: Backend> Anderson<B> {
 
     /// Clears the history, because the fixed-point map has changed.
     pub fn restart(&mut self) {
+        self.forget();
+        self.last = None;
+    }
+
+    fn forget(&mut self) {
         self.differences.clear();
         self.gram.clear();
-        self.last = None;
+        self.products.clear();
     }
 
     /// Declares that the next point does not follow from the last, while the fixed-point map is nearly the same.
@@ -152,10 +184,14 @@ impl<B: Backend> Anderson<B> {
         let backend = self.backend.clone();
         self.residual.copy_from(&backend, g)?;
         self.residual.add(&backend, -1.0, z, 1.0)?;
-        let norm = self.residual.dot(&backend, &self.residual)?.sqrt();
+        let norm = self.residual.norm(&backend)?;
         let zeros = |like: &Point<B>| Point::zeros_like(&backend, &like.blocks, like.rows.as_ref(), &like.prediction);
         let (mut spare_residual, mut spare_image) = match self.last.take() {
-            None => (zeros(g)?, zeros(g)?),
+            None => {
+                let differences: Vec<&Point<B>> = self.differences.iter().map(|one| &one.residual).collect();
+                self.products = self.residual.dots(&backend, &differences)?.into();
+                (zeros(g)?, zeros(g)?)
+            }
             Some((_, last_image, last_norm)) if norm > LARGEST_GROWTH * last_norm => {
                 // The last extrapolation failed: return to the plain image before it and clear the history.
                 g.copy_from(&backend, &last_image)?;
@@ -167,17 +203,16 @@ impl<B: Backend> Anderson<B> {
         spare_residual.copy_from(&backend, &self.residual)?;
         spare_image.copy_from(&backend, g)?;
         self.last = Some((spare_residual, spare_image, norm));
-        let weights = self.weights()?;
-        for (weight, difference) in weights.iter().zip(&self.differences) {
-            g.add(&backend, -weight, &difference.image, 1.0)?;
-        }
+        let weights: Vec<f64> = self.weights().into_iter().map(|weight| -weight).collect();
+        let images: Vec<&Point<B>> = self.differences.iter().map(|difference| &difference.image).collect();
+        g.add_terms(&backend, &weights, &images)?;
         Ok(!weights.is_empty())
     }
 
     /// Writes the history to a checkpoint.
     pub fn save(&self, out: &mut Recorder<'_, B>) -> Result<(), CheckpointError> {
         let norm = self.last.as_ref().map(|(_, _, norm)| *norm);
-        out.record("anderson", &History { gram: self.gram.clone(), norm })?;
+        out.record("anderson", &History { gram: self.gram.clone(), products: self.products.clone(), norm })?;
         for (k, Difference { residual, image }) in self.differences.iter().enumerate() {
             residual.save(out, &format!("df{k}"))?;
             image.save(out, &format!("dg{k}"))?;
@@ -193,7 +228,7 @@ impl<B: Backend> Anderson<B> {
     pub fn restore(&mut self, saved: &mut Replay<'_, B>) -> Result<(), CheckpointError> {
         let history: History = saved.record("anderson")?;
         let square = history.gram.iter().all(|row| row.len() == history.gram.len());
-        if history.gram.len() > self.depth || !square {
+        if history.gram.len() > self.depth || !square || history.products.len() != history.gram.len() {
             return Err(saved.damaged("the history of the acceleration has another size"));
         }
         let mut point = |name: &str| {
@@ -210,6 +245,7 @@ impl<B: Backend> Anderson<B> {
             None => None,
         };
         (self.differences, self.gram, self.last) = (differences, history.gram, last);
+        self.products = history.products;
         Ok(())
     }
 
@@ -227,19 +263,22 @@ impl<B: Backend> Anderson<B> {
         if self.differences.len() == self.depth {
             spare = self.differences.pop_front();
             self.gram.pop_front();
+            self.products.pop_front();
             self.gram.iter_mut().for_each(|row| {
                 row.pop_front();
             });
         }
         let difference = Difference { residual: last_residual, image: last_image };
-        let mut products = VecDeque::new();
-        for (row, other) in self.gram.iter_mut().zip(&self.differences) {
-            let product = difference.residual.dot(backend, &other.residual)?;
-            row.push_back(product);
-            products.push_back(product);
+        let own = [&difference.residual, &self.residual];
+        let others: Vec<&Point<B>> = self.differences.iter().map(|other| &other.residual).chain(own).collect();
+        let mut row: VecDeque<f64> = difference.residual.dots(backend, &others)?.into();
+        let with_residual = row.pop_back();
+        for ((earlier, product), with_other) in self.gram.iter_mut().zip(&mut self.products).zip(&row) {
+            earlier.push_back(*with_other);
+            *product += with_other;
         }
-        products.push_back(difference.residual.dot(backend, &difference.residual)?);
-        self.gram.push_back(products);
+        self.products.extend(with_residual);
+        self.gram.push_back(row);
         self.differences.push_back(difference);
         match spare {
             Some(spare) => Ok((spare.residual, spare.image)),
@@ -250,23 +289,19 @@ impl<B: Backend> Anderson<B> {
         }
     }
 
-    /// The weights that minimise ||f - sum w_i df_i||; `None` if they are unreliable.
-    fn weights(&mut self) -> Result<Vec<f64>, LinalgError> {
-        let mut rhs = Vec::with_capacity(self.differences.len());
-        for difference in &self.differences {
-            rhs.push(self.residual.dot(&self.backend, &difference.residual)?);
-        }
+    /// The weights that minimise ||f - sum w_i df_i||; none if they are unreliable.
+    fn weights(&mut self) -> Vec<f64> {
+        let rhs: Vec<f64> = self.products.iter().copied().collect();
         let trace: f64 = (0..rhs.len()).map(|i| self.gram[i][i]).sum();
         let mut matrix: Vec<Vec<f64>> = self.gram.iter().map(|row| row.iter().copied().collect()).collect();
         (0..rhs.len()).for_each(|i| matrix[i][i] += REGULARISATION * trace);
         let weights = solve_symmetric(matrix, rhs);
         let size: f64 = weights.iter().map(|weight| weight.abs()).sum();
         if size.is_finite() && size <= LARGEST_WEIGHTS {
-            return Ok(weights);
+            return weights;
         }
-        self.differences.clear();
-        self.gram.clear();
-        Ok(Vec::new())
+        self.forget();
+        Vec::new()
     }
 }
 

@@ -24,7 +24,7 @@ macro_rules! conformance_tests {
     ($name:ident, optional $backend:expr) => {
         $crate::conformance_tests!(@each $name, $backend,
             memory, fill, parts, gather_columns, conversion, upload_refuses_non_finite, gemm, gemm_wide, weighted_gram,
-            scale, axpby, hadamard, dot_and_norms, cholesky, solve, masked_gram, shifted_lower, masked_row_sum,
+            scale, axpby, add_terms, hadamard, dot_and_norms, cholesky, solve, masked_gram, shifted_lower, masked_row_sum,
             masked_broadcast, sign_flip, add_pairs, patch_features, positive_part, group_soft_threshold, slack_step,
             wrong_shapes_are_errors, stop_requests_are_errors);
     };
@@ -226,6 +226,24 @@ pub fn axpby<B: Backend>(backend: &B) {
     assert_close(backend, &out, &x, 1);
 }
 
+/// `add_terms`, also without a term.
+pub fn add_terms<B: Backend>(backend: &B) {
+    let weights = [0.5, -2.0, 3.0];
+    for (rows, cols) in [(3, 1), (300, 130)] {
+        let terms: Vec<HostMatrix> = (1..4).map(|seed| filled(rows, cols, seed)).collect();
+        let device: Vec<B::Matrix> = terms.iter().map(|term| upload(backend, term)).collect();
+        let y = filled(rows, cols, 4);
+        for count in [3, 1, 0] {
+            let mut out = upload(backend, &y);
+            backend
+                .add_terms(&weights[..count], &device.iter().take(count).collect::<Vec<_>>(), &mut out)
+                .expect("sum");
+            let sum = |i, j| (0..count).map(|k| weights[k] * terms[k][(i, j)]).sum::<f64>();
+            assert_close(backend, &out, &HostMatrix::from_fn(rows, cols, |i, j| y[(i, j)] + sum(i, j)), 4);
+        }
+    }
+}
+
 /// `hadamard`.
 pub fn hadamard<B: Backend>(backend: &B) {
     let (x, y) = (filled(300, 130, 1), filled(300, 130, 2));
@@ -234,13 +252,16 @@ pub fn hadamard<B: Backend>(backend: &B) {
     assert_close(backend, &out, &HostMatrix::from_fn(300, 130, |i, j| x[(i, j)] * y[(i, j)]), 1);
 }
 
-/// `dot`, `norm`, `column_norms`, with f64 sums and without overflow.
+/// `dot`, `dots`, `norm`, `column_norms`, with f64 sums and without overflow.
 pub fn dot_and_norms<B: Backend>(backend: &B) {
     let (x, y) = (filled(1000, 41, 1), filled(1000, 41, 2));
     let (device_x, device_y) = (upload(backend, &x), upload(backend, &y));
     let expected: f64 = x.values().iter().zip(y.values()).map(|(x, y)| x * y).sum();
     let bound = tolerance(backend) * 300.0;
     assert!((backend.dot(&device_x, &device_y).expect("dot") - expected).abs() < bound);
+    let both = backend.dots(&device_x, &[&device_y, &device_x]).expect("dots");
+    assert_eq!(both, [&device_y, &device_x].map(|other| backend.dot(&device_x, other).expect("dot")));
+    assert!(backend.dots(&device_x, &[]).expect("dots").is_empty());
     let norm = x.values().iter().map(|x| x * x).sum::<f64>().sqrt();
     assert!((backend.norm(&device_x).expect("norm") - norm).abs() < bound);
     for (j, found) in backend.column_norms(&device_x).expect("column_norms").into_iter().enumerate() {

@@ -239,14 +239,41 @@ pub(super) fn hadamard<T: CpuScalar>(
     Ok(())
 }
 
-pub(super) fn dot<T: CpuScalar>(x: &CpuMatrix<T>, y: &CpuMatrix<T>) -> Result<f64, LinalgError> {
-    expect_shape("dot", "y", y, (x.rows(), x.cols()))?;
-    let (x, y) = (x.values(), y.values());
-    let [total] = tiles::sum(x.len().div_ceil(DOT_RUN), x.len(), |run| {
-        let bounds = run * DOT_RUN..((run + 1) * DOT_RUN).min(x.len());
-        [dot_slice(&x[bounds.clone()], &y[bounds])]
+/// Each entry is summed in f64 and rounded once.
+pub(super) fn add_terms<T: CpuScalar>(
+    weights: &[f64],
+    terms: &[&CpuMatrix<T>],
+    y: &mut CpuMatrix<T>,
+) -> Result<(), LinalgError> {
+    for term in terms {
+        expect_shape("add_terms", "a term", term, (y.rows(), y.cols()))?;
+    }
+    tiles::for_each_run(y.values_mut(), |first, y| {
+        let mut sums = [0.0; tiles::RUN];
+        let sums = &mut sums[..y.len()];
+        sums.iter_mut().zip(&*y).for_each(|(sum, y)| *sum = y.to_f64());
+        for (weight, term) in weights.iter().zip(terms) {
+            let term = &term.values()[first..first + sums.len()];
+            sums.iter_mut().zip(term).for_each(|(sum, x)| *sum += weight * x.to_f64());
+        }
+        y.iter_mut().zip(sums).for_each(|(y, sum)| *y = T::from_f64(*sum));
     });
-    Ok(total)
+    Ok(())
+}
+
+/// Runs of `x` are read once for all products.
+pub(super) fn dots<T: CpuScalar>(x: &CpuMatrix<T>, others: &[&CpuMatrix<T>]) -> Result<Vec<f64>, LinalgError> {
+    for other in others {
+        expect_shape("dots", "y", other, (x.rows(), x.cols()))?;
+    }
+    let x = x.values();
+    let work = x.len().saturating_mul(others.len());
+    Ok(tiles::sums(x.len().div_ceil(DOT_RUN), work, others.len(), |run, sums| {
+        let bounds = run * DOT_RUN..((run + 1) * DOT_RUN).min(x.len());
+        for (sum, other) in sums.iter_mut().zip(others) {
+            *sum += dot_slice(&x[bounds.clone()], &other.values()[bounds.clone()]);
+        }
+    }))
 }
 
 /// Sixteen running sums, for the compiler to keep in four registers: one alone would wait for each addition.

@@ -175,8 +175,16 @@ macro_rules! cpu_backend {
             fn hadamard(&self, x: &Self::Matrix, y: &Self::Matrix, out: &mut Self::Matrix) -> Result<(), LinalgError> {
                 blas::hadamard(x, y, out)
             }
-            fn dot(&self, x: &Self::Matrix, y: &Self::Matrix) -> Result<f64, LinalgError> {
-                blas::dot(x, y)
+            fn add_terms(
+                &self,
+                weights: &[f64],
+                terms: &[&Self::Matrix],
+                y: &mut Self::Matrix,
+            ) -> Result<(), LinalgError> {
+                blas::add_terms(weights, terms, y)
+            }
+            fn dots(&self, x: &Self::Matrix, others: &[&Self::Matrix]) -> Result<Vec<f64>, LinalgError> {
+                blas::dots(x, others)
             }
             fn column_norms(&self, x: &Self::Matrix) -> Result<Vec<f64>, LinalgError> {
                 Ok(blas::column_norms(x))

@@ -10,7 +10,10 @@ const SEQUENTIAL: usize = 1 << 15;
 /// other operand once per tile does not show (measured: 512 to 1,280 rows within 5 % of each other).
 pub(super) const GEMM_ROWS: usize = 512;
 
-/// Most partial sums of a reduction; they live on the stack.
+/// Entries of a run; sums of them in f64 stay in the first cache.
+pub(super) const RUN: usize = 1 << 11;
+
+/// Most partial sums of a reduction.
 const PARTIALS: usize = 64;
 
 /// Calls `f(j, column)` for each column of length `rows` in `values`.
@@ -50,29 +53,47 @@ pub(super) fn for_each_column_of_three<T: Send>(
     }
 }
 
-/// Sums `f(j)` over `0..count`, in runs whose bounds depend on `count` alone; `work` is the number of entries read.
-pub(super) fn sum<const K: usize>(count: usize, work: usize, f: impl Fn(usize) -> [f64; K] + Sync) -> [f64; K] {
-    let mut partials = [[0.0; K]; PARTIALS];
+/// Adds up what `f(j, sums)` adds to `length` sums for each j of `0..count`, in runs whose bounds depend on `count`
+/// alone; `work` is the number of entries read.
+pub(super) fn sums(count: usize, work: usize, length: usize, f: impl Fn(usize, &mut [f64]) + Sync) -> Vec<f64> {
+    if length == 0 {
+        return Vec::new();
+    }
     let run = count.div_ceil(PARTIALS).max(1);
-    let fill = |(part, partial): (usize, &mut [f64; K])| {
+    let mut partials = vec![0.0; count.div_ceil(run) * length];
+    let fill = |(part, partial): (usize, &mut [f64])| {
         for j in (part * run).min(count)..((part + 1) * run).min(count) {
-            add(
-                partial,
-                vectorised(
-                    #[inline(always)]
-                    || f(j),
-                ),
+            vectorised(
+                #[inline(always)]
+                || f(j, partial),
             );
         }
     };
     if work <= SEQUENTIAL {
-        partials.iter_mut().enumerate().for_each(fill);
+        partials.chunks_exact_mut(length).enumerate().for_each(fill);
     } else {
-        partials.par_iter_mut().enumerate().for_each(fill);
+        partials.par_chunks_exact_mut(length).enumerate().for_each(fill);
     }
-    let mut total = [0.0; K];
-    partials.into_iter().for_each(|partial| add(&mut total, partial));
+    let mut total = vec![0.0; length];
+    for partial in partials.chunks_exact(length) {
+        total.iter_mut().zip(partial).for_each(|(total, part)| *total += part);
+    }
     total
+}
+
+/// Calls `f(first, run)` for runs of at most [`RUN`] entries of `values`, the first of which has this number.
+pub(super) fn for_each_run<T: Send>(values: &mut [T], f: impl Fn(usize, &mut [T]) + Sync) {
+    let f = |(index, run): (usize, &mut [T])| {
+        vectorised(
+            #[inline(always)]
+            || f(index * RUN, run),
+        )
+    };
+    if values.len() <= SEQUENTIAL {
+        values.chunks_mut(RUN).enumerate().for_each(f);
+    } else {
+        values.par_chunks_mut(RUN).enumerate().for_each(f);
+    }
 }
 
 /// [`for_each_column`] over two matrices of one shape at once, with sums of what `f` returns.

@@ -167,34 +167,55 @@ pub(super) fn hadamard<T: CudaScalar>(
     launch!(&cuda.device, Kernel::Hadamard, T, grid, &count, x.values(), y.values(), out.values_mut())
 }
 
-pub(super) fn dot<T: CudaScalar>(cuda: &Cuda<T>, x: &CudaMatrix<T>, y: &CudaMatrix<T>) -> Result<f64, LinalgError> {
-    expect_shape("dot", "y", y, (x.rows(), x.cols()))?;
-    let (count, grid) = (x.len() as u64, over_entries(x.len()));
-    let [sum] = sums(cuda, &grid, |partials| {
-        launch!(&cuda.device, Kernel::DotPartials, T, grid, &count, x.values(), y.values(), partials)
-    })?;
-    Ok(sum)
+/// A launch for each term: they follow one another on the device, and nothing waits.
+pub(super) fn add_terms<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    weights: &[f64],
+    terms: &[&CudaMatrix<T>],
+    y: &mut CudaMatrix<T>,
+) -> Result<(), LinalgError> {
+    weights.iter().zip(terms).try_for_each(|(&weight, term)| axpby(cuda, weight, term, 1.0, y))
 }
 
-/// `N` sums over the blocks of a launch, each of which leaves `N` partial ones, sum by sum.
-pub(super) fn sums<T: CudaScalar, const N: usize>(
+pub(super) fn dots<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    x: &CudaMatrix<T>,
+    others: &[&CudaMatrix<T>],
+) -> Result<Vec<f64>, LinalgError> {
+    for other in others {
+        expect_shape("dots", "y", other, (x.rows(), x.cols()))?;
+    }
+    let (count, grid) = (x.len() as u64, over_entries(x.len()));
+    let (blocks, mut products) = (launch::blocks(&grid), vec![0.0; others.len()]);
+    sums(cuda, &grid, &mut products, |partials| {
+        for (other, k) in others.iter().zip(0..) {
+            let mut partials = partials.slice_mut(k * blocks..(k + 1) * blocks);
+            launch!(&cuda.device, Kernel::DotPartials, T, grid, &count, x.values(), other.values(), &mut partials)?;
+        }
+        Ok(())
+    })?;
+    Ok(products)
+}
+
+/// Sums over the blocks of launches on a grid, which leave partial ones, sum by sum.
+pub(super) fn sums<T: CudaScalar>(
     cuda: &Cuda<T>,
     grid: &LaunchConfig,
+    out: &mut [f64],
     launch: impl FnOnce(&mut CudaSlice<f64>) -> Result<(), LinalgError>,
-) -> Result<[f64; N], LinalgError> {
-    let count = launch::blocks(grid);
-    if count == 0 {
-        return Ok([0.0; N]);
+) -> Result<(), LinalgError> {
+    let (length, count) = (out.len(), launch::blocks(grid));
+    out.fill(0.0);
+    if length * count == 0 {
+        return Ok(());
     }
-    let mut partials = cuda.device.uninitialised(N * count)?;
+    let mut partials = cuda.device.uninitialised(length * count)?;
     launch(&mut partials)?;
-    let mut out = cuda.device.uninitialised(N)?;
+    let mut totals = cuda.device.uninitialised(length)?;
     let count = count as u64;
-    launch!(&cuda.device, Kernel::SumPartials, T, over_columns(N), &count, &partials, &mut out)?;
-    let mut host = [0.0; N];
-    cuda.device.stream.memcpy_dtoh(&out, &mut host).map_err(|error| failure("sum", error))?;
-    cuda.device.synchronize()?;
-    Ok(host)
+    launch!(&cuda.device, Kernel::SumPartials, T, over_columns(length), &count, &partials, &mut totals)?;
+    cuda.device.stream.memcpy_dtoh(&totals, out).map_err(|error| failure("sum", error))?;
+    cuda.device.synchronize()
 }
 
 pub(super) fn column_norms<T: CudaScalar>(cuda: &Cuda<T>, x: &CudaMatrix<T>) -> Result<Vec<f64>, LinalgError> {

@@ -143,8 +143,11 @@ impl<T: CudaScalar> Backend for Cuda<T> {
     fn hadamard(&self, x: &CudaMatrix<T>, y: &CudaMatrix<T>, out: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
         blas::hadamard(self, x, y, out)
     }
-    fn dot(&self, x: &CudaMatrix<T>, y: &CudaMatrix<T>) -> Result<f64, LinalgError> {
-        blas::dot(self, x, y)
+    fn add_terms(&self, weights: &[f64], terms: &[&CudaMatrix<T>], y: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
+        blas::add_terms(self, weights, terms, y)
+    }
+    fn dots(&self, x: &CudaMatrix<T>, others: &[&CudaMatrix<T>]) -> Result<Vec<f64>, LinalgError> {
+        blas::dots(self, x, others)
     }
     fn column_norms(&self, x: &CudaMatrix<T>) -> Result<Vec<f64>, LinalgError> {
         blas::column_norms(self, x)

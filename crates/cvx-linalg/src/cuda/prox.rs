@@ -50,7 +50,8 @@ pub(super) fn slack_step<T: CudaScalar>(
     expect_shape("slack_step", "nu", nu, shape)?;
     let grid = over_blocks(rows, mask.cols(), blocks);
     let [rows, n_patterns, blocks] = [rows, mask.cols(), blocks].map(|count| count as u64);
-    let [residual, change, image, dual] = sums(cuda, &grid, |partials| {
+    let mut norms = [0.0; 4];
+    sums(cuda, &grid, &mut norms, |partials| {
         launch!(
             &cuda.device,
             Kernel::SlackStep,
@@ -70,5 +71,6 @@ pub(super) fn slack_step<T: CudaScalar>(
             partials
         )
     })?;
+    let [residual, change, image, dual] = norms;
     Ok(SlackNorms { residual, change, image, dual })
 }
