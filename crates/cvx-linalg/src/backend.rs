@@ -149,12 +149,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn half_zeros(&self, rows: usize, cols: usize) -> Result<Self::HalfMatrix, LinalgError>;
     /// The columns of `out` from number `first` on become those of `source`, rounded as
     /// [`FeaturePrecision::Half`](crate::FeaturePrecision::Half) says.
-    fn store_half(
-        &self,
-        source: &Self::Matrix,
-        out: &mut Self::HalfMatrix,
-        first: usize,
-    ) -> Result<(), LinalgError>;
+    fn store_half(&self, source: &Self::Matrix, out: &mut Self::HalfMatrix, first: usize) -> Result<(), LinalgError>;
     /// Column j of `out` becomes the rows of column `columns[j]` of `source` from number `first` on, without rounding.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::stream::note;
 use crate::summary::patches::Layout;
-use cvx_admm::{Features, FileError, Iteration, Observer, Round, Scores, Summary};
+use cvx_admm::{FileError, Iteration, Observer, Round, Scores, Summary};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
@@ -34,11 +34,7 @@ pub fn event(name: &str, fields: impl Serialize) {
 impl Observer for JsonLog {
     fn begin(&mut self, summary: &Summary) {
         let shape = &summary.shape;
-        let (stored, feature_bytes) = match summary.features {
-            Some(Features::Kept(bytes)) => (Some(true), Some(bytes)),
-            Some(Features::Recomputed(bytes)) => (Some(false), Some(bytes)),
-            None => (None, None),
-        };
+        let features = summary.features;
         event(
             "begin",
             json!({
@@ -46,7 +42,9 @@ impl Observer for JsonLog {
                 "patterns": shape.n_patterns, "targets": shape.n_targets, "beta": summary.beta, "gap": summary.gap,
                 "solver": summary.solver.name(), "device": summary.device_name, "threads": summary.threads,
                 "memory_bytes": summary.memory_bytes, "passed_over": summary.passed_over,
-                "patches": self.layout, "features_stored": stored, "feature_bytes": feature_bytes,
+                "patches": self.layout, "feature_precision": features.map(|features| features.precision.name()),
+                "features_stored": features.map(|features| features.stored),
+                "feature_bytes": features.map(|features| features.bytes),
             }),
         );
     }

@@ -39,17 +39,5 @@ pub(super) fn load<T: CudaScalar>(
     let [rows, count, height, first] = [rows, columns.len(), source.rows(), first].map(|count| count as u64);
     let indices = cuda.device.filled(&indices)?;
     let out = out.values_mut();
-    launch!(
-        &cuda.device,
-        Kernel::LoadHalf,
-        T,
-        grid,
-        &rows,
-        &count,
-        &height,
-        &first,
-        &indices,
-        source.values(),
-        out
-    )
+    launch!(&cuda.device, Kernel::LoadHalf, T, grid, &rows, &count, &height, &first, &indices, source.values(), out)
 }

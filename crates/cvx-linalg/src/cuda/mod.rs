@@ -107,12 +107,7 @@ impl<T: CudaScalar> Backend for Cuda<T> {
     fn half_zeros(&self, rows: usize, cols: usize) -> Result<CudaMatrix<u16>, LinalgError> {
         CudaMatrix::zeros(self, rows, cols)
     }
-    fn store_half(
-        &self,
-        source: &CudaMatrix<T>,
-        out: &mut CudaMatrix<u16>,
-        first: usize,
-    ) -> Result<(), LinalgError> {
+    fn store_half(&self, source: &CudaMatrix<T>, out: &mut CudaMatrix<u16>, first: usize) -> Result<(), LinalgError> {
         half::store(self, source, out, first)
     }
     fn load_half(
