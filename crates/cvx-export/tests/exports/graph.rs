@@ -180,8 +180,8 @@ fn array(element: i64, shape: Vec<usize>, mut values: Vec<f64>) -> Array {
     Array { element, shape, values }
 }
 
-/// The nearest number of 11 bits, and infinite above the largest: steps of 2^-24 below 2^-14, and of 2^-10 of each power
-/// of two above.
+/// The nearest number of 11 bits, and infinite above the largest: steps of 2^-24 below 2^-14, above of 2^-10 of each
+/// power of two.
 fn half(x: f64) -> f64 {
     let exponent = ((x.to_bits() >> 52 & 0x7ff) as i32 - 1023).max(-14);
     let step = 2f64.powi(exponent - 10);
