@@ -49,7 +49,7 @@ def choices(name):
     others = [["--activation", "relu", *given], ["--no-bias", "--normalize", "none", *given]]
     if name == "images":
         patches = ["--gates", "conv", "--stride", "2", *given]
-        return [patches, [*patches, "--feature-precision", "half"], *others]
+        return [patches, [*patches, "--features", "half"], *others]
     return [[], *others]
 
 

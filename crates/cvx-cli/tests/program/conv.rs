@@ -81,7 +81,7 @@ fn a_network_on_patches_goes_all_the_way() {
 
     let info = lab.done("info m.cvx").stdout;
     for text in [
-        "features        single precision",
+        "single precision",
         "1 x 16 x 16, global normalisation",
         "3 x 3 at every pixel",
         "9 principal directions",
@@ -177,7 +177,7 @@ fn solvers_and_memory_lead_to_the_same_optimum() {
     for (arguments, solver, words) in [
         ("", "cholesky", "; features stored, "),
         ("--solver cg", "cg", "; features stored, "),
-        ("--feature-precision half", "cholesky", "; features stored in half precision, "),
+        ("--features half", "cholesky", "; features stored in half precision, "),
         // Less than the features take.
         ("--memory-budget 0.00085", "cg", "; features computed anew for every product: stored they would take "),
     ] {
