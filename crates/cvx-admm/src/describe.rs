@@ -233,6 +233,12 @@ pub fn describe_patch_settings() -> Vec<SettingDescription> {
             range::AT_LEAST_ONE,
             "principal directions of a patch that neurons are linear in; work and memory grow with them",
         ),
+        row(
+            "precision",
+            given(p.precision),
+            "automatic, or one of `single`, `half`",
+            "what features are rounded to; half precision if automatic and features of single precision cannot be stored",
+        ),
     ]
 }
 

@@ -11,7 +11,7 @@ use cvx_admm::{
     Beta, Certify, Device, Gates, PathSettings, Precision, Settings, Solution, SolverChoice, SolverKind, Status,
 };
 use cvx_admm::{StopToken, path, train, verify};
-use cvx_linalg::{Cuda, conformance};
+use cvx_linalg::{Cuda, FeaturePrecision, conformance};
 use cvx_model::{Activation, Dataset, FeatureKind, Labels, Loss, PatchSettings, TaskChoice};
 
 /// Whether there is a GPU to test; prints a message if there is none.
@@ -84,10 +84,15 @@ fn e3_patches_walk_the_processors_way() {
     let pixels = random.vector(n * 2 * 9 * 11);
     let labels = Labels::numbers((0..n).map(|a| f64::from(u8::from(pixels[a * 198 + 40] > 0.0))).collect());
     let data = Dataset::new(198, pixels, Some(labels), kind).unwrap();
-    for (precision, tolerance) in [(Precision::F64, 1e-9), (Precision::F32, 1e-3)] {
+    let precisions = [(Precision::F64, 1e-9), (Precision::F32, 1e-3)];
+    for ((precision, tolerance), features) in
+        precisions.into_iter().flat_map(|precision| FeaturePrecision::ALL.map(|features| (precision, features)))
+    {
+        let (stride, features) = (Some(2), Some(features));
+        let patches = PatchSettings { stride, directions: 5, precision: features, ..PatchSettings::default() };
         let settings = Settings {
             activation: Activation::Gated,
-            gates: Gates::Patches(PatchSettings { stride: Some(2), directions: 5, ..PatchSettings::default() }),
+            gates: Gates::Patches(patches),
             patterns: 6,
             beta: Beta::Fraction(0.1),
             output_bias: true,

@@ -6,7 +6,7 @@ use common::frame::{bytes, parse, small};
 use common::textures::{on_patches, textures};
 use common::{Random, exact, planted, sharp, smooth};
 use cvx_admm::{Beta, FileError, Model, Precision, Settings, train, verify};
-use cvx_linalg::HostMatrix;
+use cvx_linalg::{FeaturePrecision, HostMatrix};
 use cvx_model::{Dataset, FeatureKind, Labels, Patches, Task};
 
 /// The same model without the witness of its bound.
@@ -346,6 +346,8 @@ fn m5_every_corruption_of_a_model_on_patches_is_caught() {
     caught("the values", &|model| patches(model, &|patches| patches.values.values_mut()[0] *= 1.1));
     caught("the contrast", &|model| patches(model, &|patches| patches.contrast *= 1.1));
     caught("mirror images", &|model| patches(model, &|patches| patches.mirrored = !patches.mirrored));
+    let half = FeaturePrecision::Half;
+    caught("the precision of features", &|model| patches(model, &|patches| patches.precision = half));
     caught("the stride", &|model| patches(model, &|patches| patches.stride = 2));
     let other = textures(24, 2, 3);
     assert!(verify(&model, &other).is_err(), "other images");

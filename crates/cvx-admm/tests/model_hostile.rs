@@ -360,7 +360,11 @@ fn f5_hostile_sizes_of_patches_are_refused_at_once() {
             }
         }
     }
-    refused(&[&words[..], &[0]].concat(), "an eighth number");
+    for eighth in [0, 1, 8, 32, u64::MAX] {
+        refused(&[&words[..], &[eighth]].concat(), &format!("an eighth number {eighth}"));
+    }
+    refused(&[&words[..], &[16, 16]].concat(), "nine numbers");
+    refused(&[&words[..6], &[16]].concat(), "16 in place of the seventh");
     refused(&words[..6], "six numbers");
     refused(&[], "no numbers");
     // The same numbers in the kind of the features, so that the two agree.

@@ -2,14 +2,14 @@
 
 mod common;
 
-use common::textures::{KIND, SIDE, on_patches, textures};
+use common::textures::{KIND, SIDE, on_patches, patch_settings, rounded, textures};
 use common::{PRECISIONS, Random, assert_same, dot, near, norm, optimum, planted};
 use cvx_admm::{
     Beta, Checkpoint, CheckpointPlan, Features, Gates, HeldOutPredictor, Iteration, Model, Observer, PathSettings,
     PathSolution, Precision, Returned, Settings, Solution, SolverChoice, SolverKind, Status, StopToken, Summary,
     TrainError, Validation, Wishes, automatic, choose, path, resume, train, train_with, verify,
 };
-use cvx_linalg::{Backend, Cpu, HostMatrix};
+use cvx_linalg::{Backend, Cpu, FeaturePrecision, HostMatrix};
 use cvx_model::{
     Activation, Dataset, FeatureKind, GateKind, Labels, Loss, ModelError, PatchGates, PatchSettings, split,
 };
@@ -234,25 +234,40 @@ impl Observer for Begun {
 #[test]
 fn features_that_do_not_fit_are_computed_again_and_the_optimum_is_the_same() {
     let data = textures(40, 2, 7);
-    let cg = Settings { solver: SolverChoice::Kind(SolverKind::Cg), ..large() };
-    let [kept, direct] = [&cg, &large()].map(|settings| train(&data, None, settings).unwrap());
-    assert!([&kept, &direct].iter().all(|run| matches!(run.summary.features, Some(Features::Kept(_)))));
+    for precision in FeaturePrecision::ALL {
+        let settings = rounded(large(), precision);
+        let cg = Settings { solver: SolverChoice::Kind(SolverKind::Cg), ..settings.clone() };
+        let [kept, direct] = [&cg, &settings].map(|settings| train(&data, None, settings).unwrap());
+        for run in [&kept, &direct] {
+            let Some(Features { precision: found, stored: true, bytes }) = run.summary.features else { panic!() };
+            // 40 images, 12 gates with 16 regions of 9 values, in f64 or in half precision.
+            assert_eq!((found, bytes), (precision, [8, 2][precision as usize] * 40 * 12 * 16 * 9));
+        }
+        compare_with_recomputed(&data, &settings, &kept, &direct);
+    }
+}
+
+fn compare_with_recomputed(data: &Dataset, settings: &Settings, kept: &Solution, direct: &Solution) {
+    let precision = kept.summary.features.unwrap().precision;
     assert_eq!(direct.summary.solver, SolverKind::Cholesky);
     let needed = kept.summary.memory_bytes.min(direct.summary.memory_bytes);
-    let again = train(&data, None, &Settings { memory_budget: Some(needed - 1), ..large() }).unwrap();
-    assert!(matches!(again.summary.features, Some(Features::Recomputed(_))), "{:?}", again.summary);
+    let again = train(data, None, &Settings { memory_budget: Some(needed - 1), ..settings.clone() }).unwrap();
+    let features = again.summary.features.unwrap();
+    assert_eq!((features.precision, features.stored), (precision, false), "{:?}", again.summary);
+    assert_eq!(again.model.network.patches.as_ref().unwrap().precision, precision);
     assert_eq!(again.summary.solver, SolverKind::Cg);
     assert!(again.summary.memory_bytes < needed);
     // The same numbers in every product, but for the order of sums.
-    assert!(near(optimum(&again), optimum(&kept), 1e-9), "{:?} {:?}", again.objective, kept.objective);
-    assert!(near(optimum(&again), optimum(&direct), 1e-3));
-    assert!(verify(&again.model, &data).unwrap().holds());
+    assert!(near(optimum(&again), optimum(kept), 1e-9), "{:?} {:?}", again.objective, kept.objective);
+    assert!(near(optimum(&again), optimum(direct), 1e-3));
+    assert!(verify(&again.model, data).unwrap().holds());
 }
 
 #[test]
 fn too_little_memory_is_an_error_before_work() {
     let data = textures(40, 2, 7);
-    let direct = Settings { solver: SolverChoice::Kind(SolverKind::Cholesky), ..large() };
+    let direct = rounded(large(), FeaturePrecision::Half);
+    let direct = Settings { solver: SolverChoice::Kind(SolverKind::Cholesky), ..direct };
     let needed = train(&data, None, &Settings { max_iterations: 1, ..direct.clone() }).unwrap().summary.memory_bytes;
     for (settings, budget) in [(&direct, needed - 1), (&large(), 10_000)] {
         let settings = Settings { memory_budget: Some(budget), ..settings.clone() };
@@ -277,7 +292,7 @@ fn paths_within_any_memory_are_certified_or_refused() {
             Ok(found) => {
                 assert_eq!(found.solution.status, Status::Optimal, "{tenths}: {:?}", found.solution.summary);
                 assert!(verify(&found.solution.model, &data).unwrap().holds(), "{tenths}");
-                kinds.push(Some(matches!(found.solution.summary.features, Some(Features::Kept(_)))));
+                kinds.push(Some(found.solution.summary.features.unwrap().stored));
             }
             Err(TrainError::Memory { .. }) => kinds.push(None),
             Err(error) => panic!("{tenths}: {error}"),
@@ -311,11 +326,6 @@ fn a_resumed_run_has_the_bits_of_the_whole_run() {
     let error = resume(&data, None, &other, &checkpoint, &StopToken::new(), &mut ()).unwrap_err();
     let named = |name: &str| ["gates", "active"].contains(&name);
     assert!(matches!(&error, TrainError::OtherRun { saved, .. } if named(&saved.name)), "{error}");
-}
-
-fn patch_settings(settings: &Settings) -> PatchSettings {
-    let Gates::Patches(patches) = settings.gates else { panic!("patches") };
-    patches
 }
 
 /// The checkpoint of a run that ends after iteration `at`.

@@ -9,7 +9,7 @@
 //! | `label` | text: the name of the labels, if they have a name | 1 |
 //! | `w1`, `w2` | matrices: the layers | d x m, m x C |
 //! | `gates` | matrix: the gates of gated neurons | d x m, on patches (s s channels + 1) x m |
-//! | `patches` | words: channels, rows and columns of an image, side and stride of patches, regions, and whether mirror images are alike, if gates are on patches | 7 |
+//! | `patches` | words: channels, rows and columns of an image, side and stride of patches, regions, whether mirror images are alike, and 16 if features have 16 bits; if gates are on patches | 7 or 8 |
 //! | `patches.values` | matrix: the values of a patch | (s s channels + 1) x values |
 //! | `patches.contrast` | matrix: eps of the contrast | 1 x 1 |
 //! | `output-bias` | matrix: the output bias of each of the K parts | C x K |
@@ -28,7 +28,7 @@ use crate::file_error::FileError;
 use crate::model::{Claim, Model, Provenance};
 use crate::objective::Objective;
 use crate::part::{MOST_PARTS, Part, Witness};
-use cvx_linalg::{BitMask, HostMatrix};
+use cvx_linalg::{BitMask, FeaturePrecision, HostMatrix};
 use cvx_model::{
     Activation, Calibration, FeatureKind, Intervals, Network, Normalisation, Patches, Task, Transform, WeightedLoss,
 };
@@ -43,6 +43,9 @@ const HEADER: usize = 1 << 20;
 
 /// Maximum size of the recipe: about a hundred thousand columns.
 const RECIPE: usize = 1 << 23;
+
+/// The last of the words of patches with features of half precision.
+const HALF_BITS: u64 = 16;
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -133,9 +136,12 @@ impl Model {
             sections.matrix("gates", gates);
         }
         if let Some(patches) = &network.patches {
-            let Patches { channels, height, width, side, stride, regions, mirrored, contrast, values } = &**patches;
+            let Patches { channels, height, width, side, stride, regions, mirrored, contrast, precision, values } =
+                &**patches;
             let numbers = [*channels, *height, *width, *side, *stride, *regions, usize::from(*mirrored)];
-            sections.words("patches", &numbers.map(|number| number as u64));
+            let mut words = numbers.map(|number| number as u64).to_vec();
+            words.extend((*precision == FeaturePrecision::Half).then_some(HALF_BITS));
+            sections.words("patches", &words);
             sections.matrix("patches.values", values).matrix("patches.contrast", &column(&[*contrast]));
         }
         // A missing bias is no number, which no reader accepts.
@@ -369,10 +375,17 @@ fn read_patches(file: &mut Parsed) -> Result<Patches, FileError> {
     let values = file.finite_matrix("patches.values")?;
     let contrast = read_column(file, "patches.contrast")?;
     let numbers: Option<Vec<usize>> = numbers.iter().map(|&number| usize::try_from(number).ok()).collect();
-    match (numbers.as_deref(), &contrast[..]) {
+    // Single precision is not written.
+    let (numbers, precision) = match numbers.as_deref() {
+        Some(&[ref numbers @ .., bits]) if numbers.len() == 7 && bits as u64 == HALF_BITS => {
+            (Some(numbers), FeaturePrecision::Half)
+        }
+        numbers => (numbers, FeaturePrecision::Single),
+    };
+    match (numbers, &contrast[..]) {
         (Some(&[channels, height, width, side, stride, regions, mirrored @ (0 | 1)]), &[contrast]) => {
             let mirrored = mirrored == 1;
-            Ok(Patches { channels, height, width, side, stride, regions, mirrored, contrast, values })
+            Ok(Patches { channels, height, width, side, stride, regions, mirrored, contrast, precision, values })
         }
         _ => Err(file.damaged("the sizes of its patches are not usable")),
     }

@@ -11,10 +11,11 @@ use cvx_model::{Choice, ModelError};
 use std::error::Error;
 
 /// Settings of the library whose options have other names.
-const RENAMED: [(&str, &str); 5] = [
+const RENAMED: [(&str, &str); 6] = [
     ("class_weights", "class-weight"),
     ("weights", "class-weight"),
     ("normalisation", "normalize"),
+    ("feature_precision", "features"),
     ("ratio", "beta-ratio"),
     ("choice", "choose"),
 ];
@@ -241,6 +242,7 @@ mod tests {
         assert_eq!((phrased("bias", "true"), phrased("bias", "false")), ("--bias".into(), "--no-bias".into()));
         assert_eq!(phrased("normalisation", "none"), "--normalize none");
         assert_eq!(phrased("flips", "no"), "--flips no");
+        assert_eq!(phrased("feature_precision", "half"), "--features half");
         assert_eq!(phrased("patch_gates", "random"), "--patch-gates random");
     }
 

@@ -41,6 +41,8 @@ struct Geometry {
     regions: usize,
     mirrored: bool,
     contrast: f64,
+    /// `single` or `half`: what features are rounded to.
+    feature_precision: &'static str,
 }
 
 #[derive(Serialize)]
@@ -92,8 +94,8 @@ pub fn metadata(model: &Model) -> String {
         bias: model.transform.bias,
         activation: model.network.activation().name(),
         patches: model.network.patches.as_deref().map(|patches| {
-            let Patches { side, stride, regions, mirrored, contrast, .. } = *patches;
-            Geometry { side, stride, regions, mirrored, contrast }
+            let Patches { side, stride, regions, mirrored, contrast, precision, .. } = *patches;
+            Geometry { side, stride, regions, mirrored, contrast, feature_precision: precision.name() }
         }),
         n_neurons: model.network.n_neurons(),
         certificate: Certificate {

@@ -2,6 +2,7 @@
 
 #include "blas.cuh"
 #include "cholesky.cuh"
+#include "half.cuh"
 #include "masks.cuh"
 #include "matrix.cuh"
 #include "patches.cuh"

@@ -54,9 +54,10 @@ template <typename T> __device__ void add_pairs(u64 rows, u64 patterns, u64 targ
 }
 
 // Columns first.. of (a'a) o (D D') from those of a'a, which come as `products` with a row for each of the first
-// `height` samples: above the diagonal to `out`, on it to `diagonal`. The bits of a sample are `words` words.
+// `height` samples: above the diagonal to `out`, on it to `diagonal`, added to what is there with `accumulate`. The bits
+// of a sample are `words` words; without them every count is 1.
 template <typename T>
-__device__ void coactivate(u64 first, u64 width, u64 height, u64 order, u64 words, const u64 *samples,
+__device__ void coactivate(u64 first, u64 width, u64 height, u64 order, u32 accumulate, u64 words, const u64 *samples,
                            const T *products, T *out, T *diagonal) {
     __shared__ u64 left[TILE_STEP][TILE], right[TILE_STEP][TILE];
     const u64 row = (u64)blockIdx.x * TILE, column = (u64)blockIdx.y * TILE;
@@ -74,11 +75,9 @@ __device__ void coactivate(u64 first, u64 width, u64 height, u64 order, u64 word
     for (u32 k = 0; k < TILE / TILE_STEP; k++) {
         u64 i = row + threadIdx.x, j = column + threadIdx.y + k * TILE_STEP;
         if (j >= width || i > first + j) continue;
-        T value = (T)((double)products[j * height + i] * counts[k]);
-        if (i < first + j)
-            out[(first + j) * order + i] = value;
-        else
-            diagonal[i] = value;
+        T *entry = i < first + j ? out + (first + j) * order + i : diagonal + i;
+        double value = (double)products[j * height + i] * (samples ? counts[k] : 1);
+        *entry = (T)(accumulate ? *entry + value : value);
     }
 }
 
@@ -98,9 +97,9 @@ __device__ void coactivate(u64 first, u64 width, u64 height, u64 order, u64 word
     KERNEL(add_pairs_##suffix, u64 rows, u64 patterns, u64 targets, double alpha, const T *c, T *x) {                  \
         add_pairs(rows, patterns, targets, alpha, c, x);                                                               \
     }                                                                                                                  \
-    KERNEL(coactivate_##suffix, u64 first, u64 width, u64 height, u64 order, u64 words, const u64 *samples,            \
-           const T *products, T *out, T *diagonal) {                                                                   \
-        coactivate(first, width, height, order, words, samples, products, out, diagonal);                              \
+    KERNEL(coactivate_##suffix, u64 first, u64 width, u64 height, u64 order, u32 accumulate, u64 words,                \
+           const u64 *samples, const T *products, T *out, T *diagonal) {                                               \
+        coactivate(first, width, height, order, accumulate, words, samples, products, out, diagonal);                  \
     }
 FOR_BOTH(DEFINE)
 #undef DEFINE

@@ -2,6 +2,7 @@
 
 #pragma once
 #include "common.cuh"
+#include "half.cuh"
 
 // A normalised patch in each column of `out`, `pixels` numbers and a 1, for `places` patches of each of `images`
 // images. `starts` are the first row and column of each patch; with `mirrored`, columns are read from the right. A
@@ -32,7 +33,7 @@ KERNEL(patch_columns, u64 images, u64 places, u64 pixels, u64 height, u64 width,
 // mirror images. `regions` are those of the patches, then those of their mirror images; ~0 where there is none.
 template <typename T>
 __device__ void patch_sums(u64 features, u64 images, u64 places, u64 values, u64 gates, u64 squares, double scale,
-                           const u64 *regions, const double *straight, const double *mirrored, T *out) {
+                           u32 half, const u64 *regions, const double *straight, const double *mirrored, T *out) {
     FOR_EACH_ENTRY(features, images, 1) {
         u64 gate = row / (squares * values), region = row / values % squares, value = row % values;
         double sum = 0.0;
@@ -41,15 +42,16 @@ __device__ void patch_sums(u64 features, u64 images, u64 places, u64 values, u64
             for (u64 k = 0; k < places; k++, products += values + gates)
                 if (regions[side * places + k] == region && products[values + gate] >= 0.0) sum += products[value];
         }
-        // Single precision is the definition, not the storage.
-        out[pattern * features + row] = (T)(float)(sum * scale);
+        // The precision is that of the definition, not of the storage.
+        float single = (float)(sum * scale);
+        out[pattern * features + row] = (T)(half ? from_half(to_half(single)) : single);
     }
 }
 
 #define DEFINE(suffix, T)                                                                                              \
     KERNEL(patch_sums_##suffix, u64 features, u64 images, u64 places, u64 values, u64 gates, u64 squares,              \
-           double scale, const u64 *regions, const double *straight, const double *mirrored, T *out) {                 \
-        patch_sums(features, images, places, values, gates, squares, scale, regions, straight, mirrored, out);         \
+           double scale, u32 half, const u64 *regions, const double *straight, const double *mirrored, T *out) {       \
+        patch_sums(features, images, places, values, gates, squares, scale, half, regions, straight, mirrored, out);   \
     }
 FOR_BOTH(DEFINE)
 #undef DEFINE

@@ -71,6 +71,8 @@ pub trait Shape {
 pub trait Backend: Clone + Send + Sync + 'static {
     /// A dense matrix on the device.
     type Matrix: Shape + Send + Sync;
+    /// A matrix of numbers of half precision on the device, which are stored and read, and not computed with.
+    type HalfMatrix: Shape + Send + Sync;
     /// A bit mask on the device; it does not depend on the precision.
     type Mask: Send + Sync;
     /// The same device with `f64` storage, for what must not be computed in `f32`: the d x d factor, the certificate.
@@ -140,6 +142,25 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn widen(&self, source: &Self::Matrix, out: &mut <Self::Wide as Backend>::Matrix) -> Result<(), LinalgError>;
     /// `out = source` rounded to the storage precision.
     fn narrow(&self, source: &<Self::Wide as Backend>::Matrix, out: &mut Self::Matrix) -> Result<(), LinalgError>;
+
+    // ---- half precision -----------------------------------------------------------------------------------------
+
+    /// A `rows x cols` matrix of zeros in half precision.
+    fn half_zeros(&self, rows: usize, cols: usize) -> Result<Self::HalfMatrix, LinalgError>;
+    /// The columns of `out` from number `first` on become those of `source`, rounded as
+    /// [`FeaturePrecision::Half`](crate::FeaturePrecision::Half) says.
+    fn store_half(&self, source: &Self::Matrix, out: &mut Self::HalfMatrix, first: usize) -> Result<(), LinalgError>;
+    /// Column j of `out` becomes the rows of column `columns[j]` of `source` from number `first` on, without rounding.
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`], also for rows or columns beyond the last; `out` is then unchanged.
+    fn load_half(
+        &self,
+        source: &Self::HalfMatrix,
+        first: usize,
+        columns: &[usize],
+        out: &mut Self::Matrix,
+    ) -> Result<(), LinalgError>;
 
     // ---- BLAS ---------------------------------------------------------------------------------------------------
 
@@ -214,6 +235,15 @@ pub trait Backend: Clone + Send + Sync + 'static {
         out: &mut Self::Matrix,
         diagonal: &mut Self::Matrix,
     ) -> Result<(), LinalgError>;
+    /// `a'a`, where [`masked_gram`](Backend::masked_gram) has the product with the mask; added to what is there with
+    /// `accumulate`.
+    fn gram(
+        &self,
+        a: &Self::Matrix,
+        accumulate: bool,
+        out: &mut Self::Matrix,
+        diagonal: &mut Self::Matrix,
+    ) -> Result<(), LinalgError>;
     /// On and below the diagonal, `matrix = I + scale N`, where N is stored above the diagonal and in `diagonal` as
     /// [`Backend::masked_gram`] leaves it: kernel and factor share one matrix, and a new scale needs no new products.
     fn shifted_lower(&self, scale: f64, diagonal: &Self::Matrix, matrix: &mut Self::Matrix) -> Result<(), LinalgError>;
@@ -265,7 +295,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
     // ---- patches ------------------------------------------------------------------------------------------------
 
     /// Column j of `out` becomes the features of image `first` + j of `images` (pixels x n, in f64), as
-    /// [`PatchPlan`] defines them: `plan.n_features()` numbers of single precision, whatever the storage.
+    /// [`PatchPlan`] defines them: `plan.n_features()` numbers of its precision, whatever the storage.
     ///
     /// # Errors
     /// [`LinalgError::Shape`] for images of another size or features of another number.

@@ -58,7 +58,7 @@ pub use operator::{
     Accuracy, ConeRows, LinearInfo, LinearOperator, LinearSolver, LinearStatus, MaskedBlocks, MaskedSamples,
     MaskedSystem, SolverFlops, SolverState, SystemRhs, SystemSolution,
 };
-pub use patches::{PatchPlan, Place};
+pub use patches::{FeaturePrecision, PatchPlan, Place};
 pub use stop::{StopReason, StopToken};
 
 /// The example of README.md, run with the tests.

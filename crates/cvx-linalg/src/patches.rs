@@ -2,7 +2,39 @@
 
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
+use crate::named;
+use half::f16;
 use std::ops::Range;
+
+/// The largest number of half precision.
+pub(crate) const LARGEST_HALF: f32 = f16::MAX.to_f32_const();
+
+/// The numbers that features are: their rounding is part of what a network of patches is.
+///
+/// Features of half precision are those of single precision, rounded once more. So every device and every runtime of
+/// exported networks has the same ones, since processors and runtimes convert f64 to half precision by way of f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FeaturePrecision {
+    /// IEEE binary32: features computed in f64 are rounded to f32.
+    #[default]
+    Single,
+    /// IEEE binary16: these are rounded to the nearest number with 11 bits, ties to even, and what is beyond 65504 is
+    /// 65504. Features are of size 1, so only images unlike those that patches were fitted to come near it.
+    Half,
+}
+
+named!(FeaturePrecision, "feature precision": Single = "single", Half = "half");
+
+impl FeaturePrecision {
+    /// A feature that was computed in f64, as one of these numbers.
+    pub fn round(self, feature: f64) -> f64 {
+        let single = feature as f32;
+        match self {
+            FeaturePrecision::Single => single.into(),
+            FeaturePrecision::Half => f16::from_f32(single.clamp(-LARGEST_HALF, LARGEST_HALF)).into(),
+        }
+    }
+}
 
 /// How an image becomes features: patches at every `stride` pixels, gates that each patch is on or off for, and values
 /// that are summed over the patches of a region where a gate is on.
@@ -14,7 +46,7 @@ use std::ops::Range;
 /// $$ z_{iq} = \sqrt{R^2/N} \sum_{k \in q} 1\[g_i' p_k \ge 0\] V' p_k $$
 ///
 /// for N patches in R x R regions; with `mirrored`, the mean of this and of the same for the mirrored image. They are
-/// computed in f64 and rounded to single precision once: a network of patches has features of single precision.
+/// computed in f64 and rounded to `precision`: a network of patches has features of single or half precision.
 ///
 /// The features of an image are `gates x regions x regions x values` numbers, the values of one gate and region side by
 /// side, the blocks of one gate after those of the other.
@@ -36,6 +68,8 @@ pub struct PatchPlan {
     pub mirrored: bool,
     /// eps, in the units of the pixels.
     pub contrast: f64,
+    /// What features are rounded to.
+    pub precision: FeaturePrecision,
     /// V: a column for each value, s s channels + 1 rows.
     pub values: HostMatrix,
     /// A gate in each column, s s channels + 1 rows.
@@ -217,8 +251,8 @@ mod tests {
     fn plan(side: usize, stride: usize, regions: usize, mirrored: bool) -> PatchPlan {
         let columns = || HostMatrix::zeros(2 * side * side + 1, 3);
         let (channels, height, width) = (2, 7, 9);
-        let (values, gates) = (columns(), columns());
-        PatchPlan { channels, height, width, side, stride, regions, mirrored, contrast: 0.1, values, gates }
+        let (values, gates, precision) = (columns(), columns(), FeaturePrecision::Single);
+        PatchPlan { channels, height, width, side, stride, regions, mirrored, contrast: 0.1, precision, values, gates }
     }
 
     #[test]
@@ -253,6 +287,32 @@ mod tests {
         }
         // The patch at row 2, column 4 of a single region: two channels of 7 x 9 pixels.
         assert_eq!(plan(2, 2, 1, false).pixels_by_region()[0][8 * 6..8 * 7], [22, 23, 31, 32, 85, 86, 94, 95]);
+    }
+
+    /// All 65536 bit patterns but infinities and NaN are what they are; numbers between two of them go to the nearest,
+    /// and from the middle to the one with an even last bit.
+    #[test]
+    fn half_precision_is_the_nearest_of_all_its_numbers() {
+        let half = |number: f64| FeaturePrecision::Half.round(number);
+        // Of magnitudes, subnormal ones are multiples of 2^-24, and above 2^-14 each power of two has 1024 numbers.
+        let magnitude = |bits: u32| match (bits / 1024, bits % 1024) {
+            (0, part) => f64::from(part) * 2f64.powi(-24),
+            (exponent, part) => f64::from(1024 + part) * 2f64.powi(exponent as i32 - 25),
+        };
+        for bits in 0..31 * 1024 - 1 {
+            let (low, high) = (magnitude(bits), magnitude(bits + 1));
+            let (middle, step) = (0.5 * (low + high), 1e-3 * (high - low));
+            let even = if bits % 2 == 0 { low } else { high };
+            for (number, expected) in
+                [(low, low), (middle - step, low), (middle, even), (middle + step, high), (high, high)]
+            {
+                assert_eq!((half(number), half(-number)), (expected, -expected), "{number:e}");
+            }
+        }
+        for beyond in [65_504.0, 65_519.0, 65_520.0, 1e30, 1e300, f64::INFINITY] {
+            assert_eq!((half(beyond), half(-beyond)), (65_504.0, -65_504.0));
+        }
+        assert_eq!(FeaturePrecision::Single.round(0.1), f64::from(0.1f32));
     }
 
     #[test]

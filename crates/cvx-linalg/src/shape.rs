@@ -16,6 +16,14 @@ pub(crate) fn expect(
     Err(LinalgError::shape(operation, format!("{name} is {} x {}, expected {rows} x {cols}", found.0, found.1)))
 }
 
+/// [`LinalgError::Shape`] unless all of these are numbers of `count` columns.
+pub(crate) fn columns(operation: &'static str, indices: &[usize], count: usize) -> Result<(), LinalgError> {
+    match indices.iter().find(|&&index| index >= count) {
+        None => Ok(()),
+        Some(index) => Err(LinalgError::shape(operation, format!("column {index} of {count}"))),
+    }
+}
+
 /// Where `count` entries from `first` on lie among `length`.
 pub(crate) fn part(
     operation: &'static str,

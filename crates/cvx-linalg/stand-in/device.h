@@ -258,6 +258,16 @@ inline void __syncthreads(const char* file = __builtin_FILE(), int line = __buil
     stand_in::grid.wait(file, line);
 }
 
+inline unsigned int __float_as_uint(float number) {
+    unsigned int bits;
+    std::memcpy(&bits, &number, sizeof bits);
+    return bits;
+}
+inline float __uint_as_float(unsigned int bits) {
+    float number;
+    std::memcpy(&number, &bits, sizeof number);
+    return number;
+}
 inline int __popc(unsigned int bits) { return __builtin_popcount(bits); }
 inline int __popcll(unsigned long long bits) { return __builtin_popcountll(bits); }
 inline int __clz(int bits) { return bits ? __builtin_clz(static_cast<unsigned>(bits)) : 32; }

@@ -4,7 +4,7 @@ mod common;
 
 use common::patches::{SMALL, Scene, Sizes, mirror};
 use common::{Random, distance, dot, norm};
-use cvx_linalg::{Backend, Cpu, HostMatrix, LinalgError, LinearOperator, MaskedSystem, SystemRhs};
+use cvx_linalg::{Backend, Cpu, FeaturePrecision, HostMatrix, LinalgError, LinearOperator, MaskedSystem, SystemRhs};
 use cvx_model::{
     Activation, Certificate, ConvexProgram, FeatureKind, HeldOut, Loss, ModelError, Network, PatchFeatures, Patches,
     PredictionOperator, ProgramError, RowScale, SystemOperator, WeightedLoss,
@@ -54,11 +54,13 @@ fn sizes() -> impl Strategy<Value = Sizes> {
     let image = (1usize..=3, 4usize..=8, 4usize..=8, any::<bool>());
     let patch = (1usize..=4, 1usize..=3, 1usize..=3);
     let counts = (1usize..=4, 1usize..=4, 1usize..=3, 1usize..=4);
-    (image, patch, counts).prop_map(|((channels, height, width, mirrored), (side, stride, regions), counts)| {
+    let precision = prop_oneof![Just(FeaturePrecision::Single), Just(FeaturePrecision::Half)];
+    (image, patch, counts, precision).prop_map(|(image, patch, counts, precision)| {
+        let ((channels, height, width, mirrored), (side, stride, regions)) = (image, patch);
         let along = (height.min(width) - side) / stride + 1;
         let (values, gates, targets, n) = counts;
         let regions = regions.min(along);
-        Sizes { channels, height, width, side, stride, regions, mirrored, values, gates, targets, n }
+        Sizes { channels, height, width, side, stride, regions, mirrored, precision, values, gates, targets, n }
     })
 }
 
@@ -164,7 +166,9 @@ fn the_system_is_the_identity_and_the_prediction_over_rho() {
 
 #[test]
 fn the_kernel_is_that_of_all_features() {
-    for sizes in [SMALL, Sizes { side: 2, stride: 3, mirrored: false, n: 1, ..SMALL }] {
+    // The last has several tiles of rows, of which the last is smaller.
+    let half = Sizes { precision: FeaturePrecision::Half, ..SMALL };
+    for sizes in [SMALL, Sizes { side: 2, stride: 3, mirrored: false, n: 1, ..SMALL }, half, Sizes { n: 515, ..half }] {
         let mut random = Random(4);
         let scene = Scene::new(sizes, &mut random);
         let program = scene.program(true, 0.1);
@@ -197,18 +201,49 @@ fn many_images_are_computed_in_runs() {
         n: 515,
         ..SMALL
     };
-    let mut random = Random(5);
-    let scene = Scene::new(sizes, &mut random);
-    let (u, r) = (blocks(&scene, &mut random), random.matrix(515, 2, 1.0));
-    for kept in [true, false] {
+    for (precision, kept) in
+        FeaturePrecision::ALL.into_iter().flat_map(|precision| [(precision, true), (precision, false)])
+    {
+        let mut random = Random(5);
+        let scene = Scene::new(Sizes { precision, ..sizes }, &mut random);
+        let (u, r) = (blocks(&scene, &mut random), random.matrix(515, 2, 1.0));
         let program = scene.program(kept, 0.1);
         close(&apply(&program, &u), &scene.prediction(&u), ROUNDED);
         close(&apply_adjoint(&program, &r), &scene.pull(&r), ROUNDED);
         let value = Certificate::new(&program).unwrap().network(&up(&u)).unwrap();
         close(&value.prediction, &scene.prediction(&u), ROUNDED);
+        let network = network_of(&scene, &u, &[]);
+        close(&network.predict(&Cpu::<f64>::new(), &up(&scene.images)).unwrap(), &scene.prediction(&u), ROUNDED);
+        // Part of them, in more than a run.
+        let some: Vec<usize> = (0..515).filter(|row| row % 7 != 3).collect();
+        let selected = scene.features(kept).select(&Cpu::new(), &some).unwrap();
+        let mut out = zeros(some.len(), 2);
+        selected.predict(&Cpu::new(), &up(&u), &mut out).unwrap();
+        let all = apply(&program, &u);
+        close(&down(&out), &HostMatrix::from_fn(some.len(), 2, |k, c| all[(some[k], c)]), 1e-12);
     }
-    let network = network_of(&scene, &u, &[]);
-    close(&network.predict(&Cpu::<f64>::new(), &up(&scene.images)).unwrap(), &scene.prediction(&u), ROUNDED);
+}
+
+/// Stored features are the numbers that are computed: nothing is rounded twice, and half precision is not single.
+#[test]
+fn features_of_half_precision_are_the_same_stored_and_computed_again() {
+    let scene = Scene::new(Sizes { precision: FeaturePrecision::Half, ..SMALL }, &mut Random(13));
+    let u = blocks(&scene, &mut Random(14));
+    let predictions = [true, false].map(|kept| apply(&scene.program(kept, 0.1), &u));
+    close(&predictions[0], &predictions[1], 1e-15);
+    let narrow = Cpu::<f32>::new();
+    let kept = PatchFeatures::kept(&narrow, &scene.patches, &scene.gates, &scene.images).unwrap();
+    let mut out = zeros(9, 1);
+    kept.predict_wide(&narrow, &up(&u), &mut out).unwrap();
+    close(&down(&out), &predictions[0], 1e-12);
+    let single = Scene {
+        patches: Arc::new(Patches { precision: FeaturePrecision::Single, ..(*scene.patches).clone() }),
+        gates: scene.gates.clone(),
+        images: scene.images.clone(),
+        y: scene.y.clone(),
+    };
+    let change = distance(single.prediction(&u).values(), predictions[0].values()) / norm(predictions[0].values());
+    assert!((1e-6..1e-2).contains(&change), "{change}");
 }
 
 #[test]

@@ -37,6 +37,7 @@ pub struct Known {
     regions: Option<usize>,
     flips: Option<bool>,
     directions: usize,
+    feature_precision: Option<&'static str>,
     loss: &'static str,
     huber_delta: Option<f64>,
     normalize: &'static str,
@@ -127,7 +128,7 @@ impl Model {
     #[getter]
     fn patches<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let Some(patches) = self.inner.network.patches.as_deref() else { return Ok(None) };
-        let Patches { channels, height, width, side, stride, regions, mirrored, contrast, values } = patches;
+        let Patches { channels, height, width, side, stride, regions, mirrored, contrast, precision, values } = patches;
         let fields = PyDict::new(py);
         fields.set_item("image", (channels, height, width))?;
         fields.set_item("side", side)?;
@@ -135,6 +136,7 @@ impl Model {
         fields.set_item("regions", regions)?;
         fields.set_item("mirrored", mirrored)?;
         fields.set_item("contrast", contrast)?;
+        fields.set_item("feature_precision", precision.name())?;
         fields.set_item("values", to_array(py, values)?)?;
         Ok(Some(fields))
     }
@@ -210,6 +212,7 @@ impl Model {
             flips: patches.map(|patches| patches.mirrored),
             // One value of a patch is its 1.
             directions: patches.map_or(default.directions, |patches| patches.values.cols().saturating_sub(1)),
+            feature_precision: patches.map(|patches| patches.precision.name()),
             loss: claim.loss.name(),
             huber_delta: match claim.loss {
                 Loss::Huber { delta } => Some(delta),

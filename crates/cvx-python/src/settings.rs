@@ -3,7 +3,7 @@
 use crate::arrays::read_rows;
 use crate::errors::bad_value;
 use cvx_admm::{Beta, ClassWeights, Device, Gates, PathSettings, Settings, Validation, Wishes};
-use cvx_linalg::{HostMatrix, Named};
+use cvx_linalg::{FeaturePrecision, HostMatrix, Named};
 use cvx_model::{Activation, GateKind, Loss, PatchSettings, TaskChoice};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -147,8 +147,8 @@ impl<'py> Parameters<'_, 'py> {
         match (is_given, gates) {
             (true, Gates::Auto) => Ok(Gates::Patches(patches)),
             (true, _) => Err(PyValueError::new_err(format!(
-                "patch, stride, regions, flips, patch_gates, active, whitening and directions are only for \
-                 gates='{CONVOLUTION}': choose it, or leave them at their defaults"
+                "patch, stride, regions, flips, patch_gates, active, whitening, directions and feature_precision are \
+                 only for gates='{CONVOLUTION}': choose it, or leave them at their defaults"
             ))),
             (false, gates) => Ok(gates),
         }
@@ -181,6 +181,10 @@ impl<'py> Parameters<'_, 'py> {
             active: self.required("active", "a number between 0 and 1")?,
             whitening: whitening.filter(|share| *share != 0.0),
             directions: self.required("directions", "a whole number above 0")?,
+            precision: match self.get("feature_precision")? {
+                Some(value) => Some(by_name("feature_precision", &value, &FeaturePrecision::names())?),
+                None => None,
+            },
         })
     }
 

@@ -88,12 +88,14 @@ def test_images_have_patches_where_beta_is_chosen(strokes):
 def test_parameters_of_patches_are_used_and_imply_them(strokes):
     X, y = strokes
     given = {"patch": 4, "stride": 2, "regions": 2, "flips": False, "patch_gates": "random", "active": 0.4}
+    given["feature_precision"] = "half"
     estimator = ConvexReLURegressor(5, beta_fraction=0.05, directions=4, whitening=None, **given)
     assert clone(estimator).get_params() == estimator.get_params()
     network = estimator.fit(X, (y == "stroke").astype(float))
     patches = network.patches_
     found = (patches["side"], patches["stride"], patches["regions"], patches["mirrored"])
     assert found == (4, 2, 2, False)
+    assert patches["feature_precision"] == "half"
     assert patches["values"].shape == (17, 5)
     assert not np.allclose(network.predict(X[..., ::-1]), network.predict(X))
     unwhitened = patches["values"]
@@ -109,6 +111,7 @@ def test_files_and_pickles(tmp_path, strokes, network):
         np.testing.assert_array_equal(other.predict(X), network.predict(X))
         assert other.verify(X, y).holds
     assert (again.gates, again.patch, again.stride, again.regions, again.directions) == ("conv", 3, 1, 3, 6)
+    assert again.feature_precision == "single"
     # The parameters in the file are enough to repeat the run.
     np.testing.assert_array_equal(again.fit(X, y).w1_, network.w1_)
 
@@ -131,6 +134,7 @@ def test_a_path_on_patches(strokes):
         ({"whitening": -1.0}, "whitening is -1, but it must be a positive number"),
         ({"directions": 0}, "directions is 0, but it must be at least 1"),
         ({"flips": "no"}, "flips is 'no', but it must be None, True or False"),
+        ({"feature_precision": "double"}, "feature_precision is 'double', but it must be one of single, half"),
         ({"patch_gates": "best"}, "patch_gates is 'best', but it must be one of clusters, random"),
         ({"activation": "relu"}, "activation is relu, but it must be gated for gates of patches"),
         ({"gates": "local", "patch": 4}, "are only for gates='conv': choose it"),

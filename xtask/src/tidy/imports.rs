@@ -8,7 +8,7 @@ use crate::tree::Tree;
 type Row = (&'static str, &'static [&'static str], Option<&'static [&'static str]>);
 
 const ALLOWED: [Row; 14] = [
-    ("cvx-linalg", &[], Some(&["cudarc", "faer", "rand", "rand_pcg", "rayon", "thiserror"])),
+    ("cvx-linalg", &[], Some(&["cudarc", "faer", "half", "rand", "rand_pcg", "rayon", "thiserror"])),
     ("cvx-model", &["cvx-linalg"], Some(&["chrono", "rand", "rand_distr", "rand_pcg", "serde", "thiserror"])),
     ("cvx-solvers", &["cvx-linalg"], Some(&["rand", "rand_pcg"])),
     (

@@ -7,11 +7,12 @@
 use crate::api::error::{NamedSetting, TrainError};
 use crate::api::settings::{Beta, CheckpointPlan, Gates, Settings, SolverChoice, ValidSettings};
 use crate::checkpoint::codec::{CheckpointError, KIND, Recorder, Replay};
-use crate::checkpoint::identity::identity;
+use crate::checkpoint::identity::{FEATURE_PRECISION, identity};
 use crate::problem::input::Problem;
 use cvx_artifact::FileError;
 use cvx_artifact::container::{Parsed, Sections};
 use cvx_linalg::{Backend, HostMatrix, LinalgError, LinearSolver, SolverState, SystemSolution};
+use cvx_model::PatchSettings;
 use cvx_solvers::SolverKind;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -88,7 +89,10 @@ impl Checkpoint {
     /// [`TrainError::OtherRun`] with the first setting that differs, or [`TrainError::OtherSamples`].
     pub(crate) fn opening(&self, problem: &Problem, settings: &ValidSettings) -> Result<ValidSettings, TrainError> {
         let Header { fingerprint, beta, sigma, solver, round, seconds, settings: saved, .. } = &self.header;
-        let given = identity(problem, settings);
+        // What the memory decided then holds now; before there was a choice, features were of single precision.
+        let precision = saved.iter().find(|setting| setting.name == FEATURE_PRECISION);
+        let precision = precision.and_then(|setting| setting.value.parse().ok()).unwrap_or_default();
+        let given = identity(problem, settings, Some(precision));
         let other = given.iter().zip(saved).find(|(given, saved)| given != saved);
         let other_samples = *fingerprint != problem.fingerprint;
         // Other samples may lead to another task.
@@ -109,7 +113,7 @@ impl Checkpoint {
         let gates = parsed.finite_matrix("gates")?;
         let gates = match settings.gates {
             // They are drawn again, with the patches that they belong to.
-            Gates::Patches(_) => settings.gates.clone(),
+            Gates::Patches(patches) => Gates::Patches(PatchSettings { precision: Some(precision), ..patches }),
             _ if gates.rows() != problem.xt.rows() => {
                 return Err(parsed.damaged("the gates have another number of rows than samples have features").into());
             }

@@ -3,11 +3,17 @@
 use crate::api::error::NamedSetting;
 use crate::api::settings::{Beta, Gates, Settings, ValidSettings};
 use crate::problem::input::Problem;
+use cvx_linalg::FeaturePrecision;
 use cvx_model::{Loss, PatchSettings};
 use std::fmt::Display;
 
-/// The settings that the iterates depend on. Limits, threads and outputs may differ between the parts of a run.
-pub(crate) fn identity(problem: &Problem, settings: &ValidSettings) -> Vec<NamedSetting> {
+/// The settings that the iterates depend on. Limits, threads and outputs may differ between the parts of a run. If the
+/// precision of features is automatic, it is `precision`: that of the run, which the memory has decided.
+pub(crate) fn identity(
+    problem: &Problem,
+    settings: &ValidSettings,
+    precision: Option<FeaturePrecision>,
+) -> Vec<NamedSetting> {
     let Settings { gates, beta, solver, rank, rho, sigma, .. } = &**settings;
     let (beta, beta_value) = match beta {
         Beta::Value(value) => ("beta", value),
@@ -49,14 +55,14 @@ pub(crate) fn identity(problem: &Problem, settings: &ValidSettings) -> Vec<Named
         ("weights", problem.loss.weights().map_or_else(|| "none".to_string(), checksum)),
     ];
     // Last: the lists of other gates are compared up to here, and differ.
-    let all = all.into_iter().chain(of_patches(&settings.gates));
+    let all = all.into_iter().chain(of_patches(&settings.gates, precision));
     all.map(|(name, value)| NamedSetting { name: name.to_string(), value }).collect()
 }
 
 /// The settings of gates of patches.
-fn of_patches(gates: &Gates) -> Vec<(&'static str, String)> {
+fn of_patches(gates: &Gates, automatic: Option<FeaturePrecision>) -> Vec<(&'static str, String)> {
     let Gates::Patches(settings) = gates else { return Vec::new() };
-    let &PatchSettings { gates, side, stride, regions, mirrored, active, whitening, directions } = settings;
+    let &PatchSettings { gates, side, stride, regions, mirrored, active, whitening, directions, precision } = settings;
     vec![
         ("patch_gates", gates.name().to_string()),
         ("patch", given(side)),
@@ -66,8 +72,12 @@ fn of_patches(gates: &Gates) -> Vec<(&'static str, String)> {
         ("active", active.to_string()),
         ("whitening", whitening.unwrap_or(0.0).to_string()),
         ("directions", directions.to_string()),
+        (FEATURE_PRECISION, given(precision.or(automatic))),
     ]
 }
+
+/// The setting that a checkpoint decides if it is automatic.
+pub(crate) const FEATURE_PRECISION: &str = "feature_precision";
 
 fn yes_or_no(answer: bool) -> &'static str {
     if answer { "yes" } else { "no" }

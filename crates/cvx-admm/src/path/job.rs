@@ -9,7 +9,7 @@ use crate::path::point::{FoldPoint, HeldOutSample, PathPoint, choose, is_far_abo
 use crate::path::settings::{PathSettings, Returned};
 use crate::problem::dispatch::Job;
 use crate::problem::input::{Host, Problem};
-use crate::problem::patches::{FittedGates, OwnFeatures};
+use crate::problem::patches::{Features, FittedGates, OwnFeatures};
 use crate::solver::Solver;
 use crate::solver::solution::Solution;
 use cvx_artifact::{Objective, Scores, Status};
@@ -124,12 +124,13 @@ impl PathJob<'_> {
         let first = self.path.fractions()[0];
         let mut solvers = Vec::new();
         let mut shared = None;
+        let features = self.features(backend)?;
         for (problem, fold) in self.problems.iter().zip(self.folds) {
             // All folds are in memory together.
             let memory_budget = self.settings.memory_budget.map(|budget| budget / self.folds.len() as u64);
             let settings = Settings { gap: self.path.gap, seed: fold.seed, memory_budget, ..(**self.settings).clone() };
             let (backend, host, problem) = (backend.clone(), host.clone(), problem.clone());
-            let own = self.own_features(&backend, (fold, &problem), &mut shared)?;
+            let own = self.own_features(&backend, (fold, &problem), features, &mut shared)?;
             let mut solver = Solver::open_with(backend, host, problem, settings.validate()?, self.clock, own)
                 .map_err(|error| fold.in_all_samples(error))?;
             solver.evaluate_sparingly();
@@ -142,22 +143,33 @@ impl PathJob<'_> {
         Ok(solvers)
     }
 
+    /// How the features of patches are at hand, chosen once: networks of features of one precision can be averaged.
+    fn features<B: Backend>(&self, backend: &B) -> Result<Option<Features>, TrainError> {
+        let Gates::Patches(_) = &self.settings.gates else { return Ok(None) };
+        let budget = self.settings.memory_budget.unwrap_or_else(|| backend.memory_info().free / 10 * 9);
+        let shape = self.all.shape(self.settings, self.settings.sampled(), backend.scalar_bytes())?;
+        let (.., features) = self.all.choose(self.settings, &shape, budget / self.copies(), None)?;
+        Ok(features)
+    }
+
+    /// How often the features of an image are in memory: those of all images are divided into those of several folds.
+    fn copies(&self) -> u64 {
+        if self.folds.len() > 1 { self.folds.len() as u64 + 1 } else { 1 }
+    }
+
     /// The features of patches for a fold. Patches and gates are fitted to all training images, whose labels they do
     /// not see: folds of one seed share them, and their features are computed once. A single fold needs no copy.
     fn own_features<B: Backend>(
         &self,
         backend: &B,
         (fold, problem): (&Fold, &Problem),
+        features: Option<Features>,
         shared: &mut Option<(u64, PatchFeatures<B>)>,
     ) -> Result<Option<OwnFeatures<B>>, TrainError> {
-        let Gates::Patches(patches) = &self.settings.gates else { return Ok(None) };
-        let budget = self.settings.memory_budget.unwrap_or_else(|| backend.memory_info().free / 10 * 9);
-        let copies = if self.folds.len() > 1 { self.folds.len() as u64 + 1 } else { 1 };
-        let shape = self.all.shape(self.settings, self.settings.sampled(), backend.scalar_bytes())?;
-        let (.., features) = self.all.choose(self.settings, &shape, budget / copies, None)?;
-        let Some(features) = features else { return Ok(None) };
-        let fit = || FittedGates::of(backend, self.all, patches, (shape.n_patterns, fold.seed));
-        if copies == 1 {
+        let (Gates::Patches(patches), Some(features)) = (&self.settings.gates, features) else { return Ok(None) };
+        let drawn = (self.settings.sampled(), fold.seed);
+        let fit = || FittedGates::of(backend, self.all, patches, features.precision, drawn);
+        if self.copies() == 1 {
             return OwnFeatures::of(backend, &fit()?, problem, features).map(Some);
         }
         let all = match shared {

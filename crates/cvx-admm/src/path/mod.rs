@@ -8,7 +8,7 @@ pub(crate) mod settings;
 
 use crate::api::error::{TrainError, out_of_range};
 use crate::api::observer::{Guarded, Observer};
-use crate::api::settings::{Beta, Settings};
+use crate::api::settings::{Beta, Gates, Settings};
 use crate::clock::Clock;
 use crate::problem::dispatch::dispatch;
 use crate::problem::input::Problem;
@@ -191,12 +191,17 @@ fn retrain(
     observer: &mut dyn Observer,
 ) -> Result<Option<Solution>, TrainError> {
     let clock = Clock::start();
+    let mut settings = settings.clone();
     let mut solutions = Vec::new();
     for repeat in 0..ensemble as u64 {
         let left = settings.time_limit.map(|limit| (limit - seconds - clock.seconds()).max(0.0));
-        let settings = Settings { seed: settings.seed.wrapping_add(repeat), time_limit: left, ..settings.clone() };
-        let solution = train_with(data, test, &settings, None, stop, observer)?;
+        let own = Settings { seed: settings.seed.wrapping_add(repeat), time_limit: left, ..settings.clone() };
+        let solution = train_with(data, test, &own, None, stop, observer)?;
         let ended = ends_everything(solution.status);
+        // Networks are averaged only if they have features of one precision, whatever memory is free next.
+        if let (Gates::Patches(patches), Some(features)) = (&mut settings.gates, solution.summary.features) {
+            patches.precision = Some(features.precision);
+        }
         solutions.push(solution);
         if ended {
             break;

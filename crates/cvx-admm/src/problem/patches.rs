@@ -4,18 +4,23 @@ use crate::api::error::TrainError;
 use crate::api::settings::{Gates, SolverChoice, ValidSettings};
 use crate::problem::input::{Problem, TestSamples};
 use crate::problem::memory::choose_solver;
-use cvx_linalg::{Backend, HostMatrix, LinalgError};
-use cvx_model::{ConvexProgram, FeatureKind, HeldOut, PatchFeatures, PatchSettings, Patches, ProgramError};
+use cvx_linalg::{Backend, FeaturePrecision, HostMatrix, LinalgError};
+use cvx_model::{
+    ConvexProgram, FeatureKind, HeldOut, IMAGES_AT_A_TIME, PatchFeatures, PatchSettings, Patches, ProgramError,
+};
 use cvx_solvers::{ProblemShape, SolverKind};
 use std::sync::Arc;
 
-/// How the features of patches are at hand.
+/// What the features of patches are, and how they are at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Features {
-    /// Stored, in this number of bytes.
-    Kept(u64),
-    /// Computed again for every product, because they would take this number of bytes.
-    Recomputed(u64),
+pub struct Features {
+    /// What they are rounded to.
+    pub precision: FeaturePrecision,
+    /// Whether they are stored: in half precision, or in the precision of the back end. Else they are computed again
+    /// for every product.
+    pub stored: bool,
+    /// The bytes that they take, or would take if they were stored.
+    pub bytes: u64,
 }
 
 /// What evaluates the test samples, and their targets (n' x C).
@@ -28,14 +33,16 @@ pub(crate) struct FittedGates {
 }
 
 impl FittedGates {
-    /// Fits patches to the training images of the problem and draws `count` gates.
+    /// Fits patches to the training images of the problem, with features of this precision, and draws `count` gates.
     pub(crate) fn of<B: Backend>(
         backend: &B,
         problem: &Problem,
         patches: &PatchSettings,
+        precision: FeaturePrecision,
         (count, seed): (usize, u64),
     ) -> Result<Self, TrainError> {
-        let (patches, gates) = patches.fit(backend, &problem.xt, problem.kind, count, seed)?;
+        let settings = PatchSettings { precision: Some(precision), ..*patches };
+        let (patches, gates) = settings.fit(backend, &problem.xt, problem.kind, count, seed)?;
         Ok(FittedGates { patches: Arc::new(patches), gates })
     }
 
@@ -46,9 +53,9 @@ impl FittedGates {
         images: &HostMatrix,
         features: Features,
     ) -> Result<PatchFeatures<B>, LinalgError> {
-        match features {
-            Features::Kept(_) => PatchFeatures::kept(backend, &self.patches, &self.gates, images),
-            Features::Recomputed(_) => PatchFeatures::recomputed(&self.patches, &self.gates, Arc::new(images.clone())),
+        match features.stored {
+            true => PatchFeatures::kept(backend, &self.patches, &self.gates, images),
+            false => PatchFeatures::recomputed(&self.patches, &self.gates, Arc::new(images.clone())),
         }
     }
 }
@@ -127,7 +134,8 @@ impl Problem {
     }
 
     /// The solver with its peak memory, and how the features of patches are at hand: as those are that are `given`, if
-    /// any.
+    /// any. If they have no precision yet, they are stored in single precision, else in half precision, else computed
+    /// again.
     ///
     /// # Errors
     /// [`TrainError::Memory`] if nothing fits `budget`.
@@ -139,35 +147,54 @@ impl Problem {
         given: Option<Features>,
     ) -> Result<(SolverKind, u64, Option<Features>), TrainError> {
         let (base, solver) = (self.base_bytes(shape, settings), settings.solver_settings());
-        if !matches!(settings.gates, Gates::Patches(_)) {
+        let Gates::Patches(patches) = &settings.gates else {
             let (kind, bytes) = choose_solver(settings.solver, &solver, shape, base, budget)?;
             return Ok((kind, bytes, None));
-        }
-        let features = self.feature_bytes(shape);
-        let kept = choose_solver(settings.solver, &solver, shape, base.saturating_add(features), budget);
+        };
+        let precisions = match given.map(|given| given.precision).or(patches.precision) {
+            Some(precision) => vec![precision],
+            None => FeaturePrecision::ALL.to_vec(),
+        };
         let matrix_free = matches!(settings.solver, SolverChoice::Auto | SolverChoice::Kind(SolverKind::Cg));
-        match kept {
-            Ok((kind, bytes)) if !matches!(given, Some(Features::Recomputed(_))) => {
-                Ok((kind, bytes, Some(Features::Kept(features))))
+        let mut error = None;
+        for &precision in &precisions {
+            let [bytes, scratch] = self.feature_bytes(shape, precision);
+            let taken = base.saturating_add(bytes).saturating_add(scratch);
+            match choose_solver(settings.solver, &solver, shape, taken, budget) {
+                Ok(_) if matrix_free && given.is_some_and(|given| !given.stored) => {}
+                Ok((kind, needed)) => return Ok((kind, needed, Some(Features { precision, stored: true, bytes }))),
+                Err(found) => error = Some(found),
             }
-            kept if matrix_free => {
-                let cg = SolverChoice::Kind(SolverKind::Cg);
-                // The images once more, and runs of features in both precisions.
-                let again = (8 * self.xt.values().len() as u64).saturating_add(features / 8);
-                let (kind, bytes) = choose_solver(cg, &solver, shape, base.saturating_add(again), budget)
-                    .map_err(|error| kept.err().unwrap_or(error))?;
-                Ok((kind, bytes, Some(Features::Recomputed(features))))
-            }
-            kept => kept.map(|(kind, bytes)| (kind, bytes, Some(Features::Kept(features)))),
         }
+        if let (Some(error), false) = (&error, matrix_free) {
+            return Err(error.clone());
+        }
+        let cg = SolverChoice::Kind(SolverKind::Cg);
+        // The images once more, and runs of features in both precisions.
+        let [single, _] = self.feature_bytes(shape, FeaturePrecision::Single);
+        let again = (8 * self.xt.values().len() as u64).saturating_add(single / 8);
+        let (kind, needed) = choose_solver(cg, &solver, shape, base.saturating_add(again), budget)
+            .map_err(|found| error.unwrap_or(found))?;
+        let precision = precisions[0];
+        let [bytes, _] = self.feature_bytes(shape, precision);
+        Ok((kind, needed, Some(Features { precision, stored: false, bytes })))
     }
 
-    /// Bytes of the stored features of training and test images.
-    fn feature_bytes(&self, shape: &ProblemShape) -> u64 {
+    /// Bytes of the stored features of training and test images, and of what products with them read them into.
+    fn feature_bytes(&self, shape: &ProblemShape, precision: FeaturePrecision) -> [u64; 2] {
         let test = self.test.as_ref().map_or(0, |test| test.xt.cols());
-        let images = (shape.n_samples + test) as u64;
-        [shape.n_features, shape.n_patterns, shape.scalar_bytes]
-            .into_iter()
-            .fold(images, |product, size| product.saturating_mul(size as u64))
+        let bytes = |images: usize, number: usize| {
+            [shape.n_features, shape.n_patterns, number]
+                .into_iter()
+                .fold(images as u64, |product, size| product.saturating_mul(size as u64))
+        };
+        let all = shape.n_samples + test;
+        match precision {
+            FeaturePrecision::Single => [bytes(all, shape.scalar_bytes), 0],
+            FeaturePrecision::Half => {
+                let run = shape.n_samples.max(test).min(IMAGES_AT_A_TIME);
+                [bytes(all, size_of::<u16>()), bytes(run, shape.scalar_bytes)]
+            }
+        }
     }
 }

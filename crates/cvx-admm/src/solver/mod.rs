@@ -140,7 +140,8 @@ impl<B: Backend> Solver<B> {
         let (mut program, held_out) = match (&settings.gates, given, features) {
             (_, Some(given), _) => given.program(backend, problem.test.as_ref(), targets.y.clone())?,
             (Gates::Patches(patches), None, Some(features)) => {
-                let fitted = FittedGates::of(&backend, &problem, patches, (shape.n_patterns, settings.seed))?;
+                let drawn = (shape.n_patterns, settings.seed);
+                let fitted = FittedGates::of(&backend, &problem, patches, features.precision, drawn)?;
                 let own = OwnFeatures::of(&backend, &fitted, &problem, features)?;
                 own.program(backend, problem.test.as_ref(), targets.y.clone())?
             }
@@ -538,7 +539,7 @@ impl<B: Backend> Solver<B> {
     /// The header of a checkpoint of the run.
     fn header(&self) -> Header {
         Header {
-            settings: identity(&self.problem, &self.settings),
+            settings: identity(&self.problem, &self.settings, self.summary.features.map(|found| found.precision)),
             fingerprint: self.problem.fingerprint,
             solver: self.summary.solver.name().to_string(),
             beta: self.program.beta(),

@@ -2,6 +2,7 @@
 
 use super::Random;
 use cvx_admm::{Beta, Gates, Settings};
+use cvx_linalg::FeaturePrecision;
 use cvx_model::{Activation, Dataset, FeatureKind, Labels, PatchGates, PatchSettings};
 use std::f64::consts::PI;
 
@@ -44,4 +45,16 @@ pub fn on_patches() -> Settings {
         beta: Beta::Fraction(0.03),
         ..Settings::default()
     }
+}
+
+/// What gates of patches are like in these settings.
+pub fn patch_settings(settings: &Settings) -> PatchSettings {
+    let Gates::Patches(patches) = settings.gates else { panic!("patches") };
+    patches
+}
+
+/// These settings, with features of this precision.
+pub fn rounded(settings: Settings, precision: FeaturePrecision) -> Settings {
+    let patches = PatchSettings { precision: Some(precision), ..patch_settings(&settings) };
+    Settings { gates: Gates::Patches(patches), ..settings }
 }

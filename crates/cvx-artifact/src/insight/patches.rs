@@ -215,6 +215,7 @@ fn product(left: &HostMatrix, right: &HostMatrix) -> Result<HostMatrix, LinalgEr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cvx_linalg::FeaturePrecision;
     use cvx_model::PatternSet;
     use std::sync::Arc;
 
@@ -225,7 +226,8 @@ mod tests {
         let images = PatternSet::sample_gates(PIXELS, 6, 1);
         let (channels, height, width, side, regions, contrast) = (2, 7, 9, 3, 2, 0.3);
         let (values, gates) = (PatternSet::sample_gates(19, 4, 5), PatternSet::sample_gates(19, 4, 7));
-        let patches = Patches { channels, height, width, side, stride, regions, mirrored, contrast, values };
+        let precision = FeaturePrecision::Single;
+        let patches = Patches { channels, height, width, side, stride, regions, mirrored, contrast, precision, values };
         let w1 = PatternSet::sample_gates(patches.block_rows(), 8, 2);
         let w2 = PatternSet::sample_gates(8, 2, 3);
         let gates = HostMatrix::from_fn(gates.rows(), 8, |row, neuron| gates[(row, neuron % 4)]);

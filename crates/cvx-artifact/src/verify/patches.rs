@@ -1,7 +1,7 @@
 //! A network on patches by plain loops, as docs/math.md, section 12, defines it.
 
 use super::numbers::{dot, in_parallel};
-use cvx_linalg::HostMatrix;
+use cvx_linalg::{FeaturePrecision, HostMatrix};
 use cvx_model::{Network, Patches};
 use std::num::NonZero;
 use std::thread;
@@ -68,8 +68,21 @@ fn features(patches: &Patches, gates: &HostMatrix, image: &[f64]) -> Vec<f64> {
     let along = |length: usize| (length - patches.side) / patches.stride + 1;
     let count = along(patches.height) * along(patches.width);
     let scale = ((patches.regions * patches.regions) as f64 / count as f64).sqrt() / flips.len() as f64;
-    // The features of a network on patches are numbers of single precision.
-    sums.into_iter().map(|sum| f64::from((sum * scale) as f32)).collect()
+    // The features of a network on patches are numbers of single precision, or of half precision after that.
+    let single = |sum: f64| f64::from((sum * scale) as f32);
+    match patches.precision {
+        FeaturePrecision::Single => sums.into_iter().map(single).collect(),
+        FeaturePrecision::Half => sums.into_iter().map(|sum| nearest_half(single(sum))).collect(),
+    }
+}
+
+/// The nearest number k 2^e with |k| < 2^11 and -24 <= e <= 5, the one with an even k from the middle of two.
+fn nearest_half(x: f64) -> f64 {
+    let mut step = 2f64.powi(-24);
+    while x.abs() >= 2048.0 * step && step < 32.0 {
+        step *= 2.0;
+    }
+    ((x / step).round_ties_even() * step).clamp(-2047.0 * 32.0, 2047.0 * 32.0)
 }
 
 /// Adds the values of all patches of an image, or of its mirror image, where gates are on.
@@ -97,6 +110,35 @@ fn add_image(patches: &Patches, gates: &HostMatrix, image: &[f64], flipped: bool
         for gate in (0..gates.cols()).filter(|&gate| dot(gates.col(gate), &patch) >= 0.0) {
             let at = (gate * regions * regions + region) * value.len();
             sums[at..at + value.len()].iter_mut().zip(&value).for_each(|(sum, value)| *sum += value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_precision_has_eleven_bits() {
+        for (x, expected) in [
+            (0.0, 0.0),
+            (1.0 + 2f64.powi(-11), 1.0),
+            (1.0 + 3.0 * 2f64.powi(-11), 1.0 + 2f64.powi(-9)),
+            (1.0 - 2f64.powi(-12), 1.0),
+            (0.1, 0.0999755859375),
+            (2f64.powi(-25), 0.0),
+            (3.0 * 2f64.powi(-25), 2f64.powi(-23)),
+            (2f64.powi(-14) + 2f64.powi(-25), 2f64.powi(-14)),
+            (65_519.0, 65_504.0),
+            (1e9, 65_504.0),
+            (f64::INFINITY, 65_504.0),
+        ] {
+            assert_eq!((nearest_half(x), nearest_half(-x)), (expected, -expected), "{x:e}");
+        }
+        // The rounding of the features, which is other code.
+        for k in 0..20_000 {
+            let x = f64::from((f64::from(k) * 0.37).sin() as f32) * 2f64.powi(k % 45 - 28);
+            assert_eq!(nearest_half(x), FeaturePrecision::Half.round(x), "{x:e}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::values::{by_name, whole};
 use clap::Args;
+use cvx_linalg::FeaturePrecision;
 use cvx_model::{PatchGates, PatchSettings};
 
 /// Options of `--gates conv`, which each of them implies.
@@ -17,7 +18,7 @@ pub struct PatchArgs {
     /// Regions along each side, with weights of their own [default: 3].
     #[arg(long, value_name = "R", value_parser = whole)]
     pub regions: Option<usize>,
-    /// Same prediction for an image and its mirror image: yes or no [default: yes in colour].
+    /// Mirror images have one prediction: yes or no [default: yes in colour].
     #[arg(long, value_name = "YES|NO", value_parser = yes_or_no)]
     pub flips: Option<bool>,
     /// clusters of training patches, or random ones [default: clusters].
@@ -32,12 +33,15 @@ pub struct PatchArgs {
     /// Principal directions of a patch that neurons are linear in [default: 32].
     #[arg(long, value_name = "COUNT", value_parser = whole)]
     pub directions: Option<usize>,
+    /// Precision of features, single or half [default: what fits in memory].
+    #[arg(long, hide_possible_values = true, value_name = "KIND", value_parser = by_name::<FeaturePrecision>())]
+    pub features: Option<FeaturePrecision>,
 }
 
 impl PatchArgs {
     /// The first option that is given.
     pub fn first(&self) -> Option<&'static str> {
-        let PatchArgs { patch, stride, regions, flips, patch_gates, active, whitening, directions } = *self;
+        let &PatchArgs { patch, stride, regions, flips, patch_gates, active, whitening, directions, features } = self;
         let given = [
             ("--patch", patch.is_some()),
             ("--stride", stride.is_some()),
@@ -47,13 +51,14 @@ impl PatchArgs {
             ("--active", active.is_some()),
             ("--whitening", whitening.is_some()),
             ("--directions", directions.is_some()),
+            ("--features", features.is_some()),
         ];
         given.into_iter().find_map(|(option, given)| given.then_some(option))
     }
 
     /// The settings; what is not given has its default.
     pub fn settings(&self) -> PatchSettings {
-        let PatchArgs { patch, stride, regions, flips, patch_gates, active, whitening, directions } = *self;
+        let &PatchArgs { patch, stride, regions, flips, patch_gates, active, whitening, directions, features } = self;
         let default = PatchSettings::default();
         PatchSettings {
             side: patch,
@@ -64,6 +69,7 @@ impl PatchArgs {
             active: active.unwrap_or(default.active),
             whitening: whitening.map_or(default.whitening, |share| Some(share).filter(|share| *share != 0.0)),
             directions: directions.unwrap_or(default.directions),
+            precision: features,
         }
     }
 }

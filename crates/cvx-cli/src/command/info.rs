@@ -108,6 +108,7 @@ fn inputs(model: &Model) -> Vec<(&'static str, String)> {
         ("patches", layout.words()),
         ("values", format!("{values} principal directions of a patch, and a 1")),
         ("contrast", short(patches.contrast)),
+        ("features", format!("{} precision", patches.precision)),
         ("gates", model.network.distinct_gates().0.cols().to_string()),
     ]
 }

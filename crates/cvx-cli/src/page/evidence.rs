@@ -144,6 +144,7 @@ fn row_of(matrix: &HostMatrix, row: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cvx_linalg::FeaturePrecision;
 
     #[test]
     fn right_and_wrong_images_of_every_class_come_in_turn() {
@@ -168,7 +169,8 @@ mod tests {
     fn evidence_is_summed_over_regions_and_spread_over_pixels() {
         let (channels, height, width, side, regions) = (1, 4, 6, 2, 2);
         let (stride, mirrored, contrast, values) = (1, false, 0.1, HostMatrix::zeros(5, 1));
-        let patches = Patches { channels, height, width, side, stride, regions, mirrored, contrast, values };
+        let precision = FeaturePrecision::Single;
+        let patches = Patches { channels, height, width, side, stride, regions, mirrored, contrast, precision, values };
         let place = |row, column, region, value| Evidence { row, column, region, outputs: vec![0.0, value] };
         let found = [place(0, 0, 0, 4.0), place(0, 1, 0, 8.0), place(2, 4, 3, -4.0)];
         let of = |place: &Evidence| place.outputs[1];

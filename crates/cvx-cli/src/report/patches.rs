@@ -1,7 +1,7 @@
 //! Gates of patches in a report.
 
 use crate::summary::patches::Layout;
-use cvx_admm::{Features, Gates, Settings, Solution};
+use cvx_admm::{Gates, Settings, Solution};
 use serde::Serialize;
 
 /// What gates of patches look at, where they come from, and how the features were at hand.
@@ -15,6 +15,7 @@ pub struct PatchesReport {
     gates: &'static str,
     active: f64,
     whitening: Option<f64>,
+    feature_precision: &'static str,
     features_stored: bool,
     feature_bytes: u64,
 }
@@ -25,10 +26,7 @@ impl PatchesReport {
         let (Gates::Patches(given), Some(patches)) = (&settings.gates, &solution.model.network.patches) else {
             return None;
         };
-        let (stored, bytes) = match solution.summary.features? {
-            Features::Kept(bytes) => (true, bytes),
-            Features::Recomputed(bytes) => (false, bytes),
-        };
+        let features = solution.summary.features?;
         Some(PatchesReport {
             layout: Layout::of(patches),
             directions: patches.values.cols() - 1,
@@ -36,8 +34,9 @@ impl PatchesReport {
             gates: given.gates.name(),
             active: given.active,
             whitening: given.whitening,
-            features_stored: stored,
-            feature_bytes: bytes,
+            feature_precision: features.precision.name(),
+            features_stored: features.stored,
+            feature_bytes: features.bytes,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::number::bytes;
 use cvx_admm::{Features, Gates, Settings};
+use cvx_linalg::FeaturePrecision;
 use cvx_model::{FeatureKind, Patches};
 use serde::Serialize;
 
@@ -53,12 +54,16 @@ impl Layout {
     }
 }
 
-/// How the features are at hand.
+/// What the features are, and how they are at hand.
 pub fn features(features: Features) -> String {
-    match features {
-        Features::Kept(count) => format!("features stored, {}", bytes(count)),
-        Features::Recomputed(count) => {
-            format!("features computed anew for every product: stored they would take {}", bytes(count))
+    let precision = match features.precision {
+        FeaturePrecision::Single => "",
+        FeaturePrecision::Half => " in half precision",
+    };
+    match (features.stored, bytes(features.bytes)) {
+        (true, count) => format!("features stored{precision}, {count}"),
+        (false, count) => {
+            format!("features computed anew for every product: stored{precision} they would take {count}")
         }
     }
 }
@@ -74,7 +79,10 @@ mod tests {
         assert_eq!(layout.words(), "6 x 6 at every pixel, 3 x 3 regions, mirror images alike");
         let layout = Layout { stride: 2, regions: 1, mirrored: false, ..layout };
         assert_eq!(layout.words(), "6 x 6 every 2 pixels, 1 region, left and right told apart");
-        assert_eq!(features(Features::Kept(1_200_000_000)), "features stored, 1.2 GB");
-        assert!(features(Features::Recomputed(1_200_000_000)).ends_with("would take 1.2 GB"));
+        let single = Features { precision: FeaturePrecision::Single, stored: true, bytes: 1_200_000_000 };
+        assert_eq!(features(single), "features stored, 1.2 GB");
+        assert!(features(Features { stored: false, ..single }).ends_with(": stored they would take 1.2 GB"));
+        let half = Features { precision: FeaturePrecision::Half, ..single };
+        assert_eq!(features(half), "features stored in half precision, 1.2 GB");
     }
 }

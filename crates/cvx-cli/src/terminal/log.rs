@@ -3,7 +3,7 @@
 use super::stream::note;
 use crate::summary::patches::Layout;
 use crate::summary::path::neurons;
-use cvx_admm::{Features, FileError, Iteration, Observer, Round, Scores, Settings, Summary};
+use cvx_admm::{FileError, Iteration, Observer, Round, Scores, Settings, Summary};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
@@ -39,11 +39,7 @@ impl Observer for JsonLog {
 
     fn begin(&mut self, summary: &Summary) {
         let shape = &summary.shape;
-        let (stored, feature_bytes) = match summary.features {
-            Some(Features::Kept(bytes)) => (Some(true), Some(bytes)),
-            Some(Features::Recomputed(bytes)) => (Some(false), Some(bytes)),
-            None => (None, None),
-        };
+        let features = summary.features;
         event(
             "begin",
             json!({
@@ -51,7 +47,9 @@ impl Observer for JsonLog {
                 "patterns": shape.n_patterns, "targets": shape.n_targets, "beta": summary.beta, "gap": summary.gap,
                 "solver": summary.solver.name(), "device": summary.device_name, "threads": summary.threads,
                 "memory_bytes": summary.memory_bytes, "passed_over": summary.passed_over,
-                "patches": self.layout, "features_stored": stored, "feature_bytes": feature_bytes,
+                "patches": self.layout, "feature_precision": features.map(|features| features.precision.name()),
+                "features_stored": features.map(|features| features.stored),
+                "feature_bytes": features.map(|features| features.bytes),
             }),
         );
     }

@@ -80,7 +80,13 @@ fn a_network_on_patches_goes_all_the_way() {
     }
 
     let info = lab.done("info m.cvx").stdout;
-    for text in ["1 x 16 x 16, global normalisation", "3 x 3 at every pixel", "9 principal directions", "g'p &gt;= 0"] {
+    for text in [
+        "single precision",
+        "1 x 16 x 16, global normalisation",
+        "3 x 3 at every pixel",
+        "9 principal directions",
+        "g'p &gt;= 0",
+    ] {
         assert!(info.contains(&text.replace("&gt;", ">")), "{text} is not in\n{info}");
     }
     assert!(lab.done("verify m.cvx --data images").stdout.ends_with("The claims hold.\n"));
@@ -171,6 +177,7 @@ fn solvers_and_memory_lead_to_the_same_optimum() {
     for (arguments, solver, words) in [
         ("", "cholesky", "; features stored, "),
         ("--solver cg", "cg", "; features stored, "),
+        ("--features half", "cholesky", "; features stored in half precision, "),
         // Less than the features take.
         ("--memory-budget 0.00085", "cg", "; features computed anew for every product: stored they would take "),
     ] {
@@ -180,7 +187,8 @@ fn solvers_and_memory_lead_to_the_same_optimum() {
         found.push(objective(&lab));
     }
     assert!(found.iter().all(|objective| (objective - found[0]).abs() < 0.011 * found[0]), "{found:?}");
-    assert_eq!(lab.json("r.json")["patches"]["features_stored"], false);
+    let patches = &lab.json("r.json")["patches"];
+    assert_eq!((&patches["features_stored"], &patches["feature_precision"]), (&false.into(), &"single".into()));
     lab.refused(&format!("{train} --memory-budget 0.0001"), &["cg needs", "use fewer samples or patterns"]);
 }
 

@@ -6,6 +6,7 @@ use crate::proto::{Attribute, Dimension, Extent, Graph, Node, Shape, Tensor, Ten
 // Numbers of element types and of kinds of attributes in onnx.proto.
 pub(super) const FLOAT: i32 = 1;
 pub(super) const INT64: i32 = 7;
+pub(super) const FLOAT16: i32 = 10;
 pub(super) const DOUBLE: i32 = 11;
 pub(super) const INT: i32 = 2;
 pub(super) const INTS: i32 = 7;

@@ -1,9 +1,9 @@
 //! The nodes of neurons on patches.
 
-use super::graph::{FLOAT, INT64, element, initializer, int, ints};
+use super::graph::{FLOAT, FLOAT16, INT64, element, initializer, int, ints};
 use crate::float::Float;
 use crate::proto::Graph;
-use cvx_linalg::PatchPlan;
+use cvx_linalg::{FeaturePrecision, PatchPlan};
 
 impl Graph {
     /// Adds the nodes that compute the features `hidden` (N x R R K V) of the images `scaled` (N x d).
@@ -28,9 +28,22 @@ impl Graph {
         self.sum_by_region(plan, &counts);
         self.number("feature_scale", plan.scale(), float);
         self.node("Mul", &["sums", "feature_scale"], "features", Vec::new());
-        // Features are of single precision by definition.
-        self.node("Cast", &["features"], "single", vec![int("to", FLOAT.into())]);
-        self.node("Cast", &["single"], "hidden", vec![int("to", element(float).into())]);
+        self.round(plan.precision, float);
+    }
+
+    /// Rounds `features` to the precision of their definition, as `hidden`.
+    fn round(&mut self, precision: FeaturePrecision, float: Float) {
+        let cast = |to: i32| vec![int("to", to.into())];
+        self.node("Cast", &["features"], "single", cast(FLOAT));
+        if precision == FeaturePrecision::Single {
+            return self.node("Cast", &["single"], "hidden", cast(element(float)));
+        }
+        // What is too large becomes the largest number, and not infinite.
+        self.number("smallest_half", FeaturePrecision::Half.round(f64::NEG_INFINITY), Float::F32);
+        self.number("largest_half", FeaturePrecision::Half.round(f64::INFINITY), Float::F32);
+        self.node("Clip", &["single", "smallest_half", "largest_half"], "within_half", Vec::new());
+        self.node("Cast", &["within_half"], "half", cast(FLOAT16));
+        self.node("Cast", &["half"], "hidden", cast(element(float)));
     }
 
     /// (patch - mean) / sqrt(mean of the squares + eps^2), as `normal` (N x patches x pixels).

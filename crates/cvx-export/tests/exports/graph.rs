@@ -15,6 +15,7 @@ pub struct Array {
 pub const FLOAT: i64 = 1;
 pub const INT64: i64 = 7;
 pub const BOOL: i64 = 9;
+pub const FLOAT16: i64 = 10;
 pub const DOUBLE: i64 = 11;
 
 struct Node {
@@ -173,7 +174,19 @@ fn array(element: i64, shape: Vec<usize>, mut values: Vec<f64>) -> Array {
     if element == FLOAT {
         values.iter_mut().for_each(|value| *value = f64::from(*value as f32));
     }
+    if element == FLOAT16 {
+        values.iter_mut().for_each(|value| *value = half(f64::from(*value as f32)));
+    }
     Array { element, shape, values }
+}
+
+/// The nearest number of 11 bits, and infinite above the largest: steps of 2^-24 below 2^-14, above of 2^-10 of each
+/// power of two.
+fn half(x: f64) -> f64 {
+    let exponent = ((x.to_bits() >> 52 & 0x7ff) as i32 - 1023).max(-14);
+    let step = 2f64.powi(exponent - 10);
+    let nearest = (x / step).round_ties_even() * step;
+    if nearest.abs() > 65_504.0 { nearest.signum() * f64::INFINITY } else { nearest }
 }
 
 impl Node {
@@ -235,6 +248,11 @@ impl Node {
             "Greater" => both(first, inputs[1], BOOL, |a, b| bit(a > b)),
             "GreaterOrEqual" => both(first, inputs[1], BOOL, |a, b| bit(a >= b)),
             "Equal" => both(first, inputs[1], BOOL, |a, b| bit(a == b)),
+            "Clip" => {
+                let (low, high) = (inputs[1].values[0], inputs[2].values[0]);
+                let within = first.values.iter().map(|value| value.clamp(low, high)).collect();
+                array(first.element, first.shape.clone(), within)
+            }
             "Max" => both(first, inputs[1], first.element, f64::max),
             "Sqrt" => array(first.element, first.shape.clone(), first.values.iter().map(|a| a.sqrt()).collect()),
             "ReduceMean" => {

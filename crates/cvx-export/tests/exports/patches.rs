@@ -5,7 +5,7 @@ use crate::onnx::{difference, graph};
 use crate::tensors::read_safetensors;
 use cvx_admm::Model;
 use cvx_export::{Float, Format, METADATA_KEY, export, metadata};
-use cvx_linalg::HostMatrix;
+use cvx_linalg::{FeaturePrecision, HostMatrix};
 use cvx_model::{Dataset, Network, Patches};
 use std::sync::{Arc, OnceLock};
 
@@ -33,7 +33,8 @@ fn with_geometry(
     let (rows, n_values, n_gates) = (channels * side * side + 1, 4, 5);
     let matrix = |seed, rows: usize, cols| HostMatrix::from_vec(rows, cols, numbers(seed, rows * cols));
     let values = matrix(seed, rows, n_values);
-    let patches = Patches { channels, height, width, side, stride, regions, mirrored, contrast, values };
+    let precision = FeaturePrecision::Single;
+    let patches = Patches { channels, height, width, side, stride, regions, mirrored, contrast, precision, values };
     let own = matrix(seed + 1, rows, n_gates);
     // Neurons 0 to 4 are of the first target, neurons 5 to 8 of the second, on the same gates.
     let gates = HostMatrix::from_fn(rows, 9, |row, neuron| own[(row, neuron % n_gates)]);
@@ -69,6 +70,42 @@ fn f7_graphs_of_patches_of_every_geometry() {
         let narrow = difference(&model, data, Float::F32);
         assert!((1e-10..1e-5).contains(&narrow), "{geometry:?}, {mirrored}, f32: {narrow:e}");
     }
+}
+
+/// The same network with features of half precision.
+fn in_half_precision(model: &Model) -> Model {
+    let mut half = model.clone();
+    let patches = half.network.patches.take().unwrap();
+    half.network.patches = Some(Arc::new(Patches { precision: FeaturePrecision::Half, ..(*patches).clone() }));
+    half
+}
+
+/// Where features are too large for half precision, too.
+#[test]
+fn f7_graphs_of_patches_with_features_of_half_precision() {
+    let (data, trained) = trained();
+    for (seed, (geometry, mirrored, scale)) in
+        [([3, 1, 3], true, 1.0), ([2, 2, 2], false, 1e-6), ([3, 2, 2], true, 3e4)].into_iter().enumerate()
+    {
+        let mut model = with_geometry(trained, geometry, mirrored, 0.2, 10 * seed as u64);
+        let patches = model.network.patches.take().unwrap();
+        let values = patches.values.values().iter().map(|value| scale * value).collect();
+        let values = HostMatrix::from_vec(patches.values.rows(), patches.values.cols(), values);
+        model.network.patches = Some(Arc::new(Patches { values, ..(*patches).clone() }));
+        let half = in_half_precision(&model);
+        let wide = difference(&half, data, Float::F64);
+        assert!(wide <= 1e-13, "{geometry:?}, {mirrored}: {wide:e}");
+        // Sums in f32 may be rounded to the next number of half precision.
+        let narrow = difference(&half, data, Float::F32);
+        assert!(narrow < 1e-3, "{geometry:?}, {mirrored}, f32: {narrow:e}");
+        let [half, single] = [&half, &model].map(|model| model.predict(data).unwrap());
+        assert_ne!(half, single);
+        assert!(half.values().iter().all(|value| value.is_finite()));
+    }
+    let known: serde_json::Value = serde_json::from_str(&metadata(&in_half_precision(trained))).unwrap();
+    assert_eq!(known["patches"]["feature_precision"], "half");
+    let known: serde_json::Value = serde_json::from_str(&metadata(trained)).unwrap();
+    assert_eq!(known["patches"]["feature_precision"], "single");
 }
 
 /// Patches of one value, bright ones too, are zero after their mean is subtracted: also where nothing is added to their

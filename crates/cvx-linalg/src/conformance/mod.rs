@@ -2,9 +2,11 @@
 //!
 //! A back end passes them all by one line in a test file: `cvx_linalg::conformance_tests!(cpu_f64, Cpu::<f64>::new());`
 
+mod half;
 mod operands;
 mod patches;
 
+pub use half::half_precision;
 pub use patches::patch_features;
 
 use crate::backend::{Backend, Half, Shape, Transpose};
@@ -23,10 +25,10 @@ macro_rules! conformance_tests {
     };
     ($name:ident, optional $backend:expr) => {
         $crate::conformance_tests!(@each $name, $backend,
-            memory, fill, parts, gather_columns, conversion, upload_refuses_non_finite, gemm, gemm_wide, weighted_gram,
-            scale, axpby, add_terms, hadamard, dot_and_norms, cholesky, solve, masked_gram, shifted_lower, masked_row_sum,
-            masked_broadcast, sign_flip, add_pairs, patch_features, positive_part, group_soft_threshold, slack_step,
-            wrong_shapes_are_errors, stop_requests_are_errors);
+            memory, fill, parts, gather_columns, conversion, upload_refuses_non_finite, half_precision, gemm, gemm_wide,
+            weighted_gram, scale, axpby, add_terms, hadamard, dot_and_norms, cholesky, solve, masked_gram, gram, shifted_lower,
+            masked_row_sum, masked_broadcast, sign_flip, add_pairs, patch_features, positive_part,
+            group_soft_threshold, slack_step, wrong_shapes_are_errors, stop_requests_are_errors);
     };
     (@each $name:ident, $backend:expr, $($operation:ident),*) => {
         mod $name {
@@ -355,6 +357,26 @@ pub fn masked_gram<B: Backend>(backend: &B) {
     }
 }
 
+/// `gram`: at once and in parts of the rows, strictly above the diagonal and in the separate column; the rest stays.
+pub fn gram<B: Backend>(backend: &B) {
+    for (d, n) in [(3, 1), (4, 70), (6, 1200)] {
+        let a = filled(d, n, 1);
+        let kernel = product(&a.transposed(), &a);
+        for parts in [1, d] {
+            let mut out = upload(backend, &HostMatrix::from_fn(n, n, |_, _| 7.0));
+            let mut diagonal = upload(backend, &HostMatrix::from_fn(n, 1, |_, _| 7.0));
+            for part in 0..parts {
+                let rows = d / parts;
+                let some = upload(backend, &HostMatrix::from_fn(rows, n, |i, j| a[(part * rows + i, j)]));
+                backend.gram(&some, part > 0, &mut out, &mut diagonal).expect("gram");
+            }
+            let expected = HostMatrix::from_fn(n, n, |i, j| if i < j { kernel[(i, j)] } else { 7.0 });
+            assert_close(backend, &out, &expected, d);
+            assert_close(backend, &diagonal, &HostMatrix::from_fn(n, 1, |i, _| kernel[(i, i)]), d);
+        }
+    }
+}
+
 /// `shifted_lower` mirrors the kernel, scaled and shifted, and leaves it in place.
 pub fn shifted_lower<B: Backend>(backend: &B) {
     for n in [1, 64, 200] {
@@ -563,6 +585,7 @@ pub fn stop_requests_are_errors<B: Backend>(backend: &B) {
         backend.gemm(1.0, &l, Transpose::No, &l, Transpose::No, 0.0, &mut a),
         backend.weighted_gram(&l, &weights, 1.0, &mut a),
         backend.masked_gram(&l, &mask, &mut a, &mut diagonal),
+        backend.gram(&l, true, &mut a, &mut diagonal),
     ] {
         assert!(matches!(result, Err(LinalgError::Stopped(_))), "{result:?}");
     }

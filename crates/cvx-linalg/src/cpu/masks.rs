@@ -14,6 +14,7 @@ use crate::stop::StopToken;
 use faer::MatMut;
 use faer::prelude::ReborrowMut;
 use rayon::prelude::*;
+use std::cmp::Ordering;
 use std::ops::Range;
 
 /// Rows of a word.
@@ -204,11 +205,37 @@ pub(super) fn masked_gram<T: CpuScalar>(
     diagonal: &mut CpuMatrix<T>,
 ) -> Result<(), LinalgError> {
     let n = a.cols();
-    expect_shape("masked_gram", "out", out, (n, n))?;
-    expect_shape("masked_gram", "diagonal", diagonal, (n, 1))?;
     if mask.rows() != n {
         return Err(LinalgError::shape("masked_gram", format!("a mask of {} rows for {n}", mask.rows())));
     }
+    let counted = |tile: MatMut<'_, T>, row, column| multiply_by_counts(tile, mask, row, column);
+    gram_in_tiles("masked_gram", stop, a, false, counted, out, diagonal)
+}
+
+pub(super) fn gram<T: CpuScalar>(
+    stop: &StopToken,
+    a: &CpuMatrix<T>,
+    accumulate: bool,
+    out: &mut CpuMatrix<T>,
+    diagonal: &mut CpuMatrix<T>,
+) -> Result<(), LinalgError> {
+    gram_in_tiles("gram", stop, a, accumulate, |_, _, _| {}, out, diagonal)
+}
+
+/// `a'a` above the diagonal of `out` and in `diagonal`, added to what is there with `accumulate`. `finish(tile, row,
+/// column)` is called for each tile that was written, and for the square at the diagonal.
+fn gram_in_tiles<T: CpuScalar>(
+    operation: &'static str,
+    stop: &StopToken,
+    a: &CpuMatrix<T>,
+    accumulate: bool,
+    finish: impl Fn(MatMut<'_, T>, usize, usize) + Sync,
+    out: &mut CpuMatrix<T>,
+    diagonal: &mut CpuMatrix<T>,
+) -> Result<(), LinalgError> {
+    let n = a.cols();
+    expect_shape(operation, "out", out, (n, n))?;
+    expect_shape(operation, "diagonal", diagonal, (n, 1))?;
     let a = a.view();
     // Blocks of columns, the last (and tallest) first; a block's tiles reach from row 0 to its own diagonal.
     out.values_mut()
@@ -229,17 +256,21 @@ pub(super) fn masked_gram<T: CpuScalar>(
                     .map(|(row, mut tile)| {
                         stop.check()?;
                         let left = a.subcols(row * TILE, tile.nrows()).transpose();
-                        T::gemm(tile.rb_mut(), false, left, right, 1.0);
-                        multiply_by_counts(tile, mask, row * TILE, first);
+                        T::gemm(tile.rb_mut(), accumulate, left, right, 1.0);
+                        finish(tile, row * TILE, first);
                         Ok(())
                     })
                     .collect::<Result<(), LinalgError>>()?;
             }
             stop.check()?;
-            let mut square = faer::Mat::<T>::from_fn(width, width, |_, _| T::ZERO);
-            T::gemm(square.as_mut(), false, right.transpose(), right, 1.0);
-            multiply_by_counts(square.as_mut(), mask, first, first);
             let mut rest = rest.subrows_mut(0, width);
+            let mut square = faer::Mat::<T>::from_fn(width, width, |i, j| match i.cmp(&j) {
+                Ordering::Less => rest[(i, j)],
+                Ordering::Equal => diagonal[i],
+                Ordering::Greater => T::ZERO,
+            });
+            T::gemm(square.as_mut(), accumulate, right.transpose(), right, 1.0);
+            finish(square.as_mut(), first, first);
             for j in 0..width {
                 diagonal[j] = square[(j, j)];
                 for i in 0..j {

@@ -25,9 +25,30 @@ impl<T> Shape for CpuMatrix<T> {
     }
 }
 
+impl<T: Clone> CpuMatrix<T> {
+    /// The same number everywhere.
+    pub(super) fn filled(rows: usize, cols: usize, value: T) -> Self {
+        CpuMatrix { rows, cols, values: vec![value; rows * cols] }
+    }
+}
+
+impl<T> CpuMatrix<T> {
+    pub(super) fn values(&self) -> &[T] {
+        &self.values
+    }
+
+    pub(super) fn values_mut(&mut self) -> &mut [T] {
+        &mut self.values
+    }
+
+    pub(super) fn col(&self, j: usize) -> &[T] {
+        &self.values[j * self.rows..(j + 1) * self.rows]
+    }
+}
+
 impl<T: CpuScalar> CpuMatrix<T> {
     pub(super) fn zeros(rows: usize, cols: usize) -> Self {
-        CpuMatrix { rows, cols, values: vec![T::ZERO; rows * cols] }
+        Self::filled(rows, cols, T::ZERO)
     }
 
     pub(super) fn from_host(host: &HostMatrix) -> Result<Self, LinalgError> {
@@ -47,18 +68,6 @@ impl<T: CpuScalar> CpuMatrix<T> {
 
     pub(super) fn to_host(&self) -> HostMatrix {
         HostMatrix::from_vec(self.rows, self.cols, self.values.iter().map(|value| value.to_f64()).collect())
-    }
-
-    pub(super) fn values(&self) -> &[T] {
-        &self.values
-    }
-
-    pub(super) fn values_mut(&mut self) -> &mut [T] {
-        &mut self.values
-    }
-
-    pub(super) fn col(&self, j: usize) -> &[T] {
-        &self.values[j * self.rows..(j + 1) * self.rows]
     }
 
     pub(super) fn view(&self) -> MatRef<'_, T> {
@@ -121,9 +130,7 @@ pub(super) fn gather_columns<T: CpuScalar>(
     out: &mut CpuMatrix<T>,
 ) -> Result<(), LinalgError> {
     expect_shape("gather_columns", "out", out, (source.rows, indices.len()))?;
-    if let Some(index) = indices.iter().find(|&&index| index >= source.cols) {
-        return Err(LinalgError::shape("gather_columns", format!("column {index} of {}", source.cols)));
-    }
+    shape::columns("gather_columns", indices, source.cols)?;
     tiles::for_each_column(source.rows, &mut out.values, |j, column| column.copy_from_slice(source.col(indices[j])));
     Ok(())
 }

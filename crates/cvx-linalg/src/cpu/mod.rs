@@ -6,6 +6,7 @@
 mod blas;
 mod cholesky;
 mod eigen;
+mod half;
 mod kernel;
 mod masks;
 mod matrix;
@@ -31,6 +32,7 @@ use crate::layout::BlockLayout;
 use crate::mask::BitMask;
 use crate::patches::PatchPlan;
 use crate::stop::StopToken;
+use ::half::f16;
 
 /// The CPU with matrices stored as `T` (`f32` or `f64`).
 ///
@@ -58,6 +60,7 @@ macro_rules! cpu_backend {
     ($scalar:ty) => {
         impl Backend for Cpu<$scalar> {
             type Matrix = CpuMatrix<$scalar>;
+            type HalfMatrix = CpuMatrix<f16>;
             type Mask = BitMask;
             type Wide = Cpu<f64>;
 
@@ -133,6 +136,27 @@ macro_rules! cpu_backend {
                 matrix::convert("narrow", source, out)
             }
 
+            fn half_zeros(&self, rows: usize, cols: usize) -> Result<CpuMatrix<f16>, LinalgError> {
+                Ok(CpuMatrix::filled(rows, cols, f16::ZERO))
+            }
+            fn store_half(
+                &self,
+                source: &Self::Matrix,
+                out: &mut CpuMatrix<f16>,
+                first: usize,
+            ) -> Result<(), LinalgError> {
+                half::store(source, out, first)
+            }
+            fn load_half(
+                &self,
+                source: &CpuMatrix<f16>,
+                first: usize,
+                columns: &[usize],
+                out: &mut Self::Matrix,
+            ) -> Result<(), LinalgError> {
+                half::load(source, first, columns, out)
+            }
+
             fn gemm(
                 &self,
                 alpha: f64,
@@ -204,6 +228,15 @@ macro_rules! cpu_backend {
                 diagonal: &mut Self::Matrix,
             ) -> Result<(), LinalgError> {
                 masks::masked_gram(&self.stop, a, mask, out, diagonal)
+            }
+            fn gram(
+                &self,
+                a: &Self::Matrix,
+                accumulate: bool,
+                out: &mut Self::Matrix,
+                diagonal: &mut Self::Matrix,
+            ) -> Result<(), LinalgError> {
+                masks::gram(&self.stop, a, accumulate, out, diagonal)
             }
             fn shifted_lower(
                 &self,

@@ -106,8 +106,8 @@ pub(super) fn patch_features<T: CpuScalar>(
                 stop.check()?;
                 image(plan, &places, &folded, images.col(first + j), scratch);
                 for (out, feature) in out.iter_mut().zip(&scratch.features) {
-                    // Single precision is the definition, not the storage.
-                    *out = T::from_f64(f64::from(*feature as f32));
+                    // The precision is that of the definition, not of the storage.
+                    *out = T::from_f64(plan.precision.round(*feature));
                 }
                 Ok(())
             },

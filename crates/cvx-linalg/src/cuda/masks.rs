@@ -174,10 +174,37 @@ pub(super) fn masked_gram<T: CudaScalar>(
     out: &mut CudaMatrix<T>,
     diagonal: &mut CudaMatrix<T>,
 ) -> Result<(), LinalgError> {
+    expect_rows("masked_gram", mask, a.cols())?;
+    gram_in_runs("masked_gram", cuda, a, Some(mask), false, out, diagonal)
+}
+
+pub(super) fn gram<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    a: &CudaMatrix<T>,
+    accumulate: bool,
+    out: &mut CudaMatrix<T>,
+    diagonal: &mut CudaMatrix<T>,
+) -> Result<(), LinalgError> {
+    gram_in_runs("gram", cuda, a, None, accumulate, out, diagonal)
+}
+
+/// `(a'a) o (D D')` above the diagonal of `out` and in `diagonal`, `a'a` without a mask; added to what is there with
+/// `accumulate`.
+fn gram_in_runs<T: CudaScalar>(
+    operation: &'static str,
+    cuda: &Cuda<T>,
+    a: &CudaMatrix<T>,
+    mask: Option<&CudaMask>,
+    accumulate: bool,
+    out: &mut CudaMatrix<T>,
+    diagonal: &mut CudaMatrix<T>,
+) -> Result<(), LinalgError> {
     let (d, n) = (a.rows(), a.cols());
-    expect_shape("masked_gram", "out", out, (n, n))?;
-    expect_shape("masked_gram", "diagonal", diagonal, (n, 1))?;
-    expect_rows("masked_gram", mask, n)?;
+    expect_shape(operation, "out", out, (n, n))?;
+    expect_shape(operation, "diagonal", diagonal, (n, 1))?;
+    // A null pointer for every count 1.
+    let bits = mask.map_or(0, |mask| mask.by_row.device_ptr(&cuda.device.stream).0);
+    let (words, accumulate) = (mask.map_or(0, |mask| mask.row_words), u32::from(accumulate));
     let mut products = cuda.device.uninitialised(n * KERNEL_RUN.min(n))?;
     for first in (0..n).step_by(KERNEL_RUN) {
         cuda.stop.check()?;
@@ -198,8 +225,9 @@ pub(super) fn masked_gram<T: CudaScalar>(
             &width,
             &height,
             &order,
-            &mask.row_words,
-            &mask.by_row,
+            &accumulate,
+            &words,
+            &bits,
             &mut products,
             out.values_mut(),
             diagonal.values_mut()

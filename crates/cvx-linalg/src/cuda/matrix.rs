@@ -10,7 +10,7 @@ use crate::backend::Shape;
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
 use crate::shape;
-use cudarc::driver::CudaSlice;
+use cudarc::driver::{CudaSlice, DeviceRepr, ValidAsZeroBits};
 use rayon::prelude::*;
 
 /// A dense column-major matrix of `T` on a GPU.
@@ -63,13 +63,15 @@ impl<T> CudaMatrix<T> {
     }
 }
 
-impl<T: CudaScalar> CudaMatrix<T> {
-    pub(super) fn zeros(cuda: &Cuda<T>, rows: usize, cols: usize) -> Result<Self, LinalgError> {
+impl<T: DeviceRepr + ValidAsZeroBits> CudaMatrix<T> {
+    pub(super) fn zeros<S>(cuda: &Cuda<S>, rows: usize, cols: usize) -> Result<Self, LinalgError> {
         let count = rows.checked_mul(cols).filter(|count| count.checked_mul(size_of::<T>()).is_some());
         let count = count.ok_or_else(|| LinalgError::shape("zeros", format!("{rows} x {cols} entries")))?;
         Ok(CudaMatrix { rows, cols, values: cuda.device.zeroed(count)?, inverses: None })
     }
+}
 
+impl<T: CudaScalar> CudaMatrix<T> {
     /// Entries are undefined; the caller has to write all of them.
     pub(super) fn uninitialised(cuda: &Cuda<T>, rows: usize, cols: usize) -> Result<Self, LinalgError> {
         Ok(CudaMatrix { rows, cols, values: cuda.device.uninitialised(rows * cols)?, inverses: None })
@@ -169,11 +171,9 @@ pub(super) fn gather_columns<T: CudaScalar>(
     indices: &[usize],
     out: &mut CudaMatrix<T>,
 ) -> Result<(), LinalgError> {
-    let (rows, cols) = (source.rows(), source.cols());
+    let rows = source.rows();
     expect_shape("gather_columns", "out", out, (rows, indices.len()))?;
-    if let Some(index) = indices.iter().find(|&&index| index >= cols) {
-        return Err(LinalgError::shape("gather_columns", format!("column {index} of {cols}")));
-    }
+    shape::columns("gather_columns", indices, source.cols())?;
     let indices: Vec<u64> = indices.iter().map(|&index| index as u64).collect();
     let (grid, count) = (over_blocks(rows, indices.len(), 1), indices.len() as u64);
     let (rows, indices) = (rows as u64, cuda.device.filled(&indices)?);

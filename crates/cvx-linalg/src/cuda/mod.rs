@@ -8,6 +8,7 @@ mod blas;
 mod cholesky;
 mod device;
 mod gpu;
+mod half;
 mod kernels;
 mod launch;
 mod masks;
@@ -35,6 +36,7 @@ use scalar::CudaScalar;
 
 impl<T: CudaScalar> Backend for Cuda<T> {
     type Matrix = CudaMatrix<T>;
+    type HalfMatrix = CudaMatrix<u16>;
     type Mask = CudaMask;
     type Wide = Cuda<f64>;
 
@@ -102,6 +104,22 @@ impl<T: CudaScalar> Backend for Cuda<T> {
         matrix::convert(self, Kernel::Narrow, source, out)
     }
 
+    fn half_zeros(&self, rows: usize, cols: usize) -> Result<CudaMatrix<u16>, LinalgError> {
+        CudaMatrix::zeros(self, rows, cols)
+    }
+    fn store_half(&self, source: &CudaMatrix<T>, out: &mut CudaMatrix<u16>, first: usize) -> Result<(), LinalgError> {
+        half::store(self, source, out, first)
+    }
+    fn load_half(
+        &self,
+        source: &CudaMatrix<u16>,
+        first: usize,
+        columns: &[usize],
+        out: &mut CudaMatrix<T>,
+    ) -> Result<(), LinalgError> {
+        half::load(self, source, first, columns, out)
+    }
+
     fn gemm(
         &self,
         alpha: f64,
@@ -167,6 +185,15 @@ impl<T: CudaScalar> Backend for Cuda<T> {
         diagonal: &mut CudaMatrix<T>,
     ) -> Result<(), LinalgError> {
         masks::masked_gram(self, a, mask, out, diagonal)
+    }
+    fn gram(
+        &self,
+        a: &CudaMatrix<T>,
+        accumulate: bool,
+        out: &mut CudaMatrix<T>,
+        diagonal: &mut CudaMatrix<T>,
+    ) -> Result<(), LinalgError> {
+        masks::gram(self, a, accumulate, out, diagonal)
     }
     fn shifted_lower(
         &self,

@@ -10,7 +10,7 @@ use super::scalar::{CUBLAS_OP_N, CUBLAS_OP_T, CudaScalar};
 use crate::backend::{Backend, Shape};
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
-use crate::patches::{PatchPlan, Place};
+use crate::patches::{FeaturePrecision, PatchPlan, Place};
 
 /// Bytes that the patches of the images of a run and their products may take together.
 const RUN_BYTES: usize = 256 << 20;
@@ -36,6 +36,7 @@ pub(super) fn patch_features<T: CudaScalar>(
     };
     let regions = [region(&|place| place.region), region(&|place| place.mirrored)].concat();
     let (starts, regions) = (cuda.device.filled(&starts)?, cuda.device.filled(&regions)?);
+    let half = u32::from(plan.precision == FeaturePrecision::Half);
     let bytes = places.len() * (rows + 2 * (values + gates)) * size_of::<f64>();
     let run = (RUN_BYTES / bytes).clamp(1, out.cols().max(1));
     let mut patches = cuda.device.uninitialised::<f64>(run * places.len() * rows)?;
@@ -95,6 +96,7 @@ pub(super) fn patch_features<T: CudaScalar>(
             &gates,
             &squares,
             &scale,
+            &half,
             &regions,
             straight.values(),
             mirrored.values(),

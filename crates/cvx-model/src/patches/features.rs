@@ -1,14 +1,14 @@
 //! The features of the blocks of a programme on patches, and the products with them.
 
 use crate::patches::Patches;
-use crate::patches::runs::for_each_run;
-use cvx_linalg::{Backend, BitMask, HostMatrix, LinalgError, PatchPlan, Shape, Transpose};
+use crate::patches::runs::{IMAGES_AT_A_TIME, for_each_run, in_runs};
+use cvx_linalg::{Backend, FeaturePrecision, HostMatrix, LinalgError, PatchPlan, Shape, Transpose};
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Z = [Z_1 .. Z_P] of some images, where row a of Z_i is what block i is linear in.
 ///
-/// They are stored, in the precision of the back end, or computed again for every product.
+/// They are stored, in the precision of the back end or in half precision, or computed again for every product.
 pub struct PatchFeatures<B: Backend> {
     patches: Arc<Patches>,
     plan: Arc<PatchPlan>,
@@ -20,12 +20,15 @@ pub struct PatchFeatures<B: Backend> {
 enum Store<B: Backend> {
     /// Z' (P D x n).
     Kept(B::Matrix),
+    /// Z' of half precision, which products read in runs of images.
+    Half(B::HalfMatrix),
     /// The images (pixels x n).
     Images(Arc<HostMatrix>),
 }
 
 impl<B: Backend> PatchFeatures<B> {
-    /// Computes the features of `images` (pixels x n) for `gates` (s s channels + 1 rows), and keeps them.
+    /// Computes the features of `images` (pixels x n) for `gates` (s s channels + 1 rows), and keeps them: in half
+    /// precision, if that is theirs, else in the precision of the back end.
     ///
     /// # Errors
     /// [`LinalgError`] if gates or images do not fit, or if the device has no memory for P D n numbers.
@@ -37,9 +40,22 @@ impl<B: Backend> PatchFeatures<B> {
     ) -> Result<Self, LinalgError> {
         let plan = patches.plan(gates.clone());
         plan.check()?;
-        let mut features = backend.zeros(plan.n_features(), images.cols())?;
-        backend.patch_features(&plan, images, 0, &mut features)?;
-        Ok(Self::of(patches, plan, Store::Kept(features), images.cols()))
+        let (rows, n) = (plan.n_features(), images.cols());
+        let store = match plan.precision {
+            FeaturePrecision::Single => {
+                let mut features = backend.zeros(rows, n)?;
+                backend.patch_features(&plan, images, 0, &mut features)?;
+                Store::Kept(features)
+            }
+            FeaturePrecision::Half => {
+                let mut features = backend.half_zeros(rows, n)?;
+                for_each_run(&plan, backend, images, |run, images| {
+                    backend.store_half(run, &mut features, images.start)
+                })?;
+                Store::Half(features)
+            }
+        };
+        Ok(Self::of(patches, plan, store, n))
     }
 
     /// The same features, computed anew for every product: images and a few runs of features are all the memory.
@@ -72,6 +88,14 @@ impl<B: Backend> PatchFeatures<B> {
                 backend.gather_columns(all, images, &mut some)?;
                 Store::Kept(some)
             }
+            Store::Half(all) => {
+                let mut some = backend.half_zeros(all.rows(), images.len())?;
+                let read = |run: Range<usize>, out: &mut B::Matrix| backend.load_half(all, 0, &images[run], out);
+                in_runs(backend, (all.rows(), images.len()), read, |run, to| {
+                    backend.store_half(run, &mut some, to.start)
+                })?;
+                Store::Half(some)
+            }
             Store::Images(all) => {
                 Store::Images(Arc::new(HostMatrix::from_fn(all.rows(), images.len(), |i, j| all[(i, images[j])])))
             }
@@ -99,18 +123,23 @@ impl<B: Backend> PatchFeatures<B> {
         self.plan.block_rows()
     }
 
-    /// Calls `f` with features (P D x images) and the numbers of their images: all of them where they are kept, else in
-    /// runs.
+    /// Calls `f` with features (P D x images) and the numbers of their images: all of them where they are kept in the
+    /// precision of the back end, else in runs.
     fn for_each_run(
         &self,
         backend: &B,
         mut f: impl FnMut(&B::Matrix, Range<usize>) -> Result<(), LinalgError>,
     ) -> Result<(), LinalgError> {
-        let images = match &self.store {
-            Store::Kept(features) => return f(features, 0..self.n),
-            Store::Images(images) => images,
-        };
-        for_each_run(&self.plan, backend, images, f)
+        match &self.store {
+            Store::Kept(features) => f(features, 0..self.n),
+            Store::Half(features) => {
+                let read = |run: Range<usize>, out: &mut B::Matrix| {
+                    backend.load_half(features, 0, &run.collect::<Vec<_>>(), out)
+                };
+                in_runs(backend, (features.rows(), self.n), read, f)
+            }
+            Store::Images(images) => for_each_run(&self.plan, backend, images, f),
+        }
     }
 
     /// `out` = F u (n x C) for the blocks `u` (D x PC).
@@ -170,9 +199,20 @@ impl<B: Backend> PatchFeatures<B> {
     /// [`LinalgError`] if the back end fails, or if the features are not kept.
     pub fn kernel(&self, backend: &B, out: &mut B::Matrix, diagonal: &mut B::Matrix) -> Result<(), LinalgError> {
         match &self.store {
-            Store::Kept(features) => {
-                let all = backend.upload_mask(&BitMask::from_fn(self.n, 1, |_, _| true))?;
-                backend.masked_gram(features, &all, out, diagonal)
+            Store::Kept(features) => backend.gram(features, false, out, diagonal),
+            Store::Half(features) => {
+                // Some rows of all images at a time, no more numbers than a run has.
+                let (rows, all) = (features.rows(), (0..self.n).collect::<Vec<_>>());
+                let tile = (rows * IMAGES_AT_A_TIME / self.n.max(1)).clamp(1, rows);
+                let mut some = backend.zeros(tile, self.n)?;
+                for first in (0..rows).step_by(tile) {
+                    if rows - first < tile {
+                        some = backend.zeros(rows - first, self.n)?;
+                    }
+                    backend.load_half(features, first, &all, &mut some)?;
+                    backend.gram(&some, first > 0, out, diagonal)?;
+                }
+                Ok(())
             }
             Store::Images(_) => Err(LinalgError::Shape {
                 operation: "kernel",

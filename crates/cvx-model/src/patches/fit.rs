@@ -4,7 +4,7 @@ use crate::dataset::FeatureKind;
 use crate::error::ModelError;
 use crate::patches::{Patches, normalise};
 use crate::program::ProgramError;
-use cvx_linalg::{Backend, HostMatrix, LinalgError, Transpose, named, symmetric_eigen};
+use cvx_linalg::{Backend, FeaturePrecision, HostMatrix, LinalgError, Transpose, named, symmetric_eigen};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
@@ -41,6 +41,9 @@ pub struct PatchSettings {
     pub whitening: Option<f64>,
     /// Principal directions of a patch that neurons are linear in. Default: 32.
     pub directions: usize,
+    /// What features are rounded to. Default: single precision. Training decides by the memory: half precision where
+    /// features of single precision cannot be stored and those of half precision can.
+    pub precision: Option<FeaturePrecision>,
 }
 
 impl Default for PatchSettings {
@@ -54,6 +57,7 @@ impl Default for PatchSettings {
             active: 0.2,
             whitening: Some(0.1),
             directions: 32,
+            precision: None,
         }
     }
 }
@@ -186,8 +190,9 @@ impl PatchSettings {
             let offset: f64 = filters.col(j).iter().zip(&mean).map(|(w, mean)| w * mean).sum();
             -offset - threshold(responses.col(j), 1.0 - self.active)
         });
-        let mirrored = self.is_mirrored(channels);
-        Ok((Patches { channels, height, width, side, stride, regions, mirrored, contrast, values }, gates))
+        let (mirrored, precision) = (self.is_mirrored(channels), self.precision.unwrap_or_default());
+        let patches = Patches { channels, height, width, side, stride, regions, mirrored, contrast, precision, values };
+        Ok((patches, gates))
     }
 }
 

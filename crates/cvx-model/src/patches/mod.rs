@@ -7,10 +7,11 @@ mod runs;
 
 pub use features::PatchFeatures;
 pub use fit::{PatchGates, PatchSettings};
+pub use runs::IMAGES_AT_A_TIME;
 
 use crate::dataset::FeatureKind;
 use crate::error::ModelError;
-use cvx_linalg::{HostMatrix, PatchPlan};
+use cvx_linalg::{FeaturePrecision, HostMatrix, PatchPlan};
 
 /// What all gates of a network on patches have in common: the size of patches and regions, how a patch is normalised,
 /// and the values that are summed where a gate is on. Gates themselves are columns of a matrix (s s channels + 1 rows).
@@ -32,6 +33,8 @@ pub struct Patches {
     pub mirrored: bool,
     /// eps of the contrast of a patch, in the units of transformed pixels.
     pub contrast: f64,
+    /// What features are rounded to.
+    pub precision: FeaturePrecision,
     /// V: a column for each value of a patch (s s channels + 1 rows): principal directions of whitened patches, and 1.
     pub values: HostMatrix,
 }
@@ -39,9 +42,9 @@ pub struct Patches {
 impl Patches {
     /// The plan of the features of these gates (s s channels + 1 rows).
     pub fn plan(&self, gates: HostMatrix) -> PatchPlan {
-        let Patches { channels, height, width, side, stride, regions, mirrored, contrast, .. } = *self;
+        let Patches { channels, height, width, side, stride, regions, mirrored, contrast, precision, .. } = *self;
         let values = self.values.clone();
-        PatchPlan { channels, height, width, side, stride, regions, mirrored, contrast, values, gates }
+        PatchPlan { channels, height, width, side, stride, regions, mirrored, contrast, precision, values, gates }
     }
 
     /// Features of a gate: the number of rows of a block.
@@ -127,8 +130,8 @@ mod tests {
     fn a_patch_is_cut_out_normalised_and_mirrored() {
         let (channels, height, width, side) = (2, 3, 4, 2);
         let values = HostMatrix::zeros(channels * side * side + 1, 1);
-        let (stride, regions, mirrored, contrast) = (1, 1, true, 0.0);
-        let patches = Patches { channels, height, width, side, stride, regions, mirrored, contrast, values };
+        let (stride, regions, mirrored, contrast, precision) = (1, 1, true, 0.0, FeaturePrecision::Single);
+        let patches = Patches { channels, height, width, side, stride, regions, mirrored, contrast, precision, values };
         let image: Vec<f64> = (0..24).map(f64::from).collect();
         // Rows 1 and 2, columns 2 and 3 of both channels: the mean is 14.5, the variance 40.25.
         let pixels = [6.0, 7.0, 10.0, 11.0, 18.0, 19.0, 22.0, 23.0];

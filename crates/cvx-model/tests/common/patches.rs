@@ -1,7 +1,7 @@
 //! Gated neurons on patches by plain loops, from the definition in docs/math.md, section 12.
 
 use super::{Random, dot};
-use cvx_linalg::{Cpu, HostMatrix};
+use cvx_linalg::{Cpu, FeaturePrecision, HostMatrix};
 use cvx_model::{ConvexProgram, PatchFeatures, Patches};
 use std::sync::Arc;
 
@@ -26,6 +26,7 @@ pub struct Sizes {
     pub stride: usize,
     pub regions: usize,
     pub mirrored: bool,
+    pub precision: FeaturePrecision,
     pub values: usize,
     pub gates: usize,
     pub targets: usize,
@@ -40,6 +41,7 @@ pub const SMALL: Sizes = Sizes {
     stride: 1,
     regions: 2,
     mirrored: true,
+    precision: FeaturePrecision::Single,
     values: 4,
     gates: 5,
     targets: 1,
@@ -48,11 +50,11 @@ pub const SMALL: Sizes = Sizes {
 
 impl Scene {
     pub fn new(sizes: Sizes, random: &mut Random) -> Self {
-        let Sizes { channels, height, width, side, stride, regions, mirrored, .. } = sizes;
+        let Sizes { channels, height, width, side, stride, regions, mirrored, precision, .. } = sizes;
         let rows = channels * side * side + 1;
         let values = random.matrix(rows, sizes.values, 1.0);
         let contrast = 0.1;
-        let patches = Patches { channels, height, width, side, stride, regions, mirrored, contrast, values };
+        let patches = Patches { channels, height, width, side, stride, regions, mirrored, contrast, precision, values };
         // Numbers that both precisions hold.
         let images = random.matrix(channels * height * width, sizes.n, 2.0);
         let images = HostMatrix::from_fn(images.rows(), images.cols(), |i, a| f64::from(images[(i, a)] as f32));
@@ -133,7 +135,7 @@ pub fn features(patches: &Patches, gates: &HostMatrix, image: &[f64]) -> Vec<f64
         }
     }
     let scale = (regions as f64) / ((rows * columns) as f64).sqrt() / images.len() as f64;
-    sums.iter().map(|sum| f64::from((scale * sum) as f32)).collect()
+    sums.iter().map(|sum| patches.precision.round(scale * sum)).collect()
 }
 
 /// [(x - mean)/c; 1] for the patch x whose first pixel is at (row, column).

@@ -65,6 +65,8 @@ whitening : float, default=0.1
     to 1; 0 or None leaves patches as they are.
 directions : int, default=32
     Principal directions of a patch that neurons are linear in.
+feature_precision : {"single", "half"}, default=None
+    What features of patches are rounded to; by default single precision, and half where only these fit in memory.
 output_bias : bool or "auto", default="auto"
     Whether a number without penalty is added to each output; "auto" adds it where beta is chosen.
 refine : int, default=0
@@ -140,6 +142,7 @@ class ConvexReLU(BaseEstimator):
         active: float = 0.2,
         whitening: float | None = 0.1,
         directions: int = 32,
+        feature_precision: str | None = None,
         output_bias: bool | str = "auto",
         refine: int = 0,
         loss: str = "squared",
@@ -182,6 +185,7 @@ class ConvexReLU(BaseEstimator):
         self.active = active
         self.whitening = whitening
         self.directions = directions
+        self.feature_precision = feature_precision
         self.output_bias = output_bias
         self.refine = refine
         self.loss = loss

@@ -70,6 +70,7 @@ class Known(TypedDict):
     regions: int | None
     flips: bool | None
     directions: int
+    feature_precision: str | None
     loss: str
     huber_delta: float | None
     normalize: str
@@ -96,6 +97,8 @@ class Patches(TypedDict):
     mirrored: bool
     #: What is added to the variance of a patch, as a standard deviation of transformed pixels.
     contrast: float
+    #: What features are rounded to: "single" or "half".
+    feature_precision: str
     #: The values of a patch that neurons are linear in, a column each (pixels of a patch and a 1, x values).
     values: NDArray[np.float64]
 

@@ -1,0 +1,131 @@
+//! Features of half precision: their optimum and its certificate, the choice by the memory, and checkpoints.
+
+mod common;
+
+use common::textures::{on_patches, patch_settings, rounded, textures};
+use common::{assert_same, near, optimum};
+use cvx_admm::{
+    Checkpoint, CheckpointPlan, Gates, Iteration, Model, PathSettings, Precision, Returned, Settings, SolverChoice,
+    SolverKind, Status, StopToken, TrainError, Validation, path, resume, train, train_with, verify,
+};
+use cvx_linalg::FeaturePrecision;
+use cvx_model::{Dataset, PatchSettings};
+use std::ops::ControlFlow;
+
+/// Both solvers and devices' precisions find the optimum of the rounded features, and the model is one of them.
+#[test]
+fn features_of_half_precision_have_a_certified_optimum() {
+    let data = textures(300, 3, 15);
+    let half = rounded(Settings { output_bias: true, gap: 1e-4, ..on_patches() }, FeaturePrecision::Half);
+    let single = train(&data, None, &rounded(half.clone(), FeaturePrecision::Single)).unwrap();
+    let mut optima = Vec::new();
+    for (solver, precision) in [
+        (SolverKind::Cholesky, Precision::F32),
+        (SolverKind::Cg, Precision::F32),
+        (SolverKind::Cholesky, Precision::F64),
+    ] {
+        let settings = Settings { solver: SolverChoice::Kind(solver), precision, ..half.clone() };
+        let solution = train(&data, Some(&textures(20, 3, 16)), &settings).unwrap();
+        assert_eq!(solution.summary.features.unwrap().precision, FeaturePrecision::Half);
+        assert!(solution.objective.relative_gap <= 1e-4, "{solver} {precision:?}");
+        assert!(verify(&solution.model, &data).unwrap().holds(), "{solver} {precision:?}");
+        // Single precision is another network, whose objective this one does not have.
+        let mut other = solution.model.clone();
+        let mut patches = (**other.network.patches.as_ref().unwrap()).clone();
+        patches.precision = FeaturePrecision::Single;
+        other.network.patches = Some(patches.into());
+        assert_ne!(other.predict(&data).unwrap(), solution.model.predict(&data).unwrap());
+        // The file says which.
+        let read = Model::from_bytes(&solution.model.to_bytes().unwrap(), "m.cvx".as_ref()).unwrap();
+        assert!(read == solution.model);
+        assert_eq!(read.network.patches.as_ref().unwrap().precision, FeaturePrecision::Half);
+        assert_eq!(read.predict(&data).unwrap(), solution.model.predict(&data).unwrap());
+        optima.push(optimum(&solution));
+    }
+    assert!(optima.iter().all(|found| near(*found, optima[0], 3e-4)), "{optima:?}");
+    assert!(near(optima[0], optimum(&single), 1e-2), "{optima:?} {}", optimum(&single));
+}
+
+/// Stored in single precision, else in half precision, else computed again: each where the one before does not fit.
+#[test]
+fn the_memory_decides_the_precision_of_features() {
+    // Of fewer images than are read at a time, those in half precision would take more.
+    let data = textures(800, 2, 7);
+    // Features that take more than the images.
+    let patches = PatchSettings { directions: 8, regions: Some(4), ..patch_settings(&on_patches()) };
+    let gates = Gates::Patches(patches);
+    let settings = Settings { gates, precision: Precision::F32, max_iterations: 3, patterns: 12, ..on_patches() };
+    let run = |settings: &Settings, memory_budget: Option<u64>| {
+        train(&data, None, &Settings { memory_budget, ..settings.clone() }).unwrap()
+    };
+    let cg = Settings { solver: SolverChoice::Kind(SolverKind::Cg), ..settings.clone() };
+    let least = |precision: FeaturePrecision| {
+        let run = |settings: &Settings| run(&rounded(settings.clone(), precision), None).summary.memory_bytes;
+        run(&settings).min(run(&cg))
+    };
+    let [single, half] = FeaturePrecision::ALL.map(least);
+    assert!(half < single);
+    let found = |budget: u64| {
+        let solution = run(&settings, Some(budget));
+        let features = solution.summary.features.unwrap();
+        assert!(solution.summary.memory_bytes <= budget);
+        assert_eq!(solution.model.network.patches.as_ref().unwrap().precision, features.precision);
+        assert!(verify(&solution.model, &data).unwrap().holds(), "{features:?}");
+        (features.precision, features.stored)
+    };
+    assert_eq!(found(single), (FeaturePrecision::Single, true));
+    assert_eq!(found(single - 1), (FeaturePrecision::Half, true));
+    assert_eq!(found(half), (FeaturePrecision::Half, true));
+    assert_eq!(found(half - 1), (FeaturePrecision::Single, false));
+}
+
+#[test]
+fn folds_and_seeds_have_features_of_half_precision() {
+    let data = textures(60, 2, 9);
+    let settings = rounded(Settings { gap: 1e-2, ..on_patches() }, FeaturePrecision::Half);
+    for (validation, returned) in
+        [(Validation::Folds(3), Returned::Mean), (Validation::Share(0.2), Returned::Retrained)]
+    {
+        let (betas, ratio, gap) = (2, 0.3, 0.1);
+        let of_two = PathSettings { betas, ratio, gap, validation, returned, ensemble: 2, ..PathSettings::default() };
+        let solution = path(&data, None, &settings, &of_two, &StopToken::new(), &mut ()).unwrap().solution;
+        assert_eq!(solution.summary.features.unwrap().precision, FeaturePrecision::Half);
+        assert_eq!(solution.model.network.patches.as_ref().unwrap().precision, FeaturePrecision::Half);
+        assert_eq!(solution.model.parts.len(), if returned == Returned::Mean { 6 } else { 2 });
+        assert!(verify(&solution.model, &data).unwrap().holds());
+    }
+}
+
+/// What the memory has decided holds for the whole run, however much there is later.
+#[test]
+fn a_resumed_run_keeps_the_precision_of_its_features() {
+    let data = textures(800, 2, 8);
+    let solver = SolverChoice::Kind(SolverKind::Cholesky);
+    let automatic = Settings { solver, gap: 1e-300, max_iterations: 12, rho: Some(1e4), ..on_patches() };
+    let [single, half] = FeaturePrecision::ALL.map(|precision| rounded(automatic.clone(), precision));
+    let whole = train(&data, None, &half).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = Some(CheckpointPlan { path: folder.path().join("run.ckpt"), every: 1e9 });
+    let needed = train(&data, None, &Settings { checkpoint, ..half.clone() }).unwrap().summary.memory_bytes;
+    let short = Settings { memory_budget: Some(needed), ..automatic.clone() };
+    let checkpoint = interrupted(5, &data, &short, &folder);
+    for settings in [&automatic, &half] {
+        let resumed = resume(&data, None, settings, &checkpoint, &StopToken::new(), &mut ()).unwrap();
+        assert_eq!(resumed.summary.features.unwrap().precision, FeaturePrecision::Half);
+        assert_same(&resumed, &whole, "resumed in half precision");
+    }
+    let error = resume(&data, None, &single, &checkpoint, &StopToken::new(), &mut ()).unwrap_err();
+    assert!(matches!(&error, TrainError::OtherRun { saved, .. } if saved.name == "feature_precision"), "{error}");
+}
+
+/// The checkpoint of a run that ends after iteration `at`.
+fn interrupted(at: usize, data: &Dataset, settings: &Settings, folder: &tempfile::TempDir) -> Checkpoint {
+    let file = folder.path().join("run.ckpt");
+    let checkpoint = Some(CheckpointPlan { path: file.clone(), every: 1e9 });
+    let mut stop =
+        |record: &Iteration| if record.iteration == at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    let first = Settings { checkpoint, ..settings.clone() };
+    let part = train_with(data, None, &first, None, &StopToken::new(), &mut stop).unwrap();
+    assert_eq!((part.status, part.info.history.len()), (Status::Interrupted, at));
+    Checkpoint::load(&file).unwrap()
+}
