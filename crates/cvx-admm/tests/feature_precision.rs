@@ -47,14 +47,17 @@ fn features_of_half_precision_have_a_certified_optimum() {
 }
 
 /// Stored in single precision, else in half precision, else computed again: each where the one before does not fit.
+/// Features that take more than the images. Of 800 images: of as few as are read at a time, those in half precision
+/// would take more than those in single precision.
+fn many_features() -> Settings {
+    let patches = PatchSettings { directions: 8, regions: Some(4), ..patch_settings(&on_patches()) };
+    Settings { gates: Gates::Patches(patches), precision: Precision::F32, patterns: 12, ..on_patches() }
+}
+
 #[test]
 fn the_memory_decides_the_precision_of_features() {
-    // Of fewer images than are read at a time, those in half precision would take more.
     let data = textures(800, 2, 7);
-    // Features that take more than the images.
-    let patches = PatchSettings { directions: 8, regions: Some(4), ..patch_settings(&on_patches()) };
-    let gates = Gates::Patches(patches);
-    let settings = Settings { gates, precision: Precision::F32, max_iterations: 3, patterns: 12, ..on_patches() };
+    let settings = Settings { max_iterations: 3, ..many_features() };
     let run = |settings: &Settings, memory_budget: Option<u64>| {
         train(&data, None, &Settings { memory_budget, ..settings.clone() }).unwrap()
     };
@@ -101,7 +104,7 @@ fn folds_and_seeds_have_features_of_half_precision() {
 fn a_resumed_run_keeps_the_precision_of_its_features() {
     let data = textures(800, 2, 8);
     let solver = SolverChoice::Kind(SolverKind::Cholesky);
-    let automatic = Settings { solver, gap: 1e-300, max_iterations: 12, rho: Some(1e4), ..on_patches() };
+    let automatic = Settings { solver, gap: 1e-300, max_iterations: 12, rho: Some(1e4), ..many_features() };
     let [single, half] = FeaturePrecision::ALL.map(|precision| rounded(automatic.clone(), precision));
     let whole = train(&data, None, &half).unwrap();
     let folder = tempfile::tempdir().unwrap();

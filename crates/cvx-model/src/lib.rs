@@ -72,7 +72,7 @@ pub use metrics::{accuracy, sample_errors, sample_losses, squared_loss};
 pub use multinomial::Multinomial;
 pub use network::Network;
 pub use operators::{ConeOperator, PredictionOperator, SystemOperator, SystemWorkspace};
-pub use patches::{IMAGES_AT_A_TIME, PatchFeatures, PatchGates, PatchSettings, Patches};
+pub use patches::{FEATURES_AT_A_TIME, IMAGES_AT_A_TIME, PatchFeatures, PatchGates, PatchSettings, Patches};
 pub use patterns::PatternSet;
 pub use probability_scores::{ProbabilityScores, ReliabilityBin, RocPoint, sample_log_losses};
 pub use program::{ConvexProgram, ProgramError, RowScale};

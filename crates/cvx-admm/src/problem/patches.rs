@@ -6,7 +6,8 @@ use crate::problem::input::{Problem, TestSamples};
 use crate::problem::memory::choose_solver;
 use cvx_linalg::{Backend, FeaturePrecision, HostMatrix, LinalgError};
 use cvx_model::{
-    ConvexProgram, FeatureKind, HeldOut, IMAGES_AT_A_TIME, PatchFeatures, PatchSettings, Patches, ProgramError,
+    ConvexProgram, FEATURES_AT_A_TIME, FeatureKind, HeldOut, IMAGES_AT_A_TIME, PatchFeatures, PatchSettings, Patches,
+    ProgramError,
 };
 use cvx_solvers::{ProblemShape, SolverKind};
 use std::sync::Arc;
@@ -135,7 +136,7 @@ impl Problem {
 
     /// The solver with its peak memory, and how the features of patches are at hand: as those are that are `given`, if
     /// any. If they have no precision yet, they are stored in single precision, else in half precision, else computed
-    /// again.
+    /// again; but a direct solver on stored features of half precision comes before an iterative one.
     ///
     /// # Errors
     /// [`TrainError::Memory`] if nothing fits `budget`.
@@ -156,15 +157,24 @@ impl Problem {
             None => FeaturePrecision::ALL.to_vec(),
         };
         let matrix_free = matches!(settings.solver, SolverChoice::Auto | SolverChoice::Kind(SolverKind::Cg));
-        let mut error = None;
+        let (mut iterative, mut error) = (None, None);
         for &precision in &precisions {
             let [bytes, scratch] = self.feature_bytes(shape, precision);
             let taken = base.saturating_add(bytes).saturating_add(scratch);
             match choose_solver(settings.solver, &solver, shape, taken, budget) {
                 Ok(_) if matrix_free && given.is_some_and(|given| !given.stored) => {}
-                Ok((kind, needed)) => return Ok((kind, needed, Some(Features { precision, stored: true, bytes }))),
+                Ok((kind, needed)) => {
+                    let chosen = (kind, needed, Some(Features { precision, stored: true, bytes }));
+                    if kind.is_direct() {
+                        return Ok(chosen);
+                    }
+                    iterative = iterative.or(Some(chosen));
+                }
                 Err(found) => error = Some(found),
             }
+        }
+        if let Some(chosen) = iterative {
+            return Ok(chosen);
         }
         if let (Some(error), false) = (&error, matrix_free) {
             return Err(error.clone());
@@ -193,7 +203,9 @@ impl Problem {
             FeaturePrecision::Single => [bytes(all, shape.scalar_bytes), 0],
             FeaturePrecision::Half => {
                 let run = shape.n_samples.max(test).min(IMAGES_AT_A_TIME);
-                [bytes(all, size_of::<u16>()), bytes(run, shape.scalar_bytes)]
+                let features = (shape.n_features * shape.n_patterns).min(FEATURES_AT_A_TIME);
+                let of_all = (shape.n_samples * features * shape.scalar_bytes) as u64;
+                [bytes(all, size_of::<u16>()), bytes(run, shape.scalar_bytes).max(of_all)]
             }
         }
     }

@@ -6,6 +6,9 @@ use cvx_linalg::{Backend, FeaturePrecision, HostMatrix, LinalgError, PatchPlan, 
 use std::ops::Range;
 use std::sync::Arc;
 
+/// Least number of features of half precision that are read for all images at a time, for their kernel.
+pub const FEATURES_AT_A_TIME: usize = 512;
+
 /// Z = [Z_1 .. Z_P] of some images, where row a of Z_i is what block i is linear in.
 ///
 /// They are stored, in the precision of the back end or in half precision, or computed again for every product.
@@ -201,9 +204,10 @@ impl<B: Backend> PatchFeatures<B> {
         match &self.store {
             Store::Kept(features) => backend.gram(features, false, out, diagonal),
             Store::Half(features) => {
-                // Some rows of all images at a time, no more numbers than a run has.
+                // Some rows of all images at a time, few enough to be small beside the n x n kernel, and enough that
+                // passing over it for each of them does not show.
                 let (rows, all) = (features.rows(), (0..self.n).collect::<Vec<_>>());
-                let tile = (rows * IMAGES_AT_A_TIME / self.n.max(1)).clamp(1, rows);
+                let tile = (rows * IMAGES_AT_A_TIME / self.n.max(1)).max(FEATURES_AT_A_TIME).min(rows);
                 let mut some = backend.zeros(tile, self.n)?;
                 for first in (0..rows).step_by(tile) {
                     if rows - first < tile {

@@ -5,7 +5,7 @@ mod fit;
 mod network;
 mod runs;
 
-pub use features::PatchFeatures;
+pub use features::{FEATURES_AT_A_TIME, PatchFeatures};
 pub use fit::{PatchGates, PatchSettings};
 pub use runs::IMAGES_AT_A_TIME;
 
