@@ -89,7 +89,7 @@ fn affordable_gates(
 /// Plans a path by the number of samples, features and classes alone, as far as the user leaves it open. The number of
 /// gates of patches may also be limited by the memory.
 ///
-/// * Gated neurons, whose programme has no cones. On tables their gates are [`GateKind::Mixed`]: many functions of
+/// * Gated neurons, whose programme has no cones; ReLU neurons where constraints bind the values of predictions. On tables their gates are [`GateKind::Mixed`]: many functions of
 ///   tables bend along few columns. On images of at least 16 x 16 pixels they are gates of patches; 100 gates of local
 ///   squares are tried beside them.
 /// * An output bias, so that the mean of the labels is not penalised.
@@ -106,10 +106,14 @@ pub fn automatic(
     wishes: &Wishes,
 ) -> Result<Plan, TrainError> {
     let n = data.n_samples();
-    let activation = wishes.activation.unwrap_or(Activation::Gated);
+    // A gated neuron is linear along a constrained feature.
+    let bent = settings.constraints.bind_values();
+    let activation = wishes.activation.unwrap_or(if bent { Activation::Relu } else { Activation::Gated });
     let gates = wishes.gates.clone().unwrap_or(match (activation, data.kind()) {
         (_, FeatureKind::Table) => Gates::Kind(GateKind::Mixed),
-        (Activation::Gated, FeatureKind::Image { height, width, .. }) if height.min(width) >= SMALLEST_IMAGE => {
+        (Activation::Gated, FeatureKind::Image { height, width, .. })
+            if height.min(width) >= SMALLEST_IMAGE && settings.constraints.is_empty() =>
+        {
             Gates::Patches(PatchSettings::default())
         }
         (_, FeatureKind::Image { .. }) => Gates::Auto,
@@ -127,7 +131,7 @@ pub fn automatic(
         _ => Returned::Retrained,
     });
     let ensemble = wishes.ensemble.unwrap_or(if n <= SPLIT_AGAIN { SPLITS } else { 1 });
-    let output_bias = wishes.output_bias.unwrap_or(true);
+    let output_bias = wishes.output_bias.unwrap_or(!settings.constraints.nonnegative);
     let (betas, ratio) = match gates {
         Gates::Patches(_) => (BETAS_OF_PATCHES, RATIO_OF_PATCHES),
         _ => (BETAS, path.ratio),

@@ -77,8 +77,8 @@ mod tests {
                 let mut last = (0.0, 0.0);
                 for iteration in 1..=400 {
                     state.u_update(&mut solver, &mut system, Accuracy::Relative(1e-9)).unwrap();
-                    let gradients = state.gradient_norms(rho).unwrap();
-                    state.v_update(1.0, beta / rho).unwrap();
+                    let gradients = state.gradient_norms(&program, rho).unwrap();
+                    state.v_update(&program, 1.0, beta / rho).unwrap();
                     state.dual_update(1.0).unwrap();
                     state.split_update([1.0, 1.0], kappa).unwrap();
                     let estimate = estimated_gap(&program, &system, &state, &mut incumbent, &gradients, kappa).unwrap();

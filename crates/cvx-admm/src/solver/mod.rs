@@ -150,7 +150,7 @@ impl<B: Backend> Solver<B> {
                     _ => &problem.sample_gates(&backend, &settings, shape.n_patterns, settings.seed)?,
                 };
                 let program = ConvexProgram::new(backend, xt, targets.y.clone(), gates, 0.0)?;
-                let program = program.with_activation(settings.activation);
+                let program = problem.constrain(program.with_activation(settings.activation), gates)?;
                 let held_out = problem.held_out(&program)?;
                 (program, held_out)
             }
