@@ -7,7 +7,8 @@ use crate::part::Part;
 use crate::status::Status;
 use cvx_linalg::{Backend, Cpu, HostMatrix};
 use cvx_model::{
-    BlockCones, Calibration, Dataset, FeatureKind, Intervals, Loss, Network, Normalisation, OutputRange, Task, Transform,
+    BlockCones, Calibration, Dataset, FeatureKind, Intervals, Loss, Network, Normalisation, OutputRange, Task,
+    Transform,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

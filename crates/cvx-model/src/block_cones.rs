@@ -139,8 +139,8 @@ impl BlockCones {
     /// The roles whose gates may depend on a feature: gates are drawn for them in turns.
     pub fn roles(&self, activation: Activation) -> Vec<BlockRole> {
         let negatives: &[bool] = if activation == Activation::Relu { &[false, true] } else { &[false] };
-        let all = (0..self.n_groups())
-            .flat_map(|group| negatives.iter().map(move |&negative| BlockRole { negative, group }));
+        let all =
+            (0..self.n_groups()).flat_map(|group| negatives.iter().map(move |&negative| BlockRole { negative, group }));
         all.filter(|&role| (0..self.n_inputs()).any(|row| self.gate_entry(activation, role, row) != [false, false]))
             .collect()
     }

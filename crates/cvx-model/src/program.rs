@@ -217,7 +217,8 @@ impl<B: Backend> ConvexProgram<B> {
 
     /// Whether `block`, that of column `j` of the blocks, lies in its cone of [`cones`](Self::cones).
     pub(crate) fn is_confined(&self, j: usize, block: &[f64]) -> bool {
-        self.cones().is_none_or(|cones| cones.contains(self.activation, role(self.activation, &self.patterns, j), block))
+        self.cones()
+            .is_none_or(|cones| cones.contains(self.activation, role(self.activation, &self.patterns, j), block))
     }
 
     /// The device.

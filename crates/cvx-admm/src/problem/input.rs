@@ -6,8 +6,8 @@ use crate::api::weights::sample_weights;
 use cvx_artifact::{Predictions, fingerprint};
 use cvx_linalg::{Backend, HostMatrix};
 use cvx_model::{
-    Activation, BlockCones, ConvexProgram, Dataset, FeatureKind, GateKind, GateSamples, HeldOut, ModelError, Normalisation, OutputRange,
-    ProgramError, Targets, Transform, WeightedLoss,
+    Activation, BlockCones, ConvexProgram, Dataset, FeatureKind, GateKind, GateSamples, HeldOut, ModelError,
+    Normalisation, OutputRange, ProgramError, Targets, Transform, WeightedLoss,
 };
 use std::sync::Arc;
 
@@ -176,7 +176,9 @@ fn check_range(range: Option<OutputRange>, targets: &Targets) -> Result<(), Trai
         .into());
     }
     match targets.y.values().iter().find(|&&y| !range.contains(y)) {
-        Some(&value) => Err(ModelError::OutOfRange { name: "a target", value, range: "within the output range" }.into()),
+        Some(&value) => {
+            Err(ModelError::OutOfRange { name: "a target", value, range: "within the output range" }.into())
+        }
         None => Ok(()),
     }
 }

@@ -265,12 +265,7 @@ macro_rules! cpu_backend {
             ) -> Result<(), LinalgError> {
                 prox::group_soft_threshold(x, threshold, out)
             }
-            fn keep_signs(
-                &self,
-                above: &BitMask,
-                below: &BitMask,
-                x: &mut Self::Matrix,
-            ) -> Result<(), LinalgError> {
+            fn keep_signs(&self, above: &BitMask, below: &BitMask, x: &mut Self::Matrix) -> Result<(), LinalgError> {
                 prox::keep_signs(above, below, x)
             }
             fn slack_step(
