@@ -100,7 +100,7 @@ fn of_folds(args: &ChoiceArgs) -> PathSettings {
 
 /// What both commands set; everything else has its default.
 fn of_fit(args: &FitArgs) -> Result<Settings> {
-    let FitArgs { data, model, stopping, advanced, .. } = args;
+    let FitArgs { data, model, constraints, stopping, advanced, .. } = args;
     let default = Settings::default();
     let gates = gates(args)?;
     Ok(Settings {
@@ -116,6 +116,8 @@ fn of_fit(args: &FitArgs) -> Result<Settings> {
         gates,
         seed: model.seed,
         loss: loss(model)?,
+        constraints: constraints.constraints(),
+        output_range: constraints.output_range,
         bias: !model.no_bias,
         prune: !model.no_prune,
         task: data.task,

@@ -253,6 +253,15 @@ impl Node {
             "Transpose" => self.transposed(first),
             "MatMul" => matrix_products(first, inputs[1]),
             "Relu" => array(first.element, first.shape.clone(), first.values.iter().map(|a| a.max(0.0)).collect()),
+            "Clip" => {
+                let ends = [1, 2].map(|end| (inputs[end].element, inputs[end].values[0]));
+                assert!(ends.iter().all(|end| end.0 == first.element));
+                array(
+                    first.element,
+                    first.shape.clone(),
+                    first.values.iter().map(|a| a.clamp(ends[0].1, ends[1].1)).collect(),
+                )
+            }
             "Cast" => array(self.integer("to").unwrap(), first.shape.clone(), first.values.clone()),
             "Gemm" => self.product(inputs),
             "ArgMax" => {
