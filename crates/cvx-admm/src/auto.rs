@@ -53,6 +53,9 @@ const SAMPLES_PER_GATE: usize = 4;
 const FEWEST: usize = 200;
 const MOST: usize = 1000;
 
+/// Fewest gates for each set of columns that may interact.
+const GATES_PER_SET: usize = 10;
+
 /// Gates of whole images that are tried beside those of patches: enough to show which kind suits the images, in a
 /// fraction of the time.
 const BESIDE: usize = 100;
@@ -123,7 +126,10 @@ pub fn automatic(
             let wanted = (n / IMAGES_PER_GATE).clamp(FEWEST_OF_PATCHES, MOST_OF_PATCHES);
             affordable_gates(data, settings, &patches, wanted)?
         }
-        _ => (n / SAMPLES_PER_GATE).clamp(FEWEST, MOST),
+        _ => {
+            let sets = settings.constraints.interactions.as_ref().map_or(0, |sets| sets.len() + 1);
+            (n / SAMPLES_PER_GATE).clamp(FEWEST, MOST).max(GATES_PER_SET * sets)
+        }
     });
     let validation = wishes.validation.unwrap_or(path.validation).resolved(n);
     let returned = wishes.returned.unwrap_or(match validation {

@@ -116,7 +116,7 @@ fn random_constraints(random: &mut Random, d: usize, activation: Activation) -> 
 /// Two hundred random programmes in random cones. The bound is never above the optimum, and reaches it; so does the
 /// objective of the blocks, which lie in their cones exactly.
 #[test]
-fn the_optimum_is_that_of_an_interior_point_method() {
+fn m14_the_optimum_is_that_of_an_interior_point_method() {
     let (mut compared, mut wrong) = (0, Vec::new());
     for number in 0u64.. {
         let mut random = Random(7000 + number);
@@ -221,7 +221,7 @@ fn the_optimum_is_that_of_an_interior_point_method() {
 // ---- properties of the network -------------------------------------------------------------------------------------
 
 #[test]
-fn predictions_never_fall_by_one_unit_in_the_last_place() {
+fn m14_predictions_never_fall_by_one_unit_in_the_last_place() {
     let data = waves(120, 1);
     for precision in [Precision::F32, Precision::F64] {
         for activation in [Activation::Relu, Activation::Gated] {
@@ -422,7 +422,7 @@ fn a_warm_start_outside_the_cones_is_projected() {
 // ---- the proof -----------------------------------------------------------------------------------------------------
 
 #[test]
-fn a_file_that_breaks_its_signs_or_drops_its_cones_does_not_verify() {
+fn m5_a_file_that_breaks_its_signs_or_drops_its_cones_does_not_verify() {
     let data = waves(90, 9);
     for activation in [Activation::Relu, Activation::Gated] {
         let model = train(&data, None, &Settings { activation, ..settings(increasing([0])) }).unwrap().model;
@@ -502,6 +502,10 @@ fn tasks_and_neurons_without_a_meaning_for_a_constraint() {
     let data = waves(60, 10);
     let x = data.values().to_vec();
     let three = table(FEATURES, x.clone(), (0..60).map(|row| f64::from(row % 3)).collect());
+    let alone: Vec<Vec<String>> = (1..=3).map(|k| vec![k.to_string()]).collect();
+    let alone = Constraints { interactions: Some(alone), ..Constraints::default() };
+    let few = Settings { patterns: 5, ..settings(alone) };
+    assert_eq!(refused(&data, &few), ModelError::TooFewGates { gates: 5, groups: 3 });
     let unconstrainable = |error: ModelError| matches!(error, ModelError::Unconstrainable { .. });
     assert!(unconstrainable(refused(&three, &settings(increasing([0])))));
     assert!(unconstrainable(refused(&three, &settings(bent(Curvature::Convex, [0])))));

@@ -182,7 +182,7 @@ impl Model {
     ///
     /// # Errors
     /// [`FileError`]. Every length is compared with the available bytes before it is used. To refuse a file takes at
-    /// most twice its size in memory and a few megabytes, and for a recipe ten times its section.
+    /// most twice its size in memory and a few megabytes, and for a recipe or constraints ten times their section.
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, FileError> {
         let damaged = |detail: &str| MODEL.damaged(path, detail);
         let (mut model, proofs) = read(Parsed::open(bytes, &MODEL, path)?)?;

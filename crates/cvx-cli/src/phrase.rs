@@ -110,6 +110,7 @@ pub fn model(error: &ModelError) -> String {
         ModelError::Unconstrainable { .. } => {
             format!("{error} (--monotone, --convex, --concave, --interact, --nonnegative or --output-range)")
         }
+        ModelError::TooFewGates { .. } => format!("{error} (--patterns)"),
         ModelError::GateOutsideCones { .. } => format!("{error}: change --gates, or leave it out"),
         ModelError::NothingLeft { .. } => {
             format!("{error} (--numeric or --categorical keeps a column that looks like an identifier)")

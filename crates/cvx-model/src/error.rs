@@ -163,6 +163,14 @@ pub enum ModelError {
         /// Gate, from 0.
         gate: usize,
     },
+    /// Too few gates are drawn for the groups of columns that may interact.
+    #[error("{gates} gates are too few for {groups} groups of columns: draw at least {}", 2 * groups)]
+    TooFewGates {
+        /// Number of gates.
+        gates: usize,
+        /// Number of groups.
+        groups: usize,
+    },
     /// The output range is not an interval.
     #[error("the output range from {low} to {high} is not an interval of numbers")]
     EmptyRange {

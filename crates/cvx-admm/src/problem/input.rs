@@ -132,6 +132,18 @@ impl Problem {
         kind.sample(backend, &samples, count, seed)
     }
 
+    /// Most patterns of this number of gates: the first of those that are drawn has one for each group of columns.
+    ///
+    /// # Errors
+    /// [`ModelError::TooFewGates`] unless each group can have a gate of its own.
+    pub(crate) fn most_patterns(&self, settings: &ValidSettings, gates: usize) -> Result<usize, ModelError> {
+        let groups = self.cones.as_ref().map_or(1, |cones| cones.n_groups());
+        if groups > 1 && gates < 2 * groups && !matches!(settings.gates, Gates::Given(_)) {
+            return Err(ModelError::TooFewGates { gates, groups });
+        }
+        Ok(gates + groups - 1)
+    }
+
     /// Predictions as the model gives them.
     pub(crate) fn clipped(&self, mut predictions: Predictions) -> Predictions {
         self.output_range.iter().for_each(|range| range.clip(&mut predictions.outputs));
