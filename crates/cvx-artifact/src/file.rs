@@ -314,11 +314,9 @@ impl Proof {
         };
         let columns = gates.cols().checked_mul(c).and_then(|pc| pc.checked_mul(cones));
         let count = model.cones.as_ref().map_or(1, |cones| cones.n_groups());
-        let groups = groups.unwrap_or_else(|| vec![0; gates.cols()]);
-        let groups: Vec<usize> = groups.iter().map(|&group| usize::try_from(group).unwrap_or(usize::MAX)).collect();
+        let known = |group: &u64| usize::try_from(*group).is_ok_and(|group| group < count);
         let fits = gates.rows() == d
-            && groups.len() == gates.cols()
-            && groups.iter().all(|&group| group < count)
+            && groups.as_ref().is_none_or(|groups| groups.len() == gates.cols() && groups.iter().all(known))
             && gates.cols() > 0
             && (xi.rows(), xi.cols()) == (n, c)
             && (multipliers.rows(), Some(multipliers.cols())) == (n, columns);
@@ -327,6 +325,9 @@ impl Proof {
         let rows = if model.network.patches.is_some() { 0 } else { n };
         let patterns = fits.then(|| BitMask::from_columns(rows, gates.cols(), words)).flatten();
         let patterns = patterns.ok_or("the proof does not fit the model")?;
+        // One for each pattern, none of which is in the file where all are 0.
+        let groups = groups
+            .map_or_else(|| vec![0; gates.cols()], |groups| groups.into_iter().map(|group| group as usize).collect());
         Ok(Witness { gates, patterns, groups, xi, multipliers })
     }
 }
