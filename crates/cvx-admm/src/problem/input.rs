@@ -141,7 +141,7 @@ impl Problem {
         if groups > 1 && gates < 2 * groups && !matches!(settings.gates, Gates::Given(_)) {
             return Err(ModelError::TooFewGates { gates, groups });
         }
-        Ok(gates + groups - 1)
+        Ok(gates.saturating_add(groups - 1))
     }
 
     /// Predictions as the model gives them.
