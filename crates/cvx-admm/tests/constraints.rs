@@ -359,9 +359,9 @@ fn two_classes_and_several_numbers_share_a_table_of_signs() {
     let data = waves(120, 6);
     let Some(Labels::Numbers { values, .. }) = data.labels().cloned() else { panic!("numbers") };
     let x = data.values().to_vec();
-    let classes = values.iter().map(|y| f64::from(u8::from(*y > 0.2))).collect();
+    let classes: Vec<f64> = values.iter().map(|y| f64::from(u8::from(*y > 0.2))).collect();
     for loss in [Loss::Logistic, Loss::SquaredHinge, Loss::Squared] {
-        let two = table(FEATURES, x.clone(), classes_of(&classes));
+        let two = table(FEATURES, x.clone(), classes.clone());
         let model = train(&two, None, &Settings { loss, ..settings(increasing([0])) }).unwrap().model;
         assert_eq!(falls(&model, FEATURES, 0, true), 0, "{loss:?}");
     }
@@ -376,10 +376,6 @@ fn two_classes_and_several_numbers_share_a_table_of_signs() {
         assert!(found[0] >= last[0] && found[1] >= last[1]);
         last = [found[0], found[1]];
     }
-}
-
-fn classes_of(classes: &Vec<f64>) -> Vec<f64> {
-    classes.clone()
 }
 
 // ---- resumption ----------------------------------------------------------------------------------------------------

@@ -343,8 +343,8 @@ impl<'a, B: Backend> Certificate<'a, B> {
                 let tau = steps_to_cone(patterns.bits(), i, xv, xh);
                 let size = norm(block) + tau * norm(gate);
                 block.iter_mut().zip(gate).for_each(|(v, h)| *v += tau * h);
-                // Either not feasible along h (a violated row whose gate is tied, or a gate that serves the block of the
-                // other sign), or only rounding remains, which t would scale up. Zero is feasible.
+                // Either not feasible along h (a violated row whose gate is tied, or a gate that serves the block of
+                // the other sign), or only rounding remains, which t would scale up. Zero is feasible.
                 if !size.is_finite() || norm(block) <= 1e-8 * size || !program.is_confined(j, block) {
                     block.fill(0.0);
                     continue;

@@ -20,8 +20,8 @@ const SIGMA: f64 = 1.0;
 /// of the entries, onto the intersection with Q.
 ///
 /// By Moreau's decomposition, the projection is that of +-X'D_i y + X'(e o eta) onto Q at the best eta >= 0. Therefore
-/// every iterate gives an upper bound. The iteration stops when the bound has not decreased by the relative `tolerance` in 100 iterations.
-/// It is meant for small problems and tests. The gated value alone costs one product.
+/// every iterate gives an upper bound. The iteration stops when the bound has not decreased by the relative `tolerance`
+/// in 100 iterations. It is meant for small problems and tests. The gated value alone costs one product.
 ///
 /// # Errors
 /// [`LinalgError`] if an operation of the back end fails.

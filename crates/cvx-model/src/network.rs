@@ -96,9 +96,10 @@ impl Network {
         Ok(out)
     }
 
-    /// Predictions (n x C) for the transformed samples `xt` (d x n) by plain loops: every sample with the same operations
-    /// in the same order. Each is a rounded operation that is monotone in its operands, so that a weight without the
-    /// wrong sign never moves the prediction the wrong way, not by one unit in the last place. Patches are not computed.
+    /// Predictions (n x C) for the transformed samples `xt` (d x n) by plain loops: every sample with the same
+    /// operations in the same order. Each is a rounded operation that is monotone in its operands, so that a weight
+    /// without the wrong sign never moves the prediction the wrong way, not by one unit in the last place. For networks
+    /// that see whole samples, not patches.
     pub fn predict_in_order(&self, xt: &HostMatrix) -> HostMatrix {
         let mut out = HostMatrix::zeros(xt.cols(), self.w2.cols());
         for a in 0..xt.cols() {

@@ -191,8 +191,8 @@ impl<B: Backend> State<B> {
         Ok(norms.into_iter().map(|norm| rho * norm).collect())
     }
 
-    /// (4b) v = group soft-threshold of uh + lambda, projected onto the cones of the entries (13.1), with uh = alpha u +
-    /// (1 - alpha) v.
+    /// (4b) v = group soft-threshold of uh + lambda, projected onto the cones of the entries (13.1), with
+    /// uh = alpha u + (1 - alpha) v.
     pub fn v_update(&mut self, program: &ConvexProgram<B>, alpha: f64, threshold: f64) -> Result<(), LinalgError> {
         let backend = &self.backend;
         backend.copy(&self.solution.u, &mut self.blocks)?;

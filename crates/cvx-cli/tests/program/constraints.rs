@@ -66,9 +66,7 @@ fn a_choice_of_beta_keeps_sets_apart_and_clips() {
     );
     assert!(predictions(&lab, "m.cvx").windows(2).all(|pair| pair[0] <= pair[1]));
     assert!(lab.done("verify m.cvx --data t.csv").stdout.ends_with("The claims hold.\n"));
-    lab.done(&format!(
-        "path --data t.csv --task regression --patterns 20 --betas 3 --monotone 2:+ --output-range=-1000,5000"
-    ));
+    lab.done("path --data t.csv --task regression --patterns 20 --betas 3 --monotone 2:+ --output-range=-1000,5000");
 }
 
 #[test]
