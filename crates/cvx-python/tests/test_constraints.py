@@ -31,14 +31,17 @@ def steps(network, column, scale=3.0):
 @pytest.mark.parametrize("given", [[1, 0, -1], (1, 0, -1), np.array([1, 0, -1]), {0: 1, 2: -1}])
 def test_trends_hold_to_the_last_bit(waves, given, tmp_path):
     network = ConvexReLURegressor(monotonic_cst=given, **SMALL).fit(*waves)
-    assert (steps(network, 0) >= 0).all() and (steps(network, 2) <= 0).all()
-    assert network.verify(*waves).constraints_hold and network.verify(*waves).holds
+    assert (steps(network, 0) >= 0).all()
+    assert (steps(network, 2) <= 0).all()
+    assert network.verify(*waves).constraints_hold
+    assert network.verify(*waves).holds
     network.save(tmp_path / "m.cvx")
     for other in (load(tmp_path / "m.cvx"), pickle.loads(pickle.dumps(network))):
         np.testing.assert_array_equal(other.predict(waves[0]), network.predict(waves[0]))
     assert load(tmp_path / "m.cvx").monotonic_cst == [1, 0, -1]
     free = ConvexReLURegressor(**SMALL).fit(*waves)
-    assert (steps(free, 0) < 0).any() and free.verify(*waves).constraints_hold is None
+    assert (steps(free, 0) < 0).any()
+    assert free.verify(*waves).constraints_hold is None
 
 
 def test_names_and_a_choice_of_beta(waves):
@@ -68,7 +71,8 @@ def test_convex_additive_and_clipped(waves):
         assert np.abs(sums).max() < 1e-9 * (1 + np.abs(network.predict(a)).max())
     assert ConvexReLURegressor(interaction_cst="pairwise", **SMALL).fit(X, y).verify(X, y).holds
     clipped = ConvexReLURegressor(output_range=(-3.0, 3.0), **SMALL).fit(X, y).predict(50 * a)
-    assert clipped.min() == -3 and clipped.max() == 3
+    assert clipped.min() == -3
+    assert clipped.max() == 3
 
 
 def test_two_classes_and_what_is_refused(waves):
