@@ -53,6 +53,9 @@ const SAMPLES_PER_GATE: usize = 4;
 const FEWEST: usize = 200;
 const MOST: usize = 1000;
 
+/// Fewest gates for each set of columns that may interact.
+const GATES_PER_SET: usize = 10;
+
 /// Gates of whole images that are tried beside those of patches: enough to show which kind suits the images, in a
 /// fraction of the time.
 const BESIDE: usize = 100;
@@ -89,9 +92,9 @@ fn affordable_gates(
 /// Plans a path by the number of samples, features and classes alone, as far as the user leaves it open. The number of
 /// gates of patches may also be limited by the memory.
 ///
-/// * Gated neurons, whose programme has no cones. On tables their gates are [`GateKind::Mixed`]: many functions of
-///   tables bend along few columns. On images of at least 16 x 16 pixels they are gates of patches; 100 gates of local
-///   squares are tried beside them.
+/// * Gated neurons, whose programme has no cones; ReLU neurons where constraints bind the values of predictions. On
+///   tables their gates are [`GateKind::Mixed`]: many functions of tables bend along few columns. On images of at least
+///   16 x 16 pixels they are gates of patches; 100 gates of local squares are tried beside them.
 /// * An output bias, so that the mean of the labels is not penalised.
 /// * Five folds up to 5,000 samples, and the mean of their networks: one network, in which the errors of the parts
 ///   cancel partly. Up to 500 samples, three such splits. Beyond 5,000, a fifth of the samples is held out once, and
@@ -106,10 +109,14 @@ pub fn automatic(
     wishes: &Wishes,
 ) -> Result<Plan, TrainError> {
     let n = data.n_samples();
-    let activation = wishes.activation.unwrap_or(Activation::Gated);
+    // A gated neuron is linear along a constrained feature.
+    let bent = settings.constraints.bind_values();
+    let activation = wishes.activation.unwrap_or(if bent { Activation::Relu } else { Activation::Gated });
     let gates = wishes.gates.clone().unwrap_or(match (activation, data.kind()) {
         (_, FeatureKind::Table) => Gates::Kind(GateKind::Mixed),
-        (Activation::Gated, FeatureKind::Image { height, width, .. }) if height.min(width) >= SMALLEST_IMAGE => {
+        (Activation::Gated, FeatureKind::Image { height, width, .. })
+            if height.min(width) >= SMALLEST_IMAGE && settings.constraints.is_empty() =>
+        {
             Gates::Patches(PatchSettings::default())
         }
         (_, FeatureKind::Image { .. }) => Gates::Auto,
@@ -119,7 +126,10 @@ pub fn automatic(
             let wanted = (n / IMAGES_PER_GATE).clamp(FEWEST_OF_PATCHES, MOST_OF_PATCHES);
             affordable_gates(data, settings, &patches, wanted)?
         }
-        _ => (n / SAMPLES_PER_GATE).clamp(FEWEST, MOST),
+        _ => {
+            let sets = settings.constraints.interactions.as_ref().map_or(0, |sets| sets.len() + 1);
+            (n / SAMPLES_PER_GATE).clamp(FEWEST, MOST).max(GATES_PER_SET * sets)
+        }
     });
     let validation = wishes.validation.unwrap_or(path.validation).resolved(n);
     let returned = wishes.returned.unwrap_or(match validation {
@@ -127,7 +137,7 @@ pub fn automatic(
         _ => Returned::Retrained,
     });
     let ensemble = wishes.ensemble.unwrap_or(if n <= SPLIT_AGAIN { SPLITS } else { 1 });
-    let output_bias = wishes.output_bias.unwrap_or(true);
+    let output_bias = wishes.output_bias.unwrap_or(!settings.constraints.nonnegative);
     let (betas, ratio) = match gates {
         Gates::Patches(_) => (BETAS_OF_PATCHES, RATIO_OF_PATCHES),
         _ => (BETAS, path.ratio),

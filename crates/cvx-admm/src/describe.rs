@@ -160,6 +160,18 @@ pub fn describe_settings() -> Vec<SettingDescription> {
             "classes or numbers; inferred from the labels",
         ),
         row(
+            "constraints",
+            "none".to_string(),
+            "trends, curvatures and sets of columns; non-negative predictions",
+            "what predictions obey by construction, on all inputs; the loss is no smaller with them",
+        ),
+        row(
+            "output_range",
+            "none".to_string(),
+            "an interval that contains all targets of a regression",
+            "predictions are clipped to it; training does not see it",
+        ),
+        row(
             "loss",
             s.loss.name().to_string(),
             "`squared`, `logistic`, `squared-hinge`, `multinomial`, or `huber` with a positive delta",

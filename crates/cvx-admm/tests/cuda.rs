@@ -6,13 +6,15 @@
 
 mod common;
 
-use common::{Random, assert_sane, exact, near, planted, sharp, table};
+use common::{Random, assert_sane, exact, near, planted, sharp, smooth, table};
 use cvx_admm::{
     Beta, Certify, Device, Gates, PathSettings, Precision, Settings, Solution, SolverChoice, SolverKind, Status,
 };
 use cvx_admm::{StopToken, path, train, verify};
 use cvx_linalg::{Cuda, FeaturePrecision, conformance};
-use cvx_model::{Activation, Dataset, FeatureKind, Labels, Loss, PatchSettings, TaskChoice};
+use cvx_model::{
+    Activation, Constraints, Curvature, Dataset, FeatureKind, Labels, Loss, PatchSettings, TaskChoice, Trend,
+};
 
 /// Whether there is a GPU to test; prints a message if there is none.
 fn is_there() -> bool {
@@ -105,6 +107,41 @@ fn e3_patches_walk_the_processors_way() {
         for (a, b) in cpu.info.history.iter().zip(&cuda.info.history) {
             let [a, b] = [a, b].map(|record| record.network.unwrap_or_default());
             assert!(near(a, b, tolerance), "{a} on the processor, {b} on the GPU");
+        }
+    }
+}
+
+/// The same in cones of signs and groups of columns.
+#[test]
+fn e3_constraints_walk_the_processors_way() {
+    if !is_there() {
+        return;
+    }
+    let data = smooth(150, 4, 1);
+    let constraints = Constraints {
+        trends: vec![("1".into(), Trend::Increasing), ("4".into(), Trend::Decreasing)],
+        curvatures: vec![("2".into(), Curvature::Convex)],
+        interactions: Some(vec![vec!["1".into(), "2".into()]]),
+        nonnegative: false,
+    };
+    for activation in Activation::ALL {
+        for (precision, tolerance) in [(Precision::F64, 1e-9), (Precision::F32, 1e-3)] {
+            let settings = Settings {
+                activation,
+                constraints: constraints.clone(),
+                patterns: 70,
+                beta: Beta::Fraction(0.05),
+                max_iterations: 8,
+                gap: 1e-12,
+                precision,
+                ..exact()
+            };
+            let [cpu, cuda] = both(&data, &settings);
+            for (a, b) in cpu.info.history.iter().zip(&cuda.info.history) {
+                let [a, b] = [a, b].map(|record| record.network.unwrap_or_default());
+                assert!(near(a, b, tolerance), "{activation}: {a} on the processor, {b} on the GPU");
+            }
+            assert_eq!(verify(&cuda.model, &data).unwrap().constraints_hold, Some(true));
         }
     }
 }

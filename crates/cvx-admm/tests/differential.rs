@@ -76,8 +76,17 @@ impl Programme {
         let ones = vec![1.0; x.len()];
         let weights = self.data.weights().unwrap_or(&ones);
         let (activation, output_bias) = (self.activation, self.output_bias);
-        let programme =
-            Conic { x: &x, gates: &self.gates, activation, y: &y, weights, beta, loss: self.loss, output_bias };
+        let programme = Conic {
+            x: &x,
+            gates: &self.gates,
+            activation,
+            y: &y,
+            weights,
+            beta,
+            loss: self.loss,
+            output_bias,
+            signs: None,
+        };
         programme.optimum()
     }
 }

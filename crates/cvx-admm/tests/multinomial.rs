@@ -56,7 +56,8 @@ fn m4_the_optimum_is_that_of_an_interior_point_method() {
                 let ones = vec![1.0; n];
                 let weights = data.weights().unwrap_or(&ones);
                 let loss = Loss::Multinomial;
-                let conic = Conic { x: &x, gates: &gates, activation, y: &y, weights, beta, loss, output_bias };
+                let conic =
+                    Conic { x: &x, gates: &gates, activation, y: &y, weights, beta, loss, output_bias, signs: None };
                 let optimum = conic.optimum().unwrap();
                 let solution = train(&data, None, &settings).unwrap();
                 assert_eq!(solution.summary.merged_patterns, 0);

@@ -12,6 +12,8 @@
 //! | `patches` | words: channels, rows and columns of an image, side and stride of patches, regions, whether mirror images are alike, and 16 if features have 16 bits; if gates are on patches | 7 or 8 |
 //! | `patches.values` | matrix: the values of a patch | (s s channels + 1) x values |
 //! | `patches.contrast` | matrix: eps of the contrast | 1 x 1 |
+//! | `constraints` | bincode: the signs of the weights by feature, and the groups of features, if there are any | |
+//! | `output-range` | matrix: the interval that predictions are clipped to, if there is one | 2 x 1 |
 //! | `output-bias` | matrix: the output bias of each of the K parts | C x K |
 //! | `outlook` | bincode: calibration and prediction intervals, if there are any | |
 //! | `weights` | matrix: the weights of the samples, unless all are 1 | n x 1 |
@@ -19,6 +21,7 @@
 //! | `proof0.xi` | | n x C |
 //! | `proof0.eta` | the multipliers | n x 2PC, n x 0 if gated |
 //! | `proof0.bits` | words: for each pattern, 64 samples to a word, the lowest bit first; none on patches | ceil(n / 64) x P |
+//! | `proof0.groups` | words: the group of features that each pattern serves, if there are groups | P |
 //! | `held-out0` | words: the training samples that the part did not contain, if there are any | |
 //!
 //! bincode has no schema, so only the small header and the recipe of a versioned file use it.
@@ -30,7 +33,8 @@ use crate::objective::Objective;
 use crate::part::{MOST_PARTS, Part, Witness};
 use cvx_linalg::{BitMask, FeaturePrecision, HostMatrix};
 use cvx_model::{
-    Activation, Calibration, FeatureKind, Intervals, Network, Normalisation, Patches, Task, Transform, WeightedLoss,
+    Activation, BlockCones, Calibration, FeatureKind, Intervals, Network, Normalisation, OutputRange, Patches, Task,
+    Transform, WeightedLoss,
 };
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -72,6 +76,9 @@ struct Outlook {
     calibration: Option<Calibration>,
     intervals: Option<Intervals>,
 }
+
+/// Maximum size of the constraints: those of about a million features in as many groups.
+const CONSTRAINTS: usize = 1 << 24;
 
 /// Maximum size of the outlook: the intervals of about two thousand targets.
 const OUTLOOK: usize = 1 << 24;
@@ -144,6 +151,12 @@ impl Model {
             sections.words("patches", &words);
             sections.matrix("patches.values", values).matrix("patches.contrast", &column(&[*contrast]));
         }
+        if let Some(cones) = &self.cones {
+            sections.bincode::<CONSTRAINTS>("constraints", &**cones)?;
+        }
+        if let Some(range) = self.output_range {
+            sections.matrix("output-range", &column(&[range.low(), range.high()]));
+        }
         // A missing bias is no number, which no reader accepts.
         let bias = |c: usize, part: usize| self.parts[part].output_bias.get(c).copied().unwrap_or(f64::NAN);
         sections.matrix("output-bias", &HostMatrix::from_fn(self.task.n_targets(), self.parts.len(), bias));
@@ -155,10 +168,13 @@ impl Model {
             sections.matrix("weights", &column(weights));
         }
         for (k, part) in self.parts.iter().enumerate() {
-            if let Some(Witness { gates, patterns, xi, multipliers }) = &part.witness {
+            if let Some(Witness { gates, patterns, groups, xi, multipliers }) = &part.witness {
                 sections.matrix(&format!("proof{k}.gates"), gates).matrix(&format!("proof{k}.xi"), xi);
                 sections.matrix(&format!("proof{k}.eta"), multipliers);
                 sections.words(&format!("proof{k}.bits"), patterns.words());
+                if groups.iter().any(|&group| group > 0) {
+                    sections.words(&format!("proof{k}.groups"), &groups.iter().map(|&g| g as u64).collect::<Vec<_>>());
+                }
             }
             if !part.held_out.is_empty() {
                 let rows: Vec<u64> = part.held_out.iter().map(|&row| row as u64).collect();
@@ -172,7 +188,7 @@ impl Model {
     ///
     /// # Errors
     /// [`FileError`]. Every length is compared with the available bytes before it is used. To refuse a file takes at
-    /// most twice its size in memory and a few megabytes, and for a recipe ten times its section.
+    /// most twice its size in memory and a few megabytes, and for a recipe or constraints ten times their section.
     pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self, FileError> {
         let damaged = |detail: &str| MODEL.damaged(path, detail);
         let (mut model, proofs) = read(Parsed::open(bytes, &MODEL, path)?)?;
@@ -210,6 +226,11 @@ impl Model {
         }
         if network.gates.as_ref().is_some_and(|gates| (gates.rows(), gates.cols()) != (self.gate_rows(), m)) {
             return Err("the gates do not fit the neurons");
+        }
+        if self.cones.as_ref().is_some_and(|cones| network.patches.is_some() || !cones.is_usable(transform.n_inputs()))
+            || self.output_range.is_some_and(|range| !range.is_usable() || !task.classes().is_empty())
+        {
+            return Err("the constraints do not fit the features or the task");
         }
         self.check_parts()?;
         let usable = |weight: &f64| *weight > 0.0 && weight.is_finite();
@@ -281,13 +302,15 @@ struct Proof {
     multipliers: HostMatrix,
     /// The words of the patterns.
     words: Vec<u64>,
+    /// The group of each pattern, if there are groups.
+    groups: Option<Vec<u64>>,
 }
 
 impl Proof {
     /// The witness, if it fits part `k` of the model. At least one pattern is required: without patterns the programme
     /// would be empty, and its bound 1/2 ||y||^2 would not bound the network.
     fn of(self, model: &Model, k: usize) -> Result<Witness, &'static str> {
-        let Proof { gates, xi, multipliers, words } = self;
+        let Proof { gates, xi, multipliers, words, groups } = self;
         let n = model.claim.n_samples - model.parts[k].held_out.len();
         let (d, c) = (model.gate_rows(), model.task.n_targets());
         let cones = match model.network.activation() {
@@ -295,7 +318,10 @@ impl Proof {
             Activation::Gated => 0,
         };
         let columns = gates.cols().checked_mul(c).and_then(|pc| pc.checked_mul(cones));
+        let count = model.cones.as_ref().map_or(1, |cones| cones.n_groups());
+        let known = |group: &u64| usize::try_from(*group).is_ok_and(|group| group < count);
         let fits = gates.rows() == d
+            && groups.as_ref().is_none_or(|groups| groups.len() == gates.cols() && groups.iter().all(known))
             && gates.cols() > 0
             && (xi.rows(), xi.cols()) == (n, c)
             && (multipliers.rows(), Some(multipliers.cols())) == (n, columns);
@@ -304,7 +330,10 @@ impl Proof {
         let rows = if model.network.patches.is_some() { 0 } else { n };
         let patterns = fits.then(|| BitMask::from_columns(rows, gates.cols(), words)).flatten();
         let patterns = patterns.ok_or("the proof does not fit the model")?;
-        Ok(Witness { gates, patterns, xi, multipliers })
+        // One for each pattern, none of which is in the file where all are 0.
+        let groups = groups
+            .map_or_else(|| vec![0; gates.cols()], |groups| groups.into_iter().map(|group| group as usize).collect());
+        Ok(Witness { gates, patterns, groups, xi, multipliers })
     }
 }
 
@@ -328,6 +357,8 @@ fn read(mut file: Parsed) -> Result<(Model, Vec<Option<Proof>>), FileError> {
         gates: file.has("gates").then(|| file.finite_matrix("gates")).transpose()?,
         patches: file.has("patches").then(|| read_patches(&mut file)).transpose()?.map(Arc::new),
     };
+    let cones = file.has("constraints").then(|| file.bincode::<BlockCones, CONSTRAINTS>("constraints")).transpose()?;
+    let output_range = file.has("output-range").then(|| read_range(&mut file)).transpose()?;
     let outlook = match file.has("outlook") {
         true => file.bincode::<Outlook, OUTLOOK>("outlook")?,
         false => Outlook { calibration: None, intervals: None },
@@ -351,6 +382,8 @@ fn read(mut file: Parsed) -> Result<(Model, Vec<Option<Proof>>), FileError> {
         kind: header.kind,
         claim: Claim { weights, ..header.claim },
         provenance: header.provenance,
+        cones: cones.map(Arc::new),
+        output_range,
         parts,
         calibration: outlook.calibration,
         intervals: outlook.intervals,
@@ -368,6 +401,13 @@ fn read_column(file: &mut Parsed, name: &str) -> Result<Vec<f64>, FileError> {
         return Err(file.damaged(format!("the section {name} is not one column")));
     }
     Ok(matrix.into_values())
+}
+
+fn read_range(file: &mut Parsed) -> Result<OutputRange, FileError> {
+    match read_column(file, "output-range")?[..] {
+        [low, high] => OutputRange::new(low, high).map_err(|error| file.damaged(error.to_string())),
+        _ => Err(file.damaged("the output range has no two ends")),
+    }
 }
 
 fn read_patches(file: &mut Parsed) -> Result<Patches, FileError> {
@@ -397,5 +437,6 @@ fn read_proof(file: &mut Parsed, k: usize) -> Result<Proof, FileError> {
         xi: file.finite_matrix(&format!("proof{k}.xi"))?,
         multipliers: file.finite_matrix(&format!("proof{k}.eta"))?,
         words: file.words(&format!("proof{k}.bits"))?,
+        groups: file.has(&format!("proof{k}.groups")).then(|| file.words(&format!("proof{k}.groups"))).transpose()?,
     })
 }

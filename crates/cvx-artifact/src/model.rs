@@ -6,8 +6,12 @@ use crate::objective::Objective;
 use crate::part::Part;
 use crate::status::Status;
 use cvx_linalg::{Backend, Cpu, HostMatrix};
-use cvx_model::{Calibration, Dataset, FeatureKind, Intervals, Loss, Network, Normalisation, Task, Transform};
+use cvx_model::{
+    BlockCones, Calibration, Dataset, FeatureKind, Intervals, Loss, Network, Normalisation, OutputRange, Task,
+    Transform,
+};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The claims of a model, which [`verify`](crate::verify) checks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,6 +74,10 @@ pub struct Model {
     pub claim: Claim,
     /// The origin of the model.
     pub provenance: Provenance,
+    /// The cones of its neurons, if its predictions are constrained.
+    pub cones: Option<Arc<BlockCones>>,
+    /// The interval that predictions are clipped to; claims are about the network before that.
+    pub output_range: Option<OutputRange>,
     /// The programmes that the network was trained by, at least one.
     pub parts: Vec<Part>,
     /// From outputs to probabilities of the classes; `None` where nothing tells how outputs relate to them.
@@ -87,7 +95,13 @@ impl Model {
     pub fn predict(&self, data: &Dataset) -> Result<HostMatrix, ArtifactError> {
         let xt = self.transform.apply(data)?;
         let cpu = Cpu::<f64>::new();
-        Ok(self.network.predict(&cpu, &cpu.upload(&xt)?)?)
+        let mut prediction = match &self.cones {
+            // In one order for every sample, so that rounding cannot break a constraint.
+            Some(_) => self.network.predict_in_order(&xt),
+            None => self.network.predict(&cpu, &cpu.upload(&xt)?)?,
+        };
+        self.output_range.iter().for_each(|range| range.clip(&mut prediction));
+        Ok(prediction)
     }
 
     /// The probability of each class (n x classes) for predictions (n x C); `None` where the model does not know them.

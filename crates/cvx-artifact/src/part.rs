@@ -32,6 +32,8 @@ pub struct Witness {
     pub gates: HostMatrix,
     /// Their patterns on the samples of the part (n x P). If x'h is zero to rounding, the bit is part of the claim.
     pub patterns: BitMask,
+    /// The group of features that each pattern serves (P); all 0 without groups.
+    pub groups: Vec<usize>,
     /// xi (n x C).
     pub xi: HostMatrix,
     /// e_i o g o eta_i (n x 2PC), with the sign of e_i in every entry.

@@ -3,6 +3,7 @@
 mod advanced;
 mod choice;
 mod columns;
+mod constraints;
 mod data;
 mod export;
 mod fetch;

@@ -104,6 +104,15 @@ pub fn model(error: &ModelError) -> String {
         ),
         ModelError::BadValue { expected: "a number", .. } => format!("{error} (--categorical)"),
         ModelError::BadValue { expected: "a date", .. } => format!("{error} (--dates)"),
+        ModelError::ConstraintConflict { constraints: ["increasing" | "decreasing", _], .. } => {
+            format!("{error} (--monotone)")
+        }
+        ModelError::ConstraintConflict { .. } => format!("{error} (--convex or --concave)"),
+        ModelError::Unconstrainable { .. } => {
+            format!("{error} (--monotone, --convex, --concave, --interact, --nonnegative or --output-range)")
+        }
+        ModelError::TooFewGates { .. } => format!("{error} (--patterns)"),
+        ModelError::GateOutsideCones { .. } => format!("{error}: change --gates, or leave it out"),
         ModelError::NothingLeft { .. } => {
             format!("{error} (--numeric or --categorical keeps a column that looks like an identifier)")
         }

@@ -10,9 +10,9 @@ use cvx_model::{Activation, GateKind, Loss};
 /// What `cvx train` does.
 pub enum Training {
     /// One run.
-    AtGivenBeta(Settings),
+    AtGivenBeta(Box<Settings>),
     /// A path that chooses beta: what is given of it.
-    AtChosenBeta(Box<Settings>, PathSettings, Wishes),
+    AtChosenBeta(Box<(Settings, PathSettings, Wishes)>),
 }
 
 /// The settings of `cvx train`, checked. Beta is chosen where it is not given, and nothing asks for a single run.
@@ -44,7 +44,7 @@ fn of_run(args: &TrainArgs) -> Result<Training> {
     let checkpoint = args.checkpoint.clone().map(|path| CheckpointPlan { path, every });
     let settings = Settings { beta, refine: args.refine, checkpoint, ..of_fit(&args.fit)? };
     settings.validate()?;
-    Ok(Training::AtGivenBeta(settings))
+    Ok(Training::AtGivenBeta(Box::new(settings)))
 }
 
 fn of_choice(args: &TrainArgs) -> Result<Training> {
@@ -64,7 +64,7 @@ fn of_choice(args: &TrainArgs) -> Result<Training> {
         validation: validation(&args.choice),
         returned: None,
     };
-    Ok(Training::AtChosenBeta(Box::new(settings), path, wishes))
+    Ok(Training::AtChosenBeta(Box::new((settings, path, wishes))))
 }
 
 /// The settings of `cvx path` and those of its runs, checked.
@@ -100,7 +100,7 @@ fn of_folds(args: &ChoiceArgs) -> PathSettings {
 
 /// What both commands set; everything else has its default.
 fn of_fit(args: &FitArgs) -> Result<Settings> {
-    let FitArgs { data, model, stopping, advanced, .. } = args;
+    let FitArgs { data, model, constraints, stopping, advanced, .. } = args;
     let default = Settings::default();
     let gates = gates(args)?;
     Ok(Settings {
@@ -116,6 +116,8 @@ fn of_fit(args: &FitArgs) -> Result<Settings> {
         gates,
         seed: model.seed,
         loss: loss(model)?,
+        constraints: constraints.constraints(),
+        output_range: constraints.output_range,
         bias: !model.no_bias,
         prune: !model.no_prune,
         task: data.task,

@@ -1,6 +1,6 @@
 //! Metadata of an export as JSON. The keys are stable; new keys may be added.
 
-use cvx_artifact::{Model, Objective};
+use cvx_artifact::{Model, NamedConstraints, Objective};
 use cvx_model::{FeatureKind, Loss, Patches, Recipe};
 use serde::Serialize;
 
@@ -29,6 +29,12 @@ struct Metadata<'a> {
     activation: &'static str,
     /// How images become features, if the neurons are on patches.
     patches: Option<Geometry>,
+    /// What predictions obey, if they are constrained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    constraints: Option<NamedConstraints>,
+    /// The interval that predictions are clipped to, if there is one. The tensors are of the network before that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_range: Option<[f64; 2]>,
     n_neurons: usize,
     certificate: Certificate,
     provenance: Provenance<'a>,
@@ -97,6 +103,8 @@ pub fn metadata(model: &Model) -> String {
             let Patches { side, stride, regions, mirrored, contrast, precision, .. } = *patches;
             Geometry { side, stride, regions, mirrored, contrast, feature_precision: precision.name() }
         }),
+        constraints: NamedConstraints::of(model),
+        output_range: model.output_range.map(|range| [range.low(), range.high()]),
         n_neurons: model.network.n_neurons(),
         certificate: Certificate {
             objective: network,

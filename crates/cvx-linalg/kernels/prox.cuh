@@ -16,6 +16,18 @@ template <typename T> __device__ void group_soft_threshold(u64 rows, double thre
     for (u64 i = threadIdx.x; i < rows; i += THREADS) out[i] = (T)(factor * x[i]);
 }
 
+// A positive entry stays where its bit of `above` is set, a negative one where that of `below` is.
+template <typename T>
+__device__ void keep_signs(u64 rows, u64 patterns, u64 blocks, u64 words, const u64 *above, const u64 *below, T *x) {
+    FOR_EACH_ENTRY(rows, patterns, blocks) {
+        u64 at = (block * patterns + pattern) * rows + row;
+        double value = x[at];
+        bool cut = (value > 0.0 && !bit_at(above + pattern * words, row)) ||
+                   (value < 0.0 && !bit_at(below + pattern * words, row));
+        if (cut) x[at] = (T)0.0;
+    }
+}
+
 // (4b), (4c) of docs/math.md for s and nu, with the squared norms that they leave behind: one sum of each kind for each
 // block, kind by kind.
 template <typename T>
@@ -46,6 +58,10 @@ __device__ void slack_step(u64 rows, u64 patterns, u64 blocks, u64 words, const 
     KERNEL(positive_part_##suffix, u64 count, double factor, T *x) { positive_part(count, factor, x); }                \
     KERNEL(group_soft_threshold_##suffix, u64 rows, double threshold, const T *x, T *out) {                            \
         group_soft_threshold(rows, threshold, x, out);                                                                 \
+    }                                                                                                                  \
+    KERNEL(keep_signs_##suffix, u64 rows, u64 patterns, u64 blocks, u64 words, const u64 *above, const u64 *below,     \
+           T *x) {                                                                                                     \
+        keep_signs(rows, patterns, blocks, words, above, below, x);                                                    \
     }                                                                                                                  \
     KERNEL(slack_step_##suffix, u64 rows, u64 patterns, u64 blocks, u64 words, const u64 *mask, const T *factors,      \
            const T *xu, double relaxation, double dual_step, T *s, T *nu, double *partials) {                          \

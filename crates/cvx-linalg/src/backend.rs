@@ -314,6 +314,13 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// Each column of `out` is that of `x` times `max(0, 1 - threshold / ||column||)`; a zero column stays zero.
     fn group_soft_threshold(&self, x: &Self::Matrix, threshold: f64, out: &mut Self::Matrix)
     -> Result<(), LinalgError>;
+    /// The projection onto cones that are given entry by entry: a positive entry of `x` stays where its bit of `above`
+    /// is set, a negative one where that of `below` is, and becomes 0 elsewhere. Column j of `x` has column j modulo P
+    /// of the masks (each m x P; `x`: m x a multiple of P).
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`] unless the masks have one shape, which fits `x`.
+    fn keep_signs(&self, above: &Self::Mask, below: &Self::Mask, x: &mut Self::Matrix) -> Result<(), LinalgError>;
     /// The slack and dual step (4b), (4c) in one pass: with `gu = diag(scale) E_i xu` and
     /// `gh = relaxation gu + (1 - relaxation) s`, sets `s = max(gh + nu, 0)` and `nu += dual_step (gh - s)`.
     #[allow(clippy::too_many_arguments)]

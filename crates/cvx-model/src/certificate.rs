@@ -32,6 +32,8 @@ pub struct NetworkValue {
 ///
 /// For any xi and any eta_i >= 0 (math.md sections 5 and 6):
 ///
+/// With cones Q_i of the entries, the norms are those of the projections onto Q_i (section 13).
+///
 /// $$ \max_{0 \le t \le 1/c} - \sum_a \omega_a l^{\ast} \bigl( -t \xi_a / \omega_a; y_a \bigr), \qquad c = \tfrac1\beta \max_{i, \pm} \bigl\lVert X^\top \bigl( \pm d_i \circ \xi + e_i \circ g \circ \eta_i \bigr) \bigr\rVert $$
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct DualBound {
@@ -289,6 +291,8 @@ impl<'a, B: Backend> Certificate<'a, B> {
             let (xt, blocks) = (program.xt_wide(), &mut work.blocks);
             work.wide.gemm(1.0, xt, Transpose::No, &work.rows, Transpose::No, 0.0, blocks)?;
         }
+        // Of a block in a cone, <a, u> <= ||P a|| ||u|| with the projection P onto the cone.
+        program.confine_wide(&mut work.blocks)?;
         let norms = work.wide.column_norms(&work.blocks)?;
         let xi = negated(work.wide.download(&work.prediction)?);
         let ratio = |norms: &[f64]| {
@@ -339,9 +343,9 @@ impl<'a, B: Backend> Certificate<'a, B> {
                 let tau = steps_to_cone(patterns.bits(), i, xv, xh);
                 let size = norm(block) + tau * norm(gate);
                 block.iter_mut().zip(gate).for_each(|(v, h)| *v += tau * h);
-                // Either not feasible along h (a violated row whose gate is tied), or only rounding remains, which t
-                // would scale up. Zero is feasible.
-                if !size.is_finite() || norm(block) <= 1e-8 * size {
+                // Either not feasible along h (a violated row whose gate is tied, or a gate that serves the block of
+                // the other sign), or only rounding remains, which t would scale up. Zero is feasible.
+                if !size.is_finite() || norm(block) <= 1e-8 * size || !program.is_confined(j, block) {
                     block.fill(0.0);
                     continue;
                 }

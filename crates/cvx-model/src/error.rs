@@ -130,6 +130,55 @@ pub enum ModelError {
         /// The two choices.
         choices: [Choice; 2],
     },
+    /// A column cannot have the constraint that is asked for it.
+    #[error("the column '{}' cannot be {constraint}: {obstacle}", column.escape_debug())]
+    ConstrainedColumn {
+        /// The column.
+        column: String,
+        /// What it should be.
+        constraint: &'static str,
+        /// Why it cannot.
+        obstacle: String,
+    },
+    /// Two constraints contradict each other.
+    #[error("the column '{}' is to be {} and {}: choose one", column.escape_debug(), constraints[0], constraints[1])]
+    ConstraintConflict {
+        /// The column.
+        column: String,
+        /// The two constraints.
+        constraints: [&'static str; 2],
+    },
+    /// A constraint that has no meaning for the task or the neurons.
+    #[error("{constraint} cannot be had here: {why}")]
+    Unconstrainable {
+        /// The constraint.
+        constraint: &'static str,
+        /// Why it cannot be had.
+        why: &'static str,
+    },
+    /// A given gate lies in the cone of no block.
+    #[error("gate {} (counted from 1) lies outside the cones of the constraints, so that no neuron could use it: its \
+             entries must have the signs of the weights of a neuron", gate + 1)]
+    GateOutsideCones {
+        /// Gate, from 0.
+        gate: usize,
+    },
+    /// Too few gates are drawn for the groups of columns that may interact.
+    #[error("{gates} gates are too few for {groups} groups of columns: draw at least {}", 2 * groups)]
+    TooFewGates {
+        /// Number of gates.
+        gates: usize,
+        /// Number of groups.
+        groups: usize,
+    },
+    /// The output range is not an interval.
+    #[error("the output range from {low} to {high} is not an interval of numbers")]
+    EmptyRange {
+        /// Its lower end.
+        low: f64,
+        /// Its upper end.
+        high: f64,
+    },
     /// A text in a column of numbers or dates.
     #[error("row {} (counted from 1) of the column '{}' is '{}', which is not {expected}: {remedy}",
         row + 1, column.escape_debug(), short(text))]

@@ -1,5 +1,7 @@
 //! Sampling of gates.
 
+use crate::activation::Activation;
+use crate::block_cones::{BlockCones, BlockRole};
 use crate::dataset::FeatureKind;
 use crate::error::ModelError;
 use crate::patterns::PatternSet;
@@ -55,6 +57,49 @@ pub struct GateSamples<'a> {
     pub sources: &'a [usize],
     /// Whether the last row is the bias.
     pub bias: bool,
+    /// The cones that gates have to lie in, if there are any, with the activation that they are for. The first gate is
+    /// then on for every sample, so that the network has a linear part in every group of features; it costs nothing
+    /// to lie in all cones.
+    pub cones: Option<(&'a BlockCones, Activation)>,
+}
+
+/// The cones of the gates that are drawn one after the other.
+struct Turns<'a> {
+    cones: Option<(&'a BlockCones, Activation)>,
+    roles: Vec<BlockRole>,
+    drawn: usize,
+}
+
+impl<'a> Turns<'a> {
+    fn new(cones: Option<(&'a BlockCones, Activation)>) -> Self {
+        let roles = cones.map_or_else(Vec::new, |(cones, activation)| cones.roles(activation));
+        Turns { cones, roles, drawn: 0 }
+    }
+
+    /// The role of the next gate. Widths take turns of three, and every role should have all of them.
+    fn next(&mut self) -> Option<BlockRole> {
+        let (j, count) = (self.drawn, self.roles.len());
+        self.drawn += 1;
+        let shift = if count.is_multiple_of(3) { j / count.max(1) } else { 0 };
+        (count > 0).then(|| self.roles[(j + shift) % count])
+    }
+
+    /// Moves the weights of a gate of this role into its cone.
+    fn mirror(&self, role: Option<BlockRole>, gate: &mut [f64]) {
+        match (self.cones, role) {
+            (Some((cones, activation)), Some(role)) => cones.mirror(activation, role, gate),
+            // No cone contains a gate that depends on a feature.
+            (Some((cones, _)), None) => gate[..cones.n_inputs()].fill(0.0),
+            (None, _) => {}
+        }
+    }
+
+    /// Whether a gate of this role may depend on a feature.
+    fn allows(&self, role: Option<BlockRole>, feature: usize) -> bool {
+        self.cones.is_none_or(|(cones, activation)| {
+            role.is_some_and(|role| cones.gate_entry(activation, role, feature) != [false, false])
+        })
+    }
 }
 
 impl GateKind {
@@ -73,40 +118,68 @@ impl GateKind {
         count: usize,
         seed: u64,
     ) -> Result<HostMatrix, ProgramError> {
-        let &GateSamples { xt, kind, sources, bias } = samples;
+        let &GateSamples { xt, kind, sources, bias, cones } = samples;
         let mut rng = Pcg64::seed_from_u64(seed);
+        let mut turns = Turns::new(cones);
         let (d, normal) = (xt.rows(), || PatternSet::sample_gates(xt.rows(), count, seed));
-        match self {
-            GateKind::Gaussian => Ok(normal()),
-            GateKind::Whitened => Ok(whitened(&backend.wide(), xt, &normal())?),
-            GateKind::Pairs => Ok(columns(d, count, |gate| {
+        let mut gates = match self {
+            GateKind::Gaussian => in_turn(normal(), &mut turns),
+            GateKind::Whitened => in_turn(whitened(&backend.wide(), xt, &normal())?, &mut turns),
+            GateKind::Pairs => columns(d, count, |gate| {
                 let [a, b] = two_samples(&mut rng, xt);
                 gate.iter_mut().zip(a.iter().zip(b)).for_each(|(h, (a, b))| *h = a - b);
+                let role = turns.next();
+                turns.mirror(role, gate);
                 set_threshold(gate, bias, [a, b], 0.5);
-            })),
+            }),
             GateKind::Mixed => {
                 let columns_of = features_by_source(sources);
                 let mut kinds = [Width::One, Width::Few, Width::All].into_iter().cycle();
                 let mut first = true;
-                Ok(columns(d, count, |gate| match std::mem::take(&mut first) {
-                    // A gate of zeros is on, too: 0 >= 0. It is the only one without a bias row.
-                    true if bias => gate[d - 1] = 1.0,
-                    true => {}
+                columns(d, count, |gate| match std::mem::take(&mut first) {
+                    true => always_on(gate, bias),
                     false => {
-                        let width = kinds.next().unwrap_or(Width::All);
-                        mixed(&mut rng, gate, xt, width, &columns_of, bias);
+                        let (width, role) = (kinds.next().unwrap_or(Width::All), turns.next());
+                        let mut allowed = columns_of.clone();
+                        allowed.iter_mut().for_each(|of| of.retain(|&feature| turns.allows(role, feature)));
+                        allowed.retain(|of| !of.is_empty());
+                        let mirror = |gate: &mut [f64]| turns.mirror(role, gate);
+                        mixed(&mut rng, gate, xt, width, &allowed, bias, mirror);
                     }
-                }))
+                })
             }
             GateKind::Local => match kind {
-                FeatureKind::Table => Err(ModelError::NotImages { gates: self.name() }.into()),
-                FeatureKind::Image { channels, height, width } => Ok(columns(d, count, |gate| {
+                FeatureKind::Table => return Err(ModelError::NotImages { gates: self.name() }.into()),
+                FeatureKind::Image { channels, height, width } => columns(d, count, |gate| {
                     patch(&mut rng, gate, [channels, height, width]);
+                    let role = turns.next();
+                    turns.mirror(role, gate);
                     let pair = two_different(&mut rng, xt, gate);
                     set_threshold(gate, bias, pair, 0.5);
-                })),
+                }),
             },
+        };
+        if cones.is_some() {
+            always_on(gates.col_mut(0), bias);
         }
+        Ok(gates)
+    }
+}
+
+/// The gates, each mirrored into the cone of its turn.
+fn in_turn(mut gates: HostMatrix, turns: &mut Turns) -> HostMatrix {
+    for j in 0..gates.cols() {
+        let role = turns.next();
+        turns.mirror(role, gates.col_mut(j));
+    }
+    gates
+}
+
+/// The gate that is on for every sample. A gate of zeros is on, too: 0 >= 0. It is the only one without a bias row.
+fn always_on(gate: &mut [f64], bias: bool) {
+    gate.fill(0.0);
+    if let Some(threshold) = gate.last_mut().filter(|_| bias) {
+        *threshold = 1.0;
     }
 }
 
@@ -185,8 +258,20 @@ fn features_by_source(sources: &[usize]) -> Vec<Vec<usize>> {
 
 /// A plane through a point about halfway between two samples on different sides of it, with normal weights on all
 /// features of the drawn columns. Columns that are equal on all samples that were drawn are drawn again.
-fn mixed(rng: &mut Pcg64, gate: &mut [f64], xt: &HostMatrix, width: Width, columns_of: &[Vec<usize>], bias: bool) {
+fn mixed(
+    rng: &mut Pcg64,
+    gate: &mut [f64],
+    xt: &HostMatrix,
+    width: Width,
+    columns_of: &[Vec<usize>],
+    bias: bool,
+    mirror: impl Fn(&mut [f64]),
+) {
     let sources = columns_of.len();
+    if sources == 0 {
+        // The cones leave no gate but the one that is always on.
+        return always_on(gate, bias);
+    }
     let count = match width {
         Width::One => 1,
         Width::Few => rng.random_range(2..=3).min(sources),
@@ -197,6 +282,7 @@ fn mixed(rng: &mut Pcg64, gate: &mut [f64], xt: &HostMatrix, width: Width, colum
         for source in rand::seq::index::sample(rng, sources, count) {
             columns_of[source].iter().for_each(|&feature| gate[feature] = StandardNormal.sample(rng));
         }
+        mirror(gate);
         let pair = two_different(rng, xt, gate);
         let [a, b] = pair.map(|sample| project(gate, sample));
         set_threshold(gate, bias, pair, rng.random_range(NEAR_HALF));
@@ -236,12 +322,12 @@ mod tests {
     }
 
     fn table<'a>(xt: &'a HostMatrix, sources: &'a [usize], bias: bool) -> GateSamples<'a> {
-        GateSamples { xt, kind: FeatureKind::Table, sources, bias }
+        GateSamples { xt, kind: FeatureKind::Table, sources, bias, cones: None }
     }
 
     fn sample(kind: GateKind, count: usize, seed: u64) -> HostMatrix {
         let sources: Vec<usize> = (0..216).collect();
-        let samples = GateSamples { xt: &samples(), kind: IMAGE, sources: &sources, bias: true };
+        let samples = GateSamples { xt: &samples(), kind: IMAGE, sources: &sources, bias: true, cones: None };
         kind.sample(&Cpu::<f64>::new(), &samples, count, seed).unwrap()
     }
 

@@ -10,6 +10,7 @@
 //! * [`PatternSet`]: gates h_i and their activation patterns D_i.
 //! * [`ConvexProgram`] with [`PredictionOperator`] (F), [`ConeOperator`] (G) and [`SystemOperator`] (A), matrix-free.
 //! * [`Patches`]: gated neurons on patches of images in place of gates of whole samples.
+//! * [`Constraints`], [`BlockCones`]: what predictions must obey, and the cones of blocks that make them.
 //! * [`Network`]: the network of a point of the programme.
 //! * [`Certificate`]: network objective, cone-feasible objective and dual bound, in f64.
 //! * [`Calibration`], [`Intervals`]: probabilities and prediction intervals from the outputs of a network.
@@ -18,12 +19,15 @@
 //! Equation numbers are those of `docs/math.md`.
 
 mod activation;
+mod block_cones;
 mod calibration;
 mod certificate;
 mod choice;
 mod choices;
 mod cone;
 mod confusion;
+mod constraints;
+mod curvature;
 mod dataset;
 mod days;
 mod entry_loss;
@@ -36,6 +40,7 @@ mod metrics;
 mod multinomial;
 mod network;
 mod operators;
+mod output_range;
 mod patches;
 mod patterns;
 mod probability_scores;
@@ -50,17 +55,21 @@ pub mod split;
 mod table;
 mod targets;
 mod transform;
+mod trend;
 mod weighted;
 mod weighted_rows;
 mod workspace;
 
 pub use activation::Activation;
+pub use block_cones::{BlockCones, BlockRole};
 pub use calibration::Calibration;
 pub use certificate::{Certificate, CertificateWorkspace, DualBound, FeasiblePoint, NetworkValue, relative_gap};
 pub use choice::Choice;
 pub use choices::ColumnChoices;
 pub use cone::{BetaMax, beta_max};
 pub use confusion::{ClassScores, Confusion};
+pub use constraints::Constraints;
+pub use curvature::Curvature;
 pub use dataset::{DataSplit, Dataset, FeatureKind, Labels, TableNotes};
 pub use entry_loss::EntryLoss;
 pub use error::ModelError;
@@ -72,6 +81,7 @@ pub use metrics::{accuracy, sample_errors, sample_losses, squared_loss};
 pub use multinomial::Multinomial;
 pub use network::Network;
 pub use operators::{ConeOperator, PredictionOperator, SystemOperator, SystemWorkspace};
+pub use output_range::OutputRange;
 pub use patches::{FEATURES_AT_A_TIME, IMAGES_AT_A_TIME, PatchFeatures, PatchGates, PatchSettings, Patches};
 pub use patterns::PatternSet;
 pub use probability_scores::{ProbabilityScores, ReliabilityBin, RocPoint, sample_log_losses};
@@ -83,6 +93,7 @@ pub use source::{ColumnKind, Part, Range, Source};
 pub use table::{Column, MISSING, Table};
 pub use targets::{Targets, Task, TaskChoice};
 pub use transform::{Normalisation, Transform};
+pub use trend::Trend;
 pub use weighted::WeightedLoss;
 
 /// The example of README.md, compiled and run as a test.

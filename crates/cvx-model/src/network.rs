@@ -96,6 +96,27 @@ impl Network {
         Ok(out)
     }
 
+    /// Predictions (n x C) for the transformed samples `xt` (d x n) by plain loops: every sample with the same
+    /// operations in the same order. Each is a rounded operation that is monotone in its operands, so that a weight
+    /// without the wrong sign never moves the prediction the wrong way, not by one unit in the last place. For networks
+    /// that see whole samples, not patches.
+    pub fn predict_in_order(&self, xt: &HostMatrix) -> HostMatrix {
+        let mut out = HostMatrix::zeros(xt.cols(), self.w2.cols());
+        for a in 0..xt.cols() {
+            let mut sums = vec![0.0; self.w2.cols()];
+            for neuron in 0..self.n_neurons() {
+                let product = |weights: &[f64]| weights.iter().zip(xt.col(a)).fold(0.0, |sum, (w, x)| sum + w * x);
+                let on = self.gates.as_ref().is_none_or(|gates| product(gates.col(neuron)) >= 0.0);
+                let z = product(self.w1.col(neuron));
+                let z = if self.gates.is_none() && z < 0.0 { 0.0 } else { z };
+                let of_target = |(c, sum): (usize, &mut f64)| *sum += z * self.w2[(neuron, c)];
+                sums.iter_mut().enumerate().filter(|_| on).for_each(of_target);
+            }
+            sums.iter().zip(&self.output_bias).enumerate().for_each(|(c, (sum, bias))| out[(a, c)] = sum + bias);
+        }
+        out
+    }
+
     /// The output of the first layer (n x m).
     pub(crate) fn hidden<B: Backend>(&self, backend: &B, xt: &B::Matrix) -> Result<B::Matrix, LinalgError> {
         let n = xt.cols();

@@ -11,8 +11,10 @@ use std::collections::HashMap;
 pub struct PatternSet {
     gates: HostMatrix,
     bits: BitMask,
-    /// The pattern of each given gate; `None` for a gate that was dropped.
-    pattern_of: Vec<Option<usize>>,
+    /// The group of features that each pattern serves; all 0 without groups.
+    groups: Vec<usize>,
+    /// The patterns of each given gate, one for each group that it serves; none for a gate that was dropped.
+    patterns_of: Vec<Vec<usize>>,
 }
 
 impl PatternSet {
@@ -30,12 +32,27 @@ impl PatternSet {
     /// # Errors
     /// [`LinalgError`] if the product X H fails.
     pub fn from_gates<B: Backend>(backend: &B, xt_wide: &B::Matrix, gates: &HostMatrix) -> Result<Self, LinalgError> {
-        let set = Self::distinct(backend, xt_wide, gates)?;
+        let set = Self::distinct(backend, xt_wide, gates, |_| vec![0])?;
         if set.bits.cols() > 0 {
             return Ok(set);
         }
         let turned = HostMatrix::from_fn(gates.rows(), gates.cols(), |i, j| -gates[(i, j)]);
-        Self::distinct(backend, xt_wide, &turned)
+        Self::distinct(backend, xt_wide, &turned, |_| vec![0])
+    }
+
+    /// The patterns of gates that serve groups of features: a gate has a pattern for each of the groups that
+    /// `groups_of` gives for it, and gates are merged if group and pattern are equal. Unlike
+    /// [`from_gates`](Self::from_gates), it never turns gates around.
+    ///
+    /// # Errors
+    /// [`LinalgError`] if the product X H fails.
+    pub fn in_groups<B: Backend>(
+        backend: &B,
+        xt_wide: &B::Matrix,
+        gates: &HostMatrix,
+        groups_of: impl Fn(&[f64]) -> Vec<usize>,
+    ) -> Result<Self, LinalgError> {
+        Self::distinct(backend, xt_wide, gates, groups_of)
     }
 
     /// 1\[X H >= 0\] (n x P), for any samples `xt_wide` (d x n) and gates H (d x P).
@@ -55,27 +72,35 @@ impl PatternSet {
         PatternSet {
             gates: gates.clone(),
             bits: BitMask::from_fn(0, gates.cols(), |_, _| false),
-            pattern_of: (0..gates.cols()).map(Some).collect(),
+            groups: vec![0; gates.cols()],
+            patterns_of: (0..gates.cols()).map(|gate| vec![gate]).collect(),
         }
     }
 
-    fn distinct<B: Backend>(backend: &B, xt_wide: &B::Matrix, gates: &HostMatrix) -> Result<Self, LinalgError> {
+    fn distinct<B: Backend>(
+        backend: &B,
+        xt_wide: &B::Matrix,
+        gates: &HostMatrix,
+        groups_of: impl Fn(&[f64]) -> Vec<usize>,
+    ) -> Result<Self, LinalgError> {
         let all = Self::bits_of(backend, xt_wide, gates)?;
         let (mut seen, mut kept) = (HashMap::new(), Vec::new());
-        let pattern_of: Vec<Option<usize>> = (0..all.cols())
-            .map(|i| {
-                (all.count(i) > 0).then(|| {
-                    *seen.entry(all.column(i)).or_insert_with(|| {
-                        kept.push(i);
-                        kept.len() - 1
-                    })
-                })
+        let mut pattern = |gate: usize, group: usize| {
+            *seen.entry((group, all.column(gate))).or_insert_with(|| {
+                kept.push((gate, group));
+                kept.len() - 1
             })
+        };
+        let active = (0..all.cols()).map(|gate| if all.count(gate) > 0 { groups_of(gates.col(gate)) } else { vec![] });
+        let patterns_of = active
+            .enumerate()
+            .map(|(gate, groups)| groups.into_iter().map(|group| pattern(gate, group)).collect())
             .collect();
         Ok(PatternSet {
-            gates: HostMatrix::from_fn(gates.rows(), kept.len(), |row, i| gates[(row, kept[i])]),
-            bits: BitMask::from_fn(all.rows(), kept.len(), |a, i| all.get(a, kept[i])),
-            pattern_of,
+            gates: HostMatrix::from_fn(gates.rows(), kept.len(), |row, i| gates[(row, kept[i].0)]),
+            bits: BitMask::from_fn(all.rows(), kept.len(), |a, i| all.get(a, kept[i].0)),
+            groups: kept.iter().map(|&(_, group)| group).collect(),
+            patterns_of,
         })
     }
 
@@ -99,14 +124,24 @@ impl PatternSet {
         self.len() == 0
     }
 
-    /// Number of gates that were merged or dropped.
-    pub fn merged(&self) -> usize {
-        self.pattern_of.len() - self.len()
+    /// The group of features that each pattern serves (P); all 0 without groups.
+    pub fn groups(&self) -> &[usize] {
+        &self.groups
     }
 
-    /// The index of the pattern of a given gate; `None` for a gate without an active sample.
+    /// Number of gates that were merged or dropped. Gates that serve several groups have several patterns.
+    pub fn merged(&self) -> usize {
+        self.patterns_of.len().saturating_sub(self.len())
+    }
+
+    /// The index of the first pattern of a given gate; `None` for a gate without an active sample.
     pub fn pattern_of(&self, gate: usize) -> Option<usize> {
-        self.pattern_of[gate]
+        self.patterns_of[gate].first().copied()
+    }
+
+    /// The patterns of a given gate, one for each group that it serves.
+    pub fn patterns_of(&self, gate: usize) -> &[usize] {
+        &self.patterns_of[gate]
     }
 }
 

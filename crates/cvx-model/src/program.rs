@@ -1,11 +1,13 @@
 //! The programme (P) on a device: samples, patterns, targets and beta.
 
 use crate::activation::Activation;
+use crate::block_cones::{BlockCones, BlockRole};
 use crate::error::ModelError;
 use crate::patches::PatchFeatures;
 use crate::patterns::{PatternSet, check_gates};
 use crate::weighted::WeightedLoss;
-use cvx_linalg::{Backend, BlockLayout, HostMatrix, LinalgError, MaskedSamples, Shape};
+use cvx_linalg::{Backend, BitMask, BlockLayout, HostMatrix, LinalgError, MaskedSamples, Shape};
+use std::sync::Arc;
 
 /// min 1/2 ||F u - y||^2 + beta sum ||u_block||, (2 D_i - I) X u_block >= 0: equation (P), or (P) with another loss.
 ///
@@ -23,10 +25,41 @@ pub struct ConvexProgram<B: Backend> {
     activation: Activation,
     patterns: PatternSet,
     mask: B::Mask,
+    confined: Option<Confined<B>>,
     beta: f64,
     loss: WeightedLoss,
     /// ||x_a|| for each sample.
     row_norms: Vec<f64>,
+}
+
+/// The cones of the blocks with the signs that entries may have, as two masks (d x 2P, or d x P for gated neurons).
+struct Confined<B: Backend> {
+    cones: Arc<BlockCones>,
+    /// Whether an entry may be positive.
+    above: B::Mask,
+    /// Whether an entry may be negative.
+    below: B::Mask,
+}
+
+impl<B: Backend> Confined<B> {
+    fn new(
+        backend: &B,
+        cones: Arc<BlockCones>,
+        activation: Activation,
+        patterns: &PatternSet,
+    ) -> Result<Self, LinalgError> {
+        let p = patterns.len();
+        let (rows, columns) = (patterns.gates().rows(), activation.signs().count() * p);
+        let entry = |row: usize, j: usize| cones.entry(activation, role(activation, patterns, j), row);
+        let [above, below] = [0, 1].map(|side| BitMask::from_fn(rows, columns, |row, j| entry(row, j)[side]));
+        Ok(Confined { above: backend.upload_mask(&above)?, below: backend.upload_mask(&below)?, cones })
+    }
+}
+
+/// The role of the block in column `j` of the blocks.
+fn role(activation: Activation, patterns: &PatternSet, j: usize) -> BlockRole {
+    let (p, signs) = (patterns.len(), activation.signs().count());
+    BlockRole { negative: j / p % signs == 1, group: patterns.groups()[j % p] }
 }
 
 impl<B: Backend> ConvexProgram<B> {
@@ -66,6 +99,7 @@ impl<B: Backend> ConvexProgram<B> {
             y_host: y,
             activation: Activation::Relu,
             patterns,
+            confined: None,
             beta,
             loss: WeightedLoss::default(),
             backend,
@@ -98,13 +132,15 @@ impl<B: Backend> ConvexProgram<B> {
             y_host: y,
             activation: Activation::Gated,
             patterns,
+            confined: None,
             beta,
             loss: WeightedLoss::default(),
             backend,
         })
     }
 
-    /// The same samples, targets and patterns with another activation; [`new`](Self::new) takes ReLU.
+    /// The same samples, targets and patterns with another activation; [`new`](Self::new) takes ReLU. Call it before
+    /// [`with_cones`](Self::with_cones).
     pub fn with_activation(self, activation: Activation) -> Self {
         ConvexProgram { activation, ..self }
     }
@@ -115,10 +151,74 @@ impl<B: Backend> ConvexProgram<B> {
     /// The same as [`new`](Self::new). After an error, the old patterns remain.
     pub fn set_gates(&mut self, gates: &HostMatrix) -> Result<(), ProgramError> {
         check_gates(gates, self.xt.rows())?;
-        let patterns = PatternSet::from_gates(&self.backend.wide(), &self.xt_wide, gates)?;
-        self.mask = self.backend.upload_mask(patterns.bits())?;
-        self.patterns = patterns;
+        match self.confined.as_ref().map(|confined| confined.cones.clone()) {
+            Some(cones) => self.confine_to(cones, gates),
+            None => {
+                let patterns = PatternSet::from_gates(&self.backend.wide(), &self.xt_wide, gates)?;
+                self.mask = self.backend.upload_mask(patterns.bits())?;
+                self.patterns = patterns;
+                Ok(())
+            }
+        }
+    }
+
+    /// The same samples and targets, with every block in its cone of `cones` as well. `gates` (d x P) are given again:
+    /// patterns are merged within groups of features.
+    ///
+    /// # Errors
+    /// [`ModelError::GateOutsideCones`] for a gate that no block could use, and the same as [`new`](Self::new).
+    pub fn with_cones(mut self, cones: Arc<BlockCones>, gates: &HostMatrix) -> Result<Self, ProgramError> {
+        check_gates(gates, self.xt.rows())?;
+        if !cones.is_usable(cones.n_inputs()) || !(self.xt.rows() - 1..=self.xt.rows()).contains(&cones.n_inputs()) {
+            let (expected, found) = (format!("{} features", self.xt.rows()), cones.n_inputs().to_string());
+            return Err(ModelError::Shape { what: "the constraints", expected, found }.into());
+        }
+        self.confine_to(cones, gates)?;
+        Ok(self)
+    }
+
+    fn confine_to(&mut self, cones: Arc<BlockCones>, gates: &HostMatrix) -> Result<(), ProgramError> {
+        let groups_of = |gate: &[f64]| cones.groups_of(self.activation, gate);
+        if let Some(gate) = (0..gates.cols()).find(|&gate| groups_of(gates.col(gate)).is_empty()) {
+            return Err(ModelError::GateOutsideCones { gate }.into());
+        }
+        let patterns = PatternSet::in_groups(&self.backend.wide(), &self.xt_wide, gates, groups_of)?;
+        if patterns.is_empty() {
+            return Err(ModelError::Empty { what: "gates that are on for a sample" }.into());
+        }
+        let mask = self.backend.upload_mask(patterns.bits())?;
+        self.confined = Some(Confined::new(&self.backend, cones, self.activation, &patterns)?);
+        (self.mask, self.patterns) = (mask, patterns);
         Ok(())
+    }
+
+    /// The cones of the blocks; `None` if they are free.
+    pub fn cones(&self) -> Option<&Arc<BlockCones>> {
+        self.confined.as_ref().map(|confined| &confined.cones)
+    }
+
+    /// Projects blocks (d x 2PC) onto their cones of [`cones`](Self::cones), if there are any.
+    ///
+    /// # Errors
+    /// [`LinalgError`] if the back end fails.
+    pub fn confine(&self, blocks: &mut B::Matrix) -> Result<(), LinalgError> {
+        let Some(Confined { above, below, .. }) = &self.confined else { return Ok(()) };
+        self.backend.keep_signs(above, below, blocks)
+    }
+
+    /// [`confine`](Self::confine) in f64.
+    ///
+    /// # Errors
+    /// [`LinalgError`] if the back end fails.
+    pub fn confine_wide(&self, blocks: &mut <B::Wide as Backend>::Matrix) -> Result<(), LinalgError> {
+        let Some(Confined { above, below, .. }) = &self.confined else { return Ok(()) };
+        self.backend.wide().keep_signs(above, below, blocks)
+    }
+
+    /// Whether `block`, that of column `j` of the blocks, lies in its cone of [`cones`](Self::cones).
+    pub(crate) fn is_confined(&self, j: usize, block: &[f64]) -> bool {
+        self.cones()
+            .is_none_or(|cones| cones.contains(self.activation, role(self.activation, &self.patterns, j), block))
     }
 
     /// The device.

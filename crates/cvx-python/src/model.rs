@@ -8,7 +8,7 @@ use crate::record::record;
 use crate::settings::CONVOLUTION;
 use cvx_admm::{Settings, verify};
 use cvx_linalg::{HostMatrix, ThreadPool};
-use cvx_model::{FeatureKind, Loss, PatchSettings, Patches};
+use cvx_model::{BlockCones, Curvature, FeatureKind, Loss, PatchSettings, Patches, Trend};
 use numpy::{PyArray1, PyArray2};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -43,6 +43,10 @@ pub struct Known {
     normalize: &'static str,
     image: Option<(usize, usize, usize)>,
     output_bias: bool,
+    monotonic_cst: Option<Vec<i8>>,
+    convexity_cst: Option<Vec<i8>>,
+    interaction_cst: Option<Vec<Vec<usize>>>,
+    output_range: Option<(f64, f64)>,
     bias: bool,
     random_state: u64,
     certify: &'static str,
@@ -224,6 +228,14 @@ impl Model {
                 FeatureKind::Table => None,
             },
             output_bias: claim.output_bias,
+            monotonic_cst: signs_by_column(model, |cones, k| {
+                cones.trends()[k].map(|trend| if trend == Trend::Increasing { 1 } else { -1 })
+            }),
+            convexity_cst: signs_by_column(model, |cones, k| {
+                cones.curvatures()[k].map(|curvature| if curvature == Curvature::Convex { 1 } else { -1 })
+            }),
+            interaction_cst: sets_of_columns(model),
+            output_range: model.output_range.map(|range| (range.low(), range.high())),
             bias: model.transform.bias,
             random_state: provenance.seed,
             certify: claim.certify.name(),
@@ -280,4 +292,26 @@ impl Model {
     fn iterations(&self) -> u64 {
         self.inner.provenance.iterations
     }
+}
+
+/// A sign for each column of the training samples, from those of their features; none if all are 0.
+fn signs_by_column(model: &cvx_admm::Model, sign: impl Fn(&BlockCones, usize) -> Option<i8>) -> Option<Vec<i8>> {
+    let cones = model.cones.as_deref()?;
+    let columns = model.transform.recipe.as_ref().map_or(cones.n_inputs(), |recipe| recipe.columns().len());
+    let mut signs = vec![0; columns];
+    for (feature, column) in model.transform.sources().into_iter().enumerate() {
+        signs[column] = sign(cones, feature).unwrap_or(signs[column]);
+    }
+    signs.iter().any(|sign| *sign != 0).then_some(signs)
+}
+
+/// The sets of columns that may interact.
+fn sets_of_columns(model: &cvx_admm::Model) -> Option<Vec<Vec<usize>>> {
+    let (cones, sources) = (model.cones.as_deref()?, model.transform.sources());
+    let set = |group: &Vec<usize>| {
+        let mut columns: Vec<usize> = group.iter().map(|&feature| sources[feature]).collect();
+        columns.dedup();
+        columns
+    };
+    (!cones.groups().is_empty()).then(|| cones.groups().iter().map(set).collect())
 }

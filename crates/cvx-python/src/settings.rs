@@ -1,10 +1,10 @@
 //! The parameters of an estimator as settings of a run; the choices have the names that the library gives them.
 
 use crate::arrays::read_rows;
-use crate::errors::bad_value;
+use crate::errors::{bad_value, model_error};
 use cvx_admm::{Beta, ClassWeights, Device, Gates, PathSettings, Settings, Validation, Wishes};
 use cvx_linalg::{FeaturePrecision, HostMatrix, Named};
-use cvx_model::{Activation, GateKind, Loss, PatchSettings, TaskChoice};
+use cvx_model::{Activation, Constraints, Curvature, GateKind, Loss, OutputRange, PatchSettings, TaskChoice, Trend};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -77,6 +77,8 @@ pub fn settings(parameters: &Bound<'_, PyDict>, regression: bool) -> PyResult<Gi
         normalisation: given.choice_or_auto("normalize")?,
         task: if regression { TaskChoice::Regression } else { TaskChoice::Auto },
         loss: given.loss()?,
+        constraints: given.constraints()?,
+        output_range: given.output_range()?,
         class_weights: given.class_weights()?,
         memory_budget: given.memory_budget()?,
         ..base
@@ -198,6 +200,26 @@ impl<'py> Parameters<'_, 'py> {
             (None, Some(fraction)) => Ok(Beta::Fraction(fraction)),
             (None, None) => Ok(default),
         }
+    }
+
+    /// Columns with their signs, and sets of columns, as the Python side has listed them.
+    fn constraints(&self) -> PyResult<Constraints> {
+        let signs = |name: &str| -> PyResult<Vec<(String, i64)>> {
+            Ok(self.optional(name, "a list of columns with their signs")?.unwrap_or_default())
+        };
+        let trend = |sign| if sign > 0 { Trend::Increasing } else { Trend::Decreasing };
+        let curvature = |sign| if sign > 0 { Curvature::Convex } else { Curvature::Concave };
+        Ok(Constraints {
+            trends: signs("monotonic_cst")?.into_iter().map(|(column, sign)| (column, trend(sign))).collect(),
+            curvatures: signs("convexity_cst")?.into_iter().map(|(column, sign)| (column, curvature(sign))).collect(),
+            interactions: self.optional("interaction_cst", "None, or a list of sets of columns")?,
+            nonnegative: false,
+        })
+    }
+
+    fn output_range(&self) -> PyResult<Option<OutputRange>> {
+        let ends: Option<(f64, f64)> = self.optional("output_range", "None, or a tuple of two numbers")?;
+        ends.map(|(low, high)| OutputRange::new(low, high).map_err(model_error)).transpose()
     }
 
     fn device(&self) -> PyResult<Device> {

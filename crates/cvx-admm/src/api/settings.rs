@@ -5,7 +5,9 @@ use crate::api::range;
 use crate::api::weights::ClassWeights;
 use cvx_artifact::Certify;
 use cvx_linalg::{HostMatrix, Named, UnknownName, named};
-use cvx_model::{Activation, GateKind, Loss, ModelError, Normalisation, PatchSettings, TaskChoice};
+use cvx_model::{
+    Activation, Constraints, GateKind, Loss, ModelError, Normalisation, OutputRange, PatchSettings, TaskChoice,
+};
 use cvx_solvers::{SolverKind, SolverSettings};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -200,6 +202,10 @@ pub struct Settings {
     pub normalisation: Option<Normalisation>,
     /// Classification or regression. Default: inferred from the labels.
     pub task: TaskChoice,
+    /// What predictions must obey: trends, curvatures, interactions. Default: nothing.
+    pub constraints: Constraints,
+    /// The interval that predictions of a regression are clipped to. Default: none.
+    pub output_range: Option<OutputRange>,
     /// The loss. Default: the squared loss.
     pub loss: Loss,
     /// Weights of the classes, which multiply the weights of the samples.
@@ -240,6 +246,8 @@ impl Default for Settings {
             output_bias: false,
             normalisation: None,
             task: TaskChoice::Auto,
+            constraints: Constraints::default(),
+            output_range: None,
             loss: Loss::Squared,
             class_weights: ClassWeights::None,
             memory_budget: None,
@@ -324,6 +332,14 @@ impl Settings {
             if self.refine > 0 {
                 return Err(out_of_range("refine", self.refine, "0 for gates of patches, which are not refined"));
             }
+            if !self.constraints.is_empty() {
+                let why = "the features of gates of patches are not columns; choose another kind of gates";
+                return Err(ModelError::Unconstrainable { constraint: "a constraint on columns", why }.into());
+            }
+        }
+        if self.constraints.nonnegative && self.output_bias {
+            let range = "false for non-negative predictions, which it would shift";
+            return Err(out_of_range("output_bias", true, range));
         }
         if let Gates::Given(gates) = &self.gates {
             if gates.cols() == 0 {

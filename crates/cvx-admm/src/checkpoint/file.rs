@@ -7,7 +7,7 @@
 use crate::api::error::{NamedSetting, TrainError};
 use crate::api::settings::{Beta, CheckpointPlan, Gates, Settings, SolverChoice, ValidSettings};
 use crate::checkpoint::codec::{CheckpointError, KIND, Recorder, Replay};
-use crate::checkpoint::identity::{FEATURE_PRECISION, identity};
+use crate::checkpoint::identity::{FEATURE_PRECISION, difference, identity};
 use crate::problem::input::Problem;
 use cvx_artifact::FileError;
 use cvx_artifact::container::{Parsed, Sections};
@@ -89,15 +89,15 @@ impl Checkpoint {
     /// [`TrainError::OtherRun`] with the first setting that differs, or [`TrainError::OtherSamples`].
     pub(crate) fn opening(&self, problem: &Problem, settings: &ValidSettings) -> Result<ValidSettings, TrainError> {
         let Header { fingerprint, beta, sigma, solver, round, seconds, settings: saved, .. } = &self.header;
-        // What the memory decided then holds now; before there was a choice, features were of single precision.
+        // What the memory decided then holds now.
         let precision = saved.iter().find(|setting| setting.name == FEATURE_PRECISION);
         let precision = precision.and_then(|setting| setting.value.parse().ok()).unwrap_or_default();
         let given = identity(problem, settings, Some(precision));
-        let other = given.iter().zip(saved).find(|(given, saved)| given != saved);
+        let other = difference(&given, saved);
         let other_samples = *fingerprint != problem.fingerprint;
         // Other samples may lead to another task.
         if let Some((given, saved)) = other.filter(|(given, _)| !(other_samples && given.name == "task")) {
-            let (path, saved, given) = (self.path.clone(), saved.clone(), given.clone());
+            let path = self.path.clone();
             return Err(TrainError::OtherRun { path, saved, given });
         }
         if other_samples {

@@ -4,7 +4,7 @@ use crate::api::error::NamedSetting;
 use crate::api::settings::{Beta, Gates, Settings, ValidSettings};
 use crate::problem::input::Problem;
 use cvx_linalg::FeaturePrecision;
-use cvx_model::{Loss, PatchSettings};
+use cvx_model::{Constraints, Loss, PatchSettings};
 use std::fmt::Display;
 
 /// The settings that the iterates depend on. Limits, threads and outputs may differ between the parts of a run. If the
@@ -55,8 +55,21 @@ pub(crate) fn identity(
         ("weights", problem.loss.weights().map_or_else(|| "none".to_string(), checksum)),
     ];
     // Last: the lists of other gates are compared up to here, and differ.
-    let all = all.into_iter().chain(of_patches(&settings.gates, precision));
+    let patches = of_patches(&settings.gates, precision);
+    let all = all.into_iter().chain(patches).chain(of_constraints(&settings.constraints));
     all.map(|(name, value)| NamedSetting { name: name.to_string(), value }).collect()
+}
+
+/// The first setting that differs between a run that is `given` and one that was `saved`. What only one of them has is
+/// "none" in the other.
+pub(crate) fn difference(given: &[NamedSetting], saved: &[NamedSetting]) -> Option<(NamedSetting, NamedSetting)> {
+    let none = |other: &NamedSetting| NamedSetting { name: other.name.clone(), value: "none".to_string() };
+    (0..given.len().max(saved.len())).find_map(|at| match (given.get(at), saved.get(at)) {
+        (Some(given), Some(saved)) => (given != saved).then(|| (given.clone(), saved.clone())),
+        (Some(given), None) => Some((given.clone(), none(given))),
+        (None, Some(saved)) => Some((none(saved), saved.clone())),
+        (None, None) => None,
+    })
 }
 
 /// The settings of gates of patches.
@@ -78,6 +91,17 @@ fn of_patches(gates: &Gates, automatic: Option<FeaturePrecision>) -> Vec<(&'stat
 
 /// The setting that a checkpoint decides if it is automatic.
 pub(crate) const FEATURE_PRECISION: &str = "feature_precision";
+
+/// The constraints, where there are any.
+fn of_constraints(constraints: &Constraints) -> Option<(&'static str, String)> {
+    let Constraints { trends, curvatures, interactions, nonnegative } = constraints;
+    let trends = trends.iter().map(|(column, trend)| format!("{column} {trend}"));
+    let curvatures = curvatures.iter().map(|(column, curvature)| format!("{column} {curvature}"));
+    let sets = interactions.iter().flatten().map(|set| format!("{} together", set.join(" and ")));
+    let own = interactions.iter().map(|_| "others apart".to_string());
+    let all = trends.chain(curvatures).chain(sets).chain(own).chain(nonnegative.then(|| "non-negative".to_string()));
+    (!constraints.is_empty()).then(|| ("constraints", all.collect::<Vec<_>>().join(", ")))
+}
 
 fn yes_or_no(answer: bool) -> &'static str {
     if answer { "yes" } else { "no" }

@@ -48,8 +48,9 @@ mod tests {
     use super::*;
     use cvx_artifact::Certify;
     use cvx_linalg::{Accuracy, Cpu, HostMatrix, LinearSolver};
-    use cvx_model::{Activation, Certificate, Loss, RowScale, WeightedLoss};
+    use cvx_model::{Activation, BlockCones, Certificate, Loss, RowScale, Trend, WeightedLoss};
     use cvx_solvers::Cholesky;
+    use std::sync::Arc;
 
     /// In f64 and with exact solves, the estimated bound is that of the certificate. So is the estimated objective if
     /// neurons are few; if they are many, it is close near the optimum.
@@ -60,9 +61,16 @@ mod tests {
         let xt = HostMatrix::from_fn(d, n, |j, a| wave(7 * a + j));
         let y = HostMatrix::from_fn(n, 2, |a, c| if wave(7 * a + c) > 0.1 { 1.0 } else { -1.0 });
         let gates = HostMatrix::from_fn(d, p, |j, i| wave(100 + 11 * i + j));
-        for loss in [Loss::Squared, Loss::Logistic] {
+        // Feature 0 increasing, with gates that do not see it.
+        let trends = (0..d).map(|k| (k == 0).then_some(Trend::Increasing)).collect();
+        let cones = Arc::new(BlockCones::new(trends, vec![None; d], Vec::new(), false));
+        let blind = HostMatrix::from_fn(d, p, |j, i| if j == 0 { 0.0 } else { gates[(j, i)] });
+        for (loss, confined) in [(Loss::Squared, false), (Loss::Logistic, false), (Loss::Squared, true)] {
             let program = ConvexProgram::new(Cpu::<f64>::new(), &xt, y.clone(), &gates, 1.0).unwrap();
             let mut program = program.with_activation(Activation::Gated);
+            if confined {
+                program = program.with_cones(cones.clone(), &blind).unwrap();
+            }
             program.set_loss(WeightedLoss::new(loss, None).unwrap()).unwrap();
             let maxima = Certificate::new(&program).unwrap().gated_maxima().unwrap();
             for fraction in [0.7, 0.02] {
@@ -77,8 +85,8 @@ mod tests {
                 let mut last = (0.0, 0.0);
                 for iteration in 1..=400 {
                     state.u_update(&mut solver, &mut system, Accuracy::Relative(1e-9)).unwrap();
-                    let gradients = state.gradient_norms(rho).unwrap();
-                    state.v_update(1.0, beta / rho).unwrap();
+                    let gradients = state.gradient_norms(&program, rho).unwrap();
+                    state.v_update(&program, 1.0, beta / rho).unwrap();
                     state.dual_update(1.0).unwrap();
                     state.split_update([1.0, 1.0], kappa).unwrap();
                     let estimate = estimated_gap(&program, &system, &state, &mut incumbent, &gradients, kappa).unwrap();

@@ -73,7 +73,9 @@ impl<B: Backend> State<B> {
         let start = |given: Option<&HostMatrix>, rows, columns| {
             given.map_or_else(|| backend.zeros(rows, columns), |m| backend.upload(m))
         };
-        let v = start(warm.map(|warm| &warm.v), d, columns)?;
+        let mut v = start(warm.map(|warm| &warm.v), d, columns)?;
+        // That of a warm start may lie anywhere, and a network is recovered from it.
+        program.confine(&mut v)?;
         let cones = if cones > 0 {
             Some(ConeIterates {
                 s: start(warm.map(|warm| &warm.s), n, cones)?,
@@ -179,20 +181,24 @@ impl<B: Backend> State<B> {
         certificate.system_residual(system, &self.solution.u, &rhs)
     }
 
-    /// ||F'xi|| of each block at xi = -kappa r, without a product: without cones, (4a) gives F'xi = rho (u - (v -
-    /// lambda)). As accurate as the u-update; call it right after that.
-    pub fn gradient_norms(&mut self, rho: f64) -> Result<Vec<f64>, LinalgError> {
+    /// ||F'xi|| of each block at xi = -kappa r, projected onto the cones of its entries, without a product: without
+    /// cones of patterns, (4a) gives F'xi = rho (u - (v - lambda)). As accurate as the u-update; call it right after
+    /// that.
+    pub fn gradient_norms(&mut self, program: &ConvexProgram<B>, rho: f64) -> Result<Vec<f64>, LinalgError> {
         self.backend.axpby(1.0, &self.solution.u, -1.0, &mut self.blocks)?;
+        program.confine(&mut self.blocks)?;
         let norms = self.backend.column_norms(&self.blocks)?;
         Ok(norms.into_iter().map(|norm| rho * norm).collect())
     }
 
-    /// (4b) v = group soft-threshold of uh + lambda, with uh = alpha u + (1 - alpha) v.
-    pub fn v_update(&mut self, alpha: f64, threshold: f64) -> Result<(), LinalgError> {
+    /// (4b) v = group soft-threshold of uh + lambda, projected onto the cones of the entries (13.1), with
+    /// uh = alpha u + (1 - alpha) v.
+    pub fn v_update(&mut self, program: &ConvexProgram<B>, alpha: f64, threshold: f64) -> Result<(), LinalgError> {
         let backend = &self.backend;
         backend.copy(&self.solution.u, &mut self.blocks)?;
         backend.axpby(1.0 - alpha, &self.v, alpha, &mut self.blocks)?;
         combine(backend, &self.blocks, 1.0, &self.lambda, &mut self.image.blocks)?;
+        program.confine(&mut self.image.blocks)?;
         std::mem::swap(&mut self.v, &mut self.previous);
         backend.group_soft_threshold(&self.image.blocks, threshold, &mut self.v)
     }
@@ -262,11 +268,16 @@ impl<B: Backend> State<B> {
     }
 
     /// Moves to the extrapolated point.
-    pub fn accelerate(&mut self, anderson: &mut Anderson<B>, beta: f64, weights: Weights) -> Result<(), LinalgError> {
+    pub fn accelerate(
+        &mut self,
+        program: &ConvexProgram<B>,
+        anderson: &mut Anderson<B>,
+        weights: Weights,
+    ) -> Result<(), LinalgError> {
         let Some(start) = &self.start else { return Ok(()) };
         let (backend, image) = (&self.backend, &mut self.image);
         write_point(backend, [&self.v, &self.lambda], self.cones.as_ref(), &self.split, weights, image)?;
-        if anderson.extrapolate(start, image)? { self.set_from_image(beta, weights) } else { Ok(()) }
+        if anderson.extrapolate(start, image)? { self.set_from_image(program, weights) } else { Ok(()) }
     }
 
     /// z, for [`extrapolate`](State::extrapolate).
@@ -278,17 +289,31 @@ impl<B: Backend> State<B> {
 
     /// Continues from `last` through the current point, `step` times as far. Optima at neighbouring betas lie nearly on
     /// a line as long as the set of neurons stays the same.
-    pub fn extrapolate(&mut self, last: &Point<B>, step: f64, beta: f64, weights: Weights) -> Result<(), LinalgError> {
+    pub fn extrapolate(
+        &mut self,
+        program: &ConvexProgram<B>,
+        last: &Point<B>,
+        step: f64,
+        weights: Weights,
+    ) -> Result<(), LinalgError> {
         self.image = self.point(weights)?;
         self.image.add(&self.backend, -step, last, 1.0 + step)?;
-        self.set_from_image(beta, weights)
+        self.set_from_image(program, weights)
     }
 
-    /// v, s and q are the proximal points of the image; lambda, nu and mu are the remainders.
-    fn set_from_image(&mut self, beta: f64, weights: Weights) -> Result<(), LinalgError> {
+    /// v, s and q are the proximal points of the image; lambda, nu and mu are the remainders. Overwrites `blocks`.
+    fn set_from_image(&mut self, program: &ConvexProgram<B>, weights: Weights) -> Result<(), LinalgError> {
         let (backend, image) = (&self.backend, &self.image);
+        let threshold = program.beta() / weights.rho;
         self.split.set_from_point(weights, &image.prediction);
-        backend.group_soft_threshold(&image.blocks, beta / weights.rho, &mut self.v)?;
+        if program.cones().is_some() {
+            // The image itself is still needed for lambda.
+            backend.copy(&image.blocks, &mut self.blocks)?;
+            program.confine(&mut self.blocks)?;
+            backend.group_soft_threshold(&self.blocks, threshold, &mut self.v)?;
+        } else {
+            backend.group_soft_threshold(&image.blocks, threshold, &mut self.v)?;
+        }
         combine(backend, &image.blocks, -1.0, &self.v, &mut self.lambda)?;
         let (Some(rows), Some(ConeIterates { s, nu, .. })) = (&image.rows, &mut self.cones) else { return Ok(()) };
         backend.copy(rows, s)?;

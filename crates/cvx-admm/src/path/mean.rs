@@ -34,7 +34,7 @@ pub(crate) fn mean_of(
     let train_confusion = Confusion::new(task, &outputs, y);
     let predict_test = |samples: &TestSamples| {
         let outputs = network.predict(&cpu, &cpu.upload(&samples.xt)?)?;
-        Ok::<_, TrainError>(Predictions { outputs, targets: samples.y.clone() })
+        Ok::<_, TrainError>(all.clipped(Predictions { outputs, targets: samples.y.clone() }))
     };
     let test_predictions = all.test.as_ref().map(predict_test).transpose()?;
     let (test, test_confusion) = test_scores(task, all.loss.loss(), test_predictions.as_ref());
@@ -63,7 +63,7 @@ pub(crate) fn mean_of(
         status,
         objective,
         train,
-        train_predictions: Predictions { outputs, targets: y.clone() },
+        train_predictions: all.clipped(Predictions { outputs, targets: y.clone() }),
         train_confusion,
         convex_accuracy: None,
         test,

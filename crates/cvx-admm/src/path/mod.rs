@@ -229,7 +229,7 @@ fn pooled(all: &Problem, folds: &[Fold], predictions: &[HostMatrix]) -> HeldOutP
         outputs: HostMatrix::from_fn(rows.len(), c, |a, c| sums[(rows[a], c)] / counts[rows[a]]),
         targets: HostMatrix::from_fn(rows.len(), c, |a, c| all.targets.y[(rows[a], c)]),
     };
-    HeldOutPredictions { rows, predictions }
+    HeldOutPredictions { rows, predictions: all.clipped(predictions) }
 }
 
 /// Probabilities and intervals of the model, from what its folds predict on samples that they held out. Outputs that

@@ -3,12 +3,13 @@
 use crate::api::error::TrainError;
 use crate::api::settings::{Gates, ValidSettings};
 use crate::api::weights::sample_weights;
-use cvx_artifact::fingerprint;
+use cvx_artifact::{Predictions, fingerprint};
 use cvx_linalg::{Backend, HostMatrix};
 use cvx_model::{
-    Activation, ConvexProgram, Dataset, FeatureKind, GateKind, GateSamples, HeldOut, ModelError, Normalisation,
-    ProgramError, Targets, Transform, WeightedLoss,
+    Activation, BlockCones, ConvexProgram, Dataset, FeatureKind, GateKind, GateSamples, HeldOut, ModelError,
+    Normalisation, OutputRange, ProgramError, Targets, Transform, WeightedLoss,
 };
+use std::sync::Arc;
 
 /// The facts about the machine that a run reports.
 #[derive(Clone)]
@@ -31,6 +32,10 @@ pub(crate) struct Problem {
     /// Checksum of samples and targets.
     pub fingerprint: u32,
     pub loss: WeightedLoss,
+    /// The cones of the blocks, if predictions are constrained.
+    pub cones: Option<Arc<BlockCones>>,
+    /// The interval that predictions are clipped to.
+    pub output_range: Option<OutputRange>,
     /// Test samples, or those that a fold holds out.
     pub test: Option<TestSamples>,
 }
@@ -58,6 +63,8 @@ impl Problem {
         // A patch has a 1 of its own.
         let bias = settings.bias && !matches!(settings.gates, Gates::Patches(_));
         let transform = Transform::fit(data, normalisation, bias)?;
+        let cones = settings.constraints.resolve(&transform, &targets.task, settings.activation)?.map(Arc::new);
+        check_range(settings.output_range, &targets)?;
         let test = match test {
             None => None,
             Some(test) => {
@@ -75,6 +82,8 @@ impl Problem {
             normalisation,
             kind: data.kind(),
             loss,
+            cones,
+            output_range: settings.output_range,
             test,
         })
     }
@@ -98,6 +107,8 @@ impl Problem {
             normalisation: self.normalisation,
             kind: self.kind,
             loss: self.loss.select(&kept),
+            cones: self.cones.clone(),
+            output_range: self.output_range,
             test: Some(TestSamples { xt: samples(held_out), y: targets(held_out), weights }),
         }
     }
@@ -116,8 +127,39 @@ impl Problem {
             _ => GateKind::Gaussian,
         };
         let sources = self.transform.sources();
-        let samples = GateSamples { xt: &self.xt, kind: self.kind, sources: &sources, bias: settings.bias };
+        let cones = self.cones.as_deref().map(|cones| (cones, settings.activation));
+        let samples = GateSamples { xt: &self.xt, kind: self.kind, sources: &sources, bias: settings.bias, cones };
         kind.sample(backend, &samples, count, seed)
+    }
+
+    /// Most patterns of this number of gates: the first of those that are drawn has one for each group of columns.
+    ///
+    /// # Errors
+    /// [`ModelError::TooFewGates`] unless each group can have a gate of its own.
+    pub(crate) fn most_patterns(&self, settings: &ValidSettings, gates: usize) -> Result<usize, ModelError> {
+        let groups = self.cones.as_ref().map_or(1, |cones| cones.n_groups());
+        if groups > 1 && gates < 2 * groups && !matches!(settings.gates, Gates::Given(_)) {
+            return Err(ModelError::TooFewGates { gates, groups });
+        }
+        Ok(gates.saturating_add(groups - 1))
+    }
+
+    /// Predictions as the model gives them.
+    pub(crate) fn clipped(&self, mut predictions: Predictions) -> Predictions {
+        self.output_range.iter().for_each(|range| range.clip(&mut predictions.outputs));
+        predictions
+    }
+
+    /// The programme in the cones of the constraints, if there are any; `gates` (d x P) are those of its patterns.
+    pub(crate) fn constrain<B: Backend>(
+        &self,
+        program: ConvexProgram<B>,
+        gates: &HostMatrix,
+    ) -> Result<ConvexProgram<B>, ProgramError> {
+        match &self.cones {
+            Some(cones) => program.with_cones(cones.clone(), gates),
+            None => Ok(program),
+        }
     }
 
     /// The test samples on the device, with their targets (n' x C).
@@ -131,5 +173,24 @@ impl Problem {
             Err(ProgramError::Model(error)) => Err(TrainError::Test(error)),
             Err(ProgramError::Linalg(error)) => Err(error.into()),
         }
+    }
+}
+
+/// Checks that predictions can be clipped: those of a regression, whose targets lie in the range. Clipping then never
+/// moves a prediction away from its target.
+fn check_range(range: Option<OutputRange>, targets: &Targets) -> Result<(), TrainError> {
+    let Some(range) = range else { return Ok(()) };
+    if !targets.task.classes().is_empty() {
+        return Err(ModelError::Unconstrainable {
+            constraint: "an output range",
+            why: "the outputs of a classifier are not in the units of its labels",
+        }
+        .into());
+    }
+    match targets.y.values().iter().find(|&&y| !range.contains(y)) {
+        Some(&value) => {
+            Err(ModelError::OutOfRange { name: "a target", value, range: "within the output range" }.into())
+        }
+        None => Ok(()),
     }
 }

@@ -51,6 +51,7 @@ fn budget(settings: &ValidSettings) -> u64 {
 impl Problem {
     /// Whether a run with the given number of patterns fits, with a solver that the settings allow.
     pub(crate) fn fits(&self, settings: &ValidSettings, patterns: usize, budget: u64) -> Result<(), TrainError> {
+        let patterns = self.most_patterns(settings, patterns)?;
         let shape = self.shape(settings, patterns, settings.precision.bytes())?;
         self.choose(settings, &shape, budget, None).map(|_| ())
     }

@@ -114,7 +114,7 @@ impl<B: Backend> Admm<B> {
         let gradients = self.gradient_norms(program)?;
 
         let (state, seconds) = (&mut self.state, &mut record.info.seconds);
-        enqueued(&mut seconds.v, || state.v_update(alpha, beta / rho))?; // (4b)
+        enqueued(&mut seconds.v, || state.v_update(program, alpha, beta / rho))?; // (4b)
         let row_scale = self.system.row_scale();
         let slack = enqueued(&mut seconds.s, || state.slack_update(program, row_scale, alpha, gamma))?; // (4b), (4c)
         enqueued(&mut seconds.dual, || state.dual_update(gamma))?; // (4c)
@@ -141,7 +141,7 @@ impl<B: Backend> Admm<B> {
             self.anderson.restart();
         } else {
             let (state, anderson) = (&mut self.state, &mut self.anderson);
-            enqueued(&mut record.info.seconds.dual, || state.accelerate(anderson, beta, weights))?;
+            enqueued(&mut record.info.seconds.dual, || state.accelerate(program, anderson, weights))?;
         }
         (self.iteration, self.residuals) = (iteration, Some(residuals));
         if ended.is_none() && self.checkpointer.as_ref().is_some_and(Checkpointer::is_due) {
@@ -210,7 +210,7 @@ impl<B: Backend> Admm<B> {
     /// Norms of the dual gradient, if the schedule needs them and the last solve of (4a) provides them.
     fn gradient_norms(&mut self, program: &ConvexProgram<B>) -> Result<Option<Vec<f64>>, LinalgError> {
         let known = self.schedule.uses_indicators() && program.n_cones() == 0;
-        known.then(|| self.state.gradient_norms(self.penalty.rho())).transpose()
+        known.then(|| self.state.gradient_norms(program, self.penalty.rho())).transpose()
     }
 
     /// The indicator for the schedule: the estimated gap if the gradients are known, else the residuals.

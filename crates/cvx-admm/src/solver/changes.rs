@@ -9,7 +9,7 @@ use crate::iterates::state::{State, WarmStart};
 use crate::run::admm::Admm;
 use cvx_artifact::{Status, fingerprint};
 use cvx_linalg::{Backend, HostMatrix};
-use cvx_model::{Certificate, ConvexProgram, Labels, Network, PatternSet, SystemWorkspace, WeightedLoss};
+use cvx_model::{BlockRole, Certificate, ConvexProgram, Labels, Network, SystemWorkspace, WeightedLoss};
 use std::sync::Arc;
 
 impl<B: Backend> Solver<B> {
@@ -55,7 +55,7 @@ impl<B: Backend> Solver<B> {
                     let step = (beta - from) / (from - last_beta);
                     // Further away, or between equal betas, the line says nothing.
                     if step.abs() <= 1.0 {
-                        admm.state.extrapolate(&last, step, beta, weights)?;
+                        admm.state.extrapolate(&self.program, &last, step, weights)?;
                     }
                 }
                 self.last = Some((point, from, weights));
@@ -145,7 +145,7 @@ impl<B: Backend> Solver<B> {
         penalty.restart();
         (self.record.held_out, self.last) = (None, None);
         self.program.set_gates(gates)?;
-        let v = moved_blocks(start, self.program.patterns());
+        let v = moved_blocks(start, &self.program);
         self.gated_maxima = Certificate::new(&self.program)?.gated_maxima()?;
         self.record.held_out = self.problem.held_out(&self.program)?;
         self.summary.shape.n_patterns = self.program.n_patterns();
@@ -158,18 +158,25 @@ impl<B: Backend> Solver<B> {
 
 /// The blocks of `network` at their columns in `next` (d x blocks), whose first gates are those of its neurons: w1_j
 /// |w2_jc| for target c and the sign of w2_jc, or w1_j w2_jc of a gated neuron. Neurons of the same pattern, target and
-/// sign are added; a neuron that is inactive on every sample is omitted.
-fn moved_blocks(network: &Network, next: &PatternSet) -> HostMatrix {
-    let (signs, targets) = (network.activation().signs().count(), network.w2.cols());
-    let mut moved = HostMatrix::zeros(network.w1.rows(), signs * next.len() * targets);
+/// sign are added, which stays in their cone; a neuron that is inactive on every sample is omitted.
+fn moved_blocks<B: Backend>(network: &Network, next: &ConvexProgram<B>) -> HostMatrix {
+    let (activation, patterns, targets) = (network.activation(), next.patterns(), network.w2.cols());
+    let signs = activation.signs().count();
+    let mut moved = HostMatrix::zeros(network.w1.rows(), signs * patterns.len() * targets);
     for neuron in 0..network.n_neurons() {
-        let Some(pattern) = next.pattern_of(neuron) else { continue };
+        let w1 = network.w1.col(neuron);
         for target in 0..targets {
             let weight = network.w2[(neuron, target)];
-            let negative = usize::from(signs == 2 && weight < 0.0);
+            let negative = signs == 2 && weight < 0.0;
+            // A gate that serves several groups has a pattern for each.
+            let serves = |pattern: &usize| {
+                let role = BlockRole { negative, group: patterns.groups()[*pattern] };
+                next.cones().is_none_or(|cones| cones.contains(activation, role, w1))
+            };
+            let Some(pattern) = patterns.patterns_of(neuron).iter().copied().find(serves) else { continue };
             let factor = if signs == 2 { weight.abs() } else { weight };
-            let block = moved.col_mut((signs * target + negative) * next.len() + pattern);
-            block.iter_mut().zip(network.w1.col(neuron)).for_each(|(sum, w1)| *sum += factor * w1);
+            let block = moved.col_mut((signs * target + usize::from(negative)) * patterns.len() + pattern);
+            block.iter_mut().zip(w1).for_each(|(sum, w1)| *sum += factor * w1);
         }
     }
     moved

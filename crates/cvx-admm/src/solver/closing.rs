@@ -43,7 +43,7 @@ pub(crate) fn close<B: Backend>(
     let train = train_scores(program, task, admm.incumbent.network());
     let outputs = admm.incumbent.network().prediction.clone();
     let train_confusion = Confusion::new(task, &outputs, program.y_host());
-    let train_predictions = Predictions { outputs, targets: program.y_host().clone() };
+    let train_predictions = problem.clipped(Predictions { outputs, targets: program.y_host().clone() });
     // A later run continues from the blocks, which were not pruned.
     admm.incumbent.replace_value(best);
     let convex_accuracy = match status {
@@ -58,7 +58,7 @@ pub(crate) fn close<B: Backend>(
         None => None,
         Some(TestSamples { xt, y, .. }) => {
             let outputs = network.predict(program.backend(), &program.backend().upload(xt)?)?;
-            Some(Predictions { outputs, targets: y.clone() })
+            Some(problem.clipped(Predictions { outputs, targets: y.clone() }))
         }
     };
     let loss = program.loss().loss();
@@ -81,6 +81,7 @@ pub(crate) fn close<B: Backend>(
         witness: Some(Witness {
             gates: program.patterns().gates().clone(),
             patterns: program.patterns().bits().clone(),
+            groups: program.patterns().groups().to_vec(),
             xi,
             multipliers,
         }),
@@ -112,6 +113,8 @@ pub(crate) fn close<B: Backend>(
             seed: settings.seed,
             iterations: record.info.history.len() as u64,
         },
+        cones: problem.cones.clone(),
+        output_range: problem.output_range,
         parts: vec![part],
         calibration: Calibration::identity_for(program.loss().loss(), program.n_targets()),
         intervals: None,

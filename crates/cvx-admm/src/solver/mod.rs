@@ -131,7 +131,8 @@ impl<B: Backend> Solver<B> {
     ) -> Result<Self, TrainError> {
         backend.stop().defer();
         let Problem { xt, targets, .. } = &*problem;
-        let shape = problem.shape(&settings, settings.sampled(), backend.scalar_bytes())?;
+        let patterns = problem.most_patterns(&settings, settings.sampled())?;
+        let shape = problem.shape(&settings, patterns, backend.scalar_bytes())?;
         let budget = settings.memory_budget.unwrap_or_else(|| backend.memory_info().free / 10 * 9);
         let given_as = given.as_ref().map(|given| given.features);
         let (kind, memory_bytes, features) = problem.choose(&settings, &shape, budget, given_as)?;
@@ -148,10 +149,10 @@ impl<B: Backend> Solver<B> {
             _ => {
                 let gates = match &settings.gates {
                     Gates::Given(gates) => gates,
-                    _ => &problem.sample_gates(&backend, &settings, shape.n_patterns, settings.seed)?,
+                    _ => &problem.sample_gates(&backend, &settings, settings.sampled(), settings.seed)?,
                 };
                 let program = ConvexProgram::new(backend, xt, targets.y.clone(), gates, 0.0)?;
-                let program = program.with_activation(settings.activation);
+                let program = problem.constrain(program.with_activation(settings.activation), gates)?;
                 let held_out = problem.held_out(&program)?;
                 (program, held_out)
             }

@@ -4,7 +4,7 @@ use super::*;
 use cvx_artifact::Certify;
 use cvx_linalg::{Accuracy, Cpu, LinalgError, LinearInfo, LinearStatus, MaskedSystem, SolverFlops, SystemRhs};
 use cvx_linalg::{SystemSolution, Transpose};
-use cvx_model::{Dataset, FeatureKind, Labels, Loss};
+use cvx_model::{Constraints, Dataset, FeatureKind, Labels, Loss};
 
 fn data() -> Dataset {
     let wave = |k: usize| (1.7 * k as f64 + 0.3).sin();
@@ -291,5 +291,27 @@ fn iterates_are_kept_for_the_acceleration_alone() {
         let mut solver = Solver::new(Cpu::<f64>::new(), &data(), None, &settings).unwrap();
         assert!(solver.step().unwrap().is_continue());
         assert_eq!(solver.admm.as_ref().unwrap().state.keeps_start(), kept, "{anderson_depth}, {dual_step}");
+    }
+}
+
+/// A gate that serves several groups of columns has a pattern for each; a neuron moves to that of its own group.
+#[test]
+fn a_network_moves_into_the_cones_of_its_groups() {
+    let sets = vec![vec!["1".to_string(), "2".to_string()], vec!["3".to_string(), "4".to_string()]];
+    for activation in [Activation::Relu, Activation::Gated] {
+        let constraints = Constraints { interactions: Some(sets.clone()), ..Constraints::default() };
+        let settings = Settings { activation, constraints, patterns: 12, ..Settings::default() };
+        let mut solver = Solver::new(Cpu::<f64>::new(), &data(), None, &settings).unwrap();
+        let solution = solver.solve(&mut ()).unwrap();
+        let network = solution.model.network;
+        let gates = network.gates.clone().unwrap_or_else(|| network.w1.clone());
+        solver.set_gates(&gates, &network).unwrap();
+        let (program, admm) = (&solver.program, solver.admm.as_ref().unwrap());
+        let v = program.backend().download(&admm.state.v).unwrap();
+        let mut inside = program.backend().upload(&v).unwrap();
+        program.confine(&mut inside).unwrap();
+        assert_eq!(program.backend().download(&inside).unwrap(), v, "{activation}");
+        let moved = admm.incumbent.network().objective;
+        assert!(moved <= solution.objective.network * (1.0 + 1e-12), "{activation}: {moved}");
     }
 }

@@ -18,6 +18,9 @@ pub struct Conic<'a> {
     pub beta: f64,
     pub loss: Loss,
     pub output_bias: bool,
+    /// Whether an entry (block, row) may be positive, and whether it may be negative, if they are constrained. Gates
+    /// may then be equal.
+    pub signs: Option<&'a dyn Fn(usize, usize) -> [bool; 2]>,
 }
 
 /// A linear expression: (variable, coefficient).
@@ -122,6 +125,15 @@ impl Conic<'_> {
             let v: Vec<usize> = (0..d).map(|_| variables.add(0.0, 0.0)).collect();
             let all = std::iter::once(&norm).chain(&v).map(|&at| (vec![(at, 1.0)], 0.0)).collect();
             rows.add(SupportedConeT::SecondOrderConeT(d + 1), all);
+            for (row, &at) in v.iter().enumerate() {
+                let [positive, negative] = self.signs.map_or([true; 2], |signs| signs(block, row));
+                if !positive {
+                    rows.at_least_zero(vec![(at, -1.0)], 0.0);
+                }
+                if !negative {
+                    rows.at_least_zero(vec![(at, 1.0)], 0.0);
+                }
+            }
             for (a, x) in self.x.iter().enumerate() {
                 let product: Terms = v.iter().zip(x).map(|(&at, &x)| (at, x)).collect();
                 let is_active = active(a, block % p);

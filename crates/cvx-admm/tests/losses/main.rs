@@ -57,7 +57,7 @@ fn reference(data: &Dataset, gates: &HostMatrix, settings: &Settings, beta: f64)
     let ones = vec![1.0; x.len()];
     let weights = data.weights().unwrap_or(&ones);
     let Settings { loss, activation, output_bias, .. } = *settings;
-    Conic { x: &x, gates, activation, y: &y, weights, beta, loss, output_bias }.optimum().unwrap()
+    Conic { x: &x, gates, activation, y: &y, weights, beta, loss, output_bias, signs: None }.optimum().unwrap()
 }
 
 /// Each loss with classes and with numbers, with and without weights and an output bias, of both kinds of neurons.

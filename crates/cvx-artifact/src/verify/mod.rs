@@ -2,15 +2,17 @@
 
 mod numbers;
 mod patches;
+mod signs;
 
 use crate::certify::Certify;
 use crate::error::ArtifactError;
 use crate::model::{Model, fingerprint};
 use crate::part::Witness;
 use cvx_linalg::HostMatrix;
-use cvx_model::{Dataset, EntryLoss, Loss, LossForm, ModelError, Network};
+use cvx_model::{BlockCones, Dataset, EntryLoss, Loss, LossForm, ModelError, Network};
 use numbers::{dot, entropy, halved, in_parallel, maximum, row};
 use serde::Serialize;
+use signs::Signs;
 
 /// If |x'h| over ||x|| ||h|| is below this limit, rounding decides the side of the plane of h on which a sample lies.
 const TIE: f64 = 1e-12;
@@ -41,12 +43,15 @@ pub struct Verification {
     /// Whether the gap is at most the claimed one. A sampled primal is not verified, since the model does not hold the
     /// point that attains it.
     pub gap_agrees: bool,
+    /// Whether every weight has the sign that the constraints ask for; `None` for a model without constraints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub constraints_hold: Option<bool>,
 }
 
 impl Verification {
     /// Whether all claims hold.
     pub fn holds(&self) -> bool {
-        self.network_agrees && self.bound_agrees && self.gap_agrees
+        self.network_agrees && self.bound_agrees && self.gap_agrees && self.constraints_hold != Some(false)
     }
 }
 
@@ -114,6 +119,10 @@ pub fn verify(model: &Model, data: &Dataset) -> Result<Verification, ArtifactErr
         }) && dual_bound
             .is_some_and(|bound| gap(uppers, bound, scale) <= claim.objective.relative_gap + TOLERANCE)
             && claim.objective.sampled_primal == sampled,
+        constraints_hold: whole.signs().map(|signs| {
+            let hold = |network: &Network| signs.hold(network, &model.transform.scale);
+            hold(&whole.network) && parts.iter().all(|part| hold(&part.network))
+        }),
         dual_bound,
     })
 }
@@ -143,6 +152,7 @@ fn accuracy(model: &Model, prediction: &HostMatrix, doubt: &HostMatrix, y: &Host
 struct Programme<'a> {
     network: Network,
     witness: Option<&'a Witness>,
+    cones: Option<&'a BlockCones>,
     xt: HostMatrix,
     y: HostMatrix,
     /// omega_a; an invalid weight is NaN, and then no claim holds.
@@ -167,6 +177,7 @@ impl<'a> Programme<'a> {
                 _ => None,
             },
             weights: (0..xt.cols()).map(weight).collect(),
+            cones: model.cones.as_deref(),
             xt,
             y,
             loss: claim.loss,
@@ -191,6 +202,11 @@ impl<'a> Programme<'a> {
             beta: model.parts[k].beta,
             ..whole
         }
+    }
+
+    /// The signs that its weights may have, if they are constrained.
+    fn signs(&self) -> Option<Signs<'a>> {
+        self.cones.map(|cones| Signs::new(cones, self.network.gates.is_some()))
     }
 
     /// Loss of these predictions and weight decay of the network.
@@ -453,8 +469,8 @@ impl<'a> Programme<'a> {
     }
 
     /// The lower bound that the saved multipliers prove: the largest [`dual_value`](Programme::dual_value) with
-    /// t <= 1/c, where c is the largest norm of a block of +-X'D_i xi + X'(multipliers) over beta. Multipliers of the
-    /// wrong sign prove nothing and are set to 0.
+    /// t <= 1/c, where c is the largest norm of a block of +-X'D_i xi + X'(multipliers) over beta, without the entries
+    /// that the constraints forbid a block. Multipliers of the wrong sign prove nothing and are set to 0.
     fn dual_bound(&self) -> Option<f64> {
         let (witness, xt) = (self.witness?, &self.xt);
         let (n, p) = (xt.cols(), witness.gates.cols());
@@ -495,7 +511,10 @@ impl<'a> Programme<'a> {
                         gradient.iter_mut().zip(xt.col(a)).for_each(|(g, x)| *g += weight * x);
                     }
                 }
-                dot(&gradient, &gradient).sqrt()
+                match self.signs() {
+                    Some(signs) => signs.norm(witness.groups[block % p], sign, &gradient),
+                    None => dot(&gradient, &gradient).sqrt(),
+                }
             };
             let norms = match &on_patches {
                 Some(norms) => norms[c].clone(),

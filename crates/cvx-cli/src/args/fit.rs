@@ -1,6 +1,7 @@
 //! The options that `cvx train` and `cvx path` share.
 
 use super::advanced::AdvancedArgs;
+use super::constraints::ConstraintArgs;
 use super::data::DataArgs;
 use super::model::ModelArgs;
 use super::output::OutputArgs;
@@ -20,6 +21,9 @@ pub struct FitArgs {
     /// Gates of patches.
     #[command(flatten)]
     pub patches: PatchArgs,
+    /// What predictions must obey.
+    #[command(flatten)]
+    pub constraints: ConstraintArgs,
     /// The end of the run.
     #[command(flatten)]
     pub stopping: StoppingArgs,

@@ -6,7 +6,7 @@ use crate::number::{percent, short};
 use crate::source::{self, begins_like_ours, located};
 use crate::summary::columns;
 use crate::summary::patches::Layout;
-use crate::summary::run::loss;
+use crate::summary::run::{loss, obeyed};
 use crate::summary::samples::Description;
 use crate::terminal::samples;
 use crate::terminal::stream::print;
@@ -134,6 +134,7 @@ fn describe_model(model: &Model) -> Vec<(&'static str, String)> {
         ("dual bound", format!("{:.6}", claim.objective.dual_bound)),
         ("relative gap", format!("{:.2e} ({} certificate)", claim.objective.relative_gap, claim.certify.name())),
     ]);
+    rows.extend(obeyed(model));
     rows.extend(certainty(model));
     if let Some(name) = &model.transform.label_name {
         rows.push(("label column", name.escape_debug().to_string()));

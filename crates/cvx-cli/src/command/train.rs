@@ -25,8 +25,9 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
     notes::of_training(&split, &fit.output);
     let stop = stop_on_interrupt()?;
     match training {
-        Training::AtGivenBeta(settings) => at_given_beta(args, settings, resumed.as_ref(), &split, &stop),
-        Training::AtChosenBeta(settings, path, wishes) => {
+        Training::AtGivenBeta(settings) => at_given_beta(args, *settings, resumed.as_ref(), &split, &stop),
+        Training::AtChosenBeta(planned) => {
+            let (settings, path, wishes) = *planned;
             let plan = automatic(&split.train, &settings, &path, &wishes)
                 .map_err(|error| source::blame(error, &fit.data.source))?;
             at_chosen_beta(fit, plan, &split, &stop)

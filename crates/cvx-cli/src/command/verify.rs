@@ -43,6 +43,10 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
         if let Some(accuracy) = found.accuracy {
             rows.push(("training accuracy", percent(accuracy)));
         }
+        if let Some(hold) = found.constraints_hold {
+            let signs = if hold { "every weight has its sign" } else { "a weight has the wrong sign" };
+            rows.push(("constraints", signs.to_string()));
+        }
         print(facts(&rows));
     }
     if found.holds() {
@@ -54,6 +58,7 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
     complain(&anyhow!(
         "the model does not keep its claims: {}",
         match (found.network_agrees, found.bound_agrees, found.dual_bound) {
+            _ if found.constraints_hold == Some(false) => "a weight breaks its constraints",
             (false, ..) => "its objective differs from what these data give",
             (_, false, None) => "it carries no proof of its dual bound",
             (_, false, _) => "its dual bound is more than its proof gives",

@@ -7,7 +7,7 @@ use super::scores::ScoresReport;
 use crate::process::peak_memory_bytes;
 use crate::summary::quality::Qualities;
 use crate::understanding::Understanding;
-use cvx_admm::{Iteration, Objective, PathSolution, PhaseSeconds, Round, Settings, Solution, Status};
+use cvx_admm::{Iteration, NamedConstraints, Objective, PathSolution, PhaseSeconds, Round, Settings, Solution, Status};
 use cvx_model::Loss;
 use serde::Serialize;
 
@@ -32,6 +32,10 @@ pub struct RunReport<'a> {
     n_targets: usize,
     /// Of gates of patches; null for others.
     patches: Option<PatchesReport>,
+    /// Null without constraints.
+    constraints: Option<NamedConstraints>,
+    /// The interval that predictions are clipped to, if there is one.
+    output_range: Option<[f64; 2]>,
     beta: f64,
     rho: f64,
     sigma: f64,
@@ -110,6 +114,8 @@ impl<'a> RunReport<'a> {
             n_patterns: summary.shape.n_patterns,
             n_targets: summary.shape.n_targets,
             patches: PatchesReport::new(solution, settings),
+            constraints: NamedConstraints::of(model),
+            output_range: model.output_range.map(|range| [range.low(), range.high()]),
             beta: solution.beta,
             rho: solution.rho,
             sigma: solution.sigma,

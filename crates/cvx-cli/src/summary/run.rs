@@ -3,7 +3,9 @@
 use super::quality::{self, Qualities};
 use crate::number::{counted, gap, percent};
 use crate::phrase;
-use cvx_admm::{Certify, Claim, PathSolution, Predictions, Scores, Settings, Solution, Status};
+use cvx_admm::{
+    Certify, Claim, Model, NamedConstraints, PathSolution, Predictions, Scores, Settings, Solution, Status,
+};
 use cvx_model::{Activation, Confusion, Loss, accuracy};
 
 /// Relative difference that rounding explains: closer numbers are equal.
@@ -22,6 +24,13 @@ pub fn loss(claim: &Claim) -> String {
         Loss::Huber { delta } => format!("huber with delta {delta}{weighted}"),
         loss => format!("{}{weighted}", loss.name()),
     }
+}
+
+/// What the predictions obey, and where they are clipped.
+pub fn obeyed(model: &Model) -> Vec<(&'static str, String)> {
+    let constraints = NamedConstraints::of(model).map(|constraints| ("constraints", constraints.words()));
+    let range = model.output_range.map(|range| ("output range", format!("{} to {}", range.low(), range.high())));
+    constraints.into_iter().chain(range).collect()
 }
 
 /// The samples whose classes are counted, test samples if there are any, and the count.
@@ -107,6 +116,7 @@ pub fn results(solution: &Solution, settings: &Settings, path: Option<&PathSolut
         network.push_str(&format!(", cones violated by at most {:.1e}", solution.cone_violation));
     }
     rows.push(("network", network));
+    rows.extend(obeyed(&solution.model));
     // An iterative solver reaches the tolerance that it is given. A run that ended well has nothing to repair.
     let exact = solution.summary.solver.is_direct() && solution.status != Status::Optimal;
     if let Some(residual) = solution.info.linear_residual.filter(|&residual| exact && residual > LARGE_RESIDUAL) {

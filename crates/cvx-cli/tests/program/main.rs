@@ -4,6 +4,7 @@ mod bad_input;
 mod by_class;
 mod checkpoint;
 mod choice;
+mod constraints;
 mod conv;
 #[cfg(feature = "cuda")]
 mod cuda;

@@ -10,7 +10,7 @@ use crate::layers::{Hidden, Layers};
 use crate::metadata::METADATA_KEY;
 use crate::proto::{Attribute, Entry, Graph, Model as File, OperatorSet};
 use cvx_artifact::Model;
-use cvx_model::Task;
+use cvx_model::{OutputRange, Task};
 use graph::{INT64, element, initializer, int, ints, value_info};
 use prost::Message;
 
@@ -42,7 +42,13 @@ pub(crate) fn bytes(model: &Model, layers: &Layers, metadata: String) -> Result<
         Hidden::Patches(folded) => graph.patches(&folded.plan, float),
         neurons => graph.neurons(matches!(neurons, Hidden::Gated), float),
     }
-    graph.node("Gemm", &["hidden", "w2", "b2"], "prediction", transposed());
+    match model.output_range {
+        None => graph.node("Gemm", &["hidden", "w2", "b2"], "prediction", transposed()),
+        Some(range) => {
+            graph.node("Gemm", &["hidden", "w2", "b2"], "output", transposed());
+            graph.clip(range, float);
+        }
+    }
     graph.decide(&model.task, float);
     if layers.has_probabilities {
         graph.calibrate(layers.n_outputs, model.task.classes().len(), float);
@@ -88,6 +94,14 @@ impl Graph {
         self.node("GreaterOrEqual", &["gate", "zero"], "is_on", Vec::new());
         self.node("Cast", &["is_on"], "on", vec![int("to", element(float).into())]);
         self.node("Mul", &["on", "activation"], "hidden", Vec::new());
+    }
+
+    /// Adds the node that clips `output` to the range, as `prediction`.
+    fn clip(&mut self, range: OutputRange, float: Float) {
+        for (name, end) in [("low", range.low()), ("high", range.high())] {
+            self.initializer.push(initializer(name, Vec::new(), element(float), float.bytes(&[end])));
+        }
+        self.node("Clip", &["output", "low", "high"], "prediction", Vec::new());
     }
 
     /// Adds the nodes that compute `class` from `prediction`, as [`Task::class_of`] does.

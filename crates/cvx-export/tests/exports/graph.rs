@@ -248,11 +248,6 @@ impl Node {
             "Greater" => both(first, inputs[1], BOOL, |a, b| bit(a > b)),
             "GreaterOrEqual" => both(first, inputs[1], BOOL, |a, b| bit(a >= b)),
             "Equal" => both(first, inputs[1], BOOL, |a, b| bit(a == b)),
-            "Clip" => {
-                let (low, high) = (inputs[1].values[0], inputs[2].values[0]);
-                let within = first.values.iter().map(|value| value.clamp(low, high)).collect();
-                array(first.element, first.shape.clone(), within)
-            }
             "Max" => both(first, inputs[1], first.element, f64::max),
             "Sqrt" => array(first.element, first.shape.clone(), first.values.iter().map(|a| a.sqrt()).collect()),
             "ReduceMean" => {
@@ -271,6 +266,15 @@ impl Node {
             "Transpose" => self.transposed(first),
             "MatMul" => matrix_products(first, inputs[1]),
             "Relu" => array(first.element, first.shape.clone(), first.values.iter().map(|a| a.max(0.0)).collect()),
+            "Clip" => {
+                let ends = [1, 2].map(|end| (inputs[end].element, inputs[end].values[0]));
+                assert!(ends.iter().all(|end| end.0 == first.element));
+                array(
+                    first.element,
+                    first.shape.clone(),
+                    first.values.iter().map(|a| a.clamp(ends[0].1, ends[1].1)).collect(),
+                )
+            }
             "Cast" => array(self.integer("to").unwrap(), first.shape.clone(), first.values.clone()),
             "Gemm" => self.product(inputs),
             "ArgMax" => {

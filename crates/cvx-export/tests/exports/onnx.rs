@@ -2,10 +2,10 @@
 
 use crate::graph::{DOUBLE, FLOAT, Graph, INT64};
 use crate::models::{empty, images, model, numbers, table, three_classes, two_classes, two_targets};
-use cvx_admm::Model;
+use cvx_admm::{Model, Settings, train};
 use cvx_export::{ExportError, Float, Format, export};
 use cvx_linalg::HostMatrix;
-use cvx_model::{Activation, Dataset, FeatureKind, Labels, Normalisation, Task};
+use cvx_model::{Activation, Constraints, Dataset, FeatureKind, Labels, Normalisation, OutputRange, Task, Trend};
 
 const ACTIVATIONS: [Activation; 2] = [Activation::Relu, Activation::Gated];
 
@@ -166,4 +166,28 @@ fn what_f32_cannot_hold_is_refused() {
     refused(&|model| model.transform.offset[0] = -1e60, "offset");
     refused(&|model| model.network.w1.values_mut()[0] = 1e60, "w1");
     refused(&|model| model.network.w2 = HostMatrix::from_fn(good.network.n_neurons(), 1, |_, _| 1e39), "w2");
+}
+
+/// Clipped by the graph as by the model, and monotone as the model is.
+#[test]
+fn constraints_reach_the_graph_and_the_metadata() {
+    let data = table(60, 3, |row| vec![(2.0 * row[0]).tanh() + 0.3 * (4.0 * row[0]).sin() - 0.2 * row[1]]);
+    let settings = Settings {
+        constraints: Constraints { trends: vec![("1".into(), Trend::Increasing)], ..Constraints::default() },
+        output_range: Some(OutputRange::new(-2.0, 2.0).unwrap()),
+        patterns: 12,
+        ..Settings::default()
+    };
+    let model = train(&data, None, &settings).unwrap().model;
+    let far: Vec<f64> = (0..400).flat_map(|k| [f64::from(k) * 0.1 - 20.0, 0.3, -0.2]).collect();
+    let data = Dataset::new(3, far, None, FeatureKind::Table).unwrap();
+    for (float, tolerance) in [(Float::F64, 1e-12), (Float::F32, 1e-5)] {
+        assert!(difference(&model, &data, float) <= tolerance);
+        let found = graph(&model, float).run(400, data.values());
+        let values = &found["prediction"].values;
+        assert!(values.windows(2).all(|pair| pair[0] <= pair[1]), "{float:?}");
+        assert_eq!((values[0], values[399]), (-2.0, 2.0), "the ends of the range");
+    }
+    let json = cvx_export::metadata(&model);
+    assert!(json.contains(r#""increasing":["column 1"]"#) && json.contains(r#""output_range":[-2.0,2.0]"#), "{json}");
 }

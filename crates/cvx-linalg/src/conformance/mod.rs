@@ -13,6 +13,7 @@ use crate::backend::{Backend, Half, Shape, Transpose};
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
 use crate::layout::{BlockLayout, Signs};
+use crate::mask::BitMask;
 use operands::{assert_close, bit, filled, mask_of, product, tolerance, upload};
 use std::io::Write;
 
@@ -26,9 +27,9 @@ macro_rules! conformance_tests {
     ($name:ident, optional $backend:expr) => {
         $crate::conformance_tests!(@each $name, $backend,
             memory, fill, parts, gather_columns, conversion, upload_refuses_non_finite, half_precision, gemm, gemm_wide,
-            weighted_gram, scale, axpby, add_terms, hadamard, dot_and_norms, cholesky, solve, masked_gram, gram, shifted_lower,
-            masked_row_sum, masked_broadcast, sign_flip, add_pairs, patch_features, positive_part,
-            group_soft_threshold, slack_step, wrong_shapes_are_errors, stop_requests_are_errors);
+            weighted_gram, scale, axpby, add_terms, hadamard, dot_and_norms, cholesky, solve, masked_gram, gram,
+            shifted_lower, masked_row_sum, masked_broadcast, sign_flip, add_pairs, patch_features, positive_part,
+            group_soft_threshold, keep_signs, slack_step, wrong_shapes_are_errors, stop_requests_are_errors);
     };
     (@each $name:ident, $backend:expr, $($operation:ident),*) => {
         mod $name {
@@ -520,6 +521,38 @@ pub fn group_soft_threshold<B: Backend>(backend: &B) {
     }
 }
 
+/// `keep_signs`: each of the four cones of an entry, under one and several runs of columns. The result has the exact
+/// entries of the operand, is nearest to it (its remainder is orthogonal to it), and is a fixed point.
+pub fn keep_signs<B: Backend>(backend: &B) {
+    for (rows, patterns, runs) in [(1, 1, 1), (7, 3, 2), (64, 5, 1), (130, 4, 3), (700, 30, 2)] {
+        let x = filled(rows, patterns * runs, 1);
+        let (above, below) = (mask_of(rows, patterns), mask_of(patterns, rows));
+        let below = BitMask::from_fn(rows, patterns, |i, j| below.get(j, i));
+        let [device_above, device_below] = [&above, &below].map(|mask| backend.upload_mask(mask).expect("a mask"));
+        let mut out = upload(backend, &x);
+        let given = backend.download(&out).expect("a download");
+        backend.keep_signs(&device_above, &device_below, &mut out).expect("keep_signs");
+        let found = backend.download(&out).expect("a download");
+        let expected = HostMatrix::from_fn(rows, patterns * runs, |i, j| {
+            let (value, j) = (given[(i, j)], j % patterns);
+            let stays = if value > 0.0 { above.get(i, j) } else { below.get(i, j) };
+            if stays { value } else { 0.0 }
+        });
+        assert_eq!(found, expected);
+        let remainder = found.values().iter().zip(given.values()).map(|(kept, given)| kept * (given - kept));
+        assert_eq!(remainder.sum::<f64>(), 0.0);
+        backend.keep_signs(&device_above, &device_below, &mut out).expect("keep_signs");
+        assert_eq!(backend.download(&out).expect("a download"), expected, "a projection");
+    }
+    // What is not finite is not hidden.
+    let mask = backend.upload_mask(&BitMask::from_fn(2, 1, |_, _| false)).expect("a mask");
+    let mut not_finite = backend.zeros(2, 1).expect("zeros");
+    backend.fill(1.0, &mut not_finite).expect("fill");
+    backend.scale(f64::NAN, &mut not_finite).expect("scale");
+    backend.keep_signs(&mask, &mask, &mut not_finite).expect("keep_signs");
+    assert!(backend.norm(&not_finite).expect("a norm").is_nan());
+}
+
 /// `slack_step`: s, nu and the four norms.
 pub fn slack_step<B: Backend>(backend: &B) {
     for (n, patterns, targets) in MASKED {
@@ -557,6 +590,7 @@ pub fn slack_step<B: Backend>(backend: &B) {
 pub fn wrong_shapes_are_errors<B: Backend>(backend: &B) {
     let (a, b) = (upload(backend, &filled(3, 2, 1)), upload(backend, &filled(3, 2, 2)));
     let mut out = backend.zeros(4, 4).expect("zeros");
+    let [small, large] = [2, 3].map(|cols| backend.upload_mask(&mask_of(4, cols)).expect("a mask"));
     let results = [
         backend.gemm(1.0, &a, Transpose::No, &b, Transpose::No, 0.0, &mut out),
         backend.copy(&a, &mut out),
@@ -565,6 +599,9 @@ pub fn wrong_shapes_are_errors<B: Backend>(backend: &B) {
         backend.add_pairs(BlockLayout::both(2, 1), 1.0, &a, &mut out),
         backend.group_soft_threshold(&a, 1.0, &mut out).map(|_| ()),
         backend.gather_columns(&a, &[0, 1], &mut out),
+        backend.keep_signs(&small, &large, &mut out),
+        backend.keep_signs(&large, &large, &mut out),
+        backend.keep_signs(&small, &small, &mut backend.zeros(3, 2).expect("zeros")),
     ];
     for result in results {
         assert!(matches!(result, Err(LinalgError::Shape { .. })), "{result:?}");

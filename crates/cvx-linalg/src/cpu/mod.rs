@@ -306,6 +306,9 @@ macro_rules! cpu_backend {
             ) -> Result<(), LinalgError> {
                 prox::group_soft_threshold(x, threshold, out)
             }
+            fn keep_signs(&self, above: &BitMask, below: &BitMask, x: &mut Self::Matrix) -> Result<(), LinalgError> {
+                prox::keep_signs(above, below, x)
+            }
             fn slack_step(
                 &self,
                 mask: &BitMask,

@@ -8,6 +8,7 @@ use super::tiles;
 use crate::backend::{Shape, SlackNorms};
 use crate::error::LinalgError;
 use crate::mask::BitMask;
+use crate::shape;
 
 /// Running sums of one norm; a divisor of [`WORD`].
 const LANES: usize = 8;
@@ -32,6 +33,32 @@ pub(super) fn group_soft_threshold<T: CpuScalar>(
         let factor = if norm > threshold { 1.0 - threshold / norm } else { 0.0 };
         for (out, value) in column.iter_mut().zip(x.col(j)) {
             *out = T::from_f64(factor * value.to_f64());
+        }
+    });
+    Ok(())
+}
+
+pub(super) fn keep_signs<T: CpuScalar>(
+    above: &BitMask,
+    below: &BitMask,
+    x: &mut CpuMatrix<T>,
+) -> Result<(), LinalgError> {
+    let (rows, patterns) = (x.rows(), above.cols());
+    shape::expect("keep_signs", "the masks", (below.rows(), below.cols()), (above.rows(), patterns))?;
+    shape::expect("keep_signs", "the masks", (above.rows(), patterns), (rows, patterns))?;
+    if patterns == 0 || !x.cols().is_multiple_of(patterns) {
+        return Err(LinalgError::shape("keep_signs", format!("{} columns under {patterns} of the masks", x.cols())));
+    }
+    tiles::for_each_column(rows, x.values_mut(), |j, column| {
+        let [above, below] = [above, below].map(|mask| mask.column(j % patterns));
+        for (i, value) in column.iter_mut().enumerate() {
+            let (word, bit) = (i / WORD, i % WORD);
+            let number = value.to_f64();
+            // A NaN is neither: it has to reach whoever looks for one.
+            let cut = number > 0.0 && above[word] >> bit & 1 == 0 || number < 0.0 && below[word] >> bit & 1 == 0;
+            if cut {
+                *value = T::from_f64(0.0);
+            }
         }
     });
     Ok(())

@@ -30,7 +30,8 @@ kernels! {
     MaskedRowSum "masked_row_sum", MaskedBroadcast "masked_broadcast", SignFlip "sign_flip", AddPairs "add_pairs",
     Coactivate "coactivate",
     PatchColumns "patch_columns", PatchSums "patch_sums",
-    PositivePart "positive_part", GroupSoftThreshold "group_soft_threshold", SlackStep "slack_step",
+    PositivePart "positive_part", GroupSoftThreshold "group_soft_threshold", KeepSigns "keep_signs",
+    SlackStep "slack_step",
     Gate "gate", AdamStep "adam_step",
 }
 

@@ -262,6 +262,9 @@ impl<T: CudaScalar> Backend for Cuda<T> {
     ) -> Result<(), LinalgError> {
         prox::group_soft_threshold(self, x, threshold, out)
     }
+    fn keep_signs(&self, above: &CudaMask, below: &CudaMask, x: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
+        prox::keep_signs(self, above, below, x)
+    }
     fn slack_step(
         &self,
         mask: &CudaMask,

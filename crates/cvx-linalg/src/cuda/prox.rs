@@ -9,6 +9,7 @@ use super::matrix::{CudaMatrix, expect_shape};
 use super::scalar::CudaScalar;
 use crate::backend::{Shape, SlackNorms};
 use crate::error::LinalgError;
+use crate::shape;
 
 pub(super) fn positive_part<T: CudaScalar>(
     cuda: &Cuda<T>,
@@ -28,6 +29,33 @@ pub(super) fn group_soft_threshold<T: CudaScalar>(
     expect_shape("group_soft_threshold", "out", out, (x.rows(), x.cols()))?;
     let (rows, grid) = (x.rows() as u64, over_columns(x.cols()));
     launch!(&cuda.device, Kernel::GroupSoftThreshold, T, grid, &rows, &threshold, x.values(), out.values_mut())
+}
+
+pub(super) fn keep_signs<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    above: &CudaMask,
+    below: &CudaMask,
+    x: &mut CudaMatrix<T>,
+) -> Result<(), LinalgError> {
+    let (rows, patterns) = (x.rows(), above.cols());
+    shape::expect("keep_signs", "the masks", (below.rows(), below.cols()), (above.rows(), patterns))?;
+    shape::expect("keep_signs", "the masks", (above.rows(), patterns), (rows, patterns))?;
+    let blocks = block_count("keep_signs", above, x)?;
+    let grid = over_blocks(rows, patterns, blocks);
+    let [rows, patterns, blocks] = [rows, patterns, blocks].map(|count| count as u64);
+    launch!(
+        &cuda.device,
+        Kernel::KeepSigns,
+        T,
+        grid,
+        &rows,
+        &patterns,
+        &blocks,
+        &above.column_words,
+        &above.by_column,
+        &below.by_column,
+        x.values_mut()
+    )
 }
 
 #[allow(clippy::too_many_arguments)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from cvx_relu import _native
+from cvx_relu._constraints import sets, signs
 from cvx_relu._labels import positive_weights
 from cvx_relu._records import Patches, Record
 from cvx_relu._results import Certificate, InterruptedWarning, RawWeights, Verification, columns, table
@@ -83,6 +84,17 @@ image : tuple (channels, height, width), default=None
 categorical, numeric, drop, dates : list of columns, default=None
     Columns of a table that are categories though written as numbers, that are numbers though written as texts, that are
     left out, and that are dates, which become days since 1970. By name, or by number from 0.
+monotonic_cst : dict or sequence of -1, 0 and 1, default=None
+    1 for columns along which predictions (of two classes, the score of the second) never fall, -1 for columns along
+    which they never rise; a dictionary by name or by number from 0, or a number for each column. It holds on all inputs
+    to the last bit. Not for several classes.
+convexity_cst : dict or sequence of -1, 0 and 1, default=None
+    1 for columns along which, together, predictions are convex, -1 for columns along which they are concave.
+interaction_cst : {"pairwise", "no_interactions"} or sequence of sets of columns, default=None
+    Sets of columns that may interact: predictions are a sum of functions of one set each. Columns in none of them form
+    one more set.
+output_range : tuple of two numbers, default=None
+    Predictions of a regression are clipped to this interval, which has to contain all targets.
 bias : bool, default=True
     Whether a column of ones is added.
 prune : bool, default=True
@@ -153,6 +165,10 @@ class ConvexReLU(BaseEstimator):
         numeric: Sequence[Any] | None = None,
         drop: Sequence[Any] | None = None,
         dates: Sequence[Any] | None = None,
+        monotonic_cst: Mapping[Any, int] | Sequence[int] | None = None,
+        convexity_cst: Mapping[Any, int] | Sequence[int] | None = None,
+        interaction_cst: str | Sequence[Iterable[Any]] | None = None,
+        output_range: tuple[float, float] | None = None,
         bias: bool = True,
         prune: bool = True,
         random_state: int | np.random.RandomState | None = 0,
@@ -196,6 +212,10 @@ class ConvexReLU(BaseEstimator):
         self.numeric = numeric
         self.drop = drop
         self.dates = dates
+        self.monotonic_cst = monotonic_cst
+        self.convexity_cst = convexity_cst
+        self.interaction_cst = interaction_cst
+        self.output_range = output_range
         self.bias = bias
         self.prune = prune
         self.random_state = random_state
@@ -370,7 +390,15 @@ class ConvexReLU(BaseEstimator):
         if not isinstance(seed, Integral):
             seed = int(check_random_state(seed).randint(np.iinfo(np.int32).max))
         gates = self.gates if isinstance(self.gates, str) else np.asarray(self.gates, dtype=np.float64)
-        parameters = {**self.get_params(deep=False), "random_state": seed, "gates": gates}
+        width = self.n_features_in_
+        parameters = {
+            **self.get_params(deep=False),
+            "random_state": seed,
+            "gates": gates,
+            "monotonic_cst": signs(self.monotonic_cst, "monotonic_cst", width),
+            "convexity_cst": signs(self.convexity_cst, "convexity_cst", width),
+            "interaction_cst": sets(self.interaction_cst, width),
+        }
         return {
             name: value for name, value in parameters.items() if name not in ("categorical", "numeric", "drop", "dates")
         }

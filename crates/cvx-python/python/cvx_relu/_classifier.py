@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -97,6 +97,10 @@ Examples
         numeric: Sequence[Any] | None = None,
         drop: Sequence[Any] | None = None,
         dates: Sequence[Any] | None = None,
+        monotonic_cst: Mapping[Any, int] | Sequence[int] | None = None,
+        convexity_cst: Mapping[Any, int] | Sequence[int] | None = None,
+        interaction_cst: str | Sequence[Iterable[Any]] | None = None,
+        output_range: tuple[float, float] | None = None,
         bias: bool = True,
         prune: bool = True,
         random_state: int | np.random.RandomState | None = 0,
@@ -141,6 +145,10 @@ Examples
             numeric=numeric,
             drop=drop,
             dates=dates,
+            monotonic_cst=monotonic_cst,
+            convexity_cst=convexity_cst,
+            interaction_cst=interaction_cst,
+            output_range=output_range,
             bias=bias,
             prune=prune,
             random_state=random_state,

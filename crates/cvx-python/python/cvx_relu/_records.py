@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +76,10 @@ class Known(TypedDict):
     normalize: str
     image: tuple[int, int, int] | None
     output_bias: bool
+    monotonic_cst: list[int] | None
+    convexity_cst: list[int] | None
+    interaction_cst: list[list[int]] | None
+    output_range: tuple[float, float] | None
     bias: bool
     random_state: int
     certify: str
@@ -115,3 +119,4 @@ class Verified(TypedDict):
     bound_agrees: bool
     gap_agrees: bool
     holds: bool
+    constraints_hold: NotRequired[bool]

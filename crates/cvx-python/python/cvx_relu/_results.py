@@ -44,6 +44,8 @@ class Verification(NamedTuple):
     bound_agrees: bool
     gap_agrees: bool
     holds: bool
+    #: Whether every weight has the sign that the constraints ask for; None without constraints.
+    constraints_hold: bool | None = None
 
 
 class RawWeights(NamedTuple):

@@ -1,0 +1,539 @@
+//! Constraints on predictions: the optimum against an interior-point method, monotone to the last bit, convex, additive
+//! and non-negative networks, the proof in the file, and what is refused.
+
+mod common;
+#[path = "common/conic.rs"]
+mod conic;
+
+use common::{Random, near, table};
+use conic::Conic;
+use cvx_admm::{
+    Beta, Certify, Checkpoint, CheckpointPlan, Gates, Model, PathSettings, Precision, Returned, Settings, Solution,
+    StopToken, TrainError, Validation, path, resume, train, verify,
+};
+use cvx_linalg::HostMatrix;
+use cvx_model::{
+    Activation, Column, ColumnChoices, Constraints, Curvature, Dataset, FeatureKind, GateKind, Labels, Loss,
+    ModelError, OutputRange, PatchSettings, Recipe, Table, Targets, TaskChoice, Trend,
+};
+use std::sync::Arc;
+
+const FEATURES: usize = 3;
+
+fn named<T>(values: impl IntoIterator<Item = (usize, T)>) -> Vec<(String, T)> {
+    values.into_iter().map(|(feature, value)| ((feature + 1).to_string(), value)).collect()
+}
+
+fn increasing(features: impl IntoIterator<Item = usize>) -> Constraints {
+    Constraints { trends: named(features.into_iter().map(|k| (k, Trend::Increasing))), ..Constraints::default() }
+}
+
+fn bent(curvature: Curvature, features: impl IntoIterator<Item = usize>) -> Constraints {
+    Constraints { curvatures: named(features.into_iter().map(|k| (k, curvature))), ..Constraints::default() }
+}
+
+fn sets(sets: &[&[usize]]) -> Constraints {
+    let set = |features: &&[usize]| features.iter().map(|k| (k + 1).to_string()).collect();
+    Constraints { interactions: Some(sets.iter().map(set).collect()), ..Constraints::default() }
+}
+
+/// A wave that rises in feature 0 on the whole, falls in the last one, and is bent in feature 1.
+fn waves(n: usize, seed: u64) -> Dataset {
+    let mut random = Random(seed);
+    let x = random.vector(n * FEATURES);
+    let noise = random.vector(n);
+    let y = x.chunks(FEATURES).zip(noise).map(|(row, noise)| {
+        (2.0 * row[0]).tanh() + 0.4 * (5.0 * row[0]).sin() + 0.6 * row[1].abs() - 0.5 * row[2] + 0.2 * noise
+    });
+    let y = y.collect();
+    table(FEATURES, x, y)
+}
+
+fn settings(constraints: Constraints) -> Settings {
+    Settings { constraints, patterns: 24, beta: Beta::Fraction(3e-3), gap: 1e-3, ..Settings::default() }
+}
+
+/// Predictions for rows of features.
+fn predict(model: &Model, rows: &[Vec<f64>]) -> Vec<f64> {
+    let data = Dataset::new(rows[0].len(), rows.concat(), None, FeatureKind::Table).unwrap();
+    model.predict(&data).unwrap().into_values()
+}
+
+/// Falls of the prediction along one feature: sorted values, many of them neighbours in floating point, from random
+/// places within and far outside the samples. With zero tolerance.
+fn falls(model: &Model, d: usize, feature: usize, rising: bool) -> usize {
+    let mut random = Random(99);
+    let mut count = 0;
+    for place in 0..60 {
+        let scale = [0.3, 1.0, 10.0, 1e3][place % 4];
+        let base: Vec<f64> = random.vector(d).into_iter().map(|x| scale * x).collect();
+        let mut values: Vec<f64> = random.vector(40).into_iter().map(|x| scale * x).collect();
+        for start in random.vector(5) {
+            let mut value = scale * start;
+            for _ in 0..8 {
+                values.push(value);
+                value = value.next_up();
+            }
+        }
+        values.sort_by(f64::total_cmp);
+        let row = |value: &f64| {
+            let mut row = base.clone();
+            row[feature] = *value;
+            row
+        };
+        let found = predict(model, &values.iter().map(row).collect::<Vec<_>>());
+        count += found.windows(2).filter(|pair| if rising { pair[1] < pair[0] } else { pair[1] > pair[0] }).count();
+    }
+    count
+}
+
+// ---- the optimum ---------------------------------------------------------------------------------------------------
+
+/// What is drawn for a programme.
+fn random_constraints(random: &mut Random, d: usize, activation: Activation) -> Constraints {
+    let mut pick = |count: usize| ((random.signed() + 1.0) / 2.0 * count as f64) as usize;
+    let mut constraints = Constraints::default();
+    for k in 0..d {
+        match pick(6) {
+            0 | 1 => constraints.trends.extend(named([(k, Trend::Increasing)])),
+            2 => constraints.trends.extend(named([(k, Trend::Decreasing)])),
+            3 => constraints.curvatures.extend(named([(k, Curvature::Convex)])),
+            4 => constraints.curvatures.extend(named([(k, Curvature::Concave)])),
+            _ => {}
+        }
+    }
+    if pick(3) == 0 && d > 1 {
+        let cut = 1 + pick(d - 1);
+        let overlap = pick(2);
+        let first: Vec<usize> = (0..cut).collect();
+        let second: Vec<usize> = (cut - overlap.min(cut)..d).collect();
+        constraints.interactions = sets(&[&first, &second]).interactions;
+    }
+    constraints.nonnegative = activation == Activation::Relu && pick(6) == 0;
+    constraints
+}
+
+/// Two hundred random programmes in random cones. The bound is never above the optimum, and reaches it; so does the
+/// objective of the blocks, which lie in their cones exactly.
+#[test]
+fn m14_the_optimum_is_that_of_an_interior_point_method() {
+    let (mut compared, mut wrong) = (0, Vec::new());
+    for number in 0u64.. {
+        let mut random = Random(7000 + number);
+        let (n, d) = (6 + (number % 9) as usize, 1 + (number % 4) as usize);
+        let activation = if number % 4 == 3 { Activation::Gated } else { Activation::Relu };
+        let loss = [Loss::Squared, Loss::Squared, Loss::Huber { delta: 0.3 }, Loss::Logistic][number as usize / 3 % 4];
+        let constraints = random_constraints(&mut random, d, activation);
+        let nonnegative = constraints.nonnegative;
+        if constraints.is_empty() || loss.needs_classes() && nonnegative {
+            continue;
+        }
+        let x = random.vector(n * d);
+        let y: Vec<f64> = match loss.needs_classes() {
+            true => (0..n).map(|a| f64::from(u8::from(a == 0 || a > 1 && x[a * d] > 0.1))).collect(),
+            false => random.vector(n),
+        };
+        let task = if loss.needs_classes() { TaskChoice::Auto } else { TaskChoice::Regression };
+        let (bias, output_bias) = (number % 2 == 0, number % 5 == 0 && !nonnegative);
+        let data = table(d, x.clone(), y);
+        let settings = Settings {
+            activation,
+            constraints,
+            gates: Gates::Kind(GateKind::Gaussian),
+            patterns: 6,
+            beta: Beta::Fraction(0.05),
+            certify: Certify::Sampled,
+            gap: 1e-8,
+            max_iterations: 4000,
+            loss,
+            task,
+            bias,
+            output_bias,
+            seed: number,
+            ..common::exact()
+        };
+        let solution = train(&data, None, &settings).unwrap();
+        let place = format!("programme {number}, {activation:?}, {loss:?}, {:?}", settings.constraints);
+        let model = &solution.model;
+        let witness = model.parts[0].witness.as_ref().unwrap();
+        let cones = model.cones.as_ref().unwrap();
+        let rows: Vec<Vec<f64>> = x.chunks(d).map(|row| [row, &[1.0][..usize::from(bias)]].concat()).collect();
+        let (p, groups) = (witness.gates.cols(), &witness.groups);
+        // The table of the guide, written down again.
+        let signs = |block: usize, row: usize| {
+            let side = if block < p { 1.0 } else { -1.0 };
+            if nonnegative && side < 0.0 {
+                return [false; 2];
+            }
+            if row >= d {
+                return [true; 2];
+            }
+            let outside = cones.groups().get(groups[block % p]).is_some_and(|group| !group.contains(&row));
+            let flat = match settings.constraints.curvatures.iter().find(|(name, _)| *name == (row + 1).to_string()) {
+                Some((_, Curvature::Convex)) => activation == Activation::Relu && side < 0.0,
+                Some((_, Curvature::Concave)) => activation == Activation::Relu && side > 0.0,
+                None => false,
+            };
+            let trend = settings.constraints.trends.iter().find(|(name, _)| *name == (row + 1).to_string());
+            let up = trend.map(|(_, trend)| (*trend == Trend::Increasing) == (side > 0.0));
+            if outside || flat { [false; 2] } else { [up != Some(false), up != Some(true)] }
+        };
+        let targets = Targets::new(data.labels().unwrap(), task).unwrap().y;
+        let ones = vec![1.0; n];
+        let conic = Conic {
+            x: &rows,
+            gates: &witness.gates,
+            activation,
+            y: &targets,
+            weights: &ones,
+            beta: solution.beta,
+            loss,
+            output_bias,
+            signs: Some(&signs),
+        };
+        let Ok(optimum) = conic.optimum() else { continue };
+        compared += 1;
+        let slack = 1e-8 * optimum.max(1.0);
+        let v = &solution.warm_start.as_ref().unwrap().v;
+        let inside = (0..v.cols()).all(|block| {
+            v.col(block).iter().enumerate().all(|(row, &value)| {
+                let [positive, negative] = signs(block, row);
+                (value <= 0.0 || positive) && (value >= 0.0 || negative)
+            })
+        });
+        let bound = solution.objective.dual_bound;
+        let primal = solution.objective.sampled_primal.unwrap_or(f64::INFINITY);
+        if !inside || bound > optimum + slack || primal < optimum - slack || !near(bound, optimum, 1e-5) {
+            wrong.push(format!(
+                "{place}: {inside}, {bound} of {optimum}, {:?}, {:?}",
+                solution.status, solution.objective
+            ));
+        }
+        let verified = verify(model, &data).unwrap();
+        assert!(verified.holds() && verified.constraints_hold == Some(true), "{place}: {verified:?}");
+        if compared == 200 {
+            break;
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {compared} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+// ---- properties of the network -------------------------------------------------------------------------------------
+
+#[test]
+fn m14_predictions_never_fall_by_one_unit_in_the_last_place() {
+    let data = waves(120, 1);
+    for precision in [Precision::F32, Precision::F64] {
+        for activation in [Activation::Relu, Activation::Gated] {
+            let constraints = Constraints {
+                trends: named([(0, Trend::Increasing), (2, Trend::Decreasing)]),
+                ..Constraints::default()
+            };
+            let constrained = Settings { precision, activation, ..settings(constraints) };
+            // Also early, where blocks have not settled, and where the acceleration has moved them.
+            for max_iterations in [1, 2, 3, 7, 15, 400] {
+                for settings in [
+                    Settings { max_iterations, ..constrained.clone() },
+                    Settings { max_iterations, refine: 2, prune: false, ..constrained.clone() },
+                    Settings {
+                        max_iterations,
+                        certify: Certify::Sampled,
+                        loss: Loss::Huber { delta: 0.5 },
+                        ..constrained.clone()
+                    },
+                ] {
+                    let model = train(&data, None, &settings).unwrap().model;
+                    let place = format!("{precision}, {activation}, {max_iterations}, {}", settings.refine);
+                    assert_eq!(falls(&model, FEATURES, 0, true), 0, "{place}");
+                    assert_eq!(falls(&model, FEATURES, 2, false), 0, "{place}");
+                    assert_eq!(verify(&model, &data).unwrap().constraints_hold, Some(true), "{place}");
+                    let read = Model::from_bytes(&model.to_bytes().unwrap(), "a model".as_ref()).unwrap();
+                    assert_eq!(read, model, "{place}");
+                    assert_eq!(falls(&read, FEATURES, 0, true), 0, "{place}");
+                }
+            }
+        }
+    }
+    let control = train(&data, None, &settings(Constraints::default())).unwrap().model;
+    assert!(falls(&control, FEATURES, 0, true) > 100);
+}
+
+#[test]
+fn a_path_of_folds_is_monotone_and_each_part_is_verified() {
+    let data = waves(90, 2);
+    for activation in [Activation::Relu, Activation::Gated] {
+        for returned in [Returned::Mean, Returned::Retrained] {
+            let path_settings = PathSettings {
+                betas: 5,
+                ratio: 0.01,
+                validation: Validation::Folds(3),
+                returned,
+                ..PathSettings::default()
+            };
+            let settings = Settings { activation, ..settings(increasing([0])) };
+            let found = path(&data, None, &settings, &path_settings, &StopToken::new(), &mut ()).unwrap();
+            let model = &found.solution.model;
+            assert_eq!(falls(model, FEATURES, 0, true), 0, "{activation}, {returned:?}");
+            let verified = verify(model, &data).unwrap();
+            assert!(verified.holds() && verified.constraints_hold == Some(true), "{verified:?}");
+        }
+    }
+}
+
+#[test]
+fn convex_concave_and_additive_networks() {
+    let data = waves(150, 3);
+    let mut random = Random(5);
+    let mut points = |count: usize| -> Vec<Vec<f64>> {
+        (0..count)
+            .map(|at| random.vector(FEATURES).into_iter().map(|x| [0.5, 2.0, 50.0][at % 3] * x).collect())
+            .collect()
+    };
+    let (a, b) = (points(300), points(300));
+    let middle: Vec<Vec<f64>> =
+        a.iter().zip(&b).map(|(a, b)| a.iter().zip(b).map(|(a, b)| 0.5 * (a + b)).collect()).collect();
+    // How far the middle lies above the chord, at most, over the size of the predictions.
+    let above = |model: &Model, sign: f64| {
+        let [a, b, middle] = [&a, &b, &middle].map(|rows| predict(model, rows));
+        let excess = (0..a.len()).map(|k| sign * (middle[k] - 0.5 * (a[k] + b[k])) / (1.0 + a[k].abs() + b[k].abs()));
+        excess.fold(f64::NEG_INFINITY, f64::max)
+    };
+    let fit = |constraints| train(&data, None, &settings(constraints)).unwrap().model;
+    assert!(above(&fit(bent(Curvature::Convex, 0..3)), 1.0) < 1e-12);
+    assert!(above(&fit(bent(Curvature::Concave, 0..3)), -1.0) < 1e-12);
+    let control = fit(Constraints::default());
+    assert!(above(&control, 1.0) > 0.01 && above(&control, -1.0) > 0.01);
+
+    // f(a) - f(b) - f(c) + f(e) is zero for a sum of functions of {0, 2} and of {1}.
+    let mixed = |own: &[Vec<f64>], other: &[Vec<f64>]| -> Vec<Vec<f64>> {
+        own.iter().zip(other).map(|(own, other)| vec![own[0], other[1], own[2]]).collect()
+    };
+    let interaction = |model: &Model| {
+        let [aa, bb, ab, ba] =
+            [mixed(&a, &a), mixed(&b, &b), mixed(&a, &b), mixed(&b, &a)].map(|rows| predict(model, &rows));
+        let size = |k: usize| 1.0 + aa[k].abs() + bb[k].abs() + ab[k].abs();
+        (0..a.len()).map(|k| (aa[k] + bb[k] - ab[k] - ba[k]).abs() / size(k)).fold(0.0, f64::max)
+    };
+    for activation in [Activation::Relu, Activation::Gated] {
+        // The second set is what the first leaves.
+        let additive = Settings { activation, refine: 1, ..settings(sets(&[&[0, 2]])) };
+        let model = train(&data, None, &additive).unwrap().model;
+        assert!(interaction(&model) < 1e-12, "{activation}");
+        let verified = verify(&model, &data).unwrap();
+        assert!(verified.holds(), "{verified:?}");
+        let used = |k: usize| (0..model.network.n_neurons()).any(|neuron| model.network.w1[(k, neuron)] != 0.0);
+        assert!((0..FEATURES).all(used), "{activation}: every set has neurons");
+    }
+    assert!(interaction(&control) > 0.01);
+}
+
+#[test]
+fn non_negative_networks_and_clipped_ones() {
+    let data = waves(80, 4);
+    let constraints = Constraints { nonnegative: true, ..Constraints::default() };
+    let model = train(&data, None, &settings(constraints)).unwrap().model;
+    let mut random = Random(3);
+    let far: Vec<Vec<f64>> =
+        (0..500).map(|_| random.vector(FEATURES).into_iter().map(|x| 30.0 * x).collect()).collect();
+    assert!(predict(&model, &far).iter().all(|f| *f >= 0.0));
+    assert!(verify(&model, &data).unwrap().holds());
+
+    let range = OutputRange::new(-3.0, 2.5).unwrap();
+    let free = train(&data, Some(&data), &settings(Constraints::default())).unwrap();
+    let clipped = Settings { output_range: Some(range), ..settings(Constraints::default()) };
+    let clipped = train(&data, Some(&data), &clipped).unwrap();
+    let (free, found) = (predict(&free.model, &far), predict(&clipped.model, &far));
+    assert!(free.iter().any(|f| *f > 2.5) && free.iter().any(|f| *f < -3.0));
+    assert!(free.iter().zip(&found).all(|(free, found)| free.clamp(-3.0, 2.5) == *found));
+    assert!(clipped.test_predictions.unwrap().outputs.values().iter().all(|f| range.contains(*f)));
+    let read = Model::from_bytes(&clipped.model.to_bytes().unwrap(), "a model".as_ref()).unwrap();
+    assert_eq!(read, clipped.model);
+    let narrow =
+        Settings { output_range: Some(OutputRange::new(-0.1, 0.1).unwrap()), ..settings(Constraints::default()) };
+    assert!(matches!(train(&data, None, &narrow), Err(TrainError::Model(ModelError::OutOfRange { .. }))));
+}
+
+/// The score of the second class rises with an increasing feature.
+#[test]
+fn two_classes_and_several_numbers_share_a_table_of_signs() {
+    let data = waves(120, 6);
+    let Some(Labels::Numbers { values, .. }) = data.labels().cloned() else { panic!("numbers") };
+    let x = data.values().to_vec();
+    let classes: Vec<f64> = values.iter().map(|y| f64::from(u8::from(*y > 0.2))).collect();
+    for loss in [Loss::Logistic, Loss::SquaredHinge, Loss::Squared] {
+        let two = table(FEATURES, x.clone(), classes.clone());
+        let model = train(&two, None, &Settings { loss, ..settings(increasing([0])) }).unwrap().model;
+        assert_eq!(falls(&model, FEATURES, 0, true), 0, "{loss:?}");
+    }
+    let numbers = values.iter().flat_map(|y| [*y, y * y]).collect();
+    let labels = Labels::Numbers { columns: 2, values: numbers };
+    let both = Dataset::new(FEATURES, x, Some(labels), FeatureKind::Table).unwrap();
+    let model = train(&both, None, &settings(increasing([0]))).unwrap().model;
+    let mut last = [f64::NEG_INFINITY; 2];
+    for step in 0..200 {
+        let row = vec![f64::from(step) * 0.02 - 2.0, 0.3, -0.2];
+        let found = predict(&model, &[row]);
+        assert!(found[0] >= last[0] && found[1] >= last[1]);
+        last = [found[0], found[1]];
+    }
+}
+
+// ---- resumption ----------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_resumed_run_is_the_same_and_other_constraints_are_another_run() {
+    let data = waves(70, 7);
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("run.ckpt");
+    let constraints = Constraints { interactions: sets(&[&[0, 1]]).interactions, ..increasing([0]) };
+    let long = Settings { gap: 1e-300, refine: 1, precision: Precision::F64, ..settings(constraints) };
+    let whole = train(&data, None, &Settings { max_iterations: 40, ..long.clone() }).unwrap();
+    let plan = CheckpointPlan { path: file.clone(), every: 0.0 };
+    train(&data, None, &Settings { max_iterations: 17, checkpoint: Some(plan), ..long.clone() }).unwrap();
+    let checkpoint = Checkpoint::load(&file).unwrap();
+    let again = |settings: &Settings| resume(&data, None, settings, &checkpoint, &StopToken::new(), &mut ());
+    let same = |a: &Solution, b: &Solution| a.model.network == b.model.network && a.objective == b.objective;
+    let resumed = again(&Settings { max_iterations: 40, ..long.clone() }).unwrap();
+    assert!(falls(&resumed.model, FEATURES, 0, true) == 0 && verify(&resumed.model, &data).unwrap().holds());
+    assert!(same(&resumed, &whole) || resumed.info.rounds.len() > 1);
+    for other in [Constraints::default(), increasing([0]), increasing([1])] {
+        let error = again(&Settings { constraints: other, ..long.clone() }).unwrap_err();
+        assert!(matches!(&error, TrainError::OtherRun { given, .. } if given.name == "constraints"), "{error}");
+    }
+}
+
+#[test]
+fn a_warm_start_outside_the_cones_is_projected() {
+    let data = waves(70, 8);
+    let free = train(&data, None, &settings(increasing([]))).unwrap();
+    let gates = free.model.parts[0].witness.as_ref().unwrap().gates.clone();
+    let mut warm = free.warm_start.unwrap();
+    // Gates that serve: only the always-on gate and those that rise or fall in feature 0 alone can.
+    let start = Settings { gates: Gates::Given(gates), max_iterations: 1, ..settings(increasing([0])) };
+    warm.lambda.values_mut().fill(0.0);
+    let solution = cvx_admm::train_with(&data, None, &start, Some(&warm), &StopToken::new(), &mut ()).unwrap();
+    assert_eq!(falls(&solution.model, FEATURES, 0, true), 0);
+}
+
+// ---- the proof -----------------------------------------------------------------------------------------------------
+
+#[test]
+fn m5_a_file_that_breaks_its_signs_or_drops_its_cones_does_not_verify() {
+    let data = waves(90, 9);
+    for activation in [Activation::Relu, Activation::Gated] {
+        let model = train(&data, None, &Settings { activation, ..settings(increasing([0])) }).unwrap().model;
+        assert!(verify(&model, &data).unwrap().holds());
+        let mut broken = model.clone();
+        let neuron = (0..broken.network.n_neurons()).find(|&j| broken.network.w1[(0, j)] != 0.0).unwrap();
+        broken.network.w1[(0, neuron)] *= -1e-9;
+        assert_eq!(verify(&broken, &data).unwrap().constraints_hold, Some(false), "{activation}");
+        let mut scaled = model.clone();
+        scaled.transform.scale[0] *= -1.0;
+        scaled.transform.offset[0] = 0.0;
+        assert!(verify(&scaled, &data).map_or(true, |found| found.constraints_hold == Some(false)));
+        // The bound holds in the cones only.
+        let free = Model { cones: None, ..model.clone() };
+        let found = verify(&free, &data).unwrap();
+        assert!(!found.bound_agrees && found.constraints_hold.is_none(), "{activation}: {found:?}");
+    }
+    let model = train(&data, None, &Settings { activation: Activation::Gated, ..settings(increasing([0])) }).unwrap();
+    let mut seeing = model.model.clone();
+    seeing.network.gates.as_mut().unwrap()[(0, 0)] = 1e-9;
+    assert_eq!(verify(&seeing, &data).unwrap().constraints_hold, Some(false), "a gate that sees the feature");
+}
+
+// ---- what is refused -----------------------------------------------------------------------------------------------
+
+fn refused(data: &Dataset, settings: &Settings) -> ModelError {
+    match train(data, None, settings) {
+        Err(TrainError::Model(error)) => error,
+        other => panic!("{:?}", other.map(|solution| solution.status)),
+    }
+}
+
+/// A number, a category, a copy of the number and an identifier.
+fn columns() -> Dataset {
+    let numbers: Vec<f64> = (0..60).map(|row| f64::from(row * 7 % 60) / 10.0).collect();
+    let texts = |levels: usize| Column::Texts {
+        index: (0..60).map(|row| (row * 7 % levels) as u32).collect(),
+        levels: (0..levels).map(|level| format!("level {level}")).collect(),
+    };
+    let names = ["age", "town", "months", "code"].map(str::to_string).to_vec();
+    let twin = Column::Numbers(numbers.clone());
+    let table = Table::new(vec![Column::Numbers(numbers.clone()), texts(3), twin, texts(60)], Some(names)).unwrap();
+    let recipe = Recipe::fit(&table, &ColumnChoices::default()).unwrap();
+    Dataset::encode(&table, Arc::new(recipe), Some(Labels::numbers(numbers))).unwrap()
+}
+
+#[test]
+fn columns_that_cannot_be_constrained_are_named() {
+    let data = columns();
+    let along =
+        |column: &str| Constraints { trends: vec![(column.to_string(), Trend::Increasing)], ..Constraints::default() };
+    for (column, place) in [("town", "categories"), ("months", "a copy of age"), ("code", "an identifier")] {
+        let error = refused(&data, &settings(along(column)));
+        assert!(
+            matches!(&error, ModelError::ConstrainedColumn { column: found, constraint: "increasing", obstacle }
+                if found == column && obstacle.contains(place)),
+            "{error}"
+        );
+    }
+    assert!(matches!(refused(&data, &settings(along("height"))), ModelError::UnknownColumn { .. }));
+    let set = |column: &str| Constraints { interactions: Some(vec![vec![column.into()]]), ..Constraints::default() };
+    assert!(matches!(refused(&data, &settings(set("code"))), ModelError::ConstrainedColumn { .. }));
+    let both = Constraints {
+        trends: vec![("age".into(), Trend::Increasing), ("1".into(), Trend::Decreasing)],
+        ..Constraints::default()
+    };
+    assert!(matches!(refused(&data, &settings(both)), ModelError::ConstraintConflict { .. }));
+    // By name and by number, and a category in a group with its levels.
+    let model = train(&data, None, &settings(along(" 1 "))).unwrap().model;
+    assert_eq!(model.cones.as_ref().unwrap().trends()[0], Some(Trend::Increasing));
+    let model = train(&data, None, &settings(set("town"))).unwrap().model;
+    assert_eq!(model.cones.as_ref().unwrap().groups(), [vec![1, 2, 3], vec![0]]);
+}
+
+#[test]
+fn tasks_and_neurons_without_a_meaning_for_a_constraint() {
+    let data = waves(60, 10);
+    let x = data.values().to_vec();
+    let three = table(FEATURES, x.clone(), (0..60).map(|row| f64::from(row % 3)).collect());
+    let alone: Vec<Vec<String>> = (1..=3).map(|k| vec![k.to_string()]).collect();
+    let alone = Constraints { interactions: Some(alone), ..Constraints::default() };
+    let few = Settings { patterns: 5, ..settings(alone) };
+    assert_eq!(refused(&data, &few), ModelError::TooFewGates { gates: 5, groups: 3 });
+    let unconstrainable = |error: ModelError| matches!(error, ModelError::Unconstrainable { .. });
+    assert!(unconstrainable(refused(&three, &settings(increasing([0])))));
+    assert!(unconstrainable(refused(&three, &settings(bent(Curvature::Convex, [0])))));
+    assert!(train(&three, None, &settings(sets(&[&[0]]))).is_ok(), "which columns interact is defined for every class");
+    let nonnegative = Constraints { nonnegative: true, ..Constraints::default() };
+    let two = table(FEATURES, x, (0..60).map(|row| f64::from(row % 2)).collect());
+    assert!(unconstrainable(refused(&two, &settings(nonnegative.clone()))));
+    let regression = Settings { task: TaskChoice::Regression, ..settings(nonnegative) };
+    assert!(unconstrainable(refused(&data, &Settings { activation: Activation::Gated, ..regression.clone() })));
+    assert!(matches!(
+        train(&data, None, &Settings { output_bias: true, ..regression }),
+        Err(TrainError::Setting { name: "output_bias", .. })
+    ));
+    let range = Some(OutputRange::new(-1.0, 2.0).unwrap());
+    assert!(unconstrainable(refused(&two, &Settings { output_range: range, ..settings(Constraints::default()) })));
+    let patches = Settings {
+        activation: Activation::Gated,
+        gates: Gates::Patches(PatchSettings::default()),
+        ..settings(increasing([0]))
+    };
+    assert!(unconstrainable(refused(&data, &patches)));
+}
+
+#[test]
+fn a_gate_of_the_user_that_no_neuron_could_use_is_named() {
+    let data = waves(60, 11);
+    let constraints =
+        || Constraints { trends: named([(0, Trend::Increasing), (2, Trend::Increasing)]), ..Constraints::default() };
+    let gates = |second: [f64; 4]| Gates::Given(HostMatrix::from_vec(4, 2, [[1.0, -0.5, 0.0, 0.2], second].concat()));
+    let with = |second| Settings { gates: gates(second), ..settings(constraints()) };
+    assert_eq!(refused(&data, &with([1.0, 0.3, -1.0, 0.0])), ModelError::GateOutsideCones { gate: 1 });
+    assert!(train(&data, None, &with([-1.0, 0.3, -1.0, 0.0])).is_ok(), "it serves what is subtracted");
+    let gated = Settings { activation: Activation::Gated, ..with([0.0, 0.3, 0.0, 0.0]) };
+    assert_eq!(refused(&data, &gated), ModelError::GateOutsideCones { gate: 0 });
+}
