@@ -8,7 +8,7 @@ use cvx_data::{Request, open};
 use std::path::{Path, PathBuf};
 
 /// The format that is written.
-const NEWEST: u32 = 4;
+const NEWEST: u32 = 5;
 
 struct Golden {
     name: &'static str,
@@ -24,22 +24,22 @@ const GOLDENS: [Golden; 4] = [
     Golden {
         name: "relu",
         data: "binary",
-        claims: [2.204788307, 1.900981805, 2.215024620],
-        predictions: [&[-1.1312939519917669], &[0.5413062921314203], &[0.5982906153079401]],
+        claims: [2.204755821, 1.900951639, 2.215023184],
+        predictions: [&[-1.131301703573614], &[0.5412674783376631], &[0.5982990315678748]],
         classes: ["0", "1", "1"],
     },
     Golden {
         name: "gated",
         data: "binary",
-        claims: [2.021790840, 1.847470967, 2.021605513],
-        predictions: [&[-1.0940879373270795], &[0.6357145847961906], &[0.9767315008800552]],
+        claims: [2.021790840, 1.847470960, 2.021605070],
+        predictions: [&[-1.0940839223217336], &[0.6357184590739665], &[0.9767316015355346]],
         classes: ["0", "1", "1"],
     },
     Golden {
         name: "weighted",
         data: "binary",
-        claims: [2.287799850, 1.935199900, 2.300355694],
-        predictions: [&[-9.551009386932584], &[2.9642755747737954], &[4.024113942239225]],
+        claims: [2.287769451, 1.935167309, 2.299267740],
+        predictions: [&[-9.55110734597393], &[2.9642295607598497], &[4.024024003266153]],
         classes: ["0", "1", "1"],
     },
     Golden {
@@ -113,8 +113,8 @@ fn f6_the_next_format_is_refused_with_advice() {
         let mut frame = Frame::of(&std::fs::read(path(&format!("v{NEWEST}/{}.cvx", golden.name))).unwrap());
         frame.version = NEWEST + 1;
         match parse(&frame.sealed()) {
-            Err(error @ FileError::Version { found: 5, newest: NEWEST, .. }) => {
-                assert!(error.to_string().contains("format 5, but this program reads up to format 4: use a newer"));
+            Err(error @ FileError::Version { found: 6, newest: NEWEST, .. }) => {
+                assert!(error.to_string().contains("format 6, but this program reads up to format 5: use a newer"));
             }
             other => panic!("{:?}", other.map(drop)),
         }

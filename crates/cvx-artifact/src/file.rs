@@ -1,4 +1,4 @@
-//! The model file: format 4, in the frame of `container.rs`.
+//! The model file: format 5, in the frame of `container.rs`.
 //!
 //! | section | what | shape |
 //! |---|---|---|
@@ -40,7 +40,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
 
-const MODEL: Kind = Kind { noun: "model", magic: *b"\x89CVX\r\n\x1a\n", version: 4 };
+const MODEL: Kind = Kind { noun: "model", magic: *b"\x89CVX\r\n\x1a\n", version: 5 };
 
 /// Maximum size of the header: the names of about ten thousand classes.
 const HEADER: usize = 1 << 20;

@@ -204,9 +204,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// `y += sum_k weights[k] terms[k]`, in one pass over `y`.
     fn add_terms(&self, weights: &[f64], terms: &[&Self::Matrix], y: &mut Self::Matrix) -> Result<(), LinalgError>;
     /// Sum of the entrywise products.
-    fn dot(&self, x: &Self::Matrix, y: &Self::Matrix) -> Result<f64, LinalgError> {
-        Ok(self.dots(x, &[y])?.into_iter().sum())
-    }
+    fn dot(&self, x: &Self::Matrix, y: &Self::Matrix) -> Result<f64, LinalgError>;
     /// [`dot`](Backend::dot) of `x` with each of `others`. On a GPU it waits once for all of them.
     fn dots(&self, x: &Self::Matrix, others: &[&Self::Matrix]) -> Result<Vec<f64>, LinalgError>;
     /// Euclidean norm of all entries.

@@ -262,18 +262,23 @@ pub(super) fn add_terms<T: CpuScalar>(
 }
 
 /// Runs of `x` are read once for all products.
-pub(super) fn dots<T: CpuScalar>(x: &CpuMatrix<T>, others: &[&CpuMatrix<T>]) -> Result<Vec<f64>, LinalgError> {
+pub(super) fn dots<T: CpuScalar>(
+    x: &CpuMatrix<T>,
+    others: &[&CpuMatrix<T>],
+    products: &mut [f64],
+) -> Result<(), LinalgError> {
     for other in others {
         expect_shape("dots", "y", other, (x.rows(), x.cols()))?;
     }
     let x = x.values();
     let work = x.len().saturating_mul(others.len());
-    Ok(tiles::sums(x.len().div_ceil(DOT_RUN), work, others.len(), |run, sums| {
+    tiles::sums(x.len().div_ceil(DOT_RUN), work, products, |run, sums| {
         let bounds = run * DOT_RUN..((run + 1) * DOT_RUN).min(x.len());
         for (sum, other) in sums.iter_mut().zip(others) {
             *sum += dot_slice(&x[bounds.clone()], &other.values()[bounds.clone()]);
         }
-    }))
+    });
+    Ok(())
 }
 
 /// Sixteen running sums, for the compiler to keep in four registers: one alone would wait for each addition.

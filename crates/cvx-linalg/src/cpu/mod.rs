@@ -207,8 +207,15 @@ macro_rules! cpu_backend {
             ) -> Result<(), LinalgError> {
                 blas::add_terms(weights, terms, y)
             }
+            fn dot(&self, x: &Self::Matrix, y: &Self::Matrix) -> Result<f64, LinalgError> {
+                let mut product = [0.0];
+                blas::dots(x, &[y], &mut product)?;
+                Ok(product[0])
+            }
             fn dots(&self, x: &Self::Matrix, others: &[&Self::Matrix]) -> Result<Vec<f64>, LinalgError> {
-                blas::dots(x, others)
+                let mut products = vec![0.0; others.len()];
+                blas::dots(x, others, &mut products)?;
+                Ok(products)
             }
             fn column_norms(&self, x: &Self::Matrix) -> Result<Vec<f64>, LinalgError> {
                 Ok(blas::column_norms(x))

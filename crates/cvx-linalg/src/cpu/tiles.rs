@@ -53,14 +53,22 @@ pub(super) fn for_each_column_of_three<T: Send>(
     }
 }
 
-/// Adds up what `f(j, sums)` adds to `length` sums for each j of `0..count`, in runs whose bounds depend on `count`
-/// alone; `work` is the number of entries read.
-pub(super) fn sums(count: usize, work: usize, length: usize, f: impl Fn(usize, &mut [f64]) + Sync) -> Vec<f64> {
+/// `total` = the sum of what `f(j, sums)` adds to `sums` for each j of `0..count`, in runs whose bounds depend on
+/// `count` alone; `work` is the number of entries read. A single sum allocates nothing.
+pub(super) fn sums(count: usize, work: usize, total: &mut [f64], f: impl Fn(usize, &mut [f64]) + Sync) {
+    total.fill(0.0);
+    let length = total.len();
     if length == 0 {
-        return Vec::new();
+        return;
     }
+    let (mut one, mut several) = ([0.0; PARTIALS], Vec::new());
+    let partials = if length == 1 {
+        &mut one[..]
+    } else {
+        several.resize(PARTIALS * length, 0.0);
+        &mut several[..]
+    };
     let run = count.div_ceil(PARTIALS).max(1);
-    let mut partials = vec![0.0; count.div_ceil(run) * length];
     let fill = |(part, partial): (usize, &mut [f64])| {
         for j in (part * run).min(count)..((part + 1) * run).min(count) {
             vectorised(
@@ -74,11 +82,9 @@ pub(super) fn sums(count: usize, work: usize, length: usize, f: impl Fn(usize, &
     } else {
         partials.par_chunks_exact_mut(length).enumerate().for_each(fill);
     }
-    let mut total = vec![0.0; length];
     for partial in partials.chunks_exact(length) {
         total.iter_mut().zip(partial).for_each(|(total, part)| *total += part);
     }
-    total
 }
 
 /// Calls `f(first, run)` for runs of at most [`RUN`] entries of `values`, the first of which has this number.

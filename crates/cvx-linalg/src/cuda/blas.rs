@@ -181,20 +181,20 @@ pub(super) fn dots<T: CudaScalar>(
     cuda: &Cuda<T>,
     x: &CudaMatrix<T>,
     others: &[&CudaMatrix<T>],
-) -> Result<Vec<f64>, LinalgError> {
+    products: &mut [f64],
+) -> Result<(), LinalgError> {
     for other in others {
         expect_shape("dots", "y", other, (x.rows(), x.cols()))?;
     }
     let (count, grid) = (x.len() as u64, over_entries(x.len()));
-    let (blocks, mut products) = (launch::blocks(&grid), vec![0.0; others.len()]);
-    sums(cuda, &grid, &mut products, |partials| {
+    let blocks = launch::blocks(&grid);
+    sums(cuda, &grid, products, |partials| {
         for (other, k) in others.iter().zip(0..) {
             let mut partials = partials.slice_mut(k * blocks..(k + 1) * blocks);
             launch!(&cuda.device, Kernel::DotPartials, T, grid, &count, x.values(), other.values(), &mut partials)?;
         }
         Ok(())
-    })?;
-    Ok(products)
+    })
 }
 
 /// Sums over the blocks of launches on a grid, which leave partial ones, sum by sum.

@@ -164,8 +164,15 @@ impl<T: CudaScalar> Backend for Cuda<T> {
     fn add_terms(&self, weights: &[f64], terms: &[&CudaMatrix<T>], y: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
         blas::add_terms(self, weights, terms, y)
     }
+    fn dot(&self, x: &CudaMatrix<T>, y: &CudaMatrix<T>) -> Result<f64, LinalgError> {
+        let mut product = [0.0];
+        blas::dots(self, x, &[y], &mut product)?;
+        Ok(product[0])
+    }
     fn dots(&self, x: &CudaMatrix<T>, others: &[&CudaMatrix<T>]) -> Result<Vec<f64>, LinalgError> {
-        blas::dots(self, x, others)
+        let mut products = vec![0.0; others.len()];
+        blas::dots(self, x, others, &mut products)?;
+        Ok(products)
     }
     fn column_norms(&self, x: &CudaMatrix<T>) -> Result<Vec<f64>, LinalgError> {
         blas::column_norms(self, x)
