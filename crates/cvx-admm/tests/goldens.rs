@@ -20,7 +20,7 @@ struct Golden {
     classes: [&'static str; 3],
 }
 
-const GOLDENS: [Golden; 4] = [
+const GOLDENS: [Golden; 5] = [
     Golden {
         name: "relu",
         data: "binary",
@@ -41,6 +41,13 @@ const GOLDENS: [Golden; 4] = [
         claims: [2.287799850, 1.935199900, 2.300355694],
         predictions: [&[-9.551009386932584], &[2.9642755747737954], &[4.024113942239225]],
         classes: ["0", "1", "1"],
+    },
+    Golden {
+        name: "monotone",
+        data: "binary",
+        claims: [2.211877376, 1.975289458, 2.210134033],
+        predictions: [&[-1.0929520041084972], &[-0.12243449111015026], &[0.8716163292953256]],
+        classes: ["0", "0", "1"],
     },
     Golden {
         name: "classes",
@@ -88,6 +95,7 @@ fn f6_a_stored_file_is_read_and_claims_what_it_did() {
             assert!(claims.into_iter().zip(golden.claims).all(|(found, expected)| near(found, expected)), "{place}");
             assert!(verify(&model, &data).unwrap().holds(), "{place}");
             assert_eq!(claim.weights.is_some(), golden.name == "weighted", "{place}");
+            assert_eq!(model.cones.is_some(), golden.name == "monotone", "{place}");
             let names = model.transform.feature_names.as_deref().unwrap_or_default();
             assert_eq!(names, if golden.data == "binary" { &["a", "b", "c"][..] } else { &["length", "width"] });
 
