@@ -13,8 +13,8 @@ use cvx_admm::{
 };
 use cvx_linalg::HostMatrix;
 use cvx_model::{
-    Activation, Column, ColumnChoices, Constraints, Curvature, Dataset, FeatureKind, GateKind, Labels, Loss,
-    ModelError, OutputRange, PatchSettings, Recipe, Table, Targets, TaskChoice, Trend,
+    Activation, BlockCones, Column, ColumnChoices, Constraints, Curvature, Dataset, FeatureKind, GateKind, Labels,
+    Loss, ModelError, OutputRange, PatchSettings, Recipe, Table, Targets, TaskChoice, Trend,
 };
 use std::sync::Arc;
 
@@ -440,6 +440,35 @@ fn m5_a_file_that_breaks_its_signs_or_drops_its_cones_does_not_verify() {
     let mut seeing = model.model.clone();
     seeing.network.gates.as_mut().unwrap()[(0, 0)] = 1e-9;
     assert_eq!(verify(&seeing, &data).unwrap().constraints_hold, Some(false), "a gate that sees the feature");
+}
+
+/// Cones that fit neither the features nor the groups of the proof are refused before they are used.
+#[test]
+fn f5_constraints_that_do_not_fit_the_model_are_refused() {
+    let data = waves(60, 12);
+    let model = train(&data, None, &settings(sets(&[&[0, 2]]))).unwrap().model;
+    let read = |model: &Model| Model::from_bytes(&model.to_bytes().unwrap(), "a model".as_ref());
+    assert_eq!(read(&model).unwrap(), model);
+    let with = |cones: BlockCones| Model { cones: Some(Arc::new(cones)), ..model.clone() };
+    let free = |d: usize, groups| BlockCones::new(vec![None; d], vec![None; d], groups, false);
+    for cones in [
+        free(2, Vec::new()),
+        free(4, Vec::new()),
+        free(3, vec![vec![0], vec![1, 3]]),
+        free(3, vec![vec![0, 2], vec![]]),
+        free(3, vec![vec![2, 0], vec![1]]),
+        BlockCones::new(vec![None; 3], vec![None; 2], Vec::new(), false),
+        // The proof has patterns of a second group.
+        free(3, vec![vec![0, 1, 2]]),
+    ] {
+        assert!(read(&with(cones.clone())).is_err(), "{cones:?}");
+    }
+    let labels = Labels::numbers((0..60).map(|row| f64::from(row % 2)).collect());
+    let classes = Dataset::new(FEATURES, data.values().to_vec(), Some(labels), FeatureKind::Table).unwrap();
+    let classifier = train(&classes, None, &settings(Constraints::default())).unwrap().model;
+    let range = Some(OutputRange::new(0.0, 1.0).unwrap());
+    assert!(read(&Model { output_range: range, ..classifier }).is_err(), "a classifier is not clipped");
+    assert!(read(&Model { output_range: range, ..model }).is_ok());
 }
 
 // ---- what is refused -----------------------------------------------------------------------------------------------
