@@ -258,6 +258,26 @@ fn m14_predictions_never_fall_by_one_unit_in_the_last_place() {
     assert!(falls(&control, FEATURES, 0, true) > 100);
 }
 
+/// The order of the operations on a sample does not depend on the samples beside it: a product of matrices would not
+/// promise that.
+#[test]
+fn a_constrained_prediction_has_the_same_bits_in_any_company() {
+    let mut random = Random(8);
+    let d = 37;
+    let x = random.vector(90 * d);
+    let y = x.chunks(d).map(|row| row.iter().sum::<f64>().tanh() + 0.3 * random.signed()).collect();
+    let data = table(d, x, y);
+    for activation in Activation::ALL {
+        let model = train(&data, None, &Settings { activation, ..settings(increasing([0, 5])) }).unwrap().model;
+        let rows: Vec<Vec<f64>> = (0..101).map(|_| random.vector(d).into_iter().map(|x| 3.0 * x).collect()).collect();
+        let together = predict(&model, &rows);
+        for size in [1, 2, 3, 7, 16, 50] {
+            let apart: Vec<f64> = rows.chunks(size).flat_map(|rows| predict(&model, rows)).collect();
+            assert_eq!(apart, together, "{activation}, in groups of {size}");
+        }
+    }
+}
+
 #[test]
 fn a_path_of_folds_is_monotone_and_each_part_is_verified() {
     let data = waves(90, 2);
