@@ -122,7 +122,8 @@ fn m14_the_optimum_is_that_of_an_interior_point_method() {
         let mut random = Random(7000 + number);
         let (n, d) = (6 + (number % 9) as usize, 1 + (number % 4) as usize);
         let activation = if number % 4 == 3 { Activation::Gated } else { Activation::Relu };
-        let loss = [Loss::Squared, Loss::Squared, Loss::Huber { delta: 0.3 }, Loss::Logistic][number as usize / 3 % 4];
+        let loss =
+            [Loss::Squared, Loss::SquaredHinge, Loss::Huber { delta: 0.3 }, Loss::Logistic][number as usize / 3 % 4];
         let constraints = random_constraints(&mut random, d, activation);
         let nonnegative = constraints.nonnegative;
         if constraints.is_empty() || loss.needs_classes() && nonnegative {
@@ -193,7 +194,8 @@ fn m14_the_optimum_is_that_of_an_interior_point_method() {
         };
         let Ok(optimum) = conic.optimum() else { continue };
         compared += 1;
-        let slack = 1e-8 * optimum.max(1.0);
+        // The remaining error of the interior-point method: feasible points were found 2e-8 below its optimum.
+        let slack = 5e-8 * optimum.max(1.0);
         let v = &solution.warm_start.as_ref().unwrap().v;
         let inside = (0..v.cols()).all(|block| {
             v.col(block).iter().enumerate().all(|(row, &value)| {
