@@ -20,7 +20,7 @@ struct Golden {
     classes: [&'static str; 3],
 }
 
-const GOLDENS: [Golden; 4] = [
+const GOLDENS: [Golden; 5] = [
     Golden {
         name: "relu",
         data: "binary",
@@ -41,6 +41,13 @@ const GOLDENS: [Golden; 4] = [
         claims: [2.287769451, 1.935167309, 2.299267740],
         predictions: [&[-9.55110734597393], &[2.9642295607598497], &[4.024024003266153]],
         classes: ["0", "1", "1"],
+    },
+    Golden {
+        name: "monotone",
+        data: "binary",
+        claims: [2.211584538, 1.975121126, 2.211947546],
+        predictions: [&[-1.0931079007476558], &[-0.12293981317552194], &[0.8716032892439052]],
+        classes: ["0", "0", "1"],
     },
     Golden {
         name: "classes",
@@ -88,6 +95,7 @@ fn f6_a_stored_file_is_read_and_claims_what_it_did() {
             assert!(claims.into_iter().zip(golden.claims).all(|(found, expected)| near(found, expected)), "{place}");
             assert!(verify(&model, &data).unwrap().holds(), "{place}");
             assert_eq!(claim.weights.is_some(), golden.name == "weighted", "{place}");
+            assert_eq!(model.cones.is_some(), golden.name == "monotone", "{place}");
             let names = model.transform.feature_names.as_deref().unwrap_or_default();
             assert_eq!(names, if golden.data == "binary" { &["a", "b", "c"][..] } else { &["length", "width"] });
 

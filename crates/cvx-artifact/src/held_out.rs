@@ -72,6 +72,7 @@ impl<'a> HeldOutPredictor<'a> {
                 own.iter().zip(outputs.col(c)).for_each(|(&a, f)| sums[(a, c)] += f / self.counts[a]);
             }
         }
+        self.model.output_range.iter().for_each(|range| range.clip(&mut sums));
         Ok(sums)
     }
 

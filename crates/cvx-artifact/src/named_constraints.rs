@@ -4,6 +4,9 @@ use crate::model::Model;
 use cvx_model::{Curvature, Trend};
 use serde::Serialize;
 
+/// Most names of a list that are shown in a line.
+const SHOWN: usize = 6;
+
 /// What the predictions of a model obey. The fields are the keys of its JSON, which are stable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NamedConstraints {
@@ -37,22 +40,30 @@ impl NamedConstraints {
         })
     }
 
-    /// All of it in a line, such as: increasing in age; decreasing in price; age with price, town alone.
+    /// All of it in a line, such as: increasing in age; decreasing in price; age with price, town alone. Of long lists,
+    /// the first names and the number of all.
     pub fn words(&self) -> String {
         let NamedConstraints { increasing, decreasing, convex, concave, groups, nonnegative } = self;
         let lists = [("increasing", increasing), ("decreasing", decreasing), ("convex", convex), ("concave", concave)];
         let named = lists.into_iter().filter(|(_, columns)| !columns.is_empty());
-        let mut parts: Vec<String> = named.map(|(what, columns)| format!("{what} in {}", columns.join(", "))).collect();
+        let mut parts: Vec<String> =
+            named.map(|(what, columns)| format!("{what} in {}", shortened(columns, ", "))).collect();
         if !groups.is_empty() {
             let set = |columns: &Vec<String>| match &columns[..] {
                 [alone] => format!("{alone} alone"),
-                columns => columns.join(" with "),
+                columns => shortened(columns, " with "),
             };
-            parts.push(groups.iter().map(set).collect::<Vec<_>>().join(", "));
+            parts.push(shortened(&groups.iter().map(set).collect::<Vec<_>>(), ", "));
         }
         parts.extend(nonnegative.then(|| "never negative".to_string()));
         parts.join("; ")
     }
+}
+
+/// The first names, and the number of all if there are more.
+fn shortened(names: &[String], between: &str) -> String {
+    let shown = names[..names.len().min(SHOWN)].join(between);
+    if names.len() > SHOWN { format!("{shown} .. ({} in all)", names.len()) } else { shown }
 }
 
 /// For each feature the name of its column.

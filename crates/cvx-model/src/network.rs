@@ -101,18 +101,21 @@ impl Network {
     /// without the wrong sign never moves the prediction the wrong way, not by one unit in the last place. For networks
     /// that see whole samples, not patches.
     pub fn predict_in_order(&self, xt: &HostMatrix) -> HostMatrix {
+        // By feature, so that the sums of all neurons grow together.
+        let (w1, gates) = (self.w1.transposed(), self.gates.as_ref().map(HostMatrix::transposed));
         let mut out = HostMatrix::zeros(xt.cols(), self.w2.cols());
         for a in 0..xt.cols() {
-            let mut sums = vec![0.0; self.w2.cols()];
-            for neuron in 0..self.n_neurons() {
-                let product = |weights: &[f64]| weights.iter().zip(xt.col(a)).fold(0.0, |sum, (w, x)| sum + w * x);
-                let on = self.gates.as_ref().is_none_or(|gates| product(gates.col(neuron)) >= 0.0);
-                let z = product(self.w1.col(neuron));
-                let z = if self.gates.is_none() && z < 0.0 { 0.0 } else { z };
-                let of_target = |(c, sum): (usize, &mut f64)| *sum += z * self.w2[(neuron, c)];
-                sums.iter_mut().enumerate().filter(|_| on).for_each(of_target);
+            let mut hidden = products(&w1, xt.col(a));
+            match &gates {
+                None => hidden.iter_mut().filter(|z| **z < 0.0).for_each(|z| *z = 0.0),
+                Some(gates) => {
+                    let off = hidden.iter_mut().zip(products(gates, xt.col(a))).filter(|(_, h)| *h < 0.0);
+                    off.for_each(|(z, _)| *z = 0.0);
+                }
             }
-            sums.iter().zip(&self.output_bias).enumerate().for_each(|(c, (sum, bias))| out[(a, c)] = sum + bias);
+            for (c, bias) in self.output_bias.iter().enumerate() {
+                out[(a, c)] = hidden.iter().zip(self.w2.col(c)).fold(0.0, |sum, (z, w)| sum + z * w) + bias;
+            }
         }
         out
     }
@@ -167,6 +170,15 @@ impl Network {
         let second = |neuron| (0..self.w2.cols()).map(|c| self.w2[(neuron, c)].powi(2)).sum::<f64>().sqrt();
         beta * (0..self.n_neurons()).map(|neuron| norm(self.w1.col(neuron)) * second(neuron)).sum::<f64>()
     }
+}
+
+/// x'w of each neuron, for weights by feature (m x d), feature by feature.
+fn products(weights: &HostMatrix, x: &[f64]) -> Vec<f64> {
+    let mut sums = vec![0.0; weights.rows()];
+    for (k, x) in x.iter().enumerate() {
+        sums.iter_mut().zip(weights.col(k)).for_each(|(sum, w)| *sum += w * x);
+    }
+    sums
 }
 
 pub(crate) fn norm(x: &[f64]) -> f64 {

@@ -3,6 +3,7 @@
 // Each test file uses a part of this module.
 #![allow(dead_code)]
 
+pub mod constrained;
 pub mod frame;
 pub mod textures;
 
