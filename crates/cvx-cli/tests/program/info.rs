@@ -119,7 +119,14 @@ fn slopes_are_those_of_the_table() {
     lab.done(&format!("{train} --activation gated --model g.cvx"));
     let printed = lab.done("info g.cvx --json i.json").stdout;
     assert!(printed.contains("none: the prediction jumps"), "{printed}");
-    assert!(lab.json("i.json")["slopes"][0]["lipschitz"].is_null());
+    let found = &lab.json("i.json")["slopes"][0];
+    assert!(found["lipschitz"].is_null() && found["columns"].as_array().unwrap().is_empty());
+    // Gates do not see a column with a trend.
+    lab.done(&format!("{train} --activation gated --monotone a:+ --model g.cvx"));
+    lab.done("info g.cvx --json i.json");
+    let columns = &lab.json("i.json")["slopes"][0]["columns"];
+    assert_eq!((columns.as_array().unwrap().len(), &columns[0]["column"]), (1, &json!("a")));
+    assert_eq!(columns[0]["low"], 0.0);
 }
 
 #[test]
