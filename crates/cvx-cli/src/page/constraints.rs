@@ -34,7 +34,10 @@ pub fn constraints(subject: &Subject) -> Result<Option<(String, Vec<Picture>)>> 
     let draw = |(name, column)| dependence(name, &outputs, column, &shown);
     let pictures = CONSTRAINTS.into_iter().zip(&columns).map(draw).collect::<Result<Vec<_>>>()?;
     let mut body = facts(&obeyed(model));
-    let words = format!("Every {kind} obeys this on all inputs, not only on the samples.");
+    let mut words = format!("Every {kind} obeys this on all inputs, not only on the samples.");
+    if model.output_range.is_some() {
+        words.push_str(" Curvatures and sets of columns hold before it is clipped to the output range.");
+    }
     body.push_str(&paragraph(match pictures.len() {
         0 => words,
         _ => format!("{words} The curves show it on {whose} samples."),

@@ -61,6 +61,8 @@ fn the_page_shows_what_a_network_obeys_along_each_column() {
     for words in ["increasing in area; decreasing in age", "area with town, age alone", "obeys this on all inputs"] {
         assert!(page.contains(words), "{words}");
     }
+    lab.done(&format!("{FIT} --convex area --output-range=-1000,5000 --report r --quiet"));
+    assert!(lab.read("r/index.html").contains("before it is clipped to the output range"));
     lab.done(&format!("{FIT} --report r --quiet"));
     assert!(pictures(&lab, "r").iter().all(|name| !name.starts_with("constraint")));
 }
