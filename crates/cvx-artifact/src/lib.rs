@@ -6,6 +6,7 @@
 //! * [`verify`]: recomputes the claims of a model from its training data.
 //! * [`Status`], [`Objective`], [`Scores`], [`Certify`]: the facts that a model records about its training run.
 //! * [`HeldOutPredictor`]: predictions on training samples by the parts that did not see them.
+//! * [`Slopes`]: bounds for how fast its outputs can change.
 //! * [`insight`]: which features a predictor uses, and how.
 //! * [`container`]: the file format that models and checkpoints share.
 //!
@@ -35,6 +36,7 @@ mod named_constraints;
 mod objective;
 mod part;
 mod quality;
+mod slopes;
 mod status;
 mod verify;
 mod whole_file;
@@ -48,6 +50,7 @@ pub use named_constraints::NamedConstraints;
 pub use objective::{Objective, Scores};
 pub use part::{MOST_PARTS, Part, Witness, joint_objective, mean_network};
 pub use quality::{Predictions, Quality};
+pub use slopes::{ColumnSlopes, Lipschitz, Slopes};
 pub use status::Status;
 pub use verify::{Verification, verify};
 pub use whole_file::{check_writable, remove_leftovers, write_whole};

@@ -133,6 +133,18 @@ impl Model {
         (network, rows)
     }
 
+    /// What each output is (C): the class of a score, of two classes the second; or the target.
+    pub fn outputs(&self) -> Vec<String> {
+        match &self.task {
+            Task::Binary { classes, .. } => vec![classes[1].clone()],
+            Task::Multiclass { classes, .. } => classes.clone(),
+            Task::Regression { columns: 1 } => {
+                vec![self.transform.label_name.clone().unwrap_or("target".to_string())]
+            }
+            Task::Regression { columns } => (0..*columns).map(|target| format!("target {target}")).collect(),
+        }
+    }
+
     /// The names of the predicted classes; `None` for a regression.
     pub fn classes(&self, prediction: &HostMatrix) -> Option<Vec<&str>> {
         (0..prediction.rows())

@@ -67,7 +67,7 @@ fn shortened(names: &[String], between: &str) -> String {
 }
 
 /// For each feature the name of its column.
-fn column_names(model: &Model) -> Vec<String> {
+pub fn column_names(model: &Model) -> Vec<String> {
     let transform = &model.transform;
     match (&transform.recipe, &transform.feature_names) {
         (Some(recipe), _) => recipe.sources().iter().map(|&source| recipe.columns()[source].title()).collect(),

@@ -3,6 +3,7 @@
 mod about;
 mod classes;
 mod colours;
+mod constraints;
 mod curves;
 mod evidence;
 mod folder;
@@ -32,7 +33,7 @@ use html::{escape, paragraph, section};
 use picture::Picture;
 use std::path::Path;
 
-/// Every picture that a report can have, beside those of the dependence on columns.
+/// Every picture that a report can have, beside those of single columns.
 const PICTURES: [&str; 14] = [
     "calibration",
     "roc",
@@ -59,6 +60,7 @@ fn known() -> Vec<String> {
     PICTURES
         .iter()
         .chain(&understanding::DEPENDENCE)
+        .chain(&constraints::CONSTRAINTS)
         .flat_map(|name| ENDINGS.map(|ending| format!("{name}{ending}")))
         .collect()
 }
@@ -91,6 +93,9 @@ pub fn write(folder: &Path, subject: &Subject) -> Result<()> {
     let drawn = [numbers::predictions(subject)?, regions::regions(model, &split.train)?];
     let drawn = drawn.into_iter().flatten().collect();
     add(&mut body, "Predictions", "figures", numbers::errors(subject).unwrap_or_default(), drawn);
+    if let Some((text, found)) = constraints::constraints(subject)? {
+        add(&mut body, "Constraints", "figures", text, found);
+    }
     let (text, found) = understanding::understanding(subject)?;
     add(&mut body, "What the network has learned", "figures", text, found);
     add(&mut body, "Neurons", "whole", String::new(), neurons::neurons(model)?.into_iter().collect());

@@ -6,3 +6,4 @@ pub mod path;
 pub mod quality;
 pub mod run;
 pub mod samples;
+pub mod slopes;

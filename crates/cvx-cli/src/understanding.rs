@@ -8,9 +8,9 @@ pub use places::Place;
 
 use crate::phrase;
 use cvx_admm::insight::{Dependence, Importance, dependence, importance};
-use cvx_admm::{ArtifactError, Solution};
+use cvx_admm::{ArtifactError, Model, Solution};
 use cvx_linalg::HostMatrix;
-use cvx_model::{DataSplit, Dataset, FeatureKind};
+use cvx_model::{DataSplit, Dataset, FeatureKind, Transform};
 use examined::Examined;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -28,6 +28,10 @@ const REPEATS: usize = 5;
 /// Columns whose dependence is computed, and most points of a curve.
 const CURVES: usize = 6;
 const POINTS: usize = 20;
+
+/// Most samples of constrained columns, and fewest, which all have a curve.
+const CONSTRAINED_SAMPLES: usize = 200;
+const FEW_CURVES: usize = 10;
 
 /// Most multiplications of all predictions together: about ten seconds on two cores.
 const MOST_WORK: f64 = 6e10;
@@ -165,7 +169,7 @@ fn examine(solution: &Solution, split: &DataSplit, seed: u64) -> Result<Understa
         let found = dependence(&mut predict, &examined.data, &sources, found.source, POINTS, seed)?;
         // A single value shows no dependence, and costs one prediction only.
         if found.grid.len() > 1 {
-            curves.push(column_dependence(&examined, found));
+            curves.push(column_dependence(&model.transform, found));
         }
     }
     Ok(Understanding::Found(Findings {
@@ -202,13 +206,78 @@ fn ranked(
     Ok((found.error, found.sources))
 }
 
-fn column_dependence(examined: &Examined, found: Dependence) -> ColumnDependence {
-    let transform = &examined.model.transform;
+/// How the outputs of a model (for classes, scores) depend on its first `most` columns with a trend or a curvature, on
+/// at most 200 samples.
+pub fn constrained(
+    model: &Model,
+    data: &Dataset,
+    most: usize,
+    seed: u64,
+) -> Result<Vec<ColumnDependence>, ArtifactError> {
+    let Model { cones: Some(cones), transform, network, .. } = model else { return Ok(Vec::new()) };
+    let sources = transform.sources();
+    let is_constrained = |k: &usize| cones.trends()[*k].is_some() || cones.curvatures()[*k].is_some();
+    let mut columns: Vec<usize> = (0..cones.n_inputs()).filter(is_constrained).map(|k| sources[k]).collect();
+    columns.dedup();
+    columns.truncate(most);
+    let work = (network.w1.rows() * network.n_neurons() * POINTS * columns.len()) as f64;
+    let samples = ((MOST_WORK / work) as usize).clamp(FEW_CURVES, CONSTRAINED_SAMPLES);
+    let n = data.n_samples();
+    let data = data.select(&(0..n).step_by(n.div_ceil(samples)).collect::<Vec<_>>())?;
+    let of = |source| {
+        let found = dependence(&mut |data: &Dataset| model.predict(data), &data, &sources, source, POINTS, seed)?;
+        Ok(column_dependence(transform, found))
+    };
+    columns.into_iter().map(of).collect()
+}
+
+fn column_dependence(transform: &Transform, found: Dependence) -> ColumnDependence {
     ColumnDependence {
         column: places::title(transform, found.source),
         holds: places::holds(transform, found.source),
         values: found.grid.iter().map(|row| Place::new(transform, &found.columns, row)).collect(),
         mean: found.mean,
         curves: found.curves,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cvx_admm::{Beta, Settings, train};
+    use cvx_model::{Activation, Constraints, Labels, Trend};
+
+    #[test]
+    fn every_curve_along_a_column_with_a_trend_follows_it() {
+        let n = 60;
+        // Two columns; the target is far from monotone in either.
+        let rows = (0..n).map(|a| (f64::from(a * 7 % n), f64::from(a * 11 % n)));
+        let values = rows.clone().flat_map(|(a, b)| [a, b]).collect();
+        let y = rows.map(|(a, b)| (a / 5.0).sin() + a / 20.0 - (b / 9.0).cos()).collect();
+        let names = ["up", "down"].map(String::from).to_vec();
+        let data = Dataset::new(2, values, Some(Labels::numbers(y)), FeatureKind::Table).unwrap();
+        let data = data.with_feature_names(names).unwrap();
+        let trends = vec![("up".to_string(), Trend::Increasing), ("down".to_string(), Trend::Decreasing)];
+        let settings = Settings {
+            activation: Activation::Relu,
+            patterns: 20,
+            beta: Beta::Fraction(1e-4),
+            constraints: Constraints { trends, ..Constraints::default() },
+            ..Settings::default()
+        };
+        let model = train(&data, None, &settings).unwrap().model;
+        let found = constrained(&model, &data, 8, 1).unwrap();
+        assert_eq!(found.iter().map(|column| column.column.as_str()).collect::<Vec<_>>(), ["up", "down"]);
+        for (column, sign) in found.iter().zip([1.0, -1.0]) {
+            assert_eq!((column.values.len(), column.curves.len()), (POINTS, 10));
+            for curve in &column.curves {
+                assert!(curve.windows(2).all(|pair| sign * (pair[1][0] - pair[0][0]) >= 0.0));
+                let (first, last) = (curve[0][0], curve[POINTS - 1][0]);
+                assert!(sign * (last - first) > 0.1, "{}", column.column);
+            }
+        }
+        assert_eq!(constrained(&model, &data, 1, 1).unwrap().len(), 1);
+        let free = train(&data, None, &Settings { constraints: Constraints::default(), ..settings }).unwrap().model;
+        assert!(constrained(&free, &data, 8, 1).unwrap().is_empty());
     }
 }

@@ -40,7 +40,7 @@ use std::path::Path;
 pub use error::ExportError;
 pub use float::Float;
 pub use format::Format;
-pub use metadata::{METADATA_KEY, metadata};
+pub use metadata::{METADATA_KEY, metadata, metadata_value};
 
 /// The example of README.md, compiled and run as a test.
 #[cfg(doctest)]

@@ -81,6 +81,11 @@ struct Provenance<'a> {
 
 /// The metadata of an export of the model, as JSON on one line.
 pub fn metadata(model: &Model) -> String {
+    metadata_value(model).to_string()
+}
+
+/// The metadata of an export of the model, to be extended.
+pub fn metadata_value(model: &Model) -> serde_json::Value {
     let (claim, made) = (&model.claim, &model.provenance);
     let Objective { network, sampled_primal, dual_bound, relative_gap } = claim.objective;
     let metadata = Metadata {
@@ -133,5 +138,5 @@ pub fn metadata(model: &Model) -> String {
             iterations: made.iterations,
         },
     };
-    serde_json::json!(metadata).to_string()
+    serde_json::json!(metadata)
 }

@@ -8,14 +8,15 @@ use crate::summary::columns;
 use crate::summary::patches::Layout;
 use crate::summary::run::{loss, obeyed};
 use crate::summary::samples::Description;
+use crate::summary::slopes;
 use crate::terminal::samples;
 use crate::terminal::stream::print;
-use crate::terminal::table::{facts, rows};
+use crate::terminal::table::{facts, numbers, rows};
 use crate::{file, phrase};
 use anyhow::{Result, bail};
-use cvx_admm::{FileError, Model};
+use cvx_admm::{FileError, Model, Slopes};
 use cvx_data::{LabelColumn, Request, Unusable, unusable_lines};
-use cvx_export::metadata;
+use cvx_export::metadata_value;
 use cvx_model::{Activation, DataSplit};
 use std::path::Path;
 
@@ -28,11 +29,17 @@ pub fn run(args: &InfoArgs) -> Result<Exit> {
     let is_model = path.extension().is_some_and(|ending| ending == "cvx") || begins_like_ours(path);
     let (text, json) = match is_model.then(|| Model::load(path)) {
         Some(Ok(model)) => {
-            let mut text = facts(&describe_model(&model));
+            let slopes = Slopes::of(&model);
+            let mut text = facts(&describe_model(&model, &slopes));
             if let Some(columns) = model.transform.recipe.as_ref().and_then(columns::rows) {
                 text.push_str(&format!("\n{}", rows(&columns::HEADER, columns)));
             }
-            (text, metadata(&model))
+            if let Some(columns) = slopes::rows(&slopes) {
+                text.push_str(&format!("\n{}", numbers(&slopes::HEADER, columns)));
+            }
+            let mut json = metadata_value(&model);
+            json["slopes"] = serde_json::to_value(slopes)?;
+            (text, json.to_string())
         }
         // Not a model, so it is data; the readers report what is wrong with it.
         None | Some(Err(FileError::Magic { .. })) => {
@@ -113,7 +120,7 @@ fn inputs(model: &Model) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn describe_model(model: &Model) -> Vec<(&'static str, String)> {
+fn describe_model(model: &Model, slopes: &[Slopes]) -> Vec<(&'static str, String)> {
     let (claim, provenance) = (&model.claim, &model.provenance);
     let mut rows = vec![(
         "task",
@@ -134,6 +141,7 @@ fn describe_model(model: &Model) -> Vec<(&'static str, String)> {
         ("dual bound", format!("{:.6}", claim.objective.dual_bound)),
         ("relative gap", format!("{:.2e} ({} certificate)", claim.objective.relative_gap, claim.certify.name())),
     ]);
+    rows.push(slopes::lipschitz(slopes));
     rows.extend(obeyed(model));
     rows.extend(certainty(model));
     if let Some(name) = &model.transform.label_name {

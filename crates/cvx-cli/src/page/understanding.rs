@@ -26,6 +26,14 @@ const YEAR: f64 = 365.2425;
 pub const DEPENDENCE: [&str; 6] =
     ["dependence-1", "dependence-2", "dependence-3", "dependence-4", "dependence-5", "dependence-6"];
 
+/// The outputs of a network.
+pub struct Outputs<'a> {
+    /// What they are, such as `prediction`.
+    pub kind: &'a str,
+    /// The class or the target of each.
+    pub names: &'a [String],
+}
+
 /// The section and its pictures.
 pub fn understanding(subject: &Subject) -> Result<(String, Vec<Picture>)> {
     let findings = match subject.understanding {
@@ -36,9 +44,10 @@ pub fn understanding(subject: &Subject) -> Result<(String, Vec<Picture>)> {
     };
     let mut body = paragraph(words(findings));
     let mut pictures = vec![importance(findings)?];
-    let shown = outputs(subject, findings);
+    let shown = drawn(subject, findings);
+    let outputs = Outputs { kind: findings.output_kind, names: &findings.outputs };
     for (name, column) in DEPENDENCE.into_iter().zip(&findings.dependence) {
-        pictures.push(dependence(name, findings, column, &shown)?);
+        pictures.push(dependence(name, &outputs, column, &shown)?);
     }
     if shown.len() < findings.outputs.len() {
         body.push_str(&paragraph(format!("The curves are those of the {} most frequent classes.", shown.len())));
@@ -98,7 +107,7 @@ fn importance(findings: &Findings) -> Result<Picture> {
 }
 
 /// The outputs that are drawn: all, or the most frequent classes.
-fn outputs(subject: &Subject, findings: &Findings) -> Vec<usize> {
+fn drawn(subject: &Subject, findings: &Findings) -> Vec<usize> {
     let all = findings.outputs.len();
     if all <= MOST_OUTPUTS {
         return (0..all).collect();
@@ -115,22 +124,27 @@ fn outputs(subject: &Subject, findings: &Findings) -> Vec<usize> {
 }
 
 /// The dependence on one column: curves over numbers, marks for levels.
-fn dependence(name: &'static str, findings: &Findings, column: &ColumnDependence, shown: &[usize]) -> Result<Picture> {
+pub fn dependence(
+    name: &'static str,
+    outputs: &Outputs,
+    column: &ColumnDependence,
+    shown: &[usize],
+) -> Result<Picture> {
     let numbers: Vec<(usize, f64)> = (column.values.iter().enumerate())
         .filter_map(|(at, value)| match value {
             Place::Number(number) => Some((at, *number)),
             Place::Level(_) => None,
         })
         .collect();
-    let kind = findings.output_kind;
-    let what = match &findings.outputs[..] {
+    let kind = outputs.kind;
+    let what = match outputs.names {
         [one] => format!("{kind} of {one}"),
         _ => kind.to_string(),
     };
     let panel = if numbers.is_empty() {
-        levels(findings, column, shown, &what)
+        levels(outputs, column, shown, &what)
     } else {
-        curves(findings, column, shown, what.clone(), &numbers)
+        curves(outputs, column, shown, what.clone(), &numbers)
     };
     let where_to = if numbers.is_empty() { "this level" } else { "this value" };
     let mut caption = format!("Mean {what} if every sample had {where_to} of {}.", column.column);
@@ -146,12 +160,12 @@ fn dependence(name: &'static str, findings: &Findings, column: &ColumnDependence
 }
 
 /// The name of an output's series.
-fn label(findings: &Findings, output: usize) -> String {
-    if findings.outputs.len() == 1 { "mean".to_string() } else { short_name(&findings.outputs[output]) }
+fn label(outputs: &Outputs, output: usize) -> String {
+    if outputs.names.len() == 1 { "mean".to_string() } else { short_name(&outputs.names[output]) }
 }
 
 fn curves(
-    findings: &Findings,
+    outputs: &Outputs,
     column: &ColumnDependence,
     shown: &[usize],
     what: String,
@@ -168,7 +182,7 @@ fn curves(
         series.push(Series::Faint { label: "samples".to_string(), curves: samples });
     }
     for &output in shown {
-        series.push(Series::Curve { label: label(findings, output), points: along(&|at| column.mean[at][output]) });
+        series.push(Series::Curve { label: label(outputs, output), points: along(&|at| column.mean[at][output]) });
     }
     let missing = column.values.iter().position(|value| matches!(value, Place::Level(_)));
     if let (Some(at), [output]) = (missing, shown) {
@@ -186,7 +200,7 @@ fn curves(
 }
 
 /// Levels from the largest mean down.
-fn levels(findings: &Findings, column: &ColumnDependence, shown: &[usize], what: &str) -> Panel {
+fn levels(outputs: &Outputs, column: &ColumnDependence, shown: &[usize], what: &str) -> Panel {
     let mut order: Vec<usize> = (0..column.values.len()).collect();
     if let [output, ..] = shown {
         order.sort_by(|&a, &b| column.mean[b][*output].total_cmp(&column.mean[a][*output]));
@@ -200,7 +214,7 @@ fn levels(findings: &Findings, column: &ColumnDependence, shown: &[usize], what:
         series.push(Series::Faint { label: "samples".to_string(), curves: samples });
     }
     for &output in shown {
-        series.push(Series::Cloud { label: label(findings, output), points: marks(&|at| column.mean[at][output]) });
+        series.push(Series::Cloud { label: label(outputs, output), points: marks(&|at| column.mean[at][output]) });
     }
     let name = |&at: &usize| match &column.values[at] {
         Place::Level(level) => short_name(level),
@@ -241,21 +255,6 @@ fn rows(findings: &Findings) -> String {
 mod tests {
     use super::*;
 
-    fn findings(outputs: &[&str], column: ColumnDependence) -> Findings {
-        Findings {
-            samples: Basis::Test,
-            n_samples: 5,
-            error_name: "log loss",
-            error: 0.5,
-            outputs: outputs.iter().map(|name| name.to_string()).collect(),
-            output_kind: "probability",
-            repeats: 5,
-            importance: Vec::new(),
-            others: None,
-            dependence: vec![column],
-        }
-    }
-
     fn column(values: Vec<Place>, mean: &[f64]) -> ColumnDependence {
         let curve: Vec<Vec<f64>> = mean.iter().map(|mean| vec![mean / 2.0]).collect();
         let mean = mean.iter().map(|&mean| vec![mean]).collect();
@@ -265,9 +264,10 @@ mod tests {
     #[test]
     fn a_missing_number_is_a_level_and_no_point_of_the_curve() {
         let values = vec![Place::Number(1.0), Place::Number(2.0), Place::Level("missing".to_string())];
-        let found = findings(&["yes"], column(values, &[0.1, 0.2, 0.7]));
+        let (names, found) = (["yes".to_string()], column(values, &[0.1, 0.2, 0.7]));
+        let outputs = Outputs { kind: "probability", names: &names };
         let numbers = [(0, 1.0), (1, 2.0)];
-        let panel = curves(&found, &found.dependence[0], &[0], "p".to_string(), &numbers);
+        let panel = curves(&outputs, &found, &[0], "p".to_string(), &numbers);
         let [Series::Faint { curves, .. }, Series::Curve { points, .. }, Series::Level { y, .. }] = &panel.series[..]
         else {
             panic!("three series")
@@ -279,8 +279,9 @@ mod tests {
     #[test]
     fn levels_are_rows_from_the_largest_mean_down() {
         let values = ["a", "b", "c"].map(|level| Place::Level(level.to_string())).to_vec();
-        let found = findings(&["yes"], column(values, &[0.1, 0.7, 0.2]));
-        let panel = levels(&found, &found.dependence[0], &[0], "p");
+        let (names, found) = (["yes".to_string()], column(values, &[0.1, 0.7, 0.2]));
+        let outputs = Outputs { kind: "probability", names: &names };
+        let panel = levels(&outputs, &found, &[0], "p");
         assert_eq!(panel.bars, ["b", "c", "a"]);
         let Series::Cloud { points, .. } = &panel.series[1] else { panic!("marks") };
         assert_eq!(

@@ -102,14 +102,7 @@ impl<'a> Examined<'a> {
 
     /// The names of the columns of [`shown`](Self::shown).
     pub fn outputs(&self) -> Vec<String> {
-        match &self.model.task {
-            Task::Binary { classes, .. } => vec![classes[1].clone()],
-            Task::Multiclass { classes, .. } => classes.clone(),
-            Task::Regression { columns: 1 } => {
-                vec![self.model.transform.label_name.clone().unwrap_or("target".to_string())]
-            }
-            Task::Regression { columns } => (0..*columns).map(|target| format!("target {target}")).collect(),
-        }
+        self.model.outputs()
     }
 
     /// What [`shown`](Self::shown) is.

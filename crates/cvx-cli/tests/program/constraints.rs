@@ -1,6 +1,7 @@
 //! Constraints on predictions: options, reports, files and refusals.
 
 use crate::lab::Lab;
+use crate::page::pictures;
 
 /// A rent that rises with the area, with noise; the town is a category, the last column the label.
 fn flats(rows: usize) -> String {
@@ -46,6 +47,24 @@ fn a_monotone_network_says_so_everywhere() {
     let free = lab.done(&format!("{FIT} --model free.cvx --json free.json"));
     assert!(!free.stdout.contains("constraints") && lab.json("free.json")["constraints"].is_null());
     assert!(predictions(&lab, "free.cvx").windows(2).any(|pair| pair[0] > pair[1]), "the control");
+}
+
+#[test]
+fn the_page_shows_what_a_network_obeys_along_each_column() {
+    let lab = Lab::new();
+    lab.write("t.csv", flats(90));
+    lab.done(&format!("{FIT} --monotone area:+,age:- --interact [[area,town],[age]] --report r --quiet"));
+    let names = pictures(&lab, "r");
+    let about: Vec<&str> = names.iter().map(String::as_str).filter(|name| name.starts_with("constraint")).collect();
+    assert_eq!(about, ["constraint-1", "constraint-2"]);
+    let page = lab.read("r/index.html");
+    for words in ["increasing in area; decreasing in age", "area with town, age alone", "obeys this on all inputs"] {
+        assert!(page.contains(words), "{words}");
+    }
+    lab.done(&format!("{FIT} --convex area --output-range=-1000,5000 --report r --quiet"));
+    assert!(lab.read("r/index.html").contains("before it is clipped to the output range"));
+    lab.done(&format!("{FIT} --report r --quiet"));
+    assert!(pictures(&lab, "r").iter().all(|name| !name.starts_with("constraint")));
 }
 
 #[test]

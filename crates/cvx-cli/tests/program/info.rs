@@ -86,6 +86,50 @@ fn a_model_is_described_as_json_too() {
 }
 
 #[test]
+fn slopes_are_those_of_the_table() {
+    let lab = Lab::new();
+    let rows = (0..60).map(|k| (f64::from(k % 7), f64::from(k * 11 % 60)));
+    let text = rows.map(|(a, b)| format!("{a},{},{}\n", 1000.0 * b, ["hill", "port"][a as usize % 2])).map(|row| {
+        let a: f64 = row.split(',').next().unwrap().parse().unwrap();
+        format!("{},{}\n", row.trim_end(), (a - 3.0).abs())
+    });
+    lab.write("t.csv", format!("a,b,town,y\n{}", text.collect::<String>()));
+    let train = "train --data t.csv --task regression --patterns 30 --beta-fraction 1e-4 --quiet";
+    lab.done(&format!("{train} --activation relu --model m.cvx"));
+    let printed = lab.done("info m.cvx --json i.json").stdout;
+    assert!(printed.contains("(l-infinity)") && printed.contains("lowest slope"), "{printed}");
+    let found = &lab.json("i.json")["slopes"][0];
+    assert_eq!(found["output"], "y");
+    let slopes = |column: usize, name: &str| {
+        assert_eq!(found["columns"][column]["column"], name);
+        ["low", "high"].map(|end| found["columns"][column][end].as_f64().unwrap())
+    };
+    // No column of categories. The bounds are those of the same units.
+    assert_eq!(found["columns"].as_array().unwrap().len(), 2);
+    let (a, b) = (slopes(0, "a"), slopes(1, "b"));
+    assert!(a[0] < -0.8 && a[1] > 0.8 && (b[1] - b[0]) < 0.01 * (a[1] - a[0]), "{a:?} {b:?}");
+    let l2 = found["lipschitz"]["l2"].as_f64().unwrap();
+    assert!(l2 >= a[1].max(-a[0]) * 0.5 && l2 <= found["lipschitz"]["l_infinity"].as_f64().unwrap());
+    // The predictions along a column.
+    lab.write("along.csv", (0..80).fold("a,b,town\n".to_string(), |text, k| text + &format!("{k}e-1,21000,port\n")));
+    let csv = lab.done("predict m.cvx --data along.csv --quiet").stdout;
+    let y: Vec<f64> = csv.lines().skip(1).map(|line| line.split(',').next().unwrap().parse().unwrap()).collect();
+    assert_eq!(y.len(), 80);
+    assert!(y.windows(2).all(|y| (a[0] - 1e-6..=a[1] + 1e-6).contains(&((y[1] - y[0]) / 0.1))));
+    lab.done(&format!("{train} --activation gated --model g.cvx"));
+    let printed = lab.done("info g.cvx --json i.json").stdout;
+    assert!(printed.contains("none: the prediction jumps"), "{printed}");
+    let found = &lab.json("i.json")["slopes"][0];
+    assert!(found["lipschitz"].is_null() && found["columns"].as_array().unwrap().is_empty());
+    // Gates do not see a column with a trend.
+    lab.done(&format!("{train} --activation gated --monotone a:+ --model g.cvx"));
+    lab.done("info g.cvx --json i.json");
+    let columns = &lab.json("i.json")["slopes"][0]["columns"];
+    assert_eq!((columns.as_array().unwrap().len(), &columns[0]["column"]), (1, &json!("a")));
+    assert_eq!(columns[0]["low"], 0.0);
+}
+
+#[test]
 fn predict_and_verify_need_a_source_and_say_what_to_do_with_a_label_column() {
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(40, 1));

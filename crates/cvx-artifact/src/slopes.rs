@@ -1,0 +1,217 @@
+//! How fast the outputs of a model can change with its inputs: Lipschitz bounds, and a range of slopes for each column.
+
+use crate::model::Model;
+use crate::named_constraints::column_names;
+use cvx_model::{ColumnKind, FeatureKind, Network, Part, Transform};
+use serde::Serialize;
+
+/// How fast one output can change. Everything is in the units of the inputs and of the output (the prediction or the
+/// score) before any transform, and holds for all inputs. The fields are the keys of its JSON, which are stable.
+///
+/// Let v_j = w2_j w1_j / scale be the slope of neuron j where it is on, without the entry of the bias. Since z -> z_+
+/// never falls and has slopes of at most 1, (x'w)_+ - (y'w)_+ = s (x - y)'w with an s in \[0, 1\], so that for any x, y
+///
+/// $$ f(x) - f(y) = (x - y)^\top \sum_j s_j v_j, \qquad s \in [0, 1]^m . $$
+///
+/// Entry k of the sum lies in \[low_k, high_k\] with low_k = sum_j min(0, v_jk) and high_k = sum_j max(0, v_jk). With
+/// s_j = (1 + t_j) / 2, the sum is c + sum_j t_j v_j / 2 around its centre c = sum_j v_j / 2, where |t_j| <= 1.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Slopes {
+    /// The output: the class of a score, or the target.
+    pub output: String,
+    /// Bounds for changes of all inputs together; `None` where gates switch, because the output jumps there.
+    pub lipschitz: Option<Lipschitz>,
+    /// The slopes along each column of numbers of a table, unless a gate sees the column.
+    pub columns: Vec<ColumnSlopes>,
+}
+
+/// |f(x) - f(y)| is at most `l2` times the Euclidean norm of x - y, and at most `l_infinity` times its largest entry.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Lipschitz {
+    /// The smaller of ||c|| + sum_j ||v_j|| / 2 and the norm of the entries max(-low_k, high_k). Both bound the norm of
+    /// the sum; the first is at most sum_j ||v_j|| by the triangle inequality.
+    pub l2: f64,
+    /// sum_k max(-low_k, high_k), which bounds the sum of the absolute entries and is at most sum_j ||v_j||_1.
+    pub l_infinity: f64,
+}
+
+/// The change of the output per unit of a column, the others as they are, lies in this range.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ColumnSlopes {
+    /// The column.
+    pub column: String,
+    /// low_k, at most 0.
+    pub low: f64,
+    /// high_k, at least 0.
+    pub high: f64,
+}
+
+impl Slopes {
+    /// Those of each output of a model, in their order.
+    ///
+    /// A column that no gate sees leaves all gates as they are, so that its range holds for gated neurons, too; an
+    /// output range only makes changes smaller.
+    pub fn of(model: &Model) -> Vec<Self> {
+        let Model { network, transform, kind, .. } = model;
+        let sees = |k: usize| {
+            network.patches.is_some()
+                || network.gates.iter().any(|gates| (0..gates.cols()).any(|neuron| gates[(k, neuron)] != 0.0))
+        };
+        let seen: Vec<bool> = (0..transform.n_inputs()).map(sees).collect();
+        let listed = |&k: &usize| *kind == FeatureKind::Table && !seen[k] && is_number(transform, k);
+        let listed: Vec<usize> = (0..seen.len()).filter(listed).collect();
+        let (names, jumps) = (column_names(model), seen.contains(&true));
+        let slopes = |(c, output): (usize, String)| {
+            if network.patches.is_some() {
+                return Slopes { output, lipschitz: None, columns: Vec::new() };
+            }
+            let sums = Sums::new(network, &transform.scale, c);
+            let column = |&k: &usize| ColumnSlopes { column: names[k].clone(), low: sums.low[k], high: sums.high[k] };
+            let columns = listed.iter().map(column).collect();
+            Slopes { output, lipschitz: (!jumps).then(|| sums.lipschitz()), columns }
+        };
+        model.outputs().into_iter().enumerate().map(slopes).collect()
+    }
+}
+
+/// Whether a feature is the value of a column of numbers.
+fn is_number(transform: &Transform, feature: usize) -> bool {
+    transform.recipe.as_ref().is_none_or(|recipe| {
+        let feature = &recipe.features()[feature];
+        feature.part == Part::Value && matches!(recipe.columns()[feature.source].kind, ColumnKind::Numbers(_))
+    })
+}
+
+/// Sums over the slopes v_j of the neurons, for one output.
+struct Sums {
+    /// Of the negative entries, for each input (d).
+    low: Vec<f64>,
+    /// Of the positive entries, for each input (d).
+    high: Vec<f64>,
+    /// Of the Euclidean norms.
+    norms: f64,
+}
+
+impl Sums {
+    /// Those of a network on whole samples, for inputs that are divided by `scale` (d).
+    fn new(network: &Network, scale: &[f64], output: usize) -> Self {
+        let mut sums = Sums { low: vec![0.0; scale.len()], high: vec![0.0; scale.len()], norms: 0.0 };
+        let neurons = network.w2.col(output).iter().enumerate().filter(|(_, weight)| **weight != 0.0);
+        for (neuron, second) in neurons {
+            let mut square = 0.0;
+            for (k, (first, scale)) in network.w1.col(neuron).iter().zip(scale).enumerate() {
+                let slope = second * first / scale;
+                sums.low[k] += slope.min(0.0);
+                sums.high[k] += slope.max(0.0);
+                square += slope * slope;
+            }
+            sums.norms += square.sqrt();
+        }
+        sums
+    }
+
+    fn lipschitz(&self) -> Lipschitz {
+        let ranges = || self.low.iter().zip(&self.high);
+        let largest = || ranges().map(|(low, high)| high.max(-low));
+        let norm = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, |sum, value| sum + value * value).sqrt();
+        let around_centre = 0.5 * (norm(&mut ranges().map(|(low, high)| low + high)) + self.norms);
+        Lipschitz { l2: around_centre.min(norm(&mut largest())), l_infinity: largest().fold(0.0, |sum, x| sum + x) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cvx_linalg::HostMatrix;
+    use cvx_model::PatternSet;
+
+    /// A network of m neurons on d inputs, of quite different scales, and a bias, with two outputs.
+    fn network(d: usize, m: usize, seed: u64) -> (Network, Vec<f64>) {
+        let (w1, w2) = (PatternSet::sample_gates(d + 1, m, seed), PatternSet::sample_gates(m, 2, seed + 1));
+        (Network::new(w1, w2, None), (0..d).map(|k| 10f64.powi(k as i32 % 5 - 2)).collect())
+    }
+
+    /// The outputs at inputs (d x n) before they are divided by the scale.
+    fn outputs(network: &Network, scale: &[f64], x: &HostMatrix) -> HostMatrix {
+        network.predict_in_order(&HostMatrix::from_fn(scale.len() + 1, x.cols(), |k, a| {
+            scale.get(k).map_or(1.0, |scale| x[(k, a)] / scale)
+        }))
+    }
+
+    #[test]
+    fn no_two_points_differ_by_more() {
+        for (d, m, seed) in [(1, 1, 1), (1, 7, 2), (2, 3, 3), (3, 40, 4), (6, 2, 5), (9, 20, 6)] {
+            let (network, scale) = network(d, m, seed);
+            let bounds = [0, 1].map(|c| Sums::new(&network, &scale, c));
+            for reach in [0.01, 1.0, 100.0] {
+                let x = PatternSet::sample_gates(d, 400, seed + 7);
+                let x = HostMatrix::from_fn(d, 400, |k, a| reach * scale[k] * x[(k, a)]);
+                let f = outputs(&network, &scale, &x);
+                for (a, c) in (1..400).flat_map(|a| [(a, 0), (a, 1)]) {
+                    let Lipschitz { l2, l_infinity } = bounds[c].lipschitz();
+                    let change = (f[(a, c)] - f[(a - 1, c)]).abs();
+                    let differences = || (0..d).map(|k| x[(k, a)] - x[(k, a - 1)]);
+                    let length = differences().map(|step| step * step).sum::<f64>().sqrt();
+                    let largest = differences().fold(0f64, |largest, step| largest.max(step.abs()));
+                    assert!(change <= l2 * length * (1.0 + 1e-9), "{d} {m}");
+                    assert!(change <= l_infinity * largest * (1.0 + 1e-9), "{d} {m}");
+                }
+                for k in 0..d {
+                    let step = 0.3 * reach * scale[k];
+                    let moved = HostMatrix::from_fn(d, 400, |row, a| x[(row, a)] + if row == k { step } else { 0.0 });
+                    let moved = outputs(&network, &scale, &moved);
+                    for (a, c) in (0..400).flat_map(|a| [(a, 0), (a, 1)]) {
+                        let slope = (moved[(a, c)] - f[(a, c)]) / step;
+                        let (low, high) = (bounds[c].low[k], bounds[c].high[k]);
+                        let rounding = 1e-9 * (high - low);
+                        assert!(low - rounding <= slope && slope <= high + rounding, "{low} {slope} {high}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bounds_are_at_most_the_sums_over_neurons() {
+        for (d, m, seed) in [(1, 5, 1), (4, 30, 2), (20, 3, 3)] {
+            let (network, scale) = network(d, m, seed);
+            let slope = |j: usize, k: usize| network.w2[(j, 0)] * network.w1[(k, j)] / scale[k];
+            let Lipschitz { l2, l_infinity } = Sums::new(&network, &scale, 0).lipschitz();
+            let norm = |j: usize| (0..d).map(|k| slope(j, k).powi(2)).sum::<f64>().sqrt();
+            assert!(l2 <= (0..m).map(norm).sum::<f64>() * (1.0 + 1e-12));
+            let all: f64 = (0..m).flat_map(|j| (0..d).map(move |k| (j, k))).map(|(j, k)| slope(j, k).abs()).sum();
+            assert!(l_infinity <= all * (1.0 + 1e-12) && l2 <= l_infinity * (1.0 + 1e-12));
+        }
+    }
+
+    #[test]
+    fn one_neuron_and_an_absolute_value_are_exact() {
+        let weights = |values: &[f64]| HostMatrix::from_vec(3, values.len() / 3, values.to_vec());
+        let one = Network::new(weights(&[3.0, 8.0, 5.0]), HostMatrix::from_vec(1, 1, vec![-2.0]), None);
+        let sums = Sums::new(&one, &[1.0, 2.0], 0);
+        assert_eq!((&sums.low[..], &sums.high[..]), (&[-6.0, -8.0][..], &[0.0, 0.0][..]));
+        assert_eq!(sums.lipschitz(), Lipschitz { l2: 10.0, l_infinity: 14.0 });
+        // |3 x + 4 y|: half of the sum over neurons.
+        let both = weights(&[3.0, 4.0, 0.0, -3.0, -4.0, 0.0]);
+        let both = Network::new(both, HostMatrix::from_vec(2, 1, vec![1.0, 1.0]), None);
+        assert_eq!(Sums::new(&both, &[1.0, 1.0], 0).lipschitz(), Lipschitz { l2: 5.0, l_infinity: 7.0 });
+        let none = Network::new(HostMatrix::zeros(3, 0), HostMatrix::zeros(0, 1), None);
+        assert_eq!(Sums::new(&none, &[1.0, 1.0], 0).lipschitz(), Lipschitz { l2: 0.0, l_infinity: 0.0 });
+    }
+
+    #[test]
+    fn the_scale_of_a_neuron_changes_nothing_and_that_of_the_inputs_divides() {
+        let (mut network, scale) = network(4, 9, 3);
+        let before = Sums::new(&network, &scale, 1).lipschitz();
+        // Powers of two, so that nothing is rounded.
+        for j in 0..9 {
+            let factor = 2f64.powi(j as i32 - 4);
+            network.w1.col_mut(j).iter_mut().for_each(|weight| *weight *= factor);
+            (0..2).for_each(|c| network.w2[(j, c)] /= factor);
+        }
+        assert_eq!(Sums::new(&network, &scale, 1).lipschitz(), before);
+        let wider: Vec<f64> = scale.iter().map(|scale| 8.0 * scale).collect();
+        let Lipschitz { l2, l_infinity } = Sums::new(&network, &wider, 1).lipschitz();
+        assert_eq!((8.0 * l2, 8.0 * l_infinity), (before.l2, before.l_infinity));
+    }
+}
