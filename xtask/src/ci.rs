@@ -1,20 +1,20 @@
 //! `cargo xtask ci`: everything that a change has to pass.
 //!
 //! Three things keep it short. Cargo compiles a dependency once for each set of its features, and the packages that a
-//! command selects decide that set: so every command of the dev profile selects the whole workspace. The wheel and the
-//! program are built in one profile. And downloads are made while the first steps compile.
+//! command selects decide that set: so every command of the dev profile selects the whole workspace. The wheel alone is
+//! built for release. And downloads are made while the first steps compile.
 
 use crate::{cuda, machete, onnx, python, tidy};
 use anyhow::{Context, Result, bail, ensure};
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::thread;
 use std::time::Instant;
 
-/// What the sources have to pass before the program is built for release. Clippy sees all features; what is compiled
+/// What the sources have to pass before anything else. Clippy sees all features; what is compiled
 /// only without them is a few lines, which the tests compile.
 const CHECKS: [&[&str]; 4] = [
     &["fmt", "--all", "--check"],
@@ -31,9 +31,6 @@ pub const CUDA_TESTS: [(&str, &str); 2] = [("cuda", ""), ("program", "cuda::")];
 
 /// The tests that every back end has to pass, among those of the target `cuda`.
 const CONFORMANCE: &str = "cuda_f";
-
-/// The program, built for release.
-const RELEASE: [&str; 6] = ["build", "--release", "--locked", "--quiet", "--package", "cvx-cli"];
 
 /// The keys of the report that `--json` writes; the tests of the program check their types too.
 const REPORT_KEYS: &str = "crates/cvx-cli/tests/report_keys.txt";
@@ -57,21 +54,8 @@ pub fn run(root: &Path) -> Result<ExitCode> {
     let _ = downloads.join();
     step("cargo machete", || machete::check(root))?;
     step("the CUDA back end", || cuda(root))?;
-    let python = step("the Python package", || python::installed(root))?;
-    // It shares most of its packages with the wheel. Python's tests take one processor of two.
-    let mut release = cargo(root, &RELEASE).spawn()?;
-    if let Some(environment) = python
-        && let Err(error) = step("tests of the Python package", || python::test(root, &environment))
-    {
-        let _ = release.kill();
-        return Err(error);
-    }
-    step("cargo build --release, begun with the last step", || {
-        let status = release.wait()?;
-        ensure!(status.success(), "{status}");
-        Ok(())
-    })?;
-    let cvx = released()?;
+    step("the Python package", || python::check(root))?;
+    let cvx = python::program(root)?;
     step("cvx train", || smoke(root, &cvx))?;
     step("onnxruntime", || onnx::check(root, &cvx))?;
     println!("\nall steps passed in {:.0} s", start.elapsed().as_secs_f64());
@@ -79,7 +63,7 @@ pub fn run(root: &Path) -> Result<ExitCode> {
 }
 
 /// Runs one step and says how long it took.
-fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
     println!("\n==> {name}");
     let start = Instant::now();
     let result = work();
@@ -101,13 +85,6 @@ fn run_cargo(command: &mut Command) -> Result<()> {
     let status = command.status().context("cargo cannot be started")?;
     ensure!(status.success(), "{status}");
     Ok(())
-}
-
-/// The release build of the program, in the same target folder as this one.
-fn released() -> Result<PathBuf> {
-    let this = env::current_exe()?;
-    let target = this.ancestors().nth(2).context("this program is not in a target folder")?;
-    Ok(target.join("release").join(format!("cvx{}", env::consts::EXE_SUFFIX)))
 }
 
 /// Compiles the kernels, and runs the CUDA back end on libraries that stand in for a GPU.
@@ -138,7 +115,7 @@ fn cuda_test(root: &Path, target: &str, libraries: &OsString) -> Command {
     command
 }
 
-/// Trains on the built-in data with the release build and checks the report.
+/// Trains on the built-in data and checks the report.
 fn smoke(root: &Path, cvx: &Path) -> Result<()> {
     let folder = env::temp_dir().join(format!("cvx-ci-{}", std::process::id()));
     fs::create_dir(&folder)?;

@@ -33,29 +33,16 @@ const OLDEST: (u32, u32) = (3, 11);
 /// Builds the wheel, installs it and runs its tests. Without Python, or a registry to install from, it says so and
 /// succeeds; with `CVX_REQUIRE_PYTHON` set it fails.
 pub fn check(root: &Path) -> Result<()> {
-    match installed(root)? {
-        Some(environment) => test(root, &environment),
-        None => Ok(()),
-    }
-}
-
-/// An environment with the package in it, built for release; none where [`check`] says why.
-pub fn installed(root: &Path) -> Result<Option<Environment>> {
     let environment = match environment(root, FOLDER, REQUIREMENTS) {
         Ok(environment) => environment,
         Err(reason) if env::var_os("CVX_REQUIRE_PYTHON").is_some() => return Err(reason),
         Err(reason) => {
             println!("SKIPPED, the Python package is compiled, not tested: {reason:#}");
-            return Ok(None);
+            return Ok(());
         }
     };
-    install_package(root, &environment, FOLDER)?;
-    Ok(Some(environment))
-}
-
-/// The tests of the package, and its format.
-pub fn test(root: &Path, environment: &Environment) -> Result<()> {
     let python = |arguments: &[&str]| run(environment.command(root).args(arguments));
+    install_package(root, &environment, FOLDER)?;
     for arguments in [&["format", "--check"][..], &["check"]] {
         python(&[&["-m", "ruff"], arguments, &["--no-cache", PACKAGE, TABLES]].concat())?;
     }
@@ -140,9 +127,9 @@ fn interpreter() -> Result<&'static str> {
     found.with_context(|| format!("there is no Python {major}.{minor} or newer"))
 }
 
-/// Builds the program that the package is compared with. Selected among the tests of the workspace, it is the one that
+/// Builds the program, which the package is compared with. Selected among the tests of the workspace, it is the one that
 /// they have built.
-fn program(root: &Path) -> Result<PathBuf> {
+pub fn program(root: &Path) -> Result<PathBuf> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["test", "--workspace", "--locked", "--no-run", "--test", "program"]);
     command.args(["--message-format", "json-render-diagnostics"]).current_dir(root);
