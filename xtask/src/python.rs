@@ -127,8 +127,8 @@ fn interpreter() -> Result<&'static str> {
     found.with_context(|| format!("there is no Python {major}.{minor} or newer"))
 }
 
-/// Builds the program, which the package is compared with. Selected among the tests of the workspace, it is the one that
-/// they have built.
+/// Builds the program, which the package is compared with. Selected among the tests of the workspace, it is the one
+/// that they have built.
 pub fn program(root: &Path) -> Result<PathBuf> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["test", "--workspace", "--locked", "--no-run", "--test", "program"]);
