@@ -249,7 +249,7 @@ pub fn describe_patch_settings() -> Vec<SettingDescription> {
             "precision",
             given(p.precision),
             "automatic, or one of `single`, `half`",
-            "what features are rounded to; half precision if automatic and features of single precision cannot be stored",
+            "what features are rounded to; half precision if automatic and those of single precision do not fit beside a factor",
         ),
     ]
 }

@@ -37,6 +37,15 @@ fn both(data: &Dataset, settings: &Settings) -> [Solution; 2] {
     [cpu, cuda]
 }
 
+/// The networks of all iterations have the same objectives.
+fn assert_one_way(cpu: &Solution, cuda: &Solution, tolerance: f64) {
+    assert_eq!(cpu.info.history.len(), cuda.info.history.len());
+    for (a, b) in cpu.info.history.iter().zip(&cuda.info.history) {
+        let [a, b] = [a, b].map(|record| record.network.unwrap_or_default());
+        assert!(near(a, b, tolerance), "{}: {a} on the processor, {b} on the GPU", cpu.summary.solver);
+    }
+}
+
 /// Three classes, for C = 3.
 fn three_classes() -> Dataset {
     let (n, d) = (60, 4);
@@ -67,10 +76,7 @@ fn e3_direct_solvers_walk_the_processors_way() {
             };
             let [cpu, cuda] = both(&data, &settings);
             assert_eq!((cpu.status, cuda.status), (Status::IterationLimit, Status::IterationLimit), "{kind}");
-            for (a, b) in cpu.info.history.iter().zip(&cuda.info.history) {
-                let [a, b] = [a, b].map(|record| record.network.unwrap_or_default());
-                assert!(near(a, b, tolerance), "{kind}: {a} on the processor, {b} on the GPU");
-            }
+            assert_one_way(&cpu, &cuda, tolerance);
         }
     }
 }
@@ -104,10 +110,7 @@ fn e3_patches_walk_the_processors_way() {
             ..exact()
         };
         let [cpu, cuda] = both(&data, &settings);
-        for (a, b) in cpu.info.history.iter().zip(&cuda.info.history) {
-            let [a, b] = [a, b].map(|record| record.network.unwrap_or_default());
-            assert!(near(a, b, tolerance), "{a} on the processor, {b} on the GPU");
-        }
+        assert_one_way(&cpu, &cuda, tolerance);
     }
 }
 
@@ -137,10 +140,7 @@ fn e3_constraints_walk_the_processors_way() {
                 ..exact()
             };
             let [cpu, cuda] = both(&data, &settings);
-            for (a, b) in cpu.info.history.iter().zip(&cuda.info.history) {
-                let [a, b] = [a, b].map(|record| record.network.unwrap_or_default());
-                assert!(near(a, b, tolerance), "{activation}: {a} on the processor, {b} on the GPU");
-            }
+            assert_one_way(&cpu, &cuda, tolerance);
             assert_eq!(verify(&cuda.model, &data).unwrap().constraints_hold, Some(true));
         }
     }

@@ -2,15 +2,15 @@
 
 mod common;
 
+use common::interrupted::interrupted;
 use common::textures::{on_patches, patch_settings, rounded, textures};
 use common::{assert_same, near, optimum};
 use cvx_admm::{
-    Checkpoint, CheckpointPlan, Gates, Iteration, Model, PathSettings, Precision, Returned, Settings, SolverChoice,
-    SolverKind, Status, StopToken, TrainError, Validation, path, resume, train, train_with, verify,
+    CheckpointPlan, Gates, Model, PathSettings, Precision, Returned, Settings, SolverChoice, SolverKind, StopToken,
+    TrainError, Validation, path, resume, train, verify,
 };
 use cvx_linalg::FeaturePrecision;
-use cvx_model::{Dataset, PatchSettings};
-use std::ops::ControlFlow;
+use cvx_model::PatchSettings;
 
 /// Both solvers and devices' precisions find the optimum of the rounded features, and the model is one of them.
 #[test]
@@ -46,7 +46,6 @@ fn features_of_half_precision_have_a_certified_optimum() {
     assert!(near(optima[0], optimum(&single), 1e-2), "{optima:?} {}", optimum(&single));
 }
 
-/// Stored in single precision, else in half precision, else computed again: each where the one before does not fit.
 /// Features that take more than the images. Of 800 images: of as few as are read at a time, those in half precision
 /// would take more than those in single precision.
 fn many_features() -> Settings {
@@ -54,6 +53,7 @@ fn many_features() -> Settings {
     Settings { gates: Gates::Patches(patches), precision: Precision::F32, patterns: 12, ..on_patches() }
 }
 
+/// Stored in single precision, else in half precision, else computed again: each where the one before does not fit.
 #[test]
 fn the_memory_decides_the_precision_of_features() {
     let data = textures(800, 2, 7);
@@ -80,6 +80,21 @@ fn the_memory_decides_the_precision_of_features() {
     assert_eq!(found(single - 1), (FeaturePrecision::Half, true));
     assert_eq!(found(half), (FeaturePrecision::Half, true));
     assert_eq!(found(half - 1), (FeaturePrecision::Single, false));
+}
+
+/// Conjugate gradients would fit with features of single precision, too.
+#[test]
+fn a_direct_solver_on_half_precision_comes_before_an_iterative_one() {
+    let data = textures(800, 2, 7);
+    let settings = Settings { max_iterations: 3, ..many_features() };
+    let of = |solver: SolverKind, precision: FeaturePrecision| {
+        let solver = SolverChoice::Kind(solver);
+        train(&data, None, &rounded(Settings { solver, ..settings.clone() }, precision)).unwrap().summary.memory_bytes
+    };
+    let budget = of(SolverKind::Cholesky, FeaturePrecision::Single) - 1;
+    assert!(of(SolverKind::Cg, FeaturePrecision::Single) <= budget);
+    let summary = train(&data, None, &Settings { memory_budget: Some(budget), ..settings.clone() }).unwrap().summary;
+    assert_eq!((summary.solver, summary.features.unwrap().precision), (SolverKind::Cholesky, FeaturePrecision::Half));
 }
 
 #[test]
@@ -119,16 +134,4 @@ fn a_resumed_run_keeps_the_precision_of_its_features() {
     }
     let error = resume(&data, None, &single, &checkpoint, &StopToken::new(), &mut ()).unwrap_err();
     assert!(matches!(&error, TrainError::OtherRun { saved, .. } if saved.name == "feature_precision"), "{error}");
-}
-
-/// The checkpoint of a run that ends after iteration `at`.
-fn interrupted(at: usize, data: &Dataset, settings: &Settings, folder: &tempfile::TempDir) -> Checkpoint {
-    let file = folder.path().join("run.ckpt");
-    let checkpoint = Some(CheckpointPlan { path: file.clone(), every: 1e9 });
-    let mut stop =
-        |record: &Iteration| if record.iteration == at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-    let first = Settings { checkpoint, ..settings.clone() };
-    let part = train_with(data, None, &first, None, &StopToken::new(), &mut stop).unwrap();
-    assert_eq!((part.status, part.info.history.len()), (Status::Interrupted, at));
-    Checkpoint::load(&file).unwrap()
 }

@@ -2,12 +2,13 @@
 
 mod common;
 
+use common::interrupted::interrupted;
 use common::textures::{KIND, SIDE, on_patches, patch_settings, rounded, textures};
 use common::{PRECISIONS, Random, assert_same, dot, near, norm, optimum, planted};
 use cvx_admm::{
-    Beta, Checkpoint, CheckpointPlan, Features, Gates, HeldOutPredictor, Iteration, Model, Observer, PathSettings,
-    PathSolution, Precision, Returned, Settings, Solution, SolverChoice, SolverKind, Status, StopToken, Summary,
-    TrainError, Validation, Wishes, automatic, choose, path, resume, train, train_with, verify,
+    Beta, Features, Gates, HeldOutPredictor, Iteration, Model, Observer, PathSettings, PathSolution, Precision,
+    Returned, Settings, Solution, SolverChoice, SolverKind, Status, StopToken, Summary, TrainError, Validation, Wishes,
+    automatic, choose, path, resume, train, train_with, verify,
 };
 use cvx_linalg::{Backend, Cpu, FeaturePrecision, HostMatrix};
 use cvx_model::{
@@ -326,18 +327,6 @@ fn a_resumed_run_has_the_bits_of_the_whole_run() {
     let error = resume(&data, None, &other, &checkpoint, &StopToken::new(), &mut ()).unwrap_err();
     let named = |name: &str| ["gates", "active"].contains(&name);
     assert!(matches!(&error, TrainError::OtherRun { saved, .. } if named(&saved.name)), "{error}");
-}
-
-/// The checkpoint of a run that ends after iteration `at`.
-fn interrupted(at: usize, data: &Dataset, settings: &Settings, folder: &tempfile::TempDir) -> Checkpoint {
-    let file = folder.path().join("run.ckpt");
-    let checkpoint = Some(CheckpointPlan { path: file.clone(), every: 1e9 });
-    let mut stop =
-        |record: &Iteration| if record.iteration == at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
-    let first = Settings { checkpoint, ..settings.clone() };
-    let part = train_with(data, None, &first, None, &StopToken::new(), &mut stop).unwrap();
-    assert_eq!((part.status, part.info.history.len()), (Status::Interrupted, at));
-    Checkpoint::load(&file).unwrap()
 }
 
 fn interrupted_at(at: usize, data: &Dataset, settings: &Settings) -> Solution {

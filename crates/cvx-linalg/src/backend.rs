@@ -201,7 +201,10 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn axpby(&self, alpha: f64, x: &Self::Matrix, beta: f64, y: &mut Self::Matrix) -> Result<(), LinalgError>;
     /// `out = x o y`, entry by entry.
     fn hadamard(&self, x: &Self::Matrix, y: &Self::Matrix, out: &mut Self::Matrix) -> Result<(), LinalgError>;
-    /// `y += sum_k weights[k] terms[k]`, in one pass over `y`.
+    /// `y += sum_k weights[k] terms[k]`; on the processor in one pass over `y`, rounded once.
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`] for a term of another shape, or another number of weights.
     fn add_terms(&self, weights: &[f64], terms: &[&Self::Matrix], y: &mut Self::Matrix) -> Result<(), LinalgError>;
     /// Sum of the entrywise products.
     fn dot(&self, x: &Self::Matrix, y: &Self::Matrix) -> Result<f64, LinalgError>;

@@ -16,6 +16,14 @@ pub(crate) fn expect(
     Err(LinalgError::shape(operation, format!("{name} is {} x {}, expected {rows} x {cols}", found.0, found.1)))
 }
 
+/// [`LinalgError::Shape`] unless each of these terms has a weight.
+pub(crate) fn weights(operation: &'static str, weights: usize, terms: usize) -> Result<(), LinalgError> {
+    if weights == terms {
+        return Ok(());
+    }
+    Err(LinalgError::shape(operation, format!("{weights} weights of {terms} terms")))
+}
+
 /// [`LinalgError::Shape`] unless all of these are numbers of `count` columns.
 pub(crate) fn columns(operation: &'static str, indices: &[usize], count: usize) -> Result<(), LinalgError> {
     match indices.iter().find(|&&index| index >= count) {

@@ -204,9 +204,12 @@ impl<B: Backend> Anderson<B> {
         spare_image.copy_from(&backend, g)?;
         self.last = Some((spare_residual, spare_image, norm));
         let weights: Vec<f64> = self.weights().into_iter().map(|weight| -weight).collect();
+        if weights.is_empty() {
+            return Ok(false);
+        }
         let images: Vec<&Point<B>> = self.differences.iter().map(|difference| &difference.image).collect();
         g.add_terms(&backend, &weights, &images)?;
-        Ok(!weights.is_empty())
+        Ok(true)
     }
 
     /// Writes the history to a checkpoint.

@@ -5,6 +5,7 @@
 
 pub mod constrained;
 pub mod frame;
+pub mod interrupted;
 pub mod textures;
 
 use cvx_admm::{Certify, Precision, Settings, Solution, Status};

@@ -6,6 +6,7 @@ use super::tiles::{self, GEMM_ROWS};
 use super::vector::vectorised;
 use crate::backend::{Shape, Transpose};
 use crate::error::LinalgError;
+use crate::shape;
 use crate::stop::StopToken;
 use faer::prelude::ReborrowMut;
 use faer::{MatMut, MatRef};
@@ -245,6 +246,7 @@ pub(super) fn add_terms<T: CpuScalar>(
     terms: &[&CpuMatrix<T>],
     y: &mut CpuMatrix<T>,
 ) -> Result<(), LinalgError> {
+    shape::weights("add_terms", weights.len(), terms.len())?;
     for term in terms {
         expect_shape("add_terms", "a term", term, (y.rows(), y.cols()))?;
     }

@@ -9,6 +9,7 @@ use super::part::Part;
 use super::scalar::{CUBLAS_OP_N, CUBLAS_OP_T, CudaScalar, cublasOperation_t};
 use crate::backend::{Backend, Shape, Transpose};
 use crate::error::LinalgError;
+use crate::shape;
 use cudarc::driver::{CudaSlice, LaunchConfig};
 
 /// Samples whose weighted copy is in memory at a time.
@@ -174,6 +175,7 @@ pub(super) fn add_terms<T: CudaScalar>(
     terms: &[&CudaMatrix<T>],
     y: &mut CudaMatrix<T>,
 ) -> Result<(), LinalgError> {
+    shape::weights("add_terms", weights.len(), terms.len())?;
     weights.iter().zip(terms).try_for_each(|(&weight, term)| axpby(cuda, weight, term, 1.0, y))
 }
 

@@ -42,7 +42,7 @@ pub struct PatchSettings {
     /// Principal directions of a patch that neurons are linear in. Default: 32.
     pub directions: usize,
     /// What features are rounded to. Default: single precision. Training decides by the memory: half precision where
-    /// features of single precision cannot be stored and those of half precision can.
+    /// only features of half precision fit beside a direct solver, or fit at all.
     pub precision: Option<FeaturePrecision>,
 }
 
