@@ -235,13 +235,26 @@ impl<B: Backend> Sample<B> {
         Ok(Some(test))
     }
 
-    /// U and lambda of Y (Omega'Y)^-1 Y', with Y shifted by nu Omega and lambda by -nu.
+    /// The sketch, with a shift nu of the rounding of the products. That is relative to ||K||, of which ||Y|| is an
+    /// estimate that may be far too small: test vectors can be nearly orthogonal to the large eigenvectors. The largest
+    /// eigenvalue of the sketch is another, which does not depend on their angles.
     fn factor(&self, backend: &B) -> Result<NystromSketch<B>, LinalgError> {
+        let shift = backend.epsilon() * self.wide.norm(&self.image)?;
+        let sketch = self.factor_shifted(backend, shift)?;
+        match sketch.eigenvalues.first() {
+            Some(largest) if backend.epsilon() * largest > shift => {
+                self.factor_shifted(backend, backend.epsilon() * largest)
+            }
+            _ => Ok(sketch),
+        }
+    }
+
+    /// U and lambda of Y (Omega'Y)^-1 Y', with Y shifted by nu Omega and lambda by -nu.
+    fn factor_shifted(&self, backend: &B, shift: f64) -> Result<NystromSketch<B>, LinalgError> {
         let (wide, size, rank) = (&self.wide, self.test.rows(), self.rank());
         let empty = |backend: &B| -> Result<_, LinalgError> {
             Ok(NystromSketch { basis: backend.zeros(size, 0)?, eigenvalues: Vec::new(), error: 0.0, products: 0 })
         };
-        let shift = backend.epsilon() * wide.norm(&self.image)?;
         if rank == 0 || shift == 0.0 {
             return empty(backend);
         }

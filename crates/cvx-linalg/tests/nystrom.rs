@@ -78,6 +78,13 @@ fn m9_an_unlucky_full_sketch() {
     check(&Cpu::<f64>::new(), &matrix_with(&values, 9271465941753031989), 36, 1, 1e-10);
 }
 
+/// One test vector that is nearly orthogonal to the only eigenvector: its product is small, and its rounding is not.
+#[test]
+fn m9_a_sample_nearly_orthogonal_to_the_matrix() {
+    let values: Vec<f64> = (0..6).map(|k| if k == 0 { 1e-2 } else { 0.0 }).collect();
+    check(&Cpu::<f32>::new(), &matrix_with(&values, 5331742982529741593), 1, 1, 1e-5);
+}
+
 #[test]
 fn m9_a_full_sketch_is_the_matrix() {
     let values: Vec<f64> = (0..30).map(|k| 0.5f64.powi(k)).collect();
