@@ -36,10 +36,10 @@ __device__ void masked_broadcast(u64 rows, u64 patterns, u64 targets, u64 words,
 
 template <typename T>
 __device__ void sign_flip(u64 rows, u64 patterns, u64 blocks, u64 words, const u64 *mask, const T *factors, const T *x,
-                          T *out) {
+                          const T *minus, T *out) {
     FOR_EACH_ENTRY(rows, patterns, blocks) {
         u64 at = (block * patterns + pattern) * rows + row;
-        double value = (double)factors[row] * (double)x[at];
+        double value = (double)factors[row] * (minus ? (double)x[at] - (double)minus[at] : (double)x[at]);
         out[at] = (T)(bit_at(mask + pattern * words, row) ? value : -value);
     }
 }
@@ -91,8 +91,8 @@ __device__ void coactivate(u64 first, u64 width, u64 height, u64 order, u32 accu
         masked_broadcast(rows, patterns, targets, words, mask, alpha, r, out);                                         \
     }                                                                                                                  \
     KERNEL(sign_flip_##suffix, u64 rows, u64 patterns, u64 blocks, u64 words, const u64 *mask, const T *factors,       \
-           const T *x, T *out) {                                                                                       \
-        sign_flip(rows, patterns, blocks, words, mask, factors, x, out);                                               \
+           const T *x, const T *minus, T *out) {                                                                       \
+        sign_flip(rows, patterns, blocks, words, mask, factors, x, minus, out);                                        \
     }                                                                                                                  \
     KERNEL(add_pairs_##suffix, u64 rows, u64 patterns, u64 targets, double alpha, const T *c, T *x) {                  \
         add_pairs(rows, patterns, targets, alpha, c, x);                                                               \

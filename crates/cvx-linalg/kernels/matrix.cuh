@@ -14,6 +14,15 @@ __device__ void gather_columns(u64 rows, u64 columns, const u64 *indices, const 
         for (u64 i = first_index(); i < rows; i += index_step()) out[j * rows + i] = source[indices[j] * rows + i];
 }
 
+// `count` rows of all columns, from row `from` of `source` to row `to` of `out`.
+template <typename T>
+__device__ void move_rows(u64 count, u64 columns, u64 from_height, u64 from, u64 to_height, u64 to, const T *source,
+                          T *out) {
+    for (u64 j = blockIdx.y; j < columns; j += gridDim.y)
+        for (u64 i = first_index(); i < count; i += index_step())
+            out[j * to_height + to + i] = source[j * from_height + from + i];
+}
+
 template <typename T> __device__ void fill(u64 count, double value, T *x) {
     for (u64 i = first_index(); i < count; i += index_step()) x[i] = (T)value;
 }
@@ -23,6 +32,10 @@ template <typename T> __device__ void fill(u64 count, double value, T *x) {
     KERNEL(narrow_##suffix, u64 count, const double *source, T *out) { convert(count, source, out); }                  \
     KERNEL(gather_columns_##suffix, u64 rows, u64 columns, const u64 *indices, const T *source, T *out) {              \
         gather_columns(rows, columns, indices, source, out);                                                           \
+    }                                                                                                                  \
+    KERNEL(move_rows_##suffix, u64 count, u64 columns, u64 from_height, u64 from, u64 to_height, u64 to,               \
+           const T *source, T *out) {                                                                                  \
+        move_rows(count, columns, from_height, from, to_height, to, source, out);                                      \
     }                                                                                                                  \
     KERNEL(fill_##suffix, u64 count, double value, T *x) { fill(count, value, x); }
 FOR_BOTH(DEFINE)

@@ -5,6 +5,7 @@ use crate::host::HostMatrix;
 use crate::layout::BlockLayout;
 use crate::mask::BitMask;
 use crate::patches::PatchPlan;
+use crate::samples::SampleSource;
 use crate::stop::StopToken;
 
 /// Whether an operand enters a product as it is or transposed.
@@ -127,6 +128,17 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// Copies all entries of `source` into `out`, from its entry number `first` on: the inverse of
     /// [`read_part`](Backend::read_part).
     fn write_part(&self, source: &Self::Matrix, out: &mut Self::Matrix, first: usize) -> Result<(), LinalgError>;
+    /// `out` = the rows of `source` from number `first` on: all columns for a run of samples.
+    fn read_rows(&self, source: &Self::Matrix, first: usize, out: &mut Self::Matrix) -> Result<(), LinalgError>;
+    /// The rows of `out` from number `first` on become those of `source`: the inverse of
+    /// [`read_rows`](Backend::read_rows).
+    fn write_rows(&self, source: &Self::Matrix, out: &mut Self::Matrix, first: usize) -> Result<(), LinalgError>;
+    /// Column j of `out` becomes sample `first` + j of `source`.
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`]; [`LinalgError::NonFinite`] with the first entry, in the numbering of `source`, that is
+    /// not finite in the storage precision.
+    fn load_samples(&self, source: &dyn SampleSource, first: usize, out: &mut Self::Matrix) -> Result<(), LinalgError>;
     /// Column j of `out` is column `indices[j]` of `source`: the blocks of some neurons, or a mini-batch of samples. By
     /// [`read_part`](Backend::read_part) it would take a call (on a GPU, of a kernel) for each column.
     ///
@@ -272,12 +284,14 @@ pub trait Backend: Clone + Send + Sync + 'static {
         r: &Self::Matrix,
         out: &mut Self::Matrix,
     ) -> Result<(), LinalgError>;
-    /// `out = diag(scale) E_i x` per block, with E_i = 2 D_i - I (`scale`: a column of n numbers; `x`, `out`: n x 2PC).
+    /// `out = diag(scale) E_i (x - minus)` per block, with E_i = 2 D_i - I (`scale`: a column of n numbers; `x`,
+    /// `minus`, `out`: n x 2PC). Nothing is subtracted without a `minus`.
     fn sign_flip(
         &self,
         mask: &Self::Mask,
         scale: &Self::Matrix,
         x: &Self::Matrix,
+        minus: Option<&Self::Matrix>,
         out: &mut Self::Matrix,
     ) -> Result<(), LinalgError>;
     /// `x^+ += alpha c`, `x^- -= alpha c` per pair of blocks (`c`: m x PC, `x`: m x 2PC); in a layout of one sign

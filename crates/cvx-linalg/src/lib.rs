@@ -38,6 +38,8 @@ mod named;
 mod nystrom;
 mod operator;
 mod patches;
+mod samples;
+mod scratch;
 mod shape;
 mod stop;
 #[cfg(feature = "training")]
@@ -55,10 +57,12 @@ pub use mask::BitMask;
 pub use named::{Named, UnknownName};
 pub use nystrom::{NystromSketch, SketchMap, SketchRank};
 pub use operator::{
-    Accuracy, ConeRows, LinearInfo, LinearOperator, LinearSolver, LinearStatus, MaskedBlocks, MaskedSamples,
+    Accuracy, ConeRhs, ConeRows, LinearInfo, LinearOperator, LinearSolver, LinearStatus, MaskedBlocks, MaskedSamples,
     MaskedSystem, SolverFlops, SolverState, SystemRhs, SystemSolution,
 };
 pub use patches::{FeaturePrecision, PatchPlan, Place};
+pub use samples::{SampleSource, Samples};
+pub use scratch::Scratch;
 pub use stop::{StopReason, StopToken};
 
 /// The example of README.md, run with the tests.

@@ -72,6 +72,40 @@ impl BitMask {
         BitMask::from_fn(self.rows, columns.len(), |i, j| self.get(i, columns[j]))
     }
 
+    /// Rows `first..first + count` as a mask of their own; `first` is a multiple of 64.
+    ///
+    /// # Panics
+    /// For another `first`, or when there are fewer rows.
+    pub fn row_range(&self, first: usize, count: usize) -> Self {
+        assert!(first.is_multiple_of(BITS) && first + count <= self.rows, "rows {first} to {}", first + count);
+        let words = count.div_ceil(BITS);
+        let kept =
+            |w: usize, word: u64| if (w + 1) * BITS > count { word & !(u64::MAX << (count % BITS)) } else { word };
+        let part = |j: usize| &self.column(j)[first / BITS..first / BITS + words];
+        let by_column = (0..self.cols).flat_map(|j| part(j).iter().enumerate().map(|(w, &word)| kept(w, word)));
+        BitMask {
+            rows: count,
+            cols: self.cols,
+            by_column: by_column.collect(),
+            by_row: self.by_row[first * self.row_words()..(first + count) * self.row_words()].to_vec(),
+        }
+    }
+
+    /// These masks of `cols` columns, one below the other. All but the last have a multiple of 64 rows.
+    ///
+    /// # Panics
+    /// For other masks.
+    pub fn stacked(cols: usize, parts: &[BitMask]) -> Self {
+        let whole = |part: &BitMask| part.rows.is_multiple_of(BITS);
+        assert!(parts.iter().rev().skip(1).all(whole) && parts.iter().all(|part| part.cols == cols));
+        BitMask {
+            rows: parts.iter().map(BitMask::rows).sum(),
+            cols,
+            by_column: (0..cols).flat_map(|j| parts.iter().flat_map(move |part| part.column(j))).copied().collect(),
+            by_row: parts.iter().flat_map(BitMask::words_by_row).copied().collect(),
+        }
+    }
+
     /// Number of rows n.
     pub fn rows(&self) -> usize {
         self.rows
@@ -153,6 +187,12 @@ mod tests {
             let reversed: Vec<usize> = (0..cols).rev().collect();
             prop_assert_eq!(mask.select(&reversed), BitMask::from_fn(rows, cols, |i, j| bit(i, cols - 1 - j)));
             prop_assert_eq!(mask.columns(first, count), BitMask::from_fn(rows, count, |i, j| bit(i, first + j)));
+            let cut = rows / 128 * 64;
+            let parts = [mask.row_range(0, cut), mask.row_range(cut, rows - cut)];
+            prop_assert_eq!(&parts[1], &BitMask::from_fn(rows - cut, cols, |i, j| bit(cut + i, j)));
+            prop_assert_eq!(&BitMask::stacked(cols, &parts), &mask);
+            let short = mask.row_range(cut, (rows - cut) / 2);
+            prop_assert_eq!(short, BitMask::from_fn((rows - cut) / 2, cols, |i, j| bit(cut + i, j)));
             for j in 0..cols {
                 prop_assert_eq!(mask.count(j), (0..rows).filter(|&i| bit(i, j)).count());
                 for i in 0..rows {

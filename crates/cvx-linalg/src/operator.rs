@@ -8,6 +8,7 @@ use crate::error::LinalgError;
 use crate::host::HostMatrix;
 use crate::layout::BlockLayout;
 use crate::mask::BitMask;
+use crate::samples::Samples;
 
 /// A linear map between matrices on a device, applied to blocks of columns.
 ///
@@ -44,10 +45,8 @@ pub struct MaskedBlocks<'a, B: Backend> {
 
 /// Samples X and patterns D_i: the features of block i are D_i X.
 pub struct MaskedSamples<'a, B: Backend> {
-    /// Samples as columns (d x n), in storage precision.
-    pub xt: &'a B::Matrix,
-    /// Samples as columns (d x n), in f64.
-    pub xt_wide: &'a <B::Wide as Backend>::Matrix,
+    /// Samples as columns (d x n).
+    pub samples: &'a Samples<B>,
     /// The patterns (n x P).
     pub mask: &'a B::Mask,
     /// The same patterns on the host.
@@ -108,16 +107,32 @@ impl<'a, B: Backend> MaskedBlocks<'a, B> {
 pub struct SystemRhs<'a, B: Backend> {
     /// v - lambda (d x 2PC).
     pub blocks: &'a B::Matrix,
-    /// s - nu (n x 2PC); `None` without cones.
-    pub rows: Option<&'a B::Matrix>,
+    /// s - nu; `None` without cones.
+    pub rows: Option<ConeRhs<'a, B>>,
 }
+
+/// s - nu in its two parts (n x 2PC each).
+pub struct ConeRhs<'a, B: Backend> {
+    /// s.
+    pub s: &'a B::Matrix,
+    /// nu; `None` for zero.
+    pub nu: Option<&'a B::Matrix>,
+}
+
+impl<B: Backend> Clone for ConeRhs<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B: Backend> Copy for ConeRhs<'_, B> {}
 
 impl<'a, B: Backend> SystemRhs<'a, B> {
     /// The part of the cones.
     ///
     /// # Errors
     /// [`LinalgError::Shape`] where there is none.
-    pub fn expect_rows(&self, solver: &'static str) -> Result<&'a B::Matrix, LinalgError> {
+    pub fn expect_rows(&self, solver: &'static str) -> Result<ConeRhs<'a, B>, LinalgError> {
         self.rows.ok_or_else(|| LinalgError::shape(solver, "the right-hand side has no part for the cones"))
     }
 }

@@ -1,6 +1,7 @@
 //! Checks of shapes that every back end makes.
 
 use crate::error::LinalgError;
+use crate::samples::SampleSource;
 use std::ops::Range;
 
 /// [`LinalgError::Shape`] unless the matrix `name` is `rows x cols`.
@@ -43,4 +44,29 @@ pub(crate) fn part(
         Some(end) if end <= length => Ok(first..end),
         _ => Err(LinalgError::shape(operation, format!("{count} entries from entry {first} on, of {length}"))),
     }
+}
+
+/// [`LinalgError::Shape`] unless the matrix of `tall` rows has the rows from `first` on that one of shape `low` is to
+/// have, and as many columns.
+pub(crate) fn rows(
+    operation: &'static str,
+    first: usize,
+    low: (usize, usize),
+    tall: (usize, usize),
+) -> Result<(), LinalgError> {
+    if low.1 == tall.1 && first.checked_add(low.0).is_some_and(|end| end <= tall.0) {
+        return Ok(());
+    }
+    let detail = format!("{} x {} entries from row {first} on, of {} x {}", low.0, low.1, tall.0, tall.1);
+    Err(LinalgError::shape(operation, detail))
+}
+
+/// [`LinalgError::Shape`] unless `source` has the samples from `first` on that a matrix of shape `out` is to have.
+pub(crate) fn samples(source: &dyn SampleSource, first: usize, out: (usize, usize)) -> Result<(), LinalgError> {
+    let (rows, columns) = (source.n_features(), source.n_samples());
+    if rows == out.0 && first.checked_add(out.1).is_some_and(|end| end <= columns) {
+        return Ok(());
+    }
+    let detail = format!("{} x {} entries from sample {first} on, of {rows} x {columns}", out.0, out.1);
+    Err(LinalgError::shape("load_samples", detail))
 }

@@ -28,7 +28,7 @@ macro_rules! conformance_tests {
     };
     ($name:ident, optional $backend:expr) => {
         $crate::conformance_tests!(@each $name, $backend,
-            memory, fill, parts, gather_columns, conversion, upload_refuses_non_finite, half_precision, gemm, gemm_wide,
+            memory, fill, parts, rows, load_samples, gather_columns, conversion, upload_refuses_non_finite, half_precision, gemm, gemm_wide,
             weighted_gram, scale, axpby, add_terms, hadamard, dot_and_norms, cholesky, solve, masked_gram, gram,
             shifted_lower, masked_row_sum, masked_broadcast, sign_flip, add_pairs, patch_features, positive_part,
             group_soft_threshold, keep_signs, slack_step, wrong_shapes_are_errors, stop_requests_are_errors);
@@ -105,6 +105,43 @@ pub fn parts<B: Backend>(backend: &B) {
     assert!(backend.read_part(&source, 31, &mut columns).is_err());
     assert!(backend.write_part(&columns, &mut out, 31).is_err());
     assert!(backend.read_part(&source, usize::MAX, &mut columns).is_err());
+}
+
+/// `read_rows` and `write_rows`: a run of rows of all columns, and nothing beyond.
+pub fn rows<B: Backend>(backend: &B) {
+    let host = filled(700, 9, 4);
+    let source = upload(backend, &host);
+    for (first, count) in [(0, 700), (64, 300), (699, 1), (5, 0)] {
+        let mut part = backend.zeros(count, 9).expect("zeros");
+        backend.read_rows(&source, first, &mut part).expect("read_rows");
+        assert_close(backend, &part, &HostMatrix::from_fn(count, 9, |i, j| host[(first + i, j)]), 1);
+        let mut out = backend.zeros(700, 9).expect("zeros");
+        backend.write_rows(&part, &mut out, first).expect("write_rows");
+        let inside = |i: usize| (first..first + count).contains(&i);
+        let expected = HostMatrix::from_fn(700, 9, |i, j| if inside(i) { host[(i, j)] } else { 0.0 });
+        assert_close(backend, &out, &expected, 1);
+    }
+    let mut part = backend.zeros(2, 9).expect("zeros");
+    let (mut narrow, mut out) = (backend.zeros(2, 8).expect("zeros"), upload(backend, &host));
+    assert!(backend.read_rows(&source, 699, &mut part).is_err());
+    assert!(backend.read_rows(&source, usize::MAX, &mut part).is_err());
+    assert!(backend.read_rows(&source, 0, &mut narrow).is_err());
+    assert!(backend.write_rows(&part, &mut out, 699).is_err());
+    assert_close(backend, &out, &host, 1);
+}
+
+/// `load_samples`: a run of samples; numbers that are not finite are refused with their place among all.
+pub fn load_samples<B: Backend>(backend: &B) {
+    let mut host = filled(5, 300, 8);
+    let mut out = backend.zeros(5, 70).expect("zeros");
+    backend.load_samples(&host, 64, &mut out).expect("load_samples");
+    assert_close(backend, &out, &HostMatrix::from_fn(5, 70, |i, j| host[(i, 64 + j)]), 1);
+    assert!(backend.load_samples(&host, 231, &mut out).is_err());
+    assert!(backend.load_samples(&host, 0, &mut backend.zeros(4, 70).expect("zeros")).is_err());
+    host[(3, 100)] = f64::NAN;
+    let precision = backend.precision();
+    let expected = Some(LinalgError::NonFinite { row: 3, column: 100, precision });
+    assert_eq!(backend.load_samples(&host, 64, &mut out).err(), expected);
 }
 
 /// `gather_columns`: any order, repetitions, none at all; small and large; nothing beyond the last column.
@@ -318,18 +355,21 @@ pub fn masked_broadcast<B: Backend>(backend: &B) {
     }
 }
 
-/// `sign_flip`.
+/// `sign_flip`, with and without a subtrahend.
 pub fn sign_flip<B: Backend>(backend: &B) {
     for (n, patterns, targets) in MASKED {
-        let (mask, scale, x) = (mask_of(n, patterns), filled(n, 1, 1), filled(n, 2 * patterns * targets, 2));
+        let (mask, scale) = (mask_of(n, patterns), filled(n, 1, 1));
+        let [x, minus] = [2, 3].map(|seed| filled(n, 2 * patterns * targets, seed));
         let device_mask = backend.upload_mask(&mask).expect("a mask");
         let mut out = backend.zeros(n, x.cols()).expect("zeros");
-        let (device_scale, device_x) = (upload(backend, &scale), upload(backend, &x));
-        backend.sign_flip(&device_mask, &device_scale, &device_x, &mut out).expect("sign_flip");
-        let expected = HostMatrix::from_fn(n, x.cols(), |a, j| {
-            (2.0 * bit(&mask, a, j % patterns) - 1.0) * scale[(a, 0)] * x[(a, j)]
-        });
-        assert_close(backend, &out, &expected, 1);
+        let [device_scale, device_x, device_minus] = [&scale, &x, &minus].map(|host| upload(backend, host));
+        for (given, part) in [(None, 0.0), (Some(&device_minus), 1.0)] {
+            backend.sign_flip(&device_mask, &device_scale, &device_x, given, &mut out).expect("sign_flip");
+            let expected = HostMatrix::from_fn(n, x.cols(), |a, j| {
+                (2.0 * bit(&mask, a, j % patterns) - 1.0) * scale[(a, 0)] * (x[(a, j)] - part * minus[(a, j)])
+            });
+            assert_close(backend, &out, &expected, 1);
+        }
     }
 }
 

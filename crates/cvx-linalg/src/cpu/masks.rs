@@ -147,18 +147,24 @@ pub(super) fn sign_flip<T: CpuScalar>(
     mask: &BitMask,
     scale: &CpuMatrix<T>,
     x: &CpuMatrix<T>,
+    minus: Option<&CpuMatrix<T>>,
     out: &mut CpuMatrix<T>,
 ) -> Result<(), LinalgError> {
     let rows = mask.rows();
     expect_shape("sign_flip", "scale", scale, (rows, 1))?;
     expect_shape("sign_flip", "x", x, (rows, x.cols()))?;
+    minus.map_or(Ok(()), |minus| expect_shape("sign_flip", "minus", minus, (rows, x.cols())))?;
     expect_shape("sign_flip", "out", out, (rows, x.cols()))?;
     tiles::for_each_column(
         rows,
         out.values_mut(),
         #[inline(always)]
         |j, column| {
-            flip_column(mask.column(j % mask.cols()), scale.values(), x.col(j), column);
+            let (words, scale) = (mask.column(j % mask.cols()), scale.values());
+            match minus {
+                Some(minus) => flip_difference(words, scale, x.col(j), minus.col(j), column),
+                None => flip_column(words, scale, x.col(j), column),
+            }
         },
     );
     Ok(())
@@ -171,6 +177,17 @@ fn flip_column<T: CpuScalar>(words: &[u64], scale: &[T], x: &[T], out: &mut [T])
         let entries = scale[rows.clone()].iter().zip(&x[rows.clone()]);
         for (bit, (out, (scale, x))) in out[rows].iter_mut().zip(entries).enumerate() {
             *out = T::from_f64(signed(word, bit, scale.to_f64() * x.to_f64()));
+        }
+    });
+}
+
+/// `out = scale (2 d - 1) o (x - minus)`.
+#[inline(always)]
+fn flip_difference<T: CpuScalar>(words: &[u64], scale: &[T], x: &[T], minus: &[T], out: &mut [T]) {
+    for_each_word(words, out.len(), |word, rows| {
+        let entries = scale[rows.clone()].iter().zip(&x[rows.clone()]).zip(&minus[rows.clone()]);
+        for (bit, (out, ((scale, x), minus))) in out[rows].iter_mut().zip(entries).enumerate() {
+            *out = T::from_f64(signed(word, bit, scale.to_f64() * (x.to_f64() - minus.to_f64())));
         }
     });
 }

@@ -5,8 +5,10 @@ use super::tiles;
 use crate::backend::Shape;
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
+use crate::samples::SampleSource;
 use crate::shape;
 use faer::{MatMut, MatRef};
+use rayon::prelude::*;
 
 /// A dense column-major matrix of `T`.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,6 +124,55 @@ pub(super) fn write_part<T: CpuScalar>(
     let part = shape::part("write_part", first, source.values.len(), out.values.len())?;
     out.values[part].copy_from_slice(&source.values);
     Ok(())
+}
+
+pub(super) fn read_rows<T: CpuScalar>(
+    source: &CpuMatrix<T>,
+    first: usize,
+    out: &mut CpuMatrix<T>,
+) -> Result<(), LinalgError> {
+    let rows = out.rows;
+    shape::rows("read_rows", first, (rows, out.cols), (source.rows, source.cols))?;
+    tiles::for_each_column(rows, &mut out.values, |j, column| {
+        column.copy_from_slice(&source.col(j)[first..first + rows]);
+    });
+    Ok(())
+}
+
+pub(super) fn write_rows<T: CpuScalar>(
+    source: &CpuMatrix<T>,
+    out: &mut CpuMatrix<T>,
+    first: usize,
+) -> Result<(), LinalgError> {
+    let rows = source.rows;
+    shape::rows("write_rows", first, (rows, source.cols), (out.rows, out.cols))?;
+    tiles::for_each_column(out.rows, &mut out.values, |j, column| {
+        column[first..first + rows].copy_from_slice(source.col(j));
+    });
+    Ok(())
+}
+
+pub(super) fn load_samples<T: CpuScalar>(
+    source: &dyn SampleSource,
+    first: usize,
+    out: &mut CpuMatrix<T>,
+) -> Result<(), LinalgError> {
+    let (rows, columns) = (out.rows, out.cols);
+    shape::samples(source, first, (rows, columns))?;
+    if rows == 0 {
+        return Ok(());
+    }
+    out.values.par_chunks_exact_mut(rows).enumerate().for_each_init(
+        || vec![0.0; rows],
+        |sample, (j, column)| {
+            source.write(first + j, sample);
+            column.iter_mut().zip(sample).for_each(|(out, value)| *out = T::from_f64(*value));
+        },
+    );
+    match out.values.par_iter().position_first(|value| !value.to_f64().is_finite()) {
+        None => Ok(()),
+        Some(at) => Err(LinalgError::NonFinite { row: at % rows, column: first + at / rows, precision: T::NAME }),
+    }
 }
 
 pub(super) fn gather_columns<T: CpuScalar>(

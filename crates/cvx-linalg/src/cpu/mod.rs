@@ -31,6 +31,7 @@ use crate::host::HostMatrix;
 use crate::layout::BlockLayout;
 use crate::mask::BitMask;
 use crate::patches::PatchPlan;
+use crate::samples::SampleSource;
 use crate::stop::StopToken;
 use ::half::f16;
 
@@ -120,6 +121,30 @@ macro_rules! cpu_backend {
                 first: usize,
             ) -> Result<(), LinalgError> {
                 matrix::write_part(source, out, first)
+            }
+            fn read_rows(
+                &self,
+                source: &Self::Matrix,
+                first: usize,
+                out: &mut Self::Matrix,
+            ) -> Result<(), LinalgError> {
+                matrix::read_rows(source, first, out)
+            }
+            fn write_rows(
+                &self,
+                source: &Self::Matrix,
+                out: &mut Self::Matrix,
+                first: usize,
+            ) -> Result<(), LinalgError> {
+                matrix::write_rows(source, out, first)
+            }
+            fn load_samples(
+                &self,
+                source: &dyn SampleSource,
+                first: usize,
+                out: &mut Self::Matrix,
+            ) -> Result<(), LinalgError> {
+                matrix::load_samples(source, first, out)
             }
             fn gather_columns(
                 &self,
@@ -277,9 +302,10 @@ macro_rules! cpu_backend {
                 mask: &BitMask,
                 scale: &Self::Matrix,
                 x: &Self::Matrix,
+                minus: Option<&Self::Matrix>,
                 out: &mut Self::Matrix,
             ) -> Result<(), LinalgError> {
-                masks::sign_flip(mask, scale, x, out)
+                masks::sign_flip(mask, scale, x, minus, out)
             }
             fn add_pairs(
                 &self,

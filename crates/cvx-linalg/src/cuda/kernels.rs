@@ -23,6 +23,7 @@ macro_rules! kernels {
 
 kernels! {
     Widen "widen", Narrow "narrow", Fill "fill", GatherColumns "gather_columns",
+    MoveRows "move_rows",
     StoreHalf "store_half", LoadHalf "load_half",
     Scale "scale", Axpby "axpby", Hadamard "hadamard", DotPartials "dot_partials", SumPartials "sum_partials",
     ColumnNorms "column_norms", ScaleColumns "scale_columns", ShiftDiagonal "shift_diagonal",

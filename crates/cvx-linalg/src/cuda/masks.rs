@@ -112,15 +112,19 @@ pub(super) fn sign_flip<T: CudaScalar>(
     mask: &CudaMask,
     scale: &CudaMatrix<T>,
     x: &CudaMatrix<T>,
+    minus: Option<&CudaMatrix<T>>,
     out: &mut CudaMatrix<T>,
 ) -> Result<(), LinalgError> {
     let rows = mask.rows;
     let blocks = block_count("sign_flip", mask, x)?;
     expect_shape("sign_flip", "scale", scale, (rows, 1))?;
     expect_shape("sign_flip", "x", x, (rows, x.cols()))?;
+    minus.map_or(Ok(()), |minus| expect_shape("sign_flip", "minus", minus, (rows, x.cols())))?;
     expect_shape("sign_flip", "out", out, (rows, x.cols()))?;
     let grid = over_blocks(rows, mask.cols, blocks);
     let [rows, n_patterns, blocks] = [rows, mask.cols, blocks].map(|count| count as u64);
+    // A null pointer where nothing is subtracted.
+    let minus = minus.map_or(0, |minus| minus.values().device_ptr(&cuda.device.stream).0);
     launch!(
         &cuda.device,
         Kernel::SignFlip,
@@ -133,6 +137,7 @@ pub(super) fn sign_flip<T: CudaScalar>(
         &mask.by_column,
         scale.values(),
         x.values(),
+        &minus,
         out.values_mut()
     )
 }

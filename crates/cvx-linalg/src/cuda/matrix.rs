@@ -9,6 +9,7 @@ use super::scalar::CudaScalar;
 use crate::backend::Shape;
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
+use crate::samples::SampleSource;
 use crate::shape;
 use cudarc::driver::{CudaSlice, DeviceRepr, ValidAsZeroBits};
 use rayon::prelude::*;
@@ -151,6 +152,72 @@ pub(super) fn write_part<T: CudaScalar>(
     let source = source.values.slice(..part.len());
     let mut out = out.values_mut().slice_mut(part);
     (cuda.device.stream.memcpy_dtod(&source, &mut out)).map_err(|error| failure("write_part", error))
+}
+
+pub(super) fn read_rows<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    source: &CudaMatrix<T>,
+    first: usize,
+    out: &mut CudaMatrix<T>,
+) -> Result<(), LinalgError> {
+    shape::rows("read_rows", first, (out.rows, out.cols), (source.rows, source.cols))?;
+    move_rows(cuda, [first, 0], out.rows, source, out)
+}
+
+pub(super) fn write_rows<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    source: &CudaMatrix<T>,
+    out: &mut CudaMatrix<T>,
+    first: usize,
+) -> Result<(), LinalgError> {
+    shape::rows("write_rows", first, (source.rows, source.cols), (out.rows, out.cols))?;
+    move_rows(cuda, [0, first], source.rows, source, out)
+}
+
+/// `count` rows of all columns, from row `first[0]` of `source` to row `first[1]` of `out`.
+fn move_rows<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    first: [usize; 2],
+    count: usize,
+    source: &CudaMatrix<T>,
+    out: &mut CudaMatrix<T>,
+) -> Result<(), LinalgError> {
+    let grid = over_blocks(count, source.cols, 1);
+    let [count, columns, from_height, to_height] = [count, source.cols, source.rows, out.rows].map(|size| size as u64);
+    let [from, to] = first.map(|row| row as u64);
+    launch!(
+        &cuda.device,
+        Kernel::MoveRows,
+        T,
+        grid,
+        &count,
+        &columns,
+        &from_height,
+        &from,
+        &to_height,
+        &to,
+        source.values(),
+        out.values_mut()
+    )
+}
+
+pub(super) fn load_samples<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    source: &dyn SampleSource,
+    first: usize,
+    out: &mut CudaMatrix<T>,
+) -> Result<(), LinalgError> {
+    shape::samples(source, first, (out.rows, out.cols))?;
+    let mut host = HostMatrix::zeros(out.rows, out.cols);
+    let rows = out.rows.max(1);
+    (host.values_mut().par_chunks_exact_mut(rows).enumerate()).for_each(|(j, column)| source.write(first + j, column));
+    match CudaMatrix::from_host(cuda, &host) {
+        Ok(loaded) => read_part(cuda, &loaded, 0, out),
+        Err(LinalgError::NonFinite { row, column, precision }) => {
+            Err(LinalgError::NonFinite { row, column: first + column, precision })
+        }
+        Err(other) => Err(other),
+    }
 }
 
 /// `out = source`, one of them in `T` and the other in `f64`, by the kernel for that direction.

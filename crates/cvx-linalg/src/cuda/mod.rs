@@ -30,6 +30,7 @@ use crate::host::HostMatrix;
 use crate::layout::BlockLayout;
 use crate::mask::BitMask;
 use crate::patches::PatchPlan;
+use crate::samples::SampleSource;
 use crate::stop::StopToken;
 use kernels::Kernel;
 use scalar::CudaScalar;
@@ -88,6 +89,20 @@ impl<T: CudaScalar> Backend for Cuda<T> {
     }
     fn write_part(&self, source: &CudaMatrix<T>, out: &mut CudaMatrix<T>, first: usize) -> Result<(), LinalgError> {
         matrix::write_part(self, source, out, first)
+    }
+    fn read_rows(&self, source: &CudaMatrix<T>, first: usize, out: &mut CudaMatrix<T>) -> Result<(), LinalgError> {
+        matrix::read_rows(self, source, first, out)
+    }
+    fn write_rows(&self, source: &CudaMatrix<T>, out: &mut CudaMatrix<T>, first: usize) -> Result<(), LinalgError> {
+        matrix::write_rows(self, source, out, first)
+    }
+    fn load_samples(
+        &self,
+        source: &dyn SampleSource,
+        first: usize,
+        out: &mut CudaMatrix<T>,
+    ) -> Result<(), LinalgError> {
+        matrix::load_samples(self, source, first, out)
     }
     fn gather_columns(
         &self,
@@ -234,9 +249,10 @@ impl<T: CudaScalar> Backend for Cuda<T> {
         mask: &CudaMask,
         scale: &CudaMatrix<T>,
         x: &CudaMatrix<T>,
+        minus: Option<&CudaMatrix<T>>,
         out: &mut CudaMatrix<T>,
     ) -> Result<(), LinalgError> {
-        masks::sign_flip(self, mask, scale, x, out)
+        masks::sign_flip(self, mask, scale, x, minus, out)
     }
     fn add_pairs(
         &self,

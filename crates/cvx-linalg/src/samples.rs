@@ -1,0 +1,174 @@
+//! Samples, which are held once and read in f64 a tile at a time.
+
+use crate::backend::Backend;
+use crate::error::LinalgError;
+use crate::host::HostMatrix;
+use crate::scratch::Scratch;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// Samples as columns (d x n) of `f64`, made when they are read: a matrix, or numbers of another type that are scaled
+/// on the way.
+pub trait SampleSource: Send + Sync {
+    /// Number of features d, the bias included.
+    fn n_features(&self) -> usize;
+    /// Number of samples n.
+    fn n_samples(&self) -> usize;
+    /// Fills `out` (d numbers) with one sample.
+    ///
+    /// # Panics
+    /// For a sample beyond the last, or another length.
+    fn write(&self, sample: usize, out: &mut [f64]);
+}
+
+impl SampleSource for HostMatrix {
+    fn n_features(&self) -> usize {
+        self.rows()
+    }
+    fn n_samples(&self) -> usize {
+        self.cols()
+    }
+    fn write(&self, sample: usize, out: &mut [f64]) {
+        out.copy_from_slice(self.col(sample));
+    }
+}
+
+impl dyn SampleSource + '_ {
+    /// One sample (d).
+    pub fn sample(&self, sample: usize) -> Vec<f64> {
+        let mut out = vec![0.0; self.n_features()];
+        self.write(sample, &mut out);
+        out
+    }
+
+    /// All samples (d x n).
+    pub fn to_matrix(&self) -> HostMatrix {
+        self.gather(0..self.n_samples())
+    }
+
+    /// These samples (d x their number).
+    pub fn gather(&self, samples: impl ExactSizeIterator<Item = usize>) -> HostMatrix {
+        let mut out = HostMatrix::zeros(self.n_features(), samples.len());
+        samples.enumerate().for_each(|(j, sample)| self.write(sample, out.col_mut(j)));
+        out
+    }
+}
+
+/// Bytes of a tile in f64 with all that belongs to its samples: large enough for products at full speed, small beside
+/// the samples of a large problem.
+const TILE_BYTES: usize = 64 << 20;
+
+/// A tile begins at a whole word of a [`BitMask`](crate::BitMask).
+const WORD: usize = 64;
+
+type WideMatrix<B> = <<B as Backend>::Wide as Backend>::Matrix;
+
+/// Samples on a device. In f64 they are there a tile at a time; in storage precision, all of them from the first use on.
+pub struct Samples<B: Backend> {
+    backend: B,
+    source: Arc<dyn SampleSource>,
+    /// All samples in f64, where they fit in a tile.
+    whole: Option<WideMatrix<B>>,
+    tiles: Mutex<Scratch<B::Wide>>,
+    stored: OnceLock<B::Matrix>,
+}
+
+impl<B: Backend> Samples<B> {
+    /// Reads nothing but samples that fit in one tile.
+    ///
+    /// # Errors
+    /// [`LinalgError::NonFinite`] for such samples; fails if the device has no memory for them.
+    pub fn new(backend: &B, source: Arc<dyn SampleSource>) -> Result<Self, LinalgError> {
+        let (wide, [d, n]) = (backend.wide(), [source.n_features(), source.n_samples()]);
+        let mut whole = None;
+        if d.saturating_mul(n).saturating_mul(size_of::<f64>()) <= TILE_BYTES {
+            let mut all = wide.zeros(d, n)?;
+            wide.load_samples(&*source, 0, &mut all)?;
+            whole = Some(all);
+        }
+        let tiles = Mutex::new(Scratch::new(&wide));
+        Ok(Samples { backend: backend.clone(), source, whole, tiles, stored: OnceLock::new() })
+    }
+
+    /// The samples as they are made.
+    pub fn source(&self) -> &Arc<dyn SampleSource> {
+        &self.source
+    }
+
+    /// Number of features d, the bias included.
+    pub fn n_features(&self) -> usize {
+        self.source.n_features()
+    }
+
+    /// Number of samples n.
+    pub fn n_samples(&self) -> usize {
+        self.source.n_samples()
+    }
+
+    /// All samples (d x n) in storage precision; they stay from now on.
+    ///
+    /// # Errors
+    /// [`LinalgError::NonFinite`] for a number that overflows the storage precision; fails if the device has no memory
+    /// for them.
+    pub fn stored(&self) -> Result<&B::Matrix, LinalgError> {
+        if self.stored.get().is_none() {
+            let mut all = self.backend.zeros(self.n_features(), self.n_samples())?;
+            match &self.whole {
+                Some(whole) if self.backend.scalar_bytes() == 8 => self.backend.narrow(whole, &mut all)?,
+                _ => self.backend.load_samples(&*self.source, 0, &mut all)?,
+            }
+            // Somebody else may have been faster, with the same numbers.
+            let _ = self.stored.set(all);
+        }
+        self.stored.get().ok_or_else(|| LinalgError::shape("stored", "no samples"))
+    }
+
+    /// Calls `work(samples, xt)` for one tile after the other: the numbers of its samples, and those samples as columns
+    /// (d x their number) in f64. A tile begins at a multiple of 64. `width` is the number of f64 that `work` itself
+    /// holds for each sample.
+    ///
+    /// # Errors
+    /// Those of `work`; [`LinalgError::NonFinite`] for samples that are none; fails if the device has no memory for a
+    /// tile.
+    pub fn for_each_tile(
+        &self,
+        width: usize,
+        mut work: impl FnMut(Range<usize>, &WideMatrix<B>) -> Result<(), LinalgError>,
+    ) -> Result<(), LinalgError> {
+        let (wide, [d, n]) = (self.backend.wide(), [self.n_features(), self.n_samples()]);
+        let tile = tile_samples(d, width).min(n.max(1));
+        if let (Some(whole), true) = (&self.whole, tile >= n) {
+            return work(0..n, whole);
+        }
+        let mut tiles = self.tiles.lock().unwrap_or_else(PoisonError::into_inner);
+        for first in (0..n).step_by(tile) {
+            let samples = first..(first + tile).min(n);
+            let mut xt = tiles.take(d, samples.len())?;
+            match &self.whole {
+                Some(whole) => wide.read_part(whole, first * d, &mut xt)?,
+                None => wide.load_samples(&*self.source, first, &mut xt)?,
+            }
+            let worked = work(samples, &xt);
+            tiles.give(xt);
+            worked?;
+        }
+        Ok(())
+    }
+
+    /// All samples (d x n) in f64, for small problems.
+    ///
+    /// # Errors
+    /// Those of [`for_each_tile`](Samples::for_each_tile).
+    pub fn to_wide(&self) -> Result<WideMatrix<B>, LinalgError> {
+        let wide = self.backend.wide();
+        let mut all = wide.zeros(self.n_features(), self.n_samples())?;
+        wide.load_samples(&*self.source, 0, &mut all)?;
+        Ok(all)
+    }
+}
+
+/// Samples of a tile of d features and `width` more numbers a sample.
+fn tile_samples(d: usize, width: usize) -> usize {
+    let bytes = d.saturating_add(width).saturating_mul(size_of::<f64>()).max(1);
+    (TILE_BYTES / bytes / WORD).max(4) * WORD
+}
