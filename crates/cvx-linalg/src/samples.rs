@@ -58,8 +58,10 @@ impl dyn SampleSource + '_ {
 /// the samples of a large problem.
 const TILE_BYTES: usize = 64 << 20;
 
-/// A tile begins at a whole word of a [`BitMask`](crate::BitMask).
+/// A tile begins at a whole word of a [`BitMask`](crate::BitMask), and has at least this number of words: products with
+/// fewer samples are slow.
 const WORD: usize = 64;
+const LEAST_WORDS: usize = 4;
 
 type WideMatrix<B> = <<B as Backend>::Wide as Backend>::Matrix;
 
@@ -67,6 +69,7 @@ type WideMatrix<B> = <<B as Backend>::Wide as Backend>::Matrix;
 pub struct Samples<B: Backend> {
     backend: B,
     source: Arc<dyn SampleSource>,
+    tile_bytes: usize,
     /// All samples in f64, where they fit in a tile.
     whole: Option<WideMatrix<B>>,
     tiles: Mutex<Scratch<B::Wide>>,
@@ -79,15 +82,28 @@ impl<B: Backend> Samples<B> {
     /// # Errors
     /// [`LinalgError::NonFinite`] for such samples; fails if the device has no memory for them.
     pub fn new(backend: &B, source: Arc<dyn SampleSource>) -> Result<Self, LinalgError> {
+        Samples::in_tiles(backend, source, TILE_BYTES)
+    }
+
+    /// [`new`](Samples::new) with tiles of about this number of bytes, and of 256 samples at least.
+    ///
+    /// # Errors
+    /// The same as [`new`](Samples::new).
+    pub fn in_tiles(backend: &B, source: Arc<dyn SampleSource>, tile_bytes: usize) -> Result<Self, LinalgError> {
         let (wide, [d, n]) = (backend.wide(), [source.n_features(), source.n_samples()]);
         let mut whole = None;
-        if d.saturating_mul(n).saturating_mul(size_of::<f64>()) <= TILE_BYTES {
+        if d.saturating_mul(n).saturating_mul(size_of::<f64>()) <= tile_bytes {
             let mut all = wide.zeros(d, n)?;
             wide.load_samples(&*source, 0, &mut all)?;
             whole = Some(all);
         }
         let tiles = Mutex::new(Scratch::new(&wide));
-        Ok(Samples { backend: backend.clone(), source, whole, tiles, stored: OnceLock::new() })
+        Ok(Samples { backend: backend.clone(), source, tile_bytes, whole, tiles, stored: OnceLock::new() })
+    }
+
+    /// The device.
+    pub fn backend(&self) -> &B {
+        &self.backend
     }
 
     /// The samples as they are made.
@@ -136,7 +152,7 @@ impl<B: Backend> Samples<B> {
         mut work: impl FnMut(Range<usize>, &WideMatrix<B>) -> Result<(), LinalgError>,
     ) -> Result<(), LinalgError> {
         let (wide, [d, n]) = (self.backend.wide(), [self.n_features(), self.n_samples()]);
-        let tile = tile_samples(d, width).min(n.max(1));
+        let tile = self.tile_samples(width).min(n.max(1));
         if let (Some(whole), true) = (&self.whole, tile >= n) {
             return work(0..n, whole);
         }
@@ -165,10 +181,41 @@ impl<B: Backend> Samples<B> {
         wide.load_samples(&*self.source, 0, &mut all)?;
         Ok(all)
     }
+
+    /// Samples of a tile, with `width` more numbers a sample.
+    fn tile_samples(&self, width: usize) -> usize {
+        let bytes = self.n_features().saturating_add(width).saturating_mul(size_of::<f64>()).max(1);
+        (self.tile_bytes / bytes / WORD).max(LEAST_WORDS) * WORD
+    }
 }
 
-/// Samples of a tile of d features and `width` more numbers a sample.
-fn tile_samples(d: usize, width: usize) -> usize {
-    let bytes = d.saturating_add(width).saturating_mul(size_of::<f64>()).max(1);
-    (TILE_BYTES / bytes / WORD).max(4) * WORD
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Shape;
+    use crate::cpu::Cpu;
+
+    #[test]
+    fn tiles_are_all_samples_in_order_whatever_their_size() {
+        let xt = HostMatrix::from_fn(3, 1000, |i, a| (i * 1000 + a) as f64);
+        for (bytes, whole, tiles) in [(0, false, 4), (24_000, true, 4), (1 << 20, true, 1)] {
+            let samples = Samples::in_tiles(&Cpu::<f32>::new(), Arc::new(xt.clone()), bytes).unwrap();
+            assert_eq!(samples.whole.is_some(), whole);
+            let (mut seen, mut count) = (Vec::new(), 0);
+            // Wide enough for the smallest tile, where all samples do not fit.
+            let width = if tiles == 1 { 0 } else { 1 << 10 };
+            samples
+                .for_each_tile(width, |tile, xt| {
+                    assert_eq!((tile.start, tile.len()), (seen.len() / 3, xt.cols()));
+                    assert!(tile.start.is_multiple_of(64));
+                    seen.extend_from_slice(Cpu::<f64>::new().download(xt)?.values());
+                    count += 1;
+                    Ok(())
+                })
+                .unwrap();
+            assert_eq!((seen.as_slice(), count), (xt.values(), tiles));
+            assert_eq!(Cpu::<f32>::new().download(samples.stored().unwrap()).unwrap(), xt);
+            assert_eq!(Cpu::<f64>::new().download(&samples.to_wide().unwrap()).unwrap(), xt);
+        }
+    }
 }

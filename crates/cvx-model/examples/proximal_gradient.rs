@@ -1,6 +1,7 @@
 //! Shows the certificate for an iteration of your own: proximal gradient steps on the programme of gated neurons.
 
 use cvx_linalg::{Backend, Cpu, HostMatrix, LinearOperator};
+use cvx_model::Multipliers;
 use cvx_model::{Activation, Certificate, ConvexProgram, PatternSet, PredictionOperator, relative_gap};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -36,7 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         cpu.axpby(-1.0, program.y(), 1.0, &mut residual)?;
         if iteration % 400 == 0 {
             let network = certificate.network(&v)?;
-            let bound = certificate.dual(&residual, None)?.value;
+            let bound = certificate.dual(&residual, Multipliers::Zero)?.value;
             let gap = relative_gap(network.objective, bound, program.zero_objective());
             let neurons = network.neurons;
             println!("{iteration:4}: {:.6}, at least {bound:.6}, gap {gap:.1e}, {neurons} neurons", network.objective);

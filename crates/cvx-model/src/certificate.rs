@@ -5,10 +5,11 @@
 use crate::activation::Activation;
 use crate::network::norm;
 use crate::operators::SystemOperator;
-use crate::program::ConvexProgram;
+use crate::program::{ConvexProgram, Tile};
 use crate::workspace::Workspace;
 use cvx_linalg::{
-    Backend, BitMask, BlockLayout, Centring, HostMatrix, LinalgError, MaskedSystem, SystemRhs, Transpose,
+    Backend, BitMask, BlockLayout, Centring, ConeRhs, HostMatrix, LinalgError, MaskedSystem, Scratch, Shape, SystemRhs,
+    Transpose,
 };
 
 type WideMatrix<B> = <<B as Backend>::Wide as Backend>::Matrix;
@@ -52,12 +53,45 @@ pub struct FeasiblePoint {
     pub blocks: HostMatrix,
 }
 
-/// The smallest tau >= 0 with e_a (xv_a + tau xh_a) >= 0 for all rows; infinite or NaN if there is none.
-fn steps_to_cone(bits: &BitMask, pattern: usize, xv: &[f64], xh: &[f64]) -> f64 {
-    xv.iter().zip(xh).enumerate().fold(0.0, |tau: f64, (a, (xv, xh))| {
-        let violation = if bits.get(a, pattern) { -xv } else { *xv };
-        if violation > 0.0 { tau.max(violation / xh.abs()) } else { tau }
-    })
+/// The cone multipliers of a dual point.
+pub enum Multipliers<'a, B: Backend> {
+    /// eta = 0: the only possibility for gated neurons, which have no cones.
+    Zero,
+    /// e_i o g o eta_i with eta_i >= 0 (n x 2PC); any such eta is allowed, and the signs e_i are those of the pattern.
+    Signed(&'a B::Matrix),
+    /// eta = max(0, -rho nu) of an iterate.
+    OfIterate {
+        /// The scaled dual of Gt u = s (n x 2PC).
+        nu: &'a B::Matrix,
+        /// The row weights g (n x 1).
+        row_scale: &'a B::Matrix,
+        /// The penalty.
+        rho: f64,
+    },
+}
+
+impl<B: Backend> Clone for Multipliers<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B: Backend> Copy for Multipliers<'_, B> {}
+
+/// Blocks of one target, from which predictions are computed without the others.
+struct Columns<B: Backend> {
+    target: usize,
+    /// d x their number k.
+    blocks: WideMatrix<B>,
+    sum: Sum<B>,
+}
+
+/// How the products of the blocks with the samples become a prediction.
+enum Sum<B: Backend> {
+    /// Their positive parts, with these signs (k x 1).
+    Signed(WideMatrix<B>),
+    /// They count where the bits of their patterns (n x k) are set.
+    Masked(BitMask),
 }
 
 fn negated(mut matrix: HostMatrix) -> HostMatrix {
@@ -77,19 +111,16 @@ pub fn relative_gap(upper: f64, bound: f64, scale: f64) -> f64 {
     if gap == 0.0 { 0.0 } else { gap / upper.max(1e-9 * scale) }
 }
 
-/// Scratch of a [`Certificate`], in f64 on the device. Reuse for the next certificate saves its allocation.
+/// Scratch of a [`Certificate`], on the device. Reuse for the next certificate saves its allocation.
 pub struct CertificateWorkspace<B: Backend> {
     wide: B::Wide,
     /// d x 2PC.
     blocks: WideMatrix<B>,
-    /// n x 2PC.
-    rows: WideMatrix<B>,
-    /// n x PC.
-    masked: WideMatrix<B>,
     /// n x C.
     prediction: WideMatrix<B>,
-    /// |x_a'h_i| (n x P), for the feasible point; computed at its first use.
-    margins: Option<HostMatrix>,
+    /// Matrices with a row for each sample of a tile, in f64 and in storage precision.
+    rows: Scratch<B::Wide>,
+    stored_rows: Scratch<B>,
 }
 
 impl<B: Backend> CertificateWorkspace<B> {
@@ -98,15 +129,42 @@ impl<B: Backend> CertificateWorkspace<B> {
     /// # Errors
     /// Fails if the device has no memory for the scratch.
     pub fn new(program: &ConvexProgram<B>) -> Result<Self, LinalgError> {
-        let wide = program.backend().wide();
-        let (n, blocks, targets) = (program.n_shared(), program.n_blocks(), program.n_targets());
+        let (backend, wide) = (program.backend(), program.backend().wide());
         Ok(CertificateWorkspace {
-            blocks: wide.zeros(program.n_features(), blocks)?,
-            rows: wide.zeros(n, blocks)?,
-            masked: wide.zeros(n, program.n_patterns() * targets)?,
-            prediction: wide.zeros(program.n_samples(), targets)?,
-            margins: None,
+            blocks: wide.zeros(program.n_features(), program.n_blocks())?,
+            prediction: wide.zeros(program.n_samples(), program.n_targets())?,
+            rows: Scratch::new(&wide),
+            stored_rows: Scratch::new(backend),
             wide,
+        })
+    }
+
+    /// e o g o eta of the samples of a tile, in storage precision.
+    fn signed_rows(
+        &mut self,
+        program: &ConvexProgram<B>,
+        tile: &Tile<'_, B>,
+        multipliers: Multipliers<'_, B>,
+    ) -> Result<Option<B::Matrix>, LinalgError> {
+        let (backend, scratch) = (program.backend(), &mut self.stored_rows);
+        let (first, count, cones) = (tile.samples.start, tile.samples.len(), program.n_cones());
+        Ok(match multipliers {
+            Multipliers::Zero => None,
+            Multipliers::Signed(signed) => {
+                let mut rows = scratch.take(count, cones)?;
+                backend.read_rows(signed, first, &mut rows)?;
+                Some(rows)
+            }
+            Multipliers::OfIterate { nu, row_scale, rho } => {
+                let mut eta = scratch.take(count, cones)?;
+                let (mut rows, mut scale) = (scratch.take(count, cones)?, scratch.take(count, 1)?);
+                backend.read_rows(nu, first, &mut eta)?;
+                backend.positive_part(-rho, &mut eta)?;
+                backend.read_rows(row_scale, first, &mut scale)?;
+                backend.sign_flip(tile.mask, &scale, &eta, None, &mut rows)?;
+                [eta, scale].into_iter().for_each(|used| scratch.give(used));
+                Some(rows)
+            }
         })
     }
 }
@@ -137,14 +195,13 @@ impl<'a, B: Backend> Certificate<'a, B> {
     /// # Errors
     /// [`LinalgError`] if the back end fails.
     pub fn network(&mut self, v: &B::Matrix) -> Result<NetworkValue, LinalgError> {
+        let (norms, neurons) = self.take_blocks(v)?;
         let work = &mut *self.work;
-        self.program.backend().widen(v, &mut work.blocks)?;
-        let norms = work.wide.column_norms(&work.blocks)?;
-        let neurons: Vec<usize> = (0..norms.len()).filter(|&j| norms[j] > 0.0 || norms[j].is_nan()).collect();
         if let Some(patches) = self.program.patches() {
             patches.predict_wide(self.program.backend(), &work.blocks, &mut work.prediction)?;
         } else if 2 * neurons.len() <= norms.len() {
-            self.predict_sparse(&neurons)?;
+            let columns = self.columns_of(&neurons)?;
+            self.predict_columns(&columns)?;
         } else {
             self.predict_all()?;
         }
@@ -161,70 +218,99 @@ impl<'a, B: Backend> Certificate<'a, B> {
         })
     }
 
-    /// The network's predictions, computed from all of `blocks`.
-    fn predict_all(&mut self) -> Result<(), LinalgError> {
-        let work = &mut *self.work;
-        let (xt, rows, layout) = (self.program.xt_wide(), &mut work.rows, self.program.layout());
-        work.wide.gemm(1.0, xt, Transpose::Yes, &work.blocks, Transpose::No, 0.0, rows)?;
-        match self.program.activation() {
-            Activation::Relu => {
-                work.wide.positive_part(1.0, &mut work.rows)?;
-                work.wide.masked_row_sum(layout, None, &work.rows, &mut work.prediction)
-            }
-            Activation::Gated => {
-                work.wide.masked_row_sum(layout, Some(self.program.mask()), &work.rows, &mut work.prediction)
-            }
-        }
-    }
-
-    /// The network's predictions, computed from these columns of `blocks`, target by target.
-    fn predict_sparse(&mut self, neurons: &[usize]) -> Result<(), LinalgError> {
-        let work = &mut *self.work;
-        let (program, wide) = (self.program, &work.wide);
-        let (n, p, per_target) = (program.n_samples(), program.n_patterns(), program.n_blocks() / program.n_targets());
-        wide.fill(0.0, &mut work.prediction)?;
-        for target in 0..program.n_targets() {
-            let in_target: Vec<usize> = neurons.iter().copied().filter(|j| j / per_target == target).collect();
-            if in_target.is_empty() {
-                continue;
-            }
-            let mut columns = wide.zeros(program.n_features(), in_target.len())?;
-            wide.gather_columns(&work.blocks, &in_target, &mut columns)?;
-            let (mut rows, mut out) = (wide.zeros(n, in_target.len())?, wide.zeros(n, 1)?);
-            wide.gemm(1.0, program.xt_wide(), Transpose::Yes, &columns, Transpose::No, 0.0, &mut rows)?;
-            match program.activation() {
-                Activation::Relu => {
-                    wide.positive_part(1.0, &mut rows)?;
-                    let sign = |j: usize| if (in_target[j] / p).is_multiple_of(2) { 1.0 } else { -1.0 };
-                    let signs = wide.upload(&HostMatrix::from_fn(in_target.len(), 1, |j, _| sign(j)))?;
-                    wide.gemm(1.0, &rows, Transpose::No, &signs, Transpose::No, 0.0, &mut out)?;
-                }
-                Activation::Gated => {
-                    let patterns: Vec<usize> = in_target.iter().map(|j| j % p).collect();
-                    let mask = wide.upload_mask(&program.patterns().bits().select(&patterns))?;
-                    wide.masked_row_sum(BlockLayout::one(patterns.len(), 1), Some(&mask), &rows, &mut out)?;
-                }
-            }
-            wide.write_part(&out, &mut work.prediction, target * n)?;
-        }
-        Ok(())
-    }
-
-    /// rows = X v, with v widened into blocks.
-    fn project(&mut self, v: &B::Matrix) -> Result<(), LinalgError> {
+    /// v, widened into `blocks`. Returns the norms of the blocks, and which of them are not zero.
+    fn take_blocks(&mut self, v: &B::Matrix) -> Result<(Vec<f64>, Vec<usize>), LinalgError> {
         let work = &mut *self.work;
         self.program.backend().widen(v, &mut work.blocks)?;
-        let (xt, rows) = (self.program.xt_wide(), &mut work.rows);
-        work.wide.gemm(1.0, xt, Transpose::Yes, &work.blocks, Transpose::No, 0.0, rows)
+        let norms = work.wide.column_norms(&work.blocks)?;
+        let used = (0..norms.len()).filter(|&j| norms[j] > 0.0 || norms[j].is_nan()).collect();
+        Ok((norms, used))
     }
 
-    /// The lower bound from xi = -`residual` (n x C) and the cone multipliers. `multipliers` (n x 2PC) holds e_i o g o
-    /// eta_i with eta_i >= 0; any such eta is allowed, and the signs e_i are those of the pattern. `None` means eta =
-    /// 0, the only possibility for gated neurons, which have no cones.
+    /// These columns of `blocks` (d x their number).
+    fn gather(&self, columns: &[usize]) -> Result<WideMatrix<B>, LinalgError> {
+        let wide = &self.work.wide;
+        let mut blocks = wide.zeros(self.program.n_features(), columns.len())?;
+        wide.gather_columns(&self.work.blocks, columns, &mut blocks)?;
+        Ok(blocks)
+    }
+
+    /// The network's predictions, computed from all of `blocks`.
+    fn predict_all(&mut self) -> Result<(), LinalgError> {
+        let CertificateWorkspace { wide, blocks, prediction, rows: scratch, .. } = &mut *self.work;
+        let (layout, activation) = (self.program.layout(), self.program.activation());
+        self.program.for_each_tile(layout.columns(), |tile| {
+            let count = tile.samples.len();
+            let (mut rows, mut out) = (scratch.take(count, layout.columns())?, scratch.take(count, layout.targets)?);
+            wide.gemm(1.0, tile.xt, Transpose::Yes, blocks, Transpose::No, 0.0, &mut rows)?;
+            if activation == Activation::Relu {
+                wide.positive_part(1.0, &mut rows)?;
+            }
+            let mask = (activation == Activation::Gated).then_some(tile.mask);
+            wide.masked_row_sum(layout, mask, &rows, &mut out)?;
+            wide.write_rows(&out, prediction, tile.samples.start)?;
+            [rows, out].into_iter().for_each(|used| scratch.give(used));
+            Ok(())
+        })
+    }
+
+    /// The neurons of these columns of `blocks`, target by target.
+    fn columns_of(&self, neurons: &[usize]) -> Result<Vec<Columns<B>>, LinalgError> {
+        let (program, wide, p) = (self.program, &self.work.wide, self.program.n_patterns());
+        let per_target = program.n_blocks() / program.n_targets();
+        let in_targets = neurons.chunk_by(|a, b| a / per_target == b / per_target);
+        let columns = in_targets.map(|neurons| {
+            let sum = match program.activation() {
+                Activation::Relu => {
+                    let sign = |j: usize| if (neurons[j] / p).is_multiple_of(2) { 1.0 } else { -1.0 };
+                    Sum::Signed(wide.upload(&HostMatrix::from_fn(neurons.len(), 1, |j, _| sign(j)))?)
+                }
+                Activation::Gated => Sum::Masked(self.patterns_of(neurons)),
+            };
+            Ok(Columns { target: neurons[0] / per_target, blocks: self.gather(neurons)?, sum })
+        });
+        columns.collect()
+    }
+
+    /// The patterns of these blocks (n x their number).
+    fn patterns_of(&self, blocks: &[usize]) -> BitMask {
+        let patterns: Vec<usize> = blocks.iter().map(|j| j % self.program.n_patterns()).collect();
+        self.program.patterns().bits().select(&patterns)
+    }
+
+    /// Predictions of these blocks alone.
+    fn predict_columns(&mut self, columns: &[Columns<B>]) -> Result<(), LinalgError> {
+        let (program, n) = (self.program, self.program.n_samples());
+        let CertificateWorkspace { wide, prediction, rows: scratch, .. } = &mut *self.work;
+        wide.fill(0.0, prediction)?;
+        let widest = columns.iter().map(|columns| columns.blocks.cols()).max().unwrap_or(0);
+        program.for_each_tile(widest, |tile| {
+            let (first, count) = (tile.samples.start, tile.samples.len());
+            for Columns { target, blocks, sum } in columns {
+                let (mut rows, mut out) = (scratch.take(count, blocks.cols())?, scratch.take(count, 1)?);
+                wide.gemm(1.0, tile.xt, Transpose::Yes, blocks, Transpose::No, 0.0, &mut rows)?;
+                match sum {
+                    Sum::Signed(signs) => {
+                        wide.positive_part(1.0, &mut rows)?;
+                        wide.gemm(1.0, &rows, Transpose::No, signs, Transpose::No, 0.0, &mut out)?;
+                    }
+                    Sum::Masked(bits) => {
+                        let mask = wide.upload_mask(&bits.row_range(first, count))?;
+                        wide.masked_row_sum(BlockLayout::one(blocks.cols(), 1), Some(&mask), &rows, &mut out)?;
+                    }
+                }
+                wide.write_part(&out, prediction, target * n + first)?;
+                [rows, out].into_iter().for_each(|used| scratch.give(used));
+            }
+            Ok(())
+        })
+    }
+
+    /// The lower bound from xi = -`residual` (n x C) and the cone multipliers.
     ///
     /// # Errors
     /// [`LinalgError`] if the back end fails.
-    pub fn dual(&mut self, residual: &B::Matrix, multipliers: Option<&B::Matrix>) -> Result<DualBound, LinalgError> {
+    pub fn dual(&mut self, residual: &B::Matrix, multipliers: Multipliers<'_, B>) -> Result<DualBound, LinalgError> {
         let work = &mut *self.work;
         let (program, backend) = (self.program, self.program.backend());
         backend.widen(residual, &mut work.prediction)?;
@@ -234,11 +320,26 @@ impl<'a, B: Backend> Certificate<'a, B> {
             program.loss().clip(&mut xi, program.y_host());
             work.prediction = work.wide.upload(&negated(xi))?;
         }
-        match multipliers {
-            Some(multipliers) => backend.widen(multipliers, &mut work.rows)?,
-            None => work.wide.fill(0.0, &mut work.rows)?,
-        }
-        self.bound_of_scratch(program)
+        self.bound(multipliers)
+    }
+
+    /// `out` (n x 2PC) = e o g o eta, as [`dual`](Self::dual) reads them; zero multipliers leave it as it is.
+    ///
+    /// # Errors
+    /// [`LinalgError`] if the back end fails.
+    pub fn sign_multipliers(
+        &mut self,
+        multipliers: Multipliers<'_, B>,
+        out: &mut B::Matrix,
+    ) -> Result<(), LinalgError> {
+        let (program, work) = (self.program, &mut *self.work);
+        program.for_each_tile(program.n_cones(), |tile| {
+            if let Some(rows) = work.signed_rows(program, &tile, multipliers)? {
+                program.backend().write_rows(&rows, out, tile.samples.start)?;
+                work.stored_rows.give(rows);
+            }
+            Ok(())
+        })
     }
 
     /// The bound at the xi of the zero network (y for the squared loss) and eta = 0. It proves that a zero network is
@@ -249,8 +350,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
     pub fn dual_at_zero(&mut self) -> Result<DualBound, LinalgError> {
         let work = &mut *self.work;
         work.prediction = work.wide.upload(&negated(self.program.xi_at_zero()))?;
-        work.wide.fill(0.0, &mut work.rows)?;
-        self.bound_of_scratch(self.program)
+        self.bound(Multipliers::Zero)
     }
 
     /// max over the blocks of each target of ||X'D_i xi|| at the xi of the zero network. At the largest of them and
@@ -277,20 +377,38 @@ impl<'a, B: Backend> Certificate<'a, B> {
         Ok(self.gated_maxima()?.into_iter().fold(0.0, f64::max))
     }
 
-    /// The bound, with the residual in `prediction` and the signed multipliers in `rows`.
-    fn bound_of_scratch(&mut self, program: &ConvexProgram<B>) -> Result<DualBound, LinalgError> {
-        let work = &mut *self.work;
-        let targets = program.n_targets();
-        // xi = -residual, hence the minus sign.
+    /// `blocks` = +-X'D_i xi + X'(e o g o eta), with -xi in `prediction`.
+    fn pull(&mut self, multipliers: Multipliers<'_, B>) -> Result<(), LinalgError> {
+        let (program, work, layout) = (self.program, &mut *self.work, self.program.layout());
+        work.wide.fill(0.0, &mut work.blocks)?;
         if let Some(patches) = program.patches() {
-            work.wide.fill(0.0, &mut work.blocks)?;
-            patches.pull_wide(program.backend(), -1.0, &work.prediction, &mut work.blocks)?;
-        } else {
-            work.wide.masked_broadcast(program.mask(), -1.0, &work.prediction, &mut work.masked)?;
-            work.wide.add_pairs(program.layout(), 1.0, &work.masked, &mut work.rows)?;
-            let (xt, blocks) = (program.xt_wide(), &mut work.blocks);
-            work.wide.gemm(1.0, xt, Transpose::No, &work.rows, Transpose::No, 0.0, blocks)?;
+            return patches.pull_wide(program.backend(), -1.0, &work.prediction, &mut work.blocks);
         }
+        program.for_each_tile(layout.columns() + layout.pairs(), |tile| {
+            let (wide, count) = (work.wide.clone(), tile.samples.len());
+            let (mut residual, mut masked) =
+                (work.rows.take(count, layout.targets)?, work.rows.take(count, layout.pairs())?);
+            wide.read_rows(&work.prediction, tile.samples.start, &mut residual)?;
+            wide.masked_broadcast(tile.mask, -1.0, &residual, &mut masked)?;
+            let mut rows = work.rows.take(count, layout.columns())?;
+            match work.signed_rows(program, &tile, multipliers)? {
+                Some(signed) => {
+                    program.backend().widen(&signed, &mut rows)?;
+                    work.stored_rows.give(signed);
+                }
+                None => wide.fill(0.0, &mut rows)?,
+            }
+            wide.add_pairs(layout, 1.0, &masked, &mut rows)?;
+            wide.gemm(1.0, tile.xt, Transpose::No, &rows, Transpose::No, 1.0, &mut work.blocks)?;
+            [residual, masked, rows].into_iter().for_each(|used| work.rows.give(used));
+            Ok(())
+        })
+    }
+
+    /// The bound, with the residual in `prediction`.
+    fn bound(&mut self, multipliers: Multipliers<'_, B>) -> Result<DualBound, LinalgError> {
+        self.pull(multipliers)?;
+        let (program, work) = (self.program, &mut *self.work);
         // Of a block in a cone, <a, u> <= ||P a|| ||u|| with the projection P onto the cone.
         program.confine_wide(&mut work.blocks)?;
         let norms = work.wide.column_norms(&work.blocks)?;
@@ -301,7 +419,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
             // At beta = 0, only multipliers with zero blocks are admissible.
             if largest == 0.0 { 0.0 } else { largest / program.beta() }
         };
-        let ratios: Vec<f64> = norms.chunks_exact(norms.len() / targets).map(ratio).collect();
+        let ratios: Vec<f64> = norms.chunks_exact(norms.len() / program.n_targets()).map(ratio).collect();
         let limits: Vec<f64> = ratios.iter().map(|ratio| 1.0 / ratio).collect();
         Ok(DualBound {
             value: program.loss().bound(&xi, program.y_host(), &limits),
@@ -315,55 +433,77 @@ impl<'a, B: Backend> Certificate<'a, B> {
     /// # Errors
     /// [`LinalgError`] if the back end fails.
     pub fn feasible_point(&mut self, v: &B::Matrix) -> Result<FeasiblePoint, LinalgError> {
-        let work = &mut *self.work;
-        let (program, patterns) = (self.program, self.program.patterns());
-        if program.activation() == Activation::Gated {
+        if self.program.activation() == Activation::Gated {
             return self.gated_point(v);
         }
-        let (n, p) = (program.n_samples(), program.n_patterns());
-        let margins = match work.margins.take() {
-            Some(margins) => margins,
-            None => {
-                let gates = work.wide.upload(patterns.gates())?;
-                let mut product = work.wide.zeros(n, p)?;
-                work.wide.gemm(1.0, program.xt_wide(), Transpose::Yes, &gates, Transpose::No, 0.0, &mut product)?;
-                work.wide.download(&product)?
+        let (program, p) = (self.program, self.program.n_patterns());
+        let (_, used) = self.take_blocks(v)?;
+        let steps = self.steps_to_cones(&used)?;
+        let gates = program.patterns().gates();
+        let mut blocks = self.work.wide.download(&self.work.blocks)?;
+        for (&j, tau) in used.iter().zip(steps) {
+            let (gate, block) = (gates.col(j % p), blocks.col_mut(j));
+            let size = norm(block) + tau * norm(gate);
+            block.iter_mut().zip(gate).for_each(|(v, h)| *v += tau * h);
+            // Either not feasible along h (a violated row whose gate is tied, or a gate that serves the block of the
+            // other sign), or only rounding remains, which t would scale up. Zero is feasible.
+            if !size.is_finite() || norm(block) <= 1e-8 * size || !program.is_confined(j, block) {
+                block.fill(0.0);
             }
-        };
-        self.project(v)?;
-        let work = &mut *self.work;
-        let xv = work.wide.download(&work.rows)?;
-        let mut blocks = work.wide.download(&work.blocks)?;
-        let (mut predictions, mut decays) = (HostMatrix::zeros(n, program.n_targets()), Vec::new());
-        for c in 0..program.n_targets() {
-            let (prediction, mut norms) = (predictions.col_mut(c), 0.0);
-            for j in 2 * c * p..2 * (c + 1) * p {
-                let (i, block, xv) = (j % p, blocks.col_mut(j), xv.col(j));
-                let (gate, xh) = (patterns.gates().col(i), margins.col(i));
-                let tau = steps_to_cone(patterns.bits(), i, xv, xh);
-                let size = norm(block) + tau * norm(gate);
-                block.iter_mut().zip(gate).for_each(|(v, h)| *v += tau * h);
-                // Either not feasible along h (a violated row whose gate is tied, or a gate that serves the block of
-                // the other sign), or only rounding remains, which t would scale up. Zero is feasible.
-                if !size.is_finite() || norm(block) <= 1e-8 * size || !program.is_confined(j, block) {
-                    block.fill(0.0);
-                    continue;
-                }
-                norms += norm(block);
-                let side = if j < (2 * c + 1) * p { 1.0 } else { -1.0 };
-                for a in (0..n).filter(|&a| patterns.bits().get(a, i)) {
-                    prediction[a] += side * (xv[a] + tau * xh[a]);
-                }
-            }
-            decays.push(program.beta() * norms);
         }
+        let predictions = self.masked_predictions(&blocks, &used)?;
+        let per_target = |c: usize| (2 * c * p..2 * (c + 1) * p).map(|j| norm(blocks.col(j))).sum::<f64>();
+        let decays: Vec<f64> = (0..program.n_targets()).map(|c| program.beta() * per_target(c)).collect();
         let (multiples, loss) = program.loss().best_multiples(&predictions, program.y_host(), &decays);
         for j in 0..blocks.cols() {
             blocks.col_mut(j).iter_mut().for_each(|value| *value *= multiples[j / (2 * p)]);
         }
-        work.margins = Some(margins);
         let decay: f64 = multiples.iter().zip(&decays).map(|(t, decay)| t * decay).sum();
         Ok(FeasiblePoint { objective: loss + decay, blocks })
+    }
+
+    /// For each of the `used` columns of `blocks` the smallest tau >= 0 with e_a (x_a'v + tau x_a'h) >= 0 in all rows,
+    /// h the gate of its pattern; infinite if there is none.
+    fn steps_to_cones(&mut self, used: &[usize]) -> Result<Vec<f64>, LinalgError> {
+        let (program, p) = (self.program, self.program.n_patterns());
+        let all = program.patterns().gates();
+        let gates = HostMatrix::from_fn(all.rows(), used.len(), |i, k| all[(i, used[k] % p)]);
+        let (blocks, gates) = (self.gather(used)?, self.work.wide.upload(&gates)?);
+        let (wide, bits) = (&self.work.wide, program.patterns().bits());
+        let mut steps = vec![0.0_f64; used.len()];
+        program.for_each_tile(4 * used.len(), |tile| {
+            let mut rows = wide.zeros(tile.samples.len(), used.len())?;
+            let mut product = |columns: &WideMatrix<B>| {
+                wide.gemm(1.0, tile.xt, Transpose::Yes, columns, Transpose::No, 0.0, &mut rows)?;
+                wide.download(&rows)
+            };
+            let (xv, xh) = (product(&blocks)?, product(&gates)?);
+            for (k, step) in steps.iter_mut().enumerate() {
+                for (a, (xv, xh)) in tile.samples.clone().zip(xv.col(k).iter().zip(xh.col(k))) {
+                    let violation = if bits.get(a, used[k] % p) { -xv } else { *xv };
+                    if violation > 0.0 {
+                        *step = step.max(violation / xh.abs());
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        Ok(steps)
+    }
+
+    /// F (n x C) of blocks of two signs that are zero but for the `used` ones.
+    fn masked_predictions(&mut self, blocks: &HostMatrix, used: &[usize]) -> Result<HostMatrix, LinalgError> {
+        let (p, wide) = (self.program.n_patterns(), self.work.wide.clone());
+        let sign = |j: usize| if (j / p).is_multiple_of(2) { 1.0 } else { -1.0 };
+        let in_targets = used.chunk_by(|a, b| a / (2 * p) == b / (2 * p));
+        let columns = in_targets.map(|used| {
+            let signed = HostMatrix::from_fn(blocks.rows(), used.len(), |i, k| sign(used[k]) * blocks[(i, used[k])]);
+            let sum = Sum::Masked(self.patterns_of(used));
+            Ok(Columns { target: used[0] / (2 * p), blocks: wide.upload(&signed)?, sum })
+        });
+        let columns = columns.collect::<Result<Vec<_>, LinalgError>>()?;
+        self.predict_columns(&columns)?;
+        wide.download(&self.work.prediction)
     }
 
     /// Without cones every point is feasible: returns `v` itself, or zero if zero is better.
@@ -387,26 +527,21 @@ impl<'a, B: Backend> Certificate<'a, B> {
         u: &B::Matrix,
         rhs: &SystemRhs<'_, B>,
     ) -> Result<f64, LinalgError> {
-        let work = &mut *self.work;
-        let (program, wide) = (self.program, work.wide.clone());
-        let (n, columns) = (program.n_samples(), program.n_blocks());
-        let mut g = wide.zeros(n, 1)?;
-        program.backend().widen(system.row_scale(), &mut g)?;
-        let (mut wide_rows, mut flipped) = (wide.zeros(n, program.n_cones())?, wide.zeros(n, columns)?);
-        let mut b = wide.zeros(program.n_features(), columns)?;
+        let (program, backend) = (self.program, self.program.backend());
+        let (work, layout) = (&mut *self.work, self.program.layout());
+        let (n, wide) = (program.n_samples(), work.wide.clone());
         let mut y = wide.upload(program.y_host())?;
         if !program.loss().is_plain() {
-            program.backend().widen(system.target(), &mut y)?;
+            backend.widen(system.target(), &mut y)?;
         }
-        let cones = program.n_cones() > 0;
-        let mut centring = Centring::new(&wide, n, program.n_targets(), program.loss().has_output_bias())?;
+        let mut centring = Centring::new(&wide, n, layout.targets, program.loss().has_output_bias())?;
         centring.apply(&wide, &mut y)?;
+        let mut b = wide.zeros(program.n_features(), layout.columns())?;
+        backend.widen(rhs.blocks, &mut b)?;
+        backend.widen(u, &mut work.blocks)?;
         if let Some(patches) = program.patches() {
-            let backend = program.backend();
-            backend.widen(rhs.blocks, &mut b)?;
             patches.pull_wide(backend, 1.0 / system.penalty(), &y, &mut b)?;
             let size = wide.norm(&b)?;
-            backend.widen(u, &mut work.blocks)?;
             patches.predict_wide(backend, &work.blocks, &mut work.prediction)?;
             centring.apply(&wide, &mut work.prediction)?;
             wide.axpby(-1.0, &work.blocks, 1.0, &mut b)?;
@@ -414,33 +549,57 @@ impl<'a, B: Backend> Certificate<'a, B> {
             let residual = wide.norm(&b)?;
             return Ok(if size > 0.0 { residual / size } else { residual });
         }
+        let mut g = wide.zeros(n, 1)?;
+        backend.widen(system.row_scale(), &mut g)?;
+        let width = 3 * layout.columns() + layout.pairs();
 
-        // b
-        if cones {
-            program.backend().widen(rhs.expect_rows("system_residual")?, &mut wide_rows)?;
-            wide.sign_flip(program.mask(), &g, &wide_rows, &mut flipped)?;
-        }
-        wide.masked_broadcast(program.mask(), 1.0 / system.penalty(), &y, &mut work.masked)?;
-        wide.add_pairs(program.layout(), 1.0, &work.masked, &mut flipped)?;
-        program.backend().widen(rhs.blocks, &mut b)?;
-        wide.gemm(1.0, program.xt_wide(), Transpose::No, &flipped, Transpose::No, 1.0, &mut b)?;
+        // b, and F u.
+        program.for_each_tile(width, |tile| {
+            let zeros = |columns| wide.zeros(tile.samples.len(), columns);
+            let (mut rows, mut masked, mut part) =
+                (zeros(layout.columns())?, zeros(layout.pairs())?, zeros(layout.targets)?);
+            wide.gemm(1.0, tile.xt, Transpose::Yes, &work.blocks, Transpose::No, 0.0, &mut rows)?;
+            wide.masked_row_sum(layout, Some(tile.mask), &rows, &mut part)?;
+            wide.write_rows(&part, &mut work.prediction, tile.samples.start)?;
+            wide.fill(0.0, &mut rows)?;
+            if program.n_cones() > 0 {
+                let ConeRhs { s, nu } = rhs.expect_rows("system_residual")?;
+                let (mut stored, mut scale) = (backend.zeros(tile.samples.len(), layout.columns())?, zeros(1)?);
+                wide.read_rows(&g, tile.samples.start, &mut scale)?;
+                let mut slack = [zeros(layout.columns())?, zeros(layout.columns())?];
+                for (part, slack) in [Some(s), nu].into_iter().zip(&mut slack) {
+                    let Some(part) = part else { continue };
+                    backend.read_rows(part, tile.samples.start, &mut stored)?;
+                    backend.widen(&stored, slack)?;
+                }
+                wide.sign_flip(tile.mask, &scale, &slack[0], Some(&slack[1]), &mut rows)?;
+            }
+            wide.read_rows(&y, tile.samples.start, &mut part)?;
+            wide.masked_broadcast(tile.mask, 1.0 / system.penalty(), &part, &mut masked)?;
+            wide.add_pairs(layout, 1.0, &masked, &mut rows)?;
+            wide.gemm(1.0, tile.xt, Transpose::No, &rows, Transpose::No, 1.0, &mut b)
+        })?;
         let size = wide.norm(&b)?;
 
-        // b - A u; project leaves u in work.blocks and X u in work.rows.
-        self.project(u)?;
-        let work = &mut *self.work;
-        wide.masked_row_sum(program.layout(), Some(program.mask()), &work.rows, &mut work.prediction)?;
+        // b - A u.
         centring.apply(&wide, &mut work.prediction)?;
-        wide.masked_broadcast(program.mask(), 1.0 / system.penalty(), &work.prediction, &mut work.masked)?;
-        if cones {
-            wide.sign_flip(program.mask(), &g, &work.rows, &mut flipped)?;
-            wide.sign_flip(program.mask(), &g, &flipped, &mut work.rows)?;
-        } else {
-            wide.fill(0.0, &mut work.rows)?;
-        }
-        wide.add_pairs(program.layout(), 1.0, &work.masked, &mut work.rows)?;
         wide.axpby(-1.0, &work.blocks, 1.0, &mut b)?;
-        wide.gemm(-1.0, program.xt_wide(), Transpose::No, &work.rows, Transpose::No, 1.0, &mut b)?;
+        program.for_each_tile(width, |tile| {
+            let zeros = |columns| wide.zeros(tile.samples.len(), columns);
+            let (mut rows, mut masked, mut part) =
+                (zeros(layout.columns())?, zeros(layout.pairs())?, zeros(layout.targets)?);
+            if program.n_cones() > 0 {
+                let (mut flipped, mut scale) = (zeros(layout.columns())?, zeros(1)?);
+                wide.read_rows(&g, tile.samples.start, &mut scale)?;
+                wide.gemm(1.0, tile.xt, Transpose::Yes, &work.blocks, Transpose::No, 0.0, &mut rows)?;
+                wide.sign_flip(tile.mask, &scale, &rows, None, &mut flipped)?;
+                wide.sign_flip(tile.mask, &scale, &flipped, None, &mut rows)?;
+            }
+            wide.read_rows(&work.prediction, tile.samples.start, &mut part)?;
+            wide.masked_broadcast(tile.mask, 1.0 / system.penalty(), &part, &mut masked)?;
+            wide.add_pairs(layout, 1.0, &masked, &mut rows)?;
+            wide.gemm(-1.0, tile.xt, Transpose::No, &rows, Transpose::No, 1.0, &mut b)
+        })?;
         let residual = wide.norm(&b)?;
         Ok(if size > 0.0 { residual / size } else { residual })
     }
@@ -454,19 +613,24 @@ impl<'a, B: Backend> Certificate<'a, B> {
         if program.n_cones() == 0 {
             return Ok(0.0);
         }
-        self.project(v)?;
-        let work = &*self.work;
-        let (xv, norms) = (work.wide.download(&work.rows)?, work.wide.column_norms(&work.blocks)?);
+        let (norms, used) = self.take_blocks(v)?;
+        let (blocks, wide) = (self.gather(&used)?, &self.work.wide);
+        let (bits, row_norms) = (program.patterns().bits(), program.row_norms());
         let mut worst: f64 = 0.0;
-        for (j, &norm) in norms.iter().enumerate().filter(|&(_, &norm)| norm > 0.0) {
-            for (a, (value, row_norm)) in xv.col(j).iter().zip(program.row_norms()).enumerate() {
-                let active = program.patterns().bits().get(a, j % program.n_patterns());
-                let violation = if active { -value } else { *value };
-                if violation > 0.0 {
-                    worst = worst.max(violation / (row_norm * norm));
+        program.for_each_tile(2 * used.len(), |tile| {
+            let mut rows = wide.zeros(tile.samples.len(), used.len())?;
+            wide.gemm(1.0, tile.xt, Transpose::Yes, &blocks, Transpose::No, 0.0, &mut rows)?;
+            let rows = wide.download(&rows)?;
+            for (k, &j) in used.iter().enumerate() {
+                for (a, value) in tile.samples.clone().zip(rows.col(k)) {
+                    let violation = if bits.get(a, j % program.n_patterns()) { -value } else { *value };
+                    if violation > 0.0 {
+                        worst = worst.max(violation / (row_norms[a] * norms[j]));
+                    }
                 }
             }
-        }
+            Ok(())
+        })?;
         Ok(worst)
     }
 }

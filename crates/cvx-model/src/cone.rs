@@ -32,9 +32,10 @@ pub fn beta_max<B: Backend>(program: &ConvexProgram<B>, tolerance: f64) -> Resul
     let squared = HostMatrix::from_fn(n, 1, |a, _| weights[(a, 0)].powi(2));
     let (weights, squared) = (wide.upload(&weights)?, wide.upload(&squared)?);
     let confined = program.cones().is_some();
+    let xt = program.samples().to_wide()?;
     let mut factor = wide.zeros(d, d)?;
     // With cones of the entries, x is also split from a copy of it in those cones.
-    wide.weighted_gram(program.xt_wide(), &squared, if confined { 2.0 } else { 1.0 }, &mut factor)?;
+    wide.weighted_gram(&xt, &squared, if confined { 2.0 } else { 1.0 }, &mut factor)?;
     wide.cholesky(&mut factor)?;
 
     // gradients = +-X'D_i y. For another loss, xi at the zero network replaces y.
@@ -43,7 +44,7 @@ pub fn beta_max<B: Backend>(program: &ConvexProgram<B>, tolerance: f64) -> Resul
     wide.masked_broadcast(program.mask(), 1.0, &y, &mut masked)?;
     wide.add_pairs(program.layout(), 1.0, &masked, &mut rows)?;
     let mut gradients = wide.zeros(d, blocks)?;
-    wide.gemm(1.0, program.xt_wide(), Transpose::No, &rows, Transpose::No, 0.0, &mut gradients)?;
+    wide.gemm(1.0, &xt, Transpose::No, &rows, Transpose::No, 0.0, &mut gradients)?;
     let largest = |norms: Vec<f64>| norms.into_iter().fold(0.0, f64::max);
     let mut inside = wide.zeros(d, blocks)?;
     wide.copy(&gradients, &mut inside)?;
@@ -53,15 +54,13 @@ pub fn beta_max<B: Backend>(program: &ConvexProgram<B>, tolerance: f64) -> Resul
     let (mut copy, mut lambda) = (wide.zeros(d, blocks)?, wide.zeros(d, blocks)?);
 
     let (mut s, mut nu) = (wide.zeros(n, blocks)?, wide.zeros(n, blocks)?);
-    let (mut x, mut slack) = (wide.zeros(d, blocks)?, wide.zeros(n, blocks)?);
+    let mut x = wide.zeros(d, blocks)?;
     let (mut upper, mut mark) = (gated, gated);
     for iteration in 1.. {
         // x = M^-1 (gradient + Gt'(s - nu)).
-        wide.copy(&s, &mut slack)?;
-        wide.axpby(-1.0, &nu, 1.0, &mut slack)?;
-        wide.sign_flip(program.mask(), &weights, &slack, &mut rows)?;
+        wide.sign_flip(program.mask(), &weights, &s, Some(&nu), &mut rows)?;
         wide.copy(&gradients, &mut x)?;
-        wide.gemm(1.0, program.xt_wide(), Transpose::No, &rows, Transpose::No, 1.0, &mut x)?;
+        wide.gemm(1.0, &xt, Transpose::No, &rows, Transpose::No, 1.0, &mut x)?;
         if confined {
             wide.axpby(1.0, &copy, 1.0, &mut x)?;
             wide.axpby(-1.0, &lambda, 1.0, &mut x)?;
@@ -73,12 +72,12 @@ pub fn beta_max<B: Backend>(program: &ConvexProgram<B>, tolerance: f64) -> Resul
             program.confine_wide(&mut copy)?;
             wide.axpby(-1.0, &copy, 1.0, &mut lambda)?;
         }
-        wide.gemm(1.0, program.xt_wide(), Transpose::Yes, &x, Transpose::No, 0.0, &mut rows)?;
+        wide.gemm(1.0, &xt, Transpose::Yes, &x, Transpose::No, 0.0, &mut rows)?;
         wide.slack_step(program.mask(), &weights, &rows, 1.6, 1.0, &mut s, &mut nu)?;
         // The norm of the residual gradient + Gt'(-nu) is an upper bound on the norm of the projection.
-        wide.sign_flip(program.mask(), &weights, &nu, &mut rows)?;
+        wide.sign_flip(program.mask(), &weights, &nu, None, &mut rows)?;
         wide.copy(&gradients, &mut x)?;
-        wide.gemm(-1.0, program.xt_wide(), Transpose::No, &rows, Transpose::No, 1.0, &mut x)?;
+        wide.gemm(-1.0, &xt, Transpose::No, &rows, Transpose::No, 1.0, &mut x)?;
         program.confine_wide(&mut x)?;
         upper = upper.min(largest(wide.column_norms(&x)?));
         if iteration % 100 == 0 {

@@ -6,7 +6,7 @@ use crate::dataset::FeatureKind;
 use crate::error::ModelError;
 use crate::patterns::PatternSet;
 use crate::program::ProgramError;
-use cvx_linalg::{Backend, Half, HostMatrix, LinalgError, named};
+use cvx_linalg::{Backend, Half, HostMatrix, LinalgError, SampleSource, named};
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
 use rand_pcg::Pcg64;
@@ -47,10 +47,10 @@ const NEAR_HALF: Range<f64> = 0.4..0.6;
 const TRIES: usize = 32;
 
 /// The samples that gates are drawn for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct GateSamples<'a> {
     /// Transformed samples as columns (d x n).
-    pub xt: &'a HostMatrix,
+    pub xt: &'a dyn SampleSource,
     /// Table or images.
     pub kind: FeatureKind,
     /// The column of the table that each feature comes from: a category is several features.
@@ -121,16 +121,16 @@ impl GateKind {
         let &GateSamples { xt, kind, sources, bias, cones } = samples;
         let mut rng = Pcg64::seed_from_u64(seed);
         let mut turns = Turns::new(cones);
-        let (d, normal) = (xt.rows(), || PatternSet::sample_gates(xt.rows(), count, seed));
+        let (d, normal) = (xt.n_features(), || PatternSet::sample_gates(xt.n_features(), count, seed));
         let mut gates = match self {
             GateKind::Gaussian => in_turn(normal(), &mut turns),
             GateKind::Whitened => in_turn(whitened(&backend.wide(), xt, &normal())?, &mut turns),
             GateKind::Pairs => columns(d, count, |gate| {
-                let [a, b] = two_samples(&mut rng, xt);
+                let pair @ [a, b] = &two_samples(&mut rng, xt);
                 gate.iter_mut().zip(a.iter().zip(b)).for_each(|(h, (a, b))| *h = a - b);
                 let role = turns.next();
                 turns.mirror(role, gate);
-                set_threshold(gate, bias, [a, b], 0.5);
+                set_threshold(gate, bias, pair, 0.5);
             }),
             GateKind::Mixed => {
                 let columns_of = features_by_source(sources);
@@ -155,7 +155,7 @@ impl GateKind {
                     let role = turns.next();
                     turns.mirror(role, gate);
                     let pair = two_different(&mut rng, xt, gate);
-                    set_threshold(gate, bias, pair, 0.5);
+                    set_threshold(gate, bias, &pair, 0.5);
                 }),
             },
         };
@@ -190,8 +190,8 @@ fn columns(d: usize, count: usize, mut fill: impl FnMut(&mut [f64])) -> HostMatr
     gates
 }
 
-fn two_samples<'a>(rng: &mut Pcg64, xt: &'a HostMatrix) -> [&'a [f64]; 2] {
-    [(); 2].map(|()| xt.col(rng.random_range(0..xt.cols())))
+fn two_samples(rng: &mut Pcg64, xt: &dyn SampleSource) -> [Vec<f64>; 2] {
+    [(); 2].map(|()| xt.sample(rng.random_range(0..xt.n_samples())))
 }
 
 fn project(gate: &[f64], sample: &[f64]) -> f64 {
@@ -200,10 +200,10 @@ fn project(gate: &[f64], sample: &[f64]) -> f64 {
 
 /// Two samples with different projections onto the gate, if found in [`TRIES`] draws. With equal projections, both
 /// samples would lie on the plane, and rounding would decide their sides.
-fn two_different<'a>(rng: &mut Pcg64, xt: &'a HostMatrix, gate: &[f64]) -> [&'a [f64]; 2] {
+fn two_different(rng: &mut Pcg64, xt: &dyn SampleSource, gate: &[f64]) -> [Vec<f64>; 2] {
     let mut pair = two_samples(rng, xt);
     for _ in 0..TRIES {
-        let [a, b] = pair.map(|sample| project(gate, sample));
+        let [a, b] = pair.each_ref().map(|sample| project(gate, sample));
         if (a - b).abs() > 1e-6 * (a.abs() + b.abs()) {
             break;
         }
@@ -213,7 +213,7 @@ fn two_different<'a>(rng: &mut Pcg64, xt: &'a HostMatrix, gate: &[f64]) -> [&'a 
 }
 
 /// With a bias row, sets the threshold so that the plane is between the two samples, at `share` a + (1 - `share`) b.
-fn set_threshold(gate: &mut [f64], bias: bool, [a, b]: [&[f64]; 2], share: f64) {
+fn set_threshold(gate: &mut [f64], bias: bool, [a, b]: &[Vec<f64>; 2], share: f64) {
     if let Some((threshold, weights)) = gate.split_last_mut().filter(|_| bias) {
         let point = a.iter().zip(b).map(|(a, b)| share * a + (1.0 - share) * b);
         *threshold = -weights.iter().zip(point).map(|(h, point)| h * point).sum::<f64>();
@@ -261,7 +261,7 @@ fn features_by_source(sources: &[usize]) -> Vec<Vec<usize>> {
 fn mixed(
     rng: &mut Pcg64,
     gate: &mut [f64],
-    xt: &HostMatrix,
+    xt: &dyn SampleSource,
     width: Width,
     columns_of: &[Vec<usize>],
     bias: bool,
@@ -284,23 +284,34 @@ fn mixed(
         }
         mirror(gate);
         let pair = two_different(rng, xt, gate);
-        let [a, b] = pair.map(|sample| project(gate, sample));
-        set_threshold(gate, bias, pair, rng.random_range(NEAR_HALF));
+        let [a, b] = pair.each_ref().map(|sample| project(gate, sample));
+        set_threshold(gate, bias, &pair, rng.random_range(NEAR_HALF));
         if a != b {
             break;
         }
     }
 }
 
+/// Samples whose covariance is computed at a time.
+const COVARIANCE_SAMPLES: usize = 4096;
+
 /// L^-T z with L L' = X'X/n + shift I, for standard normal z.
-fn whitened<B: Backend>(backend: &B, xt: &HostMatrix, z: &HostMatrix) -> Result<HostMatrix, LinalgError> {
-    let (d, n) = (xt.rows(), xt.cols());
-    let mean_square = xt.values().iter().map(|x| x * x).sum::<f64>() / (n * d) as f64;
+fn whitened<B: Backend>(backend: &B, xt: &dyn SampleSource, z: &HostMatrix) -> Result<HostMatrix, LinalgError> {
+    let (d, n) = (xt.n_features(), xt.n_samples());
+    let (mut factor, mut part) = (backend.zeros(d, d)?, backend.zeros(d, d)?);
+    let mut squares = 0.0;
+    for first in (0..n).step_by(COVARIANCE_SAMPLES) {
+        let samples = xt.gather(first..(first + COVARIANCE_SAMPLES).min(n));
+        squares += samples.values().iter().map(|x| x * x).sum::<f64>();
+        let weights = backend.upload(&HostMatrix::from_fn(samples.cols(), 1, |_, _| 1.0 / n as f64))?;
+        backend.weighted_gram(&backend.upload(&samples)?, &weights, 0.0, &mut part)?;
+        backend.axpby(1.0, &part, 1.0, &mut factor)?;
+    }
+    let mean_square = squares / (n * d) as f64;
     // If all samples are 0, there is no covariance.
     let shift = if mean_square > 0.0 { WHITENING_SHIFT * mean_square } else { 1.0 };
-    let weights = backend.upload(&HostMatrix::from_fn(n, 1, |_, _| 1.0 / n as f64))?;
-    let mut factor = backend.zeros(d, d)?;
-    backend.weighted_gram(&backend.upload(xt)?, &weights, shift, &mut factor)?;
+    let identity = backend.upload(&HostMatrix::from_fn(d, d, |i, j| f64::from(u8::from(i == j))))?;
+    backend.axpby(shift, &identity, 1.0, &mut factor)?;
     backend.cholesky(&mut factor)?;
     let mut gates = backend.upload(z)?;
     backend.solve(&factor, Half::Upper, &mut gates)?;
@@ -311,7 +322,8 @@ fn whitened<B: Backend>(backend: &B, xt: &HostMatrix, z: &HostMatrix) -> Result<
 mod tests {
     use super::*;
     use crate::error::ModelError;
-    use cvx_linalg::Cpu;
+    use cvx_linalg::{Cpu, Samples};
+    use std::sync::Arc;
 
     const IMAGE: FeatureKind = FeatureKind::Image { channels: 2, height: 9, width: 12 };
 
@@ -404,7 +416,7 @@ mod tests {
         let cpu = Cpu::<f64>::new();
         let gates = GateKind::Mixed.sample(&cpu, &table(&xt, &sources, true), 61, 4).unwrap();
         assert_eq!(gates.col(0), [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], "the linear part");
-        let bits = PatternSet::bits_of(&cpu, &cpu.upload(&xt).unwrap(), &gates).unwrap();
+        let bits = PatternSet::bits_of(&Samples::new(&cpu, Arc::new(xt.clone())).unwrap(), &gates).unwrap();
         for j in 1..61 {
             let used: std::collections::BTreeSet<usize> =
                 (0..6).filter(|&row| gates[(row, j)] != 0.0).map(|row| sources[row]).collect();

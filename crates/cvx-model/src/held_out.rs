@@ -3,20 +3,20 @@
 use crate::activation::Activation;
 use crate::patches::PatchFeatures;
 use crate::patterns::PatternSet;
-use crate::program::{ConvexProgram, ProgramError, upload_samples};
-use cvx_linalg::{Backend, BlockLayout, HostMatrix, LinalgError, Transpose};
+use crate::program::{ConvexProgram, ProgramError, name_samples};
+use cvx_linalg::{Backend, BlockLayout, HostMatrix, LinalgError, SampleSource, Samples, Transpose};
+use std::sync::Arc;
 
 /// Predictions of the blocks `v` (d x 2PC) on other samples, for the evaluation of a held-out set during training.
 pub struct HeldOut<B: Backend> {
-    samples: Samples<B>,
+    features: Features<B>,
     prediction: B::Matrix,
 }
 
-enum Samples<B: Backend> {
+enum Features<B: Backend> {
     /// Samples that the blocks share.
     Masked {
-        /// d x n'.
-        xt: B::Matrix,
+        samples: Samples<B>,
         /// The patterns of the gates on these samples; `None` for ReLU neurons.
         mask: Option<B::Mask>,
         layout: BlockLayout,
@@ -27,28 +27,32 @@ enum Samples<B: Backend> {
 }
 
 impl<B: Backend> HeldOut<B> {
-    /// Uploads transformed samples (d x n') to the device, for networks of `program`, whose blocks share their samples.
+    /// Puts transformed samples (d x n') on the device, for networks of `program`, whose blocks share their samples.
     ///
     /// # Errors
     /// [`ProgramError::Model`] for samples that overflow the storage precision, [`ProgramError::Linalg`] for other
     /// errors of the device.
-    pub fn new(program: &ConvexProgram<B>, xt: &HostMatrix) -> Result<Self, ProgramError> {
-        let (backend, wide) = (program.backend(), program.backend().wide());
+    pub fn new(program: &ConvexProgram<B>, source: Arc<dyn SampleSource>) -> Result<Self, ProgramError> {
+        let backend = program.backend();
+        let samples = Samples::new(backend, source).map_err(name_samples)?;
+        // All of them in storage precision, from here on.
+        samples.stored().map_err(name_samples)?;
+        let n = samples.n_samples();
         let mask = match program.activation() {
             Activation::Relu => None,
             Activation::Gated => {
-                let bits = PatternSet::bits_of(&wide, &wide.upload(xt)?, program.patterns().gates())?;
+                let bits = PatternSet::bits_of(&samples, program.patterns().gates())?;
                 Some(backend.upload_mask(&bits)?)
             }
         };
         Ok(HeldOut {
-            samples: Samples::Masked {
-                xt: upload_samples(backend, xt)?,
+            features: Features::Masked {
+                samples,
                 mask,
                 layout: program.layout(),
-                rows: backend.zeros(xt.cols(), program.n_blocks())?,
+                rows: backend.zeros(n, program.n_blocks())?,
             },
-            prediction: backend.zeros(xt.cols(), program.n_targets())?,
+            prediction: backend.zeros(n, program.n_targets())?,
         })
     }
 
@@ -58,7 +62,7 @@ impl<B: Backend> HeldOut<B> {
     /// [`ProgramError::Linalg`] if the device has no memory for the predictions.
     pub fn on_patches(program: &ConvexProgram<B>, features: PatchFeatures<B>) -> Result<Self, ProgramError> {
         let prediction = program.backend().zeros(features.n_images(), program.n_targets())?;
-        Ok(HeldOut { samples: Samples::Patches(features), prediction })
+        Ok(HeldOut { features: Features::Patches(features), prediction })
     }
 
     /// Predictions (n' x C) of the blocks `v` (d x 2PC) with this output bias (C).
@@ -66,15 +70,15 @@ impl<B: Backend> HeldOut<B> {
     /// # Errors
     /// [`LinalgError`] if the back end fails.
     pub fn predict(&mut self, backend: &B, v: &B::Matrix, output_bias: &[f64]) -> Result<HostMatrix, LinalgError> {
-        match &mut self.samples {
-            Samples::Masked { xt, mask, layout, rows } => {
-                backend.gemm(1.0, xt, Transpose::Yes, v, Transpose::No, 0.0, rows)?;
+        match &mut self.features {
+            Features::Masked { samples, mask, layout, rows } => {
+                backend.gemm(1.0, samples.stored()?, Transpose::Yes, v, Transpose::No, 0.0, rows)?;
                 if mask.is_none() {
                     backend.positive_part(1.0, rows)?;
                 }
                 backend.masked_row_sum(*layout, mask.as_ref(), rows, &mut self.prediction)?;
             }
-            Samples::Patches(features) => features.predict(backend, v, &mut self.prediction)?,
+            Features::Patches(features) => features.predict(backend, v, &mut self.prediction)?,
         }
         let mut prediction = backend.download(&self.prediction)?;
         for (c, bias) in output_bias.iter().enumerate() {

@@ -63,7 +63,9 @@ mod workspace;
 pub use activation::Activation;
 pub use block_cones::{BlockCones, BlockRole};
 pub use calibration::Calibration;
-pub use certificate::{Certificate, CertificateWorkspace, DualBound, FeasiblePoint, NetworkValue, relative_gap};
+pub use certificate::{
+    Certificate, CertificateWorkspace, DualBound, FeasiblePoint, Multipliers, NetworkValue, relative_gap,
+};
 pub use choice::Choice;
 pub use choices::ColumnChoices;
 pub use cone::{BetaMax, beta_max};

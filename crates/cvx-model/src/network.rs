@@ -2,8 +2,8 @@
 
 use crate::activation::Activation;
 use crate::patches::Patches;
-use crate::patterns::PatternSet;
-use cvx_linalg::{Backend, HostMatrix, LinalgError, Shape, Transpose};
+use crate::patterns::bits_of_columns;
+use cvx_linalg::{Backend, HostMatrix, LinalgError, Samples, Shape, Transpose};
 use std::sync::Arc;
 
 /// f(x) = b + sum_j (x'w1_j)_+ w2_j on transformed features. For gated neurons, the sum is that of
@@ -96,6 +96,20 @@ impl Network {
         Ok(out)
     }
 
+    /// Predictions (n x C) for samples of any number, computed in f64 a tile at a time.
+    ///
+    /// # Errors
+    /// Those of [`predict`](Network::predict).
+    pub fn predict_samples<B: Backend>(&self, samples: &Samples<B>) -> Result<HostMatrix, LinalgError> {
+        let mut out = HostMatrix::zeros(samples.n_samples(), self.w2.cols());
+        samples.for_each_tile(self.n_neurons(), |tile, xt| {
+            let part = self.predict(&samples.backend().wide(), xt)?;
+            (0..part.cols()).for_each(|c| out.col_mut(c)[tile.clone()].copy_from_slice(part.col(c)));
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
     /// Predictions (n x C) for the transformed samples `xt` (d x n) by plain loops: every sample with the same
     /// operations in the same order. Each is a rounded operation that is monotone in its operands, so that a weight
     /// without the wrong sign never moves the prediction the wrong way, not by one unit in the last place. For networks
@@ -135,7 +149,7 @@ impl Network {
         // On the host: this is needed only once per run, and the back end has no operation for it.
         let mut wide = backend.wide().zeros(xt.rows(), n)?;
         backend.widen(xt, &mut wide)?;
-        let bits = PatternSet::bits_of(&backend.wide(), &wide, gates)?;
+        let bits = bits_of_columns(&backend.wide(), &wide, gates)?;
         let mut z = backend.download(&hidden)?;
         for neuron in 0..z.cols() {
             let column = z.col_mut(neuron).iter_mut().enumerate();

@@ -3,8 +3,8 @@
 use crate::program::{ConvexProgram, RowScale};
 use crate::workspace::Workspace;
 use cvx_linalg::{
-    Backend, Centring, ConeRows, HostMatrix, LinalgError, LinearOperator, MaskedBlocks, MaskedSystem, SystemRhs,
-    SystemSolution, Transpose,
+    Backend, Centring, ConeRhs, ConeRows, HostMatrix, LinalgError, LinearOperator, MaskedBlocks, MaskedSystem, Scratch,
+    SystemRhs, SystemSolution, Transpose,
 };
 
 /// F u = sum_i D_i X (u_i^+ - u_i^-): the output of the convex model (d x 2PC -> n x C).
@@ -42,7 +42,7 @@ impl<B: Backend> LinearOperator<B> for PredictionOperator<'_, B> {
         if let Some(patches) = program.patches() {
             return patches.predict(backend, u, out);
         }
-        backend.gemm(1.0, program.xt(), Transpose::Yes, u, Transpose::No, 0.0, &mut self.xu)?;
+        backend.gemm(1.0, program.samples().stored()?, Transpose::Yes, u, Transpose::No, 0.0, &mut self.xu)?;
         backend.masked_row_sum(program.layout(), Some(program.mask()), &self.xu, out)
     }
     fn apply_adjoint(&mut self, out: &mut B::Matrix, r: &B::Matrix) -> Result<(), LinalgError> {
@@ -54,7 +54,7 @@ impl<B: Backend> LinearOperator<B> for PredictionOperator<'_, B> {
         backend.masked_broadcast(program.mask(), 1.0, r, &mut self.masked)?;
         backend.fill(0.0, &mut self.xu)?;
         backend.add_pairs(program.layout(), 1.0, &self.masked, &mut self.xu)?;
-        backend.gemm(1.0, program.xt(), Transpose::No, &self.xu, Transpose::No, 0.0, out)
+        backend.gemm(1.0, program.samples().stored()?, Transpose::No, &self.xu, Transpose::No, 0.0, out)
     }
 }
 
@@ -90,13 +90,13 @@ impl<B: Backend> LinearOperator<B> for ConeOperator<'_, B> {
     }
     fn apply(&mut self, out: &mut B::Matrix, u: &B::Matrix) -> Result<(), LinalgError> {
         let (program, backend) = (self.program, self.program.backend());
-        backend.gemm(1.0, program.xt(), Transpose::Yes, u, Transpose::No, 0.0, &mut self.xu)?;
-        backend.sign_flip(program.mask(), &self.row_scale, &self.xu, out)
+        backend.gemm(1.0, program.samples().stored()?, Transpose::Yes, u, Transpose::No, 0.0, &mut self.xu)?;
+        backend.sign_flip(program.mask(), &self.row_scale, &self.xu, None, out)
     }
     fn apply_adjoint(&mut self, out: &mut B::Matrix, s: &B::Matrix) -> Result<(), LinalgError> {
         let (program, backend) = (self.program, self.program.backend());
-        backend.sign_flip(program.mask(), &self.row_scale, s, &mut self.xu)?;
-        backend.gemm(1.0, program.xt(), Transpose::No, &self.xu, Transpose::No, 0.0, out)
+        backend.sign_flip(program.mask(), &self.row_scale, s, None, &mut self.xu)?;
+        backend.gemm(1.0, program.samples().stored()?, Transpose::No, &self.xu, Transpose::No, 0.0, out)
     }
 }
 
@@ -108,10 +108,8 @@ pub struct SystemWorkspace<B: Backend> {
     rho: f64,
     row_scale: B::Matrix,
     row_scale_squared: <B::Wide as Backend>::Matrix,
-    xu: B::Matrix,
-    /// Scratch (n x 2PC), without columns if there are no cones; then scratch n x PC.
-    flipped: B::Matrix,
-    masked: B::Matrix,
+    /// Matrices of n rows: what no solver asks for is not there.
+    scratch: Scratch<B>,
     prediction: B::Matrix,
     /// The projection of predictions, where there is an output bias.
     centring: Centring<B>,
@@ -123,7 +121,7 @@ impl<B: Backend> SystemWorkspace<B> {
     /// # Errors
     /// Fails if the device has no memory for the scratch.
     pub fn new(program: &ConvexProgram<B>, row_scale: RowScale, rho: f64) -> Result<Self, LinalgError> {
-        let (n, shared, backend) = (program.n_samples(), program.n_shared(), program.backend());
+        let (n, backend) = (program.n_samples(), program.backend());
         let weights = row_scale.weights(program.row_norms());
         let squared = HostMatrix::from_fn(n, 1, |a, _| weights[(a, 0)].powi(2));
         Ok(SystemWorkspace {
@@ -131,9 +129,7 @@ impl<B: Backend> SystemWorkspace<B> {
             rho,
             row_scale: backend.upload(&weights)?,
             row_scale_squared: backend.wide().upload(&squared)?,
-            xu: backend.zeros(shared, program.n_blocks())?,
-            flipped: backend.zeros(n, program.n_cones())?,
-            masked: backend.zeros(shared, program.n_patterns() * program.n_targets())?,
+            scratch: Scratch::new(backend),
             prediction: backend.zeros(n, program.n_targets())?,
             centring: Centring::new(backend, n, program.n_targets(), program.loss().has_output_bias())?,
         })
@@ -142,6 +138,16 @@ impl<B: Backend> SystemWorkspace<B> {
     /// The row weights g (n x 1).
     pub fn row_scale(&self) -> &B::Matrix {
         &self.row_scale
+    }
+
+    /// `rows` (n x 2PC) += the prediction, over rho, in each block with its pattern and sign.
+    fn add_prediction(&mut self, program: &ConvexProgram<B>, rows: &mut B::Matrix) -> Result<(), LinalgError> {
+        let (backend, layout) = (program.backend(), program.layout());
+        let mut masked = self.scratch.take(program.n_samples(), layout.pairs())?;
+        backend.masked_broadcast(program.mask(), 1.0 / self.rho, &self.prediction, &mut masked)?;
+        backend.add_pairs(layout, 1.0, &masked, rows)?;
+        self.scratch.give(masked);
+        Ok(())
     }
 }
 
@@ -204,20 +210,25 @@ impl<B: Backend> LinearOperator<B> for SystemOperator<'_, B> {
             backend.copy(u, out)?;
             return patches.pull(backend, 1.0 / work.rho, &work.prediction, out);
         }
-        backend.gemm(1.0, program.xt(), Transpose::Yes, u, Transpose::No, 0.0, &mut work.xu)?;
-        backend.masked_row_sum(program.layout(), Some(program.mask()), &work.xu, &mut work.prediction)?;
+        let (n, xt) = (program.n_samples(), program.samples().stored()?);
+        let mut xu = work.scratch.take(n, program.n_blocks())?;
+        backend.gemm(1.0, xt, Transpose::Yes, u, Transpose::No, 0.0, &mut xu)?;
+        backend.masked_row_sum(program.layout(), Some(program.mask()), &xu, &mut work.prediction)?;
         work.centring.apply(backend, &mut work.prediction)?;
         if program.n_cones() > 0 {
             // Gt'Gt: the signs cancel and g occurs twice, so X u is only multiplied by g^2.
-            backend.sign_flip(program.mask(), &work.row_scale, &work.xu, &mut work.flipped)?;
-            backend.sign_flip(program.mask(), &work.row_scale, &work.flipped, &mut work.xu)?;
+            let mut flipped = work.scratch.take(n, program.n_cones())?;
+            backend.sign_flip(program.mask(), &work.row_scale, &xu, None, &mut flipped)?;
+            backend.sign_flip(program.mask(), &work.row_scale, &flipped, None, &mut xu)?;
+            work.scratch.give(flipped);
         } else {
-            backend.fill(0.0, &mut work.xu)?;
+            backend.fill(0.0, &mut xu)?;
         }
-        backend.masked_broadcast(program.mask(), 1.0 / work.rho, &work.prediction, &mut work.masked)?;
-        backend.add_pairs(program.layout(), 1.0, &work.masked, &mut work.xu)?;
+        work.add_prediction(program, &mut xu)?;
         backend.copy(u, out)?;
-        backend.gemm(1.0, program.xt(), Transpose::No, &work.xu, Transpose::No, 1.0, out)
+        backend.gemm(1.0, xt, Transpose::No, &xu, Transpose::No, 1.0, out)?;
+        work.scratch.give(xu);
+        Ok(())
     }
     fn apply_adjoint(&mut self, out: &mut B::Matrix, u: &B::Matrix) -> Result<(), LinalgError> {
         self.apply(out, u)
@@ -248,9 +259,11 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
         match program.patches() {
             Some(patches) => patches.predict(backend, u, out),
             None => {
-                let xu = &mut self.work.xu;
-                backend.gemm(1.0, program.xt(), Transpose::Yes, u, Transpose::No, 0.0, xu)?;
-                backend.masked_row_sum(program.layout(), Some(program.mask()), xu, out)
+                let mut xu = self.work.scratch.take(program.n_samples(), program.n_blocks())?;
+                backend.gemm(1.0, program.samples().stored()?, Transpose::Yes, u, Transpose::No, 0.0, &mut xu)?;
+                backend.masked_row_sum(program.layout(), Some(program.mask()), &xu, out)?;
+                self.work.scratch.give(xu);
+                Ok(())
             }
         }
     }
@@ -259,9 +272,11 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
         match program.patches() {
             Some(patches) => patches.pull(backend, alpha, r, u),
             None => {
-                let masked = &mut self.work.masked;
-                backend.masked_broadcast(program.mask(), alpha, r, masked)?;
-                backend.gemm(1.0, program.xt(), Transpose::No, masked, Transpose::No, 1.0, u)
+                let mut masked = self.work.scratch.take(program.n_samples(), program.layout().pairs())?;
+                backend.masked_broadcast(program.mask(), alpha, r, &mut masked)?;
+                backend.gemm(1.0, program.samples().stored()?, Transpose::No, &masked, Transpose::No, 1.0, u)?;
+                self.work.scratch.give(masked);
+                Ok(())
             }
         }
     }
@@ -269,7 +284,7 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
         let (program, backend) = (self.program, self.program.backend());
         match program.patches() {
             Some(patches) => patches.kernel(backend, out, diagonal),
-            None => backend.masked_gram(program.xt(), program.mask(), out, diagonal),
+            None => backend.masked_gram(program.samples().stored()?, program.mask(), out, diagonal),
         }
     }
     fn assemble(&mut self, out: &mut B::Matrix, rhs: &SystemRhs<'_, B>) -> Result<(), LinalgError> {
@@ -281,24 +296,27 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
             backend.copy(rhs.blocks, out)?;
             return patches.pull(backend, 1.0 / work.rho, &work.prediction, out);
         }
+        let mut xu = work.scratch.take(program.n_samples(), program.n_blocks())?;
         if program.n_cones() > 0 {
-            backend.sign_flip(program.mask(), &work.row_scale, rhs.expect_rows("assemble")?, &mut work.xu)?;
+            let ConeRhs { s, nu } = rhs.expect_rows("assemble")?;
+            backend.sign_flip(program.mask(), &work.row_scale, s, nu, &mut xu)?;
         } else {
-            backend.fill(0.0, &mut work.xu)?;
+            backend.fill(0.0, &mut xu)?;
         }
         backend.copy(work.target.as_ref().unwrap_or(program.y()), &mut work.prediction)?;
         work.centring.apply(backend, &mut work.prediction)?;
-        backend.masked_broadcast(program.mask(), 1.0 / work.rho, &work.prediction, &mut work.masked)?;
-        backend.add_pairs(program.layout(), 1.0, &work.masked, &mut work.xu)?;
+        work.add_prediction(program, &mut xu)?;
         backend.copy(rhs.blocks, out)?;
-        backend.gemm(1.0, program.xt(), Transpose::No, &work.xu, Transpose::No, 1.0, out)
+        backend.gemm(1.0, program.samples().stored()?, Transpose::No, &xu, Transpose::No, 1.0, out)?;
+        work.scratch.give(xu);
+        Ok(())
     }
     fn complete(&mut self, solution: &mut SystemSolution<B>) -> Result<(), LinalgError> {
         let (program, backend) = (self.program, self.program.backend());
         let SystemSolution { u, xu, residual } = solution;
         match xu {
             Some(xu) => {
-                backend.gemm(1.0, program.xt(), Transpose::Yes, u, Transpose::No, 0.0, xu)?;
+                backend.gemm(1.0, program.samples().stored()?, Transpose::Yes, u, Transpose::No, 0.0, xu)?;
                 backend.masked_row_sum(program.layout(), Some(program.mask()), xu, residual)?;
             }
             None => self.predict(residual, u)?,

@@ -1,7 +1,7 @@
 //! Activation patterns d_i = 1\[X h_i >= 0\] of sampled or given gates.
 
 use crate::error::ModelError;
-use cvx_linalg::{Backend, BitMask, HostMatrix, LinalgError, Shape, Transpose};
+use cvx_linalg::{Backend, BitMask, HostMatrix, LinalgError, Samples, Shape, Transpose};
 use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use std::collections::HashMap;
@@ -24,20 +24,20 @@ impl PatternSet {
         HostMatrix::from_fn(n_features, count, |_, _| StandardNormal.sample(&mut rng))
     }
 
-    /// The patterns of `gates` (d x P) on the samples `xt_wide` (d x n). Gates with equal patterns are merged. Gates
+    /// The patterns of `gates` (d x P) on these samples. Gates with equal patterns are merged. Gates
     /// without an active sample are dropped, because their blocks of F are zero.
     ///
     /// If no pattern remains, -gates is used instead: -h activates every sample that h leaves inactive.
     ///
     /// # Errors
     /// [`LinalgError`] if the product X H fails.
-    pub fn from_gates<B: Backend>(backend: &B, xt_wide: &B::Matrix, gates: &HostMatrix) -> Result<Self, LinalgError> {
-        let set = Self::distinct(backend, xt_wide, gates, |_| vec![0])?;
+    pub fn from_gates<B: Backend>(samples: &Samples<B>, gates: &HostMatrix) -> Result<Self, LinalgError> {
+        let set = Self::distinct(samples, gates, |_| vec![0])?;
         if set.bits.cols() > 0 {
             return Ok(set);
         }
         let turned = HostMatrix::from_fn(gates.rows(), gates.cols(), |i, j| -gates[(i, j)]);
-        Self::distinct(backend, xt_wide, &turned, |_| vec![0])
+        Self::distinct(samples, &turned, |_| vec![0])
     }
 
     /// The patterns of gates that serve groups of features: a gate has a pattern for each of the groups that
@@ -47,24 +47,24 @@ impl PatternSet {
     /// # Errors
     /// [`LinalgError`] if the product X H fails.
     pub fn in_groups<B: Backend>(
-        backend: &B,
-        xt_wide: &B::Matrix,
+        samples: &Samples<B>,
         gates: &HostMatrix,
         groups_of: impl Fn(&[f64]) -> Vec<usize>,
     ) -> Result<Self, LinalgError> {
-        Self::distinct(backend, xt_wide, gates, groups_of)
+        Self::distinct(samples, gates, groups_of)
     }
 
-    /// 1\[X H >= 0\] (n x P), for any samples `xt_wide` (d x n) and gates H (d x P).
+    /// 1\[X H >= 0\] (n x P), for any samples and gates H (d x P), by products in f64.
     ///
     /// # Errors
-    /// [`LinalgError`] if the product fails.
-    pub fn bits_of<B: Backend>(backend: &B, xt_wide: &B::Matrix, gates: &HostMatrix) -> Result<BitMask, LinalgError> {
-        let mut product = backend.zeros(xt_wide.cols(), gates.cols())?;
-        let device_gates = backend.upload(gates)?;
-        backend.gemm(1.0, xt_wide, Transpose::Yes, &device_gates, Transpose::No, 0.0, &mut product)?;
-        let product = backend.download(&product)?;
-        Ok(BitMask::from_fn(product.rows(), product.cols(), |a, i| product[(a, i)] >= 0.0))
+    /// [`LinalgError`] if a product fails.
+    pub fn bits_of<B: Backend>(samples: &Samples<B>, gates: &HostMatrix) -> Result<BitMask, LinalgError> {
+        let mut parts = Vec::new();
+        samples.for_each_tile(2 * gates.cols(), |_, xt| {
+            parts.push(bits_of_columns(&samples.backend().wide(), xt, gates)?);
+            Ok(())
+        })?;
+        Ok(BitMask::stacked(gates.cols(), &parts))
     }
 
     /// Gates of patches, which have a bit for every patch: those are not kept.
@@ -78,12 +78,11 @@ impl PatternSet {
     }
 
     fn distinct<B: Backend>(
-        backend: &B,
-        xt_wide: &B::Matrix,
+        samples: &Samples<B>,
         gates: &HostMatrix,
         groups_of: impl Fn(&[f64]) -> Vec<usize>,
     ) -> Result<Self, LinalgError> {
-        let all = Self::bits_of(backend, xt_wide, gates)?;
+        let all = Self::bits_of(samples, gates)?;
         let (mut seen, mut kept) = (HashMap::new(), Vec::new());
         let mut pattern = |gate: usize, group: usize| {
             *seen.entry((group, all.column(gate))).or_insert_with(|| {
@@ -145,6 +144,18 @@ impl PatternSet {
     }
 }
 
+/// 1\[X H >= 0\] (n x P) for the columns of X' = `xt` (d x n).
+pub(crate) fn bits_of_columns<B: Backend>(
+    backend: &B,
+    xt: &B::Matrix,
+    gates: &HostMatrix,
+) -> Result<BitMask, LinalgError> {
+    let mut product = backend.zeros(xt.cols(), gates.cols())?;
+    backend.gemm(1.0, xt, Transpose::Yes, &backend.upload(gates)?, Transpose::No, 0.0, &mut product)?;
+    let product = backend.download(&product)?;
+    Ok(BitMask::from_fn(product.rows(), product.cols(), |a, i| product[(a, i)] >= 0.0))
+}
+
 /// Checks given gates: at least one column, d rows, all values finite.
 ///
 /// # Errors
@@ -170,10 +181,11 @@ pub(crate) fn check_gates(gates: &HostMatrix, n_features: usize) -> Result<(), M
 mod tests {
     use super::*;
     use cvx_linalg::Cpu;
+    use std::sync::Arc;
 
     fn patterns(xt: &HostMatrix, gates: &HostMatrix) -> PatternSet {
-        let cpu = Cpu::<f64>::new();
-        PatternSet::from_gates(&cpu, &cpu.upload(xt).unwrap(), gates).unwrap()
+        let samples = Samples::new(&Cpu::<f64>::new(), Arc::new(xt.clone())).unwrap();
+        PatternSet::from_gates(&samples, gates).unwrap()
     }
 
     #[test]

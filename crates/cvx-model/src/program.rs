@@ -6,7 +6,8 @@ use crate::error::ModelError;
 use crate::patches::PatchFeatures;
 use crate::patterns::{PatternSet, check_gates};
 use crate::weighted::WeightedLoss;
-use cvx_linalg::{Backend, BitMask, BlockLayout, HostMatrix, LinalgError, MaskedSamples, Shape};
+use cvx_linalg::{Backend, BitMask, BlockLayout, HostMatrix, LinalgError, MaskedSamples, SampleSource, Samples};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// min 1/2 ||F u - y||^2 + beta sum ||u_block||, (2 D_i - I) X u_block >= 0: equation (P), or (P) with another loss.
@@ -18,8 +19,7 @@ pub struct ConvexProgram<B: Backend> {
     backend: B,
     /// The features of the blocks, if each has its own. The samples that blocks share then have no rows.
     patches: Option<PatchFeatures<B>>,
-    xt: B::Matrix,
-    xt_wide: <B::Wide as Backend>::Matrix,
+    samples: Samples<B>,
     y: B::Matrix,
     y_host: HostMatrix,
     activation: Activation,
@@ -56,6 +56,16 @@ impl<B: Backend> Confined<B> {
     }
 }
 
+/// A run of samples with their patterns.
+pub(crate) struct Tile<'a, B: Backend> {
+    /// The numbers of the samples.
+    pub samples: Range<usize>,
+    /// The samples as columns (d x their number), in f64.
+    pub xt: &'a <B::Wide as Backend>::Matrix,
+    /// The patterns (their number x P).
+    pub mask: &'a B::Mask,
+}
+
 /// The role of the block in column `j` of the blocks.
 fn role(activation: Activation, patterns: &PatternSet, j: usize) -> BlockRole {
     let (p, signs) = (patterns.len(), activation.signs().count());
@@ -63,15 +73,10 @@ fn role(activation: Activation, patterns: &PatternSet, j: usize) -> BlockRole {
 }
 
 impl<B: Backend> ConvexProgram<B> {
-    /// Uploads the programme to the device of `backend`.
-    ///
-    /// * `xt`: transformed samples as columns (d x n); `y`: targets (n x C);
-    /// * `gates`: d x P, sampled with [`PatternSet::sample_gates`] or the user's own;
-    /// * `beta`: weight of the group norm, any number >= 0.
+    /// The programme on a copy of these samples; see [`on_samples`](Self::on_samples).
     ///
     /// # Errors
-    /// [`ProgramError::Model`] for arguments that do not fit, before any allocation on the device;
-    /// [`ProgramError::Linalg`] for errors of the device, such as samples that overflow its precision (R1).
+    /// The same as [`on_samples`](Self::on_samples).
     pub fn new(
         backend: B,
         xt: &HostMatrix,
@@ -79,23 +84,41 @@ impl<B: Backend> ConvexProgram<B> {
         gates: &HostMatrix,
         beta: f64,
     ) -> Result<Self, ProgramError> {
-        check_gates(gates, xt.rows())?;
+        Self::on_samples(backend, Arc::new(xt.clone()), y, gates, beta)
+    }
+
+    /// Puts the programme on the device of `backend`.
+    ///
+    /// * `source`: transformed samples as columns (d x n); `y`: targets (n x C);
+    /// * `gates`: d x P, sampled with [`PatternSet::sample_gates`] or the user's own;
+    /// * `beta`: weight of the group norm, any number >= 0.
+    ///
+    /// # Errors
+    /// [`ProgramError::Model`] for arguments that do not fit, before any allocation on the device;
+    /// [`ProgramError::Linalg`] for errors of the device, such as samples that overflow its precision (R1).
+    pub fn on_samples(
+        backend: B,
+        source: Arc<dyn SampleSource>,
+        y: HostMatrix,
+        gates: &HostMatrix,
+        beta: f64,
+    ) -> Result<Self, ProgramError> {
+        check_gates(gates, source.n_features())?;
         check_beta(beta)?;
-        if xt.rows() == 0 || xt.cols() == 0 {
+        if source.n_features() == 0 || source.n_samples() == 0 {
             return Err(ModelError::Empty { what: "samples" }.into());
         }
-        check_targets(&y, xt.cols())?;
-        let wide = backend.wide();
-        let (device_xt, device_y) = (upload_samples(&backend, xt)?, upload_targets(&backend, &y)?);
-        let xt_wide = wide.upload(xt)?;
-        let patterns = PatternSet::from_gates(&wide, &xt_wide, gates)?;
+        check_targets(&y, source.n_samples())?;
+        let samples = Samples::new(&backend, source).map_err(name_samples)?;
+        let row_norms = norms_of_samples(&backend, &samples).map_err(name_samples)?;
+        let device_y = upload_targets(&backend, &y)?;
+        let patterns = PatternSet::from_gates(&samples, gates)?;
         Ok(ConvexProgram {
             patches: None,
-            xt: device_xt,
-            xt_wide,
+            samples,
             y: device_y,
             mask: backend.upload_mask(patterns.bits())?,
-            row_norms: (0..xt.cols()).map(|a| xt.col(a).iter().map(|x| x * x).sum::<f64>().sqrt()).collect(),
+            row_norms,
             y_host: y,
             activation: Activation::Relu,
             patterns,
@@ -123,8 +146,7 @@ impl<B: Backend> ConvexProgram<B> {
         check_targets(&y, n)?;
         let patterns = PatternSet::of_patches(patches.gates());
         Ok(ConvexProgram {
-            xt: backend.zeros(0, n)?,
-            xt_wide: backend.wide().zeros(0, n)?,
+            samples: Samples::new(&backend, Arc::new(HostMatrix::zeros(0, n)))?,
             y: upload_targets(&backend, &y)?,
             mask: backend.upload_mask(patterns.bits())?,
             row_norms: vec![0.0; n],
@@ -145,16 +167,26 @@ impl<B: Backend> ConvexProgram<B> {
         ConvexProgram { activation, ..self }
     }
 
+    /// The same programme, whose certificate reads its samples in tiles of about this number of bytes (64 MiB by
+    /// default).
+    ///
+    /// # Errors
+    /// [`LinalgError`] if the device has no memory for a tile.
+    pub fn with_tiles(self, bytes: usize) -> Result<Self, LinalgError> {
+        let samples = Samples::in_tiles(&self.backend, self.samples.source().clone(), bytes)?;
+        Ok(ConvexProgram { samples, ..self })
+    }
+
     /// Replaces the patterns by those of other gates (d x P); samples and targets remain.
     ///
     /// # Errors
     /// The same as [`new`](Self::new). After an error, the old patterns remain.
     pub fn set_gates(&mut self, gates: &HostMatrix) -> Result<(), ProgramError> {
-        check_gates(gates, self.xt.rows())?;
+        check_gates(gates, self.samples.n_features())?;
         match self.confined.as_ref().map(|confined| confined.cones.clone()) {
             Some(cones) => self.confine_to(cones, gates),
             None => {
-                let patterns = PatternSet::from_gates(&self.backend.wide(), &self.xt_wide, gates)?;
+                let patterns = PatternSet::from_gates(&self.samples, gates)?;
                 self.mask = self.backend.upload_mask(patterns.bits())?;
                 self.patterns = patterns;
                 Ok(())
@@ -168,9 +200,10 @@ impl<B: Backend> ConvexProgram<B> {
     /// # Errors
     /// [`ModelError::GateOutsideCones`] for a gate that no block could use, and the same as [`new`](Self::new).
     pub fn with_cones(mut self, cones: Arc<BlockCones>, gates: &HostMatrix) -> Result<Self, ProgramError> {
-        check_gates(gates, self.xt.rows())?;
-        if !cones.is_usable(cones.n_inputs()) || !(self.xt.rows() - 1..=self.xt.rows()).contains(&cones.n_inputs()) {
-            let (expected, found) = (format!("{} features", self.xt.rows()), cones.n_inputs().to_string());
+        check_gates(gates, self.samples.n_features())?;
+        let d = self.samples.n_features();
+        if !cones.is_usable(cones.n_inputs()) || !(d - 1..=d).contains(&cones.n_inputs()) {
+            let (expected, found) = (format!("{d} features"), cones.n_inputs().to_string());
             return Err(ModelError::Shape { what: "the constraints", expected, found }.into());
         }
         self.confine_to(cones, gates)?;
@@ -182,7 +215,7 @@ impl<B: Backend> ConvexProgram<B> {
         if let Some(gate) = (0..gates.cols()).find(|&gate| groups_of(gates.col(gate)).is_empty()) {
             return Err(ModelError::GateOutsideCones { gate }.into());
         }
-        let patterns = PatternSet::in_groups(&self.backend.wide(), &self.xt_wide, gates, groups_of)?;
+        let patterns = PatternSet::in_groups(&self.samples, gates, groups_of)?;
         if patterns.is_empty() {
             return Err(ModelError::Empty { what: "gates that are on for a sample" }.into());
         }
@@ -232,19 +265,31 @@ impl<B: Backend> ConvexProgram<B> {
     /// The samples and patterns that the blocks share; `None` where each has features of its own.
     pub fn masked(&self) -> Option<MaskedSamples<'_, B>> {
         self.patches.is_none().then_some(MaskedSamples {
-            xt: &self.xt,
-            xt_wide: &self.xt_wide,
+            samples: &self.samples,
             mask: &self.mask,
             bits: self.patterns.bits(),
         })
     }
-    /// Samples as columns (d x n), in storage precision. They have no rows where blocks do not share them.
-    pub fn xt(&self) -> &B::Matrix {
-        &self.xt
+    /// The samples that blocks share. They have no features where blocks do not share them.
+    pub fn samples(&self) -> &Samples<B> {
+        &self.samples
     }
-    /// Samples as columns (d x n), in f64.
-    pub fn xt_wide(&self) -> &<B::Wide as Backend>::Matrix {
-        &self.xt_wide
+    /// Calls `work` for one tile of samples after the other; `width` is the number of f64 that it holds for a sample.
+    ///
+    /// # Errors
+    /// Those of `work`; [`LinalgError`] if the device has no memory for a tile.
+    pub(crate) fn for_each_tile(
+        &self,
+        width: usize,
+        mut work: impl FnMut(Tile<'_, B>) -> Result<(), LinalgError>,
+    ) -> Result<(), LinalgError> {
+        self.samples.for_each_tile(width, |samples, xt| {
+            if samples.len() == self.n_samples() {
+                return work(Tile { samples, xt, mask: &self.mask });
+            }
+            let bits = self.patterns.bits().row_range(samples.start, samples.len());
+            work(Tile { samples, xt, mask: &self.backend.upload_mask(&bits)? })
+        })
     }
     /// Targets (n x C) on the device.
     pub fn y(&self) -> &B::Matrix {
@@ -320,7 +365,7 @@ impl<B: Backend> ConvexProgram<B> {
     }
     /// Number of samples n.
     pub fn n_samples(&self) -> usize {
-        self.xt.cols()
+        self.samples.n_samples()
     }
     /// Number of samples that blocks share: n, or none where each block has features of its own.
     pub(crate) fn n_shared(&self) -> usize {
@@ -328,7 +373,7 @@ impl<B: Backend> ConvexProgram<B> {
     }
     /// Number of features d, including the bias: the rows of a block.
     pub fn n_features(&self) -> usize {
-        self.patches.as_ref().map_or(self.xt.rows(), PatchFeatures::block_rows)
+        self.patches.as_ref().map_or(self.samples.n_features(), PatchFeatures::block_rows)
     }
     /// Number of patterns P.
     pub fn n_patterns(&self) -> usize {
@@ -419,10 +464,28 @@ pub enum ProgramError {
     Linalg(#[from] LinalgError),
 }
 
-/// Uploads samples (d x n). An error about a sample that overflows the storage precision swaps row and column: samples
-/// are columns on the device, but rows for the user.
-pub(crate) fn upload_samples<B: Backend>(backend: &B, xt: &HostMatrix) -> Result<B::Matrix, ProgramError> {
-    backend.upload(xt).map_err(|error| name_non_finite(error, "x (normalised, in the chosen precision)", true))
+/// ||x_a|| of each sample, which has to fit the storage precision.
+fn norms_of_samples<B: Backend>(backend: &B, samples: &Samples<B>) -> Result<Vec<f64>, LinalgError> {
+    let mut norms = Vec::with_capacity(samples.n_samples());
+    samples.for_each_tile(0, |_, xt| {
+        norms.extend(backend.wide().column_norms(xt)?);
+        Ok(())
+    })?;
+    let largest = if backend.scalar_bytes() == 4 { f64::from(f32::MAX) } else { f64::MAX };
+    // A long sample may still have small entries.
+    for column in (0..norms.len()).filter(|&a| !(norms[a] < largest)) {
+        let entries = samples.source().sample(column);
+        if let Some(row) = entries.iter().position(|x| !(x.abs() <= largest)) {
+            return Err(LinalgError::NonFinite { row, column, precision: backend.precision() });
+        }
+    }
+    Ok(norms)
+}
+
+/// Names the samples in an error about one that overflows the storage precision: samples are columns on the device, but
+/// rows for the user.
+pub(crate) fn name_samples(error: LinalgError) -> ProgramError {
+    name_non_finite(error, "x (normalised, in the chosen precision)", true)
 }
 
 /// Names the argument in an error about a number that overflows the storage precision.

@@ -1,7 +1,7 @@
 //! Pruning: fewer neurons with the same predictions on the training samples (docs/math.md, section 7).
 
 use crate::network::{Network, norm};
-use cvx_linalg::{Backend, HostMatrix, LinalgError, Shape, Transpose, symmetric_eigen};
+use cvx_linalg::{Backend, HostMatrix, LinalgError, Samples, Transpose, symmetric_eigen};
 
 /// A combination of unit contributions whose norm is below this counts as zero. Rounding leaves a norm of about 1e-15,
 /// and a combination changes predictions by at most its norm.
@@ -28,18 +28,19 @@ pub struct Pruned {
 }
 
 impl Network {
-    /// Removes neurons that are inactive on every sample of `xt` (d x n), and rescales the others until the
+    /// Removes neurons that are inactive on every one of these samples, and rescales the others until the
     /// contributions of the remaining neurons are linearly independent. The predictions on these samples change only by
-    /// rounding, and the weight decay does not increase. On other samples the predictions may differ. The tolerances
-    /// are for a back end in f64; in f32, fewer dependencies are found.
+    /// rounding, and the weight decay does not increase. On other samples the predictions may differ. All is computed
+    /// in f64.
     ///
     /// # Errors
     /// [`LinalgError`] if the shapes do not fit, an operation of the back end fails, or the hidden layer is not finite.
-    pub fn prune<B: Backend>(&self, backend: &B, xt: &B::Matrix) -> Result<Pruned, LinalgError> {
+    pub fn prune<B: Backend>(&self, samples: &Samples<B>) -> Result<Pruned, LinalgError> {
+        let wide = samples.backend().wide();
         let mut scales = vec![0.0; self.n_neurons()];
         for neurons in self.groups() {
-            let contributions = Contributions::new(self, &neurons, backend, xt)?;
-            for (&neuron, scale) in neurons.iter().zip(contributions.scales(backend)?) {
+            let contributions = Contributions::new(self, &neurons, samples)?;
+            for (&neuron, scale) in neurons.iter().zip(contributions.scales(&wide)?) {
                 scales[neuron] = scale;
             }
         }
@@ -110,11 +111,17 @@ struct Contributions<B: Backend> {
     n: usize,
 }
 
-impl<B: Backend> Contributions<B> {
-    fn new(network: &Network, neurons: &[usize], backend: &B, xt: &B::Matrix) -> Result<Self, LinalgError> {
-        let (n, m, outputs) = (xt.cols(), neurons.len(), network.w2.cols());
-        let group = network.select(neurons);
-        let hidden = group.hidden(backend, xt)?;
+impl<W: Backend> Contributions<W> {
+    fn new<B: Backend<Wide = W>>(
+        network: &Network,
+        neurons: &[usize],
+        samples: &Samples<B>,
+    ) -> Result<Self, LinalgError> {
+        let (n, m, outputs) = (samples.n_samples(), neurons.len(), network.w2.cols());
+        let (backend, group) = (samples.backend().wide(), network.select(neurons));
+        let mut hidden = backend.zeros(n, m)?;
+        samples
+            .for_each_tile(m, |tile, xt| backend.write_rows(&group.hidden(&backend, xt)?, &mut hidden, tile.start))?;
         let Network { w1, w2: mut second, .. } = group;
         let mut sizes = backend.column_norms(&hidden)?;
         let mut decays = vec![0.0; m];
@@ -130,7 +137,7 @@ impl<B: Backend> Contributions<B> {
     }
 
     /// The scale of each contribution. The contributions with scales above 0 are linearly independent.
-    fn scales(&self, backend: &B) -> Result<Vec<f64>, LinalgError> {
+    fn scales(&self, backend: &W) -> Result<Vec<f64>, LinalgError> {
         let mut unchanged: Vec<f64> = self.sizes.iter().map(|&size| f64::from(u8::from(size != 0.0))).collect();
         let basis = self.dependencies(backend)?;
         if basis.is_empty() {
@@ -152,7 +159,7 @@ impl<B: Backend> Contributions<B> {
     }
 
     /// Orthonormal vectors c (each of length m) with sum_j c_j q_j/||q_j|| = 0.
-    fn dependencies(&self, backend: &B) -> Result<Vec<Vec<f64>>, LinalgError> {
+    fn dependencies(&self, backend: &W) -> Result<Vec<Vec<f64>>, LinalgError> {
         let m = self.sizes.len();
         let mut products = backend.zeros(m, m)?;
         backend.gemm(1.0, &self.hidden, Transpose::Yes, &self.hidden, Transpose::No, 0.0, &mut products)?;
@@ -194,7 +201,7 @@ impl<B: Backend> Contributions<B> {
     }
 
     /// The inner product of q_j/||q_j|| with each column r (n C numbers), for every neuron.
-    fn slopes(&self, backend: &B, columns: &HostMatrix) -> Result<Vec<Vec<f64>>, LinalgError> {
+    fn slopes(&self, backend: &W, columns: &HostMatrix) -> Result<Vec<Vec<f64>>, LinalgError> {
         let (m, outputs) = (self.sizes.len(), self.second.cols());
         let columns = HostMatrix::from_vec(self.n, outputs * columns.cols(), columns.values().to_vec());
         let mut products = backend.zeros(m, columns.cols())?;
@@ -207,7 +214,7 @@ impl<B: Backend> Contributions<B> {
     }
 
     /// sum_j c_j q_j/||q_j|| for each c, as columns (nC x number of c).
-    fn combined(&self, backend: &B, coefficients: &[Vec<f64>]) -> Result<HostMatrix, LinalgError> {
+    fn combined(&self, backend: &W, coefficients: &[Vec<f64>]) -> Result<HostMatrix, LinalgError> {
         let (m, outputs, k) = (self.sizes.len(), self.second.cols(), coefficients.len());
         let second = HostMatrix::from_fn(m, outputs * k, |j, column| {
             coefficients[column / outputs][j] * self.second[(j, column % outputs)]

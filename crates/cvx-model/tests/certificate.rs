@@ -3,11 +3,14 @@
 mod common;
 
 use common::{Case, Random, case, distance, dot, loss, norm};
+use cvx_linalg::ConeRhs;
 use cvx_linalg::{Backend, Cpu, HostMatrix, LinearOperator, SystemRhs};
+use cvx_model::Multipliers;
 use cvx_model::reference::{dense_a, dense_f, dense_g, multiply};
 use cvx_model::{
     Activation, Certificate, HeldOut, Network, PredictionOperator, RowScale, SystemOperator, relative_gap,
 };
+use std::sync::Arc;
 
 const SHAPES: [[usize; 4]; 4] = [[15, 4, 6, 1], [20, 3, 9, 2], [1, 1, 1, 1], [7, 6, 3, 3]];
 
@@ -106,7 +109,7 @@ fn an_f32_iterate_is_valued_in_f64() {
             certificate.network(&v).unwrap().objective,
             certificate.feasible_point(&v).unwrap().objective,
             certificate
-                .dual(&backend.upload(residual).unwrap(), Some(&backend.upload(multipliers).unwrap()))
+                .dual(&backend.upload(residual).unwrap(), Multipliers::Signed(&backend.upload(multipliers).unwrap()))
                 .unwrap()
                 .value,
             certificate.cone_violation(&v).unwrap(),
@@ -128,7 +131,7 @@ fn m5_dual_bound_is_that_of_plain_loops() {
             let (xi, eta) = dual_point(&case, eta_scale, &mut random);
             let (residual, multipliers) =
                 (cpu.upload(&negated(&xi)).unwrap(), cpu.upload(&signed(&case, &eta)).unwrap());
-            let found = certificate.dual(&residual, Some(&multipliers)).unwrap();
+            let found = certificate.dual(&residual, Multipliers::Signed(&multipliers)).unwrap();
             let (value, ratio) = plain_bound(&case, &xi, &eta);
             close(found.value, value, 1e-12);
             close(found.ratio, ratio, 1e-12);
@@ -155,7 +158,7 @@ fn m4_no_bound_exceeds_a_feasible_objective() {
                 let (xi, eta) = dual_point(&case, 10f64.powi(trial % 5 - 4), &mut random);
                 let (residual, multipliers) =
                     (cpu.upload(&negated(&xi)).unwrap(), cpu.upload(&signed(&case, &eta)).unwrap());
-                let bound = certificate.dual(&residual, Some(&multipliers)).unwrap().value;
+                let bound = certificate.dual(&residual, Multipliers::Signed(&multipliers)).unwrap().value;
                 assert!(bound <= best * (1.0 + 1e-12), "bound {bound} above {best}, beta {beta}");
                 highest = highest.max(bound);
                 near = near.max(certificate.dual_at_zero().unwrap().value);
@@ -280,7 +283,7 @@ fn m8_the_recovered_network_repeats_the_convex_prediction() {
         let network = Network::from_blocks(&v, Activation::Relu, case.patterns().gates(), case.y.cols());
         let active = (0..v.cols()).filter(|&j| norm(v.col(j)) > 0.0).count();
         assert_eq!((network.n_neurons(), network.w2.rows()), (active, active));
-        let predicted = network.predict(&cpu, case.program.xt()).unwrap();
+        let predicted = network.predict(&cpu, case.program.samples().stored().unwrap()).unwrap();
         assert!(distance(predicted.values(), expected.values()) < 1e-10);
         let value = Certificate::new(&case.program).unwrap().network(&device).unwrap();
         assert!(distance(value.prediction.values(), expected.values()) < 1e-10);
@@ -298,7 +301,7 @@ fn held_out_samples_are_predicted_as_by_the_network() {
         let other = random.matrix(case.xt.rows(), 11, 2.0);
         let mut v = random.matrix(case.xt.rows(), case.program.n_blocks(), 1.0);
         v.col_mut(0).fill(0.0);
-        let mut held_out = HeldOut::new(&case.program, &other).unwrap();
+        let mut held_out = HeldOut::new(&case.program, Arc::new(other.clone())).unwrap();
         let found = held_out.predict(&cpu, &cpu.upload(&v).unwrap(), &[]).unwrap();
         let network = Network::from_blocks(&v, Activation::Relu, case.patterns().gates(), targets);
         let expected = network.predict(&cpu, &cpu.upload(&other).unwrap()).unwrap();
@@ -317,7 +320,7 @@ fn system_residual_is_that_of_the_dense_system() {
             let parts =
                 [random.matrix(d, columns, 1.0), random.matrix(d, columns, 1.0), random.matrix(n, columns, 1.0)];
             let [u, blocks, rows] = parts.each_ref().map(|part| cpu.upload(part).unwrap());
-            let rhs = SystemRhs { blocks: &blocks, rows: Some(&rows) };
+            let rhs = SystemRhs { blocks: &blocks, rows: Some(ConeRhs { s: &rows, nu: None }) };
             let found = Certificate::new(&case.program).unwrap().system_residual(&system, &u, &rhs).unwrap();
 
             let (f, g) = (
@@ -361,10 +364,10 @@ fn m3_beta_zero_gives_numbers() {
         let mut certificate = Certificate::new(&case.program).unwrap();
         let (xi, eta) = dual_point(&case, 0.1, &mut random);
         let (residual, multipliers) = (cpu.upload(&negated(&xi)).unwrap(), cpu.upload(&signed(&case, &eta)).unwrap());
-        assert_eq!(certificate.dual(&residual, Some(&multipliers)).unwrap().value, 0.0);
+        assert_eq!(certificate.dual(&residual, Multipliers::Signed(&multipliers)).unwrap().value, 0.0);
         let nothing = cpu.zeros(xi.rows(), xi.cols()).unwrap();
         let none = cpu.zeros(xi.rows(), case.program.n_blocks()).unwrap();
-        assert_eq!(certificate.dual(&nothing, Some(&none)).unwrap().value, 0.0);
+        assert_eq!(certificate.dual(&nothing, Multipliers::Signed(&none)).unwrap().value, 0.0);
         let v = random.matrix(case.xt.rows(), case.program.n_blocks(), 1.0);
         assert!(certificate.feasible_point(&cpu.upload(&v).unwrap()).unwrap().objective.is_finite());
     }

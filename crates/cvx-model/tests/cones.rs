@@ -2,8 +2,10 @@
 
 mod common;
 
+use cvx_linalg::Samples;
 use common::{Random, dot, norm};
 use cvx_linalg::{Backend, Cpu, HostMatrix};
+use cvx_model::Multipliers;
 use cvx_model::{
     Activation, BlockCones, BlockRole, Certificate, ConvexProgram, Curvature, FeatureKind, GateKind, GateSamples,
     ModelError, PatternSet, ProgramError, Trend, beta_max,
@@ -122,7 +124,8 @@ fn the_bound_projects_every_block_and_is_below_every_point_in_the_cones() {
             let residual = HostMatrix::from_fn(n, targets, |a, c| -xi[(a, c)]);
             let [residual, multipliers] = [&residual, &signed].map(|matrix| cpu.upload(matrix).unwrap());
             let mut certificate = Certificate::new(&program).unwrap();
-            let bound = certificate.dual(&residual, (program.n_cones() > 0).then_some(&multipliers)).unwrap().value;
+            let multipliers = if program.n_cones() > 0 { Multipliers::Signed(&multipliers) } else { Multipliers::Zero };
+            let bound = certificate.dual(&residual, multipliers).unwrap().value;
             let plain = plain_bound(&program, &xt, [&xi, &eta], false);
             assert!((bound - plain).abs() < 1e-12 * plain.max(1.0), "{bound}, {plain}");
             assert!(plain > plain_bound(&program, &xt, [&xi, &eta], true), "the projection raises the bound");
@@ -244,12 +247,12 @@ fn a_gate_has_a_pattern_for_each_group_that_it_serves() {
         [[0.0, 0.0, 0.0, 0.0, 1.0], [0.5, 0.0, 0.0, 0.0, 9.0], [0.0, 0.0, 0.0, 0.3, 9.0], [0.0, 0.0, 0.0, 2.0, 0.1]];
     let gates = HostMatrix::from_vec(D, 4, columns.concat());
     let groups_of = |gate: &[f64]| cones.groups_of(Activation::Relu, gate);
-    let wide = cpu.upload(&xt).unwrap();
-    let set = PatternSet::in_groups(&cpu, &wide, &gates, groups_of).unwrap();
+    let shared = Samples::new(&cpu, Arc::new(xt.clone())).unwrap();
+    let set = PatternSet::in_groups(&shared, &gates, groups_of).unwrap();
     assert_eq!((set.len(), set.groups()), (3, &[0, 1, 1][..]));
     assert_eq!([0, 1, 2, 3].map(|gate| set.patterns_of(gate).to_vec()), [vec![0, 1], vec![0], vec![1], vec![2]]);
     // Its own gates give the same patterns in the same order: a resumed run is given them.
-    let again = PatternSet::in_groups(&cpu, &wide, set.gates(), groups_of).unwrap();
+    let again = PatternSet::in_groups(&shared, set.gates(), groups_of).unwrap();
     assert_eq!((again.gates(), again.bits(), again.groups()), (set.gates(), set.bits(), set.groups()));
     let y = HostMatrix::zeros(20, 1);
     let outside = HostMatrix::from_vec(D, 1, vec![1.0, 0.0, 1.0, 0.0, 1.0]);

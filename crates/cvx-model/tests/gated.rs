@@ -5,6 +5,7 @@ mod common;
 use approx::assert_relative_eq;
 use common::{Random, case, distance, dot, loss, norm};
 use cvx_linalg::{Backend, BlockLayout, Cpu, HostMatrix, LinearOperator, Shape};
+use cvx_model::Multipliers;
 use cvx_model::{Activation, Certificate, HeldOut, Network, PredictionOperator, RowScale, SystemOperator};
 
 const SHAPES: [[usize; 4]; 4] = [[15, 4, 6, 1], [20, 3, 9, 2], [1, 1, 1, 1], [7, 6, 3, 3]];
@@ -117,7 +118,7 @@ fn objective_and_bound_are_those_of_plain_loops_and_the_bound_holds() {
 
         // -xi is the residual.
         let residual = HostMatrix::from_fn(gated.case.y.rows(), gated.case.y.cols(), |a, c| -gated.case.y[(a, c)]);
-        let found = certificate.dual(&cpu.upload(&residual).unwrap(), None).unwrap();
+        let found = certificate.dual(&cpu.upload(&residual).unwrap(), Multipliers::Zero).unwrap();
         let gradients = gated.gradients(&gated.case.y);
         let p = program.n_patterns();
         let bound: f64 = (0..gated.case.y.cols())
@@ -149,7 +150,7 @@ fn the_network_predicts_what_the_blocks_do_on_any_samples() {
         assert!(distance(found.values(), gated.prediction(&u).values()) < 1e-12);
         let other = gated.random.matrix(gated.case.xt.rows(), 9, 2.0);
         let device = cpu.upload(&other).unwrap();
-        let mut held_out = HeldOut::new(&gated.case.program, &other).unwrap();
+        let mut held_out = HeldOut::new(&gated.case.program, std::sync::Arc::new(other.clone())).unwrap();
         let expected = held_out.predict(&cpu, &cpu.upload(&u).unwrap(), &[]).unwrap();
         assert!(distance(network.predict(&cpu, &device).unwrap().values(), expected.values()) < 1e-12);
     });
@@ -164,7 +165,7 @@ fn new_gates_give_the_programme_of_those_gates() {
     let fresh = cvx_model::ConvexProgram::new(Cpu::<f64>::new(), &case.xt, case.y.clone(), &gates, 0.2).unwrap();
     assert_eq!(case.program.patterns(), fresh.patterns());
     assert_eq!(case.program.mask(), fresh.mask());
-    assert_eq!(case.program.xt().rows(), 4);
+    assert_eq!(case.program.samples().n_features(), 4);
     assert!(case.program.set_gates(&HostMatrix::zeros(3, 1)).is_err());
     assert_eq!(case.program.patterns(), fresh.patterns(), "refused gates change nothing");
 }

@@ -4,6 +4,7 @@ mod common;
 
 use common::{Random, case, dot};
 use cvx_linalg::{Backend, Cpu, HostMatrix};
+use cvx_model::Multipliers;
 use cvx_model::{Certificate, EntryLoss, Loss, LossForm, ModelError, ProgramError, WeightedLoss, beta_max};
 use proptest::prelude::*;
 
@@ -91,7 +92,7 @@ proptest! {
             });
             let residual = HostMatrix::from_fn(12, 2, |a, c| -xi[(a, c)]);
             let (residual, multipliers) = (cpu.upload(&residual).unwrap(), cpu.upload(&multipliers).unwrap());
-            let bound = certificate.dual(&residual, Some(&multipliers)).unwrap().value;
+            let bound = certificate.dual(&residual, Multipliers::Signed(&multipliers)).unwrap().value;
             prop_assert!((0.0..=lowest * (1.0 + 1e-12)).contains(&bound), "{} above {}", bound, lowest);
         }
     }

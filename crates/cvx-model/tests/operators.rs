@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Case, Random, case, distance, dot, norm};
+use cvx_linalg::ConeRhs;
 use cvx_linalg::{Backend, Cpu, HostMatrix, LinearOperator, MaskedSystem, SystemRhs, SystemSolution};
 use cvx_model::reference::{dense_a, dense_f, dense_g, multiply};
 use cvx_model::{ConeOperator, PredictionOperator, RowScale, SystemOperator};
@@ -123,7 +124,7 @@ fn check_rhs<B: Backend>(
     let (blocks, rows) = (random.matrix(d, columns, 2.0), random.matrix(n, columns, 2.0));
     let mut b = backend.zeros(d, columns).unwrap();
     let (device_blocks, device_rows) = (backend.upload(&blocks).unwrap(), backend.upload(&rows).unwrap());
-    let rhs = SystemRhs { blocks: &device_blocks, rows: Some(&device_rows) };
+    let rhs = SystemRhs { blocks: &device_blocks, rows: Some(ConeRhs { s: &device_rows, nu: None }) };
     system.assemble(&mut b, &rhs).unwrap();
     let (from_rows, from_y) = (per_target(&transposed(g), &rows), per_target(&transposed(f), &case.y));
     let rho = system.penalty();

@@ -2,9 +2,11 @@
 
 mod common;
 
+use cvx_linalg::Samples;
 use common::patches::{SMALL, Scene, Sizes, mirror};
 use common::{Random, distance, dot, norm};
 use cvx_linalg::{Backend, Cpu, FeaturePrecision, HostMatrix, LinalgError, LinearOperator, MaskedSystem, SystemRhs};
+use cvx_model::Multipliers;
 use cvx_model::{
     Activation, Certificate, ConvexProgram, FeatureKind, HeldOut, Loss, ModelError, Network, PatchFeatures, Patches,
     PredictionOperator, ProgramError, RowScale, SystemOperator, WeightedLoss,
@@ -19,6 +21,10 @@ fn close(found: &HostMatrix, expected: &HostMatrix, tolerance: f64) {
     assert_eq!((found.rows(), found.cols()), (expected.rows(), expected.cols()));
     let change = distance(found.values(), expected.values());
     assert!(change <= tolerance * norm(expected.values()).max(1e-3), "{change} of {}", norm(expected.values()));
+}
+
+fn samples(xt: &HostMatrix) -> Samples<Cpu<f64>> {
+    Samples::new(&Cpu::new(), Arc::new(xt.clone())).unwrap()
 }
 
 fn up(matrix: &HostMatrix) -> <Cpu<f64> as Backend>::Matrix {
@@ -382,7 +388,7 @@ fn objective_and_bound_are_those_of_plain_loops_and_the_bound_holds() {
                 false => all.iter().map(|&c| plain.best(&xi, &scene.y, limits[c].min(1.0), &[c])).sum(),
             };
             let residual = HostMatrix::from_fn(12, targets, |a, c| -xi[(a, c)]);
-            let found = certificate.dual(&up(&residual), None).unwrap();
+            let found = certificate.dual(&up(&residual), Multipliers::Zero).unwrap();
             assert!((found.value - bound).abs() <= 1e-5 * bound, "{loss:?} {output_bias}: {found:?} {bound}");
             assert!((found.ratio - 1.0 / least).abs() <= ROUNDED * found.ratio);
             assert!(found.value <= value.objective && found.value <= program.zero_objective());
@@ -472,7 +478,7 @@ fn pruning_keeps_predictions() {
         ..whole.clone()
     };
     let images = up(&scene.images);
-    let pruned = split.prune(&cpu, &images).unwrap();
+    let pruned = split.prune(&samples(&scene.images)).unwrap();
     assert_eq!((pruned.removed, pruned.network.n_neurons()), (40, 20));
     assert_eq!(pruned.network.patches, whole.patches);
     assert!(pruned.network.weight_decay(1.0) <= split.weight_decay(1.0) * (1.0 + 1e-12));
@@ -481,7 +487,7 @@ fn pruning_keeps_predictions() {
     close(&h, &f, 1e-9);
     // Fewer images than neurons: at most as many neurons as images are left.
     let few = HostMatrix::from_fn(112, 7, |i, a| scene.images[(i, a)]);
-    let pruned = whole.prune(&cpu, &up(&few)).unwrap().network;
+    let pruned = whole.prune(&samples(&few)).unwrap().network;
     assert!(pruned.n_neurons() <= 7, "{} neurons", pruned.n_neurons());
     let [f, h] = [&whole, &pruned].map(|network| network.predict(&cpu, &up(&few)).unwrap());
     close(&h, &f, 1e-9);

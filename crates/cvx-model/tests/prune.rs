@@ -3,13 +3,17 @@
 mod common;
 
 use common::{Random, distance, norm};
-use cvx_linalg::{Backend, Cpu, HostMatrix};
+use cvx_linalg::{Backend, Cpu, HostMatrix, Samples};
 use cvx_model::{Network, Pruned};
 use proptest::prelude::*;
+use std::sync::Arc;
+
+fn samples(xt: &HostMatrix) -> Samples<Cpu<f64>> {
+    Samples::new(&Cpu::new(), Arc::new(xt.clone())).unwrap()
+}
 
 fn prune(network: &Network, xt: &HostMatrix) -> Pruned {
-    let cpu = Cpu::<f64>::new();
-    network.prune(&cpu, &cpu.upload(xt).unwrap()).unwrap()
+    network.prune(&samples(xt)).unwrap()
 }
 
 fn predict(network: &Network, xt: &HostMatrix) -> HostMatrix {
@@ -186,9 +190,8 @@ fn the_smallest_networks_and_samples() {
 
 #[test]
 fn a_shape_that_does_not_fit_is_an_error() {
-    let cpu = Cpu::<f64>::new();
     let network = random_network([4, 3, 1], true, 1.0, &mut Random(8));
-    assert!(network.prune(&cpu, &cpu.zeros(5, 10).unwrap()).is_err());
+    assert!(network.prune(&samples(&HostMatrix::zeros(5, 10))).is_err());
 }
 
 proptest! {

@@ -28,11 +28,12 @@ impl<B: Backend> Preconditioner<B> for BlockNystrom<B> {
         let mask = backend.upload_mask(&blocks.masked()?.bits.columns(0, 1))?;
         let rank = self.settings.sketch_rank(SolverKind::NystromPcg, 1.0);
         let sketch = NystromSketch::new(backend, d, rank, BATCH, self.settings.seed, &mut |out, test| {
+            let xt = blocks.masked()?.samples.stored()?;
             let (mut rows, mut flipped) = (backend.zeros(n, test.cols())?, backend.zeros(n, test.cols())?);
-            backend.gemm(1.0, blocks.masked()?.xt, Transpose::Yes, test, Transpose::No, 0.0, &mut rows)?;
-            backend.sign_flip(&mask, row_scale, &rows, &mut flipped)?;
-            backend.sign_flip(&mask, row_scale, &flipped, &mut rows)?;
-            backend.gemm(1.0, blocks.masked()?.xt, Transpose::No, &rows, Transpose::No, 0.0, out)
+            backend.gemm(1.0, xt, Transpose::Yes, test, Transpose::No, 0.0, &mut rows)?;
+            backend.sign_flip(&mask, row_scale, &rows, None, &mut flipped)?;
+            backend.sign_flip(&mask, row_scale, &flipped, None, &mut rows)?;
+            backend.gemm(1.0, xt, Transpose::No, &rows, Transpose::No, 0.0, out)
         })?;
         self.deflation = Some(Deflation::new(backend, sketch, 1.0, columns)?);
         Ok(())

@@ -2,8 +2,8 @@
 
 use crate::gram::GramFactor;
 use cvx_linalg::{
-    Accuracy, Backend, Centring, ConeRows, Half, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks,
-    MaskedSystem, Shape, SolverFlops, SystemRhs, SystemSolution, Transpose,
+    Accuracy, Backend, Centring, ConeRhs, ConeRows, Half, LinalgError, LinearInfo, LinearSolver, LinearStatus,
+    MaskedBlocks, MaskedSamples, MaskedSystem, Shape, SolverFlops, SystemRhs, SystemSolution, Transpose,
 };
 
 /// Direct solver by the reduced n x n kernel.
@@ -61,11 +61,7 @@ struct ConeFactors<B: Backend> {
     w: B::Matrix,
     /// V = L^-1 X' (d x n), kept for the kernel of other patterns.
     v: B::Matrix,
-    /// Scratch: d_i o r / rho (n x PC).
-    masked: B::Matrix,
-    /// Scratch: g o e o (s - nu) (n x 2PC).
-    rows: B::Matrix,
-    /// Scratch: W (d_i o r) / rho (d x PC), X times that (n x PC).
+    /// Scratch: W (d_i o r) / rho (d x PC); d_i o r / rho, then X times that correction (n x PC).
     correction: B::Matrix,
     x_correction: B::Matrix,
 }
@@ -106,14 +102,12 @@ impl<B: Backend> Factors<B> {
     fn take_patterns(&mut self, system: &dyn MaskedSystem<B>) -> Result<(), LinalgError> {
         let blocks = system.blocks();
         let (backend, d, n) = (blocks.backend, blocks.n_rows, blocks.n_samples());
-        let (columns, halves) = (blocks.layout.columns(), blocks.layout.pairs());
+        let halves = blocks.layout.pairs();
         (self.factored_at, self.halves) = (None, halves);
         let Some(cones) = &mut self.cones else { return system.kernel(&mut self.kernel, &mut self.diagonal) };
         // K = V'V is symmetric by construction.
         backend.masked_gram(&cones.v, blocks.masked()?.mask, &mut self.kernel, &mut self.diagonal)?;
-        if cones.masked.cols() != halves {
-            cones.masked = backend.zeros(n, halves)?;
-            cones.rows = backend.zeros(n, columns)?;
+        if cones.correction.cols() != halves {
             cones.correction = backend.zeros(d, halves)?;
             cones.x_correction = backend.zeros(n, halves)?;
         }
@@ -174,20 +168,12 @@ impl<B: Backend> ConeFactors<B> {
         let backend = blocks.backend;
         let (d, n) = (blocks.n_rows, blocks.n_samples());
         let gram = GramFactor::new(blocks, cones)?;
-        let mut v_wide = gram.half_samples(blocks)?;
-        let mut v = backend.zeros(d, n)?;
-        backend.narrow(&v_wide, &mut v)?;
-        // W = L^-T V.
-        gram.wide.solve(&gram.l, Half::Upper, &mut v_wide)?;
-        let mut w = backend.zeros(d, n)?;
-        backend.narrow(&v_wide, &mut w)?;
-        drop(v_wide);
+        let (mut v, mut w) = (backend.zeros(d, n)?, backend.zeros(d, n)?);
+        gram.solve_samples(blocks, &mut v, Some(&mut w))?;
         Ok(ConeFactors {
             m_inverse: gram.inverse(backend, Half::Both)?,
             w,
             v,
-            masked: backend.zeros(0, 0)?,
-            rows: backend.zeros(0, 0)?,
             correction: backend.zeros(0, 0)?,
             x_correction: backend.zeros(0, 0)?,
         })
@@ -255,26 +241,28 @@ impl<B: Backend> LinearSolver<B> for Cholesky<B> {
                 solve_kernel(blocks.backend, kernel, bias, residual)?;
                 system.pull(-1.0 / rho, residual, u)?;
             }
-            Some(ConeFactors { m_inverse, w, masked, rows, correction, x_correction, .. }) => {
+            Some(ConeFactors { m_inverse, w, correction, x_correction, .. }) => {
                 let blocks = system.blocks();
                 let (backend, layout) = (blocks.backend, blocks.layout);
                 let (no, yes) = (Transpose::No, Transpose::Yes);
                 let [u, xu, residual] = solution.expect_xu("cholesky")?;
-                let (given, samples) = (rhs.expect_rows("cholesky")?, blocks.masked()?);
-                // (3.1)
-                backend.sign_flip(samples.mask, blocks.expect_cones("cholesky")?.scale, given, rows)?;
+                let (ConeRhs { s, nu }, MaskedSamples { samples, mask, .. }) =
+                    (rhs.expect_rows("cholesky")?, blocks.masked()?);
+                let xt = samples.stored()?;
+                // (3.1); `xu` holds g o e o (s - nu) until X u takes its place.
+                backend.sign_flip(mask, blocks.expect_cones("cholesky")?.scale, s, nu, xu)?;
                 backend.gemm(1.0, m_inverse, no, rhs.blocks, no, 0.0, u)?;
-                backend.gemm(1.0, w, no, rows, no, 1.0, u)?;
+                backend.gemm(1.0, w, no, xu, no, 1.0, u)?;
                 // (3.2)
-                backend.gemm(1.0, samples.xt, yes, u, no, 0.0, xu)?;
-                backend.masked_row_sum(layout, Some(samples.mask), xu, residual)?;
+                backend.gemm(1.0, xt, yes, u, no, 0.0, xu)?;
+                backend.masked_row_sum(layout, Some(mask), xu, residual)?;
                 // (3.3)
                 backend.axpby(-1.0, blocks.y, 1.0, residual)?;
                 solve_kernel(backend, kernel, bias, residual)?;
                 // (3.4), and X u by the same correction
-                backend.masked_broadcast(samples.mask, 1.0 / rho, residual, masked)?;
-                backend.gemm(1.0, w, no, masked, no, 0.0, correction)?;
-                backend.gemm(1.0, samples.xt, yes, correction, no, 0.0, x_correction)?;
+                backend.masked_broadcast(mask, 1.0 / rho, residual, x_correction)?;
+                backend.gemm(1.0, w, no, x_correction, no, 0.0, correction)?;
+                backend.gemm(1.0, xt, yes, correction, no, 0.0, x_correction)?;
                 backend.add_pairs(layout, -1.0, correction, u)?;
                 backend.add_pairs(layout, -1.0, x_correction, xu)?;
             }

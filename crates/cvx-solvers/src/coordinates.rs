@@ -2,7 +2,7 @@
 
 use crate::gram::GramFactor;
 use cvx_linalg::{
-    Backend, Centring, Half, LinalgError, MaskedBlocks, MaskedSystem, Shape, Signs, SystemRhs, SystemSolution,
+    Backend, Centring, ConeRhs, Half, LinalgError, MaskedBlocks, MaskedSystem, Shape, Signs, SystemRhs, SystemSolution,
     Transpose,
 };
 
@@ -15,8 +15,6 @@ pub(crate) struct GramCoordinates<B: Backend> {
     l_inverse: B::Matrix,
     /// V = L^-1 X' (d x n).
     pub v: B::Matrix,
-    /// Scratch: g o e o (s - nu) (n x 2PC).
-    rows: B::Matrix,
     /// zhat, then z (d x 2PC).
     z: B::Matrix,
     /// The contribution of r to every block: V (d_i o r), times a factor (d x PC), and V' of that (n x PC).
@@ -27,7 +25,7 @@ pub(crate) struct GramCoordinates<B: Backend> {
 }
 
 impl<B: Backend> GramCoordinates<B> {
-    /// M, its factor and V are made in f64 and rounded once.
+    /// M, its factor and V are made in f64, a tile of samples at a time, and rounded once.
     pub fn new(system: &dyn MaskedSystem<B>) -> Result<Self, LinalgError> {
         let blocks = system.blocks();
         let (backend, layout) = (blocks.backend, blocks.layout);
@@ -38,14 +36,12 @@ impl<B: Backend> GramCoordinates<B> {
             return Err(LinalgError::Shape { operation: USER, detail });
         }
         let l_inverse = gram.inverse(backend, Half::Lower)?;
-        let v_wide = gram.half_samples(&blocks)?;
         let mut v = backend.zeros(d, n)?;
-        backend.narrow(&v_wide, &mut v)?;
-        drop((gram, v_wide));
+        gram.solve_samples(&blocks, &mut v, None)?;
+        drop(gram);
         Ok(GramCoordinates {
             l_inverse,
             v,
-            rows: backend.zeros(n, columns)?,
             z: backend.zeros(d, columns)?,
             image: backend.zeros(d, layout.pairs())?,
             x_image: backend.zeros(n, layout.pairs())?,
@@ -62,14 +58,11 @@ impl<B: Backend> GramCoordinates<B> {
         b: &mut B::Matrix,
     ) -> Result<(), LinalgError> {
         let (backend, no, yes) = (blocks.backend, Transpose::No, Transpose::Yes);
-        backend.sign_flip(
-            blocks.masked()?.mask,
-            blocks.expect_cones(USER)?.scale,
-            rhs.expect_rows(USER)?,
-            &mut self.rows,
-        )?;
+        let (scale, ConeRhs { s, nu }) = (blocks.expect_cones(USER)?.scale, rhs.expect_rows(USER)?);
+        // `xu` holds g o e o (s - nu) until X u takes its place.
+        backend.sign_flip(blocks.masked()?.mask, scale, s, nu, xu)?;
         backend.gemm(1.0, &self.l_inverse, no, rhs.blocks, no, 0.0, &mut self.z)?;
-        backend.gemm(1.0, &self.v, no, &self.rows, no, 1.0, &mut self.z)?;
+        backend.gemm(1.0, &self.v, no, xu, no, 1.0, &mut self.z)?;
         backend.gemm(1.0, &self.v, yes, &self.z, no, 0.0, xu)?;
         backend.masked_row_sum(blocks.layout, Some(blocks.masked()?.mask), xu, b)?;
         backend.axpby(-1.0, blocks.y, 1.0, b)?;
