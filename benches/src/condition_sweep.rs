@@ -8,7 +8,7 @@ use comfy_table::{Table, presets};
 use cvx_bench::feng;
 use cvx_figures::{Panel, Point, Scale, Series, write};
 use cvx_linalg::{
-    Accuracy, Backend, Cpu, LinalgError, LinearSolver, LinearStatus, MaskedSystem, SystemRhs, SystemSolution,
+    Accuracy, Backend, ConeRhs, Cpu, LinalgError, LinearSolver, LinearStatus, MaskedSystem, SystemRhs, SystemSolution,
     ThreadPool,
 };
 use cvx_model::{
@@ -243,7 +243,7 @@ fn measure(
     let (blocks, rows) = (backend.zeros(d, columns)?, backend.zeros(n, columns)?);
     let mut solution = SystemSolution::zeros(&system.blocks())?;
     let start = Instant::now();
-    let rhs = SystemRhs { blocks: &blocks, rows: Some(&rows) };
+    let rhs = SystemRhs { blocks: &blocks, rows: Some(ConeRhs { s: &rows, nu: None }) };
     let info = solver.solve(system, &rhs, Accuracy::Relative(args.tolerance), &mut solution)?;
     let u_update_seconds = start.elapsed().as_secs_f64();
     let (condition_low, condition_high) = estimate.interval();

@@ -6,8 +6,8 @@ use anyhow::Result;
 use comfy_table::{Table, presets};
 use cvx_bench::operations::filled;
 use cvx_linalg::{
-    Accuracy, Backend, BitMask, BlockLayout, Cpu, Half, HostMatrix, LinalgError, LinearSolver, MaskedSystem, SystemRhs,
-    SystemSolution, ThreadPool, Transpose,
+    Accuracy, Backend, BitMask, BlockLayout, ConeRhs, Cpu, Half, HostMatrix, LinalgError, LinearSolver, MaskedSystem,
+    SystemRhs, SystemSolution, ThreadPool, Transpose,
 };
 use cvx_model::{ConvexProgram, PatternSet, RowScale, SystemOperator};
 use cvx_solvers::Cholesky;
@@ -164,7 +164,7 @@ fn measure(args: &Args, threads: usize) -> Result<(String, String)> {
     let (no, yes) = (Transpose::No, Transpose::Yes);
     let block_flops = 4.0 * nf * df * pf;
     let layout = BlockLayout::both(p, 1);
-    let t = quietest(repeats, || cpu.sign_flip(&mask, &g, &rows, &mut flipped))?;
+    let t = quietest(repeats, || cpu.sign_flip(&mask, &g, &rows, None, &mut flipped))?;
     stage("iteration", "g e (s - nu)", 2.0 * nf * pf, None, t);
     let t = quietest(repeats, || cpu.gemm(1.0, &m_inverse, no, &blocks, no, 0.0, &mut u))?;
     stage("iteration", "GEMM M^-1 (v - lambda)", 4.0 * df * df * pf, f32_rate, t);
@@ -207,7 +207,7 @@ fn measure(args: &Args, threads: usize) -> Result<(String, String)> {
     let (blocks, rows) = (cpu.upload(&filled(d, columns, 5))?, cpu.upload(&filled(n, columns, 6))?);
     let mut solution = SystemSolution::zeros(&system.blocks())?;
     let iteration_seconds = quietest(repeats, || {
-        let rhs = SystemRhs { blocks: &blocks, rows: Some(&rows) };
+        let rhs = SystemRhs { blocks: &blocks, rows: Some(ConeRhs { s: &rows, nu: None }) };
         solver.solve(&mut system, &rhs, Accuracy::Relative(0.0), &mut solution).map(|_| ())
     })?;
     debug_assert!(system.penalty() > 0.0);

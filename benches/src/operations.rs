@@ -8,7 +8,7 @@ use cvx_data::Planted;
 #[cfg(feature = "cuda")]
 use cvx_linalg::Cuda;
 use cvx_linalg::{
-    Accuracy, Backend, BitMask, BlockLayout, Cpu, Half, HostMatrix, LinearOperator, MaskedSystem, SystemRhs,
+    Accuracy, Backend, BitMask, BlockLayout, ConeRhs, Cpu, Half, HostMatrix, LinearOperator, MaskedSystem, SystemRhs,
     SystemSolution, Transpose,
 };
 use cvx_model::{ConvexProgram, PatternSet, RowScale, SystemOperator};
@@ -237,7 +237,7 @@ fn sign_flip<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {
     let (x, mask) = (backend.upload(&filled(n, 2 * p, 6))?, backend.upload_mask(&bits(n, p))?);
     let (scale, mut out) = (backend.upload(&filled(n, 1, 8))?, backend.zeros(n, 2 * p)?);
     let (entries, bytes) = pass(&backend, sizes);
-    Work::new(2.0 * entries, 2.0 * entries * bytes, move || Ok(backend.sign_flip(&mask, &scale, &x, &mut out)?))
+    Work::new(2.0 * entries, 2.0 * entries * bytes, move || Ok(backend.sign_flip(&mask, &scale, &x, None, &mut out)?))
 }
 
 fn add_pairs<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {
@@ -401,7 +401,7 @@ fn u_update<B: Backend>(backend: B, sizes: &Sizes, kind: SolverKind) -> Result<W
     Work::new(flops * nf * df * pf, 0.0, move || {
         let mut system = SystemOperator::new(&program, ROW_SCALE, 100.0)?;
         let mut solution = SystemSolution::zeros(&system.blocks())?;
-        let rhs = SystemRhs { blocks: &blocks, rows: Some(&rows) };
+        let rhs = SystemRhs { blocks: &blocks, rows: Some(ConeRhs { s: &rows, nu: None }) };
         solver.solve(&mut system, &rhs, Accuracy::Relative(0.0), &mut solution)?;
         Ok(())
     })

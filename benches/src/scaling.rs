@@ -294,7 +294,7 @@ fn planted(shape: &Shape) -> Result<Dataset> {
         let scores = row[..shape.n_classes.min(row.len())].iter().enumerate();
         scores.max_by(|a, b| a.1.total_cmp(b.1)).map_or(0.0, |(class, _)| class as f64)
     };
-    let labels = (0..data.n_samples()).map(|row| class(data.row(row))).collect();
+    let labels = (0..data.n_samples()).map(|row| class(&data.row(row))).collect();
     Ok(Dataset::new(shape.n_features, data.values().to_vec(), Some(Labels::numbers(labels)), FeatureKind::Table)?)
 }
 

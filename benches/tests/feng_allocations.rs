@@ -2,7 +2,7 @@
 
 use cvx_bench::feng::FengSolver;
 use cvx_linalg::{
-    Accuracy, Backend, Cpu, HostMatrix, LinearSolver, MaskedSystem, SystemRhs, SystemSolution, ThreadPool,
+    Accuracy, Backend, ConeRhs, Cpu, HostMatrix, LinearSolver, MaskedSystem, SystemRhs, SystemSolution, ThreadPool,
 };
 use cvx_model::{ConvexProgram, PatternSet, RowScale, SystemOperator};
 use cvx_solvers::SolverSettings;
@@ -35,7 +35,7 @@ fn check<B: Backend>(backend: B, [n, d, p, targets]: [usize; 4]) {
         let mut solution = SystemSolution::zeros(&system.blocks()).unwrap();
         let mut steps = 0;
         let mut solve = |tolerance: f64, system: &mut dyn MaskedSystem<B>, solver: &mut dyn LinearSolver<B>| {
-            let rhs = SystemRhs { blocks: &blocks, rows: Some(&rows) };
+            let rhs = SystemRhs { blocks: &blocks, rows: Some(ConeRhs { s: &rows, nu: None }) };
             steps = solver.solve(system, &rhs, Accuracy::Relative(tolerance), &mut solution).unwrap().iterations;
         };
         solve(0.1, &mut system, &mut *solver);

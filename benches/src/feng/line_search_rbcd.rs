@@ -143,7 +143,7 @@ impl<B: Backend> Parts<B> {
         let wide = backend.wide();
         let mut lower = wide.zeros(d, d)?;
         let cones = parts.expect_cones("line-search descent")?;
-        wide.weighted_gram(parts.masked()?.xt_wide, cones.scale_squared, 1.0, &mut lower)?;
+        wide.weighted_gram(&parts.masked()?.samples.to_wide()?, cones.scale_squared, 1.0, &mut lower)?;
         let lower = wide.download(&lower)?;
         let m = backend.upload(&HostMatrix::from_fn(d, d, |i, j| lower[(i.max(j), i.min(j))]))?;
         let number = parts.masked()?.bits.cols().div_ceil(GROUP);
@@ -180,10 +180,10 @@ impl<B: Backend> Parts<B> {
         backend.gemm(rho, &self.m, no, own, no, 0.0, gradient)?;
         backend.axpby(-rho, b, 1.0, gradient)?;
         backend.masked_broadcast(mask, 1.0, &self.prediction, masked)?;
-        backend.gemm(1.0, parts.masked()?.xt, no, masked, no, 0.0, fit)?;
+        backend.gemm(1.0, parts.masked()?.samples.stored()?, no, masked, no, 0.0, fit)?;
         backend.add_pairs(layout, 1.0, fit, gradient)?;
         // What a step along -g does to the objective.
-        backend.gemm(1.0, parts.masked()?.xt, yes, gradient, no, 0.0, rows)?;
+        backend.gemm(1.0, parts.masked()?.samples.stored()?, yes, gradient, no, 0.0, rows)?;
         backend.masked_row_sum(layout, Some(mask), rows, &mut self.change)?;
         backend.gemm(1.0, &self.m, no, gradient, no, 0.0, image)?;
         let slope = backend.dot(gradient, gradient)?;

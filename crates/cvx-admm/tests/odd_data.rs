@@ -69,7 +69,7 @@ fn r5_duplicate_rows_are_a_weight() {
     let settings = Settings { gates: Gates::Given(gates(d, 6, 3)), beta: Beta::Value(0.1), ..sharp(2e-10) };
     let run = |data: &Dataset| optimum(&train(data, None, &settings).unwrap());
     let (doubled, weighted) =
-        (run(&table(d, twice(data.values()), twice(y))), run(&table(d, scaled(data.values()), scaled(y))));
+        (run(&table(d, twice(&data.values()), twice(y))), run(&table(d, scaled(&data.values()), scaled(y))));
     assert!(near(doubled, weighted, 1e-9), "{doubled} and {weighted}");
     let named = run(&data.clone().with_weights(vec![2.0; n]).unwrap());
     assert!(near(doubled, named, 1e-9), "{doubled} and {named}");
@@ -82,7 +82,7 @@ fn r5_duplicate_columns_are_one_longer_column() {
     let (n, d) = (20, 3);
     let (data, root) = (smooth(n, d, 5), 2f64.sqrt());
     let Some(Labels::Numbers { values: y, .. }) = data.labels() else { panic!() };
-    let wide = (0..n).flat_map(|a| [data.row(a), &data.row(a)[..1]].concat()).collect();
+    let wide = (0..n).flat_map(|a| [&data.row(a)[..], &data.row(a)[..1]].concat()).collect();
     let long = (0..n).flat_map(|a| [root * data.row(a)[0], data.row(a)[1], data.row(a)[2]]).collect();
     let wide_gates = gates(4, 6, 5);
     let joined = HostMatrix::from_fn(3, 6, |k, i| {

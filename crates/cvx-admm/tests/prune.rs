@@ -14,7 +14,8 @@ fn wide() -> Settings {
 /// Three classes by the larger of two features.
 fn three_classes(n: usize) -> Dataset {
     let source = smooth(n, 3, 5);
-    let labels = source.values().chunks(3).map(|row| if row[0] > 0.3 { 2.0 } else { f64::from(row[1] > 0.0) });
+    let values = source.values();
+    let labels = values.chunks(3).map(|row| if row[0] > 0.3 { 2.0 } else { f64::from(row[1] > 0.0) });
     let labels = Labels::numbers(labels.collect());
     Dataset::new(3, source.values().to_vec(), Some(labels), FeatureKind::Table).unwrap()
 }

@@ -131,7 +131,7 @@ fn m9_sketches_of_singular_systems_end_with_a_status_and_numbers() {
     let (n, d) = (12, 20);
     let plain = smooth(n, 3, 9);
     let entry = |row: &[f64], k: usize| if k < 9 { row[k % 3] } else { 0.0 };
-    let x = (0..n).flat_map(|a| (0..d).map(move |k| (a, k))).map(|(a, k)| entry(plain.row(a), k)).collect();
+    let x = (0..n).flat_map(|a| (0..d).map(move |k| (a, k))).map(|(a, k)| entry(&plain.row(a), k)).collect();
     let data = Dataset::new(d, x, plain.labels().cloned(), plain.kind()).unwrap();
     for precision in PRECISIONS {
         for kind in [SolverKind::NystromPcg, SolverKind::GramNystromPcg, SolverKind::NystromRbcd] {

@@ -5,7 +5,7 @@ use crate::error::ArtifactError;
 use crate::objective::Objective;
 use crate::part::Part;
 use crate::status::Status;
-use cvx_linalg::{Backend, Cpu, HostMatrix};
+use cvx_linalg::{Backend, Cpu, HostMatrix, SampleSource};
 use cvx_model::{
     BlockCones, Calibration, Dataset, FeatureKind, Intervals, Loss, Network, Normalisation, OutputRange, Task,
     Transform,
@@ -157,15 +157,18 @@ impl Model {
 }
 
 /// CRC-32 of the transformed samples (d x n) and their targets (n x C).
-pub fn fingerprint(xt: &HostMatrix, y: &HostMatrix) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    let mut bytes = Vec::new();
-    for matrix in [xt, y] {
-        for column in matrix.values().chunks(4096) {
-            bytes.clear();
-            column.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
-            hasher.update(&bytes);
-        }
+pub fn fingerprint(xt: &dyn SampleSource, y: &HostMatrix) -> u32 {
+    let (mut hasher, mut bytes) = (crc32fast::Hasher::new(), Vec::new());
+    let mut add = |values: &[f64]| {
+        bytes.clear();
+        values.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
+        hasher.update(&bytes);
+    };
+    let mut sample = vec![0.0; xt.n_features()];
+    for a in 0..xt.n_samples() {
+        xt.write(a, &mut sample);
+        add(&sample);
     }
+    y.values().chunks(4096).for_each(add);
     hasher.finalize()
 }

@@ -3,6 +3,7 @@
 use crate::error::ModelError;
 use crate::recipe::{Encoded, Recipe, Unknown};
 use crate::table::Table;
+use crate::values::Values;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -103,7 +104,7 @@ impl Labels {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     n_features: usize,
-    values: Vec<f64>,
+    values: Arc<Values>,
     labels: Option<Labels>,
     kind: FeatureKind,
     feature_names: Option<Vec<String>>,
@@ -137,6 +138,20 @@ impl Dataset {
         labels: Option<Labels>,
         kind: FeatureKind,
     ) -> Result<Self, ModelError> {
+        Dataset::of(n_features, values, labels, kind)
+    }
+
+    /// [`new`](Dataset::new) of values of any type, in which they stay.
+    ///
+    /// # Errors
+    /// The same as [`new`](Dataset::new).
+    pub fn of(
+        n_features: usize,
+        values: impl Into<Values>,
+        labels: Option<Labels>,
+        kind: FeatureKind,
+    ) -> Result<Self, ModelError> {
+        let values = values.into();
         if n_features == 0 {
             return Err(ModelError::Empty { what: "features" });
         }
@@ -151,7 +166,7 @@ impl Dataset {
             });
         }
         let n_samples = values.len() / n_features;
-        if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+        if let Some(at) = values.first_non_finite() {
             return Err(ModelError::NonFinite { what: "x", row: at / n_features, column: at % n_features });
         }
         if let Some(labels) = &labels {
@@ -180,7 +195,7 @@ impl Dataset {
         }
         Ok(Dataset {
             n_features,
-            values,
+            values: Arc::new(values),
             labels,
             kind,
             feature_names: None,
@@ -302,13 +317,31 @@ impl Dataset {
     }
 
     /// The features of one sample.
-    pub fn row(&self, row: usize) -> &[f64] {
-        &self.values[row * self.n_features..(row + 1) * self.n_features]
+    pub fn row(&self, row: usize) -> Vec<f64> {
+        let mut out = vec![0.0; self.n_features];
+        self.values.read(row * self.n_features, &mut out);
+        out
     }
 
     /// All features (n x d), row-major.
-    pub fn values(&self) -> &[f64] {
+    pub fn values(&self) -> Vec<f64> {
+        let mut out = vec![0.0; self.values.len()];
+        self.values.read(0, &mut out);
+        out
+    }
+
+    /// All features (n x d), row-major, as they are held. Data sets that are copied share them.
+    pub fn stored(&self) -> &Arc<Values> {
         &self.values
+    }
+
+    /// Calls `look` with the number and the features of each sample.
+    pub(crate) fn for_each_row(&self, mut look: impl FnMut(usize, &[f64])) {
+        let mut features = vec![0.0; self.n_features];
+        for row in 0..self.n_samples() {
+            self.values.read(row * self.n_features, &mut features);
+            look(row, &features);
+        }
     }
 
     /// The labels, if the source has labels.
@@ -338,7 +371,7 @@ impl Dataset {
         }
         Ok(Dataset {
             n_features: self.n_features,
-            values: rows.iter().flat_map(|&row| self.row(row)).copied().collect(),
+            values: Arc::new(self.values.rows(self.n_features, rows)),
             labels: self.labels.as_ref().map(|labels| labels.select(rows)),
             kind: self.kind,
             feature_names: self.feature_names.clone(),

@@ -50,12 +50,14 @@ mod recipe;
 pub mod reference;
 mod regression_scores;
 mod root;
+mod samples;
 mod source;
 pub mod split;
 mod table;
 mod targets;
 mod transform;
 mod trend;
+mod values;
 mod weighted;
 mod weighted_rows;
 mod workspace;
@@ -91,11 +93,13 @@ pub use program::{ConvexProgram, ProgramError, RowScale};
 pub use prune::Pruned;
 pub use recipe::{ColumnReport, Dropped, Encoded, Feature, Reason, Recipe, Unknown};
 pub use regression_scores::{RegressionScores, TargetScores};
+pub use samples::SelectedSamples;
 pub use source::{ColumnKind, Part, Range, Source};
 pub use table::{Column, MISSING, Table};
 pub use targets::{Targets, Task, TaskChoice};
 pub use transform::{Normalisation, Transform};
 pub use trend::Trend;
+pub use values::Values;
 pub use weighted::WeightedLoss;
 
 /// The example of README.md, compiled and run as a test.

@@ -3,8 +3,10 @@
 use crate::dataset::{Dataset, FeatureKind};
 use crate::error::ModelError;
 use crate::recipe::Recipe;
-use cvx_linalg::{HostMatrix, named};
+use crate::samples::ScaledRows;
+use cvx_linalg::{HostMatrix, SampleSource, named};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// How features are scaled before training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,12 +101,39 @@ impl Transform {
         self.recipe.as_ref().map_or_else(|| (0..self.n_inputs()).collect(), Recipe::sources)
     }
 
-    /// The transformed samples as columns (`n_outputs` x n).
+    /// The transformed samples as columns (`n_outputs` x n), computed when they are read.
     ///
     /// # Errors
     /// [`ModelError::Shape`] for another number of features than in training, [`ModelError::FeatureName`] for other
     /// names, [`ModelError::NonFinite`] for a value that overflows.
+    pub fn samples(&self, data: &Dataset) -> Result<Arc<dyn SampleSource>, ModelError> {
+        self.check(data)?;
+        let rows = ScaledRows {
+            values: data.stored().clone(),
+            offset: self.offset.clone(),
+            scale: self.scale.clone(),
+            bias: self.bias,
+        };
+        let mut sample = vec![0.0; self.n_outputs()];
+        for row in 0..data.n_samples() {
+            rows.write(row, &mut sample);
+            if let Some(column) = sample.iter().position(|x| !x.is_finite()) {
+                return Err(ModelError::NonFinite { what: "x (normalised)", row, column });
+            }
+        }
+        Ok(Arc::new(rows))
+    }
+
+    /// [`samples`](Transform::samples) as a matrix.
+    ///
+    /// # Errors
+    /// The same as [`samples`](Transform::samples).
     pub fn apply(&self, data: &Dataset) -> Result<HostMatrix, ModelError> {
+        Ok(self.samples(data)?.to_matrix())
+    }
+
+    /// Whether these are the features of the training samples.
+    fn check(&self, data: &Dataset) -> Result<(), ModelError> {
         if data.n_features() != self.n_inputs() {
             return Err(ModelError::Shape {
                 what: "x",
@@ -114,33 +143,21 @@ impl Transform {
         }
         // Features are identified by their position. If both sides have names, the names must agree.
         let names = self.feature_names.iter().flatten().zip(data.feature_names().into_iter().flatten());
-        if let Some((column, (expected, found))) = names.enumerate().find(|(_, (expected, found))| expected != found) {
-            return Err(ModelError::FeatureName { column, expected: expected.clone(), found: found.clone() });
-        }
-        let mut xt = HostMatrix::zeros(self.n_outputs(), data.n_samples());
-        for sample in 0..data.n_samples() {
-            let column = xt.col_mut(sample);
-            let features = data.row(sample).iter().zip(self.offset.iter().zip(&self.scale));
-            for (feature, (out, (value, (offset, scale)))) in column.iter_mut().zip(features).enumerate() {
-                *out = (value - offset) / scale;
-                if !out.is_finite() {
-                    return Err(ModelError::NonFinite { what: "x (normalised)", row: sample, column: feature });
-                }
-            }
-            if self.bias {
-                column[self.n_inputs()] = 1.0;
+        match names.enumerate().find(|(_, (expected, found))| expected != found) {
+            None => Ok(()),
+            Some((column, (expected, found))) => {
+                Err(ModelError::FeatureName { column, expected: expected.clone(), found: found.clone() })
             }
         }
-        Ok(xt)
     }
 }
 
 /// Whether each feature is 0 or 1 in all samples.
 fn binary_features(data: &Dataset) -> Vec<bool> {
     let mut binary = vec![true; data.n_features()];
-    for row in data.values().chunks(data.n_features()) {
+    data.for_each_row(|_, row| {
         binary.iter_mut().zip(row).for_each(|(binary, &value)| *binary &= value == 0.0 || value == 1.0);
-    }
+    });
     binary
 }
 
@@ -148,18 +165,15 @@ fn binary_features(data: &Dataset) -> Vec<bool> {
 /// passes subtracts the mean, so that values far from zero lose no accuracy.
 fn moments(data: &Dataset, pooled: bool) -> (Vec<f64>, Vec<f64>) {
     let (d, weights) = (data.n_features(), data.weights());
-    // Row by row. Pooled values without weights are summed in eight interleaved columns, which the compiler keeps in
-    // registers.
-    let lanes = if pooled && weights.is_none() { 8 } else { d };
     let weight = |row: usize| weights.map_or(1.0, |weights| weights[row]);
     let total = weights.map_or(data.n_samples() as f64, |weights| weights.iter().sum());
     let count = if pooled { total * d as f64 } else { total };
     let sums = |f: &dyn Fn(usize, f64) -> f64| {
-        let mut sums = vec![0.0; lanes];
-        for (row, values) in data.values().chunks(lanes).enumerate() {
+        let mut sums = vec![0.0; d];
+        data.for_each_row(|row, values| {
             let weight = weight(row);
             sums.iter_mut().zip(values).enumerate().for_each(|(j, (sum, &value))| *sum += weight * f(j, value));
-        }
+        });
         if pooled { vec![sums.iter().sum()] } else { sums }
     };
     let mean: Vec<f64> = sums(&|_, value| value).into_iter().map(|sum: f64| sum / count).collect();

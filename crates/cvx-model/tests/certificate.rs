@@ -3,8 +3,7 @@
 mod common;
 
 use common::{Case, Random, case, distance, dot, loss, norm};
-use cvx_linalg::ConeRhs;
-use cvx_linalg::{Backend, Cpu, HostMatrix, LinearOperator, SystemRhs};
+use cvx_linalg::{Backend, ConeRhs, Cpu, HostMatrix, LinearOperator, SystemRhs};
 use cvx_model::Multipliers;
 use cvx_model::reference::{dense_a, dense_f, dense_g, multiply};
 use cvx_model::{

@@ -2,8 +2,8 @@
 
 mod common;
 
-use cvx_linalg::Samples;
 use common::{Random, dot, norm};
+use cvx_linalg::Samples;
 use cvx_linalg::{Backend, Cpu, HostMatrix};
 use cvx_model::Multipliers;
 use cvx_model::{

@@ -4,7 +4,7 @@ mod common;
 
 use approx::assert_relative_eq;
 use common::{Random, case, distance, dot, loss, norm};
-use cvx_linalg::{Backend, BlockLayout, Cpu, HostMatrix, LinearOperator, Shape};
+use cvx_linalg::{Backend, BlockLayout, Cpu, HostMatrix, LinearOperator};
 use cvx_model::Multipliers;
 use cvx_model::{Activation, Certificate, HeldOut, Network, PredictionOperator, RowScale, SystemOperator};
 

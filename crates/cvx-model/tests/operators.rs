@@ -3,8 +3,7 @@
 mod common;
 
 use common::{Case, Random, case, distance, dot, norm};
-use cvx_linalg::ConeRhs;
-use cvx_linalg::{Backend, Cpu, HostMatrix, LinearOperator, MaskedSystem, SystemRhs, SystemSolution};
+use cvx_linalg::{Backend, ConeRhs, Cpu, HostMatrix, LinearOperator, MaskedSystem, SystemRhs, SystemSolution};
 use cvx_model::reference::{dense_a, dense_f, dense_g, multiply};
 use cvx_model::{ConeOperator, PredictionOperator, RowScale, SystemOperator};
 use proptest::prelude::*;

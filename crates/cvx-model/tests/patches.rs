@@ -2,9 +2,9 @@
 
 mod common;
 
-use cvx_linalg::Samples;
 use common::patches::{SMALL, Scene, Sizes, mirror};
 use common::{Random, distance, dot, norm};
+use cvx_linalg::Samples;
 use cvx_linalg::{Backend, Cpu, FeaturePrecision, HostMatrix, LinalgError, LinearOperator, MaskedSystem, SystemRhs};
 use cvx_model::Multipliers;
 use cvx_model::{

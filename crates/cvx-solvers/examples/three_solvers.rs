@@ -1,6 +1,8 @@
 //! Shows one u-update solved by three solvers: they agree on u, and differ in what it takes them.
 
-use cvx_linalg::{Accuracy, Backend, Cpu, HostMatrix, LinalgError, MaskedSystem, Shape, SystemRhs, SystemSolution};
+use cvx_linalg::{
+    Accuracy, Backend, ConeRhs, Cpu, HostMatrix, LinalgError, MaskedSystem, Shape, SystemRhs, SystemSolution,
+};
 use cvx_model::{Certificate, ConvexProgram, PatternSet, ProgramError, RowScale, SystemOperator};
 use cvx_solvers::{SolverKind, SolverSettings};
 
@@ -17,7 +19,7 @@ fn main() -> Result<(), ProgramError> {
     // What ADMM would ask for: v - lambda and s - nu.
     let blocks = cpu.upload(&HostMatrix::from_fn(d, columns, |i, j| (i as f64 - 0.5 * j as f64).sin()))?;
     let rows = cpu.upload(&HostMatrix::from_fn(n, columns, |a, j| (0.2 * a as f64 + j as f64).cos()))?;
-    let rhs = SystemRhs { blocks: &blocks, rows: Some(&rows) };
+    let rhs = SystemRhs { blocks: &blocks, rows: Some(ConeRhs { s: &rows, nu: None }) };
 
     let mut first = None;
     for kind in [SolverKind::Cholesky, SolverKind::GramPcg, SolverKind::Cg] {

@@ -37,7 +37,7 @@ impl<B: Backend> Preconditioner<B> for Jacobi<B> {
             backend.gemm(1.0, x, Transpose::No, weights, Transpose::No, 0.0, &mut out)?;
             backend.download(&out)
         };
-        let x_squared = squares(blocks.masked()?.xt)?;
+        let x_squared = squares(blocks.masked()?.samples.stored()?)?;
         let mut patterns = backend.zeros(n, p)?;
         let ones = backend.upload(&HostMatrix::from_fn(n, 1, |_, _| 1.0))?;
         backend.masked_broadcast(blocks.masked()?.mask, 1.0, &ones, &mut patterns)?;

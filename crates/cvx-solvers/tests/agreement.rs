@@ -4,8 +4,8 @@ mod common;
 
 use common::{Case, Device, ROW_SCALES, Random, Solved, centred, norm, patterns, relative_distance};
 use cvx_linalg::{
-    Accuracy, Backend, Cpu, HostMatrix, LinalgError, LinearSolver, LinearStatus, MaskedSystem, StopToken, SystemRhs,
-    SystemSolution,
+    Accuracy, Backend, ConeRhs, Cpu, HostMatrix, LinalgError, LinearSolver, LinearStatus, MaskedSystem, StopToken,
+    SystemRhs, SystemSolution,
 };
 use cvx_model::reference::{dense_f, multiply};
 use cvx_model::{Activation, RowScale, SystemOperator};
@@ -329,7 +329,7 @@ fn e6_e7_a_raised_token_stops_every_solver() {
         let program = case.program(Cpu::<f64>::with_stop(stop.clone()));
         let mut device = Device::new(&program, &case, 0.1);
         stop.raise();
-        let rhs = SystemRhs { blocks: &device.blocks, rows: Some(&device.rows) };
+        let rhs = SystemRhs { blocks: &device.blocks, rows: Some(ConeRhs { s: &device.rows, nu: None }) };
         let result = kind.build(&SolverSettings::default()).solve(
             &mut device.system,
             &rhs,

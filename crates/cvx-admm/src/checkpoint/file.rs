@@ -114,7 +114,7 @@ impl Checkpoint {
         let gates = match settings.gates {
             // They are drawn again, with the patches that they belong to.
             Gates::Patches(patches) => Gates::Patches(PatchSettings { precision: Some(precision), ..patches }),
-            _ if gates.rows() != problem.xt.rows() => {
+            _ if gates.rows() != problem.xt.n_features() => {
                 return Err(parsed.damaged("the gates have another number of rows than samples have features").into());
             }
             _ => Gates::Given(gates),

@@ -3,7 +3,7 @@
 use crate::checkpoint::codec::{CheckpointError, Recorder, Replay};
 use cvx_artifact::{Certify, Objective};
 use cvx_linalg::{Backend, HostMatrix, LinalgError};
-use cvx_model::{Certificate, CertificateWorkspace, ConvexProgram, NetworkValue, relative_gap};
+use cvx_model::{Certificate, CertificateWorkspace, ConvexProgram, Multipliers, NetworkValue, relative_gap};
 use serde::{Deserialize, Serialize};
 
 /// Best network, best bound with its multipliers, and the gap between them.
@@ -25,17 +25,8 @@ pub(crate) struct Incumbent<B: Backend> {
     inherited: bool,
     /// -xi (n x C) of the best bound.
     residual: B::Matrix,
-    /// The cone multipliers; `None` for gated neurons.
-    cones: Option<ConeMultipliers<B>>,
-}
-
-/// The multipliers of the cones (n x 2PC).
-struct ConeMultipliers<B: Backend> {
-    /// e o g o eta of the best bound.
-    best: B::Matrix,
-    /// The multipliers under evaluation, before and after multiplication by signs and weights.
-    eta: B::Matrix,
-    candidate: B::Matrix,
+    /// e o g o eta of the best bound (n x 2PC); `None` for gated neurons.
+    multipliers: Option<B::Matrix>,
 }
 
 /// The scalars of a checkpoint.
@@ -68,12 +59,7 @@ impl<B: Backend> Incumbent<B> {
             at_zero: true,
             inherited: false,
             residual: backend.zeros(n, targets)?,
-            cones: if cones > 0 {
-                let zeros = || backend.zeros(n, cones);
-                Some(ConeMultipliers { best: zeros()?, eta: zeros()?, candidate: zeros()? })
-            } else {
-                None
-            },
+            multipliers: (cones > 0).then(|| backend.zeros(n, cones)).transpose()?,
         })
     }
 
@@ -125,22 +111,15 @@ impl<B: Backend> Incumbent<B> {
         if self.certify == Certify::Sampled {
             self.evaluate_sampled(program, v)?;
         }
-        if let (Some(nu), Some(ConeMultipliers { eta, candidate, .. })) = (nu, &mut self.cones) {
-            // eta = max(0, -rho nu) >= 0, with the signs and weights of X'(e o g o eta).
-            backend.copy(nu, eta)?;
-            backend.positive_part(-rho, eta)?;
-            backend.sign_flip(program.mask(), row_scale, eta, candidate)?;
-        }
         self.evaluate_inherited(program)?;
+        let multipliers = nu.map_or(Multipliers::Zero, |nu| Multipliers::OfIterate { nu, row_scale, rho });
         let mut certificate = Certificate::with_workspace(program, &mut self.workspace);
-        let bound = certificate.dual(residual, self.cones.as_ref().map(|cones| &cones.candidate))?.value;
+        let bound = certificate.dual(residual, multipliers)?.value;
         if bound > self.bound {
             self.bound = bound;
             self.at_zero = false;
             backend.copy(residual, &mut self.residual)?;
-            if let Some(ConeMultipliers { best, candidate, .. }) = &mut self.cones {
-                std::mem::swap(best, candidate);
-            }
+            self.multipliers.as_mut().map_or(Ok(()), |best| certificate.sign_multipliers(multipliers, best))?;
         }
         Ok(value)
     }
@@ -149,7 +128,7 @@ impl<B: Backend> Incumbent<B> {
     fn evaluate_inherited(&mut self, program: &ConvexProgram<B>) -> Result<(), LinalgError> {
         if std::mem::take(&mut self.inherited) {
             let mut certificate = Certificate::with_workspace(program, &mut self.workspace);
-            let bound = certificate.dual(&self.residual, self.cones.as_ref().map(|cones| &cones.best))?.value;
+            let bound = certificate.dual(&self.residual, signed(self.multipliers.as_ref()))?.value;
             if bound > self.bound {
                 (self.bound, self.at_zero) = (bound, false);
             }
@@ -175,7 +154,7 @@ impl<B: Backend> Incumbent<B> {
         out.host("best.bias", &HostMatrix::from_vec(output_bias.len(), 1, output_bias.clone()))?;
         out.matrix("best.v", &self.v)?;
         out.matrix("bound.residual", &self.residual)?;
-        self.cones.as_ref().map_or(Ok(()), |cones| out.matrix("bound.eta", &cones.best))
+        self.multipliers.as_ref().map_or(Ok(()), |multipliers| out.matrix("bound.eta", multipliers))
     }
 
     /// Restores the state from a checkpoint.
@@ -187,8 +166,8 @@ impl<B: Backend> Incumbent<B> {
         self.network.output_bias = bias.into_values();
         saved.matrix("best.v", &mut self.v)?;
         saved.matrix("bound.residual", &mut self.residual)?;
-        if let Some(cones) = &mut self.cones {
-            saved.matrix("bound.eta", &mut cones.best)?;
+        if let Some(multipliers) = &mut self.multipliers {
+            saved.matrix("bound.eta", multipliers)?;
         }
         (self.network.objective, self.network.loss, self.network.neurons) = (objective, loss, neurons);
         (self.sampled_primal, self.bound, self.at_zero) = (sampled_primal, bound, at_zero);
@@ -268,8 +247,8 @@ impl<B: Backend> Incumbent<B> {
             // Computed on the host, since the device would round it.
             return Ok((program.xi_at_zero(), HostMatrix::zeros(program.n_samples(), program.n_cones())));
         }
-        let multipliers = match &self.cones {
-            Some(cones) => backend.download(&cones.best)?,
+        let multipliers = match &self.multipliers {
+            Some(multipliers) => backend.download(multipliers)?,
             None => HostMatrix::zeros(program.n_samples(), 0),
         };
         let mut xi = backend.download(&self.residual)?;
@@ -278,6 +257,10 @@ impl<B: Backend> Incumbent<B> {
         program.loss().clip(&mut xi, program.y_host());
         Ok((xi, multipliers))
     }
+}
+
+fn signed<B: Backend>(multipliers: Option<&B::Matrix>) -> Multipliers<'_, B> {
+    multipliers.map_or(Multipliers::Zero, Multipliers::Signed)
 }
 
 fn zero_network<B: Backend>(program: &ConvexProgram<B>) -> NetworkValue {

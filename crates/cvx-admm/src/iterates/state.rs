@@ -5,8 +5,8 @@ use crate::iterates::anderson::{Anderson, Point};
 use crate::iterates::penalty::{Rescaling, Residuals, Weights};
 use crate::iterates::split_loss::{SplitLoss, SplitStart};
 use cvx_linalg::{
-    Accuracy, Backend, HostMatrix, LinalgError, LinearInfo, LinearOperator, LinearSolver, Shape, SlackNorms, SystemRhs,
-    SystemSolution,
+    Accuracy, Backend, ConeRhs, HostMatrix, LinalgError, LinearInfo, LinearOperator, LinearSolver, Shape, SlackNorms,
+    SystemRhs, SystemSolution,
 };
 use cvx_model::{Certificate, ConeOperator, ConvexProgram, PredictionOperator, RowScale, SystemOperator};
 
@@ -39,14 +39,22 @@ pub(crate) struct State<B: Backend> {
     pub cones: Option<ConeIterates<B>>,
     pub split: SplitLoss,
     pub solution: SystemSolution<B>,
-    /// The fixed-point variable z at the start of the iteration; `None` without acceleration.
-    start: Option<Point<B>>,
-    /// The image of z, also used as scratch.
-    image: Point<B>,
+    /// `None` without acceleration.
+    points: Option<Points<B>>,
+    /// Scratch (d x 2PC): uh + lambda for (4b).
+    lifted: B::Matrix,
     /// v at the start of the iteration (d x 2PC).
     previous: B::Matrix,
     /// Scratch (d x 2PC): v - lambda for (4a), then uh.
     blocks: B::Matrix,
+}
+
+/// The fixed-point variable z.
+struct Points<B: Backend> {
+    /// At the start of the iteration.
+    start: Point<B>,
+    /// At its end.
+    image: Point<B>,
 }
 
 /// The iterates of the cones.
@@ -55,8 +63,13 @@ pub(crate) struct ConeIterates<B: Backend> {
     pub s: B::Matrix,
     /// Scaled dual of Gt u = s (n x 2PC).
     pub nu: B::Matrix,
-    /// Scratch: s - nu for (4a) (n x 2PC).
-    rows: B::Matrix,
+}
+
+impl<B: Backend> ConeIterates<B> {
+    /// s - nu for (4a).
+    fn rhs(&self) -> ConeRhs<'_, B> {
+        ConeRhs { s: &self.s, nu: Some(&self.nu) }
+    }
 }
 
 impl<B: Backend> State<B> {
@@ -80,7 +93,6 @@ impl<B: Backend> State<B> {
             Some(ConeIterates {
                 s: start(warm.map(|warm| &warm.s), n, cones)?,
                 nu: start(warm.map(|warm| &warm.nu), n, cones)?,
-                rows: backend.zeros(n, cones)?,
             })
         } else {
             None
@@ -97,8 +109,13 @@ impl<B: Backend> State<B> {
                 xu: s.map(|_| backend.zeros(n, columns)).transpose()?,
                 residual: backend.zeros(n, program.n_targets())?,
             },
-            start: accelerated.then(|| Point::zeros_like(backend, &v, s, &split.zeros())).transpose()?,
-            image: Point::zeros_like(backend, &v, s, &split.zeros())?,
+            points: if accelerated {
+                let zero = || Point::zeros_like(backend, &v, s, &split.zeros());
+                Some(Points { start: zero()?, image: zero()? })
+            } else {
+                None
+            },
+            lifted: backend.zeros(d, columns)?,
             split,
             previous: backend.zeros(d, columns)?,
             blocks: backend.zeros(d, columns)?,
@@ -164,10 +181,7 @@ impl<B: Backend> State<B> {
     ) -> Result<LinearInfo, LinalgError> {
         self.split.set_target(system)?;
         combine(&self.backend, &self.v, -1.0, &self.lambda, &mut self.blocks)?;
-        if let Some(ConeIterates { s, nu, rows }) = &mut self.cones {
-            combine(&self.backend, s, -1.0, nu, rows)?;
-        }
-        let rhs = SystemRhs { blocks: &self.blocks, rows: self.cones.as_ref().map(|cones| &cones.rows) };
+        let rhs = SystemRhs { blocks: &self.blocks, rows: self.cones.as_ref().map(ConeIterates::rhs) };
         linear.solve(system, &rhs, accuracy, &mut self.solution)
     }
 
@@ -177,7 +191,7 @@ impl<B: Backend> State<B> {
         certificate: &mut Certificate<'_, B>,
         system: &SystemOperator<'_, B>,
     ) -> Result<f64, LinalgError> {
-        let rhs = SystemRhs { blocks: &self.blocks, rows: self.cones.as_ref().map(|cones| &cones.rows) };
+        let rhs = SystemRhs { blocks: &self.blocks, rows: self.cones.as_ref().map(ConeIterates::rhs) };
         certificate.system_residual(system, &self.solution.u, &rhs)
     }
 
@@ -197,10 +211,10 @@ impl<B: Backend> State<B> {
         let backend = &self.backend;
         backend.copy(&self.solution.u, &mut self.blocks)?;
         backend.axpby(1.0 - alpha, &self.v, alpha, &mut self.blocks)?;
-        combine(backend, &self.blocks, 1.0, &self.lambda, &mut self.image.blocks)?;
-        program.confine(&mut self.image.blocks)?;
+        combine(backend, &self.blocks, 1.0, &self.lambda, &mut self.lifted)?;
+        program.confine(&mut self.lifted)?;
         std::mem::swap(&mut self.v, &mut self.previous);
-        backend.group_soft_threshold(&self.image.blocks, threshold, &mut self.v)
+        backend.group_soft_threshold(&self.lifted, threshold, &mut self.v)
     }
 
     /// (4b, 4c) s = max(gh + nu, 0) and nu += gamma (gh - s), with gh = alpha Gt u + (1 - alpha) s. Without cones it
@@ -212,7 +226,7 @@ impl<B: Backend> State<B> {
         alpha: f64,
         gamma: f64,
     ) -> Result<SlackNorms, LinalgError> {
-        let (Some(xu), Some(ConeIterates { s, nu, .. })) = (&self.solution.xu, &mut self.cones) else {
+        let (Some(xu), Some(ConeIterates { s, nu })) = (&self.solution.xu, &mut self.cones) else {
             return Ok(SlackNorms::default());
         };
         self.backend.slack_step(program.mask(), row_scale, xu, alpha, gamma, s, nu)
@@ -258,13 +272,15 @@ impl<B: Backend> State<B> {
     /// Whether z is stored.
     #[cfg(test)]
     pub fn keeps_start(&self) -> bool {
-        self.start.is_some()
+        self.points.is_some()
     }
 
     /// Stores z at the start of an iteration, if the iteration is accelerated.
     pub fn keep_start(&mut self, weights: Weights) -> Result<(), LinalgError> {
-        let State { backend, v, lambda, cones, split, start, .. } = self;
-        start.as_mut().map_or(Ok(()), |start| write_point(backend, [v, lambda], cones.as_ref(), split, weights, start))
+        let State { backend, v, lambda, cones, split, points, .. } = self;
+        points.as_mut().map_or(Ok(()), |Points { start, .. }| {
+            write_point(backend, [v, lambda], cones.as_ref(), split, weights, start)
+        })
     }
 
     /// Moves to the extrapolated point.
@@ -274,10 +290,14 @@ impl<B: Backend> State<B> {
         anderson: &mut Anderson<B>,
         weights: Weights,
     ) -> Result<(), LinalgError> {
-        let Some(start) = &self.start else { return Ok(()) };
-        let (backend, image) = (&self.backend, &mut self.image);
-        write_point(backend, [&self.v, &self.lambda], self.cones.as_ref(), &self.split, weights, image)?;
-        if anderson.extrapolate(start, image)? { self.set_from_image(program, weights) } else { Ok(()) }
+        let Some(mut points) = self.points.take() else { return Ok(()) };
+        let Points { start, image } = &mut points;
+        write_point(&self.backend, [&self.v, &self.lambda], self.cones.as_ref(), &self.split, weights, image)?;
+        if anderson.extrapolate(start, image)? {
+            self.set_from(program, weights, image)?;
+        }
+        self.points = Some(points);
+        Ok(())
     }
 
     /// z, for [`extrapolate`](State::extrapolate).
@@ -296,14 +316,14 @@ impl<B: Backend> State<B> {
         step: f64,
         weights: Weights,
     ) -> Result<(), LinalgError> {
-        self.image = self.point(weights)?;
-        self.image.add(&self.backend, -step, last, 1.0 + step)?;
-        self.set_from_image(program, weights)
+        let mut image = self.point(weights)?;
+        image.add(&self.backend, -step, last, 1.0 + step)?;
+        self.set_from(program, weights, &image)
     }
 
-    /// v, s and q are the proximal points of the image; lambda, nu and mu are the remainders. Overwrites `blocks`.
-    fn set_from_image(&mut self, program: &ConvexProgram<B>, weights: Weights) -> Result<(), LinalgError> {
-        let (backend, image) = (&self.backend, &self.image);
+    /// v, s and q are the proximal points of z = `image`; lambda, nu and mu are the remainders. Overwrites `blocks`.
+    fn set_from(&mut self, program: &ConvexProgram<B>, weights: Weights, image: &Point<B>) -> Result<(), LinalgError> {
+        let backend = &self.backend;
         let threshold = program.beta() / weights.rho;
         self.split.set_from_point(weights, &image.prediction);
         if program.cones().is_some() {
@@ -315,7 +335,7 @@ impl<B: Backend> State<B> {
             backend.group_soft_threshold(&image.blocks, threshold, &mut self.v)?;
         }
         combine(backend, &image.blocks, -1.0, &self.v, &mut self.lambda)?;
-        let (Some(rows), Some(ConeIterates { s, nu, .. })) = (&image.rows, &mut self.cones) else { return Ok(()) };
+        let (Some(rows), Some(ConeIterates { s, nu })) = (&image.rows, &mut self.cones) else { return Ok(()) };
         backend.copy(rows, s)?;
         backend.positive_part(1.0, s)?;
         combine(backend, rows, -1.0, s, nu)
@@ -336,9 +356,8 @@ impl<B: Backend> State<B> {
     /// Takes the new loss and targets of the programme; q and mu start from zero.
     pub fn restart_split(&mut self, program: &ConvexProgram<B>, kappa: f64) -> Result<(), LinalgError> {
         self.split = SplitLoss::new(program, kappa);
-        self.image = self.zero_point()?;
-        if self.start.is_some() {
-            self.start = Some(self.zero_point()?);
+        if self.points.is_some() {
+            self.points = Some(Points { start: self.zero_point()?, image: self.zero_point()? });
         }
         Ok(())
     }
@@ -362,7 +381,7 @@ impl<B: Backend> State<B> {
         for (name, matrix) in [("v", v), ("lambda", lambda), ("u", u), ("residual", residual)] {
             out.matrix(name, matrix)?;
         }
-        if let Some(ConeIterates { s, nu, .. }) = &self.cones {
+        if let Some(ConeIterates { s, nu }) = &self.cones {
             out.matrix("s", s)?;
             out.matrix("nu", nu)?;
         }
@@ -382,7 +401,7 @@ impl<B: Backend> State<B> {
         for (name, matrix) in [("v", v), ("lambda", lambda), ("u", u), ("residual", residual)] {
             saved.matrix(name, matrix)?;
         }
-        if let Some(ConeIterates { s, nu, .. }) = &mut self.cones {
+        if let Some(ConeIterates { s, nu }) = &mut self.cones {
             saved.matrix("s", s)?;
             saved.matrix("nu", nu)?;
         }
@@ -399,7 +418,7 @@ impl<B: Backend> State<B> {
     pub fn warm_start(&self, Weights { rho, kappa }: Weights, sigma: f64) -> Result<WarmStart, LinalgError> {
         let backend = &self.backend;
         let (s, nu) = match &self.cones {
-            Some(ConeIterates { s, nu, .. }) => (backend.download(s)?, backend.download(nu)?),
+            Some(ConeIterates { s, nu }) => (backend.download(s)?, backend.download(nu)?),
             None => (HostMatrix::zeros(self.n_samples, 0), HostMatrix::zeros(self.n_samples, 0)),
         };
         Ok(WarmStart {
@@ -427,7 +446,7 @@ fn write_point<B: Backend>(
     split.to_point(weights, &mut out.prediction);
     combine(backend, v, 1.0, lambda, &mut out.blocks)?;
     match (cones, &mut out.rows) {
-        (Some(ConeIterates { s, nu, .. }), Some(rows)) => combine(backend, s, 1.0, nu, rows),
+        (Some(ConeIterates { s, nu }), Some(rows)) => combine(backend, s, 1.0, nu, rows),
         _ => Ok(()),
     }
 }

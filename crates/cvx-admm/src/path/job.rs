@@ -174,7 +174,7 @@ impl PathJob<'_> {
         }
         let all = match shared {
             Some((seed, all)) if *seed == fold.seed => all,
-            _ => &mut shared.insert((fold.seed, fit()?.features(backend, &self.all.xt, features)?)).1,
+            _ => &mut shared.insert((fold.seed, fit()?.features(backend, &*self.all.xt, features)?)).1,
         };
         OwnFeatures::divided(backend, all, &fold.held_out, features).map(Some)
     }

@@ -6,7 +6,7 @@ use crate::problem::input::{Problem, TestSamples};
 use crate::solver::closing::test_scores;
 use crate::solver::solution::Solution;
 use cvx_artifact::{Claim, Model, Part, Predictions, Provenance, Scores, Status, joint_objective, mean_network};
-use cvx_linalg::{Backend, Cpu};
+use cvx_linalg::{Cpu, Samples};
 use cvx_model::{Confusion, accuracy};
 
 /// The mean of the networks of `solutions`, each trained on the samples of `all` without those that it held out.
@@ -29,11 +29,11 @@ pub(crate) fn mean_of(
     let status = status.unwrap_or(Status::Optimal);
 
     let (cpu, task, y) = (Cpu::<f64>::new(), &all.targets.task, &all.targets.y);
-    let outputs = network.predict(&cpu, &cpu.upload(&all.xt)?)?;
+    let outputs = network.predict_samples(&Samples::new(&cpu, all.xt.clone())?)?;
     let train = Scores { loss: all.loss.total(&outputs, y), accuracy: accuracy(task, &outputs, y) };
     let train_confusion = Confusion::new(task, &outputs, y);
     let predict_test = |samples: &TestSamples| {
-        let outputs = network.predict(&cpu, &cpu.upload(&samples.xt)?)?;
+        let outputs = network.predict_samples(&Samples::new(&cpu, samples.xt.clone())?)?;
         Ok::<_, TrainError>(all.clipped(Predictions { outputs, targets: samples.y.clone() }))
     };
     let test_predictions = all.test.as_ref().map(predict_test).transpose()?;
@@ -44,7 +44,7 @@ pub(crate) fn mean_of(
         weights: all.loss.weights().map(<[f64]>::to_vec),
         train_loss: train.loss,
         train_accuracy: train.accuracy,
-        n_samples: all.xt.cols(),
+        n_samples: all.n_samples(),
         fingerprint: all.fingerprint,
         status,
         ..first.model.claim.clone()
@@ -58,7 +58,7 @@ pub(crate) fn mean_of(
         ..first.model.clone()
     };
     let mut summary = first.summary.clone();
-    summary.shape.n_samples = all.xt.cols();
+    summary.shape.n_samples = all.n_samples();
     Ok(Some(Solution {
         status,
         objective,

@@ -216,7 +216,7 @@ fn retrain(
 
 /// The predictions of all folds, by sample.
 fn pooled(all: &Problem, folds: &[Fold], predictions: &[HostMatrix]) -> HeldOutPredictions {
-    let (n, c) = (all.xt.cols(), all.targets.y.cols());
+    let (n, c) = (all.n_samples(), all.targets.y.cols());
     let (mut sums, mut counts) = (HostMatrix::zeros(n, c), vec![0.0; n]);
     for (fold, outputs) in folds.iter().zip(predictions) {
         for (a, &row) in fold.held_out.iter().enumerate() {

@@ -4,10 +4,10 @@ use crate::api::error::TrainError;
 use crate::api::settings::{Gates, ValidSettings};
 use crate::api::weights::sample_weights;
 use cvx_artifact::{Predictions, fingerprint};
-use cvx_linalg::{Backend, HostMatrix};
+use cvx_linalg::{Backend, HostMatrix, SampleSource};
 use cvx_model::{
     Activation, BlockCones, ConvexProgram, Dataset, FeatureKind, GateKind, GateSamples, HeldOut, ModelError,
-    Normalisation, OutputRange, ProgramError, Targets, Transform, WeightedLoss,
+    Normalisation, OutputRange, ProgramError, SelectedSamples, Targets, Transform, WeightedLoss,
 };
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub(crate) struct Host {
 #[derive(Clone)]
 pub(crate) struct Problem {
     /// Transformed samples as columns (d x n).
-    pub xt: HostMatrix,
+    pub xt: Arc<dyn SampleSource>,
     pub targets: Targets,
     pub transform: Transform,
     pub normalisation: Normalisation,
@@ -44,7 +44,7 @@ pub(crate) struct Problem {
 #[derive(Clone)]
 pub(crate) struct TestSamples {
     /// Transformed samples as columns (d x n').
-    pub xt: HostMatrix,
+    pub xt: Arc<dyn SampleSource>,
     /// Targets (n' x C).
     pub y: HostMatrix,
     /// Weights of samples that a fold holds out, unless all are 1.
@@ -69,13 +69,13 @@ impl Problem {
             None => None,
             Some(test) => {
                 let labels = test.labels().ok_or(TrainError::Test(ModelError::NoLabels))?;
-                let xt = transform.apply(test).map_err(TrainError::Test)?;
+                let xt = transform.samples(test).map_err(TrainError::Test)?;
                 Some(TestSamples { xt, y: targets.task.encode(labels).map_err(TrainError::Test)?, weights: None })
             }
         };
-        let xt = transform.apply(data)?;
+        let xt = transform.samples(data)?;
         Ok(Problem {
-            fingerprint: fingerprint(&xt, &targets.y),
+            fingerprint: fingerprint(&*xt, &targets.y),
             xt,
             targets,
             transform,
@@ -88,19 +88,27 @@ impl Problem {
         })
     }
 
+    /// Number of samples n.
+    pub(crate) fn n_samples(&self) -> usize {
+        self.xt.n_samples()
+    }
+
     /// The problem without the samples of these rows, in ascending order, which become its test samples. The transform
     /// is that of all samples.
     pub(crate) fn without(&self, held_out: &[usize]) -> Problem {
         let mut rest = held_out.iter().peekable();
-        let kept: Vec<usize> = (0..self.xt.cols()).filter(|row| rest.next_if(|next| *next == row).is_none()).collect();
-        let samples = |rows: &[usize]| HostMatrix::from_fn(self.xt.rows(), rows.len(), |i, a| self.xt[(i, rows[a])]);
+        let kept: Vec<usize> =
+            (0..self.n_samples()).filter(|row| rest.next_if(|next| *next == row).is_none()).collect();
+        let samples = |rows: &[usize]| -> Arc<dyn SampleSource> {
+            Arc::new(SelectedSamples::new(self.xt.clone(), rows.to_vec()))
+        };
         let targets = |rows: &[usize]| {
             HostMatrix::from_fn(rows.len(), self.targets.y.cols(), |a, c| self.targets.y[(rows[a], c)])
         };
         let (xt, y) = (samples(&kept), targets(&kept));
         let weights = self.loss.weights().map(|weights| held_out.iter().map(|&row| weights[row]).collect());
         Problem {
-            fingerprint: fingerprint(&xt, &y),
+            fingerprint: fingerprint(&*xt, &y),
             xt,
             targets: Targets { task: self.targets.task.clone(), y },
             transform: self.transform.clone(),
@@ -128,7 +136,7 @@ impl Problem {
         };
         let sources = self.transform.sources();
         let cones = self.cones.as_deref().map(|cones| (cones, settings.activation));
-        let samples = GateSamples { xt: &self.xt, kind: self.kind, sources: &sources, bias: settings.bias, cones };
+        let samples = GateSamples { xt: &*self.xt, kind: self.kind, sources: &sources, bias: settings.bias, cones };
         kind.sample(backend, &samples, count, seed)
     }
 
@@ -168,7 +176,7 @@ impl Problem {
         program: &ConvexProgram<B>,
     ) -> Result<Option<(HeldOut<B>, HostMatrix)>, TrainError> {
         let Some(TestSamples { xt, y, .. }) = &self.test else { return Ok(None) };
-        match HeldOut::new(program, xt) {
+        match HeldOut::new(program, xt.clone()) {
             Ok(held_out) => Ok(Some((held_out, y.clone()))),
             Err(ProgramError::Model(error)) => Err(TrainError::Test(error)),
             Err(ProgramError::Linalg(error)) => Err(error.into()),

@@ -94,7 +94,7 @@ fn prediction_bytes(loss: &WeightedLoss, n: usize, targets: usize, anderson_dept
 impl Problem {
     /// Bytes of a run without its solver.
     pub(crate) fn base_bytes(&self, shape: &ProblemShape, settings: &ValidSettings) -> u64 {
-        let held_out = self.test.as_ref().map_or(0, |test| test.xt.cols());
+        let held_out = self.test.as_ref().map_or(0, |test| test.xt.n_samples());
         let prediction = prediction_bytes(&self.loss, shape.n_samples, shape.n_targets, settings.anderson_depth);
         // A covariance and a copy of the samples, in f64.
         let d = shape.n_features as u64;
@@ -106,7 +106,7 @@ impl Problem {
         };
         let checkpoint = settings.checkpoint.as_ref().map_or(0, |_| checkpoint_bytes(shape, settings.anderson_depth));
         let base = match settings.gates {
-            Gates::Patches(_) => patch_base_bytes(shape, self.xt.rows(), held_out, settings.anderson_depth),
+            Gates::Patches(_) => patch_base_bytes(shape, self.xt.n_features(), held_out, settings.anderson_depth),
             _ => base_bytes(shape, held_out, settings.anderson_depth),
         };
         [prediction, whitening, checkpoint].into_iter().fold(base, u64::saturating_add)

@@ -4,7 +4,7 @@ use crate::api::error::TrainError;
 use crate::api::settings::{Gates, SolverChoice, ValidSettings};
 use crate::problem::input::{Problem, TestSamples};
 use crate::problem::memory::choose_solver;
-use cvx_linalg::{Backend, FeaturePrecision, HostMatrix, LinalgError};
+use cvx_linalg::{Backend, FeaturePrecision, HostMatrix, LinalgError, SampleSource};
 use cvx_model::{
     ConvexProgram, FEATURES_AT_A_TIME, FeatureKind, HeldOut, IMAGES_AT_A_TIME, PatchFeatures, PatchSettings, Patches,
     ProgramError,
@@ -43,7 +43,7 @@ impl FittedGates {
         (count, seed): (usize, u64),
     ) -> Result<Self, TrainError> {
         let settings = PatchSettings { precision: Some(precision), ..*patches };
-        let (patches, gates) = settings.fit(backend, &problem.xt, problem.kind, count, seed)?;
+        let (patches, gates) = settings.fit(backend, &problem.xt.to_matrix(), problem.kind, count, seed)?;
         Ok(FittedGates { patches: Arc::new(patches), gates })
     }
 
@@ -51,12 +51,13 @@ impl FittedGates {
     pub(crate) fn features<B: Backend>(
         &self,
         backend: &B,
-        images: &HostMatrix,
+        images: &dyn SampleSource,
         features: Features,
     ) -> Result<PatchFeatures<B>, LinalgError> {
+        let images = images.to_matrix();
         match features.stored {
-            true => PatchFeatures::kept(backend, &self.patches, &self.gates, images),
-            false => PatchFeatures::recomputed(&self.patches, &self.gates, Arc::new(images.clone())),
+            true => PatchFeatures::kept(backend, &self.patches, &self.gates, &images),
+            false => PatchFeatures::recomputed(&self.patches, &self.gates, Arc::new(images)),
         }
     }
 }
@@ -77,8 +78,8 @@ impl<B: Backend> OwnFeatures<B> {
         problem: &Problem,
         features: Features,
     ) -> Result<Self, TrainError> {
-        let test = problem.test.as_ref().map(|test| fitted.features(backend, &test.xt, features)).transpose()?;
-        Ok(OwnFeatures { train: fitted.features(backend, &problem.xt, features)?, test, features })
+        let test = problem.test.as_ref().map(|test| fitted.features(backend, &*test.xt, features)).transpose()?;
+        Ok(OwnFeatures { train: fitted.features(backend, &*problem.xt, features)?, test, features })
     }
 
     /// Divides the features of all images into those of a part and of what it holds out.
@@ -122,10 +123,10 @@ impl Problem {
             (Gates::Patches(patches), FeatureKind::Image { channels, height, width }) => {
                 patches.block_rows(channels, height, width)?
             }
-            _ => self.xt.rows(),
+            _ => self.xt.n_features(),
         };
         Ok(ProblemShape {
-            n_samples: self.xt.cols(),
+            n_samples: self.n_samples(),
             n_features,
             n_patterns: patterns,
             n_targets: self.targets.y.cols(),
@@ -182,7 +183,7 @@ impl Problem {
         let cg = SolverChoice::Kind(SolverKind::Cg);
         // The images once more, and runs of features in both precisions.
         let [single, _] = self.feature_bytes(shape, FeaturePrecision::Single);
-        let again = (8 * self.xt.values().len() as u64).saturating_add(single / 8);
+        let again = (8 * (self.xt.n_features() * self.n_samples()) as u64).saturating_add(single / 8);
         let (kind, needed) = choose_solver(cg, &solver, shape, base.saturating_add(again), budget)
             .map_err(|found| error.unwrap_or(found))?;
         let precision = precisions[0];
@@ -192,7 +193,7 @@ impl Problem {
 
     /// Bytes of the stored features of training and test images, and of what products with them read them into.
     fn feature_bytes(&self, shape: &ProblemShape, precision: FeaturePrecision) -> [u64; 2] {
-        let test = self.test.as_ref().map_or(0, |test| test.xt.cols());
+        let test = self.test.as_ref().map_or(0, |test| test.xt.n_samples());
         let bytes = |images: usize, number: usize| {
             [shape.n_features, shape.n_patterns, number]
                 .into_iter()

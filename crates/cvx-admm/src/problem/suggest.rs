@@ -78,7 +78,7 @@ impl Problem {
 }
 
 fn suggest(problem: &Problem, settings: &ValidSettings, budget: u64) -> Result<Suggestion, TrainError> {
-    let n = problem.xt.cols();
+    let n = problem.n_samples();
     let (share, name, [fewest, most]) = match (&settings.gates, settings.activation) {
         (Gates::Patches(_), _) => (IMAGES_PER_GATE, "patches and gated", [FEWEST_OF_PATCHES, MOST_OF_PATCHES]),
         (_, Activation::Relu) => (SAMPLES_PER_RELU, "ReLU", [FEWEST, MOST]),

@@ -104,7 +104,7 @@ impl<B: Backend> Solver<B> {
         let y = self.problem.targets.task.encode(labels)?;
         self.program.set_targets(y.clone())?;
         let problem = Arc::make_mut(&mut self.problem);
-        (problem.fingerprint, problem.targets.y) = (fingerprint(&problem.xt, &y), y);
+        (problem.fingerprint, problem.targets.y) = (fingerprint(&*problem.xt, &y), y);
         self.changed_loss()
     }
 

@@ -10,7 +10,7 @@ use crate::run::termination::Termination;
 use crate::solver::prune::prune;
 use crate::solver::solution::Solution;
 use cvx_artifact::{Claim, Model, Part, Predictions, Provenance, Scores, Status, Witness};
-use cvx_linalg::{Backend, LinalgError, MaskedSystem};
+use cvx_linalg::{Backend, LinalgError, MaskedSystem, Samples};
 use cvx_model::{Calibration, Confusion, Loss, Network, SystemOperator, Task, accuracy};
 
 /// Ends a run: computes the network, its final metrics, and the witness that proves its bound. `round` and sigma are
@@ -57,7 +57,7 @@ pub(crate) fn close<B: Backend>(
     let test_predictions = match &problem.test {
         None => None,
         Some(TestSamples { xt, y, .. }) => {
-            let outputs = network.predict(program.backend(), &program.backend().upload(xt)?)?;
+            let outputs = network.predict_samples(&Samples::new(program.backend(), xt.clone())?)?;
             Some(problem.clipped(Predictions { outputs, targets: y.clone() }))
         }
     };

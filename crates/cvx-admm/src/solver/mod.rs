@@ -151,7 +151,7 @@ impl<B: Backend> Solver<B> {
                     Gates::Given(gates) => gates,
                     _ => &problem.sample_gates(&backend, &settings, settings.sampled(), settings.seed)?,
                 };
-                let program = ConvexProgram::new(backend, xt, targets.y.clone(), gates, 0.0)?;
+                let program = ConvexProgram::on_samples(backend, xt.clone(), targets.y.clone(), gates, 0.0)?;
                 let program = problem.constrain(program.with_activation(settings.activation), gates)?;
                 let held_out = problem.held_out(&program)?;
                 (program, held_out)

@@ -38,12 +38,11 @@ fn pruned<B: Backend>(
     objective: f64,
     network: &Network,
 ) -> Result<Option<(Network, NetworkValue)>, LinalgError> {
-    let wide = program.backend().wide();
-    let pruned = network.prune(&wide, program.xt_wide())?;
+    let pruned = network.prune(program.samples())?;
     if pruned.removed == 0 {
         return Ok(None);
     }
-    let prediction = pruned.network.predict(&wide, program.xt_wide())?;
+    let prediction = pruned.network.predict_samples(program.samples())?;
     let loss = program.loss().total(&prediction, program.y_host());
     let value = NetworkValue {
         objective: loss + pruned.network.weight_decay(program.beta()),

@@ -123,7 +123,7 @@ mod tests {
     /// Two outputs, each a sum of terms of one source.
     fn additive(data: &Dataset) -> Result<HostMatrix, ArtifactError> {
         let value = |x: &[f64], c: usize| term(x[0]) * [1.0, -2.0][c] + 4.0 * x[1] - x[3] + x[4].sin();
-        Ok(HostMatrix::from_fn(data.n_samples(), 2, |a, c| value(data.row(a), c)))
+        Ok(HostMatrix::from_fn(data.n_samples(), 2, |a, c| value(&data.row(a), c)))
     }
 
     #[test]

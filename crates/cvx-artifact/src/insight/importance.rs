@@ -83,7 +83,7 @@ mod tests {
     /// y = 3 x_0 + x_1 x_2 without noise; x_1 and x_2 encode the source 7, and x_3 is ignored.
     fn predictor(data: &Dataset) -> Result<HostMatrix, ArtifactError> {
         let value = |x: &[f64]| 3.0 * x[0] + x[1] * x[2];
-        Ok(HostMatrix::from_fn(data.n_samples(), 1, |a, _| value(data.row(a))))
+        Ok(HostMatrix::from_fn(data.n_samples(), 1, |a, _| value(&data.row(a))))
     }
 
     fn samples() -> Dataset {

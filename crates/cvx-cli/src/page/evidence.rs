@@ -31,15 +31,15 @@ pub fn evidence(subject: &Subject, network: &PatchNetwork, patches: &Patches) ->
     let task = &solution.model.task;
     let rows = chosen(task, predictions);
     let images = data.select(&rows)?;
-    let (transformed, brightness) = (solution.model.transform.apply(&images)?, Brightness::of(images.values()));
+    let (transformed, brightness) = (solution.model.transform.apply(&images)?, Brightness::of(&images.values()));
     let mut tiles = Vec::new();
     for (k, &row) in rows.iter().enumerate() {
         let outputs = row_of(&predictions.outputs, row);
         let (output, sign) = spoken_for(task, &outputs);
         let evidence = network.evidence(transformed.col(k))?;
         let of = |place: &Evidence| sign * place.outputs[output];
-        let tint = |levels: &[f64]| tinted(patches, images.row(k), brightness, levels);
-        let image = (brightness.picture(images.row(k), patches.channels, patches.width))
+        let tint = |levels: &[f64]| tinted(patches, &images.row(k), brightness, levels);
+        let image = (brightness.picture(&images.row(k), patches.channels, patches.width))
             .beside(&tint(&by_region(patches, &evidence, of)), patches.width.div_ceil(16))
             .beside(&tint(&by_pixel(patches, &evidence, of)), patches.width.div_ceil(16));
         tiles.push(Tile { image, caption: caption(task, &outputs, &row_of(&predictions.targets, row)) });

@@ -31,7 +31,7 @@ pub fn gates(subject: &Subject, network: &PatchNetwork, patches: &Patches) -> Re
     let numbers: Vec<usize> = found.iter().map(|gate| gate.number).collect();
     let transformed = subject.solution.model.transform.apply(&images)?;
     let responses = network.responses(&numbers, &transformed, PATCHES)?;
-    let brightness = Brightness::of(images.values());
+    let brightness = Brightness::of(&images.values());
     let tiles: Vec<Tile> = found
         .iter()
         .zip(&responses)
@@ -63,7 +63,7 @@ fn tile(
 ) -> Tile {
     let filter = weights(&gate.filter, patches.channels, patches.side);
     let patch = |response: &Response| {
-        let pixels = pixels(patches, images.row(response.image), response);
+        let pixels = pixels(patches, &images.row(response.image), response);
         brightness.picture(&pixels, patches.channels, patches.side)
     };
     // The first stands apart from the others.

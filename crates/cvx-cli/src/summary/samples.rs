@@ -184,7 +184,7 @@ impl Column {
 impl Part {
     fn new(data: &Dataset, task: Option<&Task>) -> Self {
         let names = data.feature_names();
-        let columns = columns(data.n_features(), data.values(), names);
+        let columns = columns(data.n_features(), &data.values(), names);
         let is_table = data.kind() == FeatureKind::Table;
         Part {
             n_samples: data.n_samples(),

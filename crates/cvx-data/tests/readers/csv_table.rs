@@ -26,7 +26,7 @@ fn label_named_like_a_column_is_no_header() {
     let train = Lab::new().read("t.csv", "1,2,y\n3,4,n\n").unwrap().train;
     assert_eq!(class_names(&train), ["y", "n"]);
     let train = Lab::new().read("t.csv", "0,y,1\n3,7,4\n").unwrap().train;
-    assert_eq!((train.values(), numbers(&train)), (&[3.0, 4.0][..], vec![7.0]));
+    assert_eq!((train.values(), numbers(&train)), (vec![3.0, 4.0], vec![7.0]));
     let train = Lab::new().read("t.csv", "1,2,y").unwrap().train;
     assert_eq!(class_names(&train), ["y"]);
 }
@@ -133,7 +133,7 @@ fn the_first_line_decides_the_delimiter() {
         ("t.csv", "a,\"b;c\",label\n1,2.5,cat\n-3,4,dog\n"),
     ] {
         let train = Lab::new().read(name, content).unwrap().train;
-        assert_eq!((train.values(), train.n_features()), (&[1.0, 2.5, -3.0, 4.0][..], 2), "{content}");
+        assert_eq!((train.values(), train.n_features()), (vec![1.0, 2.5, -3.0, 4.0], 2), "{content}");
         assert_eq!(class_names(&train), ["cat", "dog"], "{content}");
     }
     // A comma is the delimiter if it separates fields; a name may hold a semicolon.
@@ -288,7 +288,7 @@ fn rows_without_a_label_are_left_out_and_counted() {
     for (label, labels) in [("cat", vec!["cat", "dog"]), ("1.5", vec!["1.5", "2.5"])] {
         let table = lab.write("t.csv", format!("a,b\n1,{label}\n2,\n3,NA\n4,{}\n", labels[1]));
         let train = open(&table, &Request::default()).unwrap().train;
-        assert_eq!((train.values(), train.notes().unlabelled), (&[1.0, 4.0][..], 2));
+        assert_eq!((train.values(), train.notes().unlabelled), (vec![1.0, 4.0], 2));
         assert_eq!(class_names(&train), labels);
         // To predict, every row is a sample.
         let request = Request { every_row: true, ..Request::default() };

@@ -132,7 +132,7 @@ fn another_folder_is_the_test_set() {
 #[test]
 fn images_in_the_folder_itself_have_no_labels() {
     let train = read(&[("b.png", grey(&[2])), ("a.png", grey(&[1]))]).unwrap().train;
-    assert_eq!((train.values(), train.labels()), (&[1.0 / 255.0, 2.0 / 255.0][..], None));
+    assert_eq!((train.values(), train.labels()), (vec![1.0 / 255.0, 2.0 / 255.0], None));
     assert_refused(&[("b.png", grey(&[2])), ("a/1.png", grey(&[1]))], "b.png", &["move it"]);
 }
 

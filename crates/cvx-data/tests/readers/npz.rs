@@ -85,7 +85,7 @@ fn every_type_of_number() {
 fn array_alone_plain_and_gz() {
     for name in ["t.npy", "t.npy.gz"] {
         let train = Lab::new().read(name, npy_f64("(2, 2)", &[1.0, 2.0, 3.0, 4.0])).unwrap().train;
-        assert_eq!((train.values(), train.labels()), (&[1.0, 2.0, 3.0, 4.0][..], None));
+        assert_eq!((train.values(), train.labels()), (vec![1.0, 2.0, 3.0, 4.0], None));
     }
 }
 

@@ -17,7 +17,7 @@ pub fn graph(model: &Model, float: Float) -> Graph {
 /// are the same.
 pub fn difference(model: &Model, data: &Dataset, float: Float) -> f64 {
     let (n, expected) = (data.n_samples(), model.predict(data).unwrap());
-    let found = graph(model, float).run(n, data.values());
+    let found = graph(model, float).run(n, &data.values());
     let prediction = &found["prediction"];
     assert_eq!(prediction.shape, [n, expected.cols()]);
     if let Some(probabilities) = model.probabilities(&expected).unwrap() {
@@ -111,7 +111,7 @@ fn f7_a_network_of_no_neurons_predicts_the_more_frequent_class() {
                     Task::Regression { .. } => unreachable!(),
                 }
                 assert_eq!(difference(&model, &data, Float::F64), 0.0);
-                let classes = &graph(&model, Float::F32).run(20, data.values())["class"];
+                let classes = &graph(&model, Float::F32).run(20, &data.values())["class"];
                 assert!(classes.values.iter().all(|&class| class == majority as f64));
             }
         }
@@ -183,7 +183,7 @@ fn constraints_reach_the_graph_and_the_metadata() {
     let data = Dataset::new(3, far, None, FeatureKind::Table).unwrap();
     for (float, tolerance) in [(Float::F64, 1e-12), (Float::F32, 1e-5)] {
         assert!(difference(&model, &data, float) <= tolerance);
-        let found = graph(&model, float).run(400, data.values());
+        let found = graph(&model, float).run(400, &data.values());
         let values = &found["prediction"].values;
         assert!(values.windows(2).all(|pair| pair[0] <= pair[1]), "{float:?}");
         assert_eq!((values[0], values[399]), (-2.0, 2.0), "the ends of the range");

@@ -122,7 +122,7 @@ fn f7_flat_patches_without_a_contrast_of_their_own() {
     for float in Float::ALL {
         let found = difference(&model, &flat, float);
         assert!(found <= if float == Float::F64 { 1e-14 } else { 1e-6 }, "{float}: {found:e}");
-        let prediction = &graph(&model, float).run(4, flat.values())["prediction"].values;
+        let prediction = &graph(&model, float).run(4, &flat.values())["prediction"].values;
         assert!(prediction.chunks(2).all(|row| row == &prediction[..2]), "all flat images are the same");
     }
 }
@@ -202,7 +202,8 @@ fn tensors_and_metadata_hold_neurons_on_patches() {
         let tensor = |name: &str| read_safetensors(&bytes, name, Float::F64).unwrap();
         let (offset, scale) = (tensor("offset"), tensor("scale"));
         for a in 0..data.n_samples() {
-            let pixels = data.row(a).iter().zip(offset.iter().zip(&scale));
+            let row = data.row(a);
+            let pixels = row.iter().zip(offset.iter().zip(&scale));
             let x: Vec<f64> = pixels.map(|(x, (offset, scale))| (x - offset) / scale).collect();
             for (c, found) in by_hand(&tensor, &known["patches"], &x).into_iter().enumerate() {
                 // Features are rounded to single precision.

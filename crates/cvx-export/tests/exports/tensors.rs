@@ -28,7 +28,7 @@ fn by_hand(tensor: &dyn Fn(&str) -> Option<Vec<f64>>, x: &[f64]) -> Vec<f64> {
 fn assert_predicts(model: &Model, data: &Dataset, tensor: &dyn Fn(&str) -> Option<Vec<f64>>, tolerance: f64) {
     let expected = model.predict(data).unwrap();
     for a in 0..data.n_samples() {
-        for (c, found) in by_hand(tensor, data.row(a)).into_iter().enumerate() {
+        for (c, found) in by_hand(tensor, &data.row(a)).into_iter().enumerate() {
             assert!((found - expected[(a, c)]).abs() <= tolerance * 10.0, "sample {a}, target {c}");
         }
     }

@@ -4,10 +4,12 @@
 #![allow(dead_code)]
 
 use cvx_linalg::{
-    Accuracy, Backend, Cpu, HostMatrix, LinalgError, LinearInfo, LinearSolver, MaskedSystem, SystemRhs, SystemSolution,
+    Accuracy, Backend, ConeRhs, Cpu, HostMatrix, LinalgError, LinearInfo, LinearSolver, MaskedSystem, Samples,
+    SystemRhs, SystemSolution,
 };
 use cvx_model::reference::{dense_a, dense_f, dense_g, multiply};
 use cvx_model::{Certificate, ConvexProgram, PatternSet, RowScale, SystemOperator, WeightedLoss};
+use std::sync::Arc;
 
 /// Numbers in [-1, 1) that look random (SplitMix64).
 pub struct Random(pub u64);
@@ -100,7 +102,7 @@ impl Case {
 
 pub fn patterns(xt: &HostMatrix, gates: &HostMatrix) -> PatternSet {
     let cpu = Cpu::<f64>::new();
-    PatternSet::from_gates(&cpu, &cpu.upload(xt).unwrap(), gates).unwrap()
+    PatternSet::from_gates(&Samples::new(&cpu, Arc::new(xt.clone())).unwrap(), gates).unwrap()
 }
 
 /// The matrix with the mean of each column subtracted.
@@ -174,7 +176,7 @@ impl<'a, B: Backend> Device<'a, B> {
     }
 
     pub fn solve_to(&mut self, solver: &mut dyn LinearSolver<B>, accuracy: Accuracy) -> Result<Solved, LinalgError> {
-        let rhs = SystemRhs { blocks: &self.blocks, rows: Some(&self.rows) };
+        let rhs = SystemRhs { blocks: &self.blocks, rows: Some(ConeRhs { s: &self.rows, nu: None }) };
         let info = solver.solve(&mut self.system, &rhs, accuracy, &mut self.solution)?;
         let (backend, solution) = (self.program.backend(), &self.solution);
         Ok(Solved {
