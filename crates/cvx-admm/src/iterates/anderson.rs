@@ -2,7 +2,6 @@
 //! v, lambda, s, nu, q and mu are functions of z. The method is of type II, safeguarded (Walker & Ni 2011).
 
 use crate::checkpoint::codec::{CheckpointError, Recorder, Replay};
-use crate::problem::memory::HISTORY_BYTES;
 use cvx_linalg::{Backend, HostMatrix, LinalgError, Shape};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -133,11 +132,12 @@ pub(crate) struct Anderson<B: Backend> {
     products: VecDeque<f64>,
     /// Residual and image of the last step, and the residual's norm.
     last: Option<(Point<B>, Point<B>, f64)>,
-    residual: Point<B>,
+    /// f of this step; `None` without acceleration.
+    residual: Option<Point<B>>,
 }
 
 impl<B: Backend> Anderson<B> {
-    /// Acceleration over `depth` differences, or fewer if they would take more than half a gigabyte.
+    /// Acceleration over `depth` differences.
     pub fn new(
         backend: &B,
         depth: usize,
@@ -145,16 +145,14 @@ impl<B: Backend> Anderson<B> {
         rows: Option<&B::Matrix>,
         prediction: &HostMatrix,
     ) -> Result<Self, LinalgError> {
-        let entries = |matrix: &B::Matrix| matrix.rows() * matrix.cols();
-        let point = (entries(blocks) + rows.map_or(0, entries)) * backend.scalar_bytes();
         Ok(Anderson {
             backend: backend.clone(),
-            depth: depth.min(HISTORY_BYTES / (2 * point.max(1))),
+            depth,
             differences: VecDeque::new(),
             gram: VecDeque::new(),
             products: VecDeque::new(),
             last: None,
-            residual: Point::zeros_like(backend, blocks, rows, prediction)?,
+            residual: (depth > 0).then(|| Point::zeros_like(backend, blocks, rows, prediction)).transpose()?,
         })
     }
 
@@ -178,18 +176,28 @@ impl<B: Backend> Anderson<B> {
     /// Replaces the image g = g(z) by the next point to evaluate: the combination of the last images whose residuals
     /// nearly cancel. Returns whether the point differs from g.
     pub fn extrapolate(&mut self, z: &Point<B>, g: &mut Point<B>) -> Result<bool, LinalgError> {
-        if self.depth == 0 {
-            return Ok(false);
-        }
+        let Some(mut residual) = self.residual.take() else { return Ok(false) };
+        let moved = self.extrapolate_from(z, g, &mut residual);
+        self.residual = Some(residual);
+        moved
+    }
+
+    /// The same, with a place for the residual f = g - z.
+    fn extrapolate_from(
+        &mut self,
+        z: &Point<B>,
+        g: &mut Point<B>,
+        residual: &mut Point<B>,
+    ) -> Result<bool, LinalgError> {
         let backend = self.backend.clone();
-        self.residual.copy_from(&backend, g)?;
-        self.residual.add(&backend, -1.0, z, 1.0)?;
-        let norm = self.residual.norm(&backend)?;
+        residual.copy_from(&backend, g)?;
+        residual.add(&backend, -1.0, z, 1.0)?;
+        let norm = residual.norm(&backend)?;
         let zeros = |like: &Point<B>| Point::zeros_like(&backend, &like.blocks, like.rows.as_ref(), &like.prediction);
         let (mut spare_residual, mut spare_image) = match self.last.take() {
             None => {
                 let differences: Vec<&Point<B>> = self.differences.iter().map(|one| &one.residual).collect();
-                self.products = self.residual.dots(&backend, &differences)?.into();
+                self.products = residual.dots(&backend, &differences)?.into();
                 (zeros(g)?, zeros(g)?)
             }
             Some((_, last_image, last_norm)) if norm > LARGEST_GROWTH * last_norm => {
@@ -198,9 +206,9 @@ impl<B: Backend> Anderson<B> {
                 self.restart();
                 return Ok(true);
             }
-            Some((last_residual, last_image, _)) => self.remember(last_residual, last_image, g)?,
+            Some((last_residual, last_image, _)) => self.remember(last_residual, last_image, residual, g)?,
         };
-        spare_residual.copy_from(&backend, &self.residual)?;
+        spare_residual.copy_from(&backend, residual)?;
         spare_image.copy_from(&backend, g)?;
         self.last = Some((spare_residual, spare_image, norm));
         let weights: Vec<f64> = self.weights().into_iter().map(|weight| -weight).collect();
@@ -235,7 +243,9 @@ impl<B: Backend> Anderson<B> {
             return Err(saved.damaged("the history of the acceleration has another size"));
         }
         let mut point = |name: &str| {
-            let Point { blocks, rows, prediction } = &self.residual;
+            let Some(Point { blocks, rows, prediction }) = &self.residual else {
+                return Err(saved.damaged("the run is not accelerated"));
+            };
             let mut point = Point::zeros_like(&self.backend, blocks, rows.as_ref(), prediction)?;
             point.restore(saved, name)?;
             Ok::<_, CheckpointError>(point)
@@ -257,10 +267,11 @@ impl<B: Backend> Anderson<B> {
         &mut self,
         mut last_residual: Point<B>,
         mut last_image: Point<B>,
+        residual: &Point<B>,
         g: &Point<B>,
     ) -> Result<(Point<B>, Point<B>), LinalgError> {
         let backend = &self.backend;
-        last_residual.add(backend, 1.0, &self.residual, -1.0)?;
+        last_residual.add(backend, 1.0, residual, -1.0)?;
         last_image.add(backend, 1.0, g, -1.0)?;
         let mut spare = None;
         if self.differences.len() == self.depth {
@@ -272,7 +283,7 @@ impl<B: Backend> Anderson<B> {
             });
         }
         let difference = Difference { residual: last_residual, image: last_image };
-        let own = [&difference.residual, &self.residual];
+        let own = [&difference.residual, residual];
         let others: Vec<&Point<B>> = self.differences.iter().map(|other| &other.residual).chain(own).collect();
         let mut row: VecDeque<f64> = difference.residual.dots(backend, &others)?.into();
         let with_residual = row.pop_back();

@@ -1,6 +1,6 @@
 //! Changes between two runs of a solver: start, beta, weights, targets and gates.
 
-use super::{Solver, differences, row_scale};
+use super::{Solver, row_scale};
 use crate::api::error::TrainError;
 use crate::evaluation::incumbent::Incumbent;
 use crate::iterates::penalty::{Penalty, Preparation, Weights};
@@ -114,6 +114,7 @@ impl<B: Backend> Solver<B> {
         let (kappa, row_scale) = (self.first_kappa(), self.row_scale);
         self.interrupt();
         self.last = None;
+        let differences = self.differences();
         let Some(admm) = &mut self.admm else { return Ok(()) };
         admm.penalty.set_curvature(kappa);
         admm.penalty.restart();
@@ -124,7 +125,7 @@ impl<B: Backend> Solver<B> {
         admm.state.restart_split(&self.program, admm.penalty.weights().kappa)?;
         admm.incumbent = Incumbent::new(&self.program, self.settings.certify, &self.gated_maxima)?;
         admm.incumbent.evaluate_network(&self.program, &admm.state.v)?;
-        admm.anderson = admm.state.accelerator(differences(&self.settings))?;
+        admm.anderson = admm.state.accelerator(differences)?;
         Ok(())
     }
 

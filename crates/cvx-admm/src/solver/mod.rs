@@ -20,6 +20,7 @@ use crate::iterates::anderson::Point;
 use crate::iterates::penalty::{Penalty, Preparation, Weights, default_sigma, initial_rho};
 use crate::iterates::state::State;
 use crate::problem::input::{Host, Problem};
+use crate::problem::memory::HISTORY_BYTES;
 use crate::problem::patches::{FittedGates, OwnFeatures};
 use crate::run::admm::{Admm, Context};
 use crate::run::recorder::Record;
@@ -452,7 +453,18 @@ impl<B: Backend> Solver<B> {
     // ---- parts -------------------------------------------------------------------------------------------------
 
     fn accelerated(&self) -> bool {
-        accelerated(&self.settings)
+        self.differences() > 0
+    }
+
+    /// Number of differences that the acceleration uses: fewer than the settings say if they would take more than
+    /// [`HISTORY_BYTES`]. Extrapolation requires that v and s are functions of v + lambda and s + nu. This holds only
+    /// for a dual step of 1.
+    fn differences(&self) -> usize {
+        let Settings { dual_step, anderson_depth, .. } = *self.settings;
+        let program = &self.program;
+        let entries = program.n_features() * program.n_blocks() + program.n_samples() * program.n_cones();
+        let point = entries * program.backend().scalar_bytes();
+        if dual_step == 1.0 { anderson_depth.min(HISTORY_BYTES / (2 * point.max(1))) } else { 0 }
     }
 
     /// The first weight of F u = q: 1 for the squared loss.
@@ -514,14 +526,14 @@ impl<B: Backend> Solver<B> {
         state: State<B>,
         preparation: Preparation,
     ) -> Result<(), TrainError> {
-        let (program, settings) = (&self.program, &self.settings);
+        let (program, settings, differences) = (&self.program, &self.settings, self.differences());
         self.admm = Some(Admm {
             linear,
             system: SystemWorkspace::new(program, self.row_scale, penalty.system())?,
             penalty,
             preparation,
             resumed_solver: None,
-            anderson: state.accelerator(differences(settings))?,
+            anderson: state.accelerator(differences)?,
             incumbent: Incumbent::new(program, settings.certify, &self.gated_maxima)?,
             state,
             schedule: self.schedule.clone(),
@@ -552,17 +564,6 @@ impl<B: Backend> Solver<B> {
             seconds: self.ended_at,
         }
     }
-}
-
-/// Whether the fixed-point iteration is accelerated. Extrapolation requires that v and s are functions of v + lambda
-/// and s + nu. This holds only for a dual step of 1.
-fn accelerated(settings: &Settings) -> bool {
-    settings.dual_step == 1.0 && settings.anderson_depth > 0
-}
-
-/// Number of differences that the acceleration uses.
-fn differences(settings: &Settings) -> usize {
-    if accelerated(settings) { settings.anderson_depth } else { 0 }
 }
 
 fn largest(maxima: &[f64]) -> f64 {
