@@ -3,8 +3,9 @@
 use crate::activation::Activation;
 use crate::patches::PatchFeatures;
 use crate::patterns::PatternSet;
+use crate::products::{Products, Shared};
 use crate::program::{ConvexProgram, ProgramError, name_samples};
-use cvx_linalg::{Backend, BlockLayout, HostMatrix, LinalgError, SampleSource, Samples, Transpose};
+use cvx_linalg::{Backend, BlockLayout, HostMatrix, LinalgError, SampleSource, Samples};
 use std::sync::Arc;
 
 /// Predictions of the blocks `v` (d x 2PC) on other samples, for the evaluation of a held-out set during training.
@@ -20,7 +21,7 @@ enum Features<B: Backend> {
         /// The patterns of the gates on these samples; `None` for ReLU neurons.
         mask: Option<B::Mask>,
         layout: BlockLayout,
-        rows: B::Matrix,
+        products: Products<B>,
     },
     /// Features of each block.
     Patches(PatchFeatures<B>),
@@ -46,12 +47,7 @@ impl<B: Backend> HeldOut<B> {
             }
         };
         Ok(HeldOut {
-            features: Features::Masked {
-                samples,
-                mask,
-                layout: program.layout(),
-                rows: backend.zeros(n, program.n_blocks())?,
-            },
+            features: Features::Masked { samples, mask, layout: program.layout(), products: Products::new(backend) },
             prediction: backend.zeros(n, program.n_targets())?,
         })
     }
@@ -71,12 +67,9 @@ impl<B: Backend> HeldOut<B> {
     /// [`LinalgError`] if the back end fails.
     pub fn predict(&mut self, backend: &B, v: &B::Matrix, output_bias: &[f64]) -> Result<HostMatrix, LinalgError> {
         match &mut self.features {
-            Features::Masked { samples, mask, layout, rows } => {
-                backend.gemm(1.0, samples.stored()?, Transpose::Yes, v, Transpose::No, 0.0, rows)?;
-                if mask.is_none() {
-                    backend.positive_part(1.0, rows)?;
-                }
-                backend.masked_row_sum(*layout, mask.as_ref(), rows, &mut self.prediction)?;
+            Features::Masked { samples, mask, layout, products } => {
+                let shared = Shared { backend, xt: samples.stored()?, mask: mask.as_ref(), layout: *layout };
+                products.predict(&shared, v, &mut self.prediction)?;
             }
             Features::Patches(features) => features.predict(backend, v, &mut self.prediction)?,
         }

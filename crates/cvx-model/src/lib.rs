@@ -44,6 +44,7 @@ mod output_range;
 mod patches;
 mod patterns;
 mod probability_scores;
+mod products;
 mod program;
 mod prune;
 mod recipe;

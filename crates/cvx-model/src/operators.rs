@@ -1,18 +1,18 @@
 //! The operators F, G and A without their matrices: two products with X each, masks and signs in between.
 
+use crate::products::Products;
 use crate::program::{ConvexProgram, RowScale};
 use crate::workspace::Workspace;
 use cvx_linalg::{
     Backend, Centring, ConeRhs, ConeRows, HostMatrix, LinalgError, LinearOperator, MaskedBlocks, MaskedSystem, Scratch,
-    SystemRhs, SystemSolution, Transpose,
+    Signs, SystemRhs, SystemSolution, Transpose,
 };
 
 /// F u = sum_i D_i X (u_i^+ - u_i^-): the output of the convex model (d x 2PC -> n x C).
 #[doc(alias = "F")]
 pub struct PredictionOperator<'a, B: Backend> {
     program: &'a ConvexProgram<B>,
-    xu: B::Matrix,
-    masked: B::Matrix,
+    products: Products<B>,
 }
 
 impl<'a, B: Backend> PredictionOperator<'a, B> {
@@ -21,12 +21,7 @@ impl<'a, B: Backend> PredictionOperator<'a, B> {
     /// # Errors
     /// Fails if the device has no memory for the scratch.
     pub fn new(program: &'a ConvexProgram<B>) -> Result<Self, LinalgError> {
-        let (n, backend) = (program.n_shared(), program.backend());
-        Ok(PredictionOperator {
-            program,
-            xu: backend.zeros(n, program.n_blocks())?,
-            masked: backend.zeros(n, program.n_patterns() * program.n_targets())?,
-        })
+        Ok(PredictionOperator { program, products: Products::new(program.backend()) })
     }
 }
 
@@ -38,23 +33,25 @@ impl<B: Backend> LinearOperator<B> for PredictionOperator<'_, B> {
         (self.program.n_samples(), self.program.n_targets())
     }
     fn apply(&mut self, out: &mut B::Matrix, u: &B::Matrix) -> Result<(), LinalgError> {
-        let (program, backend) = (self.program, self.program.backend());
-        if let Some(patches) = program.patches() {
-            return patches.predict(backend, u, out);
+        match self.program.patches() {
+            Some(patches) => patches.predict(self.program.backend(), u, out),
+            None => self.products.predict(&self.program.shared()?, u, out),
         }
-        backend.gemm(1.0, program.samples().stored()?, Transpose::Yes, u, Transpose::No, 0.0, &mut self.xu)?;
-        backend.masked_row_sum(program.layout(), Some(program.mask()), &self.xu, out)
     }
     fn apply_adjoint(&mut self, out: &mut B::Matrix, r: &B::Matrix) -> Result<(), LinalgError> {
         let (program, backend) = (self.program, self.program.backend());
-        if let Some(patches) = program.patches() {
-            backend.fill(0.0, out)?;
-            return patches.pull(backend, 1.0, r, out);
+        backend.fill(0.0, out)?;
+        match (program.patches(), program.layout().signs) {
+            (Some(patches), _) => patches.pull(backend, 1.0, r, out),
+            (None, Signs::One) => self.products.pull(&program.shared()?, 1.0, r, out),
+            (None, Signs::Both) => {
+                let (layout, n) = (program.layout(), program.n_samples());
+                let (mut masked, mut rows) = (backend.zeros(n, layout.pairs())?, backend.zeros(n, layout.columns())?);
+                backend.masked_broadcast(program.mask(), 1.0, r, &mut masked)?;
+                backend.add_pairs(layout, 1.0, &masked, &mut rows)?;
+                backend.gemm(1.0, program.samples().stored()?, Transpose::No, &rows, Transpose::No, 0.0, out)
+            }
         }
-        backend.masked_broadcast(program.mask(), 1.0, r, &mut self.masked)?;
-        backend.fill(0.0, &mut self.xu)?;
-        backend.add_pairs(program.layout(), 1.0, &self.masked, &mut self.xu)?;
-        backend.gemm(1.0, program.samples().stored()?, Transpose::No, &self.xu, Transpose::No, 0.0, out)
     }
 }
 
@@ -110,6 +107,7 @@ pub struct SystemWorkspace<B: Backend> {
     row_scale_squared: <B::Wide as Backend>::Matrix,
     /// Matrices of n rows: what no solver asks for is not there.
     scratch: Scratch<B>,
+    products: Products<B>,
     prediction: B::Matrix,
     /// The projection of predictions, where there is an output bias.
     centring: Centring<B>,
@@ -130,6 +128,7 @@ impl<B: Backend> SystemWorkspace<B> {
             row_scale: backend.upload(&weights)?,
             row_scale_squared: backend.wide().upload(&squared)?,
             scratch: Scratch::new(backend),
+            products: Products::new(backend),
             prediction: backend.zeros(n, program.n_targets())?,
             centring: Centring::new(backend, n, program.n_targets(), program.loss().has_output_bias())?,
         })
@@ -138,6 +137,23 @@ impl<B: Backend> SystemWorkspace<B> {
     /// The row weights g (n x 1).
     pub fn row_scale(&self) -> &B::Matrix {
         &self.row_scale
+    }
+
+    /// The prediction of `u`, without cones.
+    fn predict(&mut self, program: &ConvexProgram<B>, u: &B::Matrix) -> Result<(), LinalgError> {
+        match program.patches() {
+            Some(patches) => patches.predict(program.backend(), u, &mut self.prediction)?,
+            None => self.products.predict(&program.shared()?, u, &mut self.prediction)?,
+        }
+        self.centring.apply(program.backend(), &mut self.prediction)
+    }
+
+    /// `out` += F' of the prediction, over rho, without cones.
+    fn pull_prediction(&mut self, program: &ConvexProgram<B>, out: &mut B::Matrix) -> Result<(), LinalgError> {
+        match program.patches() {
+            Some(patches) => patches.pull(program.backend(), 1.0 / self.rho, &self.prediction, out),
+            None => self.products.pull(&program.shared()?, 1.0 / self.rho, &self.prediction, out),
+        }
     }
 
     /// `rows` (n x 2PC) += the prediction, over rho, in each block with its pattern and sign.
@@ -204,26 +220,21 @@ impl<B: Backend> LinearOperator<B> for SystemOperator<'_, B> {
     fn apply(&mut self, out: &mut B::Matrix, u: &B::Matrix) -> Result<(), LinalgError> {
         let (program, backend) = (self.program, self.program.backend());
         let work = &mut *self.work;
-        if let Some(patches) = program.patches() {
-            patches.predict(backend, u, &mut work.prediction)?;
-            work.centring.apply(backend, &mut work.prediction)?;
+        if program.n_cones() == 0 {
+            work.predict(program, u)?;
             backend.copy(u, out)?;
-            return patches.pull(backend, 1.0 / work.rho, &work.prediction, out);
+            return work.pull_prediction(program, out);
         }
         let (n, xt) = (program.n_samples(), program.samples().stored()?);
-        let mut xu = work.scratch.take(n, program.n_blocks())?;
+        let (mut xu, mut flipped) =
+            (work.scratch.take(n, program.n_blocks())?, work.scratch.take(n, program.n_cones())?);
         backend.gemm(1.0, xt, Transpose::Yes, u, Transpose::No, 0.0, &mut xu)?;
         backend.masked_row_sum(program.layout(), Some(program.mask()), &xu, &mut work.prediction)?;
         work.centring.apply(backend, &mut work.prediction)?;
-        if program.n_cones() > 0 {
-            // Gt'Gt: the signs cancel and g occurs twice, so X u is only multiplied by g^2.
-            let mut flipped = work.scratch.take(n, program.n_cones())?;
-            backend.sign_flip(program.mask(), &work.row_scale, &xu, None, &mut flipped)?;
-            backend.sign_flip(program.mask(), &work.row_scale, &flipped, None, &mut xu)?;
-            work.scratch.give(flipped);
-        } else {
-            backend.fill(0.0, &mut xu)?;
-        }
+        // Gt'Gt: the signs cancel and g occurs twice, so X u is only multiplied by g^2.
+        backend.sign_flip(program.mask(), &work.row_scale, &xu, None, &mut flipped)?;
+        backend.sign_flip(program.mask(), &work.row_scale, &flipped, None, &mut xu)?;
+        work.scratch.give(flipped);
         work.add_prediction(program, &mut xu)?;
         backend.copy(u, out)?;
         backend.gemm(1.0, xt, Transpose::No, &xu, Transpose::No, 1.0, out)?;
@@ -255,29 +266,15 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
         }
     }
     fn predict(&mut self, out: &mut B::Matrix, u: &B::Matrix) -> Result<(), LinalgError> {
-        let (program, backend) = (self.program, self.program.backend());
-        match program.patches() {
-            Some(patches) => patches.predict(backend, u, out),
-            None => {
-                let mut xu = self.work.scratch.take(program.n_samples(), program.n_blocks())?;
-                backend.gemm(1.0, program.samples().stored()?, Transpose::Yes, u, Transpose::No, 0.0, &mut xu)?;
-                backend.masked_row_sum(program.layout(), Some(program.mask()), &xu, out)?;
-                self.work.scratch.give(xu);
-                Ok(())
-            }
+        match self.program.patches() {
+            Some(patches) => patches.predict(self.program.backend(), u, out),
+            None => self.work.products.predict(&self.program.shared()?, u, out),
         }
     }
     fn pull(&mut self, alpha: f64, r: &B::Matrix, u: &mut B::Matrix) -> Result<(), LinalgError> {
-        let (program, backend) = (self.program, self.program.backend());
-        match program.patches() {
-            Some(patches) => patches.pull(backend, alpha, r, u),
-            None => {
-                let mut masked = self.work.scratch.take(program.n_samples(), program.layout().pairs())?;
-                backend.masked_broadcast(program.mask(), alpha, r, &mut masked)?;
-                backend.gemm(1.0, program.samples().stored()?, Transpose::No, &masked, Transpose::No, 1.0, u)?;
-                self.work.scratch.give(masked);
-                Ok(())
-            }
+        match self.program.patches() {
+            Some(patches) => patches.pull(self.program.backend(), alpha, r, u),
+            None => self.work.products.pull(&self.program.shared()?, alpha, r, u),
         }
     }
     fn kernel(&self, out: &mut B::Matrix, diagonal: &mut B::Matrix) -> Result<(), LinalgError> {
@@ -290,23 +287,16 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
     fn assemble(&mut self, out: &mut B::Matrix, rhs: &SystemRhs<'_, B>) -> Result<(), LinalgError> {
         let (program, backend) = (self.program, self.program.backend());
         let work = &mut *self.work;
-        if let Some(patches) = program.patches() {
-            backend.copy(work.target.as_ref().unwrap_or(program.y()), &mut work.prediction)?;
-            work.centring.apply(backend, &mut work.prediction)?;
-            backend.copy(rhs.blocks, out)?;
-            return patches.pull(backend, 1.0 / work.rho, &work.prediction, out);
-        }
-        let mut xu = work.scratch.take(program.n_samples(), program.n_blocks())?;
-        if program.n_cones() > 0 {
-            let ConeRhs { s, nu } = rhs.expect_rows("assemble")?;
-            backend.sign_flip(program.mask(), &work.row_scale, s, nu, &mut xu)?;
-        } else {
-            backend.fill(0.0, &mut xu)?;
-        }
         backend.copy(work.target.as_ref().unwrap_or(program.y()), &mut work.prediction)?;
         work.centring.apply(backend, &mut work.prediction)?;
-        work.add_prediction(program, &mut xu)?;
         backend.copy(rhs.blocks, out)?;
+        if program.n_cones() == 0 {
+            return work.pull_prediction(program, out);
+        }
+        let mut xu = work.scratch.take(program.n_samples(), program.n_blocks())?;
+        let ConeRhs { s, nu } = rhs.expect_rows("assemble")?;
+        backend.sign_flip(program.mask(), &work.row_scale, s, nu, &mut xu)?;
+        work.add_prediction(program, &mut xu)?;
         backend.gemm(1.0, program.samples().stored()?, Transpose::No, &xu, Transpose::No, 1.0, out)?;
         work.scratch.give(xu);
         Ok(())

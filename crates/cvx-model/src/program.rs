@@ -5,6 +5,7 @@ use crate::block_cones::{BlockCones, BlockRole};
 use crate::error::ModelError;
 use crate::patches::PatchFeatures;
 use crate::patterns::{PatternSet, check_gates};
+use crate::products::Shared;
 use crate::weighted::WeightedLoss;
 use cvx_linalg::{Backend, BitMask, BlockLayout, HostMatrix, LinalgError, MaskedSamples, SampleSource, Samples};
 use std::ops::Range;
@@ -274,6 +275,11 @@ impl<B: Backend> ConvexProgram<B> {
     pub fn samples(&self) -> &Samples<B> {
         &self.samples
     }
+    /// What products of the blocks with the samples need.
+    pub(crate) fn shared(&self) -> Result<Shared<'_, B>, LinalgError> {
+        let (backend, xt, mask) = (&self.backend, self.samples.stored()?, Some(&self.mask));
+        Ok(Shared { backend, xt, mask, layout: self.layout() })
+    }
     /// Calls `work` for one tile of samples after the other; `width` is the number of f64 that it holds for a sample.
     ///
     /// # Errors
@@ -366,10 +372,6 @@ impl<B: Backend> ConvexProgram<B> {
     /// Number of samples n.
     pub fn n_samples(&self) -> usize {
         self.samples.n_samples()
-    }
-    /// Number of samples that blocks share: n, or none where each block has features of its own.
-    pub(crate) fn n_shared(&self) -> usize {
-        if self.patches.is_some() { 0 } else { self.n_samples() }
     }
     /// Number of features d, including the bias: the rows of a block.
     pub fn n_features(&self) -> usize {

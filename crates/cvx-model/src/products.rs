@@ -1,0 +1,162 @@
+//! Products of blocks with the samples that they share.
+
+use cvx_linalg::{Backend, BlockLayout, LinalgError, Scratch, Shape, Transpose};
+
+/// Most bytes of a matrix with a row for each sample and a column for each block. Where all blocks would take more, a
+/// product takes the blocks of some targets at a time.
+const ROW_BYTES: usize = 256 << 20;
+
+/// Samples and patterns of the blocks of a layout.
+pub(crate) struct Shared<'a, B: Backend> {
+    pub backend: &'a B,
+    /// d x n, in storage precision.
+    pub xt: &'a B::Matrix,
+    /// The patterns (n x P); `None` for the positive parts of the products.
+    pub mask: Option<&'a B::Mask>,
+    pub layout: BlockLayout,
+}
+
+impl<B: Backend> Shared<'_, B> {
+    /// The layout of as many targets as are taken at a time.
+    fn part(&self, row_bytes: usize) -> BlockLayout {
+        let row = self.layout.columns() / self.layout.targets.max(1) * self.backend.scalar_bytes();
+        let targets = row_bytes / (self.xt.cols() * row).max(1);
+        BlockLayout { targets: targets.clamp(1, self.layout.targets.max(1)), ..self.layout }
+    }
+}
+
+/// The products with their scratch.
+pub(crate) struct Products<B: Backend> {
+    scratch: Scratch<B>,
+    row_bytes: usize,
+}
+
+impl<B: Backend> Products<B> {
+    pub fn new(backend: &B) -> Self {
+        Products { scratch: Scratch::new(backend), row_bytes: ROW_BYTES }
+    }
+
+    /// `out` (n x C) = F u (`u`: d x 2PC), or the sum of the positive parts of X u without patterns.
+    pub fn predict(&mut self, shared: &Shared<'_, B>, u: &B::Matrix, out: &mut B::Matrix) -> Result<(), LinalgError> {
+        let Shared { backend, xt, layout, .. } = *shared;
+        let (d, n, part) = (xt.rows(), xt.cols(), shared.part(self.row_bytes));
+        if part == layout {
+            return self.predict_part(shared, layout, u, out);
+        }
+        for first in (0..layout.targets).step_by(part.targets) {
+            let part = BlockLayout { targets: part.targets.min(layout.targets - first), ..part };
+            let mut blocks = self.scratch.take(d, part.columns())?;
+            let mut prediction = self.scratch.take(n, part.targets)?;
+            backend.read_part(u, first * (part.columns() / part.targets) * d, &mut blocks)?;
+            self.predict_part(shared, part, &blocks, &mut prediction)?;
+            backend.write_part(&prediction, out, first * n)?;
+            self.scratch.give(blocks);
+            self.scratch.give(prediction);
+        }
+        Ok(())
+    }
+
+    fn predict_part(
+        &mut self,
+        shared: &Shared<'_, B>,
+        part: BlockLayout,
+        u: &B::Matrix,
+        out: &mut B::Matrix,
+    ) -> Result<(), LinalgError> {
+        let Shared { backend, xt, mask, .. } = *shared;
+        let mut rows = self.scratch.take(xt.cols(), part.columns())?;
+        backend.gemm(1.0, xt, Transpose::Yes, u, Transpose::No, 0.0, &mut rows)?;
+        if mask.is_none() {
+            backend.positive_part(1.0, &mut rows)?;
+        }
+        backend.masked_row_sum(part, mask, &rows, out)?;
+        self.scratch.give(rows);
+        Ok(())
+    }
+
+    /// `u` (d x PC) += alpha F'r (`r`: n x C), for blocks of one sign.
+    pub fn pull(
+        &mut self,
+        shared: &Shared<'_, B>,
+        alpha: f64,
+        r: &B::Matrix,
+        u: &mut B::Matrix,
+    ) -> Result<(), LinalgError> {
+        let Shared { backend, xt, layout, .. } = *shared;
+        let (d, n, part) = (xt.rows(), xt.cols(), shared.part(self.row_bytes));
+        if part == layout {
+            return self.pull_part(shared, alpha, r, u);
+        }
+        for first in (0..layout.targets).step_by(part.targets) {
+            let part = BlockLayout { targets: part.targets.min(layout.targets - first), ..part };
+            let (mut blocks, mut residual) =
+                (self.scratch.take(d, part.columns())?, self.scratch.take(n, part.targets)?);
+            let at = first * part.patterns * d;
+            backend.read_part(r, first * n, &mut residual)?;
+            backend.read_part(u, at, &mut blocks)?;
+            self.pull_part(shared, alpha, &residual, &mut blocks)?;
+            backend.write_part(&blocks, u, at)?;
+            self.scratch.give(blocks);
+            self.scratch.give(residual);
+        }
+        Ok(())
+    }
+
+    fn pull_part(
+        &mut self,
+        shared: &Shared<'_, B>,
+        alpha: f64,
+        r: &B::Matrix,
+        u: &mut B::Matrix,
+    ) -> Result<(), LinalgError> {
+        let Shared { backend, xt, mask, .. } = *shared;
+        let mask = mask.ok_or_else(|| LinalgError::Shape {
+            operation: "pull",
+            detail: "positive parts have no transpose".to_string(),
+        })?;
+        let mut masked = self.scratch.take(xt.cols(), u.cols())?;
+        backend.masked_broadcast(mask, alpha, r, &mut masked)?;
+        backend.gemm(1.0, xt, Transpose::No, &masked, Transpose::No, 1.0, u)?;
+        self.scratch.give(masked);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::patterns::PatternSet;
+    use cvx_linalg::{BitMask, Cpu, HostMatrix};
+
+    #[test]
+    fn some_targets_at_a_time_are_as_good_as_all() {
+        let (cpu, [d, n, p, targets]) = (Cpu::<f64>::new(), [4, 30, 6, 5]);
+        let random = |rows, columns, seed| PatternSet::sample_gates(rows, columns, seed);
+        let xt = cpu.upload(&random(d, n, 1)).unwrap();
+        let mask = cpu.upload_mask(&BitMask::from_fn(n, p, |a, i| (a * 7 + i * 3) % 5 < 2)).unwrap();
+        for (layout, mask) in [
+            (BlockLayout::one(p, targets), Some(&mask)),
+            (BlockLayout::both(p, targets), Some(&mask)),
+            (BlockLayout::both(p, targets), None),
+        ] {
+            let shared = Shared { backend: &cpu, xt: &xt, mask, layout };
+            let (u, r) = (random(d, layout.columns(), 2), random(n, targets, 3));
+            // All targets, two and one at a time.
+            let of_target = n * layout.columns() / targets * size_of::<f64>();
+            let found = [ROW_BYTES, 2 * of_target, 0].map(|row_bytes| {
+                let mut products = Products { row_bytes, ..Products::new(&cpu) };
+                let (mut f, mut v) = (cpu.zeros(n, targets).unwrap(), cpu.upload(&u).unwrap());
+                products.predict(&shared, &v, &mut f).unwrap();
+                let pulled = products.pull(&shared, 0.3, &cpu.upload(&r).unwrap(), &mut v);
+                assert_eq!(pulled.is_ok(), mask.is_some() && layout.columns() == p * targets);
+                [f, v].map(|matrix: <Cpu<f64> as Backend>::Matrix| cpu.download(&matrix).unwrap())
+            });
+            let same = |a: &HostMatrix, b: &HostMatrix| {
+                a.values().iter().zip(b.values()).all(|(a, b)| (a - b).abs() <= 1e-13 * (1.0 + b.abs()))
+            };
+            for [f, v] in &found[1..] {
+                assert!(same(f, &found[0][0]) && same(v, &found[0][1]), "{layout:?}");
+            }
+        }
+    }
+}
