@@ -120,6 +120,7 @@ fn of_fit(args: &FitArgs) -> Result<Settings> {
         output_range: constraints.output_range,
         bias: !model.no_bias,
         prune: !model.no_prune,
+        keep_iterates: false,
         task: data.task,
         class_weights: data.class_weight.clone().unwrap_or_default(),
         normalisation: data.normalize,

@@ -287,7 +287,9 @@ impl<'a, B: Backend> Certificate<'a, B> {
         program.for_each_tile(widest, |tile| {
             let (first, count) = (tile.samples.start, tile.samples.len());
             for Columns { target, blocks, sum } in columns {
-                let (mut rows, mut out) = (scratch.take(count, blocks.cols())?, scratch.take(count, 1)?);
+                // Not of the scratch, which would keep one for every number of neurons.
+                let mut rows = wide.zeros(count, blocks.cols())?;
+                let mut out = scratch.take(count, 1)?;
                 wide.gemm(1.0, tile.xt, Transpose::Yes, blocks, Transpose::No, 0.0, &mut rows)?;
                 match sum {
                     Sum::Signed(signs) => {
@@ -300,7 +302,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
                     }
                 }
                 wide.write_part(&out, prediction, target * n + first)?;
-                [rows, out].into_iter().for_each(|used| scratch.give(used));
+                scratch.give(out);
             }
             Ok(())
         })

@@ -34,6 +34,30 @@ impl Values {
         Values::Bytes { bytes, unit: f64::from(u8::MAX) }
     }
 
+    /// These numbers as pixels of eight bits, where every one of them is a level over 255; else as they are.
+    pub fn pixels_or_doubles(values: Vec<f64>) -> Self {
+        let level = |value: &f64| {
+            let level = (value * f64::from(u8::MAX)).round();
+            (f64::from(level as u8) == level && level / f64::from(u8::MAX) == *value).then_some(level as u8)
+        };
+        match values.iter().map(level).collect() {
+            Some(bytes) => Values::pixels(bytes),
+            None => values.into(),
+        }
+    }
+
+    /// All of them in double precision.
+    pub fn into_doubles(self) -> Vec<f64> {
+        match self {
+            Values::Double(values) => values,
+            other => {
+                let mut out = vec![0.0; other.len()];
+                other.read(0, &mut out);
+                out
+            }
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         match self {
@@ -119,6 +143,15 @@ mod tests {
             assert_eq!((values.rows(2, &[1, 1]).get(3), values.rows(2, &[1, 0]).get(2)), (7.0, 3.0));
         }
         assert_eq!([&bytes, &single, &double].map(Values::number_bytes), [1, 4, 8]);
-        assert_eq!(Values::pixels(vec![51]).get(0), 0.2);
+        assert_eq!((Values::pixels(vec![51]).get(0), single.into_doubles()), (0.2, vec![3.0, 0.0, 255.0, 7.0]));
+    }
+
+    #[test]
+    fn levels_over_255_are_bytes_and_nothing_else_is() {
+        let levels: Vec<f64> = (0..=255).map(|level| f64::from(level) / 255.0).collect();
+        assert_eq!(Values::pixels_or_doubles(levels), Values::pixels((0..=255).collect()));
+        for other in [0.5, -1.0 / 255.0, 256.0 / 255.0, f64::NAN, 1.0 / 65535.0] {
+            assert_eq!(Values::pixels_or_doubles(vec![0.2, other]).number_bytes(), 8);
+        }
     }
 }

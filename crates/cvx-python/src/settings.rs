@@ -73,6 +73,7 @@ pub fn settings(parameters: &Bound<'_, PyDict>, regression: bool) -> PyResult<Gi
         rho: given.optional("rho", "None, or a positive number")?,
         sigma: given.optional("sigma", "None, or a positive number")?,
         prune: given.required("prune", "True or False")?,
+        keep_iterates: false,
         bias: given.required("bias", "True or False")?,
         normalisation: given.choice_or_auto("normalize")?,
         task: if regression { TaskChoice::Regression } else { TaskChoice::Auto },

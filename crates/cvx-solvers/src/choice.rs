@@ -57,20 +57,22 @@ impl SolverKind {
 
     /// The kinds that the automatic choice considers, the one with the least work to a certificate first.
     pub fn by_work(shape: &ProblemShape) -> Vec<SolverKind> {
-        if shape.signs == 1 {
-            return Self::ALL.into_iter().filter(|kind| !kind.needs_cones()).collect();
-        }
         let [n, d, p, c] = shape.dims().map(|size| size as f64);
         let columns = p * c;
-        // Set-up beyond what both have, and a run's iterations (docs/math.md, sections 3 and 4).
-        let cholesky = n * n * (d + n / 3.0) + ITERATIONS * (12.0 * n * d * columns + 2.0 * n * n * c);
-        let gram = ITERATIONS * (16.0 + 4.0 * STEPS) * n * d * columns;
+        // Products of all pairs of blocks with X, V or W: without the two signs of cones a third (docs/math.md, sections
+        // 3, 4 and 8).
+        let [direct, around] = if shape.signs == 1 { [4.0, 4.0] } else { [12.0, 16.0] };
+        // Set-up beyond what both have, and a run's iterations.
+        let cholesky = n * n * (d + n / 3.0) + ITERATIONS * (direct * n * d * columns + 2.0 * n * n * c);
+        let gram = ITERATIONS * (around + 4.0 * STEPS) * n * d * columns;
         let [first, second] = if cholesky <= gram {
             [SolverKind::Cholesky, SolverKind::GramPcg]
         } else {
             [SolverKind::GramPcg, SolverKind::Cholesky]
         };
-        vec![first, second, SolverKind::JacobiPcg, SolverKind::Cg]
+        let fallbacks = [SolverKind::JacobiPcg, SolverKind::Cg];
+        let fallbacks = fallbacks.into_iter().filter(|kind| shape.signs == 2 || !kind.needs_cones());
+        [first, second].into_iter().chain(fallbacks).collect()
     }
 
     /// Peak bytes of its set-up, beyond what every run needs.
@@ -115,6 +117,10 @@ impl SolverKind {
                 iterates
                     .saturating_add(sketch.saturating_mul(4 * 8))
                     .saturating_add(shape.stored(sketch.saturating_add(scratch)))
+            }
+            // Without cones: F'r of all blocks, and five vectors.
+            SolverKind::GramPcg if shape.signs == 1 => {
+                shape.stored(entries(d, blocks).saturating_add(entries(n, c).saturating_mul(6)))
             }
             SolverKind::GramPcg => gram,
             SolverKind::GramNystromPcg => {

@@ -3,6 +3,7 @@
 use crate::conjugate::{Apply, ConjugateGradients, Target};
 use crate::coordinates::{GramCoordinates, shift};
 use crate::deflation::Deflation;
+use crate::free_kernel::FreeKernel;
 use crate::kind::{SolverKind, SolverSettings};
 use cvx_linalg::{
     Accuracy, Backend, Centring, LinalgError, LinearInfo, LinearSolver, LinearStatus, MaskedBlocks, MaskedSystem,
@@ -26,11 +27,20 @@ use cvx_linalg::{
 ///
 /// The kernel N = K o S = sum_i D_i K D_i of (4.3) contains no rho. Where it is sketched, I + (2/rho) N is
 /// preconditioned with the shift rho/2, and a change of rho costs nothing.
+///
+/// Without cones M = I, and the same iteration runs on I + (1/rho) F F' (docs/math.md, section 8).
 pub struct GramPcg<B: Backend> {
     settings: SolverSettings,
     sketched: bool,
-    factors: Option<Factors<B>>,
+    prepared: Option<Prepared<B>>,
     last_iterations: usize,
+}
+
+enum Prepared<B: Backend> {
+    /// With cones.
+    Cones(Box<Factors<B>>),
+    /// Without.
+    Free(FreeKernel<B>),
 }
 
 struct Factors<B: Backend> {
@@ -58,7 +68,7 @@ fn apply_kernel<B: Backend>(
 impl<B: Backend> GramPcg<B> {
     /// Without a sketch, unprepared.
     pub fn new(settings: SolverSettings) -> Self {
-        GramPcg { settings, sketched: false, factors: None, last_iterations: 1 }
+        GramPcg { settings, sketched: false, prepared: None, last_iterations: 1 }
     }
 
     /// With a sketch of the kernel, unprepared.
@@ -72,15 +82,19 @@ impl<B: Backend> GramPcg<B> {
         system: &mut dyn MaskedSystem<B>,
         look: impl FnOnce(&mut Apply<'_, B>, &mut Apply<'_, B>) -> Result<R, LinalgError>,
     ) -> Result<R, LinalgError> {
-        if self.factors.is_none() {
+        if self.prepared.is_none() {
             self.prepare(system)?;
         }
-        let (rho, blocks) = (system.penalty(), system.blocks());
-        let factors = self.factors.as_mut().ok_or(LinalgError::NoEigenvalues)?;
-        look(
-            &mut kernel_map(&mut factors.coordinates, &blocks, rho),
-            &mut preconditioner(&mut factors.deflation, &mut factors.centring, blocks.backend),
-        )
+        match self.prepared.as_mut().ok_or(LinalgError::NoEigenvalues)? {
+            Prepared::Free(kernel) => kernel.with_maps(system, look),
+            Prepared::Cones(factors) => {
+                let (rho, blocks) = (system.penalty(), system.blocks());
+                look(
+                    &mut kernel_map(&mut factors.coordinates, &blocks, rho),
+                    &mut preconditioner(&mut factors.deflation, &mut factors.centring, blocks.backend),
+                )
+            }
+        }
     }
 }
 
@@ -111,13 +125,49 @@ fn preconditioner<'a, B: Backend>(
     }
 }
 
+impl<B: Backend> Factors<B> {
+    fn solve(
+        &mut self,
+        system: &mut dyn MaskedSystem<B>,
+        rhs: &SystemRhs<'_, B>,
+        accuracy: Accuracy,
+        steps: usize,
+        solution: &mut SystemSolution<B>,
+    ) -> Result<LinearInfo, LinalgError> {
+        let (rho, blocks) = (system.penalty(), system.blocks());
+        let backend = blocks.backend;
+        let Factors { coordinates, b, iteration, deflation, centring } = self;
+        let [_, xu, residual] = solution.expect_xu("gram-pcg")?;
+        coordinates.enter(&blocks, rhs, xu, b)?;
+        // With B r = b for (4.3), an error dr of r moves u by (du, Gt du) of the squared norm dr'(B - I)dr/rho, at most
+        // a quarter of ||B dr||^2/rho because t - t^2 <= 1/4 for the inverse eigenvalues t of B.
+        let root = rho.sqrt();
+        let target = Target { accuracy, error_per_residual: 0.5 / root, error_per_energy: 1.0 / root, steps };
+        let info = iteration.run(
+            backend,
+            &mut kernel_map(coordinates, &blocks, rho),
+            &mut preconditioner(deflation, centring, backend),
+            b,
+            target,
+            residual,
+        )?;
+        coordinates.spread(&blocks, 1.0 / rho, residual)?;
+        coordinates.leave(&blocks, 1.0, solution)?;
+        Ok(info)
+    }
+}
+
 impl<B: Backend> LinearSolver<B> for GramPcg<B> {
     fn name(&self) -> &'static str {
         if self.sketched { SolverKind::GramNystromPcg.name() } else { SolverKind::GramPcg.name() }
     }
 
     fn prepare(&mut self, system: &mut dyn MaskedSystem<B>) -> Result<(), LinalgError> {
-        self.factors = None;
+        self.prepared = None;
+        if !self.sketched && system.blocks().cones.is_none() {
+            self.prepared = Some(Prepared::Free(FreeKernel::new(system)?));
+            return Ok(());
+        }
         let mut coordinates = GramCoordinates::new(system)?;
         let rho = system.penalty();
         let blocks = system.blocks();
@@ -136,17 +186,19 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
             deflation = Some(Deflation::new(backend, sketch, shift(rho), targets)?);
         }
         let (b, iteration) = (backend.zeros(n, targets)?, ConjugateGradients::new(backend, n, targets)?);
-        self.factors = Some(Factors { coordinates, b, iteration, deflation, centring: Centring::of(&blocks)? });
+        let factors = Factors { coordinates, b, iteration, deflation, centring: Centring::of(&blocks)? };
+        self.prepared = Some(Prepared::Cones(Box::new(factors)));
         Ok(())
     }
 
     fn update_penalty(&mut self, system: &mut dyn MaskedSystem<B>, rho: f64) -> Result<(), LinalgError> {
         system.set_penalty(rho);
-        match &mut self.factors {
-            Some(Factors { deflation: Some(deflation), .. }) => {
-                deflation.set_shift(system.blocks().backend, shift(rho))
-            }
-            // Nothing else that is kept depends on rho.
+        match &mut self.prepared {
+            Some(Prepared::Cones(factors)) => match &mut factors.deflation {
+                Some(deflation) => deflation.set_shift(system.blocks().backend, shift(rho)),
+                // Nothing else that is kept depends on rho.
+                None => Ok(()),
+            },
             _ => Ok(()),
         }
     }
@@ -158,41 +210,32 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
         accuracy: Accuracy,
         solution: &mut SystemSolution<B>,
     ) -> Result<LinearInfo, LinalgError> {
-        if self.factors.is_none() {
+        if self.prepared.is_none() {
             self.prepare(system)?;
         }
-        let rho = system.penalty();
-        let blocks = system.blocks();
-        let backend = blocks.backend;
+        let steps = self.settings.steps;
         let mut info = LinearInfo { status: LinearStatus::Converged, iterations: 0, relative_residual: None };
-        if let Some(Factors { coordinates, b, iteration, deflation, centring }) = &mut self.factors {
-            let [_, xu, residual] = solution.expect_xu("gram-pcg")?;
-            coordinates.enter(&blocks, rhs, xu, b)?;
-            // With B r = b for (4.3), an error dr of r moves u by (du, Gt du) of the squared norm dr'(B - I)dr/rho, at
-            // most a quarter of ||B dr||^2/rho because t - t^2 <= 1/4 for the inverse eigenvalues t of B.
-            let (root, steps) = (rho.sqrt(), self.settings.steps);
-            let target = Target { accuracy, error_per_residual: 0.5 / root, error_per_energy: 1.0 / root, steps };
-            info = iteration.run(
-                backend,
-                &mut kernel_map(coordinates, &blocks, rho),
-                &mut preconditioner(deflation, centring, backend),
-                b,
-                target,
-                residual,
-            )?;
-            coordinates.spread(&blocks, 1.0 / rho, residual)?;
-            coordinates.leave(&blocks, 1.0, solution)?;
+        match &mut self.prepared {
+            Some(Prepared::Cones(factors)) => info = factors.solve(system, rhs, accuracy, steps, solution)?,
+            Some(Prepared::Free(kernel)) => info = kernel.solve(system, rhs, accuracy, steps, solution)?,
+            None => {}
         }
         self.last_iterations = info.iterations;
         Ok(info)
     }
 
     fn flops(&self) -> SolverFlops {
-        self.factors.as_ref().map_or_else(SolverFlops::default, |factors| {
-            let (way, product) = factors.coordinates.flops();
-            // A step is two products, of which the first residual and (4.4) take as many.
-            SolverFlops { update: 0.0, solve: way + 2.0 * product * (2.0 + self.last_iterations as f64) }
-        })
+        // A step is two products, of which the first residual and (4.4) take as many.
+        let products = 2.0 * (2.0 + self.last_iterations as f64);
+        let solve = match &self.prepared {
+            None => 0.0,
+            Some(Prepared::Cones(factors)) => {
+                let (way, product) = factors.coordinates.flops();
+                way + product * products
+            }
+            Some(Prepared::Free(kernel)) => kernel.product_flops() * products,
+        };
+        SolverFlops { update: 0.0, solve }
     }
 
     fn state(&self, _: &B) -> Result<SolverState, LinalgError> {

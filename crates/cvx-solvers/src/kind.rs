@@ -13,7 +13,7 @@ pub enum SolverKind {
     JacobiPcg,
     /// Conjugate gradients, preconditioned with a Nystrom sketch of what the blocks of A have in common.
     NystromPcg,
-    /// Conjugate gradients, preconditioned by one d x d factor.
+    /// Conjugate gradients on the n x n kernel, preconditioned by one d x d factor.
     GramPcg,
     /// The same, with a Nystrom sketch of the n x n kernel on top.
     GramNystromPcg,
@@ -75,7 +75,7 @@ impl SolverKind {
     /// Whether it needs the factor of M = I + Gt_i'Gt_i, or blocks in pairs of two signs. Without cones there is
     /// neither.
     pub fn needs_cones(self) -> bool {
-        !matches!(self, SolverKind::Cholesky | SolverKind::Cg)
+        !matches!(self, SolverKind::Cholesky | SolverKind::GramPcg | SolverKind::Cg)
     }
 
     /// Whether its solution is as good as its factors, with no inner tolerance.

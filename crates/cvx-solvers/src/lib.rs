@@ -21,6 +21,7 @@ mod condition;
 mod conjugate;
 mod coordinates;
 mod deflation;
+mod free_kernel;
 mod gram;
 mod gram_pcg;
 mod groups;

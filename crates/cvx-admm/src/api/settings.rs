@@ -194,6 +194,9 @@ pub struct Settings {
     pub evaluate_every: usize,
     /// Whether superfluous neurons of the returned network are removed (docs/math.md, section 7). Default true.
     pub prune: bool,
+    /// Whether the result has the last iterates, from which another run can start ([`WarmStart`](crate::WarmStart)).
+    /// Default true.
+    pub keep_iterates: bool,
     /// Whether a bias column is added. Default true.
     pub bias: bool,
     /// Whether a number that is not penalised is added to each output (docs/math.md, section 11). Default false.
@@ -242,6 +245,7 @@ impl Default for Settings {
             anderson_depth: 10,
             evaluate_every: 5,
             prune: true,
+            keep_iterates: true,
             bias: true,
             output_bias: false,
             normalisation: None,
@@ -318,7 +322,11 @@ impl Settings {
         if let (Activation::Gated, SolverChoice::Kind(kind)) = (self.activation, self.solver)
             && kind.needs_cones()
         {
-            return Err(out_of_range("solver", kind, "cholesky or cg for gated neurons, which have no cones"));
+            return Err(out_of_range(
+                "solver",
+                kind,
+                "cholesky, gram-pcg or cg for gated neurons, which have no cones",
+            ));
         }
         if self.refine > 0 && self.certify == Certify::Sampled && self.activation == Activation::Relu {
             let range = "0 with the sampled certificate: it needs gates inside their cones, neurons are at the edge";

@@ -157,13 +157,17 @@ impl Problem {
             Some(precision) => vec![precision],
             None => FeaturePrecision::ALL.to_vec(),
         };
-        let matrix_free = matches!(settings.solver, SolverChoice::Auto | SolverChoice::Kind(SolverKind::Cg));
+        let iterative_solver = match settings.solver {
+            SolverChoice::Kind(kind) if kind.is_direct() => None,
+            SolverChoice::Kind(kind) => Some(kind),
+            SolverChoice::Auto => Some(SolverKind::GramPcg),
+        };
         let (mut iterative, mut error) = (None, None);
         for &precision in &precisions {
             let [bytes, scratch] = self.feature_bytes(shape, precision);
             let taken = base.saturating_add(bytes).saturating_add(scratch);
             match choose_solver(settings.solver, &solver, shape, taken, budget) {
-                Ok(_) if matrix_free && given.is_some_and(|given| !given.stored) => {}
+                Ok(_) if iterative_solver.is_some() && given.is_some_and(|given| !given.stored) => {}
                 Ok((kind, needed)) => {
                     let chosen = (kind, needed, Some(Features { precision, stored: true, bytes }));
                     if kind.is_direct() {
@@ -177,14 +181,14 @@ impl Problem {
         if let Some(chosen) = iterative {
             return Ok(chosen);
         }
-        if let (Some(error), false) = (&error, matrix_free) {
+        if let (Some(error), None) = (&error, iterative_solver) {
             return Err(error.clone());
         }
-        let cg = SolverChoice::Kind(SolverKind::Cg);
+        let matrix_free = SolverChoice::Kind(iterative_solver.unwrap_or(SolverKind::GramPcg));
         // The images once more, and runs of features in both precisions.
         let [single, _] = self.feature_bytes(shape, FeaturePrecision::Single);
         let again = (8 * (self.xt.n_features() * self.n_samples()) as u64).saturating_add(single / 8);
-        let (kind, needed) = choose_solver(cg, &solver, shape, base.saturating_add(again), budget)
+        let (kind, needed) = choose_solver(matrix_free, &solver, shape, base.saturating_add(again), budget)
             .map_err(|found| error.unwrap_or(found))?;
         let precision = precisions[0];
         let [bytes, _] = self.feature_bytes(shape, precision);

@@ -136,7 +136,9 @@ pub(crate) fn close<B: Backend>(
         rho: admm.penalty.rho(),
         sigma,
         summary: summary.clone(),
-        warm_start: Some(admm.state.warm_start(admm.penalty.weights(), sigma)?),
+        warm_start: (settings.keep_iterates)
+            .then(|| admm.state.warm_start(admm.penalty.weights(), sigma))
+            .transpose()?,
         info: record.info.clone(),
     })
 }

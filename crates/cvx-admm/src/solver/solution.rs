@@ -43,6 +43,6 @@ pub struct Solution {
     pub summary: Summary,
     /// History and phase times.
     pub info: Info,
-    /// The last iterates.
+    /// The last iterates, if the settings keep them.
     pub warm_start: Option<WarmStart>,
 }

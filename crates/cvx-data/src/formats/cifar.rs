@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use cvx_model::{DataSplit, Dataset, FeatureKind, Labels};
+use cvx_model::{DataSplit, Dataset, FeatureKind, Labels, Values};
 
 use crate::error::DataError;
 use crate::files::bytes::{Bytes, reserve};
@@ -22,8 +22,8 @@ pub(crate) fn recognises(folder: &Folder) -> bool {
     !batches(folder).is_empty() || folder.find("test_batch.bin").is_some()
 }
 
-/// Reads `data_batch_*.bin` as training samples and `test_batch.bin`, if present, as test samples. Pixels are scaled to
-/// [0, 1].
+/// Reads `data_batch_*.bin` as training samples and `test_batch.bin`, if present, as test samples. Pixels count from
+/// 0 to 1.
 ///
 /// A test batch without training batches becomes the training set of the split, because prediction needs no other.
 pub(crate) fn read(folder: &Folder, store: &Store) -> Result<DataSplit, DataError> {
@@ -73,7 +73,7 @@ fn read_batches(folder: &Folder, paths: &[PathBuf], names: &[String], store: &St
         n_samples += count_records(bytes)?;
     }
     let mut index = reserve(folder.path(), n_samples)?;
-    let mut values = reserve(folder.path(), n_samples.saturating_mul(PIXELS))?;
+    let mut levels = reserve(folder.path(), n_samples.saturating_mul(PIXELS))?;
     let mut record = [0; RECORD];
     for mut bytes in files {
         while bytes.offset() < bytes.len() {
@@ -89,12 +89,12 @@ fn read_batches(folder: &Folder, paths: &[PathBuf], names: &[String], store: &St
                 });
             }
             index.push(u32::from(*label));
-            values.extend(pixels.iter().map(|&pixel| f64::from(pixel) / 255.0));
+            levels.extend_from_slice(pixels);
         }
     }
     let labels = Labels::Names { index, names: names.to_vec() };
     let kind = FeatureKind::Image { channels: CHANNELS, height: SIDE, width: SIDE };
-    Dataset::new(PIXELS, values, Some(labels), kind)
+    Dataset::of(PIXELS, Values::pixels(levels), Some(labels), kind)
         .map_err(|error| DataError::Unusable { path: folder.path().to_owned(), error })
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cvx_model::{DataSplit, Dataset, FeatureKind, Labels};
+use cvx_model::{DataSplit, Dataset, FeatureKind, Labels, Values};
 
 use crate::error::DataError;
 use crate::files::bytes::Bytes;
@@ -17,7 +17,7 @@ pub(crate) fn recognises(folder: &Folder) -> bool {
     images(folder, "train").is_some()
 }
 
-/// Reads `train-images` with `train-labels`, and the `t10k-` files if present. Pixels are scaled to [0, 1].
+/// Reads `train-images` with `train-labels`, and the `t10k-` files if present. Pixels count from 0 to 1.
 pub(crate) fn read(folder: &Folder, store: &Store) -> Result<DataSplit, DataError> {
     let train = images(folder, "train").ok_or_else(|| folder.missing("train-images-idx3-ubyte"))?;
     Ok(DataSplit {
@@ -44,7 +44,7 @@ fn read_part(folder: &Folder, part: &str, images: PathBuf, store: &Store) -> Res
 
     let mut bytes = Bytes::open(&images, store)?;
     let [n_samples, height, width] = read_header(&mut bytes, "an IDX file of images", "0x00000803")?;
-    let pixels = bytes.rest(&[n_samples, height, width], 1, |byte| Ok(scaled(byte)))?;
+    let pixels = bytes.rest(&[n_samples, height, width], 1, |byte| Ok(byte.first().copied().unwrap_or(0)))?;
 
     let mut bytes = Bytes::open(&labels, store)?;
     let [n_labels] = read_header(&mut bytes, "an IDX file of labels", "0x00000801")?;
@@ -54,16 +54,12 @@ fn read_part(folder: &Folder, part: &str, images: PathBuf, store: &Store) -> Res
     }
     let kind = FeatureKind::Image { channels: 1, height, width };
     // The product does not overflow: that many pixels were read.
-    Dataset::new(height * width, pixels, Some(Labels::numbers(codes)), kind)
+    Dataset::of(height * width, Values::pixels(pixels), Some(Labels::numbers(codes)), kind)
         .map_err(|error| DataError::Unusable { path: images, error })
 }
 
 fn number(byte: &[u8]) -> f64 {
     byte.first().copied().map_or(0.0, f64::from)
-}
-
-fn scaled(byte: &[u8]) -> f64 {
-    number(byte) / 255.0
 }
 
 /// Checks the magic number of a file with `AXES` axes and reads the lengths of the axes.

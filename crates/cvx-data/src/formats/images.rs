@@ -5,7 +5,7 @@ use std::io::{Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use cvx_model::{DataSplit, Dataset, FeatureKind, Labels};
+use cvx_model::{DataSplit, Dataset, FeatureKind, Labels, Values};
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, ImageResult, Limits};
 use rayon::prelude::*;
 
@@ -98,7 +98,8 @@ fn read_part(source: &Path, path: &Path, store: &Store, like: Option<&Labels>) -
     let labels =
         labels.map_err(|class| refused(&path.join(class.text), "the other samples have numbers for labels"))?;
     let Shape { channels, height, width } = shape;
-    Dataset::new(shape.size(), values, labels, FeatureKind::Image { channels, height, width })
+    let values = Values::pixels_or_doubles(values);
+    Dataset::of(shape.size(), values, labels, FeatureKind::Image { channels, height, width })
         .and_then(|data| data.with_sample_names(images.iter().map(|image| name(source, image)).collect()))
         .map_err(|error| DataError::Unusable { path: path.to_owned(), error })
 }

@@ -4,6 +4,8 @@
 
 use std::path::Path;
 
+use cvx_model::Values;
+
 use crate::error::{DataError, excerpt};
 use crate::files::bytes::Bytes;
 
@@ -19,16 +21,17 @@ pub(crate) struct Array {
 }
 
 pub(crate) enum Items {
-    Numbers(Vec<f64>),
+    Numbers(Values),
     Texts(Vec<String>),
 }
 
-/// Reads one array, which must fill the content. Booleans become 0 and 1; large integers are rounded to f64.
+/// Reads one array, which must fill the content. Booleans become 0 and 1; numbers stay in the smallest type of
+/// [`Values`] that holds them, and large integers are rounded to f64.
 pub(crate) fn read(bytes: &mut Bytes) -> Result<Array, DataError> {
     let header = read_header(bytes)?;
     let items = read_items(bytes, &header)?;
     let items = match items {
-        Items::Numbers(values) if header.fortran_order => Items::Numbers(row_major(&values, &header.shape)),
+        Items::Numbers(values) if header.fortran_order => Items::Numbers(values_row_major(values, &header.shape)),
         Items::Texts(texts) if header.fortran_order => Items::Texts(row_major(&texts, &header.shape)),
         items => items,
     };
@@ -164,26 +167,30 @@ fn read_items(bytes: &mut Bytes, header: &Header) -> Result<Items, DataError> {
     let shape = &header.shape;
 
     macro_rules! numbers {
-        ($number:ty) => {
+        ($number:ty as $stored:ty) => {
             bytes.rest(shape, size, |item| {
                 let item = item.try_into().unwrap_or_default();
                 let number = if big { <$number>::from_be_bytes(item) } else { <$number>::from_le_bytes(item) };
-                Ok(number as f64)
-            })
+                Ok(number as $stored)
+            })?
         };
     }
-    let numbers = match (kind, size) {
-        (Some('f'), 8) => numbers!(f64),
-        (Some('f'), 4) => numbers!(f32),
-        (Some('i'), 8) => numbers!(i64),
-        (Some('i'), 4) => numbers!(i32),
-        (Some('i'), 2) => numbers!(i16),
-        (Some('i'), 1) => numbers!(i8),
-        (Some('u'), 8) => numbers!(u64),
-        (Some('u'), 4) => numbers!(u32),
-        (Some('u'), 2) => numbers!(u16),
-        (Some('u'), 1) => numbers!(u8),
-        (Some('b'), 1) => bytes.rest(shape, size, |item| Ok(f64::from(u8::from(item != [0])))),
+    let byte = |item: &[u8]| item.first().copied().unwrap_or(0);
+    let numbers: Values = match (kind, size) {
+        (Some('f'), 8) => numbers!(f64 as f64).into(),
+        (Some('f'), 4) => numbers!(f32 as f32).into(),
+        (Some('i'), 8) => numbers!(i64 as f64).into(),
+        (Some('i'), 4) => numbers!(i32 as f64).into(),
+        (Some('i'), 2) => numbers!(i16 as f32).into(),
+        (Some('i'), 1) => numbers!(i8 as f32).into(),
+        (Some('u'), 8) => numbers!(u64 as f64).into(),
+        (Some('u'), 4) => numbers!(u32 as f64).into(),
+        (Some('u'), 2) => numbers!(u16 as f32).into(),
+        (Some('u'), 1) => Values::Bytes { bytes: bytes.rest(shape, size, |item| Ok(byte(item)))?, unit: 1.0 },
+        (Some('b'), 1) => {
+            let bytes = bytes.rest(shape, size, |item| Ok(u8::from(byte(item) != 0)))?;
+            Values::Bytes { bytes, unit: 1.0 }
+        }
         (Some('S'), _) => return Ok(Items::Texts(bytes.rest(shape, size, utf8)?)),
         (Some('U'), _) => {
             let size = size.checked_mul(4).ok_or_else(unsupported)?;
@@ -191,7 +198,7 @@ fn read_items(bytes: &mut Bytes, header: &Header) -> Result<Items, DataError> {
         }
         _ => return Err(unsupported()),
     };
-    Ok(Items::Numbers(numbers?))
+    Ok(Items::Numbers(numbers))
 }
 
 /// A text of fixed length, padded with zeros.
@@ -209,6 +216,15 @@ fn utf32(item: &[u8], big: bool) -> Result<String, String> {
     });
     let text = letters.collect::<Result<String, String>>()?;
     Ok(text.trim_end_matches('\0').to_owned())
+}
+
+/// [`row_major`] in any type.
+fn values_row_major(values: Values, shape: &[usize]) -> Values {
+    match values {
+        Values::Bytes { bytes, unit } => Values::Bytes { bytes: row_major(&bytes, shape), unit },
+        Values::Single(values) => row_major(&values, shape).into(),
+        Values::Double(values) => row_major(&values, shape).into(),
+    }
 }
 
 /// Copies an array in column-major order, first index fastest, into row-major order.

@@ -3,7 +3,7 @@
 use std::io::{BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use cvx_model::{DataSplit, Dataset, FeatureKind, Labels, ModelError};
+use cvx_model::{DataSplit, Dataset, FeatureKind, Labels, ModelError, Values};
 use zip::{CompressionMethod, ZipArchive};
 
 use crate::error::DataError;
@@ -67,7 +67,7 @@ pub fn read_matrix(path: &Path, key: Option<&str>) -> Result<(usize, usize, Vec<
             return Err(DataError::UnknownSource { name: path.display().to_string() });
         }
     };
-    let values = numbers(&place, array.items)?;
+    let values = numbers(&place, array.items)?.into_doubles();
     let &[rows, columns] = array.shape.as_slice() else {
         return Err(DataError::WrongShape { path: place, expected: "a matrix of two axes", found: array.shape });
     };
@@ -187,14 +187,14 @@ fn dataset(path: &Path, x: Array, labels: Option<Labels>) -> Result<Dataset, Dat
         }
     };
     let values = numbers(path, x.items)?;
-    Dataset::new(n_features, values, labels, kind).map_err(|error| DataError::Unusable { path: path.to_owned(), error })
+    Dataset::of(n_features, values, labels, kind).map_err(|error| DataError::Unusable { path: path.to_owned(), error })
 }
 
 fn image(channels: usize, height: usize, width: usize) -> FeatureKind {
     FeatureKind::Image { channels, height, width }
 }
 
-fn numbers(path: &Path, items: Items) -> Result<Vec<f64>, DataError> {
+fn numbers(path: &Path, items: Items) -> Result<Values, DataError> {
     match items {
         Items::Numbers(values) => Ok(values),
         Items::Texts(_) => Err(DataError::UnsupportedType { path: path.to_owned(), dtype: "text".to_owned() }),
@@ -218,7 +218,7 @@ fn labels(path: &Path, y: Array, n_samples: usize, like: Option<&Labels>) -> Res
         return Err(DataError::Mismatch { path: path.to_owned(), what: "labels", expected: n_samples, found: rows });
     }
     match y.items {
-        Items::Numbers(values) => Ok(Labels::Numbers { columns, values }),
+        Items::Numbers(values) => Ok(Labels::Numbers { columns, values: values.into_doubles() }),
         Items::Texts(texts) => {
             let mut labels = TextLabels::default();
             for (row, text) in texts.iter().enumerate() {
