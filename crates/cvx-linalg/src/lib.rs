@@ -61,7 +61,7 @@ pub use operator::{
     MaskedSystem, SolverFlops, SolverState, SystemRhs, SystemSolution,
 };
 pub use patches::{FeaturePrecision, PatchPlan, Place};
-pub use samples::{SampleSource, Samples};
+pub use samples::{SampleSource, Samples, TILE_BYTES};
 pub use scratch::Scratch;
 pub use stop::{StopReason, StopToken};
 

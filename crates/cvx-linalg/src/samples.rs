@@ -14,6 +14,8 @@ pub trait SampleSource: Send + Sync {
     fn n_features(&self) -> usize;
     /// Number of samples n.
     fn n_samples(&self) -> usize;
+    /// Bytes that the samples take in memory.
+    fn held_bytes(&self) -> usize;
     /// Fills `out` (d numbers) with one sample.
     ///
     /// # Panics
@@ -27,6 +29,9 @@ impl SampleSource for HostMatrix {
     }
     fn n_samples(&self) -> usize {
         self.cols()
+    }
+    fn held_bytes(&self) -> usize {
+        size_of_val(self.values())
     }
     fn write(&self, sample: usize, out: &mut [f64]) {
         out.copy_from_slice(self.col(sample));
@@ -56,7 +61,10 @@ impl dyn SampleSource + '_ {
 
 /// Bytes of a tile in f64 with all that belongs to its samples: large enough for products at full speed, small beside
 /// the samples of a large problem.
-const TILE_BYTES: usize = 64 << 20;
+pub const TILE_BYTES: usize = 64 << 20;
+
+/// A full tile, and the last one.
+const TILES_KEPT: usize = 2;
 
 /// A tile begins at a whole word of a [`BitMask`](crate::BitMask), and has at least this number of words: products with
 /// fewer samples are slow.
@@ -97,7 +105,7 @@ impl<B: Backend> Samples<B> {
             wide.load_samples(&*source, 0, &mut all)?;
             whole = Some(all);
         }
-        let tiles = Mutex::new(Scratch::new(&wide));
+        let tiles = Mutex::new(Scratch::new(&wide, TILES_KEPT));
         Ok(Samples { backend: backend.clone(), source, tile_bytes, whole, tiles, stored: OnceLock::new() })
     }
 

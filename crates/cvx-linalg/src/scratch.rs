@@ -2,18 +2,20 @@
 
 use crate::backend::{Backend, Shape};
 use crate::error::LinalgError;
+use std::collections::VecDeque;
 
-/// Matrices that nobody uses at the moment. The pages of a large matrix cost more than a pass over it, so one that is
-/// needed again is kept. Whoever takes matrices of few shapes keeps few.
+/// Matrices that nobody uses at the moment. The pages of a large matrix cost more than a pass over it, so one that may
+/// be needed again is kept, up to a number of them.
 pub struct Scratch<B: Backend> {
     backend: B,
-    free: Vec<B::Matrix>,
+    free: VecDeque<B::Matrix>,
+    most: usize,
 }
 
 impl<B: Backend> Scratch<B> {
-    /// Without a matrix yet.
-    pub fn new(backend: &B) -> Self {
-        Scratch { backend: backend.clone(), free: Vec::new() }
+    /// Without a matrix yet; at most `most` are kept.
+    pub fn new(backend: &B, most: usize) -> Self {
+        Scratch { backend: backend.clone(), free: VecDeque::new(), most }
     }
 
     /// A `rows x cols` matrix whose entries are undefined.
@@ -22,13 +24,17 @@ impl<B: Backend> Scratch<B> {
     /// Fails if the device has no memory for it.
     pub fn take(&mut self, rows: usize, cols: usize) -> Result<B::Matrix, LinalgError> {
         match self.free.iter().position(|matrix| (matrix.rows(), matrix.cols()) == (rows, cols)) {
-            Some(at) => Ok(self.free.swap_remove(at)),
+            Some(at) => self.free.remove(at).map_or_else(|| self.backend.zeros(rows, cols), Ok),
             None => self.backend.zeros(rows, cols),
         }
     }
 
-    /// Keeps a matrix for the next [`take`](Scratch::take).
+    /// Keeps a matrix for the next [`take`](Scratch::take), and drops the one that has not been taken for longest if
+    /// there are too many.
     pub fn give(&mut self, matrix: B::Matrix) {
-        self.free.push(matrix);
+        self.free.push_back(matrix);
+        if self.free.len() > self.most {
+            self.free.pop_front();
+        }
     }
 }

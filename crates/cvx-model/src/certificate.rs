@@ -111,6 +111,9 @@ pub fn relative_gap(upper: f64, bound: f64, scale: f64) -> f64 {
     if gap == 0.0 { 0.0 } else { gap / upper.max(1e-9 * scale) }
 }
 
+/// Matrices of a full tile and of the last one that are kept.
+const KEPT: usize = 8;
+
 /// Scratch of a [`Certificate`], on the device. Reuse for the next certificate saves its allocation.
 pub struct CertificateWorkspace<B: Backend> {
     wide: B::Wide,
@@ -133,8 +136,8 @@ impl<B: Backend> CertificateWorkspace<B> {
         Ok(CertificateWorkspace {
             blocks: wide.zeros(program.n_features(), program.n_blocks())?,
             prediction: wide.zeros(program.n_samples(), program.n_targets())?,
-            rows: Scratch::new(&wide),
-            stored_rows: Scratch::new(backend),
+            rows: Scratch::new(&wide, KEPT),
+            stored_rows: Scratch::new(backend, KEPT),
             wide,
         })
     }

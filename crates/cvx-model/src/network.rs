@@ -150,7 +150,9 @@ impl Network {
         let mut wide = backend.wide().zeros(xt.rows(), n)?;
         backend.widen(xt, &mut wide)?;
         let bits = bits_of_columns(&backend.wide(), &wide, gates)?;
+        drop(wide);
         let mut z = backend.download(&hidden)?;
+        drop(hidden);
         for neuron in 0..z.cols() {
             let column = z.col_mut(neuron).iter_mut().enumerate();
             column.filter(|(a, _)| !bits.get(*a, neuron)).for_each(|(_, z)| *z = 0.0);

@@ -127,7 +127,7 @@ impl<B: Backend> SystemWorkspace<B> {
             rho,
             row_scale: backend.upload(&weights)?,
             row_scale_squared: backend.wide().upload(&squared)?,
-            scratch: Scratch::new(backend),
+            scratch: Scratch::new(backend, 3),
             products: Products::new(backend),
             prediction: backend.zeros(n, program.n_targets())?,
             centring: Centring::new(backend, n, program.n_targets(), program.loss().has_output_bias())?,

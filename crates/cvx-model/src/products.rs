@@ -33,7 +33,7 @@ pub(crate) struct Products<B: Backend> {
 
 impl<B: Backend> Products<B> {
     pub fn new(backend: &B) -> Self {
-        Products { scratch: Scratch::new(backend), row_bytes: ROW_BYTES }
+        Products { scratch: Scratch::new(backend, 4), row_bytes: ROW_BYTES }
     }
 
     /// `out` (n x C) = F u (`u`: d x 2PC), or the sum of the positive parts of X u without patterns.

@@ -22,6 +22,9 @@ impl SampleSource for ScaledRows {
     fn n_samples(&self) -> usize {
         self.values.len() / self.offset.len().max(1)
     }
+    fn held_bytes(&self) -> usize {
+        self.values.len() * self.values.number_bytes()
+    }
     fn write(&self, sample: usize, out: &mut [f64]) {
         let (features, bias) = out.split_at_mut(self.offset.len());
         self.values.read(sample * features.len(), features);
@@ -55,6 +58,10 @@ impl SampleSource for SelectedSamples {
     }
     fn n_samples(&self) -> usize {
         self.samples.len()
+    }
+    /// Their share of the source, which others use too.
+    fn held_bytes(&self) -> usize {
+        self.source.held_bytes() / self.source.n_samples().max(1) * self.samples.len() + size_of_val(&self.samples[..])
     }
     fn write(&self, sample: usize, out: &mut [f64]) {
         self.source.write(self.samples[sample], out);

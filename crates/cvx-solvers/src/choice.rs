@@ -5,7 +5,7 @@ use crate::gram_pcg::GramPcg;
 use crate::kind::{SolverKind, SolverSettings};
 use crate::pcg::Pcg;
 use crate::rbcd::Rbcd;
-use cvx_linalg::{Backend, LinearSolver};
+use cvx_linalg::{Backend, LinearSolver, TILE_BYTES};
 
 /// The sizes that determine memory and work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,11 +25,6 @@ pub struct ProblemShape {
 }
 
 impl ProblemShape {
-    /// Bytes of `count` stored numbers, without overflow.
-    fn stored(&self, count: u64) -> u64 {
-        count.saturating_mul(self.scalar_bytes as u64)
-    }
-
     fn dims(&self) -> [u64; 4] {
         [self.n_samples, self.n_features, self.n_patterns, self.n_targets].map(|size| size as u64)
     }
@@ -75,67 +70,69 @@ impl SolverKind {
         [first, second].into_iter().chain(fallbacks).collect()
     }
 
-    /// Peak bytes of its set-up, beyond what every run needs.
-    pub fn memory_bytes(self, shape: &ProblemShape, settings: &SolverSettings) -> u64 {
-        let [n, d, p, c] = shape.dims();
-        let entries = |rows: u64, cols: u64| rows.saturating_mul(cols);
-        let blocks = p.saturating_mul(c).saturating_mul(shape.signs as u64);
-        // b, residual, preconditioned residual, direction and image.
-        let iterates = shape.stored(entries(d, blocks).saturating_mul(5));
-        let sketch_rank = settings.rank.unwrap_or(self.largest_rank()) as u64;
-        // f64: M, its inverse, a scaled copy of X, V.
-        let wide = entries(d, d).saturating_add(entries(n, d)).saturating_mul(2).saturating_mul(8);
-        // Stored: V, L^-1, and scratch of n x 3PC and d x 3PC.
-        let gram = {
-            let scratch = entries(n.saturating_add(d), blocks).saturating_mul(3) / 2;
-            wide.saturating_add(shape.stored(entries(n, d).saturating_add(entries(d, d)).saturating_add(scratch)))
-        };
-        match self {
-            // Without cones M = I: the kernel with its factor, and scratch.
-            SolverKind::Cholesky if shape.signs == 1 => {
-                shape.stored(entries(n, n).saturating_add(entries(n, p.saturating_mul(c))))
+    /// Bytes that it takes beyond what every run needs.
+    pub fn memory(self, shape: &ProblemShape, settings: &SolverSettings) -> SolverBytes {
+        // In f64, which does not overflow; exactness is not needed here.
+        let [n, d, p, c] = shape.dims().map(|size| size as f64);
+        let (s, blocks, pairs) = (shape.scalar_bytes as f64, shape.signs as f64 * p * c, p * c);
+        let cones = shape.signs == 2;
+        let rank = settings.rank.unwrap_or(self.largest_rank()) as f64;
+        // All samples in storage precision; F and A read them.
+        let samples = n * d * s;
+        // Conjugate gradients on A: b, residual, preconditioned residual, direction and image. A with cones: X u, with
+        // other signs, and the prediction of each pair.
+        let iterates = 5.0 * d * blocks * s + if cones { n * (2.0 * blocks + pairs) * s } else { 0.0 } + samples;
+        // M, its part of a tile and its inverse with the identity, in f64, beside a tile with its solution.
+        let wide = 4.0 * d * d * 8.0 + tile(n * d * (2.0 * 8.0 + s));
+        // V, L^-1, z, and the contribution of r to all pairs.
+        let gram = (n * d + d * d + d * blocks + (n + d) * pairs + 6.0 * n * c) * s;
+        // A panel of columns of a factor on its way.
+        let panel = 320.0 * n * s;
+        let (held, setup) = match self {
+            // Without cones M = I: the kernel with its factor.
+            SolverKind::Cholesky if !cones => (n * n * s + samples, panel),
+            // W, V, M^-1, K o S with its factor, and scratch.
+            SolverKind::Cholesky => ((2.0 * n * d + d * d + n * n + (n + d) * pairs) * s + samples, wide.max(panel)),
+            // Without cones: F'r of all blocks, and vectors of n x C.
+            SolverKind::GramPcg if !cones => ((d * blocks + 6.0 * n * c) * s + samples, 0.0),
+            SolverKind::GramPcg => (gram, wide),
+            SolverKind::GramNystromPcg => (gram + n * rank * s, wide.max(4.0 * n * rank * 8.0)),
+            // t, gradient, direction, start and way of each block, and columns on their way. While one block is
+            // sketched: images of 32 test vectors.
+            SolverKind::Rbcd => (gram + (6.0 * d + 3.0 * n) * pairs * s, wide),
+            SolverKind::NystromRbcd => {
+                // The basis of each block, and small matrices.
+                let sketch = (d + 3.0 * rank) * p * rank * s;
+                (gram + (6.0 * d + 3.0 * n) * pairs * s + sketch, wide + 64.0 * n * s)
             }
-            SolverKind::Cholesky => {
-                // Stored: W, V, M^-1, K o S with its factor.
-                let stored = entries(n, d)
-                    .saturating_mul(2)
-                    .saturating_add(entries(d, d))
-                    .saturating_add(entries(n, n))
-                    .saturating_add(entries(n, p.saturating_mul(c)).saturating_mul(4));
-                wide.saturating_add(shape.stored(stored))
-            }
-            SolverKind::Cg => iterates,
+            SolverKind::Cg => (iterates, 0.0),
             // X o X, the patterns as numbers, and the diagonal on device and host.
-            SolverKind::JacobiPcg => {
-                let entries = entries(d, blocks).saturating_mul(3).saturating_add(entries(n, d.saturating_add(p)));
-                iterates.saturating_add(shape.stored(entries))
-            }
+            SolverKind::JacobiPcg => (iterates + 3.0 * d * blocks * s, n * (d + p) * s),
+            // f64: test vectors, images and two stages of the factor. Stored: the basis.
             SolverKind::NystromPcg => {
-                // f64: test vectors, images and two stages of the factor. Stored: the basis.
-                let sketch = entries(d, sketch_rank);
-                let scratch = entries(d, blocks).saturating_mul(4).saturating_add(entries(n, 64));
-                iterates
-                    .saturating_add(sketch.saturating_mul(4 * 8))
-                    .saturating_add(shape.stored(sketch.saturating_add(scratch)))
+                (iterates + d * rank * s, 4.0 * d * rank * 8.0 + (4.0 * d * blocks + 64.0 * n) * s)
             }
-            // Without cones: F'r of all blocks, and five vectors.
-            SolverKind::GramPcg if shape.signs == 1 => {
-                shape.stored(entries(d, blocks).saturating_add(entries(n, c).saturating_mul(6)))
-            }
-            SolverKind::GramPcg => gram,
-            SolverKind::GramNystromPcg => {
-                let sketch = entries(n, sketch_rank);
-                gram.saturating_add(sketch.saturating_mul(4 * 8)).saturating_add(shape.stored(sketch))
-            }
-            // t, gradient, direction, start and way of each block, columns on their way, and its rows; no iterates of n
-            // x C to speak of.
-            SolverKind::Rbcd | SolverKind::NystromRbcd => {
-                let halves = entries(d, blocks / 2).saturating_mul(6).saturating_add(entries(n, blocks / 2));
-                let sketch = if self == SolverKind::NystromRbcd { entries(entries(d, p), sketch_rank) } else { 0 };
-                // While one block is sketched: images of 32 test vectors.
-                let scratch = entries(n, 64);
-                gram.saturating_add(shape.stored(halves.saturating_add(sketch).saturating_add(scratch)))
-            }
-        }
+        };
+        SolverBytes { held, setup }
     }
+
+    /// [`memory`](Self::memory) at the peak of its set-up.
+    pub fn memory_bytes(self, shape: &ProblemShape, settings: &SolverSettings) -> u64 {
+        let SolverBytes { held, setup } = self.memory(shape, settings);
+        (held + setup) as u64
+    }
+}
+
+/// Bytes of a solver.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SolverBytes {
+    /// From its set-up on.
+    pub held: f64,
+    /// During its set-up, in addition.
+    pub setup: f64,
+}
+
+/// At most the bytes of a full tile of samples and of the last one.
+fn tile(bytes: f64) -> f64 {
+    bytes.min(2.0 * TILE_BYTES as f64)
 }

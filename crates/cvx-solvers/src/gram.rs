@@ -41,7 +41,7 @@ impl<B: Backend> GramFactor<B> {
         mut w: Option<&mut B::Matrix>,
     ) -> Result<(), LinalgError> {
         let (backend, wide, d) = (blocks.backend, &self.wide, blocks.n_rows);
-        let mut scratch = (Scratch::new(wide), Scratch::new(backend));
+        let mut scratch = (Scratch::new(wide, 1), Scratch::new(backend, 1));
         blocks.masked()?.samples.for_each_tile(2 * d, |tile, xt| {
             let (mut solved, mut rounded) = (scratch.0.take(d, tile.len())?, scratch.1.take(d, tile.len())?);
             wide.copy(xt, &mut solved)?;

@@ -31,7 +31,7 @@ mod pcg;
 mod preconditioner;
 mod rbcd;
 
-pub use choice::ProblemShape;
+pub use choice::{ProblemShape, SolverBytes};
 pub use cholesky::Cholesky;
 pub use condition::{Condition, Eigenvalue, SpectrumMethod, condition, condition_of};
 pub use deflation::Deflation;

@@ -1,15 +1,40 @@
 //! The choice of a solver that fits the memory, made before any allocation.
 
 use crate::api::error::TrainError;
-use crate::api::settings::{Gates, SolverChoice, ValidSettings};
+use crate::api::settings::{Gates, Settings, SolverChoice, ValidSettings};
 use crate::problem::input::Problem;
+use cvx_linalg::TILE_BYTES;
 use cvx_model::{GateKind, WeightedLoss};
-use cvx_solvers::{ProblemShape, SolverKind, SolverSettings};
+use cvx_solvers::{ProblemShape, SolverBytes, SolverKind, SolverSettings};
 
 /// Maximum bytes that the differences of the acceleration may take together.
-pub(crate) const HISTORY_BYTES: usize = 512 << 20;
+const HISTORY_BYTES: usize = 512 << 20;
 
-/// The chosen solver and its peak memory in bytes, including `base`.
+/// Maximum number of operations for pruning: some tenths of a second. Larger networks are not pruned.
+pub(crate) const PRUNED_FLOPS: f64 = 3e10;
+
+/// Bytes of a run without its solver.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct RunBytes {
+    /// From its beginning to its end.
+    pub held: f64,
+    /// At most, in addition, once the solver is set up.
+    pub running: f64,
+}
+
+impl RunBytes {
+    /// The same with more bytes from beginning to end.
+    pub fn with(self, held: f64) -> Self {
+        RunBytes { held: self.held + held, ..self }
+    }
+
+    /// The peak with a solver, and something for all that is small.
+    pub fn peak(self, solver: SolverBytes) -> u64 {
+        (3e5 + 1.02 * (self.held + solver.held + solver.setup.max(self.running))) as u64
+    }
+}
+
+/// The chosen solver and the peak memory in bytes.
 ///
 /// # Errors
 /// [`TrainError::Memory`] when the chosen solver (for `Auto`: every solver) needs more than `budget`.
@@ -17,10 +42,10 @@ pub(crate) fn choose_solver(
     choice: SolverChoice,
     settings: &SolverSettings,
     shape: &ProblemShape,
-    base: u64,
+    run: RunBytes,
     budget: u64,
 ) -> Result<(SolverKind, u64), TrainError> {
-    let needed = |kind: SolverKind| base.saturating_add(kind.memory_bytes(shape, settings));
+    let needed = |kind: SolverKind| run.peak(kind.memory(shape, settings));
     let fitting = SolverKind::by_work(shape).into_iter().find(|&kind| needed(kind) <= budget);
     let (solver, fits) = match choice {
         SolverChoice::Kind(kind) => (kind, needed(kind) <= budget),
@@ -32,40 +57,77 @@ pub(crate) fn choose_solver(
     Err(TrainError::Memory { solver, needed: needed(solver), budget, fits: fitting })
 }
 
-/// Peak bytes of a run without its solver: the iterates in storage precision; samples, certificate and results in f64.
-pub(crate) fn base_bytes(shape: &ProblemShape, held_out_samples: usize, anderson_depth: usize) -> u64 {
-    // Computed in f64, which does not overflow; exactness is not needed here.
-    let [n, d, p, c, test] = [shape.n_samples, shape.n_features, shape.n_patterns, shape.n_targets, held_out_samples]
-        .map(|size| size as f64);
-    let blocks = shape.signs as f64 * p * c;
-    let point = (d + n) * blocks;
-    let scalar = shape.scalar_bytes as f64;
-    let stored = n * d
-        // State: v, s, lambda, nu, z, image, scratch; the best v; X u. Then scratch of the system; best multipliers,
-        // eta.
-        + 8.0 * d * blocks
-        + 11.5 * n * blocks
-        + test * (d + blocks);
-    // The caller's samples, the transformed ones on host and device; gates and margins; certificate.
-    let wide = 3.0 * (n + test) * d + (2.0 * d + 2.0 * n) * p + 2.0 * d * blocks + 1.5 * n * blocks;
-    // During the run: the residual of the acceleration, its last two points, the end of the last beta of a path, and
-    // the differences, whose size is limited. At the end: witness and warm start, in f64.
-    let differences = (2.0 * anderson_depth as f64 * point * scalar).min(HISTORY_BYTES as f64);
-    let running = 4.0 * point * scalar + differences;
-    let closing = (2.0 * d * blocks + 3.0 * n * blocks) * 8.0 + point * scalar;
-    (stored * scalar + wide * 8.0 + running.max(closing)) as u64
+/// Matrices of n x C and n' x C numbers in f64: targets, predictions, residuals, and what the result has of them.
+const PREDICTIONS: f64 = 32.0;
+
+/// The acceleration that fits: how many differences it holds at most, of points of this size.
+pub(crate) fn differences(settings: &Settings, point_bytes: usize) -> usize {
+    // Extrapolation requires that v and s are functions of v + lambda and s + nu: a dual step of 1.
+    let fitting = HISTORY_BYTES / (2 * point_bytes.max(1));
+    if settings.dual_step == 1.0 { settings.anderson_depth.min(fitting) } else { 0 }
 }
 
-/// The same where each block has features of its own, without those features: images of `pixels` numbers on the host,
-/// and no products with all blocks.
-fn patch_base_bytes(shape: &ProblemShape, pixels: usize, held_out_samples: usize, anderson_depth: usize) -> u64 {
-    let [n, d, p, c, test] = [shape.n_samples, shape.n_features, shape.n_patterns, shape.n_targets, held_out_samples]
-        .map(|size| size as f64);
-    let (point, scalar) = (d * p * c, shape.scalar_bytes as f64);
-    let differences = (2.0 * anderson_depth as f64 * point * scalar).min(HISTORY_BYTES as f64);
+/// Bytes of the acceleration: z and its image, the residual, the last residual and image, and the differences.
+fn acceleration_bytes(settings: &Settings, point: f64) -> f64 {
+    match differences(settings, point as usize) {
+        0 => 0.0,
+        depth => (5.0 + 2.0 * depth as f64) * point,
+    }
+}
+
+/// Bytes of a run on samples that the blocks share; `samples` are those of the caller, `held_out` is n'.
+fn shared_bytes(shape: &ProblemShape, samples: f64, held_out: usize, settings: &Settings) -> RunBytes {
+    let [n, d, p, c, test] =
+        [shape.n_samples, shape.n_features, shape.n_patterns, shape.n_targets, held_out].map(|size| size as f64);
+    let (s, blocks, pairs, whole_tile) =
+        (shape.scalar_bytes as f64, shape.signs as f64 * p * c, p * c, TILE_BYTES as f64);
+    let cones = if shape.signs == 2 { blocks } else { 0.0 };
+    // In f64: all samples where they fit in a tile, else a full tile and the last one. The rows of the certificate, with
+    // multipliers, belong to a tile.
+    let tile = |n: f64| if n * d * 8.0 <= whole_tile { n * d * 8.0 } else { whole_tile };
+    let rows = (n * ((blocks + pairs) * 8.0 + 2.0 * cones * s)).min(1.5 * whole_tile);
+    // The patterns on the host and on the device, packed twice each; gates.
+    let patterns = (n + test) * p / 2.0 + 3.0 * d * p * 8.0;
+    // v, lambda, u, the v before, two scratches, the best v; in f64 the blocks of the certificate.
+    let state = d * blocks * (7.0 * s + 8.0);
+    // s, nu, X u, the best multipliers.
+    let slack = 4.0 * n * cones * s;
+    // Products of gated blocks, and those of held-out samples.
+    let products = |n: f64, rows: f64| (n * rows * s).min((n * rows / c * s).max(256e6));
+    let products = if shape.signs == 1 { products(n, pairs) } else { 0.0 } + products(test, blocks);
+    let held = samples
+        + tile(n)
+        + tile(test)
+        + test * d * s
+        + rows
+        + patterns
+        + state
+        + slack
+        + products
+        + PREDICTIONS * (n + test) * c * 8.0;
+    // At the end: the multipliers in f64, blocks, and the last iterates if they are kept.
+    let iterates = if settings.keep_iterates { 2.0 * (n * cones + d * blocks) * 8.0 } else { 0.0 };
+    // The test samples are read once more.
+    let closing = (n * cones + 2.0 * d * blocks) * 8.0 + iterates + tile(test);
+    // Before that, while superfluous neurons are removed: the hidden layer, and the same on its way.
+    let pruned = if settings.prune { blocks.min(PRUNED_FLOPS / (2.0 * n * d)) } else { 0.0 };
+    let pruning = pruned * 8.0 * (n + (3.0 * n).min(2.0 * whole_tile / (8.0 * d)));
+    let acceleration = acceleration_bytes(settings, (d * blocks + n * cones) * s);
+    RunBytes { held, running: acceleration.max(closing).max(pruning) }
+}
+
+/// The same where each block has features of its own, without those features: images of `pixels` numbers in f64, and no
+/// products with all blocks.
+fn patch_bytes(shape: &ProblemShape, samples: f64, pixels: usize, held_out: usize, settings: &Settings) -> RunBytes {
+    let [n, d, p, c, test] =
+        [shape.n_samples, shape.n_features, shape.n_patterns, shape.n_targets, held_out].map(|size| size as f64);
+    let (point, s) = (d * p * c, shape.scalar_bytes as f64);
     // State, the best v, the stacked blocks of products; certificate and results in f64.
-    let blocks = (8.0 + 2.0 + 4.0) * point * scalar + differences + 6.0 * point * 8.0;
-    (2.0 * (n + test) * pixels as f64 * 8.0 + blocks + 16.0 * (n + test) * c * 8.0) as u64
+    let held = samples
+        + (n + test) * pixels as f64 * 8.0
+        + point * (13.0 * s + 5.0 * 8.0)
+        + PREDICTIONS * (n + test) * c * 8.0;
+    RunBytes { held, running: acceleration_bytes(settings, point * s).max(2.0 * point * 8.0) }
 }
 
 /// Bytes of a checkpoint during its write: the iterates, the best network and bound, two points and the differences of
@@ -93,23 +155,22 @@ fn prediction_bytes(loss: &WeightedLoss, n: usize, targets: usize, anderson_dept
 
 impl Problem {
     /// Bytes of a run without its solver.
-    pub(crate) fn base_bytes(&self, shape: &ProblemShape, settings: &ValidSettings) -> u64 {
+    pub(crate) fn run_bytes(&self, shape: &ProblemShape, settings: &ValidSettings) -> RunBytes {
         let held_out = self.test.as_ref().map_or(0, |test| test.xt.n_samples());
+        let samples = self.xt.held_bytes() + self.test.as_ref().map_or(0, |test| test.xt.held_bytes());
         let prediction = prediction_bytes(&self.loss, shape.n_samples, shape.n_targets, settings.anderson_depth);
-        // A covariance and a copy of the samples, in f64.
-        let d = shape.n_features as u64;
+        // A covariance, its part of a run of samples, and those in f64.
+        let d = shape.n_features as f64;
         let whitening = match settings.gates {
-            Gates::Kind(GateKind::Whitened) => {
-                d.saturating_mul(d.saturating_add(shape.n_samples as u64)).saturating_mul(8)
-            }
-            _ => 0,
+            Gates::Kind(GateKind::Whitened) => 4.0 * d * d * 8.0,
+            _ => 0.0,
         };
         let checkpoint = settings.checkpoint.as_ref().map_or(0, |_| checkpoint_bytes(shape, settings.anderson_depth));
-        let base = match settings.gates {
-            Gates::Patches(_) => patch_base_bytes(shape, self.xt.n_features(), held_out, settings.anderson_depth),
-            _ => base_bytes(shape, held_out, settings.anderson_depth),
+        let run = match settings.gates {
+            Gates::Patches(_) => patch_bytes(shape, samples as f64, self.xt.n_features(), held_out, settings),
+            _ => shared_bytes(shape, samples as f64, held_out, settings),
         };
-        [prediction, whitening, checkpoint].into_iter().fold(base, u64::saturating_add)
+        run.with(prediction as f64 + whitening + checkpoint as f64)
     }
 }
 
@@ -117,7 +178,7 @@ impl Problem {
 mod tests {
     use super::*;
 
-    const BASE: u64 = 1 << 29;
+    const BASE: RunBytes = RunBytes { held: 5e8, running: 0.0 };
 
     fn shape(n_samples: usize) -> ProblemShape {
         ProblemShape { n_samples, n_features: 3073, n_patterns: 50, n_targets: 1, signs: 2, scalar_bytes: 4 }
@@ -129,8 +190,6 @@ mod tests {
             choose_solver(SolverChoice::Auto, &SolverSettings::default(), &shape(10_000), BASE, 4 << 30).unwrap();
         assert_eq!(kind, SolverKind::Cholesky);
         assert!((1 << 30..5 << 29).contains(&bytes), "{bytes}");
-        let base = base_bytes(&shape(10_000), 2000, 10);
-        assert!((1 << 29..5 << 28).contains(&base), "{base}");
         let (kind, _) =
             choose_solver(SolverChoice::Auto, &SolverSettings::default(), &shape(50_000), BASE, 8 << 30).unwrap();
         assert_eq!(kind, SolverKind::GramPcg);
@@ -153,7 +212,9 @@ mod tests {
 
     #[test]
     fn e8_sizes_beyond_all_bounds_are_numbers_too() {
-        assert_eq!(base_bytes(&shape(usize::MAX), usize::MAX, usize::MAX), u64::MAX);
+        let settings = Settings::default();
+        let none = SolverBytes { held: 0.0, setup: 0.0 };
+        assert_eq!(shared_bytes(&shape(usize::MAX), 1e30, usize::MAX, &settings).peak(none), u64::MAX);
         // n P above 2^31.
         let wide = ProblemShape {
             n_samples: 100_000,
@@ -163,7 +224,7 @@ mod tests {
             signs: 2,
             scalar_bytes: 4,
         };
-        assert!(base_bytes(&wide, 0, 0) > 11 * 2 * 4 * 100_000 * 50_000);
+        assert!(shared_bytes(&wide, 0.0, 0, &settings).peak(none) > 4 * 2 * 4 * 100_000 * 50_000);
     }
 
     #[test]
@@ -177,9 +238,8 @@ mod tests {
         assert!(*needed > 90 << 30);
         assert_eq!(*fits, Some(SolverKind::Cholesky));
         assert!(error.to_string().contains("the solver cholesky would fit"));
-        let huge =
-            choose_solver(SolverChoice::Auto, &SolverSettings::default(), &shape(1 << 60), u64::MAX / 2, u64::MAX / 4)
-                .unwrap_err();
+        let huge = choose_solver(SolverChoice::Auto, &SolverSettings::default(), &shape(1 << 60), BASE, u64::MAX / 4)
+            .unwrap_err();
         assert!(matches!(huge, TrainError::Memory { fits: None, .. }));
     }
 }

@@ -148,9 +148,9 @@ impl Problem {
         budget: u64,
         given: Option<Features>,
     ) -> Result<(SolverKind, u64, Option<Features>), TrainError> {
-        let (base, solver) = (self.base_bytes(shape, settings), settings.solver_settings());
+        let (run, solver) = (self.run_bytes(shape, settings), settings.solver_settings());
         let Gates::Patches(patches) = &settings.gates else {
-            let (kind, bytes) = choose_solver(settings.solver, &solver, shape, base, budget)?;
+            let (kind, bytes) = choose_solver(settings.solver, &solver, shape, run, budget)?;
             return Ok((kind, bytes, None));
         };
         let precisions = match given.map(|given| given.precision).or(patches.precision) {
@@ -165,8 +165,8 @@ impl Problem {
         let (mut iterative, mut error) = (None, None);
         for &precision in &precisions {
             let [bytes, scratch] = self.feature_bytes(shape, precision);
-            let taken = base.saturating_add(bytes).saturating_add(scratch);
-            match choose_solver(settings.solver, &solver, shape, taken, budget) {
+            let run = run.with(bytes as f64 + scratch as f64);
+            match choose_solver(settings.solver, &solver, shape, run, budget) {
                 Ok(_) if iterative_solver.is_some() && given.is_some_and(|given| !given.stored) => {}
                 Ok((kind, needed)) => {
                     let chosen = (kind, needed, Some(Features { precision, stored: true, bytes }));
@@ -188,7 +188,7 @@ impl Problem {
         // The images once more, and runs of features in both precisions.
         let [single, _] = self.feature_bytes(shape, FeaturePrecision::Single);
         let again = (8 * (self.xt.n_features() * self.n_samples()) as u64).saturating_add(single / 8);
-        let (kind, needed) = choose_solver(matrix_free, &solver, shape, base.saturating_add(again), budget)
+        let (kind, needed) = choose_solver(matrix_free, &solver, shape, run.with(again as f64), budget)
             .map_err(|found| error.unwrap_or(found))?;
         let precision = precisions[0];
         let [bytes, _] = self.feature_bytes(shape, precision);

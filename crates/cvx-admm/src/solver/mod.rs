@@ -20,7 +20,7 @@ use crate::iterates::anderson::Point;
 use crate::iterates::penalty::{Penalty, Preparation, Weights, default_sigma, initial_rho};
 use crate::iterates::state::State;
 use crate::problem::input::{Host, Problem};
-use crate::problem::memory::HISTORY_BYTES;
+use crate::problem::memory::differences;
 use crate::problem::patches::{FittedGates, OwnFeatures};
 use crate::run::admm::{Admm, Context};
 use crate::run::recorder::Record;
@@ -254,8 +254,8 @@ impl<B: Backend> Solver<B> {
     /// The memory budget in bytes, and the bytes that the programme with this number of patterns would need.
     pub(crate) fn memory(&self, n_patterns: usize) -> (u64, u64) {
         let shape = ProblemShape { n_patterns, ..self.summary.shape };
-        let needed = self.summary.solver.memory_bytes(&shape, &self.settings.solver_settings());
-        (self.budget, self.problem.base_bytes(&shape, &self.settings).saturating_add(needed))
+        let solver = self.summary.solver.memory(&shape, &self.settings.solver_settings());
+        (self.budget, self.problem.run_bytes(&shape, &self.settings).peak(solver))
     }
 
     /// The settings.
@@ -456,15 +456,12 @@ impl<B: Backend> Solver<B> {
         self.differences() > 0
     }
 
-    /// Number of differences that the acceleration uses: fewer than the settings say if they would take more than
-    /// [`HISTORY_BYTES`]. Extrapolation requires that v and s are functions of v + lambda and s + nu. This holds only
-    /// for a dual step of 1.
+    /// Number of differences that the acceleration uses.
     fn differences(&self) -> usize {
-        let Settings { dual_step, anderson_depth, .. } = *self.settings;
         let program = &self.program;
         let entries = program.n_features() * program.n_blocks() + program.n_samples() * program.n_cones();
         let point = entries * program.backend().scalar_bytes();
-        if dual_step == 1.0 { anderson_depth.min(HISTORY_BYTES / (2 * point.max(1))) } else { 0 }
+        differences(&self.settings, point)
     }
 
     /// The first weight of F u = q: 1 for the squared loss.

@@ -1,11 +1,9 @@
 //! Removes the superfluous neurons of the returned network.
 
 use crate::evaluation::incumbent::Incumbent;
+use crate::problem::memory::PRUNED_FLOPS;
 use cvx_linalg::{Backend, LinalgError};
 use cvx_model::{ConvexProgram, Network, NetworkValue};
-
-/// Maximum number of operations for pruning: some tenths of a second. Larger networks are not pruned.
-const MOST_FLOPS: f64 = 3e10;
 
 /// Maximum relative rise of the objective: the same tolerance for rounding as in `verify`.
 const ROUNDING: f64 = 1e-9;
@@ -18,7 +16,7 @@ pub(crate) fn prune<B: Backend>(
     network: Network,
 ) -> (Network, usize) {
     // Blocks with features of their own are as good as never dependent.
-    if program.patches().is_some() || network.prune_flops(program.n_samples()) > MOST_FLOPS {
+    if program.patches().is_some() || network.prune_flops(program.n_samples()) > PRUNED_FLOPS {
         return (network, 0);
     }
     // Pruning is skipped if the device has too little memory for it.
