@@ -318,8 +318,10 @@ fn system_residual_is_that_of_the_dense_system() {
             let system = SystemOperator::new(&case.program, row_scale, rho).unwrap();
             let parts =
                 [random.matrix(d, columns, 1.0), random.matrix(d, columns, 1.0), random.matrix(n, columns, 1.0)];
-            let [u, blocks, rows] = parts.each_ref().map(|part| cpu.upload(part).unwrap());
-            let rhs = SystemRhs { blocks: &blocks, rows: Some(ConeRhs { s: &rows, nu: None }) };
+            let nu = random.matrix(n, columns, 1.0);
+            let s = HostMatrix::from_fn(n, columns, |a, j| parts[2][(a, j)] + nu[(a, j)]);
+            let [u, blocks, s, nu] = [&parts[0], &parts[1], &s, &nu].map(|part| cpu.upload(part).unwrap());
+            let rhs = SystemRhs { blocks: &blocks, rows: Some(ConeRhs { s: &s, nu: Some(&nu) }) };
             let found = Certificate::new(&case.program).unwrap().system_residual(&system, &u, &rhs).unwrap();
 
             let (f, g) = (

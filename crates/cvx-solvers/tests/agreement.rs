@@ -329,7 +329,7 @@ fn e6_e7_a_raised_token_stops_every_solver() {
         let program = case.program(Cpu::<f64>::with_stop(stop.clone()));
         let mut device = Device::new(&program, &case, 0.1);
         stop.raise();
-        let rhs = SystemRhs { blocks: &device.blocks, rows: Some(ConeRhs { s: &device.rows, nu: None }) };
+        let rhs = SystemRhs { blocks: &device.blocks, rows: Some(ConeRhs { s: &device.s, nu: Some(&device.nu) }) };
         let result = kind.build(&SolverSettings::default()).solve(
             &mut device.system,
             &rhs,

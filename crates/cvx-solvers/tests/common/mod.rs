@@ -150,8 +150,14 @@ pub struct Device<'a, B: Backend> {
     pub program: &'a ConvexProgram<B>,
     pub system: SystemOperator<'a, B>,
     pub blocks: B::Matrix,
-    pub rows: B::Matrix,
+    pub s: B::Matrix,
+    pub nu: B::Matrix,
     pub solution: SystemSolution<B>,
+}
+
+fn scaled<B: Backend>(backend: &B, matrix: &HostMatrix, factor: f64) -> B::Matrix {
+    let scaled = HostMatrix::from_fn(matrix.rows(), matrix.cols(), |i, j| factor * matrix[(i, j)]);
+    backend.upload(&scaled).unwrap()
 }
 
 impl<'a, B: Backend> Device<'a, B> {
@@ -160,7 +166,9 @@ impl<'a, B: Backend> Device<'a, B> {
         Device {
             program,
             blocks: backend.upload(&case.blocks).unwrap(),
-            rows: backend.upload(&case.rows).unwrap(),
+            // s - nu = rows.
+            s: scaled(backend, &case.rows, 0.75),
+            nu: scaled(backend, &case.rows, -0.25),
             solution: SystemSolution::zeros(&system.blocks()).unwrap(),
             system,
         }
@@ -176,7 +184,7 @@ impl<'a, B: Backend> Device<'a, B> {
     }
 
     pub fn solve_to(&mut self, solver: &mut dyn LinearSolver<B>, accuracy: Accuracy) -> Result<Solved, LinalgError> {
-        let rhs = SystemRhs { blocks: &self.blocks, rows: Some(ConeRhs { s: &self.rows, nu: None }) };
+        let rhs = SystemRhs { blocks: &self.blocks, rows: Some(ConeRhs { s: &self.s, nu: Some(&self.nu) }) };
         let info = solver.solve(&mut self.system, &rhs, accuracy, &mut self.solution)?;
         let (backend, solution) = (self.program.backend(), &self.solution);
         Ok(Solved {
