@@ -140,6 +140,12 @@ pub fn describe_settings() -> Vec<SettingDescription> {
             "true or false",
             "whether neurons that the network can do without are removed at the end",
         ),
+        row(
+            "keep_iterates",
+            s.keep_iterates.to_string(),
+            "true or false",
+            "whether the result has the last iterates, from which another run can start",
+        ),
         row("bias", s.bias.to_string(), "true or false", "whether a bias column is added to the features"),
         row(
             "output_bias",

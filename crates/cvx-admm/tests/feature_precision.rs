@@ -61,10 +61,10 @@ fn the_memory_decides_the_precision_of_features() {
     let run = |settings: &Settings, memory_budget: Option<u64>| {
         train(&data, None, &Settings { memory_budget, ..settings.clone() }).unwrap()
     };
-    let cg = Settings { solver: SolverChoice::Kind(SolverKind::Cg), ..settings.clone() };
+    let iterative = Settings { solver: SolverChoice::Kind(SolverKind::GramPcg), ..settings.clone() };
     let least = |precision: FeaturePrecision| {
         let run = |settings: &Settings| run(&rounded(settings.clone(), precision), None).summary.memory_bytes;
-        run(&settings).min(run(&cg))
+        run(&settings).min(run(&iterative))
     };
     let [single, half] = FeaturePrecision::ALL.map(least);
     assert!(half < single);
@@ -92,7 +92,7 @@ fn a_direct_solver_on_half_precision_comes_before_an_iterative_one() {
         train(&data, None, &rounded(Settings { solver, ..settings.clone() }, precision)).unwrap().summary.memory_bytes
     };
     let budget = of(SolverKind::Cholesky, FeaturePrecision::Single) - 1;
-    assert!(of(SolverKind::Cg, FeaturePrecision::Single) <= budget);
+    assert!(of(SolverKind::GramPcg, FeaturePrecision::Single) <= budget);
     let summary = train(&data, None, &Settings { memory_budget: Some(budget), ..settings.clone() }).unwrap().summary;
     assert_eq!((summary.solver, summary.features.unwrap().precision), (SolverKind::Cholesky, FeaturePrecision::Half));
 }

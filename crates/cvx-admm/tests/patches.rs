@@ -237,8 +237,8 @@ fn features_that_do_not_fit_are_computed_again_and_the_optimum_is_the_same() {
     let data = textures(40, 2, 7);
     for precision in FeaturePrecision::ALL {
         let settings = rounded(large(), precision);
-        let cg = Settings { solver: SolverChoice::Kind(SolverKind::Cg), ..settings.clone() };
-        let [kept, direct] = [&cg, &settings].map(|settings| train(&data, None, settings).unwrap());
+        let iterative = Settings { solver: SolverChoice::Kind(SolverKind::GramPcg), ..settings.clone() };
+        let [kept, direct] = [&iterative, &settings].map(|settings| train(&data, None, settings).unwrap());
         for run in [&kept, &direct] {
             let Some(Features { precision: found, stored: true, bytes }) = run.summary.features else { panic!() };
             // 40 images, 12 gates with 16 regions of 9 values, in f64 or in half precision.
@@ -256,7 +256,7 @@ fn compare_with_recomputed(data: &Dataset, settings: &Settings, kept: &Solution,
     let features = again.summary.features.unwrap();
     assert_eq!((features.precision, features.stored), (precision, false), "{:?}", again.summary);
     assert_eq!(again.model.network.patches.as_ref().unwrap().precision, precision);
-    assert_eq!(again.summary.solver, SolverKind::Cg);
+    assert_eq!(again.summary.solver, SolverKind::GramPcg);
     assert!(again.summary.memory_bytes < needed);
     // The same numbers in every product, but for the order of sums.
     assert!(near(optimum(&again), optimum(kept), 1e-9), "{:?} {:?}", again.objective, kept.objective);

@@ -5,7 +5,7 @@ use crate::error::ArtifactError;
 use crate::objective::Objective;
 use crate::part::Part;
 use crate::status::Status;
-use cvx_linalg::{Backend, Cpu, HostMatrix, SampleSource};
+use cvx_linalg::{Cpu, HostMatrix, SampleSource, Samples};
 use cvx_model::{
     BlockCones, Calibration, Dataset, FeatureKind, Intervals, Loss, Network, Normalisation, OutputRange, Task,
     Transform,
@@ -93,12 +93,11 @@ impl Model {
     /// # Errors
     /// [`ArtifactError::Model`] if the features do not fit.
     pub fn predict(&self, data: &Dataset) -> Result<HostMatrix, ArtifactError> {
-        let xt = self.transform.apply(data)?;
-        let cpu = Cpu::<f64>::new();
+        let samples = self.transform.samples(data)?;
         let mut prediction = match &self.cones {
             // In one order for every sample, so that rounding cannot break a constraint.
-            Some(_) => self.network.predict_in_order(&xt),
-            None => self.network.predict(&cpu, &cpu.upload(&xt)?)?,
+            Some(_) => self.network.predict_in_order(&*samples),
+            None => self.network.predict_samples(&Samples::new(&Cpu::<f64>::new(), samples)?)?,
         };
         self.output_range.iter().for_each(|range| range.clip(&mut prediction));
         Ok(prediction)

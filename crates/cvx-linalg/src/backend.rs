@@ -5,7 +5,7 @@ use crate::host::HostMatrix;
 use crate::layout::BlockLayout;
 use crate::mask::BitMask;
 use crate::patches::PatchPlan;
-use crate::samples::SampleSource;
+use crate::sample_source::SampleSource;
 use crate::stop::StopToken;
 
 /// Whether an operand enters a product as it is or transposed.

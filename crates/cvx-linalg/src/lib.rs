@@ -38,6 +38,7 @@ mod named;
 mod nystrom;
 mod operator;
 mod patches;
+mod sample_source;
 mod samples;
 mod scratch;
 mod shape;
@@ -61,7 +62,8 @@ pub use operator::{
     MaskedSystem, SolverFlops, SolverState, SystemRhs, SystemSolution,
 };
 pub use patches::{FeaturePrecision, PatchPlan, Place};
-pub use samples::{SampleSource, Samples, TILE_BYTES};
+pub use sample_source::SampleSource;
+pub use samples::{Samples, TILE_BYTES};
 pub use scratch::Scratch;
 pub use stop::{StopReason, StopToken};
 

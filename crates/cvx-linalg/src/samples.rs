@@ -2,62 +2,10 @@
 
 use crate::backend::Backend;
 use crate::error::LinalgError;
-use crate::host::HostMatrix;
+use crate::sample_source::SampleSource;
 use crate::scratch::Scratch;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-
-/// Samples as columns (d x n) of `f64`, made when they are read: a matrix, or numbers of another type that are scaled
-/// on the way.
-pub trait SampleSource: Send + Sync {
-    /// Number of features d, the bias included.
-    fn n_features(&self) -> usize;
-    /// Number of samples n.
-    fn n_samples(&self) -> usize;
-    /// Bytes that the samples take in memory.
-    fn held_bytes(&self) -> usize;
-    /// Fills `out` (d numbers) with one sample.
-    ///
-    /// # Panics
-    /// For a sample beyond the last, or another length.
-    fn write(&self, sample: usize, out: &mut [f64]);
-}
-
-impl SampleSource for HostMatrix {
-    fn n_features(&self) -> usize {
-        self.rows()
-    }
-    fn n_samples(&self) -> usize {
-        self.cols()
-    }
-    fn held_bytes(&self) -> usize {
-        size_of_val(self.values())
-    }
-    fn write(&self, sample: usize, out: &mut [f64]) {
-        out.copy_from_slice(self.col(sample));
-    }
-}
-
-impl dyn SampleSource + '_ {
-    /// One sample (d).
-    pub fn sample(&self, sample: usize) -> Vec<f64> {
-        let mut out = vec![0.0; self.n_features()];
-        self.write(sample, &mut out);
-        out
-    }
-
-    /// All samples (d x n).
-    pub fn to_matrix(&self) -> HostMatrix {
-        self.gather(0..self.n_samples())
-    }
-
-    /// These samples (d x their number).
-    pub fn gather(&self, samples: impl ExactSizeIterator<Item = usize>) -> HostMatrix {
-        let mut out = HostMatrix::zeros(self.n_features(), samples.len());
-        samples.enumerate().for_each(|(j, sample)| self.write(sample, out.col_mut(j)));
-        out
-    }
-}
 
 /// Bytes of a tile in f64 with all that belongs to its samples: large enough for products at full speed, small beside
 /// the samples of a large problem.
@@ -73,7 +21,7 @@ const LEAST_WORDS: usize = 4;
 
 type WideMatrix<B> = <<B as Backend>::Wide as Backend>::Matrix;
 
-/// Samples on a device. In f64 they are there a tile at a time; in storage precision, all of them from the first use on.
+/// Samples on a device: in f64 a tile at a time, in storage precision all of them from the first use on.
 pub struct Samples<B: Backend> {
     backend: B,
     source: Arc<dyn SampleSource>,
@@ -202,6 +150,7 @@ mod tests {
     use super::*;
     use crate::backend::Shape;
     use crate::cpu::Cpu;
+    use crate::host::HostMatrix;
 
     #[test]
     fn tiles_are_all_samples_in_order_whatever_their_size() {

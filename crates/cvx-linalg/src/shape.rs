@@ -1,7 +1,7 @@
 //! Checks of shapes that every back end makes.
 
 use crate::error::LinalgError;
-use crate::samples::SampleSource;
+use crate::sample_source::SampleSource;
 use std::ops::Range;
 
 /// [`LinalgError::Shape`] unless the matrix `name` is `rows x cols`.

@@ -3,7 +3,7 @@
 use crate::activation::Activation;
 use crate::patches::Patches;
 use crate::patterns::bits_of_columns;
-use cvx_linalg::{Backend, HostMatrix, LinalgError, Samples, Shape, Transpose};
+use cvx_linalg::{Backend, HostMatrix, LinalgError, SampleSource, Samples, Shape, Transpose};
 use std::sync::Arc;
 
 /// f(x) = b + sum_j (x'w1_j)_+ w2_j on transformed features. For gated neurons, the sum is that of
@@ -110,20 +110,22 @@ impl Network {
         Ok(out)
     }
 
-    /// Predictions (n x C) for the transformed samples `xt` (d x n) by plain loops: every sample with the same
+    /// Predictions (n x C) for transformed samples by plain loops: every sample with the same
     /// operations in the same order. Each is a rounded operation that is monotone in its operands, so that a weight
     /// without the wrong sign never moves the prediction the wrong way, not by one unit in the last place. For networks
     /// that see whole samples, not patches.
-    pub fn predict_in_order(&self, xt: &HostMatrix) -> HostMatrix {
+    pub fn predict_in_order(&self, samples: &dyn SampleSource) -> HostMatrix {
         // By feature, so that the sums of all neurons grow together.
         let (w1, gates) = (self.w1.transposed(), self.gates.as_ref().map(HostMatrix::transposed));
-        let mut out = HostMatrix::zeros(xt.cols(), self.w2.cols());
-        for a in 0..xt.cols() {
-            let mut hidden = products(&w1, xt.col(a));
+        let (n, mut x) = (samples.n_samples(), vec![0.0; samples.n_features()]);
+        let mut out = HostMatrix::zeros(n, self.w2.cols());
+        for a in 0..n {
+            samples.write(a, &mut x);
+            let mut hidden = products(&w1, &x);
             match &gates {
                 None => hidden.iter_mut().filter(|z| **z < 0.0).for_each(|z| *z = 0.0),
                 Some(gates) => {
-                    let off = hidden.iter_mut().zip(products(gates, xt.col(a))).filter(|(_, h)| *h < 0.0);
+                    let off = hidden.iter_mut().zip(products(gates, &x)).filter(|(_, h)| *h < 0.0);
                     off.for_each(|(z, _)| *z = 0.0);
                 }
             }

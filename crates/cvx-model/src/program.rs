@@ -475,9 +475,9 @@ fn norms_of_samples<B: Backend>(backend: &B, samples: &Samples<B>) -> Result<Vec
     })?;
     let largest = if backend.scalar_bytes() == 4 { f64::from(f32::MAX) } else { f64::MAX };
     // A long sample may still have small entries.
-    for column in (0..norms.len()).filter(|&a| !(norms[a] < largest)) {
+    for column in (0..norms.len()).filter(|&a| norms[a] >= largest) {
         let entries = samples.source().sample(column);
-        if let Some(row) = entries.iter().position(|x| !(x.abs() <= largest)) {
+        if let Some(row) = entries.iter().position(|x| x.abs() > largest) {
             return Err(LinalgError::NonFinite { row, column, precision: backend.precision() });
         }
     }

@@ -54,8 +54,8 @@ impl SolverKind {
     pub fn by_work(shape: &ProblemShape) -> Vec<SolverKind> {
         let [n, d, p, c] = shape.dims().map(|size| size as f64);
         let columns = p * c;
-        // Products of all pairs of blocks with X, V or W: without the two signs of cones a third (docs/math.md, sections
-        // 3, 4 and 8).
+        // Products of all pairs of blocks with X, V or W: without the two signs of cones a third (docs/math.md,
+        // sections 3, 4 and 8).
         let [direct, around] = if shape.signs == 1 { [4.0, 4.0] } else { [12.0, 16.0] };
         // Set-up beyond what both have, and a run's iterations.
         let cholesky = n * n * (d + n / 3.0) + ITERATIONS * (direct * n * d * columns + 2.0 * n * n * c);

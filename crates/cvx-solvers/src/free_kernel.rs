@@ -5,16 +5,16 @@ use cvx_linalg::{
     Accuracy, Backend, Centring, LinalgError, LinearInfo, MaskedSystem, Shape, SystemRhs, SystemSolution,
 };
 
-/// What an iteration on (4.3) keeps where there are no cones: M = I, V = X', and one block for each pattern and target.
+/// What an iteration on (8.3) keeps. Without cones, M = I and V = X', and each pattern and target has one block.
 ///
 /// ```text
-/// qhat  = F (v - lambda)
-/// r + (1/rho) F F' r = qhat - y,  by conjugate gradients
-/// u     = v - lambda - F' r / rho
+/// qhat  = F (v - lambda)                                          (8.2)
+/// r + (1/rho) F F' r = qhat - y,  by conjugate gradients          (8.3)
+/// u     = v - lambda - F' r / rho                                 (8.4)
 /// ```
 ///
-/// Every step is a product with F' and one with F, and its vectors have n x C numbers, those of conjugate gradients on A
-/// itself d x PC. However early it ends, u is stationary for the r that is returned with it.
+/// Every step is a product with F' and one with F. Its vectors have n x C numbers; those of conjugate gradients on A
+/// have d x PC. However early it ends, u is stationary for the r that is returned with it.
 pub(crate) struct FreeKernel<B: Backend> {
     /// F'r / rho (d x PC).
     image: B::Matrix,

@@ -46,10 +46,12 @@ pub(crate) fn choose_solver(
     budget: u64,
 ) -> Result<(SolverKind, u64), TrainError> {
     let needed = |kind: SolverKind| run.peak(kind.memory(shape, settings));
-    let fitting = SolverKind::by_work(shape).into_iter().find(|&kind| needed(kind) <= budget);
+    let kinds = SolverKind::by_work(shape);
+    let fitting = kinds.iter().copied().find(|&kind| needed(kind) <= budget);
+    let smallest = kinds.into_iter().min_by_key(|&kind| needed(kind)).unwrap_or(SolverKind::Cg);
     let (solver, fits) = match choice {
         SolverChoice::Kind(kind) => (kind, needed(kind) <= budget),
-        SolverChoice::Auto => (fitting.unwrap_or(SolverKind::Cg), fitting.is_some()),
+        SolverChoice::Auto => (fitting.unwrap_or(smallest), fitting.is_some()),
     };
     if fits {
         return Ok((solver, needed(solver)));
@@ -63,7 +65,7 @@ const PREDICTIONS: f64 = 32.0;
 /// The acceleration that fits: how many differences it holds at most, of points of this size.
 pub(crate) fn differences(settings: &Settings, point_bytes: usize) -> usize {
     // Extrapolation requires that v and s are functions of v + lambda and s + nu: a dual step of 1.
-    let fitting = HISTORY_BYTES / (2 * point_bytes.max(1));
+    let fitting = HISTORY_BYTES / point_bytes.saturating_mul(2).max(1);
     if settings.dual_step == 1.0 { settings.anderson_depth.min(fitting) } else { 0 }
 }
 
@@ -82,8 +84,8 @@ fn shared_bytes(shape: &ProblemShape, samples: f64, held_out: usize, settings: &
     let (s, blocks, pairs, whole_tile) =
         (shape.scalar_bytes as f64, shape.signs as f64 * p * c, p * c, TILE_BYTES as f64);
     let cones = if shape.signs == 2 { blocks } else { 0.0 };
-    // In f64: all samples where they fit in a tile, else a full tile and the last one. The rows of the certificate, with
-    // multipliers, belong to a tile.
+    // In f64: all samples where they fit in a tile, else a full tile and the last one. The rows of the certificate
+    // belong to a tile.
     let tile = |n: f64| if n * d * 8.0 <= whole_tile { n * d * 8.0 } else { whole_tile };
     let rows = (n * ((blocks + pairs) * 8.0 + 2.0 * cones * s)).min(1.5 * whole_tile);
     // The patterns on the host and on the device, packed twice each; gates.

@@ -5,7 +5,7 @@ use super::tiles;
 use crate::backend::Shape;
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
-use crate::samples::SampleSource;
+use crate::sample_source::SampleSource;
 use crate::shape;
 use faer::{MatMut, MatRef};
 use rayon::prelude::*;

@@ -31,7 +31,7 @@ use crate::host::HostMatrix;
 use crate::layout::BlockLayout;
 use crate::mask::BitMask;
 use crate::patches::PatchPlan;
-use crate::samples::SampleSource;
+use crate::sample_source::SampleSource;
 use crate::stop::StopToken;
 use ::half::f16;
 

@@ -9,7 +9,7 @@ use super::scalar::CudaScalar;
 use crate::backend::Shape;
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
-use crate::samples::SampleSource;
+use crate::sample_source::SampleSource;
 use crate::shape;
 use cudarc::driver::{CudaSlice, DeviceRepr, ValidAsZeroBits};
 use rayon::prelude::*;

@@ -30,7 +30,7 @@ use crate::host::HostMatrix;
 use crate::layout::BlockLayout;
 use crate::mask::BitMask;
 use crate::patches::PatchPlan;
-use crate::samples::SampleSource;
+use crate::sample_source::SampleSource;
 use crate::stop::StopToken;
 use kernels::Kernel;
 use scalar::CudaScalar;

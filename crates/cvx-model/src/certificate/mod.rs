@@ -2,15 +2,14 @@
 //!
 //! All values are computed in f64 from the samples, for every precision of the iteration.
 
+mod predictions;
+mod system_residual;
+
 use crate::activation::Activation;
 use crate::network::norm;
-use crate::operators::SystemOperator;
 use crate::program::{ConvexProgram, Tile};
 use crate::workspace::Workspace;
-use cvx_linalg::{
-    Backend, BitMask, BlockLayout, Centring, ConeRhs, HostMatrix, LinalgError, MaskedSystem, Scratch, Shape, SystemRhs,
-    Transpose,
-};
+use cvx_linalg::{Backend, HostMatrix, LinalgError, Scratch, Transpose};
 
 type WideMatrix<B> = <<B as Backend>::Wide as Backend>::Matrix;
 
@@ -77,22 +76,6 @@ impl<B: Backend> Clone for Multipliers<'_, B> {
 }
 
 impl<B: Backend> Copy for Multipliers<'_, B> {}
-
-/// Blocks of one target, from which predictions are computed without the others.
-struct Columns<B: Backend> {
-    target: usize,
-    /// d x their number k.
-    blocks: WideMatrix<B>,
-    sum: Sum<B>,
-}
-
-/// How the products of the blocks with the samples become a prediction.
-enum Sum<B: Backend> {
-    /// Their positive parts, with these signs (k x 1).
-    Signed(WideMatrix<B>),
-    /// They count where the bits of their patterns (n x k) are set.
-    Masked(BitMask),
-}
 
 fn negated(mut matrix: HostMatrix) -> HostMatrix {
     matrix.values_mut().iter_mut().for_each(|value| *value = -*value);
@@ -236,79 +219,6 @@ impl<'a, B: Backend> Certificate<'a, B> {
         let mut blocks = wide.zeros(self.program.n_features(), columns.len())?;
         wide.gather_columns(&self.work.blocks, columns, &mut blocks)?;
         Ok(blocks)
-    }
-
-    /// The network's predictions, computed from all of `blocks`.
-    fn predict_all(&mut self) -> Result<(), LinalgError> {
-        let CertificateWorkspace { wide, blocks, prediction, rows: scratch, .. } = &mut *self.work;
-        let (layout, activation) = (self.program.layout(), self.program.activation());
-        self.program.for_each_tile(layout.columns(), |tile| {
-            let count = tile.samples.len();
-            let (mut rows, mut out) = (scratch.take(count, layout.columns())?, scratch.take(count, layout.targets)?);
-            wide.gemm(1.0, tile.xt, Transpose::Yes, blocks, Transpose::No, 0.0, &mut rows)?;
-            if activation == Activation::Relu {
-                wide.positive_part(1.0, &mut rows)?;
-            }
-            let mask = (activation == Activation::Gated).then_some(tile.mask);
-            wide.masked_row_sum(layout, mask, &rows, &mut out)?;
-            wide.write_rows(&out, prediction, tile.samples.start)?;
-            [rows, out].into_iter().for_each(|used| scratch.give(used));
-            Ok(())
-        })
-    }
-
-    /// The neurons of these columns of `blocks`, target by target.
-    fn columns_of(&self, neurons: &[usize]) -> Result<Vec<Columns<B>>, LinalgError> {
-        let (program, wide, p) = (self.program, &self.work.wide, self.program.n_patterns());
-        let per_target = program.n_blocks() / program.n_targets();
-        let in_targets = neurons.chunk_by(|a, b| a / per_target == b / per_target);
-        let columns = in_targets.map(|neurons| {
-            let sum = match program.activation() {
-                Activation::Relu => {
-                    let sign = |j: usize| if (neurons[j] / p).is_multiple_of(2) { 1.0 } else { -1.0 };
-                    Sum::Signed(wide.upload(&HostMatrix::from_fn(neurons.len(), 1, |j, _| sign(j)))?)
-                }
-                Activation::Gated => Sum::Masked(self.patterns_of(neurons)),
-            };
-            Ok(Columns { target: neurons[0] / per_target, blocks: self.gather(neurons)?, sum })
-        });
-        columns.collect()
-    }
-
-    /// The patterns of these blocks (n x their number).
-    fn patterns_of(&self, blocks: &[usize]) -> BitMask {
-        let patterns: Vec<usize> = blocks.iter().map(|j| j % self.program.n_patterns()).collect();
-        self.program.patterns().bits().select(&patterns)
-    }
-
-    /// Predictions of these blocks alone.
-    fn predict_columns(&mut self, columns: &[Columns<B>]) -> Result<(), LinalgError> {
-        let (program, n) = (self.program, self.program.n_samples());
-        let CertificateWorkspace { wide, prediction, rows: scratch, .. } = &mut *self.work;
-        wide.fill(0.0, prediction)?;
-        let widest = columns.iter().map(|columns| columns.blocks.cols()).max().unwrap_or(0);
-        program.for_each_tile(widest, |tile| {
-            let (first, count) = (tile.samples.start, tile.samples.len());
-            for Columns { target, blocks, sum } in columns {
-                // Not of the scratch, which would keep one for every number of neurons.
-                let mut rows = wide.zeros(count, blocks.cols())?;
-                let mut out = scratch.take(count, 1)?;
-                wide.gemm(1.0, tile.xt, Transpose::Yes, blocks, Transpose::No, 0.0, &mut rows)?;
-                match sum {
-                    Sum::Signed(signs) => {
-                        wide.positive_part(1.0, &mut rows)?;
-                        wide.gemm(1.0, &rows, Transpose::No, signs, Transpose::No, 0.0, &mut out)?;
-                    }
-                    Sum::Masked(bits) => {
-                        let mask = wide.upload_mask(&bits.row_range(first, count))?;
-                        wide.masked_row_sum(BlockLayout::one(blocks.cols(), 1), Some(&mask), &rows, &mut out)?;
-                    }
-                }
-                wide.write_part(&out, prediction, target * n + first)?;
-                scratch.give(out);
-            }
-            Ok(())
-        })
     }
 
     /// The lower bound from xi = -`residual` (n x C) and the cone multipliers.
@@ -496,21 +406,6 @@ impl<'a, B: Backend> Certificate<'a, B> {
         Ok(steps)
     }
 
-    /// F (n x C) of blocks of two signs that are zero but for the `used` ones.
-    fn masked_predictions(&mut self, blocks: &HostMatrix, used: &[usize]) -> Result<HostMatrix, LinalgError> {
-        let (p, wide) = (self.program.n_patterns(), self.work.wide.clone());
-        let sign = |j: usize| if (j / p).is_multiple_of(2) { 1.0 } else { -1.0 };
-        let in_targets = used.chunk_by(|a, b| a / (2 * p) == b / (2 * p));
-        let columns = in_targets.map(|used| {
-            let signed = HostMatrix::from_fn(blocks.rows(), used.len(), |i, k| sign(used[k]) * blocks[(i, used[k])]);
-            let sum = Sum::Masked(self.patterns_of(used));
-            Ok(Columns { target: used[0] / (2 * p), blocks: wide.upload(&signed)?, sum })
-        });
-        let columns = columns.collect::<Result<Vec<_>, LinalgError>>()?;
-        self.predict_columns(&columns)?;
-        wide.download(&self.work.prediction)
-    }
-
     /// Without cones every point is feasible: returns `v` itself, or zero if zero is better.
     fn gated_point(&mut self, v: &B::Matrix) -> Result<FeasiblePoint, LinalgError> {
         let (objective, zero) = (self.network(v)?.objective, self.program.zero_objective());
@@ -520,93 +415,6 @@ impl<'a, B: Backend> Certificate<'a, B> {
             blocks.values_mut().fill(0.0);
         }
         Ok(FeasiblePoint { objective: objective.min(zero), blocks })
-    }
-
-    /// ||b - A u|| / ||b|| of the u-update (4a) with the right-hand side `rhs`, all in f64.
-    ///
-    /// # Errors
-    /// [`LinalgError`] if the back end fails.
-    pub fn system_residual(
-        &mut self,
-        system: &SystemOperator<'_, B>,
-        u: &B::Matrix,
-        rhs: &SystemRhs<'_, B>,
-    ) -> Result<f64, LinalgError> {
-        let (program, backend) = (self.program, self.program.backend());
-        let (work, layout) = (&mut *self.work, self.program.layout());
-        let (n, wide) = (program.n_samples(), work.wide.clone());
-        let mut y = wide.upload(program.y_host())?;
-        if !program.loss().is_plain() {
-            backend.widen(system.target(), &mut y)?;
-        }
-        let mut centring = Centring::new(&wide, n, layout.targets, program.loss().has_output_bias())?;
-        centring.apply(&wide, &mut y)?;
-        let mut b = wide.zeros(program.n_features(), layout.columns())?;
-        backend.widen(rhs.blocks, &mut b)?;
-        backend.widen(u, &mut work.blocks)?;
-        if let Some(patches) = program.patches() {
-            patches.pull_wide(backend, 1.0 / system.penalty(), &y, &mut b)?;
-            let size = wide.norm(&b)?;
-            patches.predict_wide(backend, &work.blocks, &mut work.prediction)?;
-            centring.apply(&wide, &mut work.prediction)?;
-            wide.axpby(-1.0, &work.blocks, 1.0, &mut b)?;
-            patches.pull_wide(backend, -1.0 / system.penalty(), &work.prediction, &mut b)?;
-            let residual = wide.norm(&b)?;
-            return Ok(if size > 0.0 { residual / size } else { residual });
-        }
-        let mut g = wide.zeros(n, 1)?;
-        backend.widen(system.row_scale(), &mut g)?;
-        let width = 3 * layout.columns() + layout.pairs();
-
-        // b, and F u.
-        program.for_each_tile(width, |tile| {
-            let zeros = |columns| wide.zeros(tile.samples.len(), columns);
-            let (mut rows, mut masked, mut part) =
-                (zeros(layout.columns())?, zeros(layout.pairs())?, zeros(layout.targets)?);
-            wide.gemm(1.0, tile.xt, Transpose::Yes, &work.blocks, Transpose::No, 0.0, &mut rows)?;
-            wide.masked_row_sum(layout, Some(tile.mask), &rows, &mut part)?;
-            wide.write_rows(&part, &mut work.prediction, tile.samples.start)?;
-            wide.fill(0.0, &mut rows)?;
-            if program.n_cones() > 0 {
-                let ConeRhs { s, nu } = rhs.expect_rows("system_residual")?;
-                let (mut stored, mut scale) = (backend.zeros(tile.samples.len(), layout.columns())?, zeros(1)?);
-                wide.read_rows(&g, tile.samples.start, &mut scale)?;
-                let mut slack = [zeros(layout.columns())?, zeros(layout.columns())?];
-                for (part, slack) in [Some(s), nu].into_iter().zip(&mut slack) {
-                    let Some(part) = part else { continue };
-                    backend.read_rows(part, tile.samples.start, &mut stored)?;
-                    backend.widen(&stored, slack)?;
-                }
-                wide.sign_flip(tile.mask, &scale, &slack[0], Some(&slack[1]), &mut rows)?;
-            }
-            wide.read_rows(&y, tile.samples.start, &mut part)?;
-            wide.masked_broadcast(tile.mask, 1.0 / system.penalty(), &part, &mut masked)?;
-            wide.add_pairs(layout, 1.0, &masked, &mut rows)?;
-            wide.gemm(1.0, tile.xt, Transpose::No, &rows, Transpose::No, 1.0, &mut b)
-        })?;
-        let size = wide.norm(&b)?;
-
-        // b - A u.
-        centring.apply(&wide, &mut work.prediction)?;
-        wide.axpby(-1.0, &work.blocks, 1.0, &mut b)?;
-        program.for_each_tile(width, |tile| {
-            let zeros = |columns| wide.zeros(tile.samples.len(), columns);
-            let (mut rows, mut masked, mut part) =
-                (zeros(layout.columns())?, zeros(layout.pairs())?, zeros(layout.targets)?);
-            if program.n_cones() > 0 {
-                let (mut flipped, mut scale) = (zeros(layout.columns())?, zeros(1)?);
-                wide.read_rows(&g, tile.samples.start, &mut scale)?;
-                wide.gemm(1.0, tile.xt, Transpose::Yes, &work.blocks, Transpose::No, 0.0, &mut rows)?;
-                wide.sign_flip(tile.mask, &scale, &rows, None, &mut flipped)?;
-                wide.sign_flip(tile.mask, &scale, &flipped, None, &mut rows)?;
-            }
-            wide.read_rows(&work.prediction, tile.samples.start, &mut part)?;
-            wide.masked_broadcast(tile.mask, 1.0 / system.penalty(), &part, &mut masked)?;
-            wide.add_pairs(layout, 1.0, &masked, &mut rows)?;
-            wide.gemm(-1.0, tile.xt, Transpose::No, &rows, Transpose::No, 1.0, &mut b)
-        })?;
-        let residual = wide.norm(&b)?;
-        Ok(if size > 0.0 { residual / size } else { residual })
     }
 
     /// Largest violation of a cone, max over rows and blocks of (-e_ai x_a'v_i)+ / (||x_a|| ||v_i||); 0 without cones.
