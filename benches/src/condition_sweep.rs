@@ -151,7 +151,7 @@ fn strided(data: &Dataset, stride: usize) -> Result<Dataset> {
     let kept: Vec<usize> = (0..channels * height * width)
         .filter(|at| (at % width).is_multiple_of(stride) && (at / width % height).is_multiple_of(stride))
         .collect();
-    let values = (0..data.n_samples()).flat_map(|a| kept.iter().map(move |&at| data.row(a)[at])).collect();
+    let values = (0..data.n_samples()).flat_map(|a| kept.iter().map(move |&at| data.get(a, at))).collect();
     let kind = FeatureKind::Image { channels, height: height.div_ceil(stride), width: width.div_ceil(stride) };
     Ok(Dataset::new(kept.len(), values, data.labels().cloned(), kind)?)
 }

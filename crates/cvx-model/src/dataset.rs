@@ -323,6 +323,11 @@ impl Dataset {
         out
     }
 
+    /// One feature of one sample.
+    pub fn get(&self, row: usize, column: usize) -> f64 {
+        self.values.get(row * self.n_features + column)
+    }
+
     /// All features (n x d), row-major.
     pub fn values(&self) -> Vec<f64> {
         let mut out = vec![0.0; self.values.len()];
@@ -336,7 +341,7 @@ impl Dataset {
     }
 
     /// Calls `look` with the number and the features of each sample.
-    pub(crate) fn for_each_row(&self, mut look: impl FnMut(usize, &[f64])) {
+    pub fn for_each_row(&self, mut look: impl FnMut(usize, &[f64])) {
         let mut features = vec![0.0; self.n_features];
         for row in 0..self.n_samples() {
             self.values.read(row * self.n_features, &mut features);

@@ -25,7 +25,7 @@ pub fn columns_of(data: &Dataset, sources: &[usize]) -> Result<BTreeMap<usize, V
 /// # Errors
 /// Those of [`Dataset`].
 pub fn replaced(data: &Dataset, columns: &[usize], value: impl Fn(usize, usize) -> f64) -> Result<Dataset, ModelError> {
-    let mut values = data.values().to_vec();
+    let mut values = data.values();
     for (a, row) in values.chunks_mut(data.n_features()).enumerate() {
         columns.iter().for_each(|&column| row[column] = value(a, column));
     }

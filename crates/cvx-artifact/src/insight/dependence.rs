@@ -80,7 +80,7 @@ pub fn dependence<E: From<ModelError>>(
 /// At most `points` different rows of the columns, in ascending order.
 fn grid(data: &Dataset, columns: &[usize], points: usize) -> Vec<Vec<f64>> {
     let n = data.n_samples();
-    let mut rows: Vec<Vec<f64>> = (0..n).map(|a| columns.iter().map(|&column| data.row(a)[column]).collect()).collect();
+    let mut rows: Vec<Vec<f64>> = (0..n).map(|a| columns.iter().map(|&column| data.get(a, column)).collect()).collect();
     // -0 and 0 are the same value.
     rows.iter_mut().flatten().for_each(|value| *value += 0.0);
     let order = |a: &Vec<f64>, b: &Vec<f64>| {

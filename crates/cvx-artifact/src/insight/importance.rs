@@ -63,7 +63,7 @@ pub fn importance<E: From<ModelError>>(
     for (source, columns) in columns {
         let mut rises = Vec::with_capacity(repeats);
         for rows in &permutations {
-            let permuted = replaced(data, &columns, |a, column| data.row(rows[a])[column])?;
+            let permuted = replaced(data, &columns, |a, column| data.get(rows[a], column))?;
             rises.push(error(&predict(&permuted)?) - base);
         }
         let mean = rises.iter().sum::<f64>() / repeats as f64;

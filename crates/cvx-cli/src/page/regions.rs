@@ -18,7 +18,7 @@ pub fn regions(model: &Model, train: &Dataset) -> Result<Option<Picture>> {
         return Ok(None);
     }
     let side = |feature: usize| {
-        let values = (0..train.n_samples()).map(|row| train.row(row)[feature]);
+        let values = (0..train.n_samples()).map(|row| train.get(row, feature));
         let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(x), high.max(x)));
         let margin = if high > low { 0.05 * (high - low) } else { 0.5 };
         (low - margin, high + margin)

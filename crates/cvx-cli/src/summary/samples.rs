@@ -184,7 +184,8 @@ impl Column {
 impl Part {
     fn new(data: &Dataset, task: Option<&Task>) -> Self {
         let names = data.feature_names();
-        let columns = columns(data.n_features(), &data.values(), names);
+        let columns =
+            columns([data.n_samples(), data.n_features()], |look| data.for_each_row(|_, row| look(row)), names);
         let is_table = data.kind() == FeatureKind::Table;
         Part {
             n_samples: data.n_samples(),
@@ -203,7 +204,8 @@ impl Part {
             },
             targets: match (task, data.labels()) {
                 (Some(Task::Regression { .. }), Some(Labels::Numbers { columns: count, values })) => {
-                    Some(self::columns(*count, values, None))
+                    let rows = values.len() / count;
+                    Some(self::columns([rows, *count], |look| values.chunks(*count).for_each(look), None))
                 }
                 _ => None,
             },
@@ -253,8 +255,12 @@ impl Part {
     }
 }
 
-/// Range and mean of each of `count` interleaved columns.
-fn columns(count: usize, values: &[f64], names: Option<&[String]>) -> Vec<Column> {
+/// Range and mean of each of `count` columns, where `each` shows every row.
+fn columns(
+    [rows, count]: [usize; 2],
+    each: impl FnOnce(&mut dyn FnMut(&[f64])),
+    names: Option<&[String]>,
+) -> Vec<Column> {
     let column = |k: usize| Column {
         name: names.map(|names| names[k].clone()),
         low: f64::INFINITY,
@@ -262,14 +268,13 @@ fn columns(count: usize, values: &[f64], names: Option<&[String]>) -> Vec<Column
         mean: 0.0,
     };
     let mut columns: Vec<Column> = (0..count).map(column).collect();
-    let rows = (values.len() / count) as f64;
-    for row in values.chunks(count) {
+    each(&mut |row| {
         for (column, &value) in columns.iter_mut().zip(row) {
             column.low = column.low.min(value);
             column.high = column.high.max(value);
-            column.mean += value / rows;
+            column.mean += value / rows as f64;
         }
-    }
+    });
     columns
 }
 

@@ -77,7 +77,7 @@ mod tests {
         let transform = Transform::fit(&data, Normalisation::Column, true).unwrap();
         assert_eq!(title(&transform, 0), "wanted");
         let features: Vec<usize> = (0..data.n_features()).filter(|&at| transform.sources()[at] == 0).collect();
-        let row = |row: usize| features.iter().map(|&at| data.row(row)[at]).collect::<Vec<_>>();
+        let row = |row: usize| features.iter().map(|&at| data.get(row, at)).collect::<Vec<_>>();
         (0..data.n_samples()).map(|at| Place::new(&transform, &features, &row(at))).collect()
     }
 
