@@ -9,7 +9,7 @@ use crate::activation::Activation;
 use crate::network::norm;
 use crate::program::{ConvexProgram, Tile};
 use crate::workspace::Workspace;
-use cvx_linalg::{Backend, HostMatrix, LinalgError, Scratch, Transpose};
+use cvx_linalg::{Backend, HostMatrix, LinalgError, Scratch, Signs, Transpose};
 
 type WideMatrix<B> = <<B as Backend>::Wide as Backend>::Matrix;
 
@@ -305,17 +305,22 @@ impl<'a, B: Backend> Certificate<'a, B> {
                 (work.rows.take(count, layout.targets)?, work.rows.take(count, layout.pairs())?);
             wide.read_rows(&work.prediction, tile.samples.start, &mut residual)?;
             wide.masked_broadcast(tile.mask, -1.0, &residual, &mut masked)?;
-            let mut rows = work.rows.take(count, layout.columns())?;
-            match work.signed_rows(program, &tile, multipliers)? {
-                Some(signed) => {
-                    program.backend().widen(&signed, &mut rows)?;
-                    work.stored_rows.give(signed);
+            if layout.signs == Signs::One {
+                wide.gemm(1.0, tile.xt, Transpose::No, &masked, Transpose::No, 1.0, &mut work.blocks)?;
+            } else {
+                let mut rows = work.rows.take(count, layout.columns())?;
+                match work.signed_rows(program, &tile, multipliers)? {
+                    Some(signed) => {
+                        program.backend().widen(&signed, &mut rows)?;
+                        work.stored_rows.give(signed);
+                    }
+                    None => wide.fill(0.0, &mut rows)?,
                 }
-                None => wide.fill(0.0, &mut rows)?,
+                wide.add_pairs(layout, 1.0, &masked, &mut rows)?;
+                wide.gemm(1.0, tile.xt, Transpose::No, &rows, Transpose::No, 1.0, &mut work.blocks)?;
+                work.rows.give(rows);
             }
-            wide.add_pairs(layout, 1.0, &masked, &mut rows)?;
-            wide.gemm(1.0, tile.xt, Transpose::No, &rows, Transpose::No, 1.0, &mut work.blocks)?;
-            [residual, masked, rows].into_iter().for_each(|used| work.rows.give(used));
+            [residual, masked].into_iter().for_each(|used| work.rows.give(used));
             Ok(())
         })
     }
