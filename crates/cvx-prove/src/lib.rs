@@ -1,0 +1,29 @@
+//! Proofs about trained two-layer networks.
+
+#![forbid(unsafe_code)]
+
+mod deployed;
+mod error;
+pub mod file;
+mod function;
+mod leaf;
+mod node;
+mod outcome;
+mod proof;
+mod prover;
+mod questions;
+mod region;
+mod robust;
+mod rounding;
+mod search;
+mod subject;
+
+pub use deployed::Deployed;
+pub use error::ProveError;
+pub use outcome::{Budget, Outcome};
+pub use proof::Proof;
+pub use prover::{Claim, Place, Prover, Theorem, predict};
+pub use questions::{Answer, End, OutputBounds, difference_bounds, monotone, output_bounds, same_as};
+pub use region::{Norm, Shape};
+pub use robust::{Certified, Classifier, Neighbourhood, Radius};
+pub use search::{Found, Goal, Limits, Replay, Verdict};

@@ -1,0 +1,211 @@
+//! Robustness of a classifier: no input near a sample is given another class.
+
+use crate::deployed::Deployed;
+use crate::error::ProveError;
+use crate::outcome::{Budget, Outcome};
+use crate::prover::{Claim, Prover, Theorem, predict};
+use crate::region::{Norm, Shape};
+use crate::search::{Goal, Verdict};
+use cvx_artifact::Model;
+use cvx_model::Task;
+
+/// The inputs near a sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Neighbourhood {
+    /// The norm.
+    pub norm: Norm,
+    /// The radius, in the units of the features.
+    pub radius: f64,
+    /// Whether a feature moves (d).
+    pub moves: Vec<bool>,
+    /// Features that move stay between these values.
+    pub values: Option<(f64, f64)>,
+}
+
+impl Neighbourhood {
+    /// The set around a sample.
+    ///
+    /// # Errors
+    /// [`ProveError`] for a radius that is negative or not finite.
+    pub fn around(&self, sample: &[f64], radius: f64) -> Result<Shape, ProveError> {
+        if self.moves.len() != sample.len() {
+            let (expected, found) = (format!("{} features", self.moves.len()), sample.len().to_string());
+            return Err(ProveError::Shape { what: "a sample", expected, found });
+        }
+        let shape = Shape::around(sample, self.norm, radius, &self.moves)?;
+        Ok(match self.values {
+            Some((low, high)) => shape.clipped(low, high),
+            None => shape,
+        })
+    }
+}
+
+/// What was found about a sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Certified {
+    /// The class that the model gives the sample.
+    pub class: usize,
+    /// Proved: every input of the set has this class. Refuted: the point has another one.
+    pub outcome: Outcome,
+    /// Nodes of all searches.
+    pub nodes: usize,
+    /// A theorem for each other class, if all were proved.
+    pub theorems: Vec<Theorem>,
+}
+
+/// A classifier about whose classes claims are made.
+pub struct Classifier<'a> {
+    model: &'a Model,
+    prover: Prover,
+    deployed: Deployed,
+}
+
+impl<'a> Classifier<'a> {
+    /// For a model in an arithmetic.
+    ///
+    /// # Errors
+    /// [`ProveError::Unsupported`] for a regression, and for a kind of model that the method does not cover.
+    pub fn new(model: &'a Model, deployed: Deployed) -> Result<Self, ProveError> {
+        if let Task::Regression { .. } = model.task {
+            let why = "it predicts numbers, which have no classes to keep: ask for their range".to_string();
+            return Err(ProveError::Unsupported { what: "robustness of this model", why });
+        }
+        Ok(Classifier { model, prover: Prover::new(model)?, deployed })
+    }
+
+    /// Whether every input near a sample has the class `expected`, or the class of the sample if none is given.
+    ///
+    /// # Errors
+    /// [`ProveError`] for a sample that does not fit the model.
+    pub fn certify(
+        &self,
+        sample: &[f64],
+        expected: Option<usize>,
+        near: &Neighbourhood,
+        radius: f64,
+        budget: &Budget,
+    ) -> Result<Certified, ProveError> {
+        let scores = predict(self.model, sample)?;
+        let class = self.model.task.class_of(&scores).unwrap_or_default();
+        let mut found = Certified { class, outcome: Outcome::Proved, nodes: 0, theorems: Vec::new() };
+        if expected.is_some_and(|expected| expected != class) {
+            found.outcome = Outcome::Refuted { point: sample.to_vec(), other: None };
+            return Ok(found);
+        }
+        let place = self.prover.place(near.around(sample, radius)?)?;
+        let replay = |y: &[f64]| {
+            let point = place.shape.point(y);
+            let scores = predict(self.model, &point).ok()?;
+            (self.model.task.class_of(&scores) != Some(class)).then_some(point)
+        };
+        let mut limits = budget.limits();
+        for outputs in self.margins(&scores, class) {
+            let claim = Claim::outputs(outputs, 0.0);
+            let result = self.prover.search(&claim, &place, Goal::Positive, self.deployed, limits, &replay)?;
+            found.nodes += result.nodes;
+            limits.nodes = limits.nodes.saturating_sub(result.nodes);
+            match result.verdict {
+                Verdict::Proved(proof) => found.theorems.push(Theorem {
+                    claim,
+                    shape: place.shape.clone(),
+                    deployed: self.deployed,
+                    threshold: 0.0,
+                    proof,
+                }),
+                Verdict::Refuted(point) => {
+                    found.outcome = Outcome::Refuted { point, other: None };
+                    break;
+                }
+                // Another class may still be reached.
+                Verdict::Open => found.outcome = found.outcome.or_open(result.bound, result.best),
+            }
+        }
+        if found.outcome != Outcome::Proved {
+            found.theorems.clear();
+        }
+        Ok(found)
+    }
+
+    /// The margins of a class over each other one, as weights of the outputs; the closest one first.
+    fn margins(&self, scores: &[f64], class: usize) -> Vec<Vec<f64>> {
+        if let [_] = scores {
+            return vec![vec![if class == 1 { 1.0 } else { -1.0 }]];
+        }
+        let mut others: Vec<usize> = (0..scores.len()).filter(|&other| other != class).collect();
+        others.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+        let margin = |other: usize| {
+            let weight = |c: usize| f64::from(u8::from(c == class)) - f64::from(u8::from(c == other));
+            (0..scores.len()).map(weight).collect()
+        };
+        others.into_iter().map(margin).collect()
+    }
+
+    /// The largest radius that is proved for a sample, and the smallest at which it is refuted, by bisection until they
+    /// differ by at most `tolerance` times the larger one. Radii are at most `largest`; a radius of 0 is proved if
+    /// nothing else is.
+    ///
+    /// # Errors
+    /// [`ProveError`] for a sample that does not fit the model.
+    pub fn radius(
+        &self,
+        sample: &[f64],
+        expected: Option<usize>,
+        near: &Neighbourhood,
+        tolerance: f64,
+        largest: f64,
+        budget: &Budget,
+    ) -> Result<Radius, ProveError> {
+        let mut radius = Radius { proved: 0.0, refuted: None, nodes: 0 };
+        let limits = budget.limits();
+        let mut next = near.radius;
+        loop {
+            let found = self.certify(sample, expected, near, next, budget)?;
+            radius.nodes += found.nodes;
+            match found.outcome {
+                Outcome::Proved => radius.proved = next,
+                Outcome::Refuted { point, .. } => {
+                    // The point may be much closer than the set is wide.
+                    let distance = near.distance(sample, &point);
+                    radius.refuted = Some(distance.min(next));
+                    if distance == 0.0 {
+                        return Ok(radius);
+                    }
+                }
+                Outcome::Open { .. } => return Ok(radius),
+            }
+            let is_late = limits.deadline.is_some_and(|end| std::time::Instant::now() >= end);
+            next = match radius.refuted {
+                Some(refuted) if refuted - radius.proved <= tolerance * refuted || is_late => return Ok(radius),
+                Some(refuted) if radius.proved == 0.0 => 0.5 * refuted,
+                Some(refuted) => 0.5 * (radius.proved + refuted),
+                None if radius.proved >= largest || is_late => return Ok(radius),
+                None => (2.0 * radius.proved).min(largest),
+            };
+            if next < f64::MIN_POSITIVE || next <= 1e-9 * near.radius {
+                return Ok(radius);
+            }
+        }
+    }
+}
+
+/// How far a sample can move.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Radius {
+    /// No input within this radius has another class.
+    pub proved: f64,
+    /// One within this radius has; `None` if none was found.
+    pub refuted: Option<f64>,
+    /// Nodes of all searches.
+    pub nodes: usize,
+}
+
+impl Neighbourhood {
+    /// The distance of two inputs in the norm.
+    fn distance(&self, x: &[f64], y: &[f64]) -> f64 {
+        let differences = || x.iter().zip(y).map(|(x, y)| (x - y).abs());
+        match self.norm {
+            Norm::Linf => differences().fold(0.0, f64::max),
+            Norm::L2 => differences().map(|difference| difference * difference).sum::<f64>().sqrt(),
+        }
+    }
+}
