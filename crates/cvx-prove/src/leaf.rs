@@ -87,6 +87,8 @@ pub struct Setting<'a> {
     pub intervals: &'a Intervals,
     /// What a claim has to be above zero by, rounding of leaves aside.
     pub error: f64,
+    /// The size of the sums that the function is made of, which rounding errors are proportional to.
+    pub scale: f64,
     /// By how much a computed gate may be off, relative to the reach of its row.
     gate_error: f64,
 }
@@ -126,7 +128,9 @@ impl<'a> Setting<'a> {
         if !intervals.low.iter().chain(&intervals.high).chain(&intervals.reach).all(|x| x.is_finite()) {
             error = f64::INFINITY;
         }
-        Setting { function, rows, region, intervals, error, gate_error: first }
+        let reach = |&(r, weight): &(usize, f64)| weight * intervals.reach[r];
+        let scale = function.absolute.iter().map(reach).sum::<f64>() + function.absolute_bias;
+        Setting { function, rows, region, intervals, error, scale, gate_error: first }
     }
 
     /// A lower bound of the function on the part of the region where the switches are on these sides, for these

@@ -4,7 +4,8 @@
 //! variables: with coefficients v of theirs, D(v) = k + v'(b + W c) - ||r o (l + W'v)||_* is a lower bound for every v
 //! that the sides of the node allow (math.md, (14.2)). Its maximum is a saddle point of a bilinear function of y and v,
 //! for which the primal-dual method of Chambolle & Pock (2011) needs two products with W a step; diagonal steps are
-//! those of Pock & Chambolle (2011), restarts from averages those of Applegate et al. (2023).
+//! those of Pock & Chambolle (2011), restarts from averages and the weight of the two steps those of Applegate et al.
+//! (2021).
 
 use crate::leaf::{Setting, Side};
 use crate::region::Norm;
@@ -326,7 +327,8 @@ impl<'a> Local<'a> {
     /// Raises the lower bound of a node for at most `steps` steps, until it is above `target`, a point is at or below
     /// `floor`, or it cannot be.
     pub fn bound(&self, sides: &[Side], start: &Start, steps: usize, target: f64, floor: f64) -> Bounded {
-        let Limits { low, high, constant } = self.limits(sides);
+        let limits = self.limits(sides);
+        let Limits { low, high, constant } = &limits;
         let (n, d) = (self.variables.len(), self.slope.len());
         let mut base = self.slope.clone();
         let mut of_fixed = self.constant + constant;
@@ -338,6 +340,9 @@ impl<'a> Local<'a> {
         let clamp = |variable: usize, v: f64| v.max(low[variable]).min(high[variable]);
         let mut v: Vec<f64> = (0..n).map(|variable| clamp(variable, start.v[variable])).collect();
         let mut y = start.y.clone();
+        let (mut last, mut last_y) = (v.clone(), y.clone());
+        // Ratio of the steps of coefficients and inputs, by how far both go between restarts.
+        let mut weight = 1.0f64;
         let mut best = (f64::NEG_INFINITY, v.clone());
         let mut point = (f64::INFINITY, y.clone());
         // Sums since the last restart: of v, of the slopes, of y.
@@ -361,7 +366,7 @@ impl<'a> Local<'a> {
             if best.0 > target || free.is_empty() {
                 break;
             }
-            let mut next: Vec<f64> = (0..d).map(|k| y[k] - self.steps[k] * slope[k]).collect();
+            let mut next: Vec<f64> = (0..d).map(|k| y[k] - self.steps[k] / weight * slope[k]).collect();
             self.project(&mut next);
             let at = self.variables_at(&next);
             let value = self.value(&at, dot(&self.slope, &next));
@@ -378,7 +383,7 @@ impl<'a> Local<'a> {
             for &variable in &free {
                 // The rows at 2 next - y.
                 let ahead = 2.0 * at[variable] - before[variable];
-                v[variable] = clamp(variable, v[variable] + self.variables[variable].step * ahead);
+                v[variable] = clamp(variable, v[variable] + weight * self.variables[variable].step * ahead);
             }
             (y, before) = (next, at);
             if count == restart || step + 1 == steps {
@@ -395,12 +400,38 @@ impl<'a> Local<'a> {
                     point = (value, y_mean.clone());
                 }
                 // The value of the relaxation at the mean: no bound of this node is larger.
-                if best.0 > target || value <= floor || self.is_relaxed_below(&free, &low, &high, &at, &base, &y_mean, of_fixed, target)
-                {
-                    (v, y) = (v_mean, y_mean);
+                let relaxed = || of_fixed + dot(&base, &y_mean) + self.most(&free, &limits, &at);
+                if best.0 > target || value <= floor || relaxed() <= target {
+                    y = y_mean;
                     break;
                 }
-                (v, y, before) = (v_mean, y_mean, at);
+                // Further along the way since the last restart, as long as the bound rises: multipliers of an empty node
+                // grow without end.
+                let mut reach = 1.0;
+                let mut next = v_mean.clone();
+                loop {
+                    let ahead = |variable: usize| v_mean[variable] + reach * (v_mean[variable] - last[variable]);
+                    let further: Vec<f64> = (0..n).map(|variable| clamp(variable, ahead(variable))).collect();
+                    slope.copy_from_slice(&base);
+                    free.iter().for_each(|&variable| add(&mut slope, further[variable], self.weights(variable)));
+                    let bound = dual(&further, &slope);
+                    if bound <= best.0 || reach > 1e9 {
+                        break;
+                    }
+                    best = (bound, further.clone());
+                    (next, reach) = (further, 4.0 * reach);
+                }
+                if best.0 > target {
+                    y = y_mean;
+                    break;
+                }
+                (v, y, before) = (next, y_mean, at);
+                let (moved, moved_y) = (distance(&v, &last), distance(&y, &last_y));
+                if moved > 0.0 {
+                    weight = (weight * (moved / moved_y.max(1e-3 * moved))).sqrt().clamp(1e-4, 1e6);
+                }
+                last.copy_from_slice(&v);
+                last_y.copy_from_slice(&y);
                 [&mut v_sum, &mut slope_sum, &mut y_sum].into_iter().for_each(|sum| sum.fill(0.0));
                 count = 0;
                 restart += restart / 2;
@@ -413,32 +444,19 @@ impl<'a> Local<'a> {
         Bounded { bound: best.0, coefficients, point, start: Start { v: best.1, y } }
     }
 
-    /// Whether the relaxation of a node is at or below `target` at y, where its halfspaces hold.
-    #[expect(clippy::too_many_arguments, reason = "the pieces of one value")]
-    fn is_relaxed_below(
-        &self,
-        free: &[usize],
-        low: &[f64],
-        high: &[f64],
-        at: &[f64],
-        base: &[f64],
-        y: &[f64],
-        of_fixed: f64,
-        target: f64,
-    ) -> bool {
-        let mut value = of_fixed + dot(base, y);
-        for &variable in free {
+    /// The most that free coefficients make of rows with these values; infinite where a halfspace of the node does not
+    /// hold.
+    fn most(&self, free: &[usize], limits: &Limits, at: &[f64]) -> f64 {
+        let most = |&variable: &usize| {
             let at = at[variable];
-            let side = if at > 0.0 { high[variable] } else { low[variable] };
-            if side.is_infinite() {
-                if at.abs() > 1e-9 * self.variables[variable].centre.abs().max(1e-9) {
-                    return false;
-                }
-                continue;
+            let end = if at > 0.0 { limits.high[variable] } else { limits.low[variable] };
+            match end.is_infinite() {
+                true if at.abs() <= 1e-9 * self.variables[variable].centre.abs() => 0.0,
+                true => f64::INFINITY,
+                false => end * at,
             }
-            value += side * at;
-        }
-        value <= target
+        };
+        free.iter().map(most).sum()
     }
 }
 
@@ -462,4 +480,9 @@ fn chord(alpha: f64, low: f64, high: f64) -> (f64, f64) {
 
 fn add(sum: &mut [f64], factor: f64, x: &[f64]) {
     sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += factor * x);
+}
+
+/// ||x - y||.
+fn distance(x: &[f64], y: &[f64]) -> f64 {
+    x.iter().zip(y).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt()
 }

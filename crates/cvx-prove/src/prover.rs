@@ -66,6 +66,16 @@ pub struct Place {
     pub shape: Shape,
     region: Region,
     intervals: Intervals,
+    /// The sign of each scale: transformed features may fall where features rise.
+    signs: Vec<f64>,
+}
+
+impl Place {
+    /// The input at `y` of the search, in the units of the features.
+    pub fn point(&self, y: &[f64]) -> Vec<f64> {
+        let y: Vec<f64> = y.iter().zip(&self.signs).map(|(y, sign)| y * sign).collect();
+        self.shape.point(&y)
+    }
 }
 
 /// A model, or two of them, about which claims are made.
@@ -108,7 +118,8 @@ impl Prover {
     pub fn place(&self, shape: Shape) -> Result<Place, ProveError> {
         let region = Region::new(&shape, &self.transform)?;
         let intervals = Intervals::new(&self.subject.rows, &region);
-        Ok(Place { shape, region, intervals })
+        let signs = self.transform.scale.iter().map(|scale| scale.signum()).collect();
+        Ok(Place { shape, region, intervals, signs })
     }
 
     /// The function of a claim.

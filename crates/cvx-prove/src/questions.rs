@@ -81,7 +81,7 @@ fn ends(
             }
             _ => None,
         };
-        Ok(End { bound: sign * bound, found: sign * best, point: place.shape.point(&y), theorem, nodes })
+        Ok(End { bound: sign * bound, found: sign * best, point: place.point(&y), theorem, nodes })
     };
     (0..prover.n_outputs()).map(|c| Ok(OutputBounds { low: end(c, 1.0)?, high: end(c, -1.0)? })).collect()
 }
@@ -135,19 +135,17 @@ pub fn same_as(
     let prover = Prover::of_difference(model, other)?;
     let place = prover.place(shape)?;
     let replay = |y: &[f64]| {
-        let point = place.shape.point(y);
+        let point = place.point(y);
         let (first, second) = (predict(model, &point).ok()?, predict(other, &point).ok()?);
         let differs = first.iter().zip(&second).any(|(first, second)| (first - second).abs() >= within);
         differs.then_some((point, None))
     };
-    let claims = (0..prover.n_outputs()).flat_map(|output| {
-        let claim = move |sign: f64| {
-            let weight = |c: usize| if c == output { sign } else { 0.0 };
-            Claim::outputs((0..prover.n_outputs()).map(weight).collect(), within)
-        };
-        [claim(1.0), claim(-1.0)]
-    });
-    all(&prover, &place, claims.collect(), deployed, budget, &replay)
+    let mut claims = Vec::new();
+    for (output, sign) in (0..prover.n_outputs()).flat_map(|output| [(output, 1.0), (output, -1.0)]) {
+        let weight = |c: usize| if c == output { sign } else { 0.0 };
+        claims.push(Claim::outputs((0..prover.n_outputs()).map(weight).collect(), within));
+    }
+    all(&prover, &place, claims, deployed, budget, &replay)
 }
 
 /// Refuses two models that clip their predictions in different ways.
@@ -177,25 +175,51 @@ pub fn monotone(
         let why = "it is about steps along a feature: give a box".to_string();
         return Err(ProveError::Unsupported { what: "monotonicity on a ball", why });
     };
-    let replay = |y: &[f64]| {
-        let point = place.shape.point(y);
-        let width = upper.get(feature)? - lower.get(feature)?;
-        let output_at = |x: f64| {
-            let mut moved = point.clone();
-            moved[feature] = x.clamp(lower[feature], upper[feature]);
-            predict(model, &moved).ok().map(|outputs| (outputs[output], moved))
-        };
-        // Small steps stay in the piece of the point, larger ones are less rounded.
-        (0..12).flat_map(|k| [0.5f64.powi(k), -(0.5f64.powi(k))]).find_map(|share| {
-            let (here, there) = (output_at(point[feature])?, output_at(point[feature] + share * width)?);
-            let step = there.1[feature] - here.1[feature];
-            let change = sign * (there.0 - here.0) * step.signum();
-            let rounding = 1e-12 * here.0.abs().max(there.0.abs());
-            (step != 0.0 && change < -rounding).then_some((here.1, Some(there.1)))
-        })
-    };
+    let replay = |y: &[f64]| near(y).into_iter().find_map(|y| falling(model, (lower, upper), &place.point(&y), output, feature, sign));
     let claim = Claim::Slope { output, feature, sign, tolerance: SLOPE_TOLERANCE };
     all(&prover, &place, vec![claim], Deployed::Exact, budget, &replay)
+}
+
+/// An input and inputs around it: a point on the boundary of a piece is next to points within it.
+fn near(y: &[f64]) -> Vec<Vec<f64>> {
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    };
+    let mut points = vec![y.to_vec()];
+    for reach in [1e-6, 1e-4, 1e-2, 1e-1] {
+        for _ in 0..8 {
+            points.push(y.iter().map(|y| (y + reach * next()).clamp(-1.0, 1.0)).collect());
+        }
+    }
+    points
+}
+
+/// Two inputs along a feature, from `point` on, along which the prediction has the wrong trend.
+fn falling(
+    model: &Model,
+    (lower, upper): (&[f64], &[f64]),
+    point: &[f64],
+    output: usize,
+    feature: usize,
+    sign: f64,
+) -> Option<Witness> {
+    let width = upper[feature] - lower[feature];
+    let at = |x: f64| {
+        let mut moved = point.to_vec();
+        moved[feature] = x.clamp(lower[feature], upper[feature]);
+        predict(model, &moved).ok().map(|outputs| (outputs[output], moved))
+    };
+    let here = at(point[feature])?;
+    // Small steps stay in the piece of the point, larger ones are less rounded.
+    (0..20).flat_map(|k| [0.5f64.powi(k), -(0.5f64.powi(k))]).find_map(|share| {
+        let there = at(point[feature] + share * width)?;
+        let step = there.1[feature] - here.1[feature];
+        let change = sign * (there.0 - here.0) * step.signum();
+        let rounding = 1e-12 * here.0.abs().max(there.0.abs());
+        (step != 0.0 && change < -rounding).then_some((here.1.clone(), Some(there.1)))
+    })
 }
 
 /// A counterexample at y: an input, and a second one where the claim is about two.

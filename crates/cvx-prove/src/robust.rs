@@ -94,7 +94,7 @@ impl<'a> Classifier<'a> {
         }
         let place = self.prover.place(near.around(sample, radius)?)?;
         let replay = |y: &[f64]| {
-            let point = place.shape.point(y);
+            let point = place.point(y);
             let scores = predict(self.model, &point).ok()?;
             (self.model.task.class_of(&scores) != Some(class)).then_some(point)
         };

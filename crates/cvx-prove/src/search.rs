@@ -143,7 +143,9 @@ impl Search<'_> {
             }
             let batch: Vec<Node> = (0..BATCH).map_while(|_| heap.pop()).collect();
             let threshold = self.threshold(best);
-            let visit = |node: &Node| self.visit(node, threshold, found.nodes == 0);
+            // A point below zero whose replay did not show it is nothing to stop for.
+            let floor = if self.goal == Goal::Positive && best > 0.0 { 0.0 } else { f64::NEG_INFINITY };
+            let visit = |node: &Node| self.visit(node, threshold, floor, found.nodes == 0);
             let visited: Vec<Visited> = match &batch[..] {
                 [node] => vec![visit(node)],
                 _ => batch.par_iter().map(visit).collect(),
@@ -151,7 +153,8 @@ impl Search<'_> {
             found.nodes += batch.len();
             for (node, visited) in batch.into_iter().zip(visited) {
                 let Visited { bounded, closed } = visited;
-                if bounded.point.0 < best {
+                let is_better = bounded.point.0 < best;
+                if is_better {
                     (best, y) = bounded.point.clone();
                     if let Some(point) = self.counterexample(best, &y) {
                         (found.verdict, found.best, found.y) = (Verdict::Refuted(point), best, y);
@@ -166,6 +169,18 @@ impl Search<'_> {
                 }
                 let bound = bounded.bound.max(node.bound);
                 let Some(switch) = self.local.branch(&node.sides) else {
+                    if is_better && matches!(self.goal, Goal::Minimum(_)) {
+                        // The threshold has moved.
+                        heap.push(Node { bound, start: bounded.start, ..node });
+                        continue;
+                    }
+                    // A point on the boundary of a piece may have another value than those next to it.
+                    let y = bounded.start.y();
+                    if let Some(point) = self.counterexample(f64::NEG_INFINITY, y) {
+                        found.verdict = Verdict::Refuted(point);
+                        (found.best, found.y) = (bounded.bound, y.to_vec());
+                        return found;
+                    }
                     unresolved = unresolved.min(bound);
                     continue;
                 };
@@ -190,7 +205,11 @@ impl Search<'_> {
     fn threshold(&self, best: f64) -> f64 {
         match self.goal {
             Goal::Positive => 0.0,
-            Goal::Minimum(tolerance) => best - tolerance,
+            Goal::Minimum(tolerance) => {
+                let Setting { error, scale, .. } = *self.local.setting;
+                // Rounding has to fit in between.
+                best - tolerance.max(4.0 * error + 1e-11 * scale)
+            }
         }
     }
 
@@ -200,14 +219,13 @@ impl Search<'_> {
         if may_be { (self.replay)(y) } else { None }
     }
 
-    fn visit(&self, node: &Node, threshold: f64, is_root: bool) -> Visited {
+    fn visit(&self, node: &Node, threshold: f64, floor: f64, is_root: bool) -> Visited {
         let local = &self.local;
         let is_decided = local.branch(&node.sides).is_none();
         let steps = STEPS[if is_decided { 2 } else { usize::from(!is_root) }];
         // What the check of a leaf takes off, and a bit.
         let error = local.setting.error;
         let mut target = threshold + error * 1.5 + 1e-13 * threshold.abs();
-        let floor = if self.goal == Goal::Positive { 0.0 } else { f64::NEG_INFINITY };
         let mut start = node.start.clone();
         let mut closed = None;
         let mut all: Option<Bounded> = None;
