@@ -15,6 +15,7 @@ mod patches;
 mod path;
 mod patterns;
 mod predict;
+mod prove;
 mod sources;
 mod stopping;
 mod train;
@@ -32,6 +33,7 @@ pub use output::{LogFormat, OutputArgs};
 pub use path::PathArgs;
 pub use patterns::Patterns;
 pub use predict::{COVERAGE, PredictArgs};
+pub use prove::{Epsilon, ProveArgs, Question};
 pub use train::TrainArgs;
 pub use verify::VerifyArgs;
 
@@ -60,8 +62,11 @@ pub enum Command {
     /// Predict with a trained model.
     #[command(mut_arg("data", required_source), mut_args(signed))]
     Predict(PredictArgs),
-    /// Recompute a model's objective and certificate from its training data.
-    #[command(mut_arg("data", required_source), mut_args(signed))]
+    /// Prove what a model does near samples and on boxes, or find inputs that refute it.
+    #[command(mut_arg("data", |data| data.default_value(None)), mut_args(signed))]
+    Prove(Box<ProveArgs>),
+    /// Recompute a model's objective and certificate from its training data, or check a file of proofs.
+    #[command(mut_arg("data", source_or_model), mut_args(signed))]
     Verify(VerifyArgs),
     /// Describe a model or a data source.
     Info(InfoArgs),
@@ -95,6 +100,11 @@ pub enum DataCommand {
 fn signed(option: Arg) -> Arg {
     let takes_values = option.get_action().takes_values();
     option.allow_negative_numbers(takes_values)
+}
+
+/// Proofs need their model instead.
+fn source_or_model(source: Arg) -> Arg {
+    source.required_unless_present("of_model").default_value(None)
 }
 
 /// A model was trained on some source: there is no sensible default.

@@ -6,6 +6,7 @@ mod info;
 mod manual;
 mod path;
 mod predict;
+mod prove;
 mod train;
 mod verify;
 
@@ -22,6 +23,7 @@ pub fn run(command: Command) -> Result<Exit> {
         Command::Train(args) => train::run(&args),
         Command::Path(args) => path::run(&args),
         Command::Predict(args) => predict::run(&args),
+        Command::Prove(args) => prove::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Export(args) => export::run(&args),

@@ -8,6 +8,7 @@ use cvx_admm::{ArtifactError, NamedSetting, Status, TrainError};
 use cvx_data::{DataError, Remedy};
 use cvx_linalg::LinalgError;
 use cvx_model::{Choice, ModelError};
+use cvx_prove::ProveError;
 use std::error::Error;
 
 /// Settings of the library whose options have other names.
@@ -35,7 +36,8 @@ fn cause(error: &(dyn Error + 'static)) -> String {
     let model = || error.downcast_ref().map(model);
     let linalg = || error.downcast_ref().map(linalg);
     let data = || error.downcast_ref().map(data);
-    train.or_else(artifact).or_else(model).or_else(linalg).or_else(data).unwrap_or_else(|| error.to_string())
+    let prove = || error.downcast_ref().map(prove);
+    train.or_else(prove).or_else(artifact).or_else(model).or_else(linalg).or_else(data).unwrap_or_else(|| error.to_string())
 }
 
 fn train(error: &TrainError) -> String {
@@ -75,6 +77,15 @@ fn artifact(error: &ArtifactError) -> String {
         ArtifactError::Model(error) => model(error),
         ArtifactError::Linalg(error) => linalg(error),
         ArtifactError::OtherData { .. } => format!("{error}: give the same source and the same --classes and --limit"),
+    }
+}
+
+fn prove(error: &ProveError) -> String {
+    match error {
+        ProveError::Model(error) => model(error),
+        ProveError::Artifact(error) => artifact(error),
+        ProveError::Range { name: "eps", value, range } => format!("EPS is {value}, but it must be {range}"),
+        error => error.to_string(),
     }
 }
 

@@ -7,3 +7,4 @@ pub mod quality;
 pub mod run;
 pub mod samples;
 pub mod slopes;
+pub mod theorems;

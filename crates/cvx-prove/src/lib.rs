@@ -6,6 +6,7 @@ mod deployed;
 mod error;
 pub mod file;
 mod function;
+pub mod inputs;
 mod leaf;
 mod node;
 mod outcome;

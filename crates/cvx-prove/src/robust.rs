@@ -126,6 +126,14 @@ impl<'a> Classifier<'a> {
         Ok(found)
     }
 
+    /// The class that the model gives a sample.
+    ///
+    /// # Errors
+    /// [`ProveError`] for a sample that does not fit the model.
+    pub fn class(&self, sample: &[f64]) -> Result<usize, ProveError> {
+        Ok(self.model.task.class_of(&predict(self.model, sample)?).unwrap_or_default())
+    }
+
     /// The margins of a class over each other one, as weights of the outputs; the closest one first.
     fn margins(&self, scores: &[f64], class: usize) -> Vec<Vec<f64>> {
         if let [_] = scores {

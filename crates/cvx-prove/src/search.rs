@@ -12,7 +12,7 @@ use std::time::Instant;
 const BATCH: usize = 8;
 
 /// Steps of the bound of the root, of another node, and of one whose switches are all decided.
-const STEPS: [usize; 3] = [300, 90, 6000];
+const STEPS: [usize; 3] = [300, 30, 6000];
 
 /// How far a search may go.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,16 +2,22 @@
 
 use crate::args::VerifyArgs;
 use crate::exit::Exit;
-use crate::number::percent;
+use crate::number::{counted, percent};
 use crate::terminal::stream::{complain, note, print};
-use crate::terminal::table::facts;
+use crate::terminal::table::{facts, numbers};
 use crate::{notes, source};
 use anyhow::{Context, Result, anyhow};
 use cvx_admm::{Certify, Model, verify};
+use cvx_prove::{Prover, Theorem};
+use rayon::prelude::*;
+use std::path::Path;
 
-/// Recomputes a model's claims and prints whether they hold.
+/// Checks the proofs of a file, or recomputes a model's claims, and prints whether they hold.
 pub fn run(args: &VerifyArgs) -> Result<Exit> {
-    let model = Model::load(&args.model)?;
+    if let Some(model) = &args.of_model {
+        return proofs(args, model);
+    }
+    let model = Model::load(&args.file)?;
     let split = source::load(&args.source, true, source::request_for(&model))?;
     source::need_labels(&args.source, &split.train)?;
     if !args.quiet {
@@ -66,4 +72,39 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
         }
     ));
     Ok(Exit::Failed)
+}
+
+/// Checks every theorem of a file against the weights of its model.
+fn proofs(args: &VerifyArgs, model: &Path) -> Result<Exit> {
+    let theorems = cvx_prove::file::load(&args.file)?;
+    let model = Model::load(model)?;
+    let prover = match &args.same_as {
+        Some(other) => Prover::of_difference(&model, &Model::load(other)?)?,
+        None => Prover::new(&model)?,
+    };
+    let checked = |(number, theorem): (usize, &Theorem)| {
+        prover.check(theorem).map(|_| theorem.proof.leaves()).with_context(|| format!("theorem {}", number + 1))
+    };
+    let leaves = theorems.par_iter().enumerate().map(checked).collect::<Result<Vec<usize>>>();
+    let leaves = match leaves {
+        Ok(leaves) => leaves,
+        Err(error) => {
+            complain(&error.context(args.file.display().to_string()));
+            return Ok(Exit::Failed);
+        }
+    };
+    if !args.quiet {
+        let mut kinds: Vec<(String, usize)> = Vec::new();
+        for theorem in &theorems {
+            let words = crate::summary::theorems::words(&model, theorem);
+            match kinds.iter_mut().find(|(known, _)| *known == words) {
+                Some((_, count)) => *count += 1,
+                None => kinds.push((words, 1)),
+            }
+        }
+        let rows = kinds.into_iter().map(|(words, count)| vec![words, count.to_string()]).collect();
+        print(numbers(&["theorem", "sets"], rows));
+        print(format_args!("All {} hold, by {}.", counted(theorems.len(), "theorem"), counted(leaves.iter().sum(), "leaf bound")));
+    }
+    Ok(Exit::Done)
 }
