@@ -33,7 +33,7 @@ pub use output::{LogFormat, OutputArgs};
 pub use path::PathArgs;
 pub use patterns::Patterns;
 pub use predict::{COVERAGE, PredictArgs};
-pub use prove::{Epsilon, ProveArgs, Question};
+pub use prove::{BoxArg, ProveArgs};
 pub use train::TrainArgs;
 pub use verify::VerifyArgs;
 
@@ -63,10 +63,10 @@ pub enum Command {
     #[command(mut_arg("data", required_source), mut_args(signed))]
     Predict(PredictArgs),
     /// Prove what a model does near samples and on boxes, or find inputs that refute it.
-    #[command(mut_arg("data", |data| data.default_value(None)), mut_args(signed))]
+    #[command(mut_arg("data", optional_source), mut_args(signed))]
     Prove(Box<ProveArgs>),
     /// Recompute a model's objective and certificate from its training data, or check a file of proofs.
-    #[command(mut_arg("data", source_or_model), mut_args(signed))]
+    #[command(mut_arg("data", optional_source), mut_args(signed))]
     Verify(VerifyArgs),
     /// Describe a model or a data source.
     Info(InfoArgs),
@@ -102,9 +102,9 @@ fn signed(option: Arg) -> Arg {
     option.allow_negative_numbers(takes_values)
 }
 
-/// Proofs need their model instead.
-fn source_or_model(source: Arg) -> Arg {
-    source.required_unless_present("of_model").default_value(None)
+/// Some questions need no samples; those that do say so.
+fn optional_source(source: Arg) -> Arg {
+    source.default_value("").hide_default_value(true)
 }
 
 /// A model was trained on some source: there is no sensible default.

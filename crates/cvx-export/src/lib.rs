@@ -17,6 +17,8 @@
 //! * Every export holds the same [metadata](METADATA_KEY) as one JSON text: classes, features, normalisation and
 //!   certificate.
 //!
+//! [`import`] reads networks of two layers that other programs have written as ONNX.
+//!
 //! The offset of a feature is subtracted before the multiplication by the weights. If it were folded into the bias,
 //! each neuron would compute a difference of two large numbers: for a feature with mean m and standard deviation s that
 //! costs log10(m / s) digits. The subtraction costs none.
@@ -40,6 +42,7 @@ use std::path::Path;
 pub use error::ExportError;
 pub use float::Float;
 pub use format::Format;
+pub use onnx::import::{ImportError, Imported, import};
 pub use metadata::{METADATA_KEY, metadata, metadata_value};
 
 /// The example of README.md, compiled and run as a test.

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod decide;
 mod deployed;
 mod error;
 pub mod file;
@@ -18,7 +19,9 @@ mod robust;
 mod rounding;
 mod search;
 mod subject;
+mod vnnlib;
 
+pub use decide::{Decision, Evaluate, decide};
 pub use deployed::Deployed;
 pub use error::ProveError;
 pub use outcome::{Budget, Outcome};
@@ -26,5 +29,6 @@ pub use proof::Proof;
 pub use prover::{Claim, Place, Prover, Theorem, predict};
 pub use questions::{Answer, End, OutputBounds, difference_bounds, monotone, output_bounds, same_as};
 pub use region::{Norm, Shape};
-pub use robust::{Certified, Classifier, Neighbourhood, Radius};
+pub use robust::{Certified, Classifier, Neighbourhood, Question, Radius, certify_all, radius_all};
 pub use search::{Found, Goal, Limits, Replay, Verdict};
+pub use vnnlib::{Constraint, Property, SpecError};

@@ -9,7 +9,7 @@ use crate::region::{Region, Shape};
 use crate::search::{Found, Goal, Limits, Replay, search};
 use crate::subject::Subject;
 use cvx_artifact::Model;
-use cvx_model::{Dataset, Transform};
+use cvx_model::{Dataset, Network, Transform};
 use serde::{Deserialize, Serialize};
 
 /// What is above zero on a set of inputs.
@@ -90,7 +90,18 @@ impl Prover {
     /// # Errors
     /// [`ProveError::Unsupported`] for a kind of model that the method does not cover.
     pub fn new(model: &Model) -> Result<Self, ProveError> {
-        Ok(Prover { subject: Subject::new(model)?, transform: model.transform.clone() })
+        Self::of_network(&model.network, &model.transform, 0)
+    }
+
+    /// For claims about a network whose inputs are transformed, and whose weights are the results of `roundings`
+    /// rounded operations each.
+    ///
+    /// # Errors
+    /// [`ProveError::Unsupported`] for a kind of network that the method does not cover.
+    pub fn of_network(network: &Network, transform: &Transform, roundings: usize) -> Result<Self, ProveError> {
+        let mut subject = Subject::new(network, transform)?;
+        subject.set_roundings(roundings);
+        Ok(Prover { subject, transform: transform.clone() })
     }
 
     /// For claims about the outputs of a model less those of another.

@@ -2,12 +2,17 @@
 
 use crate::deployed::Deployed;
 use crate::error::ProveError;
+use crate::inputs::moving;
 use crate::outcome::{Budget, Outcome};
 use crate::prover::{Claim, Prover, Theorem, predict};
 use crate::region::{Norm, Shape};
 use crate::search::{Goal, Verdict};
 use cvx_artifact::Model;
-use cvx_model::Task;
+use cvx_model::{Dataset, Task};
+use rayon::prelude::*;
+
+/// A first radius, as a share of the spread of a feature.
+const SHARE: f64 = 0.02;
 
 /// The inputs near a sample.
 #[derive(Clone, Debug, PartialEq)]
@@ -215,5 +220,67 @@ impl Neighbourhood {
             Norm::Linf => differences().fold(0.0, f64::max),
             Norm::L2 => differences().map(|difference| difference * difference).sum::<f64>().sqrt(),
         }
+    }
+}
+
+/// [`Classifier::certify`] for all samples of a data set, in parallel. `expected` holds a class for each sample, or
+/// nothing.
+///
+/// # Errors
+/// [`ProveError`] for samples that do not fit the model.
+pub fn certify_all(
+    classifier: &Classifier,
+    data: &Dataset,
+    expected: Option<&[usize]>,
+    question: &Question,
+    budget: &Budget,
+) -> Result<Vec<Certified>, ProveError> {
+    let one = |a: usize| {
+        let near = question.near(classifier.model, data.row(a));
+        classifier.certify(data.row(a), expected.and_then(|all| all.get(a).copied()), &near, near.radius, budget)
+    };
+    (0..data.n_samples()).into_par_iter().map(one).collect()
+}
+
+/// [`Classifier::radius`] for all samples of a data set, in parallel, from the radius of the question on.
+///
+/// # Errors
+/// [`ProveError`] for samples that do not fit the model.
+pub fn radius_all(
+    classifier: &Classifier,
+    data: &Dataset,
+    question: &Question,
+    tolerance: f64,
+    budget: &Budget,
+) -> Result<Vec<Radius>, ProveError> {
+    let one = |a: usize| {
+        let near = question.near(classifier.model, data.row(a));
+        let first = near.radius;
+        classifier.radius(data.row(a), None, &near, tolerance, 1e6 * first, budget)
+    };
+    (0..data.n_samples()).into_par_iter().map(one).collect()
+}
+
+/// The inputs near every sample of a data set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Question {
+    /// The norm.
+    pub norm: Norm,
+    /// The radius, in the units of the features; `None` for a small share of the spread of the features.
+    pub radius: Option<f64>,
+    /// Features that move stay between these values.
+    pub values: Option<(f64, f64)>,
+}
+
+impl Question {
+    /// The inputs near one sample.
+    pub fn near(&self, model: &Model, sample: &[f64]) -> Neighbourhood {
+        let moves = moving(model, sample);
+        let radius = self.radius.unwrap_or_else(|| {
+            let spread = |(scale, moves): (&f64, &bool)| if *moves { scale.abs() } else { f64::INFINITY };
+            let least = model.transform.scale.iter().zip(&moves).map(spread).fold(f64::INFINITY, f64::min);
+            SHARE * if least.is_finite() { least } else { 1.0 }
+        });
+        Neighbourhood { norm: self.norm, radius, moves, values: self.values }
     }
 }

@@ -28,24 +28,26 @@ pub struct Subject {
     neurons: Vec<Neuron>,
     /// What is added to each output.
     bias: Vec<Vec<f64>>,
+    /// Rounded operations that a weight of an output has gone through.
+    roundings: usize,
     is_gated: bool,
 }
 
 impl Subject {
-    /// That of a model.
+    /// That of a network on transformed inputs.
     ///
     /// # Errors
     /// [`ProveError::Unsupported`] for networks on patches of images, and for weights that are not finite.
-    pub fn new(model: &Model) -> Result<Self, ProveError> {
-        check(&model.network, &model.transform)?;
+    pub fn new(network: &Network, transform: &Transform) -> Result<Self, ProveError> {
+        check(network, transform)?;
         let mut subject = Subject {
-            rows: Rows::new(model.transform.n_inputs()),
+            rows: Rows::new(transform.n_inputs()),
             neurons: Vec::new(),
-            bias: model.network.output_bias.iter().map(|bias| vec![*bias]).collect(),
-            is_gated: model.network.gates.is_some(),
+            bias: network.output_bias.iter().map(|bias| vec![*bias]).collect(),
+            roundings: 0,
+            is_gated: network.gates.is_some(),
         };
-        let rows = Weights { network: &model.network, bias: model.transform.bias, scaled: None };
-        subject.add(&rows, 1.0);
+        subject.add(&Weights { network, bias: transform.bias, scaled: None }, 1.0);
         Ok(subject)
     }
 
@@ -55,7 +57,7 @@ impl Subject {
     /// [`ProveError::Shape`] for models with other inputs or outputs, and those of [`new`](Self::new).
     pub fn difference(model: &Model, other: &Model) -> Result<Self, ProveError> {
         check(&other.network, &other.transform)?;
-        let mut subject = Self::new(model)?;
+        let mut subject = Self::new(&model.network, &model.transform)?;
         let sizes = |model: &Model| (model.transform.n_inputs(), model.network.output_bias.len());
         if sizes(model) != sizes(other) {
             let words = |(inputs, outputs)| format!("{inputs} features and {outputs} outputs");
@@ -70,6 +72,12 @@ impl Subject {
         subject.is_gated |= other.network.gates.is_some();
         subject.rows.roundings = if is_same { 0 } else { 4 };
         Ok(subject)
+    }
+
+    /// Says that every weight is the result of this many rounded operations.
+    pub fn set_roundings(&mut self, roundings: usize) {
+        self.rows.roundings = roundings;
+        self.roundings = roundings;
     }
 
     /// Number of outputs.
@@ -134,6 +142,7 @@ impl Subject {
         } else {
             terms + merged + self.bias[0].len() + 3
         };
+        function.roundings += self.roundings;
         function
     }
 

@@ -3,6 +3,7 @@
 use cvx_admm::{ArtifactError, FileError, TrainError};
 use cvx_linalg::LinalgError;
 use cvx_model::ModelError;
+use cvx_prove::ProveError;
 use pyo3::exceptions::{PyFileNotFoundError, PyMemoryError, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -42,6 +43,16 @@ pub fn artifact_error(error: ArtifactError) -> PyErr {
             "the {found} samples are not the {expected} that the model was trained on: \
              give the X, y and sample_weight of its fit"
         )),
+    }
+}
+
+/// `ValueError` for a question that does not fit the model.
+pub fn prove_error(error: ProveError) -> PyErr {
+    match error {
+        ProveError::Model(error) => model_error(error),
+        ProveError::Artifact(error) => artifact_error(error),
+        ProveError::File(error) => file_error(error),
+        error => PyValueError::new_err(error.to_string()),
     }
 }
 

@@ -8,6 +8,7 @@ mod errors;
 mod fit;
 mod model;
 mod path;
+mod prove;
 mod recipe;
 mod record;
 mod settings;
@@ -27,6 +28,8 @@ mod _native {
     use super::model::Model;
     #[pymodule_export]
     use super::path::{Path, path};
+    #[pymodule_export]
+    use super::prove::{certified_radius, certify, output_bounds};
     #[pymodule_export]
     use super::recipe::Recipe;
 }

@@ -32,7 +32,7 @@ pub struct ProveArgs {
     pub radius: Option<Norm>,
     /// The range of each output on a box: data, or COLUMN=LO:HI,.. and the range of the data otherwise.
     #[arg(long, value_name = "BOX", value_parser = intervals, help_heading = "Question")]
-    pub range: Option<Question>,
+    pub range: Option<BoxArg>,
     /// Outputs only rise (+) or fall (-) along a column, on --box.
     #[arg(long, value_name = "COLUMN:+|-", value_parser = trend, help_heading = "Question")]
     pub monotone: Option<(String, Trend)>,
@@ -47,7 +47,7 @@ pub struct ProveArgs {
     pub spec: Option<PathBuf>,
     /// The box of --monotone and --same-as, as that of --range.
     #[arg(long = "box", value_name = "BOX", value_parser = intervals, default_value = "data", help_heading = "Question")]
-    pub on: Question,
+    pub on: BoxArg,
     /// Perturbed values stay in this interval, as pixels in 0,1 (linf).
     #[arg(long, value_name = "LO,HI", value_parser = values, allow_hyphen_values = true, help_heading = "Question")]
     pub values: Option<(f64, f64)>,
@@ -85,7 +85,7 @@ pub struct Epsilon {
 
 /// Intervals of columns; the others have the range of the data.
 #[derive(Clone, Debug, Default)]
-pub struct Question(pub Vec<Interval>);
+pub struct BoxArg(pub Vec<Interval>);
 
 /// A column and its interval.
 #[derive(Clone, Debug)]
@@ -143,10 +143,10 @@ fn values(text: &str) -> Result<(f64, f64), &'static str> {
     ends.filter(|(low, high)| low < high).ok_or("expected two numbers, LO,HI, the smaller one first")
 }
 
-fn intervals(text: &str) -> Result<Question, &'static str> {
+fn intervals(text: &str) -> Result<BoxArg, &'static str> {
     let expected = "expected data, or COLUMN=LO:HI for one column or more, separated by commas";
     if text.trim() == "data" {
-        return Ok(Question::default());
+        return Ok(BoxArg::default());
     }
     let interval = |part: &str| {
         let (column, ends) = part.rsplit_once('=')?;
@@ -154,5 +154,5 @@ fn intervals(text: &str) -> Result<Question, &'static str> {
         let (low, high) = (number(low)?, number(high)?);
         (low <= high).then(|| Interval { column: column.trim().to_string(), low, high })
     };
-    text.split(',').map(interval).collect::<Option<Vec<_>>>().map(Question).ok_or(expected)
+    text.split(',').map(interval).collect::<Option<Vec<_>>>().map(BoxArg).ok_or(expected)
 }

@@ -85,10 +85,20 @@ fn finish(args: &ProveArgs, answered: Answered) -> Result<Exit> {
     if !args.quiet && !args.json.as_deref().is_some_and(file::is_stdout) {
         print(text);
     }
-    let saved = args.proof.as_deref().map(|path| Ok(cvx_prove::file::save(&theorems, path)?));
+    let saved = save(args, &theorems);
     let reported = args.json.as_deref().map(|path| file::write_whole(path, &to_json(&json)?));
     Ok(match Exit::of([saved, reported]) {
         Exit::Done if holds => Exit::Done,
         _ => Exit::Failed,
     })
+}
+
+/// Writes the theorems, if there are any.
+fn save(args: &ProveArgs, theorems: &[Theorem]) -> Option<Result<()>> {
+    let path = args.proof.as_deref()?;
+    if theorems.is_empty() {
+        note("Nothing was proved: there is no proof to write");
+        return None;
+    }
+    Some(cvx_prove::file::save(theorems, path).map_err(Into::into))
 }

@@ -3,10 +3,11 @@
 use crate::args::VerifyArgs;
 use crate::exit::Exit;
 use crate::number::{counted, percent};
+use crate::summary::theorems::{self, Names};
 use crate::terminal::stream::{complain, note, print};
 use crate::terminal::table::{facts, numbers};
 use crate::{notes, source};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use cvx_admm::{Certify, Model, verify};
 use cvx_prove::{Prover, Theorem};
 use rayon::prelude::*;
@@ -17,6 +18,10 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
     if let Some(model) = &args.of_model {
         return proofs(args, model);
     }
+    ensure!(
+        !args.source.data.is_empty(),
+        "--data is needed: the source that the model was trained on (or --model, to check a file of proofs)"
+    );
     let model = Model::load(&args.file)?;
     let split = source::load(&args.source, true, source::request_for(&model))?;
     source::need_labels(&args.source, &split.train)?;
@@ -76,16 +81,12 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
 
 /// Checks every theorem of a file against the weights of its model.
 fn proofs(args: &VerifyArgs, model: &Path) -> Result<Exit> {
-    let theorems = cvx_prove::file::load(&args.file)?;
-    let model = Model::load(model)?;
-    let prover = match &args.same_as {
-        Some(other) => Prover::of_difference(&model, &Model::load(other)?)?,
-        None => Prover::new(&model)?,
-    };
+    let all = cvx_prove::file::load(&args.file)?;
+    let (prover, names) = subject(args, model)?;
     let checked = |(number, theorem): (usize, &Theorem)| {
         prover.check(theorem).map(|_| theorem.proof.leaves()).with_context(|| format!("theorem {}", number + 1))
     };
-    let leaves = theorems.par_iter().enumerate().map(checked).collect::<Result<Vec<usize>>>();
+    let leaves = all.par_iter().enumerate().map(checked).collect::<Result<Vec<usize>>>();
     let leaves = match leaves {
         Ok(leaves) => leaves,
         Err(error) => {
@@ -95,8 +96,8 @@ fn proofs(args: &VerifyArgs, model: &Path) -> Result<Exit> {
     };
     if !args.quiet {
         let mut kinds: Vec<(String, usize)> = Vec::new();
-        for theorem in &theorems {
-            let words = crate::summary::theorems::words(&model, theorem);
+        for theorem in &all {
+            let words = theorems::words(&names, theorem);
             match kinds.iter_mut().find(|(known, _)| *known == words) {
                 Some((_, count)) => *count += 1,
                 None => kinds.push((words, 1)),
@@ -104,7 +105,24 @@ fn proofs(args: &VerifyArgs, model: &Path) -> Result<Exit> {
         }
         let rows = kinds.into_iter().map(|(words, count)| vec![words, count.to_string()]).collect();
         print(numbers(&["theorem", "sets"], rows));
-        print(format_args!("All {} hold, by {}.", counted(theorems.len(), "theorem"), counted(leaves.iter().sum(), "leaf bound")));
+        print(format_args!("All {} hold, by {}.", counted(all.len(), "theorem"), counted(leaves.iter().sum(), "leaf bound")));
     }
     Ok(Exit::Done)
+}
+
+/// What the proofs are about: a model, two of them, or a network that another program has written.
+fn subject(args: &VerifyArgs, path: &Path) -> Result<(Prover, Names)> {
+    if path.extension().is_some_and(|ending| ending == "onnx") {
+        let bytes = std::fs::read(path).with_context(|| format!("{}: cannot be read", path.display()))?;
+        let imported = cvx_export::import(&bytes).with_context(|| path.display().to_string())?;
+        let outputs = (0..imported.network.w2.cols()).map(|c| format!("Y_{c}")).collect();
+        let prover = Prover::of_network(&imported.network, &imported.transform, imported.roundings)?;
+        return Ok((prover, Names { outputs, features: Vec::new() }));
+    }
+    let model = Model::load(path)?;
+    let prover = match &args.same_as {
+        Some(other) => Prover::of_difference(&model, &Model::load(other)?)?,
+        None => Prover::new(&model)?,
+    };
+    Ok((prover, Names::of(&model)))
 }

@@ -3,14 +3,29 @@
 use cvx_admm::Model;
 use cvx_prove::{Claim, Theorem};
 
-/// A theorem about a model, or about it and another.
-pub fn words(model: &Model, theorem: &Theorem) -> String {
-    let names = model.outputs();
+/// Names of outputs and features.
+pub struct Names {
+    /// Of the outputs.
+    pub outputs: Vec<String>,
+    /// Of the features, if they have names.
+    pub features: Vec<String>,
+}
+
+impl Names {
+    /// Those of a model.
+    pub fn of(model: &Model) -> Self {
+        Names { outputs: model.outputs(), features: model.transform.feature_names.clone().unwrap_or_default() }
+    }
+}
+
+/// A theorem about a network, or about it and another.
+pub fn words(names: &Names, theorem: &Theorem) -> String {
+    let Names { outputs: names, features } = names;
     let threshold = theorem.threshold;
     let claim = match &theorem.claim {
         Claim::Combination { outputs, inputs, constant } => {
             let mut terms: Vec<String> = Vec::new();
-            for (weight, name) in outputs.iter().zip(&names).filter(|(weight, _)| **weight != 0.0) {
+            for (weight, name) in outputs.iter().zip(names).filter(|(weight, _)| **weight != 0.0) {
                 let sign = if *weight < 0.0 { "- " } else if terms.is_empty() { "" } else { "+ " };
                 let factor = if weight.abs() == 1.0 { String::new() } else { format!("{} ", weight.abs()) };
                 terms.push(format!("{sign}{factor}[{name}]"));
@@ -21,8 +36,7 @@ pub fn words(model: &Model, theorem: &Theorem) -> String {
             format!("{} > {}", terms.join(" "), threshold - constant)
         }
         Claim::Slope { output, feature, sign, .. } => {
-            let name = model.transform.feature_names.as_ref().and_then(|names| names.get(*feature).cloned());
-            let feature = name.unwrap_or_else(|| format!("feature {}", feature + 1));
+            let feature = features.get(*feature).cloned().unwrap_or_else(|| format!("feature {}", feature + 1));
             let trend = if *sign > 0.0 { "falls" } else { "rises" };
             let output = names.get(*output).map_or("", String::as_str);
             format!("[{output}] never {trend} along {feature}")

@@ -45,7 +45,7 @@ pub(super) fn element(float: Float) -> i32 {
 }
 
 pub(super) fn initializer(name: &str, dims: Vec<i64>, data_type: i32, bytes: Vec<u8>) -> Tensor {
-    Tensor { dims, data_type: Some(data_type), name: Some(name.into()), raw_data: Some(bytes) }
+    Tensor { dims, data_type: Some(data_type), name: Some(name.into()), raw_data: Some(bytes), ..Tensor::default() }
 }
 
 pub(super) fn int(name: &str, value: i64) -> Attribute {

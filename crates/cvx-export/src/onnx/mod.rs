@@ -1,6 +1,7 @@
 //! The network as an ONNX graph.
 
 mod graph;
+pub(crate) mod import;
 mod patches;
 
 use crate::error::ExportError;

@@ -12,10 +12,11 @@ from cvx_relu._classifier import ConvexReLUClassifier
 from cvx_relu._file import load
 from cvx_relu._path import Path, path
 from cvx_relu._regressor import ConvexReLURegressor
-from cvx_relu._results import Certificate, InterruptedWarning, RawWeights, Verification
+from cvx_relu._results import Certificate, Certified, InterruptedWarning, RawWeights, Verification
 
 __all__ = [
     "Certificate",
+    "Certified",
     "ConvexReLUClassifier",
     "ConvexReLURegressor",
     "InterruptedWarning",

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from cvx_relu import _native
 from cvx_relu._constraints import sets, signs
 from cvx_relu._labels import positive_weights
+from cvx_relu._proofs import Bounds
 from cvx_relu._records import Patches, Record
 from cvx_relu._results import Certificate, InterruptedWarning, RawWeights, Verification, columns, table
 from cvx_relu._table import Table, as_rows, as_table, choices, is_frame, is_images, is_plain
@@ -129,7 +130,7 @@ memory_budget : float, default=None
 Callback = Callable[[Record], Any]
 
 
-class ConvexReLU(BaseEstimator):
+class ConvexReLU(Bounds, BaseEstimator):
     """Base class: parameters, training and the attributes of a fitted network."""
 
     #: Whether the targets are numbers.
@@ -488,6 +489,11 @@ class ConvexReLU(BaseEstimator):
         return _native.Data(X, **self._labels(y), weights=weights, feature_names=names, image=image)
 
     def _scores(self, X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.uintp]]:
+        data = self._new_data(X, stacklevel=4)
+        return self.model_.predict(data)
+
+    def _new_data(self, X: ArrayLike, stacklevel: int) -> _native.Data:
+        """Samples to predict; `stacklevel` is that of a warning that the user sees."""
         check_is_fitted(self)
         recipe = self.model_.recipe
         X = as_rows(X)
@@ -498,12 +504,12 @@ class ConvexReLU(BaseEstimator):
             data = _native.Data.table(table.columns, table.names, recipe=recipe)
             ignored, unknown = data.notes
             if ignored:
-                warnings.warn(f"not used, because the network was trained without: {', '.join(ignored)}", stacklevel=3)
+                warnings.warn(f"not used, because the network was trained without: {', '.join(ignored)}", stacklevel=stacklevel)
             for column, level, rows in unknown:
                 count = f"{rows} {'row' if rows == 1 else 'rows'}"
                 message = f"{column}: {count} with a category that was not in training, such as {level!r}"
-                warnings.warn(message, stacklevel=3)
-        return self.model_.predict(data)
+                warnings.warn(message, stacklevel=stacklevel)
+        return data
 
     def _take(self, fit: _native.Fit) -> Self:
         """Stores the result of a run, then raises or warns if something went wrong."""

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_array, validate_data
 from cvx_relu._base import PARAMETERS, ConvexReLU
 from cvx_relu._labels import Named, class_name, named, positive_weights
 from cvx_relu._native import Data
+from cvx_relu._proofs import Robustness
 
 #: Losses whose outputs are log-odds.
 LOG_ODDS = ("logistic", "multinomial")
@@ -34,7 +35,7 @@ def _knows_probabilities(estimator: ConvexReLUClassifier) -> bool:
     return True
 
 
-class ConvexReLUClassifier(ClassifierMixin, ConvexReLU):
+class ConvexReLUClassifier(Robustness, ClassifierMixin, ConvexReLU):
     __doc__ = f"""A two-layer ReLU network for classification, trained by convex optimisation, with a certificate.
 
     Two classes are the targets -1 and +1; more classes are trained one against the rest.

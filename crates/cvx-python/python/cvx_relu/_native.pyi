@@ -7,7 +7,18 @@ from numpy.typing import NDArray
 
 from cvx_relu._records import Known, Patches, Point, Record, Row, Verified
 
-__all__ = ["Data", "Fit", "Model", "Path", "Recipe", "fit", "path"]
+__all__ = [
+    "Data",
+    "Fit",
+    "Model",
+    "Path",
+    "Recipe",
+    "certified_radius",
+    "certify",
+    "fit",
+    "output_bounds",
+    "path",
+]
 
 @final
 class Data:
@@ -163,3 +174,28 @@ def path(
     returned: str,
     callback: Callable[[Point], Any] | None = None,
 ) -> Path: ...
+def certify(
+    model: Model,
+    data: Data,
+    expected: list[int] | None,
+    norm: str,
+    eps: float,
+    values: tuple[float, float] | None,
+    work: dict[str, Any],
+) -> tuple[list[str], list[list[float] | None]]: ...
+def certified_radius(
+    model: Model,
+    data: Data,
+    norm: str,
+    values: tuple[float, float] | None,
+    tolerance: float,
+    work: dict[str, Any],
+) -> list[tuple[float, float | None]]: ...
+def output_bounds(
+    model: Model,
+    other: Model | None,
+    lower: list[float],
+    upper: list[float],
+    tolerance: float,
+    work: dict[str, Any],
+) -> tuple[list[float], list[float]]: ...

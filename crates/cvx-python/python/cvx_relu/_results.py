@@ -48,6 +48,17 @@ class Verification(NamedTuple):
     constraints_hold: bool | None = None
 
 
+class Certified(NamedTuple):
+    """What was proved about the samples of `certify`."""
+
+    #: Whether no input near the sample has another class (n).
+    proved: NDArray[np.bool_]
+    #: Whether one has, or the sample itself (n).
+    refuted: NDArray[np.bool_]
+    #: An input of another class where refuted, else None (n).
+    points: list[NDArray[np.float64] | None]
+
+
 class RawWeights(NamedTuple):
     """A network on the original features: ``np.maximum(X @ w1 + b1, 0) @ w2``.
 

@@ -1,8 +1,8 @@
-//! Questions on a box: ranges, trends, another model.
+//! BoxArgs on a box: ranges, trends, another model.
 
 use super::Answered;
-use crate::args::{ProveArgs, Question};
-use crate::number::short;
+use crate::args::{ProveArgs, BoxArg};
+use crate::number::rounded;
 use crate::terminal::table::{facts, numbers};
 use anyhow::{Result, bail, ensure};
 use cvx_admm::Model;
@@ -45,7 +45,7 @@ pub fn answer(args: &ProveArgs, model: &Model, data: &Dataset, budget: &Budget) 
 }
 
 /// The box of an option: the range of the data, but for the columns that it names.
-fn region(model: &Model, data: &Dataset, question: &Question) -> Result<Shape> {
+fn region(model: &Model, data: &Dataset, question: &BoxArg) -> Result<Shape> {
     let Shape::Box { mut lower, mut upper } = inputs::range_of(data) else { bail!("the range of data is a box") };
     for interval in &question.0 {
         let feature = inputs::feature(model, &interval.column)?;
@@ -57,7 +57,7 @@ fn region(model: &Model, data: &Dataset, question: &Question) -> Result<Shape> {
 fn of_bounds(question: &str, model: &Model, bounds: Vec<OutputBounds>) -> Answered {
     let names = model.outputs();
     let row = |(name, OutputBounds { low, high }): (&String, &OutputBounds)| {
-        [name.clone(), short(low.bound), short(low.found), short(high.found), short(high.bound)].to_vec()
+        [name.clone(), rounded(low.bound), rounded(low.found), rounded(high.found), rounded(high.bound)].to_vec()
     };
     let rows = names.iter().zip(&bounds).map(row).collect();
     let header = ["output", "at least", "lowest found", "highest found", "at most"];
@@ -102,8 +102,8 @@ fn of_answer(question: &str, model: &Model, answer: Answer) -> Answered {
             }
         }
         Outcome::Open { bound, best } => {
-            rows.push(("bound", short(*bound)));
-            rows.push(("best found", short(*best)));
+            rows.push(("bound", rounded(*bound)));
+            rows.push(("best found", rounded(*best)));
             (json["bound"], json["best"]) = (json!(bound), json!(best));
         }
     }

@@ -1,21 +1,18 @@
 //! Robustness of samples, and the radius of each.
 
 use super::Answered;
-use crate::args::{Epsilon, ProveArgs};
+use crate::args::ProveArgs;
 use crate::number::{percent, short};
 use crate::source;
 use crate::terminal::table::facts;
 use anyhow::{Context, Result};
 use cvx_admm::Model;
 use cvx_model::Dataset;
-use cvx_prove::{Budget, Classifier, Neighbourhood, Norm, Outcome, ProveError, Radius, Theorem, inputs};
+use cvx_prove::{Budget, Classifier, Norm, Outcome, ProveError, Question, Radius, Theorem};
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use std::time::Instant;
-
-/// A radius that bisection begins at, as a share of the spread of a feature.
-const FIRST_RADIUS: f64 = 0.02;
 
 /// Largest share by which the ends of a bisection differ.
 const TOLERANCE: f64 = 0.01;
@@ -84,29 +81,25 @@ fn about(
     budget: &Budget,
 ) -> Result<Row, ProveError> {
     let began = Instant::now();
-    let moves = inputs::moving(model, sample);
     let (mut outcome, mut radius, mut theorems) = (None, None, Vec::new());
-    let (class, nodes) = match (args.robust, args.radius) {
-        (Some(Epsilon { norm, radius }), _) => {
-            let near = Neighbourhood { norm, radius, moves, values: args.values };
-            let found = classifier.certify(sample, None, &near, radius, budget)?;
-            (outcome, theorems) = (Some(found.outcome), if args.proof.is_some() { found.theorems } else { Vec::new() });
-            (found.class, found.nodes)
-        }
-        (None, norm) => {
-            let scale = |(scale, moves): (&f64, &bool)| if *moves { scale.abs() } else { f64::INFINITY };
-            let spread = model.transform.scale.iter().zip(&moves).map(scale).fold(f64::INFINITY, f64::min);
-            let first = if spread.is_finite() { FIRST_RADIUS * spread } else { FIRST_RADIUS };
-            let near = Neighbourhood { norm: norm.unwrap_or(Norm::Linf), radius: first, moves, values: args.values };
-            let found = classifier.radius(sample, None, &near, TOLERANCE, LARGEST * first, budget)?;
-            let class = classifier.class(sample)?;
-            let nodes = found.nodes;
-            radius = Some(found);
-            (class, nodes)
-        }
+    let near = question(args).near(model, sample);
+    let (class, nodes) = if args.robust.is_some() {
+        let found = classifier.certify(sample, None, &near, near.radius, budget)?;
+        (outcome, theorems) = (Some(found.outcome), if args.proof.is_some() { found.theorems } else { Vec::new() });
+        (found.class, found.nodes)
+    } else {
+        let found = classifier.radius(sample, None, &near, TOLERANCE, LARGEST * near.radius, budget)?;
+        radius = Some(found);
+        (classifier.class(sample)?, found.nodes)
     };
     let right = expected.map(|expected| expected == class);
     Ok(Row { class, right, outcome, radius, nodes, seconds: began.elapsed().as_secs_f64(), theorems })
+}
+
+/// Which inputs are near a sample.
+fn question(args: &ProveArgs) -> Question {
+    let norm = args.robust.map(|epsilon| epsilon.norm).or(args.radius).unwrap_or(Norm::Linf);
+    Question { norm, radius: args.robust.map(|epsilon| epsilon.radius), values: args.values }
 }
 
 fn summary(args: &ProveArgs, rows: &[Row], seconds: f64) -> Vec<(&'static str, String)> {
