@@ -7,7 +7,7 @@ use crate::tree::Tree;
 /// What a crate may depend on: crates of this workspace, and libraries (`None`: any).
 type Row = (&'static str, &'static [&'static str], Option<&'static [&'static str]>);
 
-const ALLOWED: [Row; 14] = [
+const ALLOWED: [Row; 15] = [
     ("cvx-linalg", &[], Some(&["cudarc", "faer", "half", "rand", "rand_pcg", "rayon", "thiserror"])),
     ("cvx-model", &["cvx-linalg"], Some(&["chrono", "rand", "rand_distr", "rand_pcg", "serde", "thiserror"])),
     ("cvx-solvers", &["cvx-linalg"], Some(&["rand", "rand_pcg"])),
@@ -31,17 +31,28 @@ const ALLOWED: [Row; 14] = [
         &["cvx-artifact", "cvx-model", "cvx-linalg"],
         Some(&["prost", "safetensors", "serde", "serde_json", "thiserror", "zip"]),
     ),
+    ("cvx-prove", &["cvx-artifact", "cvx-model", "cvx-linalg"], Some(&["rayon", "serde", "thiserror"])),
     ("cvx-fetch", &[], Some(&["etcetera", "flate2", "md5", "tar", "tempfile", "thiserror", "ureq"])),
     ("cvx-figures", &[], Some(&["anyhow", "base64", "kuva", "png"])),
     // Of cvx-model and cvx-linalg the front ends use the data types alone: samples, tasks, host matrices.
     (
         "cvx-cli",
-        &["cvx-admm", "cvx-artifact", "cvx-data", "cvx-export", "cvx-fetch", "cvx-figures", "cvx-model", "cvx-linalg"],
+        &[
+            "cvx-admm",
+            "cvx-artifact",
+            "cvx-data",
+            "cvx-export",
+            "cvx-fetch",
+            "cvx-figures",
+            "cvx-model",
+            "cvx-linalg",
+            "cvx-prove",
+        ],
         None,
     ),
     (
         "cvx-python",
-        &["cvx-admm", "cvx-artifact", "cvx-model", "cvx-linalg"],
+        &["cvx-admm", "cvx-artifact", "cvx-model", "cvx-linalg", "cvx-prove"],
         Some(&["numpy", "pyo3", "pyo3-build-config", "pythonize", "serde"]),
     ),
     (
@@ -49,7 +60,7 @@ const ALLOWED: [Row; 14] = [
         &["cvx-admm", "cvx-artifact", "cvx-data", "cvx-figures", "cvx-model", "cvx-linalg", "cvx-solvers"],
         None,
     ),
-    ("cvx-fuzz", &["cvx-admm", "cvx-artifact", "cvx-data", "cvx-model"], None),
+    ("cvx-fuzz", &["cvx-admm", "cvx-artifact", "cvx-data", "cvx-export", "cvx-model", "cvx-prove"], None),
     ("xtask", &[], None),
 ];
 

@@ -5,7 +5,7 @@ use crate::lab::Lab;
 #[test]
 fn help_shows_examples_and_sources() {
     let lab = Lab::new();
-    for command in ["train", "path", "predict", "verify", "info", "export"] {
+    for command in ["train", "path", "predict", "prove", "verify", "info", "export"] {
         let help = lab.done(&format!("{command} --help")).stdout;
         assert!(help.contains("Example") && help.contains(&format!("\n  cvx {command} ")), "{help}");
         assert!(lab.done("--help").stdout.contains(&format!("\n  {command} ")));

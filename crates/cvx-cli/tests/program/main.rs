@@ -18,6 +18,7 @@ mod lab;
 mod losses;
 mod page;
 mod path;
+mod prove;
 mod report;
 mod signals;
 mod tables;
