@@ -27,19 +27,32 @@ def samples(source, limit):
     """The test samples (n x d) in the order of the program."""
     path = Path(source)
     if path.suffix == ".npz":
-        return np.load(path)["x_test"].reshape(len(np.load(path)["x_test"]), -1)[:limit].astype(float)
-    raw = np.frombuffer(gzip.open(path / "test_batch.bin.gz").read(), np.uint8).reshape(-1, 3073)
+        return (
+            np.load(path)["x_test"]
+            .reshape(len(np.load(path)["x_test"]), -1)[:limit]
+            .astype(float)
+        )
+    raw = np.frombuffer(gzip.open(path / "test_batch.bin.gz").read(), np.uint8).reshape(
+        -1, 3073
+    )
     return raw[:limit, 1:] / 255.0
 
 
 def network(program, model, folder):
     """First layer (m x d), biases, second layer (m x C) and output biases, on features as they are."""
     out = Path(folder) / "model.npz"
-    subprocess.run([program, "export", model, "--to", "npz", "--out", out, "--quiet"], check=True)
+    subprocess.run(
+        [program, "export", model, "--to", "npz", "--out", out, "--quiet"], check=True
+    )
     arrays = np.load(out)
     offset, scale = arrays["offset"].ravel(), arrays["scale"].ravel()
     w1 = np.atleast_2d(arrays["w1"]) / scale
-    return w1, arrays["b1"].ravel() - w1 @ offset, np.atleast_2d(arrays["w2"]).T, arrays["b2"].ravel()
+    return (
+        w1,
+        arrays["b1"].ravel() - w1 @ offset,
+        np.atleast_2d(arrays["w2"]).T,
+        arrays["b2"].ravel(),
+    )
 
 
 def infeasible(rows, biases, alpha, constant, low, high, limit):
@@ -55,15 +68,31 @@ def infeasible(rows, biases, alpha, constant, low, high, limit):
     zeros = np.zeros
     blocks = [
         (np.hstack([-rows[plus], np.eye(p), zeros((p, 2 * n))]), biases[plus], np.inf),
-        (np.hstack([-rows[minus], zeros((n, p)), np.eye(n), -np.diag(lower[minus])]), -np.inf, biases[minus] - lower[minus]),
-        (np.hstack([zeros((n, d + p)), np.eye(n), -np.diag(upper[minus])]), -np.inf, zeros(n)),
+        (
+            np.hstack([-rows[minus], zeros((n, p)), np.eye(n), -np.diag(lower[minus])]),
+            -np.inf,
+            biases[minus] - lower[minus],
+        ),
+        (
+            np.hstack([zeros((n, d + p)), np.eye(n), -np.diag(upper[minus])]),
+            -np.inf,
+            zeros(n),
+        ),
     ]
     cost = np.r_[linear, alpha[plus], alpha[minus], zeros(n)]
     constraints = [LinearConstraint(a, lb, ub) for a, lb, ub in blocks if len(a)]
     constraints.append(LinearConstraint(cost[None, :], -np.inf, -constant))
-    bounds = Bounds(np.r_[low, zeros(size - d)], np.r_[high, np.full(p + n, np.inf), np.ones(n)])
+    bounds = Bounds(
+        np.r_[low, zeros(size - d)], np.r_[high, np.full(p + n, np.inf), np.ones(n)]
+    )
     integrality = np.r_[zeros(size - n), np.ones(n)]
-    result = milp(cost, constraints=constraints, bounds=bounds, integrality=integrality, options={"time_limit": limit})
+    result = milp(
+        cost,
+        constraints=constraints,
+        bounds=bounds,
+        integrality=integrality,
+        options={"time_limit": limit},
+    )
     if result.status == 2:
         return True
     return None if result.x is None else False
@@ -84,7 +113,9 @@ def by_highs(parts, sample, eps, limit):
     for margin in margins:
         alpha = w2 @ margin
         used = alpha != 0
-        proved = infeasible(w1[used], b1[used], alpha[used], b2 @ margin, low, high, limit)
+        proved = infeasible(
+            w1[used], b1[used], alpha[used], b2 @ margin, low, high, limit
+        )
         if proved is False:
             return "refuted"
         if proved is None:
@@ -100,18 +131,41 @@ def main():
     parser.add_argument("--program", default="target/release/cvx")
     parser.add_argument("--limit", type=int, default=100)
     parser.add_argument("--highs", type=int, default=20, help="samples for HiGHS")
-    parser.add_argument("--seconds", type=float, default=20.0, help="time limit of a programme or a sample")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=20.0,
+        help="time limit of a programme or a sample",
+    )
     parser.add_argument("--results", default=ROOT / "benches/results/prove.jsonl")
     arguments = parser.parse_args()
     above, _, below = arguments.eps.partition("/")
     eps = float(above) / float(below or 1)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        command = [arguments.program, "prove", arguments.model, "--robust", f"linf:{arguments.eps}", "--values", "0,1"]
-        command += ["--data", arguments.samples, "--limit", str(arguments.limit), "--quiet", "--json", report]
+        command = [
+            arguments.program,
+            "prove",
+            arguments.model,
+            "--robust",
+            f"linf:{arguments.eps}",
+            "--values",
+            "0,1",
+        ]
+        command += [
+            "--data",
+            arguments.samples,
+            "--limit",
+            str(arguments.limit),
+            "--quiet",
+            "--json",
+            report,
+        ]
         # One thread, as HiGHS.
         subprocess.run(
-            [*command, "--time-limit", str(arguments.seconds)], check=True, env={"RAYON_NUM_THREADS": "1", "PATH": ""}
+            [*command, "--time-limit", str(arguments.seconds)],
+            check=True,
+            env={"RAYON_NUM_THREADS": "1", "PATH": ""},
         )
         found = json.loads(report.read_text())["samples"]
         parts = network(arguments.program, arguments.model, folder)
@@ -127,12 +181,30 @@ def main():
             assert outcome == row["outcome"], (row, outcome)
             agree += 1
     ours = np.array([row["seconds"] for row in found])
-    count = lambda outcomes: {name: sum(o == name for o in outcomes) for name in ("proved", "refuted", "open")}  # noqa: E731
-    processor = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "")
-    revision = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    count = lambda outcomes: {
+        name: sum(o == name for o in outcomes) for name in ("proved", "refuted", "open")
+    }  # noqa: E731
+    processor = next(
+        (
+            line.split(":")[1].strip()
+            for line in open("/proc/cpuinfo")
+            if line.startswith("model name")
+        ),
+        "",
+    )
+    revision = subprocess.run(
+        ["git", "rev-parse", "--short=12", "HEAD"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     row = {
         "bench": "prove",
-        "host": {"cpu": processor or platform.processor(), "threads": 1, "revision": revision.stdout.strip()},
+        "host": {
+            "cpu": processor or platform.processor(),
+            "threads": 1,
+            "revision": revision.stdout.strip(),
+        },
         "model": Path(arguments.model).name,
         "data": Path(arguments.samples).name,
         "neurons": len(parts[0]),
@@ -149,7 +221,9 @@ def main():
         "highs_agree": agree,
         "highs_seconds": round(sum(times), 3),
         "seconds_on_these": round(float(ours[: len(times)].sum()), 4),
-        "ratio": round(sum(times) / float(ours[: len(times)].sum()), 1) if times else None,
+        "ratio": round(sum(times) / float(ours[: len(times)].sum()), 1)
+        if times
+        else None,
     }
     print(json.dumps(row))
     with open(arguments.results, "a") as results:

@@ -504,7 +504,9 @@ class ConvexReLU(Bounds, BaseEstimator):
             data = _native.Data.table(table.columns, table.names, recipe=recipe)
             ignored, unknown = data.notes
             if ignored:
-                warnings.warn(f"not used, because the network was trained without: {', '.join(ignored)}", stacklevel=stacklevel)
+                warnings.warn(
+                    f"not used, because the network was trained without: {', '.join(ignored)}", stacklevel=stacklevel
+                )
             for column, level, rows in unknown:
                 count = f"{rows} {'row' if rows == 1 else 'rows'}"
                 message = f"{column}: {count} with a category that was not in training, such as {level!r}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -84,16 +84,13 @@ class Robustness:
     model_: _native.Model
     classes_: NDArray[Any]
 
-    def _new_data(self, X: ArrayLike, stacklevel: int) -> _native.Data:
-        raise NotImplementedError
+    if TYPE_CHECKING:
 
-    def _checked_labels(self, y: ArrayLike) -> NDArray[Any]:
-        raise NotImplementedError
+        def _new_data(self, X: ArrayLike, stacklevel: int) -> _native.Data: ...
+        def _checked_labels(self, y: ArrayLike) -> NDArray[Any]: ...
+        def _order(self) -> NDArray[np.intp]: ...
 
-    def _order(self) -> NDArray[np.intp]:
-        raise NotImplementedError
-
-    def certify(
+    def certify_robust(
         self,
         X: ArrayLike,
         y: ArrayLike | None = None,
@@ -149,7 +146,7 @@ class Robustness:
         nodes: int = 100_000,
         time_limit: float | None = 60.0,
     ) -> NDArray[np.float64]:
-        """For each sample (n) a radius within which `certify` proves its predicted class.
+        """For each sample (n) a radius within which `certify_robust` proves its predicted class.
 
         It is found by bisection: where no limit is reached, no radius that is larger by the share `tolerance` holds.
         """

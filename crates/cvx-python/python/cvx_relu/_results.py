@@ -49,7 +49,7 @@ class Verification(NamedTuple):
 
 
 class Certified(NamedTuple):
-    """What was proved about the samples of `certify`."""
+    """What was proved about the samples of `certify_robust`."""
 
     #: Whether no input near the sample has another class (n).
     proved: NDArray[np.bool_]
