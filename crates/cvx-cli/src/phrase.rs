@@ -37,7 +37,13 @@ fn cause(error: &(dyn Error + 'static)) -> String {
     let linalg = || error.downcast_ref().map(linalg);
     let data = || error.downcast_ref().map(data);
     let prove = || error.downcast_ref().map(prove);
-    train.or_else(prove).or_else(artifact).or_else(model).or_else(linalg).or_else(data).unwrap_or_else(|| error.to_string())
+    train
+        .or_else(prove)
+        .or_else(artifact)
+        .or_else(model)
+        .or_else(linalg)
+        .or_else(data)
+        .unwrap_or_else(|| error.to_string())
 }
 
 fn train(error: &TrainError) -> String {

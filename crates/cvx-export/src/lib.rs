@@ -42,8 +42,8 @@ use std::path::Path;
 pub use error::ExportError;
 pub use float::Float;
 pub use format::Format;
-pub use onnx::import::{ImportError, Imported, import};
 pub use metadata::{METADATA_KEY, metadata, metadata_value};
+pub use onnx::import::{ImportError, Imported, import};
 
 /// The example of README.md, compiled and run as a test.
 #[cfg(doctest)]

@@ -21,19 +21,38 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for a in 0..data.n_samples() {
         let row: Vec<f64> = (0..y.cols()).map(|c| y[(a, c)]).collect();
         let expected = model.task.class_of(&row);
-        if model.task.class_of(&predict(&model, data.row(a))?) != expected { continue; }
+        if model.task.class_of(&predict(&model, data.row(a))?) != expected {
+            continue;
+        }
         let start = Instant::now();
         let budget = Budget { time: Some(std::time::Duration::from_secs(10)), ..Budget::default() };
         let found = classifier.certify(data.row(a), expected, &near, radius, &budget)?;
         times.push(start.elapsed().as_secs_f64() * 1e3);
         nodes += found.nodes;
         slow.push((found.nodes, a));
-        counts[match found.outcome { Outcome::Proved => 0, Outcome::Refuted { .. } => 1, Outcome::Open { .. } => 2 }] += 1;
-        if let Outcome::Open { bound, best } = found.outcome { println!("open {a}: {bound:e} {best:e} nodes {}", found.nodes); }
-        if times.len() == count { break; }
+        counts[match found.outcome {
+            Outcome::Proved => 0,
+            Outcome::Refuted { .. } => 1,
+            Outcome::Open { .. } => 2,
+        }] += 1;
+        if let Outcome::Open { bound, best } = found.outcome {
+            println!("open {a}: {bound:e} {best:e} nodes {}", found.nodes);
+        }
+        if times.len() == count {
+            break;
+        }
     }
     times.sort_by(f64::total_cmp);
     slow.sort();
-    println!("proved {} refuted {} open {}; nodes {nodes}; median {:.2} ms, mean {:.2}, slowest {:.1}; {:?}", counts[0], counts[1], counts[2], times[times.len() / 2], times.iter().sum::<f64>() / times.len() as f64, times[times.len() - 1], &slow[slow.len().saturating_sub(3)..]);
+    println!(
+        "proved {} refuted {} open {}; nodes {nodes}; median {:.2} ms, mean {:.2}, slowest {:.1}; {:?}",
+        counts[0],
+        counts[1],
+        counts[2],
+        times[times.len() / 2],
+        times.iter().sum::<f64>() / times.len() as f64,
+        times[times.len() - 1],
+        &slow[slow.len().saturating_sub(3)..]
+    );
     Ok(())
 }

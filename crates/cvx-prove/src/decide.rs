@@ -112,8 +112,11 @@ impl Work<'_> {
                 sat @ Piece::Sat { .. } => return Ok(sat),
                 Piece::Open => {
                     // One constraint alone is decided by its search.
-                    let widest = (0..lower.len()).max_by(|&a, &b| (upper[a] - lower[a]).total_cmp(&(upper[b] - lower[b])));
-                    let Some(k) = widest.filter(|_| claims.len() > 1 && !self.is_over()) else { return Ok(Piece::Open) };
+                    let widest =
+                        (0..lower.len()).max_by(|&a, &b| (upper[a] - lower[a]).total_cmp(&(upper[b] - lower[b])));
+                    let Some(k) = widest.filter(|_| claims.len() > 1 && !self.is_over()) else {
+                        return Ok(Piece::Open);
+                    };
                     let middle = 0.5 * lower[k] + 0.5 * upper[k];
                     if middle <= lower[k] || middle >= upper[k] {
                         return Ok(Piece::Open);
@@ -133,7 +136,13 @@ impl Work<'_> {
     }
 
     /// A box, on which one constraint may be above zero everywhere.
-    fn piece(&mut self, case: &[Constraint], claims: &[Claim], lower: &[f64], upper: &[f64]) -> Result<Piece, ProveError> {
+    fn piece(
+        &mut self,
+        case: &[Constraint],
+        claims: &[Claim],
+        lower: &[f64],
+        upper: &[f64],
+    ) -> Result<Piece, ProveError> {
         let shape = Shape::Box { lower: lower.to_vec(), upper: upper.to_vec() };
         let place = self.prover.place(shape.clone())?;
         let satisfying = |point: Vec<f64>| {
@@ -191,8 +200,11 @@ fn single_input(constraint: &Constraint) -> Option<(usize, f64)> {
     is_only.then_some(only)
 }
 
+/// Lower and upper ends of a box.
+type Ends = (Vec<f64>, Vec<f64>);
+
 /// The box of a case, rounded outwards where an end is a quotient; `None` if it is empty.
-fn bounds(case: &[Constraint], inputs: usize) -> Result<Option<(Vec<f64>, Vec<f64>)>, ProveError> {
+fn bounds(case: &[Constraint], inputs: usize) -> Result<Option<Ends>, ProveError> {
     let (mut lower, mut upper) = (vec![f64::NEG_INFINITY; inputs], vec![f64::INFINITY; inputs]);
     for constraint in case {
         let Some((k, weight)) = single_input(constraint) else { continue };

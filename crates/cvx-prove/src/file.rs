@@ -55,7 +55,7 @@ pub fn is_proof(start: &[u8]) -> bool {
 /// # Errors
 /// [`FileError::Io`], or [`FileError::Unstorable`] for claims of 64 MiB; a previous file is then unchanged.
 pub fn save(theorems: &[Theorem], path: &Path) -> Result<(), FileError> {
-    Ok(sections(theorems)?.save(path)?)
+    sections(theorems)?.save(path)
 }
 
 /// The bytes of a proof file.

@@ -41,7 +41,8 @@ impl Intervals {
     pub fn new(rows: &Rows, region: &Region) -> Self {
         let n = rows.len();
         let error = gamma(sum_roundings(region) + rows.roundings + 8);
-        let mut intervals = Intervals { low: vec![0.0; n], high: vec![0.0; n], centre: vec![0.0; n], reach: vec![0.0; n] };
+        let mut intervals =
+            Intervals { low: vec![0.0; n], high: vec![0.0; n], centre: vec![0.0; n], reach: vec![0.0; n] };
         let rounds_centre = region.slack.iter().any(|slack| *slack > 0.0);
         for r in 0..n {
             let row = rows.row(r);
@@ -185,7 +186,8 @@ impl<'a> Setting<'a> {
             if on_high < on_low {
                 return None;
             }
-            let values = switch.values.iter().map(|&(p, alpha)| least_product(alpha - coefficients[p], low(p), high(p)));
+            let values =
+                switch.values.iter().map(|&(p, alpha)| least_product(alpha - coefficients[p], low(p), high(p)));
             Some(switch.beta + least_product(switch.alpha - gate, on_low, on_high) + values.sum::<f64>())
         };
         let off = || {

@@ -120,9 +120,14 @@ impl<'a> Local<'a> {
                     local.constant += switch.beta;
                     local.coefficients[switch.gate] = switch.alpha;
                     switch.values.iter().for_each(|&(p, alpha)| local.coefficients[p] = alpha);
-                    for (r, alpha) in std::iter::once((switch.gate, switch.alpha)).chain(switch.values.iter().copied()) {
+                    for (r, alpha) in std::iter::once((switch.gate, switch.alpha)).chain(switch.values.iter().copied())
+                    {
                         if alpha != 0.0 {
-                            local.slope.iter_mut().zip(rows.row(r)).for_each(|(slope, weight)| *slope += alpha * weight);
+                            local
+                                .slope
+                                .iter_mut()
+                                .zip(rows.row(r))
+                                .for_each(|(slope, weight)| *slope += alpha * weight);
                             local.constant += alpha * rows.biases[r];
                         }
                     }
@@ -405,8 +410,8 @@ impl<'a> Local<'a> {
                     y = y_mean;
                     break;
                 }
-                // Further along the way since the last restart, as long as the bound rises: multipliers of an empty node
-                // grow without end.
+                // Further along the way since the last restart, as long as the bound rises: multipliers of an empty
+                // node grow without end.
                 let mut reach = 1.0;
                 let mut next = v_mean.clone();
                 loop {

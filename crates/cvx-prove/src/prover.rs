@@ -222,8 +222,7 @@ impl Prover {
     pub fn check(&self, theorem: &Theorem) -> Result<f64, ProveError> {
         let function = self.function(&theorem.claim)?;
         let place = self.place(theorem.shape.clone())?;
-        let setting =
-            Setting::new(&function, &self.subject.rows, &place.region, &place.intervals, theorem.deployed);
+        let setting = Setting::new(&function, &self.subject.rows, &place.region, &place.intervals, theorem.deployed);
         let bound = theorem.proof.bound(&setting).map_err(|detail| ProveError::Invalid { detail })?;
         if bound > theorem.threshold || (bound == theorem.threshold && theorem.threshold != 0.0) {
             return Ok(bound);

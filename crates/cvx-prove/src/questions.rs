@@ -175,7 +175,9 @@ pub fn monotone(
         let why = "it is about steps along a feature: give a box".to_string();
         return Err(ProveError::Unsupported { what: "monotonicity on a ball", why });
     };
-    let replay = |y: &[f64]| near(y).into_iter().find_map(|y| falling(model, (lower, upper), &place.point(&y), output, feature, sign));
+    let replay = |y: &[f64]| {
+        near(y).into_iter().find_map(|y| falling(model, (lower, upper), &place.point(&y), output, feature, sign))
+    };
     let claim = Claim::Slope { output, feature, sign, tolerance: SLOPE_TOLERANCE };
     all(&prover, &place, vec![claim], Deployed::Exact, budget, &replay)
 }

@@ -169,7 +169,9 @@ impl Subject {
         function.constant = tolerance * total;
         function.error = gamma(self.neurons.len() + 8) * total;
         // A sum of numbers of one sign has it in any arithmetic.
-        if function.switches.iter().all(|switch| switch.beta >= 0.0) && self.neurons.iter().all(|neuron| neuron.residual.is_none()) {
+        if function.switches.iter().all(|switch| switch.beta >= 0.0)
+            && self.neurons.iter().all(|neuron| neuron.residual.is_none())
+        {
             function.error = 0.0;
         }
         Ok(function)

@@ -241,13 +241,17 @@ fn terms(text: &str) -> Result<Vec<Term<'_>>, SpecError> {
         let mut rest = code;
         while let Some(first) = rest.chars().next() {
             let taken = match first {
-                '(' if open.len() >= DEEPEST => return error(number, format!("more than {DEEPEST} lists in each other")),
+                '(' if open.len() >= DEEPEST => {
+                    return error(number, format!("more than {DEEPEST} lists in each other"));
+                }
                 '(' => {
                     open.push((number, Vec::new()));
                     1
                 }
                 ')' => {
-                    let Some((line, parts)) = open.pop() else { return error(number, "a list ends that did not begin") };
+                    let Some((line, parts)) = open.pop() else {
+                        return error(number, "a list ends that did not begin");
+                    };
                     open.last_mut().map_or(&mut done, |(_, parts)| parts).push(Term::List(line, parts));
                     1
                 }
@@ -280,8 +284,14 @@ mod tests {
 
     #[test]
     fn formulae_become_cases() {
-        let property = parsed("(assert (and (>= X_0 -1) (<= X_0 2.5e-1)))\n(assert (or (<= Y_0 3) (>= (* 2 X_1) (- Y_0 0.5))))").unwrap();
-        let constraint = |inputs: [f64; 2], output, constant| Constraint { inputs: inputs.to_vec(), outputs: vec![output], constant };
+        let property =
+            parsed("(assert (and (>= X_0 -1) (<= X_0 2.5e-1)))\n(assert (or (<= Y_0 3) (>= (* 2 X_1) (- Y_0 0.5))))")
+                .unwrap();
+        let constraint = |inputs: [f64; 2], output, constant| Constraint {
+            inputs: inputs.to_vec(),
+            outputs: vec![output],
+            constant,
+        };
         let shared = [constraint([-1.0, 0.0], 0.0, -1.0), constraint([1.0, 0.0], 0.0, -0.25)];
         let first = constraint([0.0, 0.0], 1.0, -3.0);
         let second = constraint([0.0, -2.0], 1.0, -0.5);

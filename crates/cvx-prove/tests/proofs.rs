@@ -7,8 +7,8 @@ use cvx_artifact::Model;
 use cvx_linalg::HostMatrix;
 use cvx_model::Network;
 use cvx_prove::{
-    Budget, Claim, Deployed, Goal, Limits, Norm, Outcome, Prover, Shape, Theorem, Verdict, difference_bounds, file, monotone,
-    output_bounds, predict, same_as,
+    Budget, Claim, Deployed, Goal, Limits, Norm, Outcome, Prover, Shape, Theorem, Verdict, difference_bounds, file,
+    monotone, output_bounds, predict, same_as,
 };
 use num_traits::Zero;
 use std::path::Path;
@@ -27,7 +27,9 @@ fn least(model: &Model, shape: Shape, deployed: Deployed) -> (Theorem, f64) {
 
 #[test]
 fn every_leaf_holds_in_rational_arithmetic_and_the_bound_is_tight() {
-    for (d, m, is_gated, seed) in [(1, 4, false, 1), (2, 9, false, 2), (5, 14, false, 3), (8, 12, false, 4), (2, 5, true, 5), (4, 7, true, 6)] {
+    for (d, m, is_gated, seed) in
+        [(1, 4, false, 1), (2, 9, false, 2), (5, 14, false, 3), (8, 12, false, 4), (2, 5, true, 5), (4, 7, true, 6)]
+    {
         let model = model(d, network(d, m, 1, is_gated, seed), 0.1, 1.7);
         let (theorem, found) = least(&model, cube(d, 0.9), Deployed::Exact);
         assert!(exact_bound(&model, &theorem) >= exact(theorem.threshold), "{d} {m} {is_gated}");
@@ -79,7 +81,8 @@ fn planted_counterexamples_at_tiny_margins_are_never_proved_away() {
 #[test]
 fn a_claim_about_rounded_arithmetic_takes_its_errors_off() {
     let model = model(4, network(4, 10, 1, false, 8), 0.1, 1.7);
-    let thresholds = [Deployed::Exact, Deployed::F64, Deployed::F32].map(|deployed| least(&model, cube(4, 0.5), deployed).0.threshold);
+    let thresholds = [Deployed::Exact, Deployed::F64, Deployed::F32]
+        .map(|deployed| least(&model, cube(4, 0.5), deployed).0.threshold);
     assert!(thresholds[0] > thresholds[2] && thresholds[1] > thresholds[2] + 1e-7, "{thresholds:?}");
     // Every evaluation in f32 is above the bound, forwards and backwards.
     let (mut next, network) = (numbers(3), &model.network);
@@ -104,8 +107,13 @@ fn balls_lie_in_their_boxes_and_hold() {
         let model = model(d, network(d, m, 1, is_gated, 30 + d as u64), 0.1, 1.7);
         let ball = Shape::around(&vec![0.1; d], Norm::L2, 0.4, &vec![true; d]).unwrap();
         let (of_ball, found) = least(&model, ball.clone(), Deployed::F64);
-        let (of_box, _) = least(&model, Shape::around(&vec![0.1; d], Norm::Linf, 0.4, &vec![true; d]).unwrap(), Deployed::F64);
-        assert!(of_ball.threshold >= of_box.threshold - 1e-6 && found - of_ball.threshold < 1e-4, "{found} {}", of_ball.threshold);
+        let (of_box, _) =
+            least(&model, Shape::around(&vec![0.1; d], Norm::Linf, 0.4, &vec![true; d]).unwrap(), Deployed::F64);
+        assert!(
+            of_ball.threshold >= of_box.threshold - 1e-6 && found - of_ball.threshold < 1e-4,
+            "{found} {}",
+            of_ball.threshold
+        );
         let (mut next, mut least) = (numbers(9), f64::INFINITY);
         for _ in 0..4000 {
             let y: Vec<f64> = (0..d).map(|_| next()).collect();
@@ -251,7 +259,8 @@ fn models_that_are_almost_the_same_are_proved_to_be() {
 
 #[test]
 fn the_difference_of_unlike_models_is_bounded() {
-    let (first, second) = (model(3, network(3, 6, 1, false, 70), 0.1, 1.7), model(3, network(3, 4, 1, true, 71), -0.2, 0.9));
+    let (first, second) =
+        (model(3, network(3, 6, 1, false, 70), 0.1, 1.7), model(3, network(3, 4, 1, true, 71), -0.2, 0.9));
     let bounds = difference_bounds(&first, &second, cube(3, 0.6), 1e-6, Deployed::F64, &Budget::default()).unwrap();
     let (low, high) = (&bounds[0].low, &bounds[0].high);
     let mut next = numbers(5);

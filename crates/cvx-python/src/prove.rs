@@ -5,7 +5,8 @@ use crate::errors::{prove_error, train_error};
 use crate::model::Model;
 use cvx_linalg::ThreadPool;
 use cvx_prove::{
-    Budget, Classifier, Deployed, Norm, Outcome, ProveError, Question, Shape, certify_all, difference_bounds, radius_all,
+    Budget, Classifier, Deployed, Norm, Outcome, ProveError, Question, Shape, certify_all, difference_bounds,
+    radius_all,
 };
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;

@@ -5,8 +5,17 @@ use crate::rust::{Kind, parts};
 use crate::tree::Tree;
 
 /// Crates that are used without the program.
-const CRATES: [&str; 9] =
-    ["cvx-linalg", "cvx-model", "cvx-solvers", "cvx-artifact", "cvx-admm", "cvx-data", "cvx-fetch", "cvx-export", "cvx-prove"];
+const CRATES: [&str; 9] = [
+    "cvx-linalg",
+    "cvx-model",
+    "cvx-solvers",
+    "cvx-artifact",
+    "cvx-admm",
+    "cvx-data",
+    "cvx-fetch",
+    "cvx-export",
+    "cvx-prove",
+];
 
 /// No option of a command line in a literal or a documentation comment of their sources.
 pub fn check(tree: &Tree) -> Vec<Violation> {

@@ -101,8 +101,7 @@ pub struct Interval {
 const NORMS: [(&str, Norm); 2] = [("linf", Norm::Linf), ("l2", Norm::L2)];
 
 fn norm() -> impl TypedValueParser<Value = Norm> {
-    PossibleValuesParser::new(NORMS.map(|(name, _)| name))
-        .map(|name| if name == "l2" { Norm::L2 } else { Norm::Linf })
+    PossibleValuesParser::new(NORMS.map(|(name, _)| name)).map(|name| if name == "l2" { Norm::L2 } else { Norm::Linf })
 }
 
 fn deployed() -> impl TypedValueParser<Value = Deployed> {

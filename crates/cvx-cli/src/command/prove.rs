@@ -1,36 +1,23 @@
 //! `cvx prove`.
 
+mod answered;
 mod boxes;
 mod samples;
 mod spec;
 
 use crate::args::ProveArgs;
 use crate::exit::Exit;
-use crate::report::to_json;
-use crate::terminal::stream::{note, print};
+use crate::terminal::stream::note;
 use crate::{file, notes, source};
 use anyhow::{Context, Result, bail, ensure};
 use cvx_admm::Model;
 use cvx_model::Dataset;
-use cvx_prove::{Budget, Theorem};
-use serde_json::Value;
+use cvx_prove::Budget;
 use std::path::Path;
 use std::time::Duration;
 
 /// Seconds for a sample or a question.
 const TIME_LIMIT: f64 = 60.0;
-
-/// What a question came to.
-struct Answered {
-    /// For the terminal.
-    text: String,
-    /// For `--json`.
-    json: Value,
-    /// For `--proof`.
-    theorems: Vec<Theorem>,
-    /// Whether a question of yes or no is proved.
-    holds: bool,
-}
 
 /// Answers the question of the arguments.
 pub fn run(args: &ProveArgs) -> Result<Exit> {
@@ -43,7 +30,7 @@ pub fn run(args: &ProveArgs) -> Result<Exit> {
     file::check(&read, &written)?;
     let budget = budget(args)?;
     if let Some(spec) = &args.spec {
-        return spec::run(args, spec, &budget);
+        return spec::answer(args, spec, &budget)?.finish(args);
     }
     let Some(path) = &args.model else { bail!("a model is needed for this question") };
     let model = Model::load(path)?;
@@ -53,7 +40,7 @@ pub fn run(args: &ProveArgs) -> Result<Exit> {
     } else {
         boxes::answer(args, &model, &data, &budget)?
     };
-    finish(args, answered)
+    answered.finish(args)
 }
 
 fn budget(args: &ProveArgs) -> Result<Budget> {
@@ -77,28 +64,4 @@ fn samples_of(args: &ProveArgs, model: &Model) -> Result<Dataset> {
         notes::of_table(&data, model.transform.label_name.as_deref()).into_iter().for_each(note);
     }
     Ok(data)
-}
-
-/// Writes and prints an answer.
-fn finish(args: &ProveArgs, answered: Answered) -> Result<Exit> {
-    let Answered { text, json, theorems, holds } = answered;
-    if !args.quiet && !args.json.as_deref().is_some_and(file::is_stdout) {
-        print(text);
-    }
-    let saved = save(args, &theorems);
-    let reported = args.json.as_deref().map(|path| file::write_whole(path, &to_json(&json)?));
-    Ok(match Exit::of([saved, reported]) {
-        Exit::Done if holds => Exit::Done,
-        _ => Exit::Failed,
-    })
-}
-
-/// Writes the theorems, if there are any.
-fn save(args: &ProveArgs, theorems: &[Theorem]) -> Option<Result<()>> {
-    let path = args.proof.as_deref()?;
-    if theorems.is_empty() {
-        note("Nothing was proved: there is no proof to write");
-        return None;
-    }
-    Some(cvx_prove::file::save(theorems, path).map_err(Into::into))
 }

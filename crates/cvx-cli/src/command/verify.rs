@@ -105,7 +105,11 @@ fn proofs(args: &VerifyArgs, model: &Path) -> Result<Exit> {
         }
         let rows = kinds.into_iter().map(|(words, count)| vec![words, count.to_string()]).collect();
         print(numbers(&["theorem", "sets"], rows));
-        print(format_args!("All {} hold, by {}.", counted(all.len(), "theorem"), counted(leaves.iter().sum(), "leaf bound")));
+        print(format_args!(
+            "All {} hold, by {}.",
+            counted(all.len(), "theorem"),
+            counted(leaves.iter().sum(), "leaf bound")
+        ));
     }
     Ok(Exit::Done)
 }

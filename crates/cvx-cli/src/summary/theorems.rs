@@ -26,7 +26,13 @@ pub fn words(names: &Names, theorem: &Theorem) -> String {
         Claim::Combination { outputs, inputs, constant } => {
             let mut terms: Vec<String> = Vec::new();
             for (weight, name) in outputs.iter().zip(names).filter(|(weight, _)| **weight != 0.0) {
-                let sign = if *weight < 0.0 { "- " } else if terms.is_empty() { "" } else { "+ " };
+                let sign = if *weight < 0.0 {
+                    "- "
+                } else if terms.is_empty() {
+                    ""
+                } else {
+                    "+ "
+                };
                 let factor = if weight.abs() == 1.0 { String::new() } else { format!("{} ", weight.abs()) };
                 terms.push(format!("{sign}{factor}[{name}]"));
             }

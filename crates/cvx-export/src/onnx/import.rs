@@ -1,7 +1,7 @@
 //! Networks of two layers from ONNX graphs of other programs.
 //!
-//! The graph is followed from its input to its first output. Its nodes are Gemm, MatMul, Add, Sub, Mul, Div, Relu, Clip,
-//! Flatten, Identity and Constant, in an order that gives an elementwise shift and scale, a layer, Relu, a layer, and
+//! The graph is followed from its input to its first output. Its nodes are Gemm, MatMul, Add, Sub, Mul, Div, Relu,
+//! Clip, Flatten, Identity and Constant, in an order that gives an elementwise shift and scale, a layer, Relu, a layer, and
 //! Clip. Anything else is an error. Constants that are folded into weights round them; how often is counted.
 
 use super::graph::{DOUBLE, FLOAT};
@@ -289,7 +289,9 @@ fn layer(
             Ok(Stage::Outputs { offset, first, second: layer, range: None })
         }
         Stage::Hidden { .. } => Err("its weights do not fit the first layer".to_string()),
-        Stage::First { .. } | Stage::Outputs { .. } => Err("two products follow each other, or there are three layers".to_string()),
+        Stage::First { .. } | Stage::Outputs { .. } => {
+            Err("two products follow each other, or there are three layers".to_string())
+        }
     }
 }
 
@@ -373,8 +375,8 @@ fn constant(tensor: &Tensor) -> Result<Constant, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::onnx::graph::{element, initializer, int, value_info};
     use crate::float::Float;
+    use crate::onnx::graph::{element, initializer, int, value_info};
 
     /// A graph of these nodes, with tensors of two inputs, three neurons and one output.
     fn file(nodes: &[(&str, &[&str], &str, Vec<Attribute>)], float: Float) -> Vec<u8> {
@@ -436,7 +438,8 @@ mod tests {
         let first = ("MatMul", &["x", "w1"][..], "h", vec![]);
         let on = ("Relu", &["h"][..], "on", vec![]);
         let out = |input: &'static str| ("Gemm", input, vec![int("transB", 1)]);
-        let node = |nodes: &[(&str, &[&str], &str, Vec<Attribute>)]| match import(&file(nodes, Float::F64)).unwrap_err() {
+        let node = |nodes: &[(&str, &[&str], &str, Vec<Attribute>)]| match import(&file(nodes, Float::F64)).unwrap_err()
+        {
             ImportError::Node { node, operator, .. } => (node, operator),
             ImportError::Format { detail } => (detail, String::new()),
         };

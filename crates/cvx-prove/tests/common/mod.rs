@@ -114,8 +114,8 @@ pub fn exact_bound(model: &Model, theorem: &Theorem) -> BigRational {
             let own = if gate == value { alpha - c } else { -c };
             let on = (!high.is_negative())
                 .then(|| least(&own, &low.clone().max(zero.clone()), high) + of_value(alpha.clone()));
-            let off = (!low.is_positive())
-                .then(|| least(&-c, low, &high.clone().min(zero.clone())) + of_value(zero.clone()));
+            let off =
+                (!low.is_positive()).then(|| least(&-c, low, &high.clone().min(zero.clone())) + of_value(zero.clone()));
             let k = match side {
                 1 => on,
                 -1 => off,

@@ -1,7 +1,7 @@
 //! BoxArgs on a box: ranges, trends, another model.
 
-use super::Answered;
-use crate::args::{ProveArgs, BoxArg};
+use super::answered::Answered;
+use crate::args::{BoxArg, ProveArgs};
 use crate::number::rounded;
 use crate::terminal::table::{facts, numbers};
 use anyhow::{Result, bail, ensure};
@@ -61,12 +61,8 @@ fn of_bounds(question: &str, model: &Model, bounds: Vec<OutputBounds>) -> Answer
     };
     let rows = names.iter().zip(&bounds).map(row).collect();
     let header = ["output", "at least", "lowest found", "highest found", "at most"];
-    let end = |end: &cvx_prove::End| {
-        json!({ "bound": end.bound, "found": end.found, "point": end.point, "nodes": end.nodes, "proved": end.theorem.is_some() })
-    };
-    let output = |(name, bounds): (&String, &OutputBounds)| {
-        json!({ "output": name, "low": end(&bounds.low), "high": end(&bounds.high) })
-    };
+    let end = |end: &cvx_prove::End| json!({ "bound": end.bound, "found": end.found, "point": end.point, "nodes": end.nodes, "proved": end.theorem.is_some() });
+    let output = |(name, bounds): (&String, &OutputBounds)| json!({ "output": name, "low": end(&bounds.low), "high": end(&bounds.high) });
     let outputs: Vec<Value> = names.iter().zip(&bounds).map(output).collect();
     let ends = || bounds.iter().flat_map(|bounds| [&bounds.low, &bounds.high]);
     let theorems: Vec<_> = ends().filter_map(|end| end.theorem.clone()).collect();
@@ -75,7 +71,7 @@ fn of_bounds(question: &str, model: &Model, bounds: Vec<OutputBounds>) -> Answer
     if !holds {
         text.push_str("\nA limit was reached: bounds without a proof are estimates.");
     }
-    Answered { text, json: json!({ "question": question, "outputs": outputs }), theorems, holds }
+    Answered { text, json: json!({ "question": question, "outputs": outputs }), theorems, holds, is_result: false }
 }
 
 fn of_answer(question: &str, model: &Model, answer: Answer) -> Answered {
@@ -107,5 +103,5 @@ fn of_answer(question: &str, model: &Model, answer: Answer) -> Answered {
             (json["bound"], json["best"]) = (json!(bound), json!(best));
         }
     }
-    Answered { text: facts(&rows), json, theorems, holds: outcome == Outcome::Proved }
+    Answered { text: facts(&rows), json, theorems, holds: outcome == Outcome::Proved, is_result: false }
 }

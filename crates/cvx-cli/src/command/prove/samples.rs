@@ -1,6 +1,6 @@
 //! Robustness of samples, and the radius of each.
 
-use super::Answered;
+use super::answered::Answered;
 use crate::args::ProveArgs;
 use crate::number::{percent, short};
 use crate::source;
@@ -47,7 +47,7 @@ pub fn answer(args: &ProveArgs, model: &Model, data: &Dataset, budget: &Budget) 
     let mut rows = rows.with_context(|| source::reminder(&args.source))?;
     let theorems = rows.iter_mut().flat_map(|row| std::mem::take(&mut row.theorems)).collect();
     let text = facts(&summary(args, &rows, began.elapsed().as_secs_f64()));
-    Ok(Answered { text, json: report(args, model, &rows), theorems, holds: true })
+    Ok(Answered { text, json: report(args, model, &rows), theorems, holds: true, is_result: false })
 }
 
 fn bar(count: usize, quiet: bool) -> ProgressBar {

@@ -1,11 +1,7 @@
 //! `--spec`.
 
-use super::save;
+use super::answered::Answered;
 use crate::args::ProveArgs;
-use crate::exit::Exit;
-use crate::file;
-use crate::report::to_json;
-use crate::terminal::stream::print;
 use anyhow::{Context, Result, bail};
 use cvx_admm::Model;
 use cvx_prove::{Budget, Decision, Property, Prover, decide, predict};
@@ -13,7 +9,7 @@ use serde_json::json;
 use std::path::Path;
 
 /// Decides a property of a model or of another program's network.
-pub fn run(args: &ProveArgs, path: &Path, budget: &Budget) -> Result<Exit> {
+pub fn answer(args: &ProveArgs, path: &Path, budget: &Budget) -> Result<Answered> {
     let text = std::fs::read_to_string(path).with_context(|| format!("--spec {}: cannot be read", path.display()))?;
     let property = Property::parse(&text).with_context(|| format!("--spec {}", path.display()))?;
     let decision = match (&args.network, &args.model) {
@@ -33,7 +29,7 @@ pub fn run(args: &ProveArgs, path: &Path, budget: &Budget) -> Result<Exit> {
         }
         (None, None) => bail!("a model is needed for this question"),
     };
-    report(args, decision)
+    Ok(report(decision))
 }
 
 /// The file of `f=net.onnx`, the form of VNN-LIB 2.0.
@@ -42,12 +38,12 @@ fn unnamed(network: &Path) -> &Path {
     after.filter(|_| !network.exists()).unwrap_or(network)
 }
 
-fn report(args: &ProveArgs, decision: Decision) -> Result<Exit> {
-    let (word, theorems) = match &decision {
-        Decision::Sat { .. } => ("sat", Vec::new()),
-        Decision::Unsat(theorems) => ("unsat", theorems.clone()),
-        Decision::Unknown => ("unknown", Vec::new()),
-        Decision::Timeout => ("timeout", Vec::new()),
+fn report(decision: Decision) -> Answered {
+    let word = match &decision {
+        Decision::Sat { .. } => "sat",
+        Decision::Unsat(_) => "unsat",
+        Decision::Unknown => "unknown",
+        Decision::Timeout => "timeout",
     };
     let mut json = json!({ "question": "spec", "answer": word });
     let mut text = word.to_string();
@@ -58,11 +54,9 @@ fn report(args: &ProveArgs, decision: Decision) -> Result<Exit> {
         };
         text.push_str(&format!("\n({})", [named("X", input), named("Y", outputs)].concat().join("\n ")));
     }
-    // The answer is the result: it is printed in any case, unless the report takes its place.
-    if !args.json.as_deref().is_some_and(file::is_stdout) {
-        print(text);
-    }
-    let saved = save(args, &theorems);
-    let reported = args.json.as_deref().map(|path| file::write_whole(path, &to_json(&json)?));
-    Ok(Exit::of([saved, reported]))
+    let theorems = match decision {
+        Decision::Unsat(theorems) => theorems,
+        _ => Vec::new(),
+    };
+    Answered { text, json, theorems, holds: true, is_result: true }
 }
