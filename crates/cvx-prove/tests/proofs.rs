@@ -133,7 +133,7 @@ fn a_damaged_proof_is_rejected_and_a_whole_one_is_not() {
     assert!(theorem.proof.leaves() > 3, "the damage needs something to hit");
     let bytes = file::to_bytes(std::slice::from_ref(&theorem)).unwrap();
     let read = file::from_bytes(&bytes, Path::new("a.proof")).unwrap();
-    assert_eq!(read, [theorem.clone()]);
+    assert_eq!(read, std::slice::from_ref(&theorem));
     assert!(prover.check(&read[0]).unwrap() >= theorem.threshold);
     let mut damaged = Vec::new();
     let mut damage = |what: &'static str, change: &dyn Fn(&mut Theorem)| {

@@ -1,8 +1,8 @@
 //! Networks of two layers from ONNX graphs of other programs.
 //!
 //! The graph is followed from its input to its first output. Its nodes are Gemm, MatMul, Add, Sub, Mul, Div, Relu,
-//! Clip, Flatten, Identity and Constant, in an order that gives an elementwise shift and scale, a layer, Relu, a layer, and
-//! Clip. Anything else is an error. Constants that are folded into weights round them; how often is counted.
+//! Clip, Flatten, Identity and Constant, in an order that gives an elementwise shift and scale, a layer, Relu, a layer,
+//! and Clip. Anything else is an error. Constants that are folded into weights round them; how often is counted.
 
 use super::graph::{DOUBLE, FLOAT};
 use crate::proto::{Attribute, Graph, Model as File, Node, Tensor};
@@ -378,8 +378,11 @@ mod tests {
     use crate::float::Float;
     use crate::onnx::graph::{element, initializer, int, value_info};
 
+    /// Operator, inputs, output, and whether a matrix is transposed.
+    type NodeOf<'a> = (&'a str, &'a [&'a str], &'a str, bool);
+
     /// A graph of these nodes, with tensors of two inputs, three neurons and one output.
-    fn file(nodes: &[(&str, &[&str], &str, Vec<Attribute>)], float: Float) -> Vec<u8> {
+    fn file(nodes: &[NodeOf], float: Float) -> Vec<u8> {
         let mut graph = Graph::default();
         for (name, dims, values) in [
             ("w1", vec![2, 3], vec![1.0, -2.0, 0.5, 3.0, 0.25, -1.0]),
@@ -394,8 +397,9 @@ mod tests {
             graph.initializer.push(initializer(name, dims, element(float), float.bytes(&values)));
         }
         graph.input.push(value_info("x", element(float), &[2]));
-        for (operator, inputs, output, attributes) in nodes {
-            graph.node(operator, inputs, output, attributes.clone());
+        for (operator, inputs, output, is_transposed) in nodes {
+            let attributes = if *is_transposed { vec![int("transB", 1)] } else { Vec::new() };
+            graph.node(operator, inputs, output, attributes);
         }
         let last = nodes.last().unwrap().2;
         graph.output.push(value_info(last, element(float), &[1]));
@@ -407,16 +411,16 @@ mod tests {
         for float in [Float::F32, Float::F64] {
             let bytes = file(
                 &[
-                    ("Flatten", &["x"], "flat", vec![]),
-                    ("Sub", &["flat", "mean"], "centred", vec![]),
-                    ("Div", &["centred", "std"], "z", vec![]),
-                    ("MatMul", &["z", "w1"], "product", vec![]),
-                    ("Add", &["b1", "product"], "h", vec![]),
-                    ("Relu", &["h"], "on", vec![]),
-                    ("Identity", &["on"], "same", vec![]),
-                    ("Gemm", &["same", "w2", "b2"], "f", vec![int("transB", 1)]),
-                    ("Mul", &["f", "low"], "negative", vec![]),
-                    ("Clip", &["negative", "low", "high"], "y", vec![]),
+                    ("Flatten", &["x"], "flat", false),
+                    ("Sub", &["flat", "mean"], "centred", false),
+                    ("Div", &["centred", "std"], "z", false),
+                    ("MatMul", &["z", "w1"], "product", false),
+                    ("Add", &["b1", "product"], "h", false),
+                    ("Relu", &["h"], "on", false),
+                    ("Identity", &["on"], "same", false),
+                    ("Gemm", &["same", "w2", "b2"], "f", true),
+                    ("Mul", &["f", "low"], "negative", false),
+                    ("Clip", &["negative", "low", "high"], "y", false),
                 ],
                 float,
             );
@@ -435,24 +439,20 @@ mod tests {
 
     #[test]
     fn another_graph_is_an_error_that_names_the_node() {
-        let first = ("MatMul", &["x", "w1"][..], "h", vec![]);
-        let on = ("Relu", &["h"][..], "on", vec![]);
-        let out = |input: &'static str| ("Gemm", input, vec![int("transB", 1)]);
-        let node = |nodes: &[(&str, &[&str], &str, Vec<Attribute>)]| match import(&file(nodes, Float::F64)).unwrap_err()
-        {
+        let first = ("MatMul", &["x", "w1"][..], "h", false);
+        let on = ("Relu", &["h"][..], "on", false);
+        let node = |nodes: &[NodeOf]| match import(&file(nodes, Float::F64)).unwrap_err() {
             ImportError::Node { node, operator, .. } => (node, operator),
             ImportError::Format { detail } => (detail, String::new()),
         };
-        let (gemm, _, transposed) = out("h");
-        assert_eq!(node(&[first.clone(), (gemm, &["h", "w2"], "y", transposed.clone())]).0, "y", "no Relu");
-        assert_eq!(node(&[first.clone(), on.clone(), ("Sigmoid", &["on"], "y", vec![])]).1, "Sigmoid");
-        assert_eq!(node(&[first.clone(), on.clone(), ("Mul", &["on", "b1"], "y", vec![])]).1, "Mul");
-        assert_eq!(node(&[first.clone(), on.clone(), ("Gemm", &["on", "w2"], "y", vec![])]).1, "Gemm", "shapes");
-        assert_eq!(node(&[("Sub", &["mean", "x"], "y", vec![])]).1, "Sub");
-        assert_eq!(node(&[("Add", &["x", "x"], "y", vec![])]).1, "Add");
-        assert!(node(&[first.clone(), on]).0.contains("two layers"));
+        assert_eq!(node(&[first, ("Gemm", &["h", "w2"], "y", true)]).0, "y", "no Relu");
+        assert_eq!(node(&[first, on, ("Sigmoid", &["on"], "y", false)]).1, "Sigmoid");
+        assert_eq!(node(&[first, on, ("Mul", &["on", "b1"], "y", false)]).1, "Mul");
+        assert_eq!(node(&[first, on, ("Gemm", &["on", "w2"], "y", false)]).1, "Gemm", "shapes");
+        assert_eq!(node(&[("Sub", &["mean", "x"], "y", false)]).1, "Sub");
+        assert_eq!(node(&[("Add", &["x", "x"], "y", false)]).1, "Add");
+        assert!(node(&[first, on]).0.contains("two layers"));
         assert!(matches!(import(b"not a graph"), Err(ImportError::Format { .. })));
         assert!(import(&[]).is_err());
-        let _ = first;
     }
 }
