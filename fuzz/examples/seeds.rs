@@ -2,6 +2,7 @@
 
 use cvx_admm::{CheckpointPlan, Settings, train};
 use cvx_fuzz::{frame::opened, joined, resumable};
+use cvx_prove::{Claim, Deployed, Proof, Shape, Theorem, file};
 use flate2::{Compression, write::GzEncoder};
 use image::ImageFormat::{Jpeg, Png};
 use image::{DynamicImage, GrayImage, RgbImage};
@@ -23,6 +24,18 @@ fn arrays() -> [Vec<u8>; 4] {
         npy("|u1", "(1, 1, 2)", &[1, 2]),
         npy(">i2", "(1,)", &[0, 1]),
     ]
+}
+
+/// A proof of a box and one of a ball; whether they hold is not asked.
+fn proofs() -> Vec<Vec<u8>> {
+    let proof = Proof { tree: vec![2, 0, 0], on: vec![true, false], rows: vec![1], coefficients: vec![0.5, -1.0] };
+    let about = |shape: Shape, claim: Claim| Theorem { claim, shape, deployed: Deployed::F64, threshold: 0.0, proof: proof.clone() };
+    let square = Shape::Box { lower: vec![-1.0, 0.0], upper: vec![1.0, 0.25] };
+    let ball = Shape::Ball { centre: vec![0.5, 1.5], radius: 0.1, moves: vec![true, false] };
+    let slope = Claim::Slope { output: 0, feature: 1, sign: -1.0, tolerance: 1e-12 };
+    let theorems = [about(square, Claim::outputs(vec![1.0], -0.5)), about(ball, slope)];
+    let whole = file::to_bytes(&theorems).expect("a small proof");
+    vec![mode(1, opened(&whole)), mode(0, whole)]
 }
 
 fn archive() -> Vec<u8> {
@@ -134,6 +147,7 @@ fn main() -> std::io::Result<()> {
         }
     }
     seeds.push(("model", models));
+    seeds.push(("proof", proofs()));
     let mut checkpoints = Vec::new();
     for max_iterations in [1, 5] {
         let path = root.join("corpus/run.ckpt");

@@ -31,17 +31,21 @@ impl Neighbourhood {
     /// The set around a sample.
     ///
     /// # Errors
-    /// [`ProveError`] for a radius that is negative or not finite.
+    /// [`ProveError`] for a radius that is negative or not finite, and for clipped values in a ball.
     pub fn around(&self, sample: &[f64], radius: f64) -> Result<Shape, ProveError> {
         if self.moves.len() != sample.len() {
             let (expected, found) = (format!("{} features", self.moves.len()), sample.len().to_string());
             return Err(ProveError::Shape { what: "a sample", expected, found });
         }
         let shape = Shape::around(sample, self.norm, radius, &self.moves)?;
-        Ok(match self.values {
-            Some((low, high)) => shape.clipped(low, high),
-            None => shape,
-        })
+        match (self.values, self.norm) {
+            (None, _) => Ok(shape),
+            (Some((low, high)), Norm::Linf) => Ok(shape.clipped(low, high)),
+            (Some(_), Norm::L2) => {
+                let why = "values are clipped in boxes alone: leave them out, or take linf".to_string();
+                Err(ProveError::Unsupported { what: "a ball of clipped values", why })
+            }
+        }
     }
 }
 

@@ -138,9 +138,9 @@ impl Subject {
         }
         let merged = switches.most_merged();
         function.roundings = if terms == 1 && merged == 1 && weights.iter().all(|q| [0.0, 1.0, -1.0].contains(q)) {
-            usize::from(self.bias[0].len() > 1 || constant != 0.0)
+            if self.bias[0].len() > 1 || constant != 0.0 { 3 } else { 0 }
         } else {
-            terms + merged + self.bias[0].len() + 3
+            terms * self.bias[0].len() + merged + 4
         };
         function.roundings += self.roundings;
         function

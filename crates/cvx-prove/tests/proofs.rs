@@ -7,8 +7,8 @@ use cvx_artifact::Model;
 use cvx_linalg::HostMatrix;
 use cvx_model::Network;
 use cvx_prove::{
-    Budget, Claim, Deployed, Goal, Limits, Norm, Outcome, Prover, Shape, Theorem, Verdict, difference_bounds, file,
-    monotone, output_bounds, predict, same_as,
+    Budget, Claim, Classifier, Decision, Deployed, Goal, Limits, Neighbourhood, Norm, Outcome, Property, ProveError,
+    Prover, Shape, Theorem, Verdict, decide, difference_bounds, file, monotone, output_bounds, predict, same_as,
 };
 use num_traits::Zero;
 use std::path::Path;
@@ -270,4 +270,118 @@ fn the_difference_of_unlike_models_is_bounded() {
         assert!(low.bound < difference && difference < high.bound);
     }
     assert!(low.theorem.is_some() && high.theorem.is_some() && high.bound - high.found < 1e-3, "{low:?} {high:?}");
+}
+
+#[test]
+fn every_class_is_compared_and_every_answer_is_checked_by_sampling() {
+    let (mut proved, mut refuted) = (0, 0);
+    for (seed, is_gated) in (0..14).map(|seed| (seed, seed % 3 == 2)) {
+        let model = model(3, network(3, 10, 4, is_gated, 200 + seed), 0.1, 1.7);
+        let classifier = Classifier::new(&model, Deployed::F64).unwrap();
+        let prover = Prover::new(&model).unwrap();
+        let mut next = numbers(seed);
+        for radius in [0.05, 0.2, 0.6] {
+            let sample: Vec<f64> = (0..3).map(|_| next()).collect();
+            let near = Neighbourhood { norm: Norm::Linf, radius, moves: vec![true, true, seed % 2 == 0], values: None };
+            let found = classifier.certify(&sample, None, &near, radius, &Budget::default()).unwrap();
+            let class_at = |x: &[f64]| model.task.class_of(&predict(&model, x).unwrap()).unwrap();
+            match found.outcome {
+                Outcome::Proved => {
+                    proved += 1;
+                    assert_eq!(found.theorems.len(), 3);
+                    for theorem in &found.theorems {
+                        prover.check(theorem).unwrap();
+                    }
+                    for _ in 0..400 {
+                        let step = |(x, moves): (&f64, &bool)| if *moves { x + radius * next() } else { *x };
+                        let x: Vec<f64> = sample.iter().zip(&near.moves).map(step).collect();
+                        assert_eq!(class_at(&x), found.class);
+                    }
+                }
+                Outcome::Refuted { point, .. } => {
+                    refuted += 1;
+                    assert_ne!(class_at(&point), found.class);
+                    let distance = point.iter().zip(&sample).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                    assert!(distance <= radius * (1.0 + 1e-12) && (near.moves[2] || point[2] == sample[2]));
+                }
+                // A gate may be on its boundary.
+                Outcome::Open { .. } => assert!(is_gated, "seed {seed}"),
+            }
+            assert!(
+                classifier.certify(&sample, Some(found.class + 1), &near, 0.0, &Budget::default()).unwrap().outcome
+                    != Outcome::Proved
+            );
+        }
+    }
+    assert!(proved > 5 && refuted > 5, "{proved} {refuted}");
+}
+
+#[test]
+fn properties_of_several_constraints_agree_with_a_grid() {
+    let head = "(declare-const X_0 Real)(declare-const X_1 Real)(declare-const Y_0 Real)(declare-const Y_1 Real)
+        (assert (and (<= X_0 1) (>= X_0 -1) (<= X_1 1) (>= X_1 -1)))";
+    let grid = |k: usize| -1.0 + 0.05 * k as f64;
+    let (mut sat, mut unsat) = (0, 0);
+    for seed in 0..16 {
+        let model = model(2, network(2, 7, 2, false, 300 + seed), 0.1, 1.7);
+        let shift = (seed % 4) as f64 * 0.25;
+        let property = format!(
+            "{head}(assert (or (and (<= Y_0 -{shift}) (<= Y_1 -{shift})) (and (>= Y_0 (+ Y_1 2)) (<= X_0 X_1))))"
+        );
+        let property = Property::parse(&property).unwrap();
+        let evaluate = |x: &[f64]| predict(&model, x).ok();
+        let prover = Prover::new(&model).unwrap();
+        let holds = |x: &[f64], y: &[f64]| (y[0] <= -shift && y[1] <= -shift) || (y[0] >= y[1] + 2.0 && x[0] <= x[1]);
+        match decide(&prover, &property, &evaluate, None, Deployed::F64, &Budget::default()).unwrap() {
+            Decision::Sat { input, outputs } => {
+                assert!(holds(&input, &outputs) && outputs == predict(&model, &input).unwrap());
+                sat += 1;
+            }
+            Decision::Unsat(theorems) => {
+                for (i, j) in (0..=40).flat_map(|i| (0..=40).map(move |j| (i, j))) {
+                    let x = [grid(i), grid(j)];
+                    assert!(!holds(&x, &predict(&model, &x).unwrap()), "seed {seed}: {x:?}");
+                }
+                theorems.iter().for_each(|theorem| assert!(prover.check(theorem).is_ok()));
+                unsat += 1;
+            }
+            other => panic!("seed {seed}: {other:?}"),
+        }
+    }
+    assert!(sat > 2 && unsat > 2, "{sat} {unsat}");
+    let prover = Prover::new(&model(2, network(2, 3, 1, false, 1), 0.0, 1.0)).unwrap();
+    let property = Property::parse(head).unwrap();
+    assert!(decide(&prover, &property, &|_| None, None, Deployed::F64, &Budget::default()).is_err(), "two outputs");
+}
+
+#[test]
+fn limits_leave_a_question_open_with_a_bound() {
+    let model = model(6, network(6, 40, 1, false, 90), 0.1, 1.7);
+    let answer = |budget| {
+        let bounds = output_bounds(&model, cube(6, 1.0), 1e-9, Deployed::F64, &budget).unwrap();
+        bounds.into_iter().next().unwrap().low
+    };
+    let few = answer(Budget { nodes: 3, time: None });
+    assert!(few.theorem.is_none() && few.bound < few.found && few.nodes <= 16, "{few:?}");
+    let late = answer(Budget { nodes: 1_000_000, time: Some(std::time::Duration::ZERO) });
+    assert!(late.theorem.is_none() && late.nodes == 0);
+}
+
+#[test]
+fn models_that_cannot_be_covered_are_refused() {
+    let (ok, gated) = (model(2, network(2, 3, 1, false, 1), 0.0, 1.0), model(2, network(2, 3, 1, true, 1), 0.0, 1.0));
+    let mut infinite = ok.clone();
+    infinite.network.w1[(0, 0)] = f64::INFINITY;
+    assert!(matches!(Prover::new(&infinite), Err(ProveError::Unsupported { .. })));
+    let trend = monotone(&gated, cube(2, 1.0), 0, 0, 1.0, &Budget::default());
+    assert!(matches!(trend, Err(ProveError::Unsupported { what: "monotonicity", .. })));
+    let other = model(3, network(3, 3, 1, false, 1), 0.0, 1.0);
+    assert!(matches!(
+        same_as(&ok, &other, cube(2, 1.0), 0.1, Deployed::F64, &Budget::default()),
+        Err(ProveError::Shape { .. })
+    ));
+    let prover = Prover::new(&ok).unwrap();
+    for shape in [cube(3, 1.0), cube(2, f64::NAN), cube(2, f64::INFINITY), cube(2, -1.0)] {
+        assert!(prover.place(shape).is_err());
+    }
 }
