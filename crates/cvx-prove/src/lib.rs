@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod ascent;
 mod decide;
 mod deployed;
 mod error;

@@ -2,17 +2,11 @@
 //!
 //! Inputs are z = c + r o y. Rows of switches that keep their side on the region are summed up; the other rows are the
 //! variables: with coefficients v of theirs, D(v) = k + v'(b + W c) - ||r o (l + W'v)||_* is a lower bound for every v
-//! that the sides of the node allow (math.md, (14.2)). Its maximum is a saddle point of a bilinear function of y and v,
-//! for which the primal-dual method of Chambolle & Pock (2011) needs two products with W a step; diagonal steps are
-//! those of Pock & Chambolle (2011), restarts from averages and the weight of the two steps those of Applegate et al.
-//! (2021).
+//! that the sides of the node allow (math.md, (14.2)).
 
 use crate::leaf::{Setting, Side};
 use crate::region::Norm;
 use crate::rounding::dot;
-
-/// Steps before the first restart.
-const FIRST_RESTART: usize = 24;
 
 /// A row whose coefficient a node chooses.
 struct Variable {
@@ -39,31 +33,13 @@ struct Choice {
 }
 
 /// What a node lets coefficients be, in their units.
-struct Limits {
-    low: Vec<f64>,
-    high: Vec<f64>,
-    constant: f64,
-}
-
-/// A pair of points, where a node begins its search.
-#[derive(Clone)]
-pub struct Start {
-    /// Coefficients, in their units.
-    v: Vec<f64>,
-    /// The input.
-    y: Vec<f64>,
-}
-
-/// What came of a node.
-pub struct Bounded {
-    /// The best lower bound found; rounding is not accounted for.
-    pub bound: f64,
-    /// Its coefficients, by row.
-    pub coefficients: Vec<f64>,
-    /// The best point found, and its value.
-    pub point: (f64, Vec<f64>),
-    /// Where children begin.
-    pub start: Start,
+pub struct Limits {
+    /// The smallest coefficients.
+    pub low: Vec<f64>,
+    /// The largest ones.
+    pub high: Vec<f64>,
+    /// k: what does not depend on them.
+    pub constant: f64,
 }
 
 /// The function on the region.
@@ -76,22 +52,16 @@ pub struct Local<'a> {
     choices: Vec<Choice>,
     /// Variables of ReLU neurons that are added: free coefficients between 0 and alpha lose nothing.
     helpful: Vec<(usize, f64)>,
-    /// What is linear on the region: a value at the centre, and slopes in y.
-    constant: f64,
-    slope: Vec<f64>,
+    /// What is linear on the region: its value at the centre, its slopes being in y.
+    pub constant: f64,
+    /// Those slopes.
+    pub slope: Vec<f64>,
     /// Coefficients of all rows of switches that keep their side.
     coefficients: Vec<f64>,
     /// Steps of the inputs.
-    steps: Vec<f64>,
+    pub steps: Vec<f64>,
     /// Whether each switch is on where it keeps its side, or at the centre.
     pub on: Vec<bool>,
-}
-
-impl Start {
-    /// The input.
-    pub fn y(&self) -> &[f64] {
-        &self.y
-    }
 }
 
 impl<'a> Local<'a> {
@@ -175,7 +145,8 @@ impl<'a> Local<'a> {
         self.variables.len() - 1
     }
 
-    fn weights(&self, variable: usize) -> &[f64] {
+    /// r o w of a variable, in its unit.
+    pub fn weights(&self, variable: usize) -> &[f64] {
         let d = self.slope.len();
         &self.weights[variable * d..(variable + 1) * d]
     }
@@ -185,10 +156,28 @@ impl<'a> Local<'a> {
         self.variables.iter().map(|variable| variable.row as u32).collect()
     }
 
-    /// Where the root begins: the centre, with every coefficient as it is there.
-    pub fn start(&self) -> Start {
-        let v = self.variables.iter().map(|variable| f64::from(variable.centre > 0.0)).collect();
-        Start { v, y: vec![0.0; self.slope.len()] }
+    /// Number of variables.
+    pub fn len(&self) -> usize {
+        self.variables.len()
+    }
+
+    /// The value of a variable at the centre, in its unit.
+    pub fn centre(&self, variable: usize) -> f64 {
+        self.variables[variable].centre
+    }
+
+    /// Step of the coefficient of a variable.
+    pub fn step(&self, variable: usize) -> f64 {
+        self.variables[variable].step
+    }
+
+    /// Coefficients of all rows, from those of the variables in their units.
+    pub fn coefficients(&self, v: &[f64]) -> Vec<f64> {
+        let mut coefficients = self.coefficients.clone();
+        for (variable, value) in self.variables.iter().zip(v) {
+            coefficients[variable.row] = value * variable.unit;
+        }
+        coefficients
     }
 
     /// The undecided switch with the largest loss.
@@ -198,7 +187,7 @@ impl<'a> Local<'a> {
     }
 
     /// What a node lets the coefficients be.
-    fn limits(&self, sides: &[Side]) -> Limits {
+    pub fn limits(&self, sides: &[Side]) -> Limits {
         let Setting { function, intervals, .. } = *self.setting;
         let n = self.variables.len();
         let mut limits = Limits { low: vec![0.0; n], high: vec![0.0; n], constant: 0.0 };
@@ -248,8 +237,9 @@ impl<'a> Local<'a> {
         limits
     }
 
-    /// The value of the function where variables have these values, in their units, and the linear part this one.
-    fn value(&self, at: &[f64], linear: f64) -> f64 {
+    /// The value of the function at y, where the variables have these values, in their units.
+    pub fn value(&self, at: &[f64], y: &[f64]) -> f64 {
+        let linear = dot(&self.slope, y);
         let function = self.setting.function;
         let at = |variable: usize| at[variable] / self.variables[variable].unit;
         let helpful: f64 = self.helpful.iter().map(|&(variable, alpha)| alpha * at(variable).max(0.0)).sum();
@@ -265,7 +255,7 @@ impl<'a> Local<'a> {
     }
 
     /// The values of the variables at y, in their units.
-    fn variables_at(&self, y: &[f64]) -> Vec<f64> {
+    pub fn variables_at(&self, y: &[f64]) -> Vec<f64> {
         let at = |(variable, v): (usize, &Variable)| v.centre + dot(self.weights(variable), y);
         self.variables.iter().enumerate().map(at).collect()
     }
@@ -274,7 +264,7 @@ impl<'a> Local<'a> {
     pub fn descend(&self, y: &[f64]) -> (f64, Vec<f64>) {
         let function = self.setting.function;
         let mut at = self.variables_at(y);
-        let mut best = (self.value(&at, dot(&self.slope, y)), y.to_vec());
+        let mut best = (self.value(&at, y), y.to_vec());
         for _ in 0..20 {
             let mut slope = self.slope.clone();
             let mut add = |variable: usize, alpha: f64| {
@@ -289,7 +279,7 @@ impl<'a> Local<'a> {
             }
             let y = self.least_input(&slope);
             at = self.variables_at(&y);
-            let value = self.value(&at, dot(&self.slope, &y));
+            let value = self.value(&at, &y);
             if value >= best.0 {
                 break;
             }
@@ -310,14 +300,15 @@ impl<'a> Local<'a> {
     }
 
     /// -||slope||_*: the least product of an input with a slope.
-    fn least_product(&self, slope: &[f64]) -> f64 {
+    pub fn least_product(&self, slope: &[f64]) -> f64 {
         match self.setting.region.norm {
             Norm::Linf => -slope.iter().map(|slope| slope.abs()).sum::<f64>(),
             Norm::L2 => -dot(slope, slope).sqrt(),
         }
     }
 
-    fn project(&self, y: &mut [f64]) {
+    /// The nearest input.
+    pub fn project(&self, y: &mut [f64]) {
         match self.setting.region.norm {
             Norm::Linf => y.iter_mut().for_each(|y| *y = y.clamp(-1.0, 1.0)),
             Norm::L2 => {
@@ -327,141 +318,6 @@ impl<'a> Local<'a> {
                 }
             }
         }
-    }
-
-    /// Raises the lower bound of a node for at most `steps` steps, until it is above `target`, a point is at or below
-    /// `floor`, or it cannot be.
-    pub fn bound(&self, sides: &[Side], start: &Start, steps: usize, target: f64, floor: f64) -> Bounded {
-        let limits = self.limits(sides);
-        let Limits { low, high, constant } = &limits;
-        let (n, d) = (self.variables.len(), self.slope.len());
-        let mut base = self.slope.clone();
-        let mut of_fixed = self.constant + constant;
-        let free: Vec<usize> = (0..n).filter(|&variable| low[variable] < high[variable]).collect();
-        for variable in (0..n).filter(|&variable| low[variable] >= high[variable] && low[variable] != 0.0) {
-            add(&mut base, low[variable], self.weights(variable));
-            of_fixed += low[variable] * self.variables[variable].centre;
-        }
-        let clamp = |variable: usize, v: f64| v.max(low[variable]).min(high[variable]);
-        let mut v: Vec<f64> = (0..n).map(|variable| clamp(variable, start.v[variable])).collect();
-        let mut y = start.y.clone();
-        let (mut last, mut last_y) = (v.clone(), y.clone());
-        // Ratio of the steps of coefficients and inputs, by how far both go between restarts.
-        let mut weight = 1.0f64;
-        let mut best = (f64::NEG_INFINITY, v.clone());
-        let mut point = (f64::INFINITY, y.clone());
-        // Sums since the last restart: of v, of the slopes, of y.
-        let (mut v_sum, mut slope_sum, mut y_sum, mut count) = (vec![0.0; n], vec![0.0; d], vec![0.0; d], 0);
-        let mut restart = FIRST_RESTART;
-        let dual = |v: &[f64], slope: &[f64]| {
-            let linear: f64 = free.iter().map(|&variable| v[variable] * self.variables[variable].centre).sum();
-            of_fixed + linear + self.least_product(slope)
-        };
-        let mut slope = vec![0.0; d];
-        let mut before = self.variables_at(&y);
-        for step in 0..steps.max(1) {
-            slope.copy_from_slice(&base);
-            free.iter().filter(|&&variable| v[variable] != 0.0).for_each(|&variable| {
-                add(&mut slope, v[variable], self.weights(variable));
-            });
-            let bound = dual(&v, &slope);
-            if bound > best.0 {
-                best = (bound, v.clone());
-            }
-            if best.0 > target || free.is_empty() {
-                break;
-            }
-            let mut next: Vec<f64> = (0..d).map(|k| y[k] - self.steps[k] / weight * slope[k]).collect();
-            self.project(&mut next);
-            let at = self.variables_at(&next);
-            let value = self.value(&at, dot(&self.slope, &next));
-            if value < point.0 {
-                point = (value, next.clone());
-                if value <= floor {
-                    break;
-                }
-            }
-            add(&mut v_sum, 1.0, &v);
-            add(&mut slope_sum, 1.0, &slope);
-            add(&mut y_sum, 1.0, &next);
-            count += 1;
-            for &variable in &free {
-                // The rows at 2 next - y.
-                let ahead = 2.0 * at[variable] - before[variable];
-                v[variable] = clamp(variable, v[variable] + weight * self.variables[variable].step * ahead);
-            }
-            (y, before) = (next, at);
-            if count == restart || step + 1 == steps {
-                let factor = 1.0 / count as f64;
-                let mean = |sum: &[f64]| sum.iter().map(|sum| factor * sum).collect::<Vec<f64>>();
-                let (v_mean, slope_mean, y_mean) = (mean(&v_sum), mean(&slope_sum), mean(&y_sum));
-                let bound = dual(&v_mean, &slope_mean);
-                if bound > best.0 {
-                    best = (bound, v_mean.clone());
-                }
-                let at = self.variables_at(&y_mean);
-                let value = self.value(&at, dot(&self.slope, &y_mean));
-                if value < point.0 {
-                    point = (value, y_mean.clone());
-                }
-                // The value of the relaxation at the mean: no bound of this node is larger.
-                let relaxed = || of_fixed + dot(&base, &y_mean) + self.most(&free, &limits, &at);
-                if best.0 > target || value <= floor || relaxed() <= target {
-                    y = y_mean;
-                    break;
-                }
-                // Further along the way since the last restart, as long as the bound rises: multipliers of an empty
-                // node grow without end.
-                let mut reach = 1.0;
-                let mut next = v_mean.clone();
-                loop {
-                    let ahead = |variable: usize| v_mean[variable] + reach * (v_mean[variable] - last[variable]);
-                    let further: Vec<f64> = (0..n).map(|variable| clamp(variable, ahead(variable))).collect();
-                    slope.copy_from_slice(&base);
-                    free.iter().for_each(|&variable| add(&mut slope, further[variable], self.weights(variable)));
-                    let bound = dual(&further, &slope);
-                    if bound <= best.0 || reach > 1e9 {
-                        break;
-                    }
-                    best = (bound, further.clone());
-                    (next, reach) = (further, 4.0 * reach);
-                }
-                if best.0 > target {
-                    y = y_mean;
-                    break;
-                }
-                (v, y, before) = (next, y_mean, at);
-                let (moved, moved_y) = (distance(&v, &last), distance(&y, &last_y));
-                if moved > 0.0 {
-                    weight = (weight * (moved / moved_y.max(1e-3 * moved))).sqrt().clamp(1e-4, 1e6);
-                }
-                last.copy_from_slice(&v);
-                last_y.copy_from_slice(&y);
-                [&mut v_sum, &mut slope_sum, &mut y_sum].into_iter().for_each(|sum| sum.fill(0.0));
-                count = 0;
-                restart += restart / 2;
-            }
-        }
-        let mut coefficients = self.coefficients.clone();
-        for (variable, value) in self.variables.iter().zip(&best.1) {
-            coefficients[variable.row] = value * variable.unit;
-        }
-        Bounded { bound: best.0, coefficients, point, start: Start { v: best.1, y } }
-    }
-
-    /// The most that free coefficients make of rows with these values; infinite where a halfspace of the node does not
-    /// hold.
-    fn most(&self, free: &[usize], limits: &Limits, at: &[f64]) -> f64 {
-        let most = |&variable: &usize| {
-            let at = at[variable];
-            let end = if at > 0.0 { limits.high[variable] } else { limits.low[variable] };
-            match end.is_infinite() {
-                true if at.abs() <= 1e-9 * self.variables[variable].centre.abs() => 0.0,
-                true => f64::INFINITY,
-                false => end * at,
-            }
-        };
-        free.iter().map(most).sum()
     }
 }
 
@@ -481,13 +337,4 @@ fn chord(alpha: f64, low: f64, high: f64) -> (f64, f64) {
     }
     let share = -low / (high - low);
     (alpha * share, -share * high)
-}
-
-fn add(sum: &mut [f64], factor: f64, x: &[f64]) {
-    sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += factor * x);
-}
-
-/// ||x - y||.
-fn distance(x: &[f64], y: &[f64]) -> f64 {
-    x.iter().zip(y).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt()
 }

@@ -1,7 +1,8 @@
 //! Branch and bound: a claim is proved, refuted by a point, or left open with the bound that was reached.
 
+use crate::ascent::{Bounded, Ends, Start, ascend};
 use crate::leaf::{Setting, Side};
-use crate::node::{Bounded, Local, Start};
+use crate::node::Local;
 use crate::proof::Proof;
 use rayon::prelude::*;
 use std::cmp::Ordering;
@@ -122,7 +123,7 @@ struct Search<'a> {
 impl Search<'_> {
     fn run(mut self) -> Found {
         let local = &self.local;
-        let start = local.start();
+        let start = Start::of(local);
         let (mut best, mut y) = local.descend(&vec![0.0; local.setting.region.centre.len()]);
         let mut found = Found { verdict: Verdict::Open, bound: f64::NEG_INFINITY, best, y: y.clone(), nodes: 0 };
         if let Some(point) = self.counterexample(best, &y) {
@@ -230,7 +231,7 @@ impl Search<'_> {
         let mut closed = None;
         let mut all: Option<Bounded> = None;
         for _ in 0..4 {
-            let bounded = local.bound(&node.sides, &start, steps, target, floor);
+            let bounded = ascend(local, &node.sides, &start, Ends { steps, target, floor });
             if bounded.bound > threshold {
                 closed = self.close(node, &bounded.coefficients, bounded.bound - threshold, threshold);
             }
@@ -248,7 +249,7 @@ impl Search<'_> {
                 break;
             }
         }
-        let mut bounded = all.unwrap_or_else(|| local.bound(&node.sides, &start, 1, target, floor));
+        let mut bounded = all.unwrap_or_else(|| ascend(local, &node.sides, &start, Ends { steps: 1, target, floor }));
         if closed.is_none() {
             let descent = local.descend(bounded.start.y());
             if descent.0 < bounded.point.0 {
