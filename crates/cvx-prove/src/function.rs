@@ -84,20 +84,3 @@ pub struct Function {
     /// |output bias| in the same sum.
     pub absolute_bias: f64,
 }
-
-impl Function {
-    /// The value at transformed inputs (d), for the search: rounding is not accounted for.
-    pub fn value(&self, rows: &Rows, z: &[f64]) -> f64 {
-        let at = |r: usize| rows.row(r).iter().zip(z).map(|(w, z)| w * z).sum::<f64>() + rows.biases[r];
-        let switch = |switch: &Switch| {
-            let gate = at(switch.gate);
-            if gate < 0.0 {
-                return 0.0;
-            }
-            let values: f64 = switch.values.iter().map(|&(p, alpha)| alpha * at(p)).sum();
-            switch.alpha * gate + switch.beta + values
-        };
-        let linear: f64 = self.linear.iter().zip(z).map(|(l, z)| l * z).sum();
-        self.constant + linear + self.switches.iter().map(switch).sum::<f64>()
-    }
-}
