@@ -1,8 +1,8 @@
 //! The lower bound of a node, raised step by step.
 //!
 //! The largest D(v) is a saddle point of k + v'(b + W c) + (r o (l + W'v))'y over inputs y and coefficients v, for
-//! which the primal-dual method of Chambolle & Pock (2011) needs two products with W a step. Diagonal steps are those of
-//! Pock & Chambolle (2011), restarts from averages and the weight of the two steps those of Applegate et al. (2021).
+//! which the primal-dual method of Chambolle & Pock (2011) needs two products with W a step. Diagonal steps are those
+//! of Pock & Chambolle (2011), restarts from averages and the weight of the two steps those of Applegate et al. (2021).
 //! Every v gives a bound, every y a value of the function.
 
 use crate::leaf::Side;

@@ -24,10 +24,10 @@ pub fn moving(model: &Model, sample: &[f64]) -> Vec<bool> {
 
 /// The box from the smallest to the largest value of each feature in these samples.
 pub fn range_of(data: &Dataset) -> Shape {
-    let (mut lower, mut upper) = (data.row(0).to_vec(), data.row(0).to_vec());
+    let (mut lower, mut upper) = (data.row(0), data.row(0));
     for row in 1..data.n_samples() {
         for ((low, high), value) in lower.iter_mut().zip(&mut upper).zip(data.row(row)) {
-            (*low, *high) = (low.min(*value), high.max(*value));
+            (*low, *high) = (low.min(value), high.max(value));
         }
     }
     Shape::Box { lower, upper }

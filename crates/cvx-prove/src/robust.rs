@@ -240,8 +240,9 @@ pub fn certify_all(
     budget: &Budget,
 ) -> Result<Vec<Certified>, ProveError> {
     let one = |a: usize| {
-        let near = question.near(classifier.model, data.row(a));
-        classifier.certify(data.row(a), expected.and_then(|all| all.get(a).copied()), &near, near.radius, budget)
+        let sample = data.row(a);
+        let near = question.near(classifier.model, &sample);
+        classifier.certify(&sample, expected.and_then(|all| all.get(a).copied()), &near, near.radius, budget)
     };
     (0..data.n_samples()).into_par_iter().map(one).collect()
 }
@@ -258,9 +259,10 @@ pub fn radius_all(
     budget: &Budget,
 ) -> Result<Vec<Radius>, ProveError> {
     let one = |a: usize| {
-        let near = question.near(classifier.model, data.row(a));
+        let sample = data.row(a);
+        let near = question.near(classifier.model, &sample);
         let first = near.radius;
-        classifier.radius(data.row(a), None, &near, tolerance, 1e6 * first, budget)
+        classifier.radius(&sample, None, &near, tolerance, 1e6 * first, budget)
     };
     (0..data.n_samples()).into_par_iter().map(one).collect()
 }

@@ -38,7 +38,7 @@ pub fn answer(args: &ProveArgs, model: &Model, data: &Dataset, budget: &Budget) 
     let bar = bar(data.n_samples(), args.quiet);
     let began = Instant::now();
     let row = |a: usize| {
-        let row = about(args, model, &classifier, data.row(a), expected[a], budget);
+        let row = about(args, model, &classifier, &data.row(a), expected[a], budget);
         bar.inc(1);
         row
     };
