@@ -59,6 +59,7 @@ type Certificates = (Vec<&'static str>, Vec<Option<Vec<f64>>>);
 
 /// Whether no input near a sample has another class than `expected`, an index into the classes of the model.
 #[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "arguments of Python")]
 pub fn certify(
     py: Python<'_>,
     model: &Model,
