@@ -1,7 +1,5 @@
 //! Models with given weights, and the value of a proof's leaves in rational arithmetic.
 
-#![allow(dead_code, reason = "each test uses a part")]
-
 use cvx_admm::{Settings, train};
 use cvx_artifact::Model;
 use cvx_data::Planted;
