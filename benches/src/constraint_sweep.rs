@@ -1,4 +1,4 @@
-//! How many iterations constrained runs take to a certified gap, beside free ones of the same samples and gates' number.
+//! How many iterations constrained runs take to a certified gap, beside free ones on the same samples.
 
 use crate::host::Host;
 use crate::row::append;

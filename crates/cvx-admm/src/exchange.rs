@@ -26,9 +26,11 @@ const MOST_NEW: usize = 25;
 /// A direction is new to the programme if its value exceeds beta by this share.
 const EXCESS: f64 = 1e-6;
 
-/// Where no direction is new, the programme is solved to a smaller gap, by this factor and down to this gap.
+/// Where no direction is new, or the promised gap is still more than this share of the last one, the next programme is
+/// solved to a smaller gap, by this factor and down to this share of the gap.
+const PROGRESS: f64 = 0.95;
 const SHARPER: f64 = 0.25;
-const SHARPEST: f64 = 1e-10;
+const SHARPEST: f64 = 1e-3;
 
 /// Checks that all directions can be searched.
 pub(crate) fn check(problem: &Problem) -> Result<(), TrainError> {
@@ -57,13 +59,15 @@ pub(crate) fn solve_over_all_patterns<B: Backend>(
 ) -> Result<Solution, TrainError> {
     let mut solution = solve_round(solver, true, observer)?;
     let mut best: Option<GlobalBound> = None;
+    let mut promised_before = f64::INFINITY;
     loop {
         let round = Round::of(solver, gap)?;
         let scale = solver.program().scale();
         let last = !solution.status.can_continue() || solver.round() >= MOST_ROUNDS;
         let network = solution.objective.network;
         let mut peaks = round.new_peaks();
-        if last || relative_gap(network, round.promise(), scale) <= PROMISE * gap {
+        let promised = relative_gap(network, round.promise, scale);
+        if last || promised <= PROMISE * gap {
             let bound = round.prove(solver);
             peaks.extend(round.peaks_at(&bound.directions));
             solution.info.cones += bound.cones;
@@ -76,6 +80,12 @@ pub(crate) fn solve_over_all_patterns<B: Backend>(
             }
         }
         let cones = solution.info.cones;
+        if (peaks.is_empty() || promised > PROGRESS * promised_before) && solver.settings().gap > SHARPEST * gap {
+            solver.set_gap(SHARPER * solver.settings().gap);
+        } else if peaks.is_empty() {
+            break;
+        }
+        promised_before = promised;
         let next = continue_with(solver, &solution.model.network, &peaks);
         let solved = match next {
             Ok(true) => solve_round(solver, true, observer),
@@ -95,14 +105,12 @@ pub(crate) fn solve_over_all_patterns<B: Backend>(
     Ok(certified(solution, bound, gap, solver.program().scale(), solver.stopped()))
 }
 
-/// Sets the gates of the next programme: those of the neurons and new ones. Without new ones, the next solution is to
-/// be sharper. Returns whether there is anything left to do.
+/// Sets the gates of the next programme, those of the neurons and new ones; without new ones it is the same again.
+/// Returns whether it fits the memory.
 fn continue_with<B: Backend>(solver: &mut Solver<B>, network: &Network, peaks: &[Peak]) -> Result<bool, TrainError> {
     if peaks.is_empty() {
-        let gap = SHARPER * solver.settings().gap;
-        solver.set_gap(gap);
         solver.keep_record();
-        return Ok(gap >= SHARPEST);
+        return Ok(true);
     }
     let own = &network.w1;
     let values = peaks.iter().flat_map(|peak| peak.direction.iter().copied());
@@ -135,10 +143,6 @@ impl Round {
         let highest = |peaks: &Vec<Peak>| peaks.first().map_or(0.0, |peak| peak.value).max(problem.beta);
         let maxima: Vec<f64> = peaks.iter().map(highest).collect();
         Ok(Round { promise: problem.value(&xi, &maxima), beta: problem.beta, xi, peaks, gap })
-    }
-
-    fn promise(&self) -> f64 {
-        self.promise
     }
 
     /// Those with more than beta.

@@ -58,9 +58,7 @@ pub(crate) fn solve_round<B: Backend>(
     observer: &mut dyn Observer,
 ) -> Result<Solution, TrainError> {
     let solution = solver.solve(observer)?;
-    if rounds
-        && let Some(round) = solution.info.rounds.last()
-    {
+    if rounds && let Some(round) = solution.info.rounds.last() {
         observer.round(round);
     }
     Ok(solution)

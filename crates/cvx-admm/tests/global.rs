@@ -1,8 +1,8 @@
 //! The bound over all activation patterns (docs/math.md, section 14).
 
+mod common;
 #[path = "common/conic.rs"]
 mod conic;
-mod common;
 
 use common::frame::{bytes, parse};
 use common::{Random, dot, exact, norm, table};
@@ -86,7 +86,10 @@ fn optimum_in_the_plane(data: &Dataset, settings: &Settings, signs: Option<&dyn 
 
 fn brackets(solution: &Solution, optimum: f64, place: &str) {
     let (network, bound) = (solution.objective.network, solution.objective.dual_bound);
-    assert!(bound <= optimum * (1.0 + 1e-8) && optimum <= network * (1.0 + 1e-8), "{place}: {bound} {optimum} {network}");
+    assert!(
+        bound <= optimum * (1.0 + 1e-8) && optimum <= network * (1.0 + 1e-8),
+        "{place}: {bound} {optimum} {network}"
+    );
 }
 
 #[test]
@@ -133,7 +136,15 @@ fn a_constraint_narrows_the_networks_that_the_bound_is_about() {
 fn several_classes_and_several_targets() {
     let mut random = Random(3);
     let x = random.vector(12);
-    let class = |x: f64| if x < -0.3 { 0.0 } else if x < 0.4 { 1.0 } else { 2.0 };
+    let class = |x: f64| {
+        if x < -0.3 {
+            0.0
+        } else if x < 0.4 {
+            1.0
+        } else {
+            2.0
+        }
+    };
     let classes = table(1, x.clone(), x.iter().map(|&x| class(x)).collect());
     for (loss, output_bias) in [(Loss::Multinomial, false), (Loss::Multinomial, true), (Loss::Logistic, true)] {
         let settings = Settings { loss, output_bias, task: TaskChoice::Auto, ..global(0.2) };

@@ -35,8 +35,8 @@ use crate::objective::Objective;
 use crate::part::{GlobalWitness, MOST_PARTS, Part, Witness};
 use cvx_linalg::{BitMask, FeaturePrecision, HostMatrix};
 use cvx_model::{
-    Activation, BlockCones, Calibration, FeatureKind, Intervals, MOST_ROWS, Network, Normalisation, OutputRange, Patches, Task,
-    Transform, WeightedLoss,
+    Activation, BlockCones, Calibration, FeatureKind, Intervals, MOST_ROWS, Network, Normalisation, OutputRange,
+    Patches, Task, Transform, WeightedLoss,
 };
 use serde::{Deserialize, Serialize};
 use std::path::Path;

@@ -34,7 +34,8 @@ pub fn longest(vectors: &[Vec<f64>], until: Instant) -> Option<f64> {
     let norms: Vec<f64> = (0..vectors.len()).map(|i| products[(i, i)].sqrt()).collect();
     let found = multipliers(&products, until);
     let size = vectors.first().map_or(0, |vector| vector.len());
-    let proved = [norms, found].into_iter().filter_map(|y| Some(feasible(&products, &y, size)? * y.iter().sum::<f64>()));
+    let proved =
+        [norms, found].into_iter().filter_map(|y| Some(feasible(&products, &y, size)? * y.iter().sum::<f64>()));
     proved.reduce(f64::min).map(|square| (square * (1.0 + 1e-12)).sqrt())
 }
 
@@ -106,7 +107,8 @@ fn is_positive(matrix: &HostMatrix, t: f64, doubt: f64) -> bool {
     let count = matrix.rows();
     let trace: f64 = (0..count).map(|i| t - matrix[(i, i)]).sum();
     let shift = doubt + 2.0 * (count as f64 + 2.0) * f64::EPSILON * trace;
-    let mut factor = HostMatrix::from_fn(count, count, |i, j| if i == j { t - matrix[(i, i)] - shift } else { -matrix[(i, j)] });
+    let mut factor =
+        HostMatrix::from_fn(count, count, |i, j| if i == j { t - matrix[(i, i)] - shift } else { -matrix[(i, j)] });
     for j in 0..count {
         let pivot = factor[(j, j)];
         if !(pivot > 0.0) {
@@ -173,7 +175,8 @@ mod tests {
         let near = |found: f64, expected: f64| (found / expected - 1.0).abs() <= 1e-5 && found >= expected;
         let parallel: Vec<Vec<f64>> = (1..30).map(|k| vec![f64::from(k), f64::from(-2 * k)]).collect();
         assert!(near(longest(&parallel, soon()).unwrap(), parallel.iter().map(|q| norm(q)).sum()));
-        let orthogonal: Vec<Vec<f64>> = (0..20).map(|k| (0..20).map(|j| f64::from(u8::from(j == k))).collect()).collect();
+        let orthogonal: Vec<Vec<f64>> =
+            (0..20).map(|k| (0..20).map(|j| f64::from(u8::from(j == k))).collect()).collect();
         assert!(near(longest(&orthogonal, soon()).unwrap(), 20f64.sqrt()));
     }
 

@@ -93,7 +93,10 @@ pub fn settings(parameters: &Bound<'_, PyDict>, regression: bool) -> PyResult<Gi
         validation: None,
         returned: None,
     };
-    let at_given_beta = given.get("beta")?.is_some() || given.get("beta_fraction")?.is_some() || settings.refine > 0 || settings.certify == Certify::Global;
+    let at_given_beta = given.get("beta")?.is_some()
+        || given.get("beta_fraction")?.is_some()
+        || settings.refine > 0
+        || settings.certify == Certify::Global;
     Ok(Given { settings, path, wishes, suggests_patterns: suggested, chooses_beta: !at_given_beta })
 }
 

@@ -37,8 +37,8 @@ impl<'a> Directions<'a> {
         Directions { xt, xi, most, left: MOST }
     }
 
-    /// Whether no unit vector w whose entries have the `signs` (d pairs: may be positive, may be negative) has more than
-    /// the limit. A search that would take too many cones fails.
+    /// Whether no unit vector w whose entries have the `signs` (d pairs: may be positive, may be negative) has more
+    /// than the limit. A search that would take too many cones fails.
     pub(super) fn hold(&mut self, signs: &[[bool; 2]]) -> bool {
         let d = signs.len();
         // An orthant for each way to give the entries signs that they may have.
@@ -62,15 +62,15 @@ impl<'a> Directions<'a> {
             return false;
         }
         self.left -= 1;
-        let z: Vec<Vec<f64>> = (cone.mixed.iter())
-            .map(|&a| cone.rays.iter().map(|ray| dot(ray, self.xt.col(a))).collect())
-            .collect();
+        let z: Vec<Vec<f64>> =
+            (cone.mixed.iter()).map(|&a| cone.rays.iter().map(|ray| dot(ray, self.xt.col(a))).collect()).collect();
         // The value at each ray, and a bound that is linear on the cone.
         let mut values = vec![0.0; cone.rays.len()];
         let mut bounds = vec![0.0; cone.rays.len()];
         let mut mixed = Vec::new();
         for (&a, z) in cone.mixed.iter().zip(&z) {
-            let (up, down) = z.iter().fold((0.0, 0.0), |(up, down): (f64, f64), z| (up + z.max(0.0), down - z.min(0.0)));
+            let (up, down) =
+                z.iter().fold((0.0, 0.0), |(up, down): (f64, f64), z| (up + z.max(0.0), down - z.min(0.0)));
             let xi = self.xi[a];
             if up > 0.0 && down == 0.0 {
                 cone.on.iter_mut().zip(self.xt.col(a)).for_each(|(sum, x)| *sum += xi * x);

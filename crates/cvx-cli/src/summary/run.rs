@@ -3,9 +3,7 @@
 use super::quality::{self, Qualities};
 use crate::number::{counted, gap, percent};
 use crate::phrase;
-use cvx_admm::{
-    Certify, Claim, Model, NamedConstraints, PathSolution, Predictions, Scores, Solution, Status,
-};
+use cvx_admm::{Certify, Claim, Model, NamedConstraints, PathSolution, Predictions, Scores, Solution, Status};
 use cvx_model::{Activation, Confusion, Loss, accuracy};
 
 /// Relative difference that rounding explains: closer numbers are equal.

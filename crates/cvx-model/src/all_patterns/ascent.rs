@@ -1,6 +1,6 @@
 //! Local maxima of xi'(Xw)+ over unit vectors w: where patterns are that a programme lacks.
 
-use super::Peak;
+use super::peak::Peak;
 use crate::patterns::PatternSet;
 use cvx_linalg::HostMatrix;
 

@@ -7,19 +7,18 @@ mod ascent;
 mod cone;
 mod dual_point;
 mod dual_value;
+mod peak;
 mod search;
 
 use crate::activation::Activation;
 use crate::block_cones::{BlockCones, BlockRole};
 use crate::weighted::WeightedLoss;
 use cone::Cone;
+pub use cone::MOST_ROWS;
 use cvx_linalg::{HostMatrix, StopToken};
+pub use peak::Peak;
 use search::Search;
 use std::collections::HashSet;
-
-/// Most rows of X, the bias included: the number of cones grows by a power of the size of a cone that is the number of
-/// rows less one. The bias is a row as any other to the search.
-pub const MOST_ROWS: usize = 5;
 
 /// Cones that one maximum may take.
 const MOST_CONES: u64 = 20_000_000;
@@ -52,15 +51,6 @@ pub struct GlobalBound {
     pub directions: HostMatrix,
     /// Cones that were looked at.
     pub cones: u64,
-}
-
-/// A direction and +-xi'(Xw)+ there.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Peak {
-    /// The value, positive.
-    pub value: f64,
-    /// The unit vector w (d).
-    pub direction: Vec<f64>,
 }
 
 impl AllPatterns<'_> {

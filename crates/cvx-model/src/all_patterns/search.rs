@@ -185,7 +185,8 @@ impl<'a> Search<'a> {
             let a = node.mixed[k] as usize;
             let (x, xi) = (&self.samples[a], self.xi[a]);
             let z: Vector = std::array::from_fn(|i| if i < count { node.products[k * count + i] } else { 0.0 });
-            let (positive, all) = z.iter().fold((0.0, 0.0), |(positive, all), z| (positive + z.max(0.0), all + z.abs()));
+            let (positive, all) =
+                z.iter().fold((0.0, 0.0), |(positive, all), z| (positive + z.max(0.0), all + z.abs()));
             if positive == 0.0 || xi == 0.0 {
                 continue;
             }
