@@ -4,7 +4,7 @@ use crate::host::Host;
 use crate::row::append;
 use anyhow::Result;
 use comfy_table::{Table, presets};
-use cvx_admm::{Beta, Settings, train};
+use cvx_admm::{Beta, Certify, Precision, Settings, train};
 use cvx_data::{Request, open};
 use cvx_model::{Activation, Constraints, Curvature, Dataset, TaskChoice, Trend};
 use serde::Serialize;
@@ -25,6 +25,9 @@ pub struct Args {
     /// Certified gap.
     #[arg(long, default_value_t = 1e-3)]
     gap: f64,
+    /// Whose gap it is; that of the sampled programme is computed in f64.
+    #[arg(long, default_value = "network")]
+    certify: Certify,
     /// Iterations after which a run is given up.
     #[arg(long, default_value_t = 5000)]
     max_iterations: usize,
@@ -45,6 +48,8 @@ struct Row {
     n_patterns: usize,
     beta_fraction: f64,
     constraint: &'static str,
+    certify: &'static str,
+    gap: f64,
     status: String,
     iterations: usize,
     relative_gap: f64,
@@ -127,6 +132,8 @@ fn sweep(args: &Args, source: &str, data: &Dataset, patterns: usize, fraction: f
             patterns,
             beta: Beta::Fraction(fraction),
             gap: args.gap,
+            certify: args.certify,
+            precision: if args.certify == Certify::Sampled { Precision::F64 } else { Precision::F32 },
             max_iterations: args.max_iterations,
             constraints,
             ..Settings::default()
@@ -142,6 +149,8 @@ fn sweep(args: &Args, source: &str, data: &Dataset, patterns: usize, fraction: f
             n_patterns: solution.summary.shape.n_patterns,
             beta_fraction: fraction,
             constraint,
+            certify: args.certify.name(),
+            gap: args.gap,
             status: solution.status.to_string(),
             iterations: solution.info.history.len(),
             relative_gap: solution.objective.relative_gap,
