@@ -152,8 +152,8 @@ mod tests {
         (0..1 << vectors.len()).map(|choice| norm(&sum(choice))).fold(0.0, f64::max)
     }
 
-    /// No sum is longer, and the bound is at most pi/2 of the square of the longest one (Nesterov 1998), and at most the
-    /// sum of the norms.
+    /// No sum is longer, and the bound is at most pi/2 of the square of the longest one (Nesterov 1998), and at most
+    /// the sum of the norms.
     #[test]
     fn the_bound_lies_between_the_longest_sum_and_its_guarantee() {
         for (d, m, seed) in (1..5).flat_map(|d| (1..9).map(move |m| (d, m, (10 * d + m) as u64))) {

@@ -7,7 +7,8 @@ use serde_json::json;
 #[test]
 fn the_closing_line_is_about_all_networks_and_the_proof_is_in_the_file() {
     let lab = Lab::new();
-    let train = "train --data planted:60x2 --beta-fraction 0.1 --certify global --model m.cvx --json r.json --report page";
+    let train =
+        "train --data planted:60x2 --beta-fraction 0.1 --certify global --model m.cvx --json r.json --report page";
     let printed = lab.done(train).stdout;
     let line = "No two-layer ReLU network of any width has an objective more than 0.";
     assert!(printed.contains(line) && printed.contains("(global certificate)"), "{printed}");

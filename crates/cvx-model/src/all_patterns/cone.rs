@@ -1,7 +1,7 @@
 //! Simplicial cones: all non-negative combinations of a few unit vectors.
 
-/// Most rows of X, the bias included: halving the size of cones takes 2^(d - 1) times as many of them. The bias is a row
-/// as any other to the search.
+/// Most rows of X, the bias included: halving the size of cones takes 2^(d - 1) times as many of them. The bias is a
+/// row as any other to the search.
 pub const MOST_ROWS: usize = 5;
 
 /// A vector of at most [`MOST_ROWS`] entries; those beyond are zero.
