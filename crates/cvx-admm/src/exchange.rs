@@ -34,7 +34,7 @@ const SHARPEST: f64 = 1e-3;
 
 /// Checks that all directions can be searched.
 pub(crate) fn check(problem: &Problem) -> Result<(), TrainError> {
-    if problem.xt.rows() > MOST_ROWS {
+    if problem.xt.n_features() > MOST_ROWS {
         let range = "network or sampled for samples of more than four features and a bias: \
                      the search over all directions is for few dimensions";
         return Err(out_of_range("certify", Certify::Global, range));
@@ -57,18 +57,20 @@ pub(crate) fn solve_over_all_patterns<B: Backend>(
     gap: f64,
     observer: &mut dyn Observer,
 ) -> Result<Solution, TrainError> {
+    // Few features are few numbers.
+    let xt = &solver.problem().xt.to_matrix();
     let mut solution = solve_round(solver, true, observer)?;
     let mut best: Option<GlobalBound> = None;
     let mut promised_before = f64::INFINITY;
     loop {
-        let round = Round::of(solver, gap)?;
+        let round = Round::of(solver, xt, gap)?;
         let scale = solver.program().scale();
         let last = !solution.status.can_continue() || solver.round() >= MOST_ROUNDS;
         let network = solution.objective.network;
         let mut peaks = round.new_peaks();
         let promised = relative_gap(network, round.promise, scale);
         if last || promised <= PROMISE * gap {
-            let bound = round.prove(solver);
+            let bound = round.prove(solver, xt);
             peaks.extend(round.peaks_at(&bound.directions));
             solution.info.cones += bound.cones;
             if best.as_ref().is_none_or(|best| bound.value > best.value) {
@@ -100,7 +102,7 @@ pub(crate) fn solve_over_all_patterns<B: Backend>(
     }
     let bound = match best {
         Some(bound) => bound,
-        None => Round::of(solver, gap)?.prove(solver),
+        None => Round::of(solver, xt, gap)?.prove(solver, xt),
     };
     Ok(certified(solution, bound, gap, solver.program().scale(), solver.stopped()))
 }
@@ -136,8 +138,8 @@ struct Round {
 }
 
 impl Round {
-    fn of<B: Backend>(solver: &Solver<B>, gap: f64) -> Result<Self, TrainError> {
-        let problem = all_patterns(solver);
+    fn of<B: Backend>(solver: &Solver<B>, xt: &HostMatrix, gap: f64) -> Result<Self, TrainError> {
+        let problem = all_patterns(solver, xt);
         let xi = problem.dual_point(&solver.dual_point()?.xi);
         let peaks = problem.peaks(&xi, solver.settings().seed.wrapping_add(solver.round() as u64));
         let highest = |peaks: &Vec<Peak>| peaks.first().map_or(0.0, |peak| peak.value).max(problem.beta);
@@ -157,16 +159,16 @@ impl Round {
         (0..directions.cols()).map(peak).collect()
     }
 
-    fn prove<B: Backend>(&self, solver: &Solver<B>) -> GlobalBound {
+    fn prove<B: Backend>(&self, solver: &Solver<B>, xt: &HostMatrix) -> GlobalBound {
         let stop = solver.program().backend().stop();
-        let problem = all_patterns(solver);
+        let problem = all_patterns(solver, xt);
         stop.heed(|| problem.bound(&self.xi, &self.peaks, MAXIMUM_SHARE * self.gap, stop))
     }
 }
 
-fn all_patterns<B: Backend>(solver: &Solver<B>) -> AllPatterns<'_> {
-    let (Problem { xt, cones, .. }, program) = (solver.problem(), solver.program());
-    AllPatterns { xt, y: program.y_host(), loss: program.loss(), cones: cones.as_deref(), beta: program.beta() }
+fn all_patterns<'a, B: Backend>(solver: &'a Solver<B>, xt: &'a HostMatrix) -> AllPatterns<'a> {
+    let (cones, program) = (solver.problem().cones.as_deref(), solver.program());
+    AllPatterns { xt, y: program.y_host(), loss: program.loss(), cones, beta: program.beta() }
 }
 
 /// The solution with the bound over all patterns in the place of its own.

@@ -161,7 +161,7 @@ fn several_classes_and_several_targets() {
 /// The lowest objective of networks of `m` neurons that gradient steps with momentum and scaling (Adam) find.
 fn by_gradient(data: &Dataset, beta: f64, m: usize, runs: u64) -> f64 {
     let (n, d) = (data.n_samples(), data.row(0).len() + 1);
-    let x: Vec<Vec<f64>> = (0..n).map(|a| [data.row(a), &[1.0]].concat()).collect();
+    let x: Vec<Vec<f64>> = (0..n).map(|a| [&data.row(a)[..], &[1.0]].concat()).collect();
     let y = Targets::new(data.labels().unwrap(), TaskChoice::Regression).unwrap().y;
     let mut best = f64::INFINITY;
     for run in 0..runs {
@@ -325,7 +325,7 @@ fn the_maxima_are_at_least_the_value_of_any_direction() {
     let data = teacher(40, 2, 9);
     let solution = solved(&data, &global(0.5));
     let witness = solution.model.parts[0].global.as_ref().unwrap();
-    let x: Vec<Vec<f64>> = (0..40).map(|a| [data.row(a), &[1.0]].concat()).collect();
+    let x: Vec<Vec<f64>> = (0..40).map(|a| [&data.row(a)[..], &[1.0]].concat()).collect();
     let mut random = Random(1);
     let mut highest = 0f64;
     for _ in 0..5000 {
