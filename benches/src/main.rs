@@ -3,6 +3,7 @@
 mod certified_run;
 mod comparison;
 mod condition_sweep;
+mod constraint_sweep;
 mod contender;
 mod convolution;
 mod exact_iteration;
@@ -37,6 +38,8 @@ enum Bench {
     Comparison(comparison::Args),
     /// Condition numbers of the u-update under every preconditioner, and what its solves then cost.
     ConditionSweep(condition_sweep::Args),
+    /// Iterations to a certified gap under constraints, beside those of free runs.
+    ConstraintSweep(constraint_sweep::Args),
     /// Set-up and one exact iteration, stage by stage, against the operation count.
     ExactIteration(exact_iteration::Args),
     /// Figures and tables of a comparison, from its rows.
@@ -64,6 +67,7 @@ fn main() -> anyhow::Result<()> {
         Bench::CertifiedRun(args) => certified_run::run(&args),
         Bench::Comparison(args) => comparison::run(&args),
         Bench::ConditionSweep(args) => condition_sweep::run(&args),
+        Bench::ConstraintSweep(args) => constraint_sweep::run(&args),
         Bench::ExactIteration(args) => exact_iteration::run(&args),
         Bench::Figures(args) => report::run(&args),
         Bench::Gates(args) => gates::run(&args),

@@ -126,6 +126,7 @@ pub const OPERATIONS: &[Operation] = &[
     operation!(f32 "slack step", slack_step),
     operation!(f64 "slack step, f64", slack_step),
     operation!(f32 "group soft-threshold", group_soft_threshold),
+    operation!(f32 "keep signs", keep_signs),
     operation!(f32 "column norms", column_norms),
     operation!(f32 "positive part", positive_part),
     operation!(f32 "Hadamard", hadamard),
@@ -270,6 +271,15 @@ fn group_soft_threshold<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {
     let (x, mut out) = (backend.upload(&filled(rows, cols, 5))?, backend.zeros(rows, cols)?);
     let bytes = 2.0 * entries * backend.scalar_bytes() as f64;
     Work::new(3.0 * entries, bytes, move || Ok(backend.group_soft_threshold(&x, 0.1, &mut out)?))
+}
+
+fn keep_signs<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {
+    let (rows, cols, entries) = blocks(sizes);
+    let mut x = backend.upload(&filled(rows, cols, 5))?;
+    let bit = |residue: usize| BitMask::from_fn(rows, sizes.patterns, move |a, i| (a * 31 + i * 17) % 7 > residue);
+    let (above, below) = (backend.upload_mask(&bit(2))?, backend.upload_mask(&bit(4))?);
+    let bytes = 2.0 * entries * backend.scalar_bytes() as f64;
+    Work::new(entries, bytes, move || Ok(backend.keep_signs(&above, &below, &mut x)?))
 }
 
 fn column_norms<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {

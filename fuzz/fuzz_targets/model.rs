@@ -28,7 +28,7 @@ fn samples(model: &Model) -> Option<Dataset> {
 
 fuzz_target!(|input: &[u8]| {
     let Some((mode, input)) = input.split_first() else { return };
-    let bytes = if mode % 2 == 0 { input.to_vec() } else { sealed(MAGIC, 3, input) };
+    let bytes = if mode % 2 == 0 { input.to_vec() } else { sealed(MAGIC, 6, input) };
     let Ok(model) = Model::from_bytes(&bytes, Path::new("in-memory.cvx")) else { return };
     let stored = model.to_bytes().expect("what was read can be stored");
     let again = Model::from_bytes(&stored, Path::new("again.cvx")).expect("what was stored can be read");

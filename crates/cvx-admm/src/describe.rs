@@ -88,8 +88,9 @@ pub fn describe_settings() -> Vec<SettingDescription> {
         row(
             "certify",
             s.certify.name().to_string(),
-            "one of `network`, `sampled`",
-            "whose objective the gap is of: the network's, or a feasible point's of the sampled programme",
+            "one of `network`, `sampled`, `global`",
+            "whose objective the gap is of: the network's, or a feasible point's of the sampled programme; \
+             `global` compares the network with all patterns, for up to four features",
         ),
         row(
             "time_limit",

@@ -26,6 +26,7 @@ mod choose;
 mod clock;
 mod describe;
 mod evaluation;
+mod exchange;
 mod iterates;
 mod path;
 mod problem;
@@ -43,9 +44,9 @@ pub use auto::{Plan, Wishes, automatic};
 pub use checkpoint::file::Checkpoint;
 pub use choose::choose;
 pub use cvx_artifact::{
-    ArtifactError, Certify, Claim, ColumnSlopes, FileError, HeldOutPredictor, Lipschitz, Model, NamedConstraints,
-    Objective, Part, Predictions, Provenance, Quality, Scores, Slopes, Status, Verification, Witness, check_writable,
-    insight, verify, write_whole,
+    ArtifactError, Certify, Claim, ColumnSlopes, FileError, GlobalWitness, HeldOutPredictor, Lipschitz, Model,
+    NamedConstraints, Objective, Part, Predictions, Provenance, Quality, Scores, Slopes, Status, Verification, Witness,
+    check_writable, insight, verify, write_whole,
 };
 pub use cvx_linalg::{StopReason, StopToken};
 pub use cvx_solvers::SolverKind;

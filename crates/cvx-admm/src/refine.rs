@@ -31,7 +31,7 @@ pub(crate) fn solve_and_refine<B: Backend>(
     observer: &mut dyn Observer,
 ) -> Result<Solution, TrainError> {
     let (gap, rounds) = (solver.settings().gap, solver.settings().refine);
-    let mut solution = solve_round(solver, observer)?;
+    let mut solution = solve_round(solver, rounds > 0, observer)?;
     while solver.stops_when_slow() && solution.status.can_continue() {
         // After this point, a device error does not lose the existing network.
         match refine(solver, &solution, sampled) {
@@ -43,7 +43,7 @@ pub(crate) fn solve_and_refine<B: Backend>(
             }
             Err(error) => return cut_short(solution, error),
         }
-        solution = match solve_round(solver, observer) {
+        solution = match solve_round(solver, rounds > 0, observer) {
             Ok(next) => next,
             Err(error) => return cut_short(solution, error),
         };
@@ -51,11 +51,14 @@ pub(crate) fn solve_and_refine<B: Backend>(
     Ok(solution)
 }
 
-fn solve_round<B: Backend>(solver: &mut Solver<B>, observer: &mut dyn Observer) -> Result<Solution, TrainError> {
+/// Solves a programme; one of several `rounds` is told to the observer.
+pub(crate) fn solve_round<B: Backend>(
+    solver: &mut Solver<B>,
+    rounds: bool,
+    observer: &mut dyn Observer,
+) -> Result<Solution, TrainError> {
     let solution = solver.solve(observer)?;
-    if solver.settings().refine > 0
-        && let Some(round) = solution.info.rounds.last()
-    {
+    if rounds && let Some(round) = solution.info.rounds.last() {
         observer.round(round);
     }
     Ok(solution)
@@ -92,7 +95,7 @@ fn next_gates(network: &Network, fresh: &HostMatrix) -> HostMatrix {
 }
 
 /// The solution of a run after a device error in a later programme; other errors remain errors.
-fn cut_short(mut solution: Solution, error: TrainError) -> Result<Solution, TrainError> {
+pub(crate) fn cut_short(mut solution: Solution, error: TrainError) -> Result<Solution, TrainError> {
     let TrainError::Linalg(failure) = error else { return Err(error) };
     solution.status = Status::DeviceError;
     solution.model.claim.status = solution.status;

@@ -1,17 +1,18 @@
 //! Training: from a data set to a model with its certificate.
 
 use crate::api::error::TrainError;
-use crate::api::observer::{Guarded, Observer};
+use crate::api::observer::{Guarded, Observer, Summary};
 use crate::api::settings::{CheckpointPlan, Settings, ValidSettings};
 use crate::checkpoint::file::Checkpoint;
 use crate::clock::Clock;
+use crate::exchange::{self, settings_of_rounds, solve_over_all_patterns};
 use crate::iterates::state::WarmStart;
 use crate::problem::dispatch::{Job, dispatch};
 use crate::problem::input::{Host, Problem};
 use crate::refine::solve_and_refine;
 use crate::solver::Solver;
 use crate::solver::solution::Solution;
-use cvx_artifact::{FileError, check_writable, remove_leftovers};
+use cvx_artifact::{Certify, FileError, check_writable, remove_leftovers};
 use cvx_linalg::{Backend, StopToken};
 use cvx_model::Dataset;
 use std::sync::Arc;
@@ -40,7 +41,14 @@ pub fn train_with(
     let settings = settings.validate()?;
     let problem = Arc::new(Problem::new(data, test, &settings)?);
     check_checkpoint(&settings)?;
-    let job = TrainJob { problem, settings: &settings, opening: &settings, start: Start::Warm(warm), clock, observer };
+    let rounds = match settings.certify {
+        Certify::Global => {
+            exchange::check(&problem)?;
+            settings_of_rounds(&settings)
+        }
+        Certify::Network | Certify::Sampled => settings.clone(),
+    };
+    let job = TrainJob { problem, settings: &settings, opening: &rounds, start: Start::Warm(warm), clock, observer };
     dispatch(job, &settings, stop, clock)
 }
 
@@ -61,6 +69,9 @@ pub fn resume(
     let (mut clock, observer) = (Clock::start(), &mut Guarded::new(observer));
     clock.resume(checkpoint.seconds());
     let settings = settings.validate()?;
+    if settings.certify == Certify::Global {
+        return Err(TrainError::Checkpoint { detail: "a run with the global certificate is not resumed".to_string() });
+    }
     let problem = Arc::new(Problem::new(data, test, &settings)?);
     check_checkpoint(&settings)?;
     let opening = checkpoint.opening(&problem, &settings)?;
@@ -110,7 +121,10 @@ impl Job for TrainJob<'_> {
             }
             Start::Resumed(checkpoint) => solver.resume(checkpoint, self.settings)?,
         }
-        self.observer.begin(solver.summary());
+        self.observer.begin(&Summary { gap: self.settings.gap, ..solver.summary().clone() });
+        if self.settings.certify == Certify::Global {
+            return solve_over_all_patterns(&mut solver, self.settings.gap, self.observer);
+        }
         solve_and_refine(&mut solver, self.settings.sampled(), self.observer)
     }
 }

@@ -8,7 +8,7 @@ use cvx_data::{Request, open};
 use std::path::{Path, PathBuf};
 
 /// The format that is written.
-const NEWEST: u32 = 5;
+const NEWEST: u32 = 6;
 
 struct Golden {
     name: &'static str,
@@ -20,7 +20,7 @@ struct Golden {
     classes: [&'static str; 3],
 }
 
-const GOLDENS: [Golden; 5] = [
+const GOLDENS: [Golden; 6] = [
     Golden {
         name: "relu",
         data: "binary",
@@ -48,6 +48,13 @@ const GOLDENS: [Golden; 5] = [
         claims: [2.211584538, 1.975121126, 2.211947546],
         predictions: [&[-1.0931079007476558], &[-0.12293981317552194], &[0.8716032892439052]],
         classes: ["0", "0", "1"],
+    },
+    Golden {
+        name: "global",
+        data: "binary",
+        claims: [3.092182010, 1.765541139, 3.089789831],
+        predictions: [&[-1.03730108277488], &[0.006366618282261888], &[0.8526955557598134]],
+        classes: ["0", "1", "1"],
     },
     Golden {
         name: "classes",
@@ -121,8 +128,8 @@ fn f6_the_next_format_is_refused_with_advice() {
         let mut frame = Frame::of(&std::fs::read(path(&format!("v{NEWEST}/{}.cvx", golden.name))).unwrap());
         frame.version = NEWEST + 1;
         match parse(&frame.sealed()) {
-            Err(error @ FileError::Version { found: 6, newest: NEWEST, .. }) => {
-                assert!(error.to_string().contains("format 6, but this program reads up to format 5: use a newer"));
+            Err(error @ FileError::Version { found: 7, newest: NEWEST, .. }) => {
+                assert!(error.to_string().contains("format 7, but this program reads up to format 6: use a newer"));
             }
             other => panic!("{:?}", other.map(drop)),
         }

@@ -213,7 +213,7 @@ where
 #[test]
 fn r2_a_name_is_parsed_and_an_unknown_one_lists_the_known_ones() {
     check_names(Precision::ALL, &["f32", "f64"]);
-    check_names(Certify::ALL, &["network", "sampled"]);
+    check_names(Certify::ALL, &["network", "sampled", "global"]);
     check_names(Choice::ALL, &["best", "sparsest"]);
     check_names(SolverKind::ALL, &SolverKind::ALL.map(SolverKind::name));
     let solvers = [SolverChoice::Auto].into_iter().chain(SolverKind::ALL.map(SolverChoice::Kind));

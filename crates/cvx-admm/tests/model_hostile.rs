@@ -140,7 +140,7 @@ fn assert_refused(bytes: &[u8], what: &str) {
 #[test]
 fn f5_other_versions_and_magics_are_named() {
     let whole = bytes(&small().1);
-    for (version, advice) in [(0u32, "too old"), (4, "too old"), (6, "newer program"), (u32::MAX, "newer program")] {
+    for (version, advice) in [(0u32, "too old"), (5, "too old"), (7, "newer program"), (u32::MAX, "newer program")] {
         let mut other = Frame::of(&whole).sealed();
         other[8..12].copy_from_slice(&version.to_le_bytes());
         match parse(&other) {

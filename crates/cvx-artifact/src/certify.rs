@@ -11,6 +11,9 @@ pub enum Certify {
     Network,
     /// Compares a feasible point of the sampled programme with the dual bound.
     Sampled,
+    /// Compares the recovered network's own objective with a bound over all activation patterns and widths, for samples
+    /// of few features (docs/math.md, section 15).
+    Global,
 }
 
-named!(Certify, "certificate": Network = "network", Sampled = "sampled");
+named!(Certify, "certificate": Network = "network", Sampled = "sampled", Global = "global");

@@ -1,4 +1,4 @@
-//! The model file: format 5, in the frame of `container.rs`.
+//! The model file: format 6, in the frame of `container.rs`.
 //!
 //! | section | what | shape |
 //! |---|---|---|
@@ -22,6 +22,8 @@
 //! | `proof0.eta` | the multipliers | n x 2PC, n x 0 if gated |
 //! | `proof0.bits` | words: for each pattern, 64 samples to a word, the lowest bit first; none on patches | ceil(n / 64) x P |
 //! | `proof0.groups` | words: the group of features that each pattern serves, if there are groups | P |
+//! | `global0.xi` | matrix: the dual point of a bound over all patterns, in the place of `proof0` | n x C |
+//! | `global0.maxima` | matrix: the claimed maximum of each target | C x 1 |
 //! | `held-out0` | words: the training samples that the part did not contain, if there are any | |
 //!
 //! bincode has no schema, so only the small header and the recipe of a versioned file use it.
@@ -30,17 +32,17 @@ use crate::container::{Kind, Parsed, Sections};
 use crate::file_error::FileError;
 use crate::model::{Claim, Model, Provenance};
 use crate::objective::Objective;
-use crate::part::{MOST_PARTS, Part, Witness};
+use crate::part::{GlobalWitness, MOST_PARTS, Part, Witness};
 use cvx_linalg::{BitMask, FeaturePrecision, HostMatrix};
 use cvx_model::{
-    Activation, BlockCones, Calibration, FeatureKind, Intervals, Network, Normalisation, OutputRange, Patches, Task,
-    Transform, WeightedLoss,
+    Activation, BlockCones, Calibration, FeatureKind, Intervals, MOST_ROWS, Network, Normalisation, OutputRange,
+    Patches, Task, Transform, WeightedLoss,
 };
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
 
-const MODEL: Kind = Kind { noun: "model", magic: *b"\x89CVX\r\n\x1a\n", version: 5 };
+const MODEL: Kind = Kind { noun: "model", magic: *b"\x89CVX\r\n\x1a\n", version: 6 };
 
 /// Maximum size of the header: the names of about ten thousand classes.
 const HEADER: usize = 1 << 20;
@@ -176,6 +178,10 @@ impl Model {
                     sections.words(&format!("proof{k}.groups"), &groups.iter().map(|&g| g as u64).collect::<Vec<_>>());
                 }
             }
+            if let Some(GlobalWitness { xi, maxima }) = &part.global {
+                sections.matrix(&format!("global{k}.xi"), xi);
+                sections.matrix(&format!("global{k}.maxima"), &column(maxima));
+            }
             if !part.held_out.is_empty() {
                 let rows: Vec<u64> = part.held_out.iter().map(|&row| row as u64).collect();
                 sections.words(&format!("held-out{k}"), &rows);
@@ -291,6 +297,16 @@ impl Model {
         if !self.parts.iter().all(fits) {
             return Err("the samples of a part are not training samples");
         }
+        let c = self.task.n_targets();
+        let proves = |part: &Part| {
+            let Some(GlobalWitness { xi, maxima }) = &part.global else { return true };
+            let n = self.claim.n_samples - part.held_out.len();
+            (xi.rows(), xi.cols(), maxima.len()) == (n, c, c) && maxima.iter().all(|maximum| *maximum >= 0.0)
+        };
+        let searchable = self.network.activation() == Activation::Relu && self.transform.n_outputs() <= MOST_ROWS;
+        if !self.parts.iter().all(|part| part.global.is_none() || searchable && proves(part)) {
+            return Err("the proof over all patterns does not fit the model");
+        }
         Ok(())
     }
 }
@@ -371,7 +387,9 @@ fn read(mut file: Parsed) -> Result<(Model, Vec<Option<Proof>>), FileError> {
         let name = format!("held-out{k}");
         let rows = if file.has(&name) { file.words(&name)? } else { Vec::new() };
         let held_out = rows.into_iter().map(|row| usize::try_from(row).unwrap_or(usize::MAX)).collect();
-        parts.push(Part { held_out, beta, objective, neurons, output_bias: biases.col(k).to_vec(), witness: None });
+        let global = file.has(&format!("global{k}.xi")).then(|| read_global(&mut file, k)).transpose()?;
+        let output_bias = biases.col(k).to_vec();
+        parts.push(Part { held_out, beta, objective, neurons, output_bias, witness: None, global });
     }
     file.finish()?;
     let model = Model {
@@ -389,6 +407,11 @@ fn read(mut file: Parsed) -> Result<(Model, Vec<Option<Proof>>), FileError> {
         intervals: outlook.intervals,
     };
     Ok((model, proofs))
+}
+
+fn read_global(file: &mut Parsed, k: usize) -> Result<GlobalWitness, FileError> {
+    let maxima = read_column(file, &format!("global{k}.maxima"))?;
+    Ok(GlobalWitness { xi: file.finite_matrix(&format!("global{k}.xi"))?, maxima })
 }
 
 fn column(values: &[f64]) -> HostMatrix {

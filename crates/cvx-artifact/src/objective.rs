@@ -9,7 +9,7 @@ pub struct Objective {
     pub network: f64,
     /// Objective of a feasible point of the sampled programme; `None` if no point better than zero was computed.
     pub sampled_primal: Option<f64>,
-    /// Lower bound of the sampled programme.
+    /// Lower bound of the sampled programme; with the global certificate, of all networks.
     pub dual_bound: f64,
     /// Relative gap of the certificate that the settings chose.
     pub relative_gap: f64,

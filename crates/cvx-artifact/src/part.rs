@@ -21,8 +21,19 @@ pub struct Part {
     pub neurons: usize,
     /// Output bias of its network (C).
     pub output_bias: Vec<f64>,
-    /// The witness of its bound.
+    /// The witness of a bound over its patterns.
     pub witness: Option<Witness>,
+    /// The witness of a bound over all patterns, in the place of the other one.
+    pub global: Option<GlobalWitness>,
+}
+
+/// The dual point that proves a bound over all patterns (docs/math.md, section 15).
+#[derive(Clone, Debug, PartialEq)]
+pub struct GlobalWitness {
+    /// xi (n x C).
+    pub xi: HostMatrix,
+    /// For each target an upper bound of max |xi'(Xw)+| over ||w|| <= 1 (C).
+    pub maxima: Vec<f64>,
 }
 
 /// The dual point that proves the bound.
@@ -87,8 +98,8 @@ pub fn joint_objective(parts: &[Part], certify: Certify) -> Option<Objective> {
     let (network, dual_bound) = (sum(|objective| objective.network), sum(|objective| objective.dual_bound));
     let gap = (network - dual_bound).max(0.0);
     let relative_gap = match certify {
-        Certify::Network if gap > 0.0 => gap / network,
-        Certify::Network => 0.0,
+        Certify::Network | Certify::Global if gap > 0.0 => gap / network,
+        Certify::Network | Certify::Global => 0.0,
         // A part without a better point has the zero network's objective as upper bound, which is not stored.
         Certify::Sampled => parts.iter().map(|part| part.objective.relative_gap).fold(0.0, f64::max),
     };

@@ -2,8 +2,10 @@
 
 use crate::model::Model;
 use crate::named_constraints::column_names;
+use crate::signed_sums::longest;
 use cvx_model::{ColumnKind, FeatureKind, Network, Part, Transform};
 use serde::Serialize;
+use std::time::{Duration, Instant};
 
 /// How fast one output can change. Everything is in the units of the inputs and of the output (the prediction or the
 /// score) before any transform, and holds for all inputs. The fields are the keys of its JSON, which are stable.
@@ -33,6 +35,10 @@ pub struct Lipschitz {
     pub l2: f64,
     /// sum_k max(-low_k, high_k), which bounds the sum of the absolute entries and is at most sum_j ||v_j||_1.
     pub l_infinity: f64,
+    /// A bound like `l2`, and never larger, by a semidefinite programme (docs/math.md, section 16), rounded up; `None`
+    /// unless [`tighten`](Slopes::tighten) found it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub semidefinite: Option<f64>,
 }
 
 /// The change of the output per unit of a column, the others as they are, lies in this range.
@@ -72,6 +78,33 @@ impl Slopes {
         };
         model.outputs().into_iter().enumerate().map(slopes).collect()
     }
+
+    /// Adds the semidefinite bounds to the `slopes` of a model, those of its outputs, where networks have at most 1,000
+    /// neurons. After the `limit`, bounds are those of the multipliers found by then.
+    pub fn tighten(slopes: &mut [Self], model: &Model, limit: Duration) {
+        let until = Instant::now() + limit;
+        for (output, slopes) in slopes.iter_mut().enumerate() {
+            if let Some(lipschitz) = &mut slopes.lipschitz {
+                let found = semidefinite(&model.network, &model.transform.scale, output, until);
+                lipschitz.semidefinite = found.map(|found| found.min(lipschitz.l2));
+            }
+        }
+    }
+}
+
+/// An upper bound of ||c + sum_j t_j v_j / 2|| over |t_j| <= 1: the sign of c is free, too, as that of all together is.
+fn semidefinite(network: &Network, scale: &[f64], output: usize, until: Instant) -> Option<f64> {
+    let half = |neuron: usize| -> Vec<f64> {
+        let second = 0.5 * network.w2[(neuron, output)];
+        network.w1.col(neuron).iter().zip(scale).map(|(first, scale)| second * first / scale).collect()
+    };
+    let mut vectors: Vec<Vec<f64>> = (0..network.n_neurons()).map(half).collect();
+    let centre = (0..scale.len()).map(|k| vectors.iter().map(|vector| vector[k]).sum()).collect();
+    // Products, quotients and the sum of the centre are rounded.
+    let lengths: f64 = vectors.iter().map(|half| half.iter().map(|entry| entry * entry).sum::<f64>().sqrt()).sum();
+    let doubt = f64::EPSILON * (vectors.len() as f64 + 8.0) * 2.0 * lengths;
+    vectors.push(centre);
+    longest(&vectors, until).map(|longest| longest + doubt)
 }
 
 /// Whether a feature is the value of a column of numbers.
@@ -115,7 +148,11 @@ impl Sums {
         let largest = || ranges().map(|(low, high)| high.max(-low));
         let norm = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, |sum, value| sum + value * value).sqrt();
         let around_centre = 0.5 * (norm(&mut ranges().map(|(low, high)| low + high)) + self.norms);
-        Lipschitz { l2: around_centre.min(norm(&mut largest())), l_infinity: largest().fold(0.0, |sum, x| sum + x) }
+        Lipschitz {
+            l2: around_centre.min(norm(&mut largest())),
+            l_infinity: largest().fold(0.0, |sum, x| sum + x),
+            semidefinite: None,
+        }
     }
 }
 
@@ -148,7 +185,7 @@ mod tests {
                 let x = HostMatrix::from_fn(d, 400, |k, a| reach * scale[k] * x[(k, a)]);
                 let f = outputs(&network, &scale, &x);
                 for (a, c) in (1..400).flat_map(|a| [(a, 0), (a, 1)]) {
-                    let Lipschitz { l2, l_infinity } = bounds[c].lipschitz();
+                    let Lipschitz { l2, l_infinity, .. } = bounds[c].lipschitz();
                     let change = (f[(a, c)] - f[(a - 1, c)]).abs();
                     let differences = || (0..d).map(|k| x[(k, a)] - x[(k, a - 1)]);
                     let length = differences().map(|step| step * step).sum::<f64>().sqrt();
@@ -171,12 +208,33 @@ mod tests {
         }
     }
 
+    /// On pairs of points, and beside the other bound.
+    #[test]
+    fn no_two_points_differ_by_more_than_the_semidefinite_bound() {
+        let until = Instant::now() + Duration::from_secs(30);
+        for (d, m, seed) in [(1, 1, 1), (2, 3, 3), (3, 40, 4), (6, 2, 5)] {
+            let (network, scale) = network(d, m, seed);
+            let x = PatternSet::sample_gates(d, 400, seed + 7);
+            let x = HostMatrix::from_fn(d, 400, |k, a| scale[k] * x[(k, a)]);
+            let f = outputs(&network, &scale, &x);
+            for c in 0..2 {
+                let bound = semidefinite(&network, &scale, c, until).unwrap();
+                assert!(bound <= Sums::new(&network, &scale, c).lipschitz().l2 * (1.0 + 1e-6), "{d} {m}");
+                for a in 1..400 {
+                    let squares = (0..d).map(|k| (x[(k, a)] - x[(k, a - 1)]).powi(2));
+                    let change = (f[(a, c)] - f[(a - 1, c)]).abs();
+                    assert!(change <= bound * squares.sum::<f64>().sqrt() * (1.0 + 1e-9), "{d} {m}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn bounds_are_at_most_the_sums_over_neurons() {
         for (d, m, seed) in [(1, 5, 1), (4, 30, 2), (20, 3, 3)] {
             let (network, scale) = network(d, m, seed);
             let slope = |j: usize, k: usize| network.w2[(j, 0)] * network.w1[(k, j)] / scale[k];
-            let Lipschitz { l2, l_infinity } = Sums::new(&network, &scale, 0).lipschitz();
+            let Lipschitz { l2, l_infinity, .. } = Sums::new(&network, &scale, 0).lipschitz();
             let norm = |j: usize| (0..d).map(|k| slope(j, k).powi(2)).sum::<f64>().sqrt();
             assert!(l2 <= (0..m).map(norm).sum::<f64>() * (1.0 + 1e-12));
             let all: f64 = (0..m).flat_map(|j| (0..d).map(move |k| (j, k))).map(|(j, k)| slope(j, k).abs()).sum();
@@ -190,13 +248,14 @@ mod tests {
         let one = Network::new(weights(&[3.0, 8.0, 5.0]), HostMatrix::from_vec(1, 1, vec![-2.0]), None);
         let sums = Sums::new(&one, &[1.0, 2.0], 0);
         assert_eq!((&sums.low[..], &sums.high[..]), (&[-6.0, -8.0][..], &[0.0, 0.0][..]));
-        assert_eq!(sums.lipschitz(), Lipschitz { l2: 10.0, l_infinity: 14.0 });
+        let exactly = |l2, l_infinity| Lipschitz { l2, l_infinity, semidefinite: None };
+        assert_eq!(sums.lipschitz(), exactly(10.0, 14.0));
         // |3 x + 4 y|: half of the sum over neurons.
         let both = weights(&[3.0, 4.0, 0.0, -3.0, -4.0, 0.0]);
         let both = Network::new(both, HostMatrix::from_vec(2, 1, vec![1.0, 1.0]), None);
-        assert_eq!(Sums::new(&both, &[1.0, 1.0], 0).lipschitz(), Lipschitz { l2: 5.0, l_infinity: 7.0 });
+        assert_eq!(Sums::new(&both, &[1.0, 1.0], 0).lipschitz(), exactly(5.0, 7.0));
         let none = Network::new(HostMatrix::zeros(3, 0), HostMatrix::zeros(0, 1), None);
-        assert_eq!(Sums::new(&none, &[1.0, 1.0], 0).lipschitz(), Lipschitz { l2: 0.0, l_infinity: 0.0 });
+        assert_eq!(Sums::new(&none, &[1.0, 1.0], 0).lipschitz(), exactly(0.0, 0.0));
     }
 
     #[test]
@@ -211,7 +270,7 @@ mod tests {
         }
         assert_eq!(Sums::new(&network, &scale, 1).lipschitz(), before);
         let wider: Vec<f64> = scale.iter().map(|scale| 8.0 * scale).collect();
-        let Lipschitz { l2, l_infinity } = Sums::new(&network, &wider, 1).lipschitz();
+        let Lipschitz { l2, l_infinity, .. } = Sums::new(&network, &wider, 1).lipschitz();
         assert_eq!((8.0 * l2, 8.0 * l_infinity), (before.l2, before.l_infinity));
     }
 }

@@ -82,7 +82,7 @@ pub fn write(folder: &Path, subject: &Subject) -> Result<()> {
         }
         pictures.extend(found);
     };
-    let results = html::facts(&summary::run::results(solution, settings, path));
+    let results = html::facts(&summary::run::results(solution, path));
     add(&mut body, "Result", "figures", results, Vec::new());
     if let Some(text) = classes::classes(subject) {
         add(&mut body, "Classes", "figures", text, Vec::new());
@@ -140,7 +140,7 @@ fn page(title: &str, files: &[String], body: &str) -> String {
 
 /// Title, status, scores and the meaning of the certificate.
 fn heading(subject: &Subject) -> String {
-    let Subject { solution, settings, split, source, path, qualities, .. } = subject;
+    let Subject { solution, split, source, path, qualities, .. } = subject;
     let title = escape(&source.data);
     let shape = &solution.summary.shape;
     let lead = format!(
@@ -174,7 +174,7 @@ fn heading(subject: &Subject) -> String {
         };
         format!("<div{class}><b>{}</b><span>{}</span></div>\n", escape(value), escape(name))
     });
-    let words: String = summary::run::words(solution, settings).iter().map(paragraph).collect();
+    let words: String = summary::run::words(solution).iter().map(paragraph).collect();
     format!(
         "<header>\n<h1>{title}</h1>\n{}<div class=\"tiles\">\n{}</div>\n\
          <div class=\"words\">{words}</div>\n</header>\n",

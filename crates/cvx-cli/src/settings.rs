@@ -2,7 +2,7 @@
 
 use crate::args::{ChoiceArgs, FitArgs, ModelArgs, PathArgs, Patterns, TrainArgs};
 use anyhow::{Context, Result, bail};
-use cvx_admm::{Beta, CheckpointPlan, Gates, PathSettings, Settings, Validation, Wishes};
+use cvx_admm::{Beta, Certify, CheckpointPlan, Gates, PathSettings, Settings, Validation, Wishes};
 use cvx_data::read_matrix;
 use cvx_linalg::HostMatrix;
 use cvx_model::{Activation, GateKind, Loss};
@@ -17,7 +17,8 @@ pub enum Training {
 
 /// The settings of `cvx train`, checked. Beta is chosen where it is not given, and nothing asks for a single run.
 pub fn of_training(args: &TrainArgs) -> Result<Training> {
-    let single = args.refine > 0 || args.checkpoint.is_some() || args.resume.is_some();
+    let global = args.fit.stopping.certify == Certify::Global;
+    let single = args.refine > 0 || args.checkpoint.is_some() || args.resume.is_some() || global;
     if args.beta.is_some() || args.beta_fraction.is_some() || single { of_run(args) } else { of_choice(args) }
 }
 
@@ -37,7 +38,7 @@ fn of_run(args: &TrainArgs) -> Result<Training> {
     if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {
         bail!(
             "{option} is for a beta that is chosen by held-out samples: leave it out, or leave out --beta, \
-             --beta-fraction, --refine, --checkpoint and --resume"
+             --beta-fraction, --refine, --checkpoint, --resume and --certify global"
         );
     }
     let every = args.checkpoint_every;

@@ -19,6 +19,7 @@
 //! Equation numbers are those of `docs/math.md`.
 
 mod activation;
+mod all_patterns;
 mod block_cones;
 mod calibration;
 mod certificate;
@@ -64,6 +65,7 @@ mod weighted_rows;
 mod workspace;
 
 pub use activation::Activation;
+pub use all_patterns::{AllPatterns, GlobalBound, MOST_ROWS, Peak};
 pub use block_cones::{BlockCones, BlockRole};
 pub use calibration::Calibration;
 pub use certificate::{

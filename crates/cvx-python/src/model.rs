@@ -46,6 +46,7 @@ pub struct Known {
     monotonic_cst: Option<Vec<i8>>,
     convexity_cst: Option<Vec<i8>>,
     interaction_cst: Option<Vec<Vec<usize>>>,
+    nonnegative: bool,
     output_range: Option<(f64, f64)>,
     bias: bool,
     random_state: u64,
@@ -235,6 +236,7 @@ impl Model {
                 cones.curvatures()[k].map(|curvature| if curvature == Curvature::Convex { 1 } else { -1 })
             }),
             interaction_cst: sets_of_columns(model),
+            nonnegative: model.cones.as_ref().is_some_and(|cones| cones.is_nonnegative()),
             output_range: model.output_range.map(|range| (range.low(), range.high())),
             bias: model.transform.bias,
             random_state: provenance.seed,

@@ -2,7 +2,7 @@
 
 use crate::arrays::read_rows;
 use crate::errors::{bad_value, model_error};
-use cvx_admm::{Beta, ClassWeights, Device, Gates, PathSettings, Settings, Validation, Wishes};
+use cvx_admm::{Beta, Certify, ClassWeights, Device, Gates, PathSettings, Settings, Validation, Wishes};
 use cvx_linalg::{FeaturePrecision, HostMatrix, Named};
 use cvx_model::{Activation, Constraints, Curvature, GateKind, Loss, OutputRange, PatchSettings, TaskChoice, Trend};
 use pyo3::exceptions::PyValueError;
@@ -93,7 +93,10 @@ pub fn settings(parameters: &Bound<'_, PyDict>, regression: bool) -> PyResult<Gi
         validation: None,
         returned: None,
     };
-    let at_given_beta = given.get("beta")?.is_some() || given.get("beta_fraction")?.is_some() || settings.refine > 0;
+    let at_given_beta = given.get("beta")?.is_some()
+        || given.get("beta_fraction")?.is_some()
+        || settings.refine > 0
+        || settings.certify == Certify::Global;
     Ok(Given { settings, path, wishes, suggests_patterns: suggested, chooses_beta: !at_given_beta })
 }
 
@@ -214,7 +217,7 @@ impl<'py> Parameters<'_, 'py> {
             trends: signs("monotonic_cst")?.into_iter().map(|(column, sign)| (column, trend(sign))).collect(),
             curvatures: signs("convexity_cst")?.into_iter().map(|(column, sign)| (column, curvature(sign))).collect(),
             interactions: self.optional("interaction_cst", "None, or a list of sets of columns")?,
-            nonnegative: false,
+            nonnegative: self.required("nonnegative", "True or False")?,
         })
     }
 

@@ -296,3 +296,17 @@ def test_every_iteration_of_the_choice_is_seen_and_may_end_it(moons):
     assert 0 < len(stopped.points_["beta"]) < len(network.points_["beta"])
     assert stopped.score(*moons) > 0.8
     assert stopped.verify(*moons).network_agrees
+
+
+def test_a_bound_over_all_patterns_is_for_few_features():
+    random = np.random.RandomState(3)
+    X = random.uniform(-1, 1, (60, 2))
+    y = np.abs(X[:, 0]) + np.sin(2 * X[:, 1])
+    network = ConvexReLURegressor(certify="global", beta_fraction=0.05).fit(X, y)
+    assert network.certificate_.certify == "global"
+    assert network.certificate_.relative_gap <= 1e-3
+    assert network.verify(X, y).holds
+    with pytest.raises(ValueError, match="more than four features"):
+        ConvexReLURegressor(certify="global").fit(random.uniform(size=(60, 9)), y)
+    with pytest.raises(ValueError, match="no best pattern"):
+        ConvexReLURegressor(certify="global", activation="gated").fit(X, y)

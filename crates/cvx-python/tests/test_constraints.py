@@ -70,6 +70,13 @@ def test_convex_additive_and_clipped(waves):
         sums = network.predict(a) + network.predict(b) - network.predict(mixed) - network.predict(other)
         assert np.abs(sums).max() < 1e-9 * (1 + np.abs(network.predict(a)).max())
     assert ConvexReLURegressor(interaction_cst="pairwise", **SMALL).fit(X, y).verify(X, y).holds
+    free = ConvexReLURegressor(**SMALL).fit(X, y)
+    assert free.predict(a).min() < 0
+    positive = ConvexReLURegressor(nonnegative=True, **SMALL).fit(X, y)
+    assert positive.predict(50 * a).min() >= 0
+    assert positive.model_.parameters["nonnegative"]
+    assert not free.model_.parameters["nonnegative"]
+    assert positive.verify(X, y).holds
     clipped = ConvexReLURegressor(output_range=(-3.0, 3.0), **SMALL).fit(X, y).predict(50 * a)
     assert clipped.min() == -3
     assert clipped.max() == 3
@@ -90,6 +97,8 @@ def test_two_classes_and_what_is_refused(waves):
         ({"monotonic_cst": {"height": 1}}, "no column 'height'"),
         ({"interaction_cst": "triples"}, "pairwise"),
         ({"interaction_cst": [0, 1]}, "a sequence of sets"),
+        ({"nonnegative": True, "output_bias": True}, "non-negative predictions"),
+        ({"nonnegative": None}, "nonnegative is None"),
         ({"output_range": (1.0, 0.0)}, "not an interval"),
         ({"output_range": (0.0, 0.1)}, "a target is"),
     ]:

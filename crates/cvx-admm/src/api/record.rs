@@ -82,6 +82,9 @@ pub struct Info {
     pub linear_residual: Option<f64>,
     /// The programmes in the order of their solution: the first one, and one for each refinement.
     pub rounds: Vec<Round>,
+    /// The cones of directions that the proofs of a bound over all patterns looked at.
+    #[serde(skip)]
+    pub cones: u64,
     /// The reason why the last checkpoint could not be written, if it could not.
     #[serde(skip)]
     pub checkpoint_failure: Option<String>,

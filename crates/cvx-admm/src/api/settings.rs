@@ -332,6 +332,9 @@ impl Settings {
             let range = "0 with the sampled certificate: it needs gates inside their cones, neurons are at the edge";
             return Err(out_of_range("refine", self.refine, range));
         }
+        if self.certify == Certify::Global {
+            self.check_global()?;
+        }
         if let Gates::Patches(patches) = &self.gates {
             patches.validate()?;
             if self.activation == Activation::Relu {
@@ -361,6 +364,28 @@ impl Settings {
         }
         Ok(ValidSettings(self.clone()))
     }
+
+    /// Checks what a bound over all patterns needs: ReLU neurons, a penalty, and rounds of its own.
+    fn check_global(&self) -> Result<(), TrainError> {
+        if self.activation == Activation::Gated {
+            let range = "relu with the global certificate: a gated neuron has no best pattern";
+            return Err(out_of_range("activation", self.activation, range));
+        }
+        let (Beta::Value(beta) | Beta::Fraction(beta)) = self.beta;
+        if beta == 0.0 {
+            let name = if matches!(self.beta, Beta::Value(_)) { "beta" } else { "beta_fraction" };
+            return Err(out_of_range(name, beta, "positive with the global certificate"));
+        }
+        if self.refine > 0 {
+            let range = "0 with the global certificate, which refines patterns in rounds of its own";
+            return Err(out_of_range("refine", self.refine, range));
+        }
+        if let Some(plan) = &self.checkpoint {
+            let range = "left out with the global certificate, whose rounds are not resumed";
+            return Err(out_of_range("checkpoint", plan.path.display(), range));
+        }
+        Ok(())
+    }
 }
 
 impl ValidSettings {
@@ -375,6 +400,11 @@ impl ValidSettings {
     /// Sets the certified gap, a positive number.
     pub(crate) fn set_gap(&mut self, gap: f64) {
         self.0.gap = gap;
+    }
+
+    /// Sets the certificate.
+    pub(crate) fn set_certify(&mut self, certify: Certify) {
+        self.0.certify = certify;
     }
 
     /// The settings that the solvers need.

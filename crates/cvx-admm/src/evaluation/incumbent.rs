@@ -207,7 +207,7 @@ impl<B: Backend> Incumbent<B> {
         let zero = self.zero;
         // Zero is feasible, so its objective is an upper bound of the sampled optimum in the absence of a better one.
         let upper = match self.certify {
-            Certify::Network => self.network.objective,
+            Certify::Network | Certify::Global => self.network.objective,
             Certify::Sampled => self.sampled_primal.unwrap_or(zero).min(zero),
         };
         Objective {

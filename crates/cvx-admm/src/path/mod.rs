@@ -14,7 +14,7 @@ use crate::problem::dispatch::dispatch;
 use crate::problem::input::Problem;
 use crate::solver::solution::Solution;
 use crate::train::train_with;
-use cvx_artifact::{Model, Predictions, Status};
+use cvx_artifact::{Certify, Model, Predictions, Status};
 use cvx_linalg::{HostMatrix, StopToken};
 use cvx_model::{Calibration, Dataset, Intervals, ModelError, Task, TaskChoice};
 use folds::Fold;
@@ -108,6 +108,10 @@ impl Search {
         path.validate()?;
         if let Some(plan) = &settings.checkpoint {
             return Err(out_of_range("checkpoint", plan.path.display(), "left out on a path, which has many runs"));
+        }
+        if settings.certify == Certify::Global {
+            let range = "network or sampled on a path: the search over all patterns is for one beta";
+            return Err(out_of_range("certify", settings.certify, range));
         }
         let valid = settings.validate()?;
         let all = Problem::new(data, test, &valid)?;

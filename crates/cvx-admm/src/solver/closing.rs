@@ -85,6 +85,7 @@ pub(crate) fn close<B: Backend>(
             xi,
             multipliers,
         }),
+        global: None,
     };
     let model = Model {
         network,

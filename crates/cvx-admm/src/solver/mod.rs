@@ -7,7 +7,7 @@ mod prune;
 pub(crate) mod results;
 pub(crate) mod solution;
 
-use crate::api::error::TrainError;
+use crate::api::error::{TrainError, out_of_range};
 use crate::api::observer::{Observer, Summary};
 use crate::api::record::{Info, Iteration};
 use crate::api::settings::{Beta, Gates, Settings, ValidSettings};
@@ -27,8 +27,8 @@ use crate::run::recorder::Record;
 use crate::run::termination::Termination;
 use closing::close;
 use continuation::Continuation;
-use cvx_artifact::Status;
-use cvx_linalg::{Backend, HostMatrix, LinearSolver};
+use cvx_artifact::{Certify, Status};
+use cvx_linalg::{Backend, HostMatrix, LinearSolver, StopReason};
 use cvx_model::{Activation, Certificate, ConvexProgram, Dataset, RowScale, SystemWorkspace};
 use cvx_solvers::{ProblemShape, SolverKind};
 use solution::Solution;
@@ -105,6 +105,10 @@ impl<B: Backend> Solver<B> {
     /// [`TrainError`] for invalid input or too little memory, before any long work.
     pub fn new(backend: B, data: &Dataset, test: Option<&Dataset>, settings: &Settings) -> Result<Self, TrainError> {
         let settings = settings.validate()?;
+        if settings.certify == Certify::Global {
+            let range = "network or sampled for a solver: train searches all patterns in rounds of solves";
+            return Err(out_of_range("certify", settings.certify, range));
+        }
         let problem = Arc::new(Problem::new(data, test, &settings)?);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         Solver::open(backend, Host { threads, passed_over: None }, problem, settings, Clock::start())
@@ -239,6 +243,17 @@ impl<B: Backend> Solver<B> {
     /// The sizes of the problem, the solver and the device.
     pub fn summary(&self) -> &Summary {
         &self.summary
+    }
+
+    /// The samples and targets on the host.
+    pub(crate) fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
+    /// Why the run is to end now, if it is.
+    pub(crate) fn stopped(&self) -> Option<StopReason> {
+        let stop = self.program.backend().stop();
+        stop.heed(|| stop.reason())
     }
 
     /// The programme: samples, patterns, targets, loss and beta.

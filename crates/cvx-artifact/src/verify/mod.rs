@@ -1,5 +1,6 @@
 //! Verification of a model's claims on the data, by plain loops that share no code with the trainer's operators.
 
+mod directions;
 mod numbers;
 mod patches;
 mod signs;
@@ -7,9 +8,10 @@ mod signs;
 use crate::certify::Certify;
 use crate::error::ArtifactError;
 use crate::model::{Model, fingerprint};
-use crate::part::Witness;
+use crate::part::{GlobalWitness, Witness};
 use cvx_linalg::HostMatrix;
 use cvx_model::{BlockCones, Dataset, EntryLoss, Loss, LossForm, ModelError, Network};
+use directions::Directions;
 use numbers::{dot, entropy, halved, in_parallel, maximum, row};
 use serde::Serialize;
 use signs::Signs;
@@ -96,7 +98,7 @@ pub fn verify(model: &Model, data: &Dataset) -> Result<Verification, ArtifactErr
         |upper: f64, bound: f64, scale: f64| (upper - bound).max(0.0) / upper.max(1e-9 * scale).max(f64::MIN_POSITIVE);
     let claimed = |k: usize| &model.parts[k].objective;
     let upper = |k: usize| match claim.certify {
-        Certify::Network => networks[k],
+        Certify::Network | Certify::Global => networks[k],
         // Zero is also feasible.
         Certify::Sampled => claimed(k).sampled_primal.unwrap_or(zeros[k]).min(zeros[k]),
     };
@@ -151,7 +153,9 @@ fn accuracy(model: &Model, prediction: &HostMatrix, doubt: &HostMatrix, y: &Host
 /// A network and the programme that it claims to solve: samples, targets, weights, loss and beta.
 struct Programme<'a> {
     network: Network,
+    certify: Certify,
     witness: Option<&'a Witness>,
+    global: Option<&'a GlobalWitness>,
     cones: Option<&'a BlockCones>,
     xt: HostMatrix,
     y: HostMatrix,
@@ -172,6 +176,8 @@ impl<'a> Programme<'a> {
         let weight = |a| claim.weights.as_ref().map_or(1.0, |weights| positive(weights, a).unwrap_or(f64::NAN));
         Programme {
             network: model.network.clone(),
+            certify: claim.certify,
+            global: None,
             witness: match &model.parts[..] {
                 [part] if part.held_out.is_empty() => part.witness.as_ref(),
                 _ => None,
@@ -196,6 +202,7 @@ impl<'a> Programme<'a> {
         Programme {
             network,
             witness: model.parts[k].witness.as_ref(),
+            global: model.parts[k].global.as_ref(),
             weights: rows.iter().map(|&row| whole.weights[row]).collect(),
             xt,
             y,
@@ -355,6 +362,7 @@ impl<'a> Programme<'a> {
                 xt: HostMatrix::zeros(0, 0),
                 weights: self.weights.clone(),
                 witness: None,
+                global: None,
                 ..*self
             };
             -maximum(ends(c), |b| -alone.total_loss(&HostMatrix::from_fn(n, 1, |_, _| b)))
@@ -468,11 +476,39 @@ impl<'a> Programme<'a> {
         if totals.iter().all(|total| *total == 0.0) { 0.0 } else { maximum((0.0, reach), value) }
     }
 
-    /// The lower bound that the saved multipliers prove: the largest [`dual_value`](Programme::dual_value) with
-    /// t <= 1/c, where c is the largest norm of a block of +-X'D_i xi + X'(multipliers) over beta, without the entries
-    /// that the constraints forbid a block. Multipliers of the wrong sign prove nothing and are set to 0.
+    /// The lower bound that the saved dual point proves: the largest [`dual_value`](Programme::dual_value) with
+    /// t <= 1/c. A point that is not what it claims to be proves the bound 0.
     fn dual_bound(&self) -> Option<f64> {
-        let (witness, xt) = (self.witness?, &self.xt);
+        let point = match self.certify {
+            Certify::Global => self.global.map(|global| self.over_all_patterns(global))?,
+            Certify::Network | Certify::Sampled => self.witness.map(|witness| self.over_its_patterns(witness))?,
+        };
+        Some(point.map_or(0.0, |(xi, limits)| self.bound_within(&xi, &limits)))
+    }
+
+    /// xi, and 1/c for each target, where c is the claimed maximum of |xi'(Xw)+| over beta, if no w has more.
+    fn over_all_patterns(&self, GlobalWitness { xi, maxima }: &GlobalWitness) -> Option<(HostMatrix, Vec<f64>)> {
+        let xi = self.usable_xi(xi)?;
+        let (groups, d) = (self.cones.map_or(1, BlockCones::n_groups), self.xt.rows());
+        let cases = groups * 2 * xi.cols();
+        let holds = in_parallel(cases, |case| {
+            let (group, side, c) = (case / 2 % groups, if case % 2 == 0 { 1.0 } else { -1.0 }, case / (2 * groups));
+            let allowed = |row: usize| {
+                [1.0, -1.0].map(|weight| self.signs().is_none_or(|signs| signs.allows(group, side, row, weight)))
+            };
+            let signs: Vec<[bool; 2]> = (0..d).map(allowed).collect();
+            let signed = xi.col(c).iter().map(|xi| side * xi).collect();
+            Directions::new(&self.xt, signed, maxima[c]).hold(&signs)
+        });
+        let limits = maxima.iter().map(|maximum| self.beta / maximum).collect();
+        (!holds.contains(&false)).then_some((xi, limits))
+    }
+
+    /// xi, and 1/c for each target, where c is the largest norm of a block of +-X'D_i xi + X'(multipliers) over beta,
+    /// without the entries that the constraints forbid a block. Multipliers of the wrong sign prove nothing and are set
+    /// to 0.
+    fn over_its_patterns(&self, witness: &Witness) -> Option<(HostMatrix, Vec<f64>)> {
+        let xt = &self.xt;
         let (n, p) = (xt.cols(), witness.gates.cols());
         let patterns = &witness.patterns;
         // A bit must be 1[x'h >= 0]. If x'h is zero to rounding, both values are the pattern of a gate close to h.
@@ -486,9 +522,9 @@ impl<'a> Programme<'a> {
         });
         if honest.contains(&false) {
             // The patterns are not those of the gates, so their bound applies to another programme.
-            return Some(0.0);
+            return None;
         }
-        let Some(xi) = self.usable_xi(&witness.xi) else { return Some(0.0) };
+        let xi = self.usable_xi(&witness.xi)?;
         let on_patches =
             self.network.patches.as_ref().map(|patches| patches::gradient_norms(patches, &witness.gates, xt, &xi));
         let scale = |c: usize| {
@@ -526,25 +562,33 @@ impl<'a> Programme<'a> {
             // Zero blocks are dual feasible, even at beta = 0.
             if largest == 0.0 { f64::INFINITY } else { self.beta / largest }
         };
-        let scales = (0..self.y.cols()).map(scale);
+        let limits = (0..self.y.cols()).map(scale).collect();
+        Some((xi, limits))
+    }
+
+    /// The largest value of (6.4), or (6.7), with t within the limits of the targets.
+    fn bound_within(&self, xi: &HostMatrix, limits: &[f64]) -> f64 {
         let proved = |value: f64| if value.is_finite() { value.max(0.0) } else { 0.0 };
         let loss = match self.loss.form() {
             LossForm::Entry(loss) => loss,
-            LossForm::Row(_) => return Some(proved(self.best_row_value(&xi, scales.fold(f64::INFINITY, f64::min)))),
+            LossForm::Row(_) => {
+                let limit = limits.iter().copied().fold(f64::INFINITY, f64::min);
+                return proved(self.best_row_value(xi, limit));
+            }
         };
-        let of_target = |(c, scale): (usize, f64)| {
+        let of_target = |(c, &limit): (usize, &f64)| {
             let (xi, y) = (xi.col(c), self.y.col(c));
             let (xi_y, xi_xi) = (dot(xi, y), dot(xi, xi));
             proved(if xi_xi == 0.0 {
                 0.0
             } else if self.plain {
                 // The maximum of t xi'y - t^2 ||xi||^2 / 2 has a closed form.
-                let t = (xi_y / xi_xi).min(scale).max(0.0);
+                let t = (xi_y / xi_xi).min(limit).max(0.0);
                 t * xi_y - 0.5 * t * t * xi_xi
             } else {
-                self.best_dual_value(loss, xi, y, scale)
+                self.best_dual_value(loss, xi, y, limit)
             })
         };
-        Some(scales.enumerate().map(of_target).sum())
+        limits.iter().enumerate().map(of_target).sum()
     }
 }

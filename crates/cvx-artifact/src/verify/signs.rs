@@ -18,7 +18,7 @@ impl<'a> Signs<'a> {
 
     /// Whether a neuron of group `group`, whose output is multiplied by a number of sign `side`, may have `weight` at
     /// this feature. A last row beyond the features is the bias.
-    fn allows(&self, group: usize, side: f64, feature: usize, weight: f64) -> bool {
+    pub(super) fn allows(&self, group: usize, side: f64, feature: usize, weight: f64) -> bool {
         let cones = self.cones;
         if weight == 0.0 {
             return true;

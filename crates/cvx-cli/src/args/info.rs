@@ -1,6 +1,7 @@
 //! `cvx info`.
 
 use super::columns::{ColumnArgs, HeaderArgs};
+use super::values::seconds;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -19,6 +20,12 @@ pub struct InfoArgs {
     /// The columns of a table.
     #[command(flatten)]
     pub columns: ColumnArgs,
+    /// Bound how fast a model's outputs change by a semidefinite programme, too; for up to 1,000 neurons.
+    #[arg(long)]
+    pub lipschitz: bool,
+    /// Most time for --lipschitz; the bound is then what was proved by then.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
+    pub time_limit: f64,
     /// Write the description here, as JSON; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,

@@ -11,7 +11,7 @@ pub struct StoppingArgs {
     /// Certified relative gap to stop at [default: 0.001].
     #[arg(long, value_name = "TOL")]
     pub gap: Option<f64>,
-    /// network, or sampled: the optimum over its patterns.
+    /// network; sampled: the optimum over its patterns; global: over all.
     #[arg(
         long, hide_possible_values = true, value_name = "WHAT", default_value_t = Settings::default().certify,
         value_parser = by_name::<Certify>()

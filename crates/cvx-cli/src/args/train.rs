@@ -33,7 +33,7 @@ pub struct TrainArgs {
     /// Weight beta of the regulariser [default: chosen by held-out samples].
     #[arg(long, help_heading = "Model")]
     pub beta: Option<f64>,
-    /// beta over its largest value [default: 0.001 with --refine, checkpoints].
+    /// beta over its largest value [default: 0.001 for a single run].
     #[arg(long, value_name = "R", help_heading = "Model", conflicts_with = "beta")]
     pub beta_fraction: Option<f64>,
     /// Most rounds of refinement, which improve the patterns.

@@ -15,6 +15,12 @@ pub fn whole(text: &str) -> Result<usize, &'static str> {
     text.parse().map_err(|_| "expected a whole number that is 0 or larger")
 }
 
+/// A number of seconds.
+pub fn seconds(text: &str) -> Result<f64, &'static str> {
+    let seconds: Option<f64> = text.parse().ok().filter(|seconds| (0.0..=4e9).contains(seconds));
+    seconds.ok_or("expected a number of seconds that is 0 or larger")
+}
+
 /// `--class-weight`; the settings check the numbers.
 pub fn class_weights(text: &str) -> Result<ClassWeights, String> {
     if text == "balanced" {

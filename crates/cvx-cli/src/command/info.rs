@@ -19,17 +19,23 @@ use cvx_data::{LabelColumn, Request, Unusable, unusable_lines};
 use cvx_export::metadata_value;
 use cvx_model::{Activation, DataSplit};
 use std::path::Path;
+use std::time::Duration;
 
 /// Describes a model file, or else a data source.
 pub fn run(args: &InfoArgs) -> Result<Exit> {
+    if args.lipschitz && !is_model(&args.what) {
+        bail!("--lipschitz is for a trained model, and '{}' is not one: leave it out", args.what);
+    }
     if let Some(path) = &args.json {
         file::check(&[("what is described", Path::new(&args.what))], &[("--json", path)])?;
     }
     let path = Path::new(&args.what);
-    let is_model = path.extension().is_some_and(|ending| ending == "cvx") || begins_like_ours(path);
-    let (text, json) = match is_model.then(|| Model::load(path)) {
+    let (text, json) = match is_model(&args.what).then(|| Model::load(path)) {
         Some(Ok(model)) => {
-            let slopes = Slopes::of(&model);
+            let mut slopes = Slopes::of(&model);
+            if args.lipschitz {
+                Slopes::tighten(&mut slopes, &model, Duration::from_secs_f64(args.time_limit));
+            }
             let mut text = facts(&describe_model(&model, &slopes));
             if let Some(columns) = model.transform.recipe.as_ref().and_then(columns::rows) {
                 text.push_str(&format!("\n{}", rows(&columns::HEADER, columns)));
@@ -58,6 +64,12 @@ pub fn run(args: &InfoArgs) -> Result<Exit> {
         print(text);
     }
     Ok(Exit::Done)
+}
+
+/// Whether this names a model file.
+fn is_model(what: &str) -> bool {
+    let path = Path::new(what);
+    path.extension().is_some_and(|ending| ending == "cvx") || begins_like_ours(path)
 }
 
 /// Reads a source; if lines of a table cannot be used, the error names them.

@@ -50,6 +50,8 @@ pub struct RunReport<'a> {
     seconds: &'a PhaseSeconds,
     peak_memory_bytes: Option<u64>,
     rounds: &'a [Round],
+    /// Cones of directions that the search for a bound over all patterns looked at; 0 without it.
+    searched_cones: u64,
     /// How beta was chosen; null at a given beta.
     choice: Option<ChoiceReport<'a>>,
     /// Of a mean of networks, the certificate of each.
@@ -138,6 +140,7 @@ impl<'a> RunReport<'a> {
             seconds: &info.seconds,
             peak_memory_bytes: peak_memory_bytes(),
             rounds: &info.rounds,
+            searched_cones: info.cones,
             choice: path.map(|path| ChoiceReport::new(path, qualities.held_out.as_ref())),
             parts: (model.parts.iter())
                 .map(|part| PartReport {

@@ -3,9 +3,7 @@
 use super::quality::{self, Qualities};
 use crate::number::{counted, gap, percent};
 use crate::phrase;
-use cvx_admm::{
-    Certify, Claim, Model, NamedConstraints, PathSolution, Predictions, Scores, Settings, Solution, Status,
-};
+use cvx_admm::{Certify, Claim, Model, NamedConstraints, PathSolution, Predictions, Scores, Solution, Status};
 use cvx_model::{Activation, Confusion, Loss, accuracy};
 
 /// Relative difference that rounding explains: closer numbers are equal.
@@ -48,8 +46,8 @@ pub fn held_out_confusion(path: &PathSolution) -> Option<Confusion> {
 }
 
 /// What the certificate says, and what can be done; one or two sentences each.
-pub fn words(solution: &Solution, settings: &Settings) -> Vec<String> {
-    let mut words = vec![meaning(solution, settings)];
+pub fn words(solution: &Solution) -> Vec<String> {
+    let mut words = vec![meaning(solution)];
     if let Some(failure) = &solution.info.failure {
         words.push(format!("The run was cut short: {}.", phrase::linalg(failure)));
     }
@@ -60,7 +58,7 @@ pub fn words(solution: &Solution, settings: &Settings) -> Vec<String> {
 }
 
 /// Names and values of the results.
-pub fn results(solution: &Solution, settings: &Settings, path: Option<&PathSolution>) -> Vec<(&'static str, String)> {
+pub fn results(solution: &Solution, path: Option<&PathSolution>) -> Vec<(&'static str, String)> {
     let qualities = Qualities::of(solution, path);
     let (objective, seconds) = (&solution.objective, &solution.info.seconds);
     let phases = format!(
@@ -73,7 +71,7 @@ pub fn results(solution: &Solution, settings: &Settings, path: Option<&PathSolut
         ("network objective", format!("{:.6}", objective.network)),
         ("dual bound", format!("{:.6}", objective.dual_bound)),
     ];
-    if let (Certify::Sampled, Some(primal)) = (settings.certify, objective.sampled_primal) {
+    if let (Certify::Sampled, Some(primal)) = (solution.model.claim.certify, objective.sampled_primal) {
         rows.push(("sampled primal", format!("{primal:.6}")));
     }
     if let [first, .., last] = &solution.info.rounds[..] {
@@ -87,7 +85,11 @@ pub fn results(solution: &Solution, settings: &Settings, path: Option<&PathSolut
         );
         rows.push(("refinement", text));
     }
-    rows.push(("relative gap", format!("{} ({} certificate)", gap(objective.relative_gap), settings.certify.name())));
+    let certify = solution.model.claim.certify;
+    rows.push(("relative gap", format!("{} ({} certificate)", gap(objective.relative_gap), certify.name())));
+    if solution.info.cones > 0 {
+        rows.push(("search", format!("{} of directions", counted(solution.info.cones as usize, "cone"))));
+    }
     rows.push(("training samples", quality::words(&solution.train, qualities.train.as_ref(), TRAINING_MEAN)));
     if let (Some(path), Some(held_out)) = (path, &qualities.held_out) {
         let Predictions { outputs, targets } = &path.held_out.predictions;
@@ -133,17 +135,27 @@ fn is_gated(solution: &Solution) -> bool {
     solution.model.network.activation() == Activation::Gated
 }
 
-/// What the certificate says; it is about the sampled programme, not about all networks.
-fn meaning(solution: &Solution, settings: &Settings) -> String {
+/// What the certificate says. All but the global one are about the sampled programme, not about all networks.
+fn meaning(solution: &Solution) -> String {
     let objective = &solution.objective;
     let (above, rounding) = (objective.network - objective.dual_bound, ROUNDING * objective.dual_bound);
-    match settings.certify {
+    match solution.model.claim.certify {
         _ if solution.model.network.n_neurons() == 0 && solution.status != Status::Optimal => {
             "Nothing was learned yet: this is the zero network.".to_string()
         }
         _ if solution.beta == 0.0 => {
             "Without a penalty (beta = 0) the dual bound says little: a small --beta gives the network a certificate."
                 .to_string()
+        }
+        Certify::Global => {
+            // Neurons of several outputs would share the norm of their first layer.
+            let neurons = if solution.model.outputs().len() > 1 { " whose neurons have one output each" } else { "" };
+            let obeying = if solution.model.cones.is_some() { " and whose neurons obey the constraints" } else { "" };
+            format!(
+                "No two-layer ReLU network of any width{neurons}{obeying} has an objective more than {} lower.",
+                // Rounded up, so that the sentence stays true.
+                percent((objective.relative_gap * 1e4).ceil() * 1e-4)
+            )
         }
         Certify::Network if above < -rounding => {
             "This network is better than every point of the convex programme over the sampled patterns.".to_string()

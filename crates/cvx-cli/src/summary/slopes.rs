@@ -22,7 +22,13 @@ pub fn lipschitz(slopes: &[Slopes]) -> (&'static str, String) {
         largest.map_or(String::new(), |(name, bound)| format!("{}{}", short(of(bound)), output(name)))
     };
     let (l2, l_infinity) = (largest(|bound| bound.l2), largest(|bound| bound.l_infinity));
-    ("Lipschitz bounds", format!("{l2} (l2); {l_infinity} (l-infinity)"))
+    let semidefinite = bounds.iter().all(|(_, bound)| bound.semidefinite.is_some());
+    let tighter = if semidefinite {
+        format!("; {} (l2, semidefinite)", largest(|bound| bound.semidefinite.unwrap_or(bound.l2)))
+    } else {
+        String::new()
+    };
+    ("Lipschitz bounds", format!("{l2} (l2); {l_infinity} (l-infinity){tighter}"))
 }
 
 /// The columns of the only output one by one; `None` for several outputs, no columns, and too many to list.
@@ -42,7 +48,7 @@ mod tests {
 
     fn slopes(output: &str, l2: f64, columns: usize) -> Slopes {
         let column = ColumnSlopes { column: "age".to_string(), low: -0.5, high: 0.0 };
-        let lipschitz = Some(Lipschitz { l2, l_infinity: 10.0 - l2 });
+        let lipschitz = Some(Lipschitz { l2, l_infinity: 10.0 - l2, semidefinite: None });
         Slopes { output: output.to_string(), lipschitz, columns: vec![column; columns] }
     }
 
@@ -51,6 +57,9 @@ mod tests {
         assert_eq!(lipschitz(&[slopes("rent", 1.0, 1)]).1, "1.0000 (l2); 9.0000 (l-infinity)");
         let several = [slopes("cat", 1.0, 1), slopes("dog", 2.0, 1)];
         assert_eq!(lipschitz(&several).1, "2.0000, dog (l2); 9.0000, cat (l-infinity)");
+        let tighter = Lipschitz { l2: 1.0, l_infinity: 2.0, semidefinite: Some(0.5) };
+        let tighter = Slopes { lipschitz: Some(tighter), ..slopes("rent", 1.0, 1) };
+        assert!(lipschitz(&[tighter]).1.ends_with("; 0.5000 (l2, semidefinite)"));
         let gated = Slopes { lipschitz: None, ..slopes("rent", 1.0, 1) };
         assert!(lipschitz(&[gated]).1.starts_with("none: "));
     }

@@ -6,8 +6,8 @@ use crate::summary;
 use cvx_admm::{PathSolution, Settings, Solution};
 
 /// The closing report of a training run.
-pub fn closing(solution: &Solution, settings: &Settings, path: Option<&PathSolution>) -> String {
-    let mut text = facts(&summary::run::results(solution, settings, path));
+pub fn closing(solution: &Solution, path: Option<&PathSolution>) -> String {
+    let mut text = facts(&summary::run::results(solution, path));
     text.push('\n');
     let held_out = path.filter(|_| solution.test.is_none()).and_then(summary::run::held_out_confusion);
     let confusion = match &held_out {
@@ -17,7 +17,7 @@ pub fn closing(solution: &Solution, settings: &Settings, path: Option<&PathSolut
     if let Some((samples, confusion)) = confusion {
         text.push_str(&format!("{}\n", by_class(samples, confusion)));
     }
-    text.push_str(&summary::run::words(solution, settings).join("\n"));
+    text.push_str(&summary::run::words(solution).join("\n"));
     text
 }
 

@@ -110,6 +110,12 @@ fn slopes_are_those_of_the_table() {
     assert!(a[0] < -0.8 && a[1] > 0.8 && (b[1] - b[0]) < 0.01 * (a[1] - a[0]), "{a:?} {b:?}");
     let l2 = found["lipschitz"]["l2"].as_f64().unwrap();
     assert!(l2 >= a[1].max(-a[0]) * 0.5 && l2 <= found["lipschitz"]["l_infinity"].as_f64().unwrap());
+    assert!(found["lipschitz"].get("semidefinite").is_none());
+    let printed = lab.done("info m.cvx --lipschitz --json i.json").stdout;
+    assert!(printed.contains("(l2, semidefinite)"), "{printed}");
+    let tighter = lab.json("i.json")["slopes"][0]["lipschitz"]["semidefinite"].as_f64().unwrap();
+    assert!(tighter > 0.0 && tighter <= l2);
+    lab.refused("info t.csv --lipschitz", &["--lipschitz is for a trained model"]);
     // The predictions along a column.
     lab.write("along.csv", (0..80).fold("a,b,town\n".to_string(), |text, k| text + &format!("{k}e-1,21000,port\n")));
     let csv = lab.done("predict m.cvx --data along.csv --quiet").stdout;

@@ -11,6 +11,7 @@ mod cuda;
 mod data;
 mod export;
 mod gated;
+mod global;
 mod habits;
 mod help;
 mod info;

@@ -30,7 +30,7 @@ Parameters
 patterns : int or "auto", default="auto"
     Number of activation patterns to sample; "auto" chooses it from the number of samples.
 beta : float, default=None
-    Weight of the regulariser. If neither `beta` nor `beta_fraction` is given and `refine` is 0, `fit` chooses it: it
+    Weight of the regulariser. If neither `beta` nor `beta_fraction` is given, `refine` is 0 and `certify` is not "global", `fit` chooses it: it
     trains along a path of betas on parts of the samples, and takes the beta with the least loss on the others. The
     table of `points_` has every beta that was tried.
 beta_fraction : float, default=None
@@ -94,6 +94,9 @@ convexity_cst : dict or sequence of -1, 0 and 1, default=None
 interaction_cst : {"pairwise", "no_interactions"} or sequence of sets of columns, default=None
     Sets of columns that may interact: predictions are a sum of functions of one set each. Columns in none of them form
     one more set.
+nonnegative : bool, default=False
+    Whether the predictions of a regression are never negative, because no neuron is subtracted. Not with an output
+    bias: give `output_bias=False`, or leave it at "auto".
 output_range : tuple of two numbers, default=None
     Predictions of a regression are clipped to this interval, which has to contain all targets.
 bias : bool, default=True
@@ -105,8 +108,9 @@ random_state : int, RandomState or None, default=0
     seed every time.
 gap : float, default=1e-3
     Certified relative gap at which training stops.
-certify : {"network", "sampled"}, default="network"
-    Whether the gap is that of the network, or that of a feasible point of the sampled programme.
+certify : {"network", "sampled", "global"}, default="network"
+    Whether the gap is that of the network, or that of a feasible point of the sampled programme. "global" compares the
+    network with all activation patterns and widths, for ReLU neurons on up to four features.
 max_iterations : int, default=20000
     Maximum number of iterations in each round.
 time_limit : float, default=None
@@ -169,6 +173,7 @@ class ConvexReLU(Bounds, BaseEstimator):
         monotonic_cst: Mapping[Any, int] | Sequence[int] | None = None,
         convexity_cst: Mapping[Any, int] | Sequence[int] | None = None,
         interaction_cst: str | Sequence[Iterable[Any]] | None = None,
+        nonnegative: bool = False,
         output_range: tuple[float, float] | None = None,
         bias: bool = True,
         prune: bool = True,
@@ -216,6 +221,7 @@ class ConvexReLU(Bounds, BaseEstimator):
         self.monotonic_cst = monotonic_cst
         self.convexity_cst = convexity_cst
         self.interaction_cst = interaction_cst
+        self.nonnegative = nonnegative
         self.output_range = output_range
         self.bias = bias
         self.prune = prune
@@ -383,7 +389,8 @@ class ConvexReLU(Bounds, BaseEstimator):
 
     def _chooses_beta(self) -> bool:
         """Whether `fit` chooses beta."""
-        return self.beta is None and self.beta_fraction is None and self.refine == 0
+        given = self.beta is not None or self.beta_fraction is not None
+        return not given and self.refine == 0 and self.certify != "global"
 
     def _parameters(self) -> dict[str, Any]:
         """The parameters in the form that the native module expects."""

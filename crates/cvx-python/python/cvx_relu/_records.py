@@ -79,6 +79,7 @@ class Known(TypedDict):
     monotonic_cst: list[int] | None
     convexity_cst: list[int] | None
     interaction_cst: list[list[int]] | None
+    nonnegative: bool
     output_range: tuple[float, float] | None
     bias: bool
     random_state: int
