@@ -278,8 +278,11 @@ mod tests {
         let version = one_version(&members).unwrap();
         let order = order(&members).unwrap();
         let place = |name: &str| order.iter().position(|other| *other == name).unwrap();
-        assert_eq!(place("cvx-linalg"), 0);
-        assert!(place("cvx-data") < place("cvx-admm") && place("cvx-admm") < place("cvx-cli"));
+        assert!(
+            place("cvx-linalg") < place("cvx-data")
+                && place("cvx-data") < place("cvx-admm")
+                && place("cvx-admm") < place("cvx-cli")
+        );
         assert!(!order.contains(&"xtask") && !order.contains(&"cvx-python"));
         assert!(heading(&fs::read_to_string(root.join(CHANGELOG)).unwrap(), version).is_some());
         let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap();
