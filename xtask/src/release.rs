@@ -40,6 +40,8 @@ struct Member {
     name: String,
     version: String,
     is_published: bool,
+    /// Whether the manifest says where the sources are.
+    has_address: bool,
     /// The crates of the workspace that it names, with the version that it asks for.
     needs: BTreeMap<String, String>,
 }
@@ -83,6 +85,9 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     if !heading.starts_with(version) {
         println!("First, the heading in {CHANGELOG} becomes `## {version}` with the date.");
     }
+    if members.iter().any(|member| member.is_published && !member.has_address) {
+        println!("First, the manifests get the address of the repository.");
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -113,6 +118,7 @@ fn members(metadata: &Value) -> Vec<Member> {
         name: text(package, "name").to_string(),
         version: text(package, "version").to_string(),
         is_published: package["publish"] != json!([]),
+        has_address: !package["repository"].is_null(),
         needs: list(package, "dependencies")
             .filter(|needed| !needed["path"].is_null())
             .map(|needed| (text(needed, "name").to_string(), text(needed, "req").to_string()))
@@ -210,7 +216,7 @@ mod tests {
 
     fn member(name: &str, is_published: bool, needs: &[&str]) -> Member {
         let needs = needs.iter().map(|needed| (needed.to_string(), "^1.2.0".to_string())).collect();
-        Member { name: name.to_string(), version: "1.2.0".to_string(), is_published, needs }
+        Member { name: name.to_string(), version: "1.2.0".to_string(), is_published, has_address: true, needs }
     }
 
     #[test]
