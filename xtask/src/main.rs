@@ -1,5 +1,5 @@
-//! Tasks of the workspace: `cargo xtask tidy`, `ci`, `python`, `reliability`, `sanitize`, `report`, and benchmarks by
-//! their names.
+//! Tasks of the workspace: `cargo xtask tidy`, `ci`, `python`, `reliability`, `sanitize`, `release`, `report`, and
+//! benchmarks by their names.
 
 mod bench;
 mod bench_check;
@@ -9,11 +9,13 @@ mod machete;
 mod modules;
 mod onnx;
 mod python;
+mod release;
 mod reliability;
 mod report;
 mod rows;
 mod rust;
 mod sanitize;
+mod sbom;
 mod tables;
 mod tidy;
 mod tree;
@@ -80,6 +82,8 @@ enum Command {
     Reliability(reliability::Args),
     /// Run tests under AddressSanitizer, after a check that it finds a known error; needs a nightly toolchain.
     Sanitize(sanitize::Args),
+    /// Go through a release up to the tag and the uploads: checks, packages, SBOM, checksums.
+    Release(release::Args),
     /// Run everything that a change has to pass.
     Ci,
 }
@@ -128,6 +132,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Report(args) => report::run(&root, &args),
         Command::Reliability(args) => reliability::run(&root, &args),
         Command::Sanitize(args) => sanitize::run(&root, &args),
+        Command::Release(args) => release::run(&root, &args),
         Command::Ci => ci::run(&root),
     }
 }

@@ -70,6 +70,35 @@ pub fn install(root: &Path) -> Result<()> {
     environment(root, FOLDER, REQUIREMENTS).map(drop)
 }
 
+/// Writes the source distribution, and the wheel if it is wanted, into a folder. Without maturin it says so.
+pub fn distributions(root: &Path, folder: &Path, wheel: bool) -> Result<()> {
+    let Some(maturin) = maturin(root) else {
+        println!("SKIPPED, the Python package is not packed: there is no maturin; `cargo xtask python` installs it");
+        return Ok(());
+    };
+    let manifest = format!("{PACKAGE}/Cargo.toml");
+    let pack = |arguments: &[&str]| {
+        let mut command = Command::new(&maturin);
+        run(command.args(arguments).args(["--manifest-path", &manifest, "--out"]).arg(folder).current_dir(root))
+    };
+    pack(&["sdist"])?;
+    if wheel {
+        pack(&["build", "--locked", "--release"])?;
+    }
+    Ok(())
+}
+
+/// The maturin of the environment of [`check`], or the one on the path.
+fn maturin(root: &Path) -> Option<PathBuf> {
+    let own = root.join(FOLDER).join("venv").join(if cfg!(windows) { "Scripts/maturin.exe" } else { "bin/maturin" });
+    let answers = |program: &PathBuf| {
+        let mut command = Command::new(program);
+        command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    [own, PathBuf::from("maturin")].into_iter().find(answers)
+}
+
 /// A virtual environment.
 pub struct Environment {
     python: PathBuf,

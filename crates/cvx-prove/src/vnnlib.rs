@@ -8,8 +8,11 @@ use thiserror::Error;
 /// Deepest nesting that is read.
 const DEEPEST: usize = 100;
 
-/// Most cases of a property, and most constraints of all of them.
+/// Most cases of a property.
 const MOST_CASES: usize = 100_000;
+
+/// Most numbers in all constraints of a property: a gibibyte, which a short text of many cases could ask for.
+const MOST_NUMBERS: usize = 1 << 27;
 
 /// Why a property was not read.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -100,7 +103,7 @@ impl Property {
         }
         for formula in asserts {
             let cases = property.cases_of(formula)?;
-            property.cases = together(&property.cases, &cases, formula.line())?;
+            property.cases = together(property.cases, &cases, formula.line())?;
         }
         Ok(property)
     }
@@ -113,17 +116,17 @@ impl Property {
             [Term::Word(_, "and"), parts @ ..] => {
                 let mut cases = vec![Vec::new()];
                 for part in parts {
-                    cases = together(&cases, &self.cases_of(part)?, line)?;
+                    cases = together(cases, &self.cases_of(part)?, line)?;
                 }
                 Ok(cases)
             }
             [Term::Word(_, "or"), parts @ ..] => {
-                let mut cases = Vec::new();
+                let (mut cases, mut size) = (Vec::new(), 0);
                 for part in parts {
-                    cases.extend(self.cases_of(part)?);
-                    if cases.len() > MOST_CASES {
-                        return error(line, format!("more than {MOST_CASES} cases"));
-                    }
+                    let more = self.cases_of(part)?;
+                    size += numbers(&more);
+                    cases.extend(more);
+                    check_size(cases.len(), size, line)?;
                 }
                 Ok(cases)
             }
@@ -191,13 +194,28 @@ fn variable(name: &str) -> Option<(bool, usize)> {
 }
 
 /// All pairs of cases.
-fn together(first: &[Case], second: &[Case], line: usize) -> Result<Vec<Case>, SpecError> {
-    let constraints = |cases: &[Case]| cases.iter().map(Vec::len).sum::<usize>();
-    let size = (first.len() * constraints(second)).saturating_add(second.len() * constraints(first));
-    if first.len().saturating_mul(second.len()) > MOST_CASES || size > 10 * MOST_CASES {
-        return error(line, format!("more than {MOST_CASES} cases, or ten constraints for each"));
+fn together(mut first: Vec<Case>, second: &[Case], line: usize) -> Result<Vec<Case>, SpecError> {
+    let size = first.len().saturating_mul(numbers(second));
+    let size = size.saturating_add(second.len().saturating_mul(numbers(&first)));
+    check_size(first.len().saturating_mul(second.len()), size, line)?;
+    // Most formulae are a conjunction of many bounds: each is added without a copy of those before it.
+    if let [only] = second {
+        first.iter_mut().for_each(|case| case.extend_from_slice(only));
+        return Ok(first);
     }
     Ok(first.iter().flat_map(|one| second.iter().map(move |other| [&one[..], &other[..]].concat())).collect())
+}
+
+/// How many numbers the constraints of all cases hold.
+fn numbers(cases: &[Case]) -> usize {
+    cases.iter().flatten().map(|constraint| constraint.inputs.len() + constraint.outputs.len() + 1).sum()
+}
+
+fn check_size(cases: usize, numbers: usize, line: usize) -> Result<(), SpecError> {
+    if cases > MOST_CASES || numbers > MOST_NUMBERS {
+        return error(line, format!("more than {MOST_CASES} cases, or {MOST_NUMBERS} numbers in all of them"));
+    }
+    Ok(())
 }
 
 /// x + sign y, if no sum is rounded.
@@ -328,5 +346,14 @@ mod tests {
         assert!(parsed(&deep).unwrap_err().detail.contains("lists"));
         let wide = format!("(assert (and {}))", "(or (<= X_0 1) (<= X_1 1))".repeat(40));
         assert!(parsed(&wide).unwrap_err().detail.contains("cases"));
+    }
+
+    #[test]
+    fn a_short_text_cannot_ask_for_much_memory() {
+        let inputs: String = (0..2000).map(|k| format!("(declare-const X_{k} Real)")).collect();
+        let cases = format!("(or {})", "(<= X_0 1)".repeat(300));
+        let text = format!("{inputs}(declare-const Y_0 Real)(assert {cases})(assert {cases})");
+        let error = Property::parse(&text).unwrap_err();
+        assert!(error.detail.contains("numbers"), "90,000 cases of two constraints of 2,001 numbers: {error}");
     }
 }

@@ -177,6 +177,18 @@ fn f8_a_class_name_cannot_break_the_message() {
     lab.refused("train --data t.csv", &["single class"]);
 }
 
+/// What is printed about a table or a model of somebody else has no commands for the terminal.
+#[test]
+fn f8_a_class_name_cannot_command_the_terminal() {
+    let lab = Lab::new();
+    let rows = (0..20).map(|row| format!("{row},{}\n", if row < 10 { "\"\x1b[31mred\"" } else { "\"pl\x07ain\"" }));
+    lab.write("t.csv", format!("a,label\n{}", rows.collect::<String>()));
+    for command in ["info t.csv", "train --data t.csv --beta 0.1 --model m.cvx", "info m.cvx"] {
+        let shown = lab.done(command).stdout;
+        assert!(shown.contains("\\u{1b}[31mred") && !shown.contains(['\x1b', '\x07']), "{command}: {shown}");
+    }
+}
+
 #[test]
 fn r3_sizes_of_zero() {
     let lab = Lab::new();

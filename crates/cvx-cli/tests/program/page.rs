@@ -22,6 +22,7 @@ pub fn pictures(lab: &Lab, folder: &str) -> Vec<String> {
             assert!(fits, "{attribute:?}");
         }
     }
+    check_policy(&page);
     let figures: Vec<Node> =
         page.descendants().filter(|node| node.tag_name().name() == "figure" && node.has_attribute("id")).collect();
     let shows = |node: Node| ["svg", "img"].contains(&node.tag_name().name()) || node.attribute("class") == Some("bar");
@@ -38,6 +39,20 @@ pub fn pictures(lab: &Lab, folder: &str) -> Vec<String> {
     let files = fs::read_dir(lab.path(folder)).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert_eq!(files.collect::<BTreeSet<_>>(), expected);
     names
+}
+
+/// The page forbids all that it does not need, before it has any content, and its style sheet loads nothing.
+fn check_policy(page: &Document) {
+    let metas: Vec<Node> = page.descendants().filter(|node| node.tag_name().name() == "meta").collect();
+    assert_eq!(metas[1].attribute("http-equiv"), Some("Content-Security-Policy"));
+    let policy: BTreeSet<&str> = metas[1].attribute("content").unwrap().split("; ").collect();
+    let expected =
+        ["default-src 'none'", "img-src data:", "style-src 'unsafe-inline'", "base-uri 'none'", "form-action 'none'"];
+    assert_eq!(policy, BTreeSet::from(expected));
+    for style in page.descendants().filter(|node| node.tag_name().name() == "style") {
+        let text = style.text().unwrap_or_default();
+        assert!(!text.contains("url(") && !text.contains("@import"), "{text}");
+    }
 }
 
 const RUN: [&str; 4] = ["objective", "gap", "scores", "phases"];

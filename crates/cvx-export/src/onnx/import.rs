@@ -12,6 +12,10 @@ use prost::Message;
 use std::collections::{HashMap, HashSet};
 use thiserror::Error;
 
+/// Most nodes that the output may depend on. Two layers need a dozen; each node keeps a copy of the weights, so many
+/// nodes would take much more memory than the file.
+const MOST_NODES: usize = 100;
+
 /// Why a graph is no network of two layers.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ImportError {
@@ -115,7 +119,12 @@ pub fn import(bytes: &[u8]) -> Result<Imported, ImportError> {
     let [input] = &inputs[..] else { return Err(format("it does not have one input")) };
     values.insert(input.clone(), Value::Network(Stage::Input { offset: None, factor: None }));
     let (needed, mut roundings) = (needed(&graph, &output), 0);
-    for node in graph.node.iter().filter(|node| node.output.iter().any(|output| needed.contains(output.as_str()))) {
+    let is_needed = |node: &&Node| node.output.iter().any(|output| needed.contains(output.as_str()));
+    let nodes: Vec<&Node> = graph.node.iter().filter(is_needed).collect();
+    if nodes.len() > MOST_NODES {
+        return Err(format("it has many more nodes than two layers need"));
+    }
+    for node in nodes {
         let value = apply(node, &values, &mut roundings).map_err(|why| ImportError::Node {
             node: node.output.first().cloned().unwrap_or_default(),
             operator: node.op_type.clone().unwrap_or_default(),
@@ -452,6 +461,13 @@ mod tests {
         assert_eq!(node(&[("Sub", &["mean", "x"], "y", false)]).1, "Sub");
         assert_eq!(node(&[("Add", &["x", "x"], "y", false)]).1, "Add");
         assert!(node(&[first, on]).0.contains("two layers"));
+        let names: Vec<String> = (0..=MOST_NODES).map(|k| format!("same{k}")).collect();
+        let inputs: Vec<[&str; 1]> =
+            std::iter::once("x").chain(names.iter().map(String::as_str)).map(|name| [name]).collect();
+        let many: Vec<NodeOf> =
+            names.iter().zip(&inputs).map(|(name, input)| ("Identity", &input[..], name.as_str(), false)).collect();
+        assert!(node(&many).0.contains("more nodes"), "copies of the weights");
+        assert!(node(&many[..MOST_NODES]).0.contains("not that of two layers"));
         assert!(matches!(import(b"not a graph"), Err(ImportError::Format { .. })));
         assert!(import(&[]).is_err());
     }
