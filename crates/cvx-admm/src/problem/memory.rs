@@ -87,7 +87,7 @@ fn shared_bytes(shape: &ProblemShape, samples: f64, held_out: usize, settings: &
     // In f64: all samples where they fit in a tile, else a full tile and the last one. The rows of the certificate
     // belong to a tile.
     let tile = |n: f64| if n * d * 8.0 <= whole_tile { n * d * 8.0 } else { whole_tile };
-    let rows = (n * ((blocks + pairs) * 8.0 + 2.0 * cones * s)).min(1.5 * whole_tile);
+    let rows = (n * ((cones + pairs) * 8.0 + 2.0 * cones * s)).min(1.5 * whole_tile);
     // The patterns on the host and on the device, packed twice each; gates.
     let patterns = (n + test) * p / 2.0 + 3.0 * d * p * 8.0;
     // v, lambda, u, the v before, two scratches, the best v; in f64 the blocks of the certificate.
@@ -113,7 +113,7 @@ fn shared_bytes(shape: &ProblemShape, samples: f64, held_out: usize, settings: &
     let closing = (n * cones + 2.0 * d * blocks) * 8.0 + iterates + tile(test);
     // Before that, while superfluous neurons are removed: the hidden layer, and the same on its way.
     let pruned = if settings.prune { blocks.min(PRUNED_FLOPS / (2.0 * n * d)) } else { 0.0 };
-    let pruning = pruned * 8.0 * (n + (3.0 * n).min(2.0 * whole_tile / (8.0 * d)));
+    let pruning = pruned * 8.0 * (n + (2.5 * n).min(2.0 * whole_tile / (8.0 * d)));
     let acceleration = acceleration_bytes(settings, (d * blocks + n * cones) * s);
     RunBytes { held, running: acceleration.max(closing).max(pruning) }
 }
