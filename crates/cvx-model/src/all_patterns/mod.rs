@@ -153,10 +153,13 @@ mod tests {
         PatternSet::sample_gates(rows, cols, seed)
     }
 
+    /// Below it a maximum need not be found: one of zero never is, since a cone at its edge has a positive bound.
+    const FLOOR: f64 = 1e-6;
+
     fn maximum(xt: &HostMatrix, xi: &[f64], signs: &[[bool; 2]], most_cones: u64) -> (f64, f64) {
         let stop = StopToken::new();
         let mut search = Search::new(xt, xi, Cone::orthants(signs), most_cones, &stop);
-        let upper = search.upper(0.0, 1e-3);
+        let upper = search.upper(FLOOR, 1e-3);
         let value = |w: &[f64]| -> f64 {
             (0..xt.cols()).map(|a| xi[a] * xt.col(a).iter().zip(w).map(|(x, w)| x * w).sum::<f64>().max(0.0)).sum()
         };
@@ -185,6 +188,15 @@ mod tests {
         edges.windows(2).map(of_arc).fold(0.0, f64::max)
     }
 
+    /// The maximum is zero, at the edge of a half-plane of zeros.
+    #[test]
+    fn a_maximum_of_zero_is_bounded_by_the_floor() {
+        let (xt, xi) = (numbers(2, 1, 69), numbers(1, 1, 70));
+        assert!(xi[(0, 0)] < 0.0);
+        let (lower, upper) = maximum(&xt, xi.col(0), &[[true; 2]; 2], u64::MAX);
+        assert!(lower == 0.0 && (0.0..1e-5).contains(&upper), "{lower} {upper}");
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(30))]
         #[test]
@@ -193,7 +205,7 @@ mod tests {
             let expected = in_the_plane(&xt, xi.col(0));
             let (lower, upper) = maximum(&xt, xi.col(0), &[[true; 2]; 2], u64::MAX);
             prop_assert!(lower <= expected * (1.0 + 1e-12) && expected <= upper, "{lower} {expected} {upper}");
-            prop_assert!(upper <= lower * (1.0 + 1.001e-3) + 1e-9, "{lower} {upper}");
+            prop_assert!(upper <= lower.max(FLOOR) * (1.0 + 1.001e-3) + 1e-9, "{lower} {upper}");
         }
 
         /// Also under signs, and where the search ends early.
