@@ -47,13 +47,13 @@ pub(crate) struct ConjugateGradients<B: Backend> {
 }
 
 impl<B: Backend> ConjugateGradients<B> {
-    /// For unknowns of this shape.
-    pub fn new(backend: &B, rows: usize, cols: usize) -> Result<Self, LinalgError> {
+    /// For unknowns of the shape of `like`.
+    pub fn new(backend: &B, like: &B::Matrix) -> Result<Self, LinalgError> {
         Ok(ConjugateGradients {
-            residual: backend.zeros(rows, cols)?,
-            z: backend.zeros(rows, cols)?,
-            direction: backend.zeros(rows, cols)?,
-            image: backend.zeros(rows, cols)?,
+            residual: backend.zeros_like(like)?,
+            z: backend.zeros_like(like)?,
+            direction: backend.zeros_like(like)?,
+            image: backend.zeros_like(like)?,
         })
     }
 
@@ -109,13 +109,14 @@ impl<B: Backend> ConjugateGradients<B> {
             }
             backend.stop().check()?;
             system(&mut self.image, &self.direction)?;
-            let curvature = backend.dot(&self.direction, &self.image)?;
+            let products = backend.dots(&self.direction, &[&self.image, &self.residual])?;
+            let curvature = products[0];
             if curvature <= 0.0 || !curvature.is_finite() {
                 break LinearStatus::Breakdown;
             }
             // Not r'z: after the true residual has replaced the recursive one, it is no longer orthogonal to the
             // earlier directions.
-            let step = backend.dot(&self.direction, &self.residual)? / curvature;
+            let step = products[1] / curvature;
             backend.axpby(step, &self.direction, 1.0, x)?;
             backend.axpby(-step, &self.image, 1.0, &mut self.residual)?;
             decreases[iterations % DELAY] = step * step * curvature;

@@ -33,6 +33,7 @@ const ALLOWED: [Row; 15] = [
     ),
     ("cvx-prove", &["cvx-artifact", "cvx-model", "cvx-linalg"], Some(&["rayon", "serde", "thiserror"])),
     ("cvx-fetch", &[], Some(&["etcetera", "flate2", "md5", "tar", "tempfile", "thiserror", "ureq"])),
+    ("cvx-mpi", &["cvx-linalg"], Some(&["ferrompi"])),
     ("cvx-figures", &[], Some(&["anyhow", "base64", "kuva", "png"])),
     // Of cvx-model and cvx-linalg the front ends use the data types alone: samples, tasks, host matrices.
     (
@@ -44,6 +45,7 @@ const ALLOWED: [Row; 15] = [
             "cvx-export",
             "cvx-fetch",
             "cvx-figures",
+            "cvx-mpi",
             "cvx-model",
             "cvx-linalg",
             "cvx-prove",
