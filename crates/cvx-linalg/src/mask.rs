@@ -120,12 +120,7 @@ impl BitMask {
             }
             first += part.rows;
         }
-        BitMask {
-            rows,
-            cols,
-            by_column,
-            by_row: parts.iter().flat_map(BitMask::words_by_row).copied().collect(),
-        }
+        BitMask { rows, cols, by_column, by_row: parts.iter().flat_map(BitMask::words_by_row).copied().collect() }
     }
 
     /// Number of rows n.

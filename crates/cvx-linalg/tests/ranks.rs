@@ -1,8 +1,8 @@
 //! The back end with samples on several ranks, against plain loops over all samples; and sums of values on the host.
 
 use cvx_linalg::{
-    Backend, BitMask, BlockLayout, Cpu, Distributed, HostMatrix, LinalgError, RankError, Ranks, SampleSums, Shape,
-    Shards, StopReason, StopToken, Threads, Transpose,
+    Backend, BitMask, BlockLayout, Cpu, Distributed, HostMatrix, LinalgError, RankError, Ranks, SampleSums, Samples,
+    Shape, Shards, StopReason, StopToken, Threads, Transpose,
 };
 use std::sync::Arc;
 use std::thread;
@@ -21,11 +21,21 @@ fn on_ranks<R: Send>(
     shards: usize,
     work: impl Fn(Distributed<Cpu<f64>>, Arc<Ranks>) -> R + Sync,
 ) -> Vec<R> {
+    on_ranks_of(N, size, shards, work)
+}
+
+/// The same for this number of samples.
+fn on_ranks_of<R: Send>(
+    n: usize,
+    size: usize,
+    shards: usize,
+    work: impl Fn(Distributed<Cpu<f64>>, Arc<Ranks>) -> R + Sync,
+) -> Vec<R> {
     thread::scope(|scope| {
         let work = &work;
         let start = |threads: Threads| {
             scope.spawn(move || {
-                let ranks = Arc::new(Ranks::new(Arc::new(threads), Shards::cut(N, shards)).unwrap());
+                let ranks = Arc::new(Ranks::new(Arc::new(threads), Shards::cut(n, shards)).unwrap());
                 work(Distributed::new(Cpu::new(), ranks.clone(), StopToken::new()), ranks)
             })
         };
@@ -124,6 +134,53 @@ fn operations_on_spread_samples_are_those_on_all() {
             let bits = b.samples().collect_mask(&bits).unwrap();
             assert!(ranks.rank() > 0 || bits == mask);
         });
+    }
+}
+
+/// Tiles end with their shard; what they sum, read and write is that of all samples, with the same bits for every
+/// number of ranks.
+#[test]
+fn tiles_of_spread_samples_are_those_of_shards() {
+    let n = 1500;
+    let x = HostMatrix::from_fn(n, D, |a, j| wave(D * a + j));
+    let t = HostMatrix::from_fn(n, 2, |a, j| wave(7000 + 2 * a + j));
+    let expected = HostMatrix::from_fn(D, 2, |i, j| 1.0 + (0..n).map(|a| x[(a, i)] * t[(a, j)]).sum::<f64>());
+    let mut bits = None;
+    for size in 1..=3 {
+        let found = on_ranks_of(n, size, 3, |b, ranks| {
+            let (mine, count) = (own(&x, &ranks).transposed(), ranks.own().len());
+            // The smallest tiles, of 256 samples.
+            let samples = Samples::in_tiles(&b, Arc::new(mine.clone()), 0).unwrap().spread();
+            let rows = b.upload_rows(&own(&t, &ranks)).unwrap();
+            let (mut sum, mut seen) = (b.upload(&HostMatrix::from_fn(D, 2, |_, _| 1.0)).unwrap(), Vec::new());
+            let mut copies = [b.sample_rows(count, 2).unwrap(), b.sample_rows(count, 2).unwrap()];
+            let mut columns = b.sample_columns(D, count).unwrap();
+            let work = |tile: std::ops::Range<usize>, xt: &_, part: &mut _| {
+                let mut taken = b.zeros(tile.len(), 2)?;
+                b.read_rows(&rows, tile.start, &mut taken)?;
+                b.gemm(1.0, xt, Transpose::No, &taken, Transpose::No, 1.0, part)?;
+                b.write_rows(&taken, &mut copies[0], tile.start)?;
+                let mut column = b.zeros(tile.len(), 1)?;
+                for j in 0..2 {
+                    b.read_part(&taken, j * tile.len(), &mut column)?;
+                    b.write_part(&column, &mut copies[1], j * count + tile.start)?;
+                }
+                b.write_part(xt, &mut columns, tile.start * D)?;
+                assert!(!samples.are_all(&tile));
+                seen.push(ranks.own().start + tile.start..ranks.own().start + tile.end);
+                Ok(())
+            };
+            samples.sum_tiles(0, &mut sum, work).unwrap();
+            assert!(copies.iter().all(|copy| b.download(copy).unwrap() == own(&t, &ranks)));
+            assert_eq!([&columns, samples.stored().unwrap()].map(|all| b.download(all).unwrap()), [mine.clone(), mine]);
+            (b.download(&sum).unwrap(), seen)
+        });
+        let tiles: Vec<_> = found.iter().flat_map(|(_, seen)| seen.clone()).collect();
+        let of_shards = |first: usize| [first..first + 256, first + 256..first + 500];
+        assert_eq!(tiles, [0, 500, 1000].into_iter().flat_map(of_shards).collect::<Vec<_>>());
+        close(found[0].0.values(), expected.values());
+        let first = bits.get_or_insert(found[0].0.clone());
+        assert!(found.iter().all(|(sum, _)| sum == first));
     }
 }
 

@@ -93,10 +93,7 @@ impl<B: Backend> State<B> {
         // That of a warm start may lie anywhere, and a network is recovered from it.
         program.confine(&mut v)?;
         let cones = if cones > 0 {
-            Some(ConeIterates {
-                s: rows(warm.map(|warm| &warm.s))?,
-                nu: rows(warm.map(|warm| &warm.nu))?,
-            })
+            Some(ConeIterates { s: rows(warm.map(|warm| &warm.s))?, nu: rows(warm.map(|warm| &warm.nu))? })
         } else {
             None
         };
