@@ -1,5 +1,5 @@
-//! Tasks of the workspace: `cargo xtask tidy`, `ci`, `python`, `reliability`, `sanitize`, `mpi`, `release`, `report`, and
-//! benchmarks by their names.
+//! Tasks of the workspace: `cargo xtask tidy`, `ci`, `python`, `reliability`, `sanitize`, `mpi`, `release`, `report`,
+//! and benchmarks by their names.
 
 mod bench;
 mod bench_check;

@@ -166,12 +166,6 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn upload_like(&self, host: &HostMatrix, _like: &Self::Matrix) -> Result<Self::Matrix, LinalgError> {
         self.upload(host)
     }
-    /// A copy in `f64`.
-    fn widened(&self, source: &Self::Matrix) -> Result<<Self::Wide as Backend>::Matrix, LinalgError> {
-        let mut wide = self.wide().zeros(source.rows(), source.cols())?;
-        self.widen(source, &mut wide)?;
-        Ok(wide)
-    }
     /// [`upload_mask`](Backend::upload_mask) of a mask with a row for each training sample.
     fn upload_row_mask(&self, mask: &BitMask) -> Result<Self::Mask, LinalgError> {
         self.upload_mask(mask)

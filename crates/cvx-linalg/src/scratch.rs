@@ -26,8 +26,8 @@ impl<B: Backend> Scratch<B> {
         self.kept(rows, cols).map_or_else(|| self.backend.zeros(rows, cols), Ok)
     }
 
-    /// A matrix with a row for each column of `xt`, which are samples (d x n): n x `cols`, undefined entries. Not beside
-    /// [`take`](Scratch::take): the two may be held in different ways.
+    /// An n x `cols` matrix with a row for each column of `xt` (d x n), whose entries are undefined. Not beside
+    /// [`take`](Scratch::take): a back end may hold the two in different ways.
     ///
     /// # Errors
     /// Fails if the device has no memory for it.

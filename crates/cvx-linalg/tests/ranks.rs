@@ -87,17 +87,6 @@ fn operations_on_spread_samples_are_those_on_all() {
             let local = |a: usize, j: usize| (0..D).map(|i| x[(a, i)] * c[(i, j)]).sum();
             close(b.download(&out).unwrap().values(), own(&HostMatrix::from_fn(N, 2 * P, local), &ranks).values());
 
-            // shift I + X' diag(w) X, counted once.
-            let mut out = b.zeros(D, D).unwrap();
-            b.weighted_gram(&xt, &w, 0.7, &mut out).unwrap();
-            let found = b.download(&out).unwrap();
-            for j in 0..D {
-                for i in j..D {
-                    let shift = if i == j { 0.7 } else { 0.0 };
-                    close(&[found[(i, j)]], &[shift + dot(&|a| weights[(a, 0)] * x[(a, i)] * x[(a, j)])]);
-                }
-            }
-
             let squares = (0..2 * P).map(|j| dot(&|a| t[(a, j)] * t[(a, j)]).sqrt()).collect::<Vec<_>>();
             close(&b.column_norms(&t_rows).unwrap(), &squares);
             let all: f64 = t.values().iter().map(|t| t * t).sum();

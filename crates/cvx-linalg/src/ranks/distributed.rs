@@ -229,9 +229,6 @@ impl<B: Backend> Backend for Distributed<B> {
             Columns => Err(LinalgError::Spread { operation: "upload_like" }),
         }
     }
-    fn widened(&self, source: &Self::Matrix) -> Result<<Self::Wide as Backend>::Matrix, LinalgError> {
-        source.map(|part| self.inner.widened(part))
-    }
     /// The rows or columns of this rank.
     fn download(&self, matrix: &Self::Matrix) -> Result<HostMatrix, LinalgError> {
         let parts: Vec<HostMatrix> =
@@ -384,18 +381,8 @@ impl<B: Backend> Backend for Distributed<B> {
         self.inner.gemm_wide(alpha, a.whole(operation)?, op_a, b.whole(operation)?, beta, c.whole_mut(operation)?)
     }
     fn weighted_gram(&self, a: &Self::Matrix, weights: &Self::Matrix, shift: f64, out: &mut Self::Matrix) -> Done {
-        let out = out.whole_mut("weighted_gram")?;
-        match (a, weights) {
-            (Spread::Whole(a), Spread::Whole(weights)) => self.inner.weighted_gram(a, weights, shift, out),
-            (Spread::Columns(a), Spread::Rows(weights)) => {
-                let holds_first = self.ranks.own().start == 0;
-                self.reduce(0.0, out, |k, part| {
-                    let shift = if holds_first && k == 0 { shift } else { 0.0 };
-                    self.inner.weighted_gram(&a[k], &weights[k], shift, part)
-                })
-            }
-            _ => Err(LinalgError::Spread { operation: "weighted_gram" }),
-        }
+        let operation = "weighted_gram";
+        self.inner.weighted_gram(a.whole(operation)?, weights.whole(operation)?, shift, out.whole_mut(operation)?)
     }
     fn scale(&self, alpha: f64, x: &mut Self::Matrix) -> Done {
         x.parts_mut().iter_mut().try_for_each(|x| self.inner.scale(alpha, x))
