@@ -109,14 +109,13 @@ impl<B: Backend> ConjugateGradients<B> {
             }
             backend.stop().check()?;
             system(&mut self.image, &self.direction)?;
-            let products = backend.dots(&self.direction, &[&self.image, &self.residual])?;
-            let curvature = products[0];
+            let curvature = backend.dot(&self.direction, &self.image)?;
             if curvature <= 0.0 || !curvature.is_finite() {
                 break LinearStatus::Breakdown;
             }
             // Not r'z: after the true residual has replaced the recursive one, it is no longer orthogonal to the
             // earlier directions.
-            let step = products[1] / curvature;
+            let step = backend.dot(&self.direction, &self.residual)? / curvature;
             backend.axpby(step, &self.direction, 1.0, x)?;
             backend.axpby(-step, &self.image, 1.0, &mut self.residual)?;
             decreases[iterations % DELAY] = step * step * curvature;
