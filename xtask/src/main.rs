@@ -1,5 +1,5 @@
-//! Tasks of the workspace: `cargo xtask tidy`, `ci`, `python`, `reliability`, `sanitize`, `release`, `report`, and
-//! benchmarks by their names.
+//! Tasks of the workspace: `cargo xtask tidy`, `ci`, `python`, `reliability`, `sanitize`, `mpi`, `release`, `report`,
+//! and benchmarks by their names.
 
 mod bench;
 mod bench_check;
@@ -7,6 +7,7 @@ mod ci;
 mod cuda;
 mod machete;
 mod modules;
+mod mpi;
 mod onnx;
 mod python;
 mod release;
@@ -80,6 +81,8 @@ enum Command {
     Report(report::Args),
     /// The rows of docs/reliability.md, each with the result of its tests.
     Reliability(reliability::Args),
+    /// Run the tests of the program on the ranks of an MPI job, where there is Open MPI.
+    Mpi,
     /// Run tests under AddressSanitizer, after a check that it finds a known error; needs a nightly toolchain.
     Sanitize(sanitize::Args),
     /// Go through a release up to the tag and the uploads: checks, packages, SBOM, checksums.
@@ -131,6 +134,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Figures(Passed { arguments }) => bench::run(&root, "figures", &arguments, &[]),
         Command::Report(args) => report::run(&root, &args),
         Command::Reliability(args) => reliability::run(&root, &args),
+        Command::Mpi => mpi::run(&root),
         Command::Sanitize(args) => sanitize::run(&root, &args),
         Command::Release(args) => release::run(&root, &args),
         Command::Ci => ci::run(&root),

@@ -25,7 +25,7 @@ pub fn choose(
     stop: &StopToken,
     observer: &mut dyn Observer,
 ) -> Result<PathSolution, TrainError> {
-    let (mut clock, observer) = (Clock::start(), &mut Guarded::new(observer));
+    let (mut clock, observer) = (Clock::start(), &mut Guarded::new(observer, data.samples()));
     // The other one comes first: if the choice is interrupted, what there is of the planned network is not lost.
     let beside = match plan.beside.as_ref().filter(|_| plan.settings.time_limit.is_none()) {
         Some(settings) => {

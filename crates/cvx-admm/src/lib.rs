@@ -61,7 +61,7 @@ pub use problem::suggest::{Suggestion, suggest_patterns};
 pub use solver::Solver;
 pub use solver::continuation::Continuation;
 pub use solver::results::DualPoint;
-pub use solver::solution::Solution;
+pub use solver::solution::{RankRecord, Solution};
 pub use train::{resume, train, train_with};
 
 /// The example of README.md, as a test.

@@ -80,7 +80,8 @@ fn refine<B: Backend>(solver: &mut Solver<B>, solution: &Solution, sampled: usiz
     let count = (sampled as f64 * FRESH_SHARE).ceil() as usize;
     let gates = next_gates(network, &solver.sample_gates(count, seed)?);
     let (budget, needed) = solver.memory(gates.cols());
-    if needed > budget || gates.cols() > MOST_GROWTH * sampled {
+    let too_large = solver.program().backend().samples().any(needed > budget);
+    if too_large || gates.cols() > MOST_GROWTH * sampled {
         return Ok(false);
     }
     solver.set_gates(&gates, network)?;

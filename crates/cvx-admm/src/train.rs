@@ -13,7 +13,7 @@ use crate::refine::solve_and_refine;
 use crate::solver::Solver;
 use crate::solver::solution::Solution;
 use cvx_artifact::{Certify, FileError, check_writable, remove_leftovers};
-use cvx_linalg::{Backend, StopToken};
+use cvx_linalg::{Backend, SampleSums, StopToken};
 use cvx_model::Dataset;
 use std::sync::Arc;
 
@@ -37,10 +37,10 @@ pub fn train_with(
     stop: &StopToken,
     observer: &mut dyn Observer,
 ) -> Result<Solution, TrainError> {
-    let (clock, observer) = (Clock::start(), &mut Guarded::new(observer));
+    let (clock, observer) = (Clock::start(), &mut Guarded::new(observer, data.samples()));
     let settings = settings.validate()?;
     let problem = Arc::new(Problem::new(data, test, &settings)?);
-    check_checkpoint(&settings)?;
+    check_checkpoint(&settings, data.samples())?;
     let rounds = match settings.certify {
         Certify::Global => {
             exchange::check(&problem)?;
@@ -49,7 +49,7 @@ pub fn train_with(
         Certify::Network | Certify::Sampled => settings.clone(),
     };
     let job = TrainJob { problem, settings: &settings, opening: &rounds, start: Start::Warm(warm), clock, observer };
-    dispatch(job, &settings, stop, clock)
+    dispatch(job, data.samples(), &settings, stop, clock)
 }
 
 /// Continues the run that wrote `checkpoint`, on the same samples and with the same settings. On the same machine, the
@@ -66,27 +66,27 @@ pub fn resume(
     stop: &StopToken,
     observer: &mut dyn Observer,
 ) -> Result<Solution, TrainError> {
-    let (mut clock, observer) = (Clock::start(), &mut Guarded::new(observer));
+    let (mut clock, observer) = (Clock::start(), &mut Guarded::new(observer, data.samples()));
     clock.resume(checkpoint.seconds());
     let settings = settings.validate()?;
     if settings.certify == Certify::Global {
         return Err(TrainError::Checkpoint { detail: "a run with the global certificate is not resumed".to_string() });
     }
     let problem = Arc::new(Problem::new(data, test, &settings)?);
-    check_checkpoint(&settings)?;
+    check_checkpoint(&settings, data.samples())?;
     let opening = checkpoint.opening(&problem, &settings)?;
     let start = Start::Resumed(checkpoint);
     let job = TrainJob { problem, settings: &settings, opening: &opening, start, clock, observer };
-    dispatch(job, &settings, stop, clock)
+    dispatch(job, data.samples(), &settings, stop, clock)
 }
 
-/// Checks that checkpoints can be written to their path.
-fn check_checkpoint(settings: &ValidSettings) -> Result<(), TrainError> {
+/// Checks that checkpoints can be written to their path, by the first rank.
+fn check_checkpoint(settings: &ValidSettings, samples: &SampleSums) -> Result<(), TrainError> {
     match &settings.checkpoint {
-        Some(CheckpointPlan { path, .. }) => check_writable(path)
+        Some(CheckpointPlan { path, .. }) if samples.is_first() => check_writable(path)
             .and_then(|()| remove_leftovers(path))
             .map_err(|source| FileError::io(path, "written", source).into()),
-        None => Ok(()),
+        _ => Ok(()),
     }
 }
 

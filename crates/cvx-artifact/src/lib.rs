@@ -46,7 +46,7 @@ pub use certify::Certify;
 pub use error::ArtifactError;
 pub use file_error::FileError;
 pub use held_out::HeldOutPredictor;
-pub use model::{Claim, Model, Provenance, fingerprint};
+pub use model::{Claim, Model, Provenance, checksum_over, fingerprint, fingerprint_over};
 pub use named_constraints::NamedConstraints;
 pub use objective::{Objective, Scores};
 pub use part::{GlobalWitness, MOST_PARTS, Part, Witness, joint_objective, mean_network};

@@ -5,7 +5,7 @@ use crate::error::ArtifactError;
 use crate::objective::Objective;
 use crate::part::Part;
 use crate::status::Status;
-use cvx_linalg::{Cpu, HostMatrix, SampleSource, Samples};
+use cvx_linalg::{Cpu, HostMatrix, SampleSource, SampleSums, Samples};
 use cvx_model::{
     BlockCones, Calibration, Dataset, FeatureKind, Intervals, Loss, Network, Normalisation, OutputRange, Task,
     Transform,
@@ -157,17 +157,60 @@ impl Model {
 
 /// CRC-32 of the transformed samples (d x n) and their targets (n x C).
 pub fn fingerprint(xt: &dyn SampleSource, y: &HostMatrix) -> u32 {
-    let (mut hasher, mut bytes) = (crc32fast::Hasher::new(), Vec::new());
-    let mut add = |values: &[f64]| {
-        bytes.clear();
-        values.iter().for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()));
-        hasher.update(&bytes);
-    };
-    let mut sample = vec![0.0; xt.n_features()];
+    fingerprint_over(SampleSums::all_here(), xt, y)
+}
+
+/// [`fingerprint`] of all samples, of which these are here.
+pub fn fingerprint_over(samples: &SampleSums, xt: &dyn SampleSource, y: &HostMatrix) -> u32 {
+    let (mut columns, mut sample) = (Checksum::default(), vec![0.0; xt.n_features()]);
     for a in 0..xt.n_samples() {
         xt.write(a, &mut sample);
-        add(&sample);
+        columns.add(&sample);
     }
-    y.values().chunks(4096).for_each(add);
-    hasher.finalize()
+    let targets = (0..y.cols()).map(|c| Checksum::of(y.col(c)));
+    Checksum::over(samples, &std::iter::once(columns).chain(targets).collect::<Vec<_>>())
+}
+
+/// The checksum of a value of each sample, of those here.
+pub fn checksum_over(samples: &SampleSums, values: &[f64]) -> u32 {
+    Checksum::over(samples, &[Checksum::of(values)])
+}
+
+/// CRC-32 of values in their order.
+#[derive(Default)]
+struct Checksum {
+    hasher: crc32fast::Hasher,
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl Checksum {
+    fn of(values: &[f64]) -> Self {
+        let mut sum = Checksum::default();
+        values.chunks(4096).for_each(|values| sum.add(values));
+        sum
+    }
+
+    fn add(&mut self, values: &[f64]) {
+        self.bytes.clear();
+        values.iter().for_each(|value| self.bytes.extend_from_slice(&value.to_le_bytes()));
+        self.hasher.update(&self.bytes);
+        self.count += values.len();
+    }
+
+    /// That of these parts, one after the other, each of which has values of all samples, in their order: of those
+    /// here.
+    fn over(samples: &SampleSums, parts: &[Checksum]) -> u32 {
+        let sum = |part: &Checksum| f64::from(part.hasher.clone().finalize());
+        let here = parts.iter().flat_map(|part| [sum(part), (part.count * size_of::<f64>()) as f64]);
+        let ranks = samples.gather(here.collect());
+        let mut whole = crc32fast::Hasher::new();
+        for part in 0..parts.len() {
+            for rank in &ranks {
+                let (sum, bytes) = (rank[2 * part] as u32, rank[2 * part + 1] as u64);
+                whole.combine(&crc32fast::Hasher::new_with_initial_len(sum, bytes));
+            }
+        }
+        whole.finalize()
+    }
 }

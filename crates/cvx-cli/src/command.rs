@@ -12,7 +12,8 @@ mod verify;
 
 use crate::args::{Command, DataCommand};
 use crate::exit::Exit;
-use anyhow::Result;
+use crate::ranks::is_launched;
+use anyhow::{Result, bail};
 
 /// Runs a command.
 ///
@@ -20,7 +21,8 @@ use anyhow::Result;
 /// For bad input, before any work.
 pub fn run(command: Command) -> Result<Exit> {
     match command {
-        Command::Train(args) => train::run(&args),
+        Command::Train(args) => train::run(*args),
+        _ if is_launched() => bail!("only cvx train runs over ranks: start this command without the launcher of MPI"),
         Command::Path(args) => path::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Prove(args) => prove::run(&args),

@@ -3,7 +3,7 @@
 //! From top to bottom; imports point downwards:
 //!
 //! * `command`: the commands;
-//! * `notes`, `outputs`, `patterns`, `watcher`: steps that `train` and `path` share;
+//! * `notes`, `outputs`, `patterns`, `ranks`, `watcher`: steps that `train` and `path` share;
 //! * `page`, `report`, `terminal`: a run as HTML, as JSON and as text;
 //! * `summary`, `figures`: a run in words and in figures;
 //! * `understanding`: what the network of a run has learned;
@@ -27,6 +27,7 @@ mod page;
 mod patterns;
 mod phrase;
 mod process;
+mod ranks;
 mod report;
 mod settings;
 mod shell;

@@ -63,6 +63,10 @@ fn train(error: &TrainError) -> String {
             };
             format!("{solver} needs about {} and the budget is {}: {remedy}", with_bytes(*needed), with_bytes(*budget))
         }
+        TrainError::SolverOverRanks { solver, instead } => format!(
+            "--solver {solver} needs all samples in one process, and they are spread over ranks: \
+             use --solver {instead}, or one process"
+        ),
         TrainError::OtherRun { path, saved, given } => format!(
             "{}: the checkpoint is of a run with {}, and this one has {}: \
              give the arguments of that run, or begin a new one without --resume",

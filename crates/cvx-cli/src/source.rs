@@ -2,22 +2,43 @@
 
 use crate::args::{FitArgs, SourceArgs};
 use crate::nearest;
+use crate::ranks::Job;
 use crate::shell::quoted;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use cvx_admm::{Checkpoint, FileError, Model, TrainError};
-use cvx_data::{DataError, Header, LabelColumn, Request, open};
+use cvx_data::{DataError, Header, LabelColumn, Request, count_samples, open};
 use cvx_fetch::{CACHE_VARIABLE, DataSet, cache_folder};
+use cvx_linalg::SampleSums;
 use cvx_model::{DataSplit, Dataset, FeatureKind, ModelError, Recipe, Task, TaskChoice};
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::path::Path;
+
+/// Reads the samples of this rank to train on, which must have labels: all of them, unless there are other ranks. Where
+/// their number is known before, only those are read.
+pub fn load_share(args: &FitArgs, job: &Job) -> Result<DataSplit> {
+    let SourceArgs { data, classes, limit, .. } = &args.data.source;
+    let as_it_is = job.has_ranks() && classes.is_empty() && limit.is_none();
+    let known = if as_it_is { count_samples(&located(data)?, &Request::default())? } else { None };
+    let Some(ranks) = known.map(|known| job.of_samples(known)).transpose()?.flatten() else {
+        return job.share(load_to_train(args)?);
+    };
+    let split = load_rows(args, Some(ranks.own()))?;
+    Ok(DataSplit { train: split.train.over(&SampleSums::of_rank(ranks))?, test: split.test })
+}
 
 /// Reads the samples to train on, which must have labels.
 pub fn load_to_train(args: &FitArgs) -> Result<DataSplit> {
+    load_rows(args, None)
+}
+
+fn load_rows(args: &FitArgs, rows: Option<Range<usize>>) -> Result<DataSplit> {
     let request = Request {
         test: args.data.test.as_deref().map(located).transpose()?,
         numbers: args.data.task == TaskChoice::Regression,
         columns: args.data.columns.choices(),
+        rows,
         ..Request::default()
     };
     let split = load(&args.data.source, true, request)?;

@@ -28,7 +28,7 @@ pub use formats::npz::read_matrix;
 pub use planted::Planted;
 pub use remedy::Remedy;
 pub use request::{Header, LabelColumn, Request};
-pub use source::{open, open_in_memory, unusable_lines};
+pub use source::{count_samples, open, open_in_memory, unusable_lines};
 
 /// The example of README.md, compiled and run as a test.
 #[cfg(doctest)]

@@ -105,6 +105,26 @@ fn open_in(store: &Store, source: &str, request: &Request) -> Result<DataSplit, 
     }
 }
 
+/// Number of training samples of a source of which [`open`] can read some rows alone
+/// ([`Request::rows`](crate::Request::rows)): folders of CIFAR-10 and of IDX files. `None` for other sources.
+///
+/// # Errors
+/// Those of [`open`].
+pub fn count_samples(source: &str, request: &Request) -> Result<Option<usize>, DataError> {
+    let store = Store::disk(request.max_bytes);
+    let path = Path::new(source);
+    if source == STDIN || !store.is_folder(path) {
+        return Ok(None);
+    }
+    let kind = Kind::of(source, &store)?;
+    let folder = Folder::open(path, &store)?;
+    match kind {
+        Kind::Cifar => cifar::count(&folder, &store).map(Some),
+        Kind::Idx => idx::count(&folder, &store).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// Counts all lines of a table that cannot be used, where [`open`] stops at the first. `None` for other sources,
 /// and for standard input, which can be read only once.
 ///
@@ -187,6 +207,8 @@ impl Kind {
         train: Option<&Dataset>,
     ) -> Result<DataSplit, DataError> {
         let path = Path::new(source);
+        // Of a test set all samples are read.
+        let rows = request.rows.as_ref().filter(|_| train.is_none());
         let like = train.and_then(Dataset::labels);
         let numbers = Labels::numbers(Vec::new());
         let texts_like = like.or(request.numbers.then_some(&numbers));
@@ -195,8 +217,8 @@ impl Kind {
                 let planted = Planted::parse(source, request.seed).unwrap_or_default();
                 return planted.generate();
             }
-            Kind::Cifar => return cifar::read(&Folder::open(path, store)?, store),
-            Kind::Idx => return idx::read(&Folder::open(path, store)?, store),
+            Kind::Cifar => return cifar::read(&Folder::open(path, store)?, store, rows),
+            Kind::Idx => return idx::read(&Folder::open(path, store)?, store, rows),
             Kind::Images => return images::read(path, store, like),
             Kind::Npz => return npz::read(path, store, texts_like),
             Kind::Npy => npz::read_features(path, store)?,

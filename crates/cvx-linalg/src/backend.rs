@@ -5,6 +5,7 @@ use crate::host::HostMatrix;
 use crate::layout::BlockLayout;
 use crate::mask::BitMask;
 use crate::patches::PatchPlan;
+use crate::ranks::SampleSums;
 use crate::sample_source::SampleSource;
 use crate::stop::StopToken;
 
@@ -115,8 +116,63 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn upload(&self, host: &HostMatrix) -> Result<Self::Matrix, LinalgError>;
     /// Copies a matrix to the host.
     fn download(&self, matrix: &Self::Matrix) -> Result<HostMatrix, LinalgError>;
+    /// The whole of a matrix with a row for each training sample, on the first rank; elsewhere, and of other matrices,
+    /// what [`download`](Backend::download) returns.
+    fn collect(&self, matrix: &Self::Matrix) -> Result<HostMatrix, LinalgError> {
+        self.download(matrix)
+    }
+    /// Number of rows of the matrix that [`collect`](Backend::collect) returns on the first rank.
+    fn total_rows(&self, matrix: &Self::Matrix) -> usize {
+        matrix.rows()
+    }
     /// Copies a mask to the device.
     fn upload_mask(&self, mask: &BitMask) -> Result<Self::Mask, LinalgError>;
+    // ---- training samples: a back end may have a part of them, and keeps apart what has a row or column for each ----
+
+    /// Whether all training samples are here; values of samples on the host are summed by it.
+    fn samples(&self) -> &SampleSums {
+        SampleSums::all_here()
+    }
+    /// Zeros in the shape of `like`.
+    fn zeros_like(&self, like: &Self::Matrix) -> Result<Self::Matrix, LinalgError> {
+        self.zeros(like.rows(), like.cols())
+    }
+    /// Zeros with a row for each column of `xt`, which are samples (d x n) of any kind: n x `cols`.
+    fn zero_rows(&self, xt: &Self::Matrix, cols: usize) -> Result<Self::Matrix, LinalgError> {
+        self.zeros(xt.cols(), cols)
+    }
+    /// Zeros with a row for each of the `n` training samples here: n x `cols`.
+    fn sample_rows(&self, n: usize, cols: usize) -> Result<Self::Matrix, LinalgError> {
+        self.zeros(n, cols)
+    }
+    /// Zeros with a column for each of the `n` training samples here: `rows` x n.
+    fn sample_columns(&self, rows: usize, n: usize) -> Result<Self::Matrix, LinalgError> {
+        self.zeros(rows, n)
+    }
+    /// All of `source`, which are the training samples here (d x n).
+    ///
+    /// # Errors
+    /// Those of [`load_samples`](Backend::load_samples).
+    fn load_columns(&self, source: &dyn SampleSource) -> Result<Self::Matrix, LinalgError> {
+        let mut all = self.zeros(source.n_features(), source.n_samples())?;
+        self.load_samples(source, 0, &mut all)?;
+        Ok(all)
+    }
+    /// [`upload`](Backend::upload) of a matrix with a row for each training sample.
+    fn upload_rows(&self, host: &HostMatrix) -> Result<Self::Matrix, LinalgError> {
+        self.upload(host)
+    }
+    /// [`upload`](Backend::upload) of a matrix that is held as `like` is.
+    fn upload_like(&self, host: &HostMatrix, _like: &Self::Matrix) -> Result<Self::Matrix, LinalgError> {
+        self.upload(host)
+    }
+    /// [`upload_mask`](Backend::upload_mask) of a mask with a row for each training sample.
+    fn upload_row_mask(&self, mask: &BitMask) -> Result<Self::Mask, LinalgError> {
+        self.upload_mask(mask)
+    }
+
+    // ---- memory, continued ----------------------------------------------------------------------------------------
+
     /// Sets every entry of `x` to `value`, whatever it held: unlike [`scale`](Backend::scale) by zero, it leaves no
     /// NaN.
     fn fill(&self, value: f64, x: &mut Self::Matrix) -> Result<(), LinalgError>;

@@ -25,7 +25,7 @@ impl<B: Backend> Centring<B> {
     pub fn new(backend: &B, rows: usize, columns: usize, output_bias: bool) -> Result<Self, LinalgError> {
         let parts = || {
             Ok::<_, LinalgError>(Parts {
-                ones: backend.upload(&HostMatrix::from_fn(rows, 1, |_, _| 1.0))?,
+                ones: backend.upload_rows(&HostMatrix::from_fn(rows, 1, |_, _| 1.0))?,
                 means: backend.zeros(1, columns)?,
             })
         };
@@ -65,7 +65,7 @@ impl<B: Backend> Centring<B> {
         matrix: &mut B::Matrix,
     ) -> Result<(), LinalgError> {
         let Some(Parts { ones, means }) = &mut self.parts else { return Ok(()) };
-        let (along, sum) = along.unwrap_or((ones, ones.rows() as f64));
+        let (along, sum) = along.unwrap_or_else(|| (&*ones, backend.samples().total(ones.rows()) as f64));
         backend.gemm(1.0 / sum, ones, Transpose::Yes, matrix, Transpose::No, 0.0, means)?;
         backend.gemm(-1.0, along, Transpose::No, means, Transpose::No, 1.0, matrix)
     }

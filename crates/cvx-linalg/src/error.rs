@@ -1,5 +1,6 @@
 //! Why an operation could not be carried out.
 
+use crate::ranks::RankError;
 use crate::stop::StopReason;
 use thiserror::Error;
 
@@ -38,6 +39,15 @@ pub enum LinalgError {
     /// The run was asked to stop, or its time is up, in the middle of a long operation.
     #[error("stopped: {0}")]
     Stopped(StopReason),
+    /// Ranks that cannot go on together.
+    #[error(transparent)]
+    Ranks(#[from] RankError),
+    /// An operation that needs all samples in one place.
+    #[error("{operation} needs all samples in one process, and they are spread over ranks")]
+    Spread {
+        /// The operation.
+        operation: &'static str,
+    },
     /// A thread pool or a device could not be started.
     #[error("the {device} device could not be started: {detail}")]
     Device {

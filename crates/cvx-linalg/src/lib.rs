@@ -5,6 +5,7 @@
 //! * [`HostMatrix`], [`BitMask`]: what is copied between host and device. [`BlockLayout`]: blocks as columns.
 //! * [`LinearOperator`], [`MaskedSystem`], [`LinearSolver`]: the contracts between a problem and its solvers.
 //! * [`NystromSketch`]: the largest eigenvalues of a matrix that is only ever applied.
+//! * [`Distributed`], [`Ranks`], [`SampleSums`]: the same operations on samples that are spread over processes.
 //! * [`Named`]: choices that users make by name.
 //! * [`conformance`]: one test per operation that every back end has to pass.
 //!
@@ -38,6 +39,7 @@ mod named;
 mod nystrom;
 mod operator;
 mod patches;
+mod ranks;
 mod sample_source;
 mod samples;
 mod scratch;
@@ -62,6 +64,7 @@ pub use operator::{
     MaskedSystem, SolverFlops, SolverState, SystemRhs, SystemSolution,
 };
 pub use patches::{FeaturePrecision, PatchPlan, Place};
+pub use ranks::{Communicator, Distributed, RankError, Ranks, SampleSums, Shards, Spread, Threads, Traffic};
 pub use sample_source::SampleSource;
 pub use samples::{Samples, TILE_BYTES};
 pub use scratch::Scratch;

@@ -72,17 +72,23 @@ impl BitMask {
         BitMask::from_fn(self.rows, columns.len(), |i, j| self.get(i, columns[j]))
     }
 
-    /// Rows `first..first + count` as a mask of their own; `first` is a multiple of 64.
+    /// Rows `first..first + count` as a mask of their own.
     ///
     /// # Panics
-    /// For another `first`, or when there are fewer rows.
+    /// When there are fewer rows.
     pub fn row_range(&self, first: usize, count: usize) -> Self {
-        assert!(first.is_multiple_of(BITS) && first + count <= self.rows, "rows {first} to {}", first + count);
-        let words = count.div_ceil(BITS);
+        assert!(first + count <= self.rows, "rows {first} to {} of {}", first + count, self.rows);
+        let (words, shift) = (count.div_ceil(BITS), first % BITS);
         let kept =
             |w: usize, word: u64| if (w + 1) * BITS > count { word & !(u64::MAX << (count % BITS)) } else { word };
-        let part = |j: usize| &self.column(j)[first / BITS..first / BITS + words];
-        let by_column = (0..self.cols).flat_map(|j| part(j).iter().enumerate().map(|(w, &word)| kept(w, word)));
+        // The bits of two words, unless the first row begins one.
+        let word = |column: &[u64], at: usize| match (shift, column.get(at + 1)) {
+            (0, _) => column[at],
+            (_, None) => column[at] >> shift,
+            (_, Some(next)) => column[at] >> shift | next << (BITS - shift),
+        };
+        let part = move |j: usize| (0..words).map(move |w| kept(w, word(self.column(j), first / BITS + w)));
+        let by_column = (0..self.cols).flat_map(part);
         BitMask {
             rows: count,
             cols: self.cols,
@@ -91,19 +97,30 @@ impl BitMask {
         }
     }
 
-    /// These masks of `cols` columns, one below the other. All but the last have a multiple of 64 rows.
+    /// These masks of `cols` columns, one below the other.
     ///
     /// # Panics
-    /// For other masks.
+    /// For masks with another number of columns.
     pub fn stacked(cols: usize, parts: &[BitMask]) -> Self {
-        let whole = |part: &BitMask| part.rows.is_multiple_of(BITS);
-        assert!(parts.iter().rev().skip(1).all(whole) && parts.iter().all(|part| part.cols == cols));
-        BitMask {
-            rows: parts.iter().map(BitMask::rows).sum(),
-            cols,
-            by_column: (0..cols).flat_map(|j| parts.iter().flat_map(move |part| part.column(j))).copied().collect(),
-            by_row: parts.iter().flat_map(BitMask::words_by_row).copied().collect(),
+        assert!(parts.iter().all(|part| part.cols == cols), "masks of {cols} columns");
+        let rows: usize = parts.iter().map(BitMask::rows).sum();
+        let words = rows.div_ceil(BITS);
+        let mut by_column = vec![0; words * cols];
+        let mut first = 0;
+        for part in parts {
+            let (at, shift) = (first / BITS, first % BITS);
+            for j in 0..cols {
+                let column = &mut by_column[j * words + at..(j + 1) * words];
+                for (w, word) in part.column(j).iter().enumerate() {
+                    column[w] |= word << shift;
+                    if shift > 0 && w + 1 < column.len() {
+                        column[w + 1] |= word >> (BITS - shift);
+                    }
+                }
+            }
+            first += part.rows;
         }
+        BitMask { rows, cols, by_column, by_row: parts.iter().flat_map(BitMask::words_by_row).copied().collect() }
     }
 
     /// Number of rows n.
@@ -187,7 +204,7 @@ mod tests {
             let reversed: Vec<usize> = (0..cols).rev().collect();
             prop_assert_eq!(mask.select(&reversed), BitMask::from_fn(rows, cols, |i, j| bit(i, cols - 1 - j)));
             prop_assert_eq!(mask.columns(first, count), BitMask::from_fn(rows, count, |i, j| bit(i, first + j)));
-            let cut = rows / 128 * 64;
+            let cut = if seed % 2 == 0 { rows / 128 * 64 } else { rows / 3 };
             let parts = [mask.row_range(0, cut), mask.row_range(cut, rows - cut)];
             prop_assert_eq!(&parts[1], &BitMask::from_fn(rows - cut, cols, |i, j| bit(cut + i, j)));
             prop_assert_eq!(&BitMask::stacked(cols, &parts), &mask);

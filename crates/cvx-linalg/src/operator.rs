@@ -156,12 +156,11 @@ impl<B: Backend> SystemSolution<B> {
     /// When the device has no memory for them.
     pub fn zeros(blocks: &MaskedBlocks<'_, B>) -> Result<Self, LinalgError> {
         let (backend, columns) = (blocks.backend, blocks.layout.columns());
-        let (d, n) = (blocks.n_rows, blocks.n_samples());
-        Ok(SystemSolution {
-            u: backend.zeros(d, columns)?,
-            xu: blocks.cones.is_some().then(|| backend.zeros(n, columns)).transpose()?,
-            residual: backend.zeros(n, blocks.layout.targets)?,
-        })
+        let xu = match (blocks.cones, blocks.masked) {
+            (Some(_), Some(masked)) => Some(backend.sample_rows(masked.samples.n_samples(), columns)?),
+            _ => None,
+        };
+        Ok(SystemSolution { u: backend.zeros(blocks.n_rows, columns)?, xu, residual: backend.zeros_like(blocks.y)? })
     }
 
     /// Zeros in the shapes of another solution.
@@ -169,7 +168,7 @@ impl<B: Backend> SystemSolution<B> {
     /// # Errors
     /// When the device has no memory for them.
     pub fn zeros_like(backend: &B, other: &SystemSolution<B>) -> Result<Self, LinalgError> {
-        let zeros = |matrix: &B::Matrix| backend.zeros(matrix.rows(), matrix.cols());
+        let zeros = |matrix: &B::Matrix| backend.zeros_like(matrix);
         Ok(SystemSolution {
             u: zeros(&other.u)?,
             xu: other.xu.as_ref().map(zeros).transpose()?,

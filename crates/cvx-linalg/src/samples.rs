@@ -1,7 +1,9 @@
 //! Samples, which are held once and read in f64 a tile at a time.
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Shape};
 use crate::error::LinalgError;
+use crate::host::HostMatrix;
+use crate::ranks::SampleSums;
 use crate::sample_source::SampleSource;
 use crate::scratch::Scratch;
 use std::ops::Range;
@@ -26,6 +28,8 @@ pub struct Samples<B: Backend> {
     backend: B,
     source: Arc<dyn SampleSource>,
     tile_bytes: usize,
+    /// Whether a back end may have a part of them.
+    spread: SampleSums,
     /// All samples in f64, where they fit in a tile.
     whole: Option<WideMatrix<B>>,
     tiles: Mutex<Scratch<B::Wide>>,
@@ -54,7 +58,13 @@ impl<B: Backend> Samples<B> {
             whole = Some(all);
         }
         let tiles = Mutex::new(Scratch::new(&wide, TILES_KEPT));
-        Ok(Samples { backend: backend.clone(), source, tile_bytes, whole, tiles, stored: OnceLock::new() })
+        let (backend, spread) = (backend.clone(), SampleSums::default());
+        Ok(Samples { backend, source, tile_bytes, spread, whole, tiles, stored: OnceLock::new() })
+    }
+
+    /// The same as training samples, of which the back end may have a part: `source` has those here.
+    pub fn spread(self) -> Self {
+        Samples { spread: self.backend.samples().clone(), ..self }
     }
 
     /// The device.
@@ -84,11 +94,19 @@ impl<B: Backend> Samples<B> {
     /// for them.
     pub fn stored(&self) -> Result<&B::Matrix, LinalgError> {
         if self.stored.get().is_none() {
-            let mut all = self.backend.zeros(self.n_features(), self.n_samples())?;
-            match &self.whole {
-                Some(whole) if self.backend.scalar_bytes() == 8 => self.backend.narrow(whole, &mut all)?,
-                _ => self.backend.load_samples(&*self.source, 0, &mut all)?,
-            }
+            let all = match &self.whole {
+                _ if self.spread.ranks().is_some() => self.backend.load_columns(&*self.source)?,
+                Some(whole) if self.backend.scalar_bytes() == 8 => {
+                    let mut all = self.backend.zeros(self.n_features(), self.n_samples())?;
+                    self.backend.narrow(whole, &mut all)?;
+                    all
+                }
+                _ => {
+                    let mut all = self.backend.zeros(self.n_features(), self.n_samples())?;
+                    self.backend.load_samples(&*self.source, 0, &mut all)?;
+                    all
+                }
+            };
             // Somebody else may have been faster, with the same numbers.
             let _ = self.stored.set(all);
         }
@@ -96,8 +114,8 @@ impl<B: Backend> Samples<B> {
     }
 
     /// Calls `work(samples, xt)` for one tile after the other: the numbers of its samples, and those samples as columns
-    /// (d x their number) in f64. A tile begins at a multiple of 64. `width` is the number of f64 that `work` itself
-    /// holds for each sample.
+    /// (d x their number) in f64. A tile begins at a multiple of 64, counted from the first sample of its shard, and
+    /// ends with it. `width` is the number of f64 that `work` itself holds for each sample.
     ///
     /// # Errors
     /// Those of `work`; [`LinalgError::NonFinite`] for samples that are none; fails if the device has no memory for a
@@ -107,14 +125,54 @@ impl<B: Backend> Samples<B> {
         width: usize,
         mut work: impl FnMut(Range<usize>, &WideMatrix<B>) -> Result<(), LinalgError>,
     ) -> Result<(), LinalgError> {
+        let shards = self.spread.of_shards(self.n_samples(), |samples| samples);
+        shards.into_iter().try_for_each(|samples| self.tiles_of(samples, width, &mut work))
+    }
+
+    /// `total` += the sum over all samples of what `work(samples, xt, part)` adds to its `part`, for the tiles of
+    /// [`for_each_tile`](Samples::for_each_tile): `total` itself where all samples are here, else the sum of a shard.
+    ///
+    /// # Errors
+    /// Those of [`for_each_tile`](Samples::for_each_tile), and of the ranks.
+    pub fn sum_tiles(
+        &self,
+        width: usize,
+        total: &mut WideMatrix<B>,
+        mut work: impl FnMut(Range<usize>, &WideMatrix<B>, &mut WideMatrix<B>) -> Result<(), LinalgError>,
+    ) -> Result<(), LinalgError> {
+        if self.spread.is_one() {
+            return self.for_each_tile(width, |samples, xt| work(samples, xt, total));
+        }
+        let (wide, [rows, cols]) = (self.backend.wide(), [total.rows(), total.cols()]);
+        let mut part = wide.zeros(rows, cols)?;
+        let sums = self.spread.try_sums(self.n_samples(), rows * cols, |samples| {
+            wide.fill(0.0, &mut part)?;
+            self.tiles_of(samples, width, &mut |samples, xt| work(samples, xt, &mut part))?;
+            Ok(wide.download(&part)?.into_values())
+        })?;
+        wide.axpby(1.0, &wide.upload(&HostMatrix::from_vec(rows, cols, sums))?, 1.0, total)
+    }
+
+    /// Whether these samples are all samples, wherever they are.
+    pub fn are_all(&self, samples: &Range<usize>) -> bool {
+        samples.len() == self.spread.total(self.n_samples())
+    }
+
+    /// [`for_each_tile`](Samples::for_each_tile) for the samples of one shard.
+    fn tiles_of(
+        &self,
+        shard: Range<usize>,
+        width: usize,
+        work: &mut impl FnMut(Range<usize>, &WideMatrix<B>) -> Result<(), LinalgError>,
+    ) -> Result<(), LinalgError> {
         let (wide, [d, n]) = (self.backend.wide(), [self.n_features(), self.n_samples()]);
         let tile = self.tile_samples(width).min(n.max(1));
-        if let (Some(whole), true) = (&self.whole, tile >= n) {
+        if let (Some(whole), true) = (&self.whole, tile >= n && shard.len() == n) {
             return work(0..n, whole);
         }
         let mut tiles = self.tiles.lock().unwrap_or_else(PoisonError::into_inner);
-        for first in (0..n).step_by(tile) {
-            let samples = first..(first + tile).min(n);
+        for first in shard.clone().step_by(tile) {
+            let samples = first..(first + tile).min(shard.end);
             let mut xt = tiles.take(d, samples.len())?;
             match &self.whole {
                 Some(whole) => wide.read_part(whole, first * d, &mut xt)?,
@@ -148,9 +206,7 @@ impl<B: Backend> Samples<B> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::Shape;
     use crate::cpu::Cpu;
-    use crate::host::HostMatrix;
 
     #[test]
     fn tiles_are_all_samples_in_order_whatever_their_size() {

@@ -23,10 +23,21 @@ impl<B: Backend> Scratch<B> {
     /// # Errors
     /// Fails if the device has no memory for it.
     pub fn take(&mut self, rows: usize, cols: usize) -> Result<B::Matrix, LinalgError> {
-        match self.free.iter().position(|matrix| (matrix.rows(), matrix.cols()) == (rows, cols)) {
-            Some(at) => self.free.remove(at).map_or_else(|| self.backend.zeros(rows, cols), Ok),
-            None => self.backend.zeros(rows, cols),
-        }
+        self.kept(rows, cols).map_or_else(|| self.backend.zeros(rows, cols), Ok)
+    }
+
+    /// An n x `cols` matrix with a row for each column of `xt` (d x n), whose entries are undefined. Not beside
+    /// [`take`](Scratch::take): a back end may hold the two in different ways.
+    ///
+    /// # Errors
+    /// Fails if the device has no memory for it.
+    pub fn take_rows(&mut self, xt: &B::Matrix, cols: usize) -> Result<B::Matrix, LinalgError> {
+        self.kept(xt.cols(), cols).map_or_else(|| self.backend.zero_rows(xt, cols), Ok)
+    }
+
+    fn kept(&mut self, rows: usize, cols: usize) -> Option<B::Matrix> {
+        let at = self.free.iter().position(|matrix| (matrix.rows(), matrix.cols()) == (rows, cols))?;
+        self.free.remove(at)
     }
 
     /// Keeps a matrix for the next [`take`](Scratch::take), and drops the one that has not been taken for longest if

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Instant;
 
 /// Why a run is to end early.
@@ -23,6 +23,10 @@ impl fmt::Display for StopReason {
     }
 }
 
+/// What a raised flag holds.
+const INTERRUPTED: u8 = 1;
+const TIME_LIMIT: u8 = 2;
+
 /// A flag that any thread may raise, and a deadline. Back ends look at both between the blocks of a long operation.
 ///
 /// Clones share the flag. The deadline never steers an algorithm, it only ends it.
@@ -32,7 +36,8 @@ impl fmt::Display for StopReason {
 /// that a run can finish what must not be left half done.
 #[derive(Clone, Debug, Default)]
 pub struct StopToken {
-    raised: Arc<AtomicBool>,
+    /// 0, or why it was raised.
+    raised: Arc<AtomicU8>,
     deadline: Option<Instant>,
     /// Whether requests are not seen at present; shared by the clones that one run hands out.
     ignored: Arc<AtomicBool>,
@@ -69,24 +74,34 @@ impl StopToken {
 
     /// Asks the run to end at its next look at the token. Safe to call from a signal-handling thread.
     pub fn raise(&self) {
-        self.raised.store(true, Ordering::Relaxed);
+        self.raise_for(StopReason::Interrupted);
+    }
+
+    /// [`raise`](StopToken::raise) with a reason that was found elsewhere.
+    pub fn raise_for(&self, reason: StopReason) {
+        let code = match reason {
+            StopReason::Interrupted => INTERRUPTED,
+            StopReason::TimeLimit => TIME_LIMIT,
+        };
+        self.raised.store(code, Ordering::Relaxed);
     }
 
     /// Whether the token was raised.
     pub fn is_raised(&self) -> bool {
-        self.raised.load(Ordering::Relaxed)
+        self.raised.load(Ordering::Relaxed) != 0
     }
 
     /// Why the run is to end now, if it is.
     pub fn reason(&self) -> Option<StopReason> {
-        if self.ignored.load(Ordering::Relaxed) {
-            return None;
-        }
-        if self.is_raised() {
-            return Some(StopReason::Interrupted);
-        }
-        match self.deadline {
-            Some(deadline) if Instant::now() >= deadline => Some(StopReason::TimeLimit),
+        if self.ignored.load(Ordering::Relaxed) { None } else { self.request() }
+    }
+
+    /// Why the run is to end, whether requests are seen at present or not.
+    pub fn request(&self) -> Option<StopReason> {
+        match (self.raised.load(Ordering::Relaxed), self.deadline) {
+            (INTERRUPTED, _) => Some(StopReason::Interrupted),
+            (TIME_LIMIT, _) => Some(StopReason::TimeLimit),
+            (_, Some(deadline)) if Instant::now() >= deadline => Some(StopReason::TimeLimit),
             _ => None,
         }
     }

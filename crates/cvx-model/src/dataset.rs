@@ -4,7 +4,9 @@ use crate::error::ModelError;
 use crate::recipe::{Encoded, Recipe, Unknown};
 use crate::table::Table;
 use crate::values::Values;
+use cvx_linalg::SampleSums;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The kind of the features of a data set. It determines the default normalisation.
@@ -113,6 +115,7 @@ pub struct Dataset {
     recipe: Option<Arc<Recipe>>,
     label_name: Option<String>,
     notes: TableNotes,
+    samples: SampleSums,
 }
 
 /// What a reader has to say about a table, beside its values.
@@ -204,6 +207,7 @@ impl Dataset {
             recipe: None,
             label_name: None,
             notes: TableNotes::default(),
+            samples: SampleSums::default(),
         })
     }
 
@@ -291,6 +295,26 @@ impl Dataset {
         Ok(Dataset { weights: Some(weights), ..self })
     }
 
+    /// The same samples as a part of all: those of one rank. They have to be its rows of them, in order.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`] for another number of samples.
+    pub fn over(self, samples: &SampleSums) -> Result<Self, ModelError> {
+        match samples.ranks() {
+            Some(ranks) if ranks.own().len() != self.n_samples() => Err(ModelError::Shape {
+                what: "the samples of a rank",
+                expected: ranks.own().len().to_string(),
+                found: self.n_samples().to_string(),
+            }),
+            _ => Ok(Dataset { samples: samples.clone(), ..self }),
+        }
+    }
+
+    /// Whether these are all samples, or those of one rank.
+    pub fn samples(&self) -> &SampleSums {
+        &self.samples
+    }
+
     /// The weights of the samples, if given.
     pub fn weights(&self) -> Option<&[f64]> {
         self.weights.as_deref()
@@ -341,9 +365,14 @@ impl Dataset {
     }
 
     /// Calls `look` with the number and the features of each sample.
-    pub fn for_each_row(&self, mut look: impl FnMut(usize, &[f64])) {
+    pub fn for_each_row(&self, look: impl FnMut(usize, &[f64])) {
+        self.for_each_of(0..self.n_samples(), look);
+    }
+
+    /// [`for_each_row`](Dataset::for_each_row) for these samples.
+    pub(crate) fn for_each_of(&self, rows: Range<usize>, mut look: impl FnMut(usize, &[f64])) {
         let mut features = vec![0.0; self.n_features];
-        for row in 0..self.n_samples() {
+        for row in rows {
             self.values.read(row * self.n_features, &mut features);
             look(row, &features);
         }
@@ -386,6 +415,7 @@ impl Dataset {
             recipe: self.recipe.clone(),
             label_name: self.label_name.clone(),
             notes: self.notes.clone(),
+            samples: SampleSums::default(),
         })
     }
 

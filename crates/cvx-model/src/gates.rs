@@ -6,7 +6,7 @@ use crate::dataset::FeatureKind;
 use crate::error::ModelError;
 use crate::patterns::PatternSet;
 use crate::program::ProgramError;
-use cvx_linalg::{Backend, Half, HostMatrix, LinalgError, SampleSource, named};
+use cvx_linalg::{Backend, Half, HostMatrix, LinalgError, SampleSource, SampleSums, named};
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Distribution, StandardNormal};
 use rand_pcg::Pcg64;
@@ -119,6 +119,7 @@ impl GateKind {
         seed: u64,
     ) -> Result<HostMatrix, ProgramError> {
         let &GateSamples { xt, kind, sources, bias, cones } = samples;
+        let all = Columns { xt, samples: backend.samples() };
         let mut rng = Pcg64::seed_from_u64(seed);
         let mut turns = Turns::new(cones);
         let (d, normal) = (xt.n_features(), || PatternSet::sample_gates(xt.n_features(), count, seed));
@@ -126,7 +127,7 @@ impl GateKind {
             GateKind::Gaussian => in_turn(normal(), &mut turns),
             GateKind::Whitened => in_turn(whitened(&backend.wide(), xt, &normal())?, &mut turns),
             GateKind::Pairs => columns(d, count, |gate| {
-                let pair @ [a, b] = &two_samples(&mut rng, xt);
+                let pair @ [a, b] = &two_samples(&mut rng, &all);
                 gate.iter_mut().zip(a.iter().zip(b)).for_each(|(h, (a, b))| *h = a - b);
                 let role = turns.next();
                 turns.mirror(role, gate);
@@ -144,7 +145,7 @@ impl GateKind {
                         allowed.iter_mut().for_each(|of| of.retain(|&feature| turns.allows(role, feature)));
                         allowed.retain(|of| !of.is_empty());
                         let mirror = |gate: &mut [f64]| turns.mirror(role, gate);
-                        mixed(&mut rng, gate, xt, width, &allowed, bias, mirror);
+                        mixed(&mut rng, gate, &all, width, &allowed, bias, mirror);
                     }
                 })
             }
@@ -154,7 +155,7 @@ impl GateKind {
                     patch(&mut rng, gate, [channels, height, width]);
                     let role = turns.next();
                     turns.mirror(role, gate);
-                    let pair = two_different(&mut rng, xt, gate);
+                    let pair = two_different(&mut rng, &all, gate);
                     set_threshold(gate, bias, &pair, 0.5);
                 }),
             },
@@ -190,8 +191,23 @@ fn columns(d: usize, count: usize, mut fill: impl FnMut(&mut [f64])) -> HostMatr
     gates
 }
 
-fn two_samples(rng: &mut Pcg64, xt: &dyn SampleSource) -> [Vec<f64>; 2] {
-    [(); 2].map(|()| xt.sample(rng.random_range(0..xt.n_samples())))
+/// The samples as columns, wherever they are.
+struct Columns<'a> {
+    /// Those here (d x n).
+    xt: &'a dyn SampleSource,
+    samples: &'a SampleSums,
+}
+
+impl Columns<'_> {
+    /// Any of all samples, each with the same chance.
+    fn draw(&self, rng: &mut Pcg64) -> Vec<f64> {
+        let drawn = rng.random_range(0..self.samples.total(self.xt.n_samples()));
+        self.samples.row(drawn, self.xt.n_features(), |here| self.xt.sample(here))
+    }
+}
+
+fn two_samples(rng: &mut Pcg64, all: &Columns<'_>) -> [Vec<f64>; 2] {
+    [(); 2].map(|()| all.draw(rng))
 }
 
 fn project(gate: &[f64], sample: &[f64]) -> f64 {
@@ -200,14 +216,14 @@ fn project(gate: &[f64], sample: &[f64]) -> f64 {
 
 /// Two samples with different projections onto the gate, if found in [`TRIES`] draws. With equal projections, both
 /// samples would lie on the plane, and rounding would decide their sides.
-fn two_different(rng: &mut Pcg64, xt: &dyn SampleSource, gate: &[f64]) -> [Vec<f64>; 2] {
-    let mut pair = two_samples(rng, xt);
+fn two_different(rng: &mut Pcg64, all: &Columns<'_>, gate: &[f64]) -> [Vec<f64>; 2] {
+    let mut pair = two_samples(rng, all);
     for _ in 0..TRIES {
         let [a, b] = pair.each_ref().map(|sample| project(gate, sample));
         if (a - b).abs() > 1e-6 * (a.abs() + b.abs()) {
             break;
         }
-        pair = two_samples(rng, xt);
+        pair = two_samples(rng, all);
     }
     pair
 }
@@ -261,7 +277,7 @@ fn features_by_source(sources: &[usize]) -> Vec<Vec<usize>> {
 fn mixed(
     rng: &mut Pcg64,
     gate: &mut [f64],
-    xt: &dyn SampleSource,
+    all: &Columns<'_>,
     width: Width,
     columns_of: &[Vec<usize>],
     bias: bool,
@@ -283,7 +299,7 @@ fn mixed(
             columns_of[source].iter().for_each(|&feature| gate[feature] = StandardNormal.sample(rng));
         }
         mirror(gate);
-        let pair = two_different(rng, xt, gate);
+        let pair = two_different(rng, all, gate);
         let [a, b] = pair.each_ref().map(|sample| project(gate, sample));
         set_threshold(gate, bias, &pair, rng.random_range(NEAR_HALF));
         if a != b {
@@ -297,17 +313,22 @@ const COVARIANCE_SAMPLES: usize = 4096;
 
 /// L^-T z with L L' = X'X/n + shift I, for standard normal z.
 fn whitened<B: Backend>(backend: &B, xt: &dyn SampleSource, z: &HostMatrix) -> Result<HostMatrix, LinalgError> {
-    let (d, n) = (xt.n_features(), xt.n_samples());
-    let (mut factor, mut part) = (backend.zeros(d, d)?, backend.zeros(d, d)?);
-    let mut squares = 0.0;
-    for first in (0..n).step_by(COVARIANCE_SAMPLES) {
-        let samples = xt.gather(first..(first + COVARIANCE_SAMPLES).min(n));
-        squares += samples.values().iter().map(|x| x * x).sum::<f64>();
-        let weights = backend.upload(&HostMatrix::from_fn(samples.cols(), 1, |_, _| 1.0 / n as f64))?;
-        backend.weighted_gram(&backend.upload(&samples)?, &weights, 0.0, &mut part)?;
-        backend.axpby(1.0, &part, 1.0, &mut factor)?;
-    }
-    let mean_square = squares / (n * d) as f64;
+    let (d, n) = (xt.n_features(), backend.samples().total(xt.n_samples()));
+    let mut part = backend.zeros(d, d)?;
+    // X'X/n, and the sum of the squares.
+    let mut sums = backend.samples().try_sums(xt.n_samples(), d * d + 1, |rows| {
+        let (mut covariance, mut squares) = (backend.zeros(d, d)?, 0.0);
+        for first in rows.clone().step_by(COVARIANCE_SAMPLES) {
+            let samples = xt.gather(first..(first + COVARIANCE_SAMPLES).min(rows.end));
+            squares += samples.values().iter().map(|x| x * x).sum::<f64>();
+            let weights = backend.upload(&HostMatrix::from_fn(samples.cols(), 1, |_, _| 1.0 / n as f64))?;
+            backend.weighted_gram(&backend.upload(&samples)?, &weights, 0.0, &mut part)?;
+            backend.axpby(1.0, &part, 1.0, &mut covariance)?;
+        }
+        Ok(backend.download(&covariance)?.into_values().into_iter().chain([squares]).collect())
+    })?;
+    let mean_square = sums.pop().unwrap_or_default() / (n * d) as f64;
+    let mut factor = backend.upload(&HostMatrix::from_vec(d, d, sums))?;
     // If all samples are 0, there is no covariance.
     let shift = if mean_square > 0.0 { WHITENING_SHIFT * mean_square } else { 1.0 };
     let identity = backend.upload(&HostMatrix::from_fn(d, d, |i, j| f64::from(u8::from(i == j))))?;

@@ -84,7 +84,7 @@ pub use gates::{GateKind, GateSamples};
 pub use held_out::HeldOut;
 pub use intervals::{HalfWidth, Intervals};
 pub use loss::{Loss, LossForm};
-pub use metrics::{accuracy, sample_errors, sample_losses, squared_loss};
+pub use metrics::{accuracy, accuracy_over, sample_errors, sample_losses, squared_loss};
 pub use multinomial::Multinomial;
 pub use network::Network;
 pub use operators::{ConeOperator, PredictionOperator, SystemOperator, SystemWorkspace};

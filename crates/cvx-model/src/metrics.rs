@@ -2,12 +2,20 @@
 
 use crate::loss::Loss;
 use crate::targets::Task;
-use cvx_linalg::HostMatrix;
+use cvx_linalg::{HostMatrix, SampleSums};
 
 /// 1/2 ||prediction - y||^2 without a factor 1/n: the loss term of (P).
 pub fn squared_loss(prediction: &HostMatrix, y: &HostMatrix) -> f64 {
-    let squares = prediction.values().iter().zip(y.values()).map(|(f, y)| (f - y) * (f - y));
-    0.5 * squares.sum::<f64>()
+    squared_loss_over(SampleSums::all_here(), prediction, y)
+}
+
+/// [`squared_loss`] over all of these samples.
+pub(crate) fn squared_loss_over(samples: &SampleSums, prediction: &HostMatrix, y: &HostMatrix) -> f64 {
+    let [squares] = samples.sum(y.rows(), |rows| {
+        let pairs = (0..y.cols()).flat_map(|c| prediction.col(c)[rows.clone()].iter().zip(&y.col(c)[rows.clone()]));
+        [pairs.map(|(f, y)| (f - y) * (f - y)).sum()]
+    });
+    0.5 * squares
 }
 
 /// Error of each sample: for classes 0 if correct and 1 if wrong, for a regression the loss summed over the targets.
@@ -33,11 +41,17 @@ fn row(matrix: &HostMatrix, a: usize) -> Vec<f64> {
 
 /// Share of samples whose predicted class is the class that `y` encodes; `None` for a regression.
 pub fn accuracy(task: &Task, prediction: &HostMatrix, y: &HostMatrix) -> Option<f64> {
-    let mut correct = 0;
-    for a in 0..y.rows() {
-        correct += usize::from(task.class_of(&row(prediction, a))? == task.class_of(&row(y, a))?);
+    accuracy_over(SampleSums::all_here(), task, prediction, y)
+}
+
+/// [`accuracy`] over all of these samples.
+pub fn accuracy_over(samples: &SampleSums, task: &Task, prediction: &HostMatrix, y: &HostMatrix) -> Option<f64> {
+    if task.classes().is_empty() {
+        return None;
     }
-    Some(correct as f64 / y.rows() as f64)
+    let is_right = |a: &usize| task.class_of(&row(prediction, *a)) == task.class_of(&row(y, *a));
+    let [correct] = samples.sum(y.rows(), |rows| [rows.filter(is_right).count() as f64]);
+    Some(correct / samples.total(y.rows()) as f64)
 }
 
 #[cfg(test)]

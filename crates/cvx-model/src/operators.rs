@@ -46,7 +46,8 @@ impl<B: Backend> LinearOperator<B> for PredictionOperator<'_, B> {
             (None, Signs::One) => self.products.pull(&program.shared()?, 1.0, r, out),
             (None, Signs::Both) => {
                 let (layout, n) = (program.layout(), program.n_samples());
-                let (mut masked, mut rows) = (backend.zeros(n, layout.pairs())?, backend.zeros(n, layout.columns())?);
+                let (mut masked, mut rows) =
+                    (backend.sample_rows(n, layout.pairs())?, backend.sample_rows(n, layout.columns())?);
                 backend.masked_broadcast(program.mask(), 1.0, r, &mut masked)?;
                 backend.add_pairs(layout, 1.0, &masked, &mut rows)?;
                 backend.gemm(1.0, program.samples().stored()?, Transpose::No, &rows, Transpose::No, 0.0, out)
@@ -72,8 +73,8 @@ impl<'a, B: Backend> ConeOperator<'a, B> {
         let backend = program.backend();
         Ok(ConeOperator {
             program,
-            row_scale: backend.upload(&row_scale.weights(program.row_norms()))?,
-            xu: backend.zeros(program.n_samples(), program.n_blocks())?,
+            row_scale: backend.upload_rows(&row_scale.weights(program.row_norms()))?,
+            xu: backend.sample_rows(program.n_samples(), program.n_blocks())?,
         })
     }
 }
@@ -125,11 +126,11 @@ impl<B: Backend> SystemWorkspace<B> {
         Ok(SystemWorkspace {
             target: None,
             rho,
-            row_scale: backend.upload(&weights)?,
-            row_scale_squared: backend.wide().upload(&squared)?,
+            row_scale: backend.upload_rows(&weights)?,
+            row_scale_squared: backend.wide().upload_rows(&squared)?,
             scratch: Scratch::new(backend, 3),
             products: Products::new(backend),
-            prediction: backend.zeros(n, program.n_targets())?,
+            prediction: backend.zeros_like(program.y())?,
             centring: Centring::new(backend, n, program.n_targets(), program.loss().has_output_bias())?,
         })
     }
@@ -159,7 +160,7 @@ impl<B: Backend> SystemWorkspace<B> {
     /// `rows` (n x 2PC) += the prediction, over rho, in each block with its pattern and sign.
     fn add_prediction(&mut self, program: &ConvexProgram<B>, rows: &mut B::Matrix) -> Result<(), LinalgError> {
         let (backend, layout) = (program.backend(), program.layout());
-        let mut masked = self.scratch.take(program.n_samples(), layout.pairs())?;
+        let mut masked = self.scratch.take_rows(program.samples().stored()?, layout.pairs())?;
         backend.masked_broadcast(program.mask(), 1.0 / self.rho, &self.prediction, &mut masked)?;
         backend.add_pairs(layout, 1.0, &masked, rows)?;
         self.scratch.give(masked);
@@ -205,7 +206,7 @@ impl<'a, B: Backend> SystemOperator<'a, B> {
     /// # Errors
     /// Fails if an entry is not finite in the storage precision, or if the device has no memory for it.
     pub fn set_target(&mut self, target: &HostMatrix) -> Result<(), LinalgError> {
-        self.work.target = Some(self.program.backend().upload(target)?);
+        self.work.target = Some(self.program.backend().upload_rows(target)?);
         Ok(())
     }
 }
@@ -225,9 +226,9 @@ impl<B: Backend> LinearOperator<B> for SystemOperator<'_, B> {
             backend.copy(u, out)?;
             return work.pull_prediction(program, out);
         }
-        let (n, xt) = (program.n_samples(), program.samples().stored()?);
+        let xt = program.samples().stored()?;
         let (mut xu, mut flipped) =
-            (work.scratch.take(n, program.n_blocks())?, work.scratch.take(n, program.n_cones())?);
+            (work.scratch.take_rows(xt, program.n_blocks())?, work.scratch.take_rows(xt, program.n_cones())?);
         backend.gemm(1.0, xt, Transpose::Yes, u, Transpose::No, 0.0, &mut xu)?;
         backend.masked_row_sum(program.layout(), Some(program.mask()), &xu, &mut work.prediction)?;
         work.centring.apply(backend, &mut work.prediction)?;
@@ -293,7 +294,7 @@ impl<B: Backend> MaskedSystem<B> for SystemOperator<'_, B> {
         if program.n_cones() == 0 {
             return work.pull_prediction(program, out);
         }
-        let mut xu = work.scratch.take(program.n_samples(), program.n_blocks())?;
+        let mut xu = work.scratch.take_rows(program.samples().stored()?, program.n_blocks())?;
         let ConeRhs { s, nu } = rhs.expect_rows("assemble")?;
         backend.sign_flip(program.mask(), &work.row_scale, s, nu, &mut xu)?;
         work.add_prediction(program, &mut xu)?;

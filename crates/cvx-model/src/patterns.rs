@@ -1,7 +1,7 @@
 //! Activation patterns d_i = 1\[X h_i >= 0\] of sampled or given gates.
 
 use crate::error::ModelError;
-use cvx_linalg::{Backend, BitMask, HostMatrix, LinalgError, Samples, Shape, Transpose};
+use cvx_linalg::{Backend, BitMask, HostMatrix, LinalgError, SampleSums, Samples, Shape, Transpose};
 use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use std::collections::HashMap;
@@ -83,14 +83,15 @@ impl PatternSet {
         groups_of: impl Fn(&[f64]) -> Vec<usize>,
     ) -> Result<Self, LinalgError> {
         let all = Self::bits_of(samples, gates)?;
+        let (first, is_active) = compare(samples.backend().samples(), &all);
         let (mut seen, mut kept) = (HashMap::new(), Vec::new());
         let mut pattern = |gate: usize, group: usize| {
-            *seen.entry((group, all.column(gate))).or_insert_with(|| {
+            *seen.entry((group, &first[gate])).or_insert_with(|| {
                 kept.push((gate, group));
                 kept.len() - 1
             })
         };
-        let active = (0..all.cols()).map(|gate| if all.count(gate) > 0 { groups_of(gates.col(gate)) } else { vec![] });
+        let active = (0..all.cols()).map(|gate| if is_active[gate] { groups_of(gates.col(gate)) } else { vec![] });
         let patterns_of = active
             .enumerate()
             .map(|(gate, groups)| groups.into_iter().map(|group| pattern(gate, group)).collect())
@@ -154,6 +155,21 @@ pub(crate) fn bits_of_columns<B: Backend>(
     backend.gemm(1.0, xt, Transpose::Yes, &backend.upload(gates)?, Transpose::No, 0.0, &mut product)?;
     let product = backend.download(&product)?;
     Ok(BitMask::from_fn(product.rows(), product.cols(), |a, i| product[(a, i)] >= 0.0))
+}
+
+/// For each column, the first one that is equal to it, on each rank: columns are equal on all samples if these are. And
+/// whether it has a bit that is set.
+fn compare(samples: &SampleSums, bits: &BitMask) -> (Vec<Vec<usize>>, Vec<bool>) {
+    let mut seen = HashMap::new();
+    let first = (0..bits.cols()).map(|column| *seen.entry(bits.column(column)).or_insert(column) as f64);
+    let is_active = (0..bits.cols()).map(|column| f64::from(u8::from(bits.count(column) > 0)));
+    let ranks = samples.gather(first.chain(is_active).collect());
+    let of_ranks = |at: usize| ranks.iter().map(move |rank| rank[at] as usize);
+    let columns = 0..bits.cols();
+    (
+        columns.clone().map(|column| of_ranks(column).collect()).collect(),
+        columns.map(|column| of_ranks(bits.cols() + column).any(|active| active > 0)).collect(),
+    )
 }
 
 /// Checks given gates: at least one column, d rows, all values finite.

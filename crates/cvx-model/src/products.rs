@@ -18,40 +18,45 @@ pub(crate) struct Shared<'a, B: Backend> {
 
 impl<B: Backend> Shared<'_, B> {
     /// The layout of as many targets as are taken at a time.
-    fn part(&self, row_bytes: usize) -> BlockLayout {
+    ///
+    /// `rows` has a row for each sample. Their number is that of all samples, so that ranks take the same targets.
+    fn part(&self, row_bytes: usize, rows: &B::Matrix) -> BlockLayout {
         let row = self.layout.columns() / self.layout.targets.max(1) * self.backend.scalar_bytes();
-        let targets = row_bytes / (self.xt.cols() * row).max(1);
+        let targets = row_bytes / (self.backend.total_rows(rows) * row).max(1);
         BlockLayout { targets: targets.clamp(1, self.layout.targets.max(1)), ..self.layout }
     }
 }
 
 /// The products with their scratch.
 pub(crate) struct Products<B: Backend> {
-    scratch: Scratch<B>,
+    /// Matrices with a row for each sample.
+    rows: Scratch<B>,
+    /// The blocks of some targets.
+    blocks: Scratch<B>,
     row_bytes: usize,
 }
 
 impl<B: Backend> Products<B> {
     pub fn new(backend: &B) -> Self {
-        Products { scratch: Scratch::new(backend, 4), row_bytes: ROW_BYTES }
+        Products { rows: Scratch::new(backend, 4), blocks: Scratch::new(backend, 1), row_bytes: ROW_BYTES }
     }
 
     /// `out` (n x C) = F u (`u`: d x 2PC), or the sum of the positive parts of X u without patterns.
     pub fn predict(&mut self, shared: &Shared<'_, B>, u: &B::Matrix, out: &mut B::Matrix) -> Result<(), LinalgError> {
         let Shared { backend, xt, layout, .. } = *shared;
-        let (d, n, part) = (xt.rows(), xt.cols(), shared.part(self.row_bytes));
+        let (d, n, part) = (xt.rows(), xt.cols(), shared.part(self.row_bytes, out));
         if part == layout {
             return self.predict_part(shared, layout, u, out);
         }
         for first in (0..layout.targets).step_by(part.targets) {
             let part = BlockLayout { targets: part.targets.min(layout.targets - first), ..part };
-            let mut blocks = self.scratch.take(d, part.columns())?;
-            let mut prediction = self.scratch.take(n, part.targets)?;
+            let mut blocks = self.blocks.take(d, part.columns())?;
+            let mut prediction = self.rows.take_rows(xt, part.targets)?;
             backend.read_part(u, first * (part.columns() / part.targets) * d, &mut blocks)?;
             self.predict_part(shared, part, &blocks, &mut prediction)?;
             backend.write_part(&prediction, out, first * n)?;
-            self.scratch.give(blocks);
-            self.scratch.give(prediction);
+            self.blocks.give(blocks);
+            self.rows.give(prediction);
         }
         Ok(())
     }
@@ -64,13 +69,13 @@ impl<B: Backend> Products<B> {
         out: &mut B::Matrix,
     ) -> Result<(), LinalgError> {
         let Shared { backend, xt, mask, .. } = *shared;
-        let mut rows = self.scratch.take(xt.cols(), part.columns())?;
+        let mut rows = self.rows.take_rows(xt, part.columns())?;
         backend.gemm(1.0, xt, Transpose::Yes, u, Transpose::No, 0.0, &mut rows)?;
         if mask.is_none() {
             backend.positive_part(1.0, &mut rows)?;
         }
         backend.masked_row_sum(part, mask, &rows, out)?;
-        self.scratch.give(rows);
+        self.rows.give(rows);
         Ok(())
     }
 
@@ -83,21 +88,21 @@ impl<B: Backend> Products<B> {
         u: &mut B::Matrix,
     ) -> Result<(), LinalgError> {
         let Shared { backend, xt, layout, .. } = *shared;
-        let (d, n, part) = (xt.rows(), xt.cols(), shared.part(self.row_bytes));
+        let (d, n, part) = (xt.rows(), xt.cols(), shared.part(self.row_bytes, r));
         if part == layout {
             return self.pull_part(shared, alpha, r, u);
         }
         for first in (0..layout.targets).step_by(part.targets) {
             let part = BlockLayout { targets: part.targets.min(layout.targets - first), ..part };
             let (mut blocks, mut residual) =
-                (self.scratch.take(d, part.columns())?, self.scratch.take(n, part.targets)?);
+                (self.blocks.take(d, part.columns())?, self.rows.take_rows(xt, part.targets)?);
             let at = first * part.patterns * d;
             backend.read_part(r, first * n, &mut residual)?;
             backend.read_part(u, at, &mut blocks)?;
             self.pull_part(shared, alpha, &residual, &mut blocks)?;
             backend.write_part(&blocks, u, at)?;
-            self.scratch.give(blocks);
-            self.scratch.give(residual);
+            self.blocks.give(blocks);
+            self.rows.give(residual);
         }
         Ok(())
     }
@@ -114,10 +119,10 @@ impl<B: Backend> Products<B> {
             operation: "pull",
             detail: "positive parts have no transpose".to_string(),
         })?;
-        let mut masked = self.scratch.take(xt.cols(), u.cols())?;
+        let mut masked = self.rows.take_rows(xt, u.cols())?;
         backend.masked_broadcast(mask, alpha, r, &mut masked)?;
         backend.gemm(1.0, xt, Transpose::No, &masked, Transpose::No, 1.0, u)?;
-        self.scratch.give(masked);
+        self.rows.give(masked);
         Ok(())
     }
 }

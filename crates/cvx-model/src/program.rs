@@ -110,7 +110,7 @@ impl<B: Backend> ConvexProgram<B> {
             return Err(ModelError::Empty { what: "samples" }.into());
         }
         check_targets(&y, source.n_samples())?;
-        let samples = Samples::new(&backend, source).map_err(name_samples)?;
+        let samples = Samples::new(&backend, source).map_err(name_samples)?.spread();
         let row_norms = norms_of_samples(&backend, &samples).map_err(name_samples)?;
         let device_y = upload_targets(&backend, &y)?;
         let patterns = PatternSet::from_gates(&samples, gates)?;
@@ -118,14 +118,14 @@ impl<B: Backend> ConvexProgram<B> {
             patches: None,
             samples,
             y: device_y,
-            mask: backend.upload_mask(patterns.bits())?,
+            mask: backend.upload_row_mask(patterns.bits())?,
             row_norms,
             y_host: y,
             activation: Activation::Relu,
             patterns,
             confined: None,
             beta,
-            loss: WeightedLoss::default(),
+            loss: WeightedLoss::default().over(backend.samples()),
             backend,
         })
     }
@@ -157,7 +157,7 @@ impl<B: Backend> ConvexProgram<B> {
             patterns,
             confined: None,
             beta,
-            loss: WeightedLoss::default(),
+            loss: WeightedLoss::default().over(backend.samples()),
             backend,
         })
     }
@@ -174,7 +174,7 @@ impl<B: Backend> ConvexProgram<B> {
     /// # Errors
     /// [`LinalgError`] if the device has no memory for a tile.
     pub fn with_tiles(self, bytes: usize) -> Result<Self, LinalgError> {
-        let samples = Samples::in_tiles(&self.backend, self.samples.source().clone(), bytes)?;
+        let samples = Samples::in_tiles(&self.backend, self.samples.source().clone(), bytes)?.spread();
         Ok(ConvexProgram { samples, ..self })
     }
 
@@ -188,7 +188,7 @@ impl<B: Backend> ConvexProgram<B> {
             Some(cones) => self.confine_to(cones, gates),
             None => {
                 let patterns = PatternSet::from_gates(&self.samples, gates)?;
-                self.mask = self.backend.upload_mask(patterns.bits())?;
+                self.mask = self.backend.upload_row_mask(patterns.bits())?;
                 self.patterns = patterns;
                 Ok(())
             }
@@ -220,7 +220,7 @@ impl<B: Backend> ConvexProgram<B> {
         if patterns.is_empty() {
             return Err(ModelError::Empty { what: "gates that are on for a sample" }.into());
         }
-        let mask = self.backend.upload_mask(patterns.bits())?;
+        let mask = self.backend.upload_row_mask(patterns.bits())?;
         self.confined = Some(Confined::new(&self.backend, cones, self.activation, &patterns)?);
         (self.mask, self.patterns) = (mask, patterns);
         Ok(())
@@ -289,13 +289,34 @@ impl<B: Backend> ConvexProgram<B> {
         width: usize,
         mut work: impl FnMut(Tile<'_, B>) -> Result<(), LinalgError>,
     ) -> Result<(), LinalgError> {
-        self.samples.for_each_tile(width, |samples, xt| {
-            if samples.len() == self.n_samples() {
-                return work(Tile { samples, xt, mask: &self.mask });
-            }
-            let bits = self.patterns.bits().row_range(samples.start, samples.len());
-            work(Tile { samples, xt, mask: &self.backend.upload_mask(&bits)? })
+        self.samples.for_each_tile(width, |samples, xt| self.with_mask(samples, xt, &mut work))
+    }
+    /// `total` += what `work` adds to its second argument for the tiles of all samples.
+    ///
+    /// # Errors
+    /// Those of [`for_each_tile`](Self::for_each_tile).
+    pub(crate) fn sum_tiles(
+        &self,
+        width: usize,
+        total: &mut <B::Wide as Backend>::Matrix,
+        mut work: impl FnMut(Tile<'_, B>, &mut <B::Wide as Backend>::Matrix) -> Result<(), LinalgError>,
+    ) -> Result<(), LinalgError> {
+        self.samples.sum_tiles(width, total, |samples, xt, part| {
+            self.with_mask(samples, xt, &mut |tile: Tile<'_, B>| work(tile, part))
         })
+    }
+    /// Calls `work` for one tile.
+    fn with_mask(
+        &self,
+        samples: Range<usize>,
+        xt: &<B::Wide as Backend>::Matrix,
+        work: &mut impl FnMut(Tile<'_, B>) -> Result<(), LinalgError>,
+    ) -> Result<(), LinalgError> {
+        if self.samples.are_all(&samples) {
+            return work(Tile { samples, xt, mask: &self.mask });
+        }
+        let bits = self.patterns.bits().row_range(samples.start, samples.len());
+        work(Tile { samples, xt, mask: &self.backend.upload_mask(&bits)? })
     }
     /// Targets (n x C) on the device.
     pub fn y(&self) -> &B::Matrix {
@@ -335,9 +356,10 @@ impl<B: Backend> ConvexProgram<B> {
     /// # Errors
     /// [`ProgramError::Model`] if loss and weights do not fit the targets or overflow the storage precision.
     pub fn set_loss(&mut self, loss: WeightedLoss) -> Result<(), ProgramError> {
+        let loss = loss.over(self.backend.samples());
         loss.check(&self.y_host)?;
         let name = |error| name_non_finite(error, "the weighted pull of y (in the chosen precision)", false);
-        self.backend.upload(&loss.xi_at_zero(&self.y_host)).map_err(name)?;
+        self.backend.upload_rows(&loss.xi_at_zero(&self.y_host)).map_err(name)?;
         self.loss = loss;
         Ok(())
     }
@@ -445,7 +467,7 @@ fn check_targets(y: &HostMatrix, n: usize) -> Result<(), ModelError> {
 }
 
 fn upload_targets<B: Backend>(backend: &B, y: &HostMatrix) -> Result<B::Matrix, ProgramError> {
-    backend.upload(y).map_err(|error| name_non_finite(error, "y (in the chosen precision)", false))
+    backend.upload_rows(y).map_err(|error| name_non_finite(error, "y (in the chosen precision)", false))
 }
 
 fn check_beta(beta: f64) -> Result<(), ModelError> {
@@ -475,13 +497,19 @@ fn norms_of_samples<B: Backend>(backend: &B, samples: &Samples<B>) -> Result<Vec
     })?;
     let largest = if backend.scalar_bytes() == 4 { f64::from(f32::MAX) } else { f64::MAX };
     // A long sample may still have small entries.
-    for column in (0..norms.len()).filter(|&a| norms[a] >= largest) {
+    let overflow = (0..norms.len()).filter(|&a| norms[a] >= largest).find_map(|column| {
         let entries = samples.source().sample(column);
-        if let Some(row) = entries.iter().position(|x| x.abs() > largest) {
-            return Err(LinalgError::NonFinite { row, column, precision: backend.precision() });
+        entries.iter().position(|x| x.abs() > largest).map(|row| [row, backend.samples().first() + column])
+    });
+    // One of one rank is an error of all.
+    let places = backend.samples().gather(overflow.map_or([f64::NAN; 2], |place| place.map(|at| at as f64)).to_vec());
+    match places.iter().find(|place| place[0].is_finite()) {
+        None => Ok(norms),
+        Some(place) => {
+            let [row, column] = [0, 1].map(|k| place[k] as usize);
+            Err(LinalgError::NonFinite { row, column, precision: backend.precision() })
         }
     }
-    Ok(norms)
 }
 
 /// Names the samples in an error about one that overflows the storage precision: samples are columns on the device, but

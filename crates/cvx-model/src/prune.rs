@@ -107,7 +107,7 @@ struct Contributions<B: Backend> {
     sizes: Vec<f64>,
     /// (||w1_j||^2 + ||w2_j||^2) / 2, the weight decay divided by beta.
     decays: Vec<f64>,
-    /// Number of samples.
+    /// Number of samples here.
     n: usize,
 }
 
@@ -119,7 +119,7 @@ impl<W: Backend> Contributions<W> {
     ) -> Result<Self, LinalgError> {
         let (n, m, outputs) = (samples.n_samples(), neurons.len(), network.w2.cols());
         let (backend, group) = (samples.backend().wide(), network.select(neurons));
-        let mut hidden = backend.zeros(n, m)?;
+        let mut hidden = backend.sample_rows(n, m)?;
         samples
             .for_each_tile(m, |tile, xt| backend.write_rows(&group.hidden(&backend, xt)?, &mut hidden, tile.start))?;
         let Network { w1, w2: mut second, .. } = group;
@@ -146,7 +146,8 @@ impl<W: Backend> Contributions<W> {
         let lengths = purify(&self.sizes, &self.decays, basis);
         // The change of each contribution. If rounding makes the total too large, nothing is changed.
         let taken: Vec<f64> = self.sizes.iter().zip(&lengths).map(|(old, new)| old - new).collect();
-        let change = norm(self.combined(backend, &[taken])?.values());
+        let taken = self.combined(backend, &[taken])?;
+        let change = self.inner(backend, taken.values(), taken.values()).sqrt();
         let scales: Vec<f64> = (lengths.iter().zip(&self.sizes))
             .map(|(&new, &old)| if new == old { f64::from(u8::from(old != 0.0)) } else { new / old })
             .collect();
@@ -194,7 +195,7 @@ impl<W: Backend> Contributions<W> {
             }
         }
         let combined = self.combined(backend, &near)?;
-        let inner = |a: usize, b: usize| dot(combined.col(a), combined.col(b));
+        let inner = |a: usize, b: usize| self.inner(backend, combined.col(a), combined.col(b));
         let eigen = symmetric_eigen(&HostMatrix::from_fn(near.len(), near.len(), inner))?;
         let zero = (0..near.len()).take_while(|&a| eigen.values[a] <= ZERO * ZERO);
         Ok(zero.map(|a| combination(&near, eigen.vectors.col(a))).collect())
@@ -205,12 +206,22 @@ impl<W: Backend> Contributions<W> {
         let (m, outputs) = (self.sizes.len(), self.second.cols());
         let columns = HostMatrix::from_vec(self.n, outputs * columns.cols(), columns.values().to_vec());
         let mut products = backend.zeros(m, columns.cols())?;
-        let columns = backend.upload(&columns)?;
+        let columns = backend.upload_rows(&columns)?;
         backend.gemm(1.0, &self.hidden, Transpose::Yes, &columns, Transpose::No, 0.0, &mut products)?;
         let products = backend.download(&products)?;
         let slope =
             |k: usize, j: usize| (0..outputs).map(|c| self.second[(j, c)] * products[(j, k * outputs + c)]).sum();
         Ok((0..products.cols() / outputs).map(|k| (0..m).map(|j| slope(k, j)).collect()).collect())
+    }
+
+    /// The inner product of two columns of nC numbers.
+    fn inner(&self, backend: &W, x: &[f64], y: &[f64]) -> f64 {
+        let (n, outputs) = (self.n, self.second.cols());
+        let [product] = backend.samples().sum(n, |rows| {
+            let places = (0..outputs).flat_map(|c| c * n + rows.start..c * n + rows.end);
+            [places.map(|at| x[at] * y[at]).sum()]
+        });
+        product
     }
 
     /// sum_j c_j q_j/||q_j|| for each c, as columns (nC x number of c).
@@ -219,7 +230,7 @@ impl<W: Backend> Contributions<W> {
         let second = HostMatrix::from_fn(m, outputs * k, |j, column| {
             coefficients[column / outputs][j] * self.second[(j, column % outputs)]
         });
-        let mut out = backend.zeros(self.n, outputs * k)?;
+        let mut out = backend.sample_rows(self.n, outputs * k)?;
         let second = backend.upload(&second)?;
         backend.gemm(1.0, &self.hidden, Transpose::No, &second, Transpose::No, 0.0, &mut out)?;
         Ok(HostMatrix::from_vec(self.n * outputs, k, backend.download(&out)?.values().to_vec()))

@@ -2,7 +2,7 @@
 
 use crate::dataset::Labels;
 use crate::error::ModelError;
-use cvx_linalg::{HostMatrix, named};
+use cvx_linalg::{HostMatrix, SampleSums, named};
 use serde::{Deserialize, Serialize};
 
 /// Integer labels with more distinct values than this are a regression.
@@ -159,6 +159,14 @@ impl Targets {
     /// [`ModelError::SingleClass`], [`ModelError::NotBinary`], [`ModelError::NotNumeric`], [`ModelError::Shape`] for
     /// labels that do not fit the choice.
     pub fn new(labels: &Labels, choice: TaskChoice) -> Result<Self, ModelError> {
+        Targets::over(SampleSums::all_here(), labels, choice)
+    }
+
+    /// [`new`](Targets::new) where these labels are those of some samples, and the task is that of all.
+    ///
+    /// # Errors
+    /// Those of [`new`](Targets::new).
+    pub fn over(samples: &SampleSums, labels: &Labels, choice: TaskChoice) -> Result<Self, ModelError> {
         if labels.is_empty() {
             return Err(ModelError::Empty { what: "labels" });
         }
@@ -167,10 +175,11 @@ impl Targets {
             (TaskChoice::Auto, Labels::Numbers { columns, values }) => {
                 let mut sorted: Vec<f64> = values.clone();
                 sorted.sort_by(f64::total_cmp);
-                let counts: Vec<usize> = sorted.chunk_by(|a, b| a == b).map(<[f64]>::len).collect();
+                let fractional = samples.any(sorted.iter().any(|value| value.fract() != 0.0));
+                let counts = counts_over(samples, sorted.chunk_by(|a, b| a == b).map(|run| (run[0], run.len())));
                 let rare = counts.iter().any(|&count| count < CLASS_SAMPLES);
                 let many = counts.len() > MOST_CLASSES || counts.len() > FEW_CLASSES && rare;
-                *columns > 1 || many || sorted.iter().any(|value| value.fract() != 0.0)
+                *columns > 1 || many || fractional
             }
             _ => false,
         };
@@ -182,14 +191,27 @@ impl Targets {
                 },
             }
         } else {
-            classification(labels, choice)?
+            classification(samples, labels, choice)?
         };
         let y = task.encode(labels)?;
         Ok(Targets { task, y })
     }
 }
 
-fn classification(labels: &Labels, choice: TaskChoice) -> Result<Task, ModelError> {
+/// How often each value occurs, from the sorted values here; of more values than there can be classes, one more is
+/// enough.
+fn counts_over(samples: &SampleSums, here: impl Iterator<Item = (f64, usize)>) -> Vec<usize> {
+    let mut row: Vec<f64> = here.take(MOST_CLASSES + 1).flat_map(|(value, count)| [value, count as f64]).collect();
+    row.resize(2 * (MOST_CLASSES + 1), 0.0);
+    let all = samples.gather(row);
+    let mut found: Vec<(f64, usize)> =
+        all.iter().flat_map(|row| row.chunks_exact(2)).map(|pair| (pair[0], pair[1] as usize)).collect();
+    found.retain(|(_, count)| *count > 0);
+    found.sort_by(|a, b| a.0.total_cmp(&b.0));
+    found.chunk_by(|a, b| a.0 == b.0).map(|run| run.iter().map(|(_, count)| count).sum()).collect()
+}
+
+fn classification(samples: &SampleSums, labels: &Labels, choice: TaskChoice) -> Result<Task, ModelError> {
     if let Labels::Numbers { columns, .. } = labels
         && *columns != 1
     {
@@ -199,8 +221,10 @@ fn classification(labels: &Labels, choice: TaskChoice) -> Result<Task, ModelErro
             found: format!("{columns} numbers per sample"),
         });
     }
-    let names: Vec<String> = (0..labels.len()).map(|row| labels.class_name(row)).collect();
-    let mut classes = names.clone();
+    let mut names: Vec<String> = (0..labels.len()).map(|row| labels.class_name(row)).collect();
+    names.sort();
+    let here: Vec<(String, usize)> = names.chunk_by(|a, b| a == b).map(|run| (run[0].clone(), run.len())).collect();
+    let mut classes = samples.texts(here.iter().map(|(name, _)| name.clone()).collect()).concat();
     classes.sort();
     classes.dedup();
     // Numbers first, by value. Comparing numbers with texts as texts would not give a consistent order.
@@ -208,7 +232,10 @@ fn classification(labels: &Labels, choice: TaskChoice) -> Result<Task, ModelErro
         (Ok(a), Ok(b)) => a.total_cmp(&b),
         (a, b) => a.is_err().cmp(&b.is_err()),
     });
-    let counts: Vec<usize> = (classes.iter()).map(|class| names.iter().filter(|name| *name == class).count()).collect();
+    let count = |class: &String| here.iter().find(|(name, _)| name == class).map_or(0.0, |(_, count)| *count as f64);
+    // Of whole numbers, so that the order of the ranks does not matter.
+    let counts = samples.gather(classes.iter().map(count).collect());
+    let counts: Vec<f64> = (0..classes.len()).map(|c| counts.iter().map(|row| row[c]).sum()).collect();
     let majority = (0..counts.len()).fold(0, |best, c| if counts[c] > counts[best] { c } else { best });
     match (<[String; 2]>::try_from(classes), choice) {
         (Ok(classes), TaskChoice::Auto | TaskChoice::Binary) => Ok(Task::Binary { classes, majority }),

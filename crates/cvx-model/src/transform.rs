@@ -158,7 +158,8 @@ fn binary_features(data: &Dataset) -> Vec<bool> {
     data.for_each_row(|_, row| {
         binary.iter_mut().zip(row).for_each(|(binary, &value)| *binary &= value == 0.0 || value == 1.0);
     });
-    binary
+    let other = binary.iter().map(|binary| f64::from(u8::from(!binary))).collect();
+    data.samples().largest(other).iter().map(|&other| other == 0.0).collect()
 }
 
 /// Weighted mean and standard deviation of each feature, or of all features together if `pooled`. The second of two
@@ -166,15 +167,19 @@ fn binary_features(data: &Dataset) -> Vec<bool> {
 fn moments(data: &Dataset, pooled: bool) -> (Vec<f64>, Vec<f64>) {
     let (d, weights) = (data.n_features(), data.weights());
     let weight = |row: usize| weights.map_or(1.0, |weights| weights[row]);
-    let total = weights.map_or(data.n_samples() as f64, |weights| weights.iter().sum());
+    let [total] = data.samples().sum(data.n_samples(), |rows| {
+        [weights.map_or(rows.len() as f64, |weights| weights[rows.clone()].iter().sum())]
+    });
     let count = if pooled { total * d as f64 } else { total };
     let sums = |f: &dyn Fn(usize, f64) -> f64| {
-        let mut sums = vec![0.0; d];
-        data.for_each_row(|row, values| {
-            let weight = weight(row);
-            sums.iter_mut().zip(values).enumerate().for_each(|(j, (sum, &value))| *sum += weight * f(j, value));
-        });
-        if pooled { vec![sums.iter().sum()] } else { sums }
+        data.samples().sums(data.n_samples(), if pooled { 1 } else { d }, |rows| {
+            let mut sums = vec![0.0; d];
+            data.for_each_of(rows, |row, values| {
+                let weight = weight(row);
+                sums.iter_mut().zip(values).enumerate().for_each(|(j, (sum, &value))| *sum += weight * f(j, value));
+            });
+            if pooled { vec![sums.iter().sum()] } else { sums }
+        })
     };
     let mean: Vec<f64> = sums(&|_, value| value).into_iter().map(|sum: f64| sum / count).collect();
     let squares = sums(&|j, value| (value - mean[if pooled { 0 } else { j }]).powi(2));

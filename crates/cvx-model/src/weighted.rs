@@ -4,11 +4,12 @@ use crate::dataset::check_weights;
 use crate::entry_loss::EntryLoss;
 use crate::error::ModelError;
 use crate::loss::{Loss, LossForm};
-use crate::metrics::squared_loss;
+use crate::metrics::squared_loss_over;
 use crate::multinomial::Multinomial;
 use crate::root::{concave_maximum, increasing_root, root_near_zero};
 use crate::weighted_rows::WeightedRows;
-use cvx_linalg::HostMatrix;
+use cvx_linalg::{HostMatrix, SampleSums};
+use std::ops::Range;
 
 /// A slope of the loss along the output bias that is this small, relative to its terms, is zero.
 const FLAT: f64 = 1e-14;
@@ -26,6 +27,7 @@ pub struct WeightedLoss {
     loss: Loss,
     weights: Option<Vec<f64>>,
     output_bias: bool,
+    samples: SampleSums,
 }
 
 impl WeightedLoss {
@@ -41,7 +43,7 @@ impl WeightedLoss {
             return Err(ModelError::OutOfRange { name: "huber-delta", value: delta, range: "a positive number" });
         }
         check_weights(weights.as_deref().unwrap_or_default())?;
-        Ok(WeightedLoss { loss, weights, output_bias: false })
+        Ok(WeightedLoss { loss, weights, output_bias: false, samples: SampleSums::default() })
     }
 
     /// The same loss with an output bias, or without.
@@ -49,10 +51,15 @@ impl WeightedLoss {
         WeightedLoss { output_bias, ..self }
     }
 
+    /// The same loss over all of these samples; by default, all are here.
+    pub fn over(self, samples: &SampleSums) -> Self {
+        WeightedLoss { samples: samples.clone(), ..self }
+    }
+
     /// The loss of the samples of these rows.
     pub fn select(&self, rows: &[usize]) -> Self {
         let weights = self.weights.as_ref().map(|weights| rows.iter().map(|&row| weights[row]).collect());
-        WeightedLoss { weights, ..*self }
+        WeightedLoss { weights, ..self.clone() }
     }
 
     /// Whether the network has an output bias.
@@ -76,7 +83,13 @@ impl WeightedLoss {
     }
 
     fn rows<'a>(&'a self, loss: Multinomial, y: &'a HostMatrix) -> WeightedRows<'a> {
-        WeightedRows::new(loss, self.weights(), y)
+        WeightedRows::new(loss, self.weights(), y, &self.samples)
+    }
+
+    /// The sum over all samples of a value of each row here.
+    fn sum(&self, rows: usize, value: impl Fn(usize) -> f64) -> f64 {
+        let [sum] = self.samples.sum(rows, |rows| [rows.map(&value).sum()]);
+        sum
     }
 
     fn weight(&self, a: usize) -> f64 {
@@ -117,12 +130,12 @@ impl WeightedLoss {
     pub fn kappa(&self, y: &HostMatrix) -> f64 {
         let curvature = match self.loss {
             // Most residuals may be on the linear part. Over a distance, its mean curvature is delta / distance.
-            Loss::Huber { delta } => (delta / spread(y).max(delta)).max(LEAST_KAPPA),
+            Loss::Huber { delta } => (delta / self.spread(y).max(delta)).max(LEAST_KAPPA),
             // The curvature at equal predictions: diag(p) - p p' with p = 1/C. The largest one is that of two classes.
             Loss::Multinomial => 1.0 / y.cols() as f64,
             loss => loss.curvature(),
         };
-        curvature * self.weights.as_deref().map_or(1.0, mean)
+        curvature * self.weights.as_deref().map_or(1.0, |weights| self.mean(weights))
     }
 
     /// Adds the best output bias to the predictions `q` for the targets `y` (both n x C), and returns it (C); zeros
@@ -143,30 +156,33 @@ impl WeightedLoss {
 
     /// The b that minimises sum_a omega_a l(q_a + b; y_a) for one target.
     fn best_bias(&self, loss: EntryLoss, q: &[f64], y: &[f64]) -> f64 {
-        let terms = || q.iter().zip(y).enumerate();
+        let n = y.len();
         if loss == EntryLoss::Squared {
-            let total: f64 = (0..y.len()).map(|a| self.weight(a)).sum();
-            return terms().map(|(a, (q, y))| self.weight(a) * (y - q)).sum::<f64>() / total;
+            let [sum, total] = self.samples.sum(n, |rows| {
+                let sum = rows.clone().map(|a| self.weight(a) * (y[a] - q[a])).sum::<f64>();
+                [sum, rows.map(|a| self.weight(a)).sum()]
+            });
+            return sum / total;
         }
-        let slope = |b: f64| -> f64 { terms().map(|(a, (q, &y))| self.weight(a) * loss.derivative(q + b, y)).sum() };
-        let flat = FLAT * terms().map(|(a, (q, &y))| self.weight(a) * loss.derivative(*q, y).abs()).sum::<f64>();
+        let slope = |b: f64| self.sum(n, |a| self.weight(a) * loss.derivative(q[a] + b, y[a]));
+        let flat = FLAT * self.sum(n, |a| self.weight(a) * loss.derivative(q[a], y[a]).abs());
         root_near_zero(slope, flat)
     }
 
     /// sum_a omega_a l(q_a; y_a), for predictions `q` (with their output bias) and targets `y` (both n x C).
     pub fn total(&self, q: &HostMatrix, y: &HostMatrix) -> f64 {
         if self.is_plain() {
-            return squared_loss(q, y);
+            return squared_loss_over(&self.samples, q, y);
         }
         match self.loss.form() {
-            LossForm::Entry(loss) => (0..y.cols()).map(|c| self.sum(loss, q.col(c), y.col(c))).sum(),
+            LossForm::Entry(loss) => (0..y.cols()).map(|c| self.of_target(loss, q.col(c), y.col(c))).sum(),
             LossForm::Row(loss) => self.rows(loss, y).total(q),
         }
     }
 
     /// sum_a omega_a l(q_a; y_a) for one target.
-    fn sum(&self, loss: EntryLoss, q: &[f64], y: &[f64]) -> f64 {
-        q.iter().zip(y).enumerate().map(|(a, (q, &y))| self.weight(a) * loss.value(*q, y)).sum()
+    fn of_target(&self, loss: EntryLoss, q: &[f64], y: &[f64]) -> f64 {
+        self.sum(y.len(), |a| self.weight(a) * loss.value(q[a], y[a]))
     }
 
     /// The predictions of the zero network (n x C): its output bias.
@@ -245,7 +261,7 @@ impl WeightedLoss {
             let xi = xi.col_mut(c);
             // The sum of the first result has the rounding errors of xi, which may lie far outside the domain.
             for _ in 0..if self.output_bias { 2 } else { 1 } {
-                let shift = if self.output_bias { balancing_shift(xi, &clipped) } else { 0.0 };
+                let shift = if self.output_bias { self.balancing_shift(xi, &clipped) } else { 0.0 };
                 xi.iter_mut().enumerate().for_each(|(a, xi)| *xi = clipped(a, *xi + shift));
             }
         }
@@ -263,7 +279,7 @@ impl WeightedLoss {
                 proved(self.rows(loss, y).bound(xi, limit))
             }
             LossForm::Entry(_) if self.is_plain() => {
-                let bound = |(c, &limit): (usize, &f64)| proved(squared_bound(xi.col(c), y.col(c), limit));
+                let bound = |(c, &limit): (usize, &f64)| proved(self.squared_bound(xi.col(c), y.col(c), limit));
                 limits.iter().enumerate().map(bound).sum()
             }
             LossForm::Entry(loss) => {
@@ -275,24 +291,27 @@ impl WeightedLoss {
 
     fn searched_bound(&self, loss: EntryLoss, xi: &[f64], y: &[f64], limit: f64) -> f64 {
         // (omega, z, y) with z = -xi / omega. Entries with xi = 0 add nothing.
-        let terms: Vec<(f64, f64, f64)> = (xi.iter().zip(y).enumerate())
-            .filter(|(_, (xi, _))| **xi != 0.0)
-            .map(|(a, (xi, &y))| (self.weight(a), -xi / self.weight(a), y))
-            .collect();
+        let terms_of = |rows: Range<usize>| {
+            let nonzero = rows.filter(|&a| xi[a] != 0.0);
+            nonzero.map(|a| (self.weight(a), -xi[a] / self.weight(a), y[a])).collect::<Vec<_>>()
+        };
+        let terms = self.samples.of_shards(y.len(), terms_of);
         let within = |t: f64, z: f64, y: f64| {
             let (low, high) = loss.domain(y);
             (t * z).clamp(low, high)
         };
         // The domain is an interval that contains 0, so that it limits t only from above.
-        let limit = terms.iter().fold(limit, |limit: f64, &(_, z, y)| {
+        let limit = terms.iter().flatten().fold(limit, |limit: f64, &(_, z, y)| {
             let (low, high) = loss.domain(y);
             limit.min(if z > 0.0 { high / z } else { low / z })
         });
-        let slope = |t: f64| -> f64 {
-            terms.iter().map(|&(weight, z, y)| -weight * z * loss.attained_at(within(t, z, y), y)).sum()
+        let limit = self.samples.smallest(limit);
+        let sum = |value: &dyn Fn(&(f64, f64, f64)) -> f64| {
+            self.samples.sum_of_shards(&terms, |terms| terms.iter().map(value).sum())
         };
+        let slope = |t: f64| sum(&|&(weight, z, y)| -weight * z * loss.attained_at(within(t, z, y), y));
         let t = concave_maximum(slope, limit);
-        terms.iter().map(|&(weight, z, y)| -weight * loss.conjugate(within(t, z, y), y)).sum()
+        sum(&|&(weight, z, y)| -weight * loss.conjugate(within(t, z, y), y))
     }
 
     /// For each target, the t >= 0 that minimises the loss of t f plus t times the decay of the target; and the total
@@ -313,8 +332,8 @@ impl WeightedLoss {
 
     fn best_multiple(&self, loss: EntryLoss, f: &[f64], y: &[f64], decay: f64) -> (f64, f64) {
         if self.is_plain() {
-            let [f, y] = [f, y].map(|values| if self.output_bias { centred(values) } else { values.to_vec() });
-            return squared_multiple(&f, &y, decay);
+            let [f, y] = [f, y].map(|values| if self.output_bias { self.centred(values) } else { values.to_vec() });
+            return self.squared_multiple(&f, &y, decay);
         }
         let bias = |t: f64| {
             let scaled: Vec<f64> = f.iter().map(|f| t * f).collect();
@@ -322,60 +341,68 @@ impl WeightedLoss {
         };
         // At the best bias, the derivative with respect to t is the partial one.
         let slope = |t: f64| -> f64 {
-            let (terms, b) = (f.iter().zip(y).enumerate(), bias(t));
-            -decay - terms.map(|(a, (f, &y))| self.weight(a) * f * loss.derivative(t * f + b, y)).sum::<f64>()
+            let b = bias(t);
+            -decay - self.sum(y.len(), |a| self.weight(a) * f[a] * loss.derivative(t * f[a] + b, y[a]))
         };
         let t = concave_maximum(slope, f64::INFINITY);
         let b = bias(t);
-        let value = |(a, (f, &y)): (usize, (&f64, &f64))| self.weight(a) * loss.value(t * f + b, y);
-        (t, f.iter().zip(y).enumerate().map(value).sum())
+        (t, self.sum(y.len(), |a| self.weight(a) * loss.value(t * f[a] + b, y[a])))
     }
-}
 
-/// The values less their mean.
-fn centred(values: &[f64]) -> Vec<f64> {
-    let mean = mean(values);
-    values.iter().map(|value| value - mean).collect()
-}
-
-/// The s for which the sum of all `clipped(a, xi_a + s)` is zero, or as near to zero as the ranges allow.
-fn balancing_shift(xi: &[f64], clipped: &impl Fn(usize, f64) -> f64) -> f64 {
-    let sum = |s: f64| xi.iter().enumerate().map(|(a, xi)| clipped(a, xi + s)).sum::<f64>();
-    // Every range contains zero: at these ends, all entries have one sign.
-    let (low, high) =
-        xi.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), xi| (low.min(-xi), high.max(-xi)));
-    let flat = f64::EPSILON * xi.iter().map(|xi| xi.abs()).sum::<f64>();
-    if low <= high { increasing_root(sum, low, high, flat) } else { 0.0 }
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
-}
-
-/// Mean absolute deviation of y from the mean of its column.
-fn spread(y: &HostMatrix) -> f64 {
-    let distance = |c: usize| {
-        let centre = mean(y.col(c));
-        y.col(c).iter().map(|y| (y - centre).abs()).sum::<f64>()
-    };
-    (0..y.cols()).map(distance).sum::<f64>() / y.values().len().max(1) as f64
-}
-
-/// The maximum of t xi'y - t^2 ||xi||^2 / 2 over t in [0, `limit`]: the bound of the squared loss in closed form.
-fn squared_bound(xi: &[f64], y: &[f64], limit: f64) -> f64 {
-    let (xi_y, xi_xi) = (xi.iter().zip(y)).fold((0.0, 0.0), |(xi_y, xi_xi), (xi, y)| (xi_y + xi * y, xi_xi + xi * xi));
-    if xi_xi > 0.0 {
-        let t = (xi_y / xi_xi).min(limit).max(0.0);
-        t * xi_y - 0.5 * t * t * xi_xi
-    } else {
-        0.0
+    /// The values less their mean.
+    fn centred(&self, values: &[f64]) -> Vec<f64> {
+        let mean = self.mean(values);
+        values.iter().map(|value| value - mean).collect()
     }
-}
 
-/// The t >= 0 that minimises 1/2 ||t f - y||^2 + t `decay`, and the loss there: the squared loss in closed form.
-fn squared_multiple(f: &[f64], y: &[f64], decay: f64) -> (f64, f64) {
-    let (f_y, f_f) = (f.iter().zip(y)).fold((0.0, 0.0), |(fy, ff), (f, y)| (fy + f * y, ff + f * f));
-    let t = if f_f > 0.0 { ((f_y - decay) / f_f).max(0.0) } else { 0.0 };
-    let loss: f64 = f.iter().zip(y).map(|(f, y)| (t * f - y) * (t * f - y)).sum();
-    (t, 0.5 * loss)
+    /// The s for which the sum of all `clipped(a, xi_a + s)` is zero, or as near to zero as the ranges allow.
+    fn balancing_shift(&self, xi: &[f64], clipped: &impl Fn(usize, f64) -> f64) -> f64 {
+        let sum = |s: f64| self.sum(xi.len(), |a| clipped(a, xi[a] + s));
+        // Every range contains zero: at these ends, all entries have one sign.
+        let (low, high) =
+            xi.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), xi| (low.min(-xi), high.max(-xi)));
+        let (low, high) = (self.samples.smallest(low), -self.samples.smallest(-high));
+        let flat = f64::EPSILON * self.sum(xi.len(), |a| xi[a].abs());
+        if low <= high { increasing_root(sum, low, high, flat) } else { 0.0 }
+    }
+
+    fn mean(&self, values: &[f64]) -> f64 {
+        self.sum(values.len(), |a| values[a]) / self.samples.total(values.len()).max(1) as f64
+    }
+
+    /// Mean absolute deviation of y from the mean of its column.
+    fn spread(&self, y: &HostMatrix) -> f64 {
+        let distance = |c: usize| {
+            let (y, centre) = (y.col(c), self.mean(y.col(c)));
+            self.sum(y.len(), |a| (y[a] - centre).abs())
+        };
+        let entries = self.samples.total(y.rows()) * y.cols();
+        (0..y.cols()).map(distance).sum::<f64>() / entries.max(1) as f64
+    }
+
+    /// The maximum of t xi'y - t^2 ||xi||^2 / 2 over t in [0, `limit`]: the bound of the squared loss in closed form.
+    fn squared_bound(&self, xi: &[f64], y: &[f64], limit: f64) -> f64 {
+        let [xi_y, xi_xi] = self.products(xi, y);
+        if xi_xi > 0.0 {
+            let t = (xi_y / xi_xi).min(limit).max(0.0);
+            t * xi_y - 0.5 * t * t * xi_xi
+        } else {
+            0.0
+        }
+    }
+
+    /// The t >= 0 that minimises 1/2 ||t f - y||^2 + t `decay`, and the loss there: the squared loss in closed form.
+    fn squared_multiple(&self, f: &[f64], y: &[f64], decay: f64) -> (f64, f64) {
+        let [f_y, f_f] = self.products(f, y);
+        let t = if f_f > 0.0 { ((f_y - decay) / f_f).max(0.0) } else { 0.0 };
+        (t, 0.5 * self.sum(y.len(), |a| (t * f[a] - y[a]) * (t * f[a] - y[a])))
+    }
+
+    /// x'y and x'x.
+    fn products(&self, x: &[f64], y: &[f64]) -> [f64; 2] {
+        self.samples.sum(y.len(), |rows| {
+            let pairs = x[rows.clone()].iter().zip(&y[rows]);
+            pairs.fold([0.0, 0.0], |[x_y, x_x], (x, y)| [x_y + x * y, x_x + x * x])
+        })
+    }
 }

@@ -2,7 +2,8 @@
 
 use crate::multinomial::{Multinomial, softmax};
 use crate::root::{concave_maximum, gradient_root};
-use cvx_linalg::HostMatrix;
+use cvx_linalg::{HostMatrix, SampleSums};
+use std::ops::Range;
 
 /// A slope along the output biases, or a sum of a column of xi, that is this small relative to the sum of the weights,
 /// is zero.
@@ -16,6 +17,7 @@ pub(crate) struct WeightedRows<'a> {
     classes: Vec<usize>,
     /// C.
     count: usize,
+    samples: &'a SampleSums,
 }
 
 /// Row `a` of a matrix.
@@ -25,13 +27,13 @@ fn read(matrix: &HostMatrix, a: usize, out: &mut [f64]) {
 
 impl<'a> WeightedRows<'a> {
     /// For targets `y` of -1 and +1 (n x C).
-    pub fn new(loss: Multinomial, weights: Option<&'a [f64]>, y: &HostMatrix) -> Self {
+    pub fn new(loss: Multinomial, weights: Option<&'a [f64]>, y: &HostMatrix, samples: &'a SampleSums) -> Self {
         let mut row = vec![0.0; y.cols()];
         let mut class = |a| {
             read(y, a, &mut row);
             loss.class(&row)
         };
-        WeightedRows { loss, weights, classes: (0..y.rows()).map(&mut class).collect(), count: y.cols() }
+        WeightedRows { loss, weights, classes: (0..y.rows()).map(&mut class).collect(), count: y.cols(), samples }
     }
 
     fn weight(&self, a: usize) -> f64 {
@@ -40,17 +42,29 @@ impl<'a> WeightedRows<'a> {
 
     /// The total weight of each class.
     fn class_weights(&self) -> Vec<f64> {
-        let mut totals = vec![0.0; self.count];
-        self.classes.iter().enumerate().for_each(|(a, &class)| totals[class] += self.weight(a));
-        totals
+        self.sums(self.count, |rows, totals| rows.for_each(|a| totals[self.classes[a]] += self.weight(a)))
+    }
+
+    /// Sums over all samples of what `add` adds for a range of the rows here.
+    fn sums(&self, length: usize, mut add: impl FnMut(Range<usize>, &mut [f64])) -> Vec<f64> {
+        self.samples.sums(self.classes.len(), length, |rows| {
+            let mut totals = vec![0.0; length];
+            add(rows, &mut totals);
+            totals
+        })
     }
 
     /// Changes each row of `matrix` (n x C).
-    fn each_row(&self, matrix: &mut HostMatrix, mut change: impl FnMut(usize, usize, &mut [f64])) {
+    fn each_row(&self, matrix: &mut HostMatrix, change: impl FnMut(usize, usize, &mut [f64])) {
+        self.each_of(0..self.classes.len(), matrix, change);
+    }
+
+    /// Changes these rows of `matrix` (n x C).
+    fn each_of(&self, rows: Range<usize>, matrix: &mut HostMatrix, mut change: impl FnMut(usize, usize, &mut [f64])) {
         let mut row = vec![0.0; self.count];
-        for (a, &class) in self.classes.iter().enumerate() {
+        for a in rows {
             read(matrix, a, &mut row);
-            change(a, class, &mut row);
+            change(a, self.classes[a], &mut row);
             row.iter().enumerate().for_each(|(c, &value)| matrix[(a, c)] = value);
         }
     }
@@ -58,11 +72,12 @@ impl<'a> WeightedRows<'a> {
     /// sum_a omega_a l(q_a; k_a).
     pub fn total(&self, q: &HostMatrix) -> f64 {
         let mut row = vec![0.0; self.count];
-        let mut value = |(a, &class): (usize, &usize)| {
+        let mut value = |a: usize| {
             read(q, a, &mut row);
-            self.weight(a) * self.loss.value(&row, class)
+            self.weight(a) * self.loss.value(&row, self.classes[a])
         };
-        self.classes.iter().enumerate().map(&mut value).sum()
+        let [total] = self.samples.sum(self.classes.len(), |rows| [rows.map(&mut value).sum()]);
+        total
     }
 
     /// -omega grad l(q) (n x C).
@@ -84,23 +99,27 @@ impl<'a> WeightedRows<'a> {
     /// if a class has no samples, the search ends where the slope is flat.
     pub fn best_bias(&self, q: &HostMatrix) -> Vec<f64> {
         let classes = self.class_weights();
-        gradient_root(self.count, FLAT * classes.iter().sum::<f64>(), |b, mut hessian| {
+        gradient_root(self.count, FLAT * classes.iter().sum::<f64>(), |b, hessian| {
+            let length = self.count + hessian.as_ref().map_or(0, |_| self.count * self.count);
             let (mut p, mut row) = (vec![0.0; self.count], vec![0.0; self.count]);
-            let mut gradient: Vec<f64> = classes.iter().map(|weight| -weight).collect();
-            for a in 0..self.classes.len() {
-                read(q, a, &mut row);
-                row.iter_mut().zip(b).for_each(|(q, b)| *q += b);
-                softmax(&row, &mut p);
-                let weight = self.weight(a);
-                gradient.iter_mut().zip(&p).for_each(|(g, p)| *g += weight * p);
-                if let Some(hessian) = &mut hessian {
-                    for i in 0..self.count {
-                        hessian[(i, i)] += weight * p[i];
-                        (0..=i).for_each(|j| hessian[(i, j)] -= weight * p[i] * p[j]);
+            let totals = self.sums(length, |rows, totals| {
+                let (gradient, hessian) = totals.split_at_mut(self.count);
+                if self.samples.first() + rows.start == 0 {
+                    gradient.iter_mut().zip(&classes).for_each(|(g, weight)| *g = -weight);
+                }
+                for a in rows {
+                    read(q, a, &mut row);
+                    row.iter_mut().zip(b).for_each(|(q, b)| *q += b);
+                    softmax(&row, &mut p);
+                    let weight = self.weight(a);
+                    gradient.iter_mut().zip(&p).for_each(|(g, p)| *g += weight * p);
+                    for (i, hessian) in hessian.chunks_exact_mut(self.count).enumerate() {
+                        hessian[i] += weight * p[i];
+                        (0..=i).for_each(|j| hessian[j] -= weight * p[i] * p[j]);
                     }
                 }
-            }
-            gradient
+            });
+            self.split(totals, hessian)
         })
     }
 
@@ -109,7 +128,8 @@ impl<'a> WeightedRows<'a> {
     /// at which they do.
     pub fn clip(&self, xi: &mut HostMatrix, output_bias: bool) {
         if !output_bias {
-            return self.project(xi, &vec![0.0; self.count], &vec![true; self.count], None);
+            let rows = 0..self.classes.len();
+            return self.project(xi, rows, &vec![0.0; self.count], &vec![true; self.count], &mut []);
         }
         let classes = self.class_weights();
         // The entries of the other classes are at most 0. If no sample is of a class, its column sums to zero only at
@@ -118,26 +138,42 @@ impl<'a> WeightedRows<'a> {
         let total: f64 = classes.iter().sum();
         let shift = gradient_root(self.count, FLAT * total, |s, hessian| {
             let mut projected = xi.clone();
-            self.project(&mut projected, s, &present, hessian);
-            sums(&projected)
+            let length = self.count + hessian.as_ref().map_or(0, |_| self.count * self.count);
+            let totals = self.sums(length, |rows, totals| {
+                let (sums, jacobian) = totals.split_at_mut(self.count);
+                self.project(&mut projected, rows.clone(), s, &present, jacobian);
+                add_columns(&projected, rows, sums);
+            });
+            self.split(totals, hessian)
         });
-        self.project(xi, &shift, &present, None);
+        self.project(xi, 0..self.classes.len(), &shift, &present, &mut []);
         self.balance(xi, &classes, total);
     }
 
-    /// Projects each row of xi + s to the domain. Adds the derivatives of the sums of the columns with respect to s to
-    /// `jacobian`: those of a row are I - 1 1'/m on its m entries that are not at a bound.
-    fn project(&self, xi: &mut HostMatrix, s: &[f64], allowed: &[bool], mut jacobian: Option<&mut HostMatrix>) {
-        self.each_row(xi, |a, class, row| {
+    /// The first C of these numbers; the others, rows of a matrix, are written to `matrix` if there is one.
+    fn split(&self, mut totals: Vec<f64>, matrix: Option<&mut HostMatrix>) -> Vec<f64> {
+        if let Some(matrix) = matrix {
+            *matrix = HostMatrix::from_fn(self.count, self.count, |i, j| totals[(i + 1) * self.count + j]);
+        }
+        totals.truncate(self.count);
+        totals
+    }
+
+    /// Projects these rows of xi + s to the domain. Adds the derivatives of the sums of the columns with respect to s
+    /// to `jacobian`, rows of a C x C matrix or nothing: those of a row are I - 1 1'/m on its m entries that are not at
+    /// a bound.
+    fn project(&self, xi: &mut HostMatrix, rows: Range<usize>, s: &[f64], allowed: &[bool], jacobian: &mut [f64]) {
+        self.each_of(rows, xi, |a, class, row| {
             let weight = self.weight(a);
             row.iter_mut().zip(s).for_each(|(xi, s)| *xi = -(*xi + s) / weight);
             self.loss.project(row, class, allowed);
-            if let Some(jacobian) = &mut jacobian {
+            if !jacobian.is_empty() {
                 let is_free = |c: usize| if c == class { row[c] > -1.0 } else { row[c] > 0.0 };
                 let free: Vec<usize> = (0..row.len()).filter(|&c| is_free(c)).collect();
                 for &i in &free {
-                    jacobian[(i, i)] += 1.0;
-                    free.iter().for_each(|&j| jacobian[(i, j)] -= 1.0 / free.len() as f64);
+                    let derivatives = &mut jacobian[i * self.count..(i + 1) * self.count];
+                    derivatives[i] += 1.0;
+                    free.iter().for_each(|&j| derivatives[j] -= 1.0 / free.len() as f64);
                 }
             }
             row.iter_mut().for_each(|value| *value *= -weight);
@@ -148,7 +184,7 @@ impl<'a> WeightedRows<'a> {
     /// pi_c = (1 - theta) / theta delta_c / W, it is xi (1 - theta) + theta omega (e - p - pi), with the smallest theta
     /// for which p + pi >= 0.
     fn balance(&self, xi: &mut HostMatrix, classes: &[f64], total: f64) {
-        let sums = sums(xi);
+        let sums = self.sums(self.count, |rows, sums| add_columns(xi, rows, sums));
         let present = || classes.iter().zip(&sums).filter(|(weight, _)| **weight > 0.0);
         let ratio = present().map(|(weight, sum)| -sum / weight).fold(0.0, f64::max);
         if present().all(|(_, sum)| *sum == 0.0) {
@@ -180,10 +216,11 @@ impl<'a> WeightedRows<'a> {
                 limit = limit.min(self.weight(a) / others);
             }
         }
-        let slope = |t: f64| -> f64 {
+        let limit = self.samples.smallest(limit);
+        let slope_of = |t: f64, rows: Range<usize>| {
             let mut slope = 0.0;
-            for (a, &class) in self.classes.iter().enumerate() {
-                let weight = self.weight(a);
+            for a in rows {
+                let (class, weight) = (self.classes[a], self.weight(a));
                 let mut others = 0.0;
                 for c in (0..self.count).filter(|&c| c != class && xi[(a, c)] < 0.0) {
                     let z = -xi[(a, c)] / weight;
@@ -196,14 +233,22 @@ impl<'a> WeightedRows<'a> {
             }
             slope
         };
+        let n = self.classes.len();
+        let slope = |t: f64| {
+            let [slope] = self.samples.sum(n, |rows| [slope_of(t, rows)]);
+            slope
+        };
         let t = concave_maximum(slope, limit);
-        let mut value = 0.0;
-        for (a, &class) in self.classes.iter().enumerate() {
-            read(xi, a, &mut row);
-            let weight = self.weight(a);
-            row.iter_mut().for_each(|xi| *xi = -t * *xi / weight);
-            value -= weight * self.loss.conjugate(&row, class);
-        }
+        let [value] = self.samples.sum(n, |rows| {
+            let mut value = 0.0;
+            for a in rows {
+                read(xi, a, &mut row);
+                let weight = self.weight(a);
+                row.iter_mut().for_each(|xi| *xi = -t * *xi / weight);
+                value -= weight * self.loss.conjugate(&row, self.classes[a]);
+            }
+            [value]
+        });
         value
     }
 
@@ -221,14 +266,18 @@ impl<'a> WeightedRows<'a> {
         // At the best bias, the derivative with respect to t is the partial one.
         let slope = |t: f64| -> f64 {
             let xi = self.xi_at(&predictions(t));
-            xi.values().iter().zip(f.values()).map(|(xi, f)| xi * f).sum::<f64>() - decay
+            let [product] = self.samples.sum(f.rows(), |rows| {
+                let pairs = (0..f.cols()).flat_map(|c| xi.col(c)[rows.clone()].iter().zip(&f.col(c)[rows.clone()]));
+                [pairs.map(|(xi, f)| xi * f).sum()]
+            });
+            product - decay
         };
         let t = concave_maximum(slope, f64::INFINITY);
         (t, self.total(&predictions(t)))
     }
 }
 
-/// The sums of the columns.
-fn sums(matrix: &HostMatrix) -> Vec<f64> {
-    (0..matrix.cols()).map(|c| matrix.col(c).iter().sum()).collect()
+/// Adds these rows of the columns.
+fn add_columns(matrix: &HostMatrix, rows: Range<usize>, sums: &mut [f64]) {
+    sums.iter_mut().enumerate().for_each(|(c, sum)| *sum += matrix.col(c)[rows.clone()].iter().sum::<f64>());
 }

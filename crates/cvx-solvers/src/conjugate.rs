@@ -47,13 +47,13 @@ pub(crate) struct ConjugateGradients<B: Backend> {
 }
 
 impl<B: Backend> ConjugateGradients<B> {
-    /// For unknowns of this shape.
-    pub fn new(backend: &B, rows: usize, cols: usize) -> Result<Self, LinalgError> {
+    /// For unknowns of the shape of `like`.
+    pub fn new(backend: &B, like: &B::Matrix) -> Result<Self, LinalgError> {
         Ok(ConjugateGradients {
-            residual: backend.zeros(rows, cols)?,
-            z: backend.zeros(rows, cols)?,
-            direction: backend.zeros(rows, cols)?,
-            image: backend.zeros(rows, cols)?,
+            residual: backend.zeros_like(like)?,
+            z: backend.zeros_like(like)?,
+            direction: backend.zeros_like(like)?,
+            image: backend.zeros_like(like)?,
         })
     }
 

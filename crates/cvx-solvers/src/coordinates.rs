@@ -36,7 +36,7 @@ impl<B: Backend> GramCoordinates<B> {
             return Err(LinalgError::Shape { operation: USER, detail });
         }
         let l_inverse = gram.inverse(backend, Half::Lower)?;
-        let mut v = backend.zeros(d, n)?;
+        let mut v = backend.sample_columns(d, n)?;
         gram.solve_samples(&blocks, &mut v, None)?;
         drop(gram);
         Ok(GramCoordinates {
@@ -44,7 +44,7 @@ impl<B: Backend> GramCoordinates<B> {
             v,
             z: backend.zeros(d, columns)?,
             image: backend.zeros(d, layout.pairs())?,
-            x_image: backend.zeros(n, layout.pairs())?,
+            x_image: backend.sample_rows(n, layout.pairs())?,
             centring: Centring::of(&blocks)?,
         })
     }

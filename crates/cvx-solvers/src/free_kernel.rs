@@ -27,11 +27,11 @@ pub(crate) struct FreeKernel<B: Backend> {
 impl<B: Backend> FreeKernel<B> {
     pub fn new(system: &dyn MaskedSystem<B>) -> Result<Self, LinalgError> {
         let blocks = system.blocks();
-        let (backend, n, targets) = (blocks.backend, blocks.n_samples(), blocks.y.cols());
+        let backend = blocks.backend;
         Ok(FreeKernel {
             image: backend.zeros(blocks.n_rows, blocks.layout.columns())?,
-            b: backend.zeros(n, targets)?,
-            iteration: ConjugateGradients::new(backend, n, targets)?,
+            b: backend.zeros_like(blocks.y)?,
+            iteration: ConjugateGradients::new(backend, blocks.y)?,
             centring: Centring::of(&blocks)?,
         })
     }

@@ -14,12 +14,13 @@ impl<B: Backend> GramFactor<B> {
     pub fn new(blocks: &MaskedBlocks<'_, B>, cones: ConeRows<'_, B>) -> Result<Self, LinalgError> {
         let (wide, samples, d) = (blocks.backend.wide(), blocks.masked()?.samples, blocks.n_rows);
         let (mut l, mut part) = (wide.zeros(d, d)?, None);
-        samples.for_each_tile(0, |tile, xt| {
-            if tile.len() == samples.n_samples() {
-                return wide.weighted_gram(xt, cones.scale_squared, 1.0, &mut l);
+        let first = wide.samples().first();
+        samples.sum_tiles(0, &mut l, |tile, xt, l| {
+            if samples.are_all(&tile) {
+                return wide.weighted_gram(xt, cones.scale_squared, 1.0, l);
             }
             // M is I and the sum over the tiles.
-            let shift = if tile.start == 0 { 1.0 } else { 0.0 };
+            let shift = if first + tile.start == 0 { 1.0 } else { 0.0 };
             let mut weights = wide.zeros(tile.len(), 1)?;
             wide.read_rows(cones.scale_squared, tile.start, &mut weights)?;
             let part = match &mut part {
@@ -27,7 +28,7 @@ impl<B: Backend> GramFactor<B> {
                 None => part.insert(wide.zeros(d, d)?),
             };
             wide.weighted_gram(xt, &weights, shift, part)?;
-            wide.axpby(1.0, part, 1.0, &mut l)
+            wide.axpby(1.0, part, 1.0, l)
         })?;
         wide.cholesky(&mut l)?;
         Ok(GramFactor { wide, l })

@@ -185,7 +185,7 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
             })?;
             deflation = Some(Deflation::new(backend, sketch, shift(rho), targets)?);
         }
-        let (b, iteration) = (backend.zeros(n, targets)?, ConjugateGradients::new(backend, n, targets)?);
+        let (b, iteration) = (backend.zeros_like(blocks.y)?, ConjugateGradients::new(backend, blocks.y)?);
         let factors = Factors { coordinates, b, iteration, deflation, centring: Centring::of(&blocks)? };
         self.prepared = Some(Prepared::Cones(Box::new(factors)));
         Ok(())

@@ -78,6 +78,11 @@ impl SolverKind {
         !matches!(self, SolverKind::Cholesky | SolverKind::GramPcg | SolverKind::Cg)
     }
 
+    /// Whether it is one for samples that are spread over ranks: all that it does over samples is sums.
+    pub fn works_over_ranks(self) -> bool {
+        matches!(self, SolverKind::GramPcg | SolverKind::Cg)
+    }
+
     /// Whether its solution is as good as its factors, with no inner tolerance.
     pub fn is_direct(self) -> bool {
         self == SolverKind::Cholesky

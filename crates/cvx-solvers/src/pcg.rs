@@ -77,8 +77,8 @@ impl<B: Backend> LinearSolver<B> for Pcg<B> {
         let blocks = system.blocks();
         self.product_flops = 4.0 * blocks.n_rows as f64 * blocks.n_samples() as f64 * cols as f64;
         let backend = blocks.backend;
-        self.scratch =
-            Some(Scratch { b: backend.zeros(rows, cols)?, iteration: ConjugateGradients::new(backend, rows, cols)? });
+        let b = backend.zeros(rows, cols)?;
+        self.scratch = Some(Scratch { iteration: ConjugateGradients::new(backend, &b)?, b });
         self.preconditioner.prepare(system)
     }
 

@@ -7,7 +7,7 @@ use crate::tree::Tree;
 /// What a crate may depend on: crates of this workspace, and libraries (`None`: any).
 type Row = (&'static str, &'static [&'static str], Option<&'static [&'static str]>);
 
-const ALLOWED: [Row; 15] = [
+const ALLOWED: [Row; 16] = [
     ("cvx-linalg", &[], Some(&["cudarc", "faer", "half", "rand", "rand_pcg", "rayon", "thiserror"])),
     ("cvx-model", &["cvx-linalg"], Some(&["chrono", "rand", "rand_distr", "rand_pcg", "serde", "thiserror"])),
     ("cvx-solvers", &["cvx-linalg"], Some(&["rand", "rand_pcg"])),
@@ -33,6 +33,7 @@ const ALLOWED: [Row; 15] = [
     ),
     ("cvx-prove", &["cvx-artifact", "cvx-model", "cvx-linalg"], Some(&["rayon", "serde", "thiserror"])),
     ("cvx-fetch", &[], Some(&["etcetera", "flate2", "md5", "tar", "tempfile", "thiserror", "ureq"])),
+    ("cvx-mpi", &["cvx-linalg"], Some(&["ferrompi"])),
     ("cvx-figures", &[], Some(&["anyhow", "base64", "kuva", "png"])),
     // Of cvx-model and cvx-linalg the front ends use the data types alone: samples, tasks, host matrices.
     (
@@ -44,6 +45,7 @@ const ALLOWED: [Row; 15] = [
             "cvx-export",
             "cvx-fetch",
             "cvx-figures",
+            "cvx-mpi",
             "cvx-model",
             "cvx-linalg",
             "cvx-prove",

@@ -65,6 +65,22 @@ pub enum TrainError {
         /// A solver that would fit, if there is one.
         fits: Option<SolverKind>,
     },
+    /// The solver needs all samples in one process.
+    #[error("{solver} needs all samples in one process, and they are spread over ranks: use {instead}, or one process")]
+    SolverOverRanks {
+        /// The requested solver.
+        solver: SolverKind,
+        /// One that works over ranks.
+        instead: SolverKind,
+    },
+    /// A choice that needs all samples in one process.
+    #[error(
+        "{what} needs all samples in one process, and they are spread over ranks: leave it out, or use one process"
+    )]
+    NotOverRanks {
+        /// What was chosen.
+        what: &'static str,
+    },
     /// The test samples do not fit the training samples.
     #[error("the test samples: {0}")]
     Test(ModelError),

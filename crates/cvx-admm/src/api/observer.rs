@@ -5,6 +5,7 @@ use crate::api::settings::Settings;
 use crate::problem::patches::Features;
 use cvx_artifact::FileError;
 use cvx_artifact::Scores;
+use cvx_linalg::SampleSums;
 use cvx_solvers::{ProblemShape, SolverKind};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -75,15 +76,17 @@ impl<F: FnMut(&Iteration) -> ControlFlow<()> + Send> Observer for F {
     }
 }
 
-/// An observer whose panic ends the run without loss of the network.
+/// An observer whose panic ends the run without loss of the network. Where it ends a run on one rank, the run goes on
+/// to the next sum, at which all ranks learn of it.
 pub(crate) struct Guarded<'a> {
     observer: &'a mut dyn Observer,
+    samples: SampleSums,
     panicked: bool,
 }
 
 impl<'a> Guarded<'a> {
-    pub fn new(observer: &'a mut dyn Observer) -> Self {
-        Guarded { observer, panicked: false }
+    pub fn new(observer: &'a mut dyn Observer, samples: &SampleSums) -> Self {
+        Guarded { observer, samples: samples.clone(), panicked: false }
     }
 
     /// The observer's answer; `None` after it has panicked.
@@ -108,7 +111,14 @@ impl Observer for Guarded<'_> {
     }
 
     fn iteration(&mut self, iteration: &Iteration) -> ControlFlow<()> {
-        self.ask(|observer| observer.iteration(iteration)).unwrap_or(ControlFlow::Break(()))
+        let answer = self.ask(|observer| observer.iteration(iteration)).unwrap_or(ControlFlow::Break(()));
+        match self.samples.ranks() {
+            Some(ranks) if answer.is_break() => {
+                ranks.interrupt();
+                ControlFlow::Continue(())
+            }
+            _ => answer,
+        }
     }
 
     fn checkpoint(&mut self, written: Result<&Path, &FileError>) {

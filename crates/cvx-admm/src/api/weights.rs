@@ -55,8 +55,12 @@ pub(crate) fn sample_weights(
             }
         }
         ClassWeights::Balanced => {
-            let mut totals = vec![0.0; factors.len()];
-            own().iter().enumerate().for_each(|(a, weight)| totals[class_of(a)] += weight);
+            let own = own();
+            let totals = data.samples().sums(own.len(), factors.len(), |rows| {
+                let mut totals = vec![0.0; factors.len()];
+                rows.for_each(|a| totals[class_of(a)] += own[a]);
+                totals
+            });
             let mean = totals.iter().sum::<f64>() / totals.len() as f64;
             factors = totals.into_iter().map(|total| mean / total).collect();
         }

@@ -52,12 +52,22 @@ impl<'a, B: Backend> Recorder<'a, B> {
 
     /// Writes a matrix on the device.
     pub fn matrix(&mut self, name: &str, matrix: &B::Matrix) -> Result<(), CheckpointError> {
-        self.host(name, &self.backend.download(matrix)?)
+        self.host(name, &self.backend.collect(matrix)?)
     }
 
-    /// Writes a matrix on the host.
+    /// Writes a matrix on the host with a row for each training sample.
+    pub fn host_rows(&mut self, name: &str, matrix: &HostMatrix) -> Result<(), CheckpointError> {
+        match self.backend.samples().ranks() {
+            None => self.host(name, matrix),
+            Some(_) => self.host(name, &self.backend.samples().collect(matrix.clone()).map_err(LinalgError::from)?),
+        }
+    }
+
+    /// Writes a matrix on the host. Of several ranks, the first writes.
     pub fn host(&mut self, name: &str, matrix: &HostMatrix) -> Result<(), CheckpointError> {
-        self.sections.matrix(name, matrix);
+        if self.backend.samples().is_first() {
+            self.sections.matrix(name, matrix);
+        }
         Ok(())
     }
 
@@ -98,14 +108,24 @@ impl<'a, B: Backend> Replay<'a, B> {
 
     /// Reads a matrix on the device; `out` gives its shape.
     pub fn matrix(&mut self, name: &str, out: &mut B::Matrix) -> Result<(), CheckpointError> {
-        let host = self.shaped(name, out.rows(), out.cols())?;
-        *out = self.backend.upload(&host).map_err(|error| self.damaged(&format!("{name}: {error}")))?;
+        let host = self.shaped(name, self.backend.total_rows(out), out.cols())?;
+        let here = if host.rows() == out.rows() { host } else { self.backend.samples().own_rows(&host, out.rows()) };
+        *out = self.backend.upload_like(&here, out).map_err(|error| self.damaged(&format!("{name}: {error}")))?;
         Ok(())
     }
 
     /// Reads a matrix on the host; `out` gives its shape.
     pub fn host(&mut self, name: &str, out: &mut HostMatrix) -> Result<(), CheckpointError> {
         *out = self.shaped(name, out.rows(), out.cols())?;
+        Ok(())
+    }
+
+    /// Reads a matrix on the host with a row for each training sample; `out` gives its shape.
+    pub fn host_rows(&mut self, name: &str, out: &mut HostMatrix) -> Result<(), CheckpointError> {
+        // Of a matrix without rows there are none anywhere.
+        let total = if out.values().is_empty() { out.rows() } else { self.backend.samples().total(out.rows()) };
+        let host = self.shaped(name, total, out.cols())?;
+        *out = if total == out.rows() { host } else { self.backend.samples().own_rows(&host, out.rows()) };
         Ok(())
     }
 

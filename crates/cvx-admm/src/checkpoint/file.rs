@@ -218,7 +218,9 @@ impl<B: Backend> Checkpointer<B> {
                 save(&mut out)?;
                 Ok(out.into_sections())
             });
-        let written = written.map_err(unwritten).and_then(|sections| sections.save(path));
+        let is_first = backend.samples().is_first();
+        let written =
+            written.map_err(unwritten).and_then(|sections| if is_first { sections.save(path) } else { Ok(()) });
         // The interval starts after the write, so slow writes do not dominate the run.
         self.last = Instant::now();
         written

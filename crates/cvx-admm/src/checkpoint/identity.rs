@@ -3,7 +3,8 @@
 use crate::api::error::NamedSetting;
 use crate::api::settings::{Beta, Gates, Settings, ValidSettings};
 use crate::problem::input::Problem;
-use cvx_linalg::FeaturePrecision;
+use cvx_artifact::checksum_over;
+use cvx_linalg::{FeaturePrecision, SampleSums};
 use cvx_model::{Constraints, Loss, PatchSettings};
 use std::fmt::Display;
 
@@ -52,7 +53,10 @@ pub(crate) fn identity(
         ("normalisation", problem.normalisation.name().to_string()),
         ("task", problem.targets.task.name().to_string()),
         ("loss", loss),
-        ("weights", problem.loss.weights().map_or_else(|| "none".to_string(), checksum)),
+        (
+            "weights",
+            problem.loss.weights().map_or_else(|| "none".to_string(), |weights| spread(&problem.samples, weights)),
+        ),
     ];
     // Last: the lists of other gates are compared up to here, and differ.
     let patches = of_patches(&settings.gates, precision);
@@ -114,6 +118,10 @@ fn given<T: Display>(value: Option<T>) -> String {
 }
 
 fn checksum(values: &[f64]) -> String {
-    let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    format!("values of checksum {:08x}", crc32fast::hash(&bytes))
+    spread(SampleSums::all_here(), values)
+}
+
+/// The checksum of a value of each sample, of those here.
+fn spread(samples: &SampleSums, values: &[f64]) -> String {
+    format!("values of checksum {:08x}", checksum_over(samples, values))
 }

@@ -45,7 +45,7 @@ impl<B: Backend> Incumbent<B> {
     /// `gated_maxima`.
     pub fn new(program: &ConvexProgram<B>, certify: Certify, gated_maxima: &[f64]) -> Result<Self, LinalgError> {
         let backend = program.backend();
-        let (n, blocks, targets) = (program.n_samples(), program.n_blocks(), program.n_targets());
+        let blocks = program.n_blocks();
         let cones = program.n_cones();
         Ok(Incumbent {
             workspace: CertificateWorkspace::new(program)?,
@@ -58,8 +58,8 @@ impl<B: Backend> Incumbent<B> {
             scale: program.scale(),
             at_zero: true,
             inherited: false,
-            residual: backend.zeros(n, targets)?,
-            multipliers: (cones > 0).then(|| backend.zeros(n, cones)).transpose()?,
+            residual: backend.zeros_like(program.y())?,
+            multipliers: (cones > 0).then(|| backend.sample_rows(program.n_samples(), cones)).transpose()?,
         })
     }
 
@@ -150,7 +150,7 @@ impl<B: Backend> Incumbent<B> {
                 at_zero: self.at_zero,
             },
         )?;
-        out.host("best.f", prediction)?;
+        out.host_rows("best.f", prediction)?;
         out.host("best.bias", &HostMatrix::from_vec(output_bias.len(), 1, output_bias.clone()))?;
         out.matrix("best.v", &self.v)?;
         out.matrix("bound.residual", &self.residual)?;
@@ -160,7 +160,7 @@ impl<B: Backend> Incumbent<B> {
     /// Restores the state from a checkpoint.
     pub fn restore(&mut self, saved: &mut Replay<'_, B>) -> Result<(), CheckpointError> {
         let Numbers { objective, loss, neurons, sampled_primal, bound, at_zero } = saved.record("incumbent")?;
-        saved.host("best.f", &mut self.network.prediction)?;
+        saved.host_rows("best.f", &mut self.network.prediction)?;
         let mut bias = HostMatrix::zeros(self.network.output_bias.len(), 1);
         saved.host("best.bias", &mut bias)?;
         self.network.output_bias = bias.into_values();

@@ -2,9 +2,10 @@
 //! v, lambda, s, nu, q and mu are functions of z. The method is of type II, safeguarded (Walker & Ni 2011).
 
 use crate::checkpoint::codec::{CheckpointError, Recorder, Replay};
-use cvx_linalg::{Backend, HostMatrix, LinalgError, Shape};
+use cvx_linalg::{Backend, HostMatrix, LinalgError};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// Regularisation of the normal equations of the mixing weights, as a share of the trace.
 const REGULARISATION: f64 = 1e-10;
@@ -31,8 +32,8 @@ impl<B: Backend> Point<B> {
         prediction: &HostMatrix,
     ) -> Result<Self, LinalgError> {
         Ok(Point {
-            blocks: backend.zeros(blocks.rows(), blocks.cols())?,
-            rows: rows.map(|rows| backend.zeros(rows.rows(), rows.cols())).transpose()?,
+            blocks: backend.zeros_like(blocks)?,
+            rows: rows.map(|rows| backend.zeros_like(rows)).transpose()?,
             prediction: HostMatrix::zeros(prediction.rows(), prediction.cols()),
         })
     }
@@ -62,7 +63,7 @@ impl<B: Backend> Point<B> {
         if let Some(rows) = &self.rows {
             out.matrix(&format!("{name}.rows"), rows)?;
         }
-        out.host(&format!("{name}.q"), &self.prediction)
+        out.host_rows(&format!("{name}.q"), &self.prediction)
     }
 
     fn restore(&mut self, saved: &mut Replay<'_, B>, name: &str) -> Result<(), CheckpointError> {
@@ -70,7 +71,7 @@ impl<B: Backend> Point<B> {
         if let Some(rows) = &mut self.rows {
             saved.matrix(&format!("{name}.rows"), rows)?;
         }
-        saved.host(&format!("{name}.q"), &mut self.prediction)
+        saved.host_rows(&format!("{name}.q"), &mut self.prediction)
     }
 
     /// self += sum_k weights[k] terms[k].
@@ -94,10 +95,18 @@ impl<B: Backend> Point<B> {
             let rows = backend.dots(own, &rows)?;
             products.iter_mut().zip(rows).for_each(|(product, rows)| *product += rows);
         }
-        for (product, other) in products.iter_mut().zip(others) {
-            let entries = self.prediction.values().iter().zip(other.prediction.values());
-            *product += entries.map(|(own, other)| own * other).sum::<f64>();
+        if self.prediction.values().is_empty() {
+            return Ok(products);
         }
+        let product = |other: &Self, rows: &Range<usize>| {
+            let columns = (0..other.prediction.cols()).map(|c| [&self.prediction, &other.prediction].map(|q| q.col(c)));
+            let entries = columns.flat_map(|[own, other]| own[rows.clone()].iter().zip(&other[rows.clone()]));
+            entries.map(|(own, other)| own * other).sum::<f64>()
+        };
+        let sums = backend.samples().sums(self.prediction.rows(), others.len(), |rows| {
+            others.iter().map(|other| product(other, &rows)).collect()
+        });
+        products.iter_mut().zip(sums).for_each(|(product, sum)| *product += sum);
         Ok(products)
     }
 

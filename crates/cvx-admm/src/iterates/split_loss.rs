@@ -4,8 +4,9 @@
 //! The unweighted squared loss has no such block: its u-update is exact, and the matrices are empty.
 
 use crate::iterates::penalty::{Residuals, Weights};
-use cvx_linalg::{Backend, HostMatrix, LinalgError, LinearOperator};
+use cvx_linalg::{Backend, HostMatrix, LinalgError, LinearOperator, SampleSums};
 use cvx_model::{ConvexProgram, Loss, PredictionOperator, SystemOperator, WeightedLoss};
+use std::ops::Range;
 
 /// q and its multiplier, from which a later run can start.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +60,7 @@ impl SplitLoss {
             return Ok(SplitLoss::new(program, kappa));
         }
         let backend = program.backend();
-        let mut prediction = backend.zeros(program.n_samples(), program.n_targets())?;
+        let mut prediction = backend.zeros_like(program.y())?;
         PredictionOperator::new(program)?.apply(&mut prediction, v)?;
         let mut q = backend.download(&prediction)?;
         program.loss().add_bias(&mut q, program.y_host());
@@ -111,12 +112,20 @@ impl SplitLoss {
         let SplitLoss { loss, q, mu, fu, previous, .. } = self;
         let entries = mu.values_mut().iter_mut().zip(fu.values()).zip(q.values()).zip(previous.values());
         entries.for_each(|(((mu, &fu), q), &previous)| *mu += gamma * (relaxed(fu, previous) - q));
-        self.residuals = Residuals {
-            primal: distance(fu, q),
-            change: distance(q, previous),
-            primal_scale: size(fu, loss.has_output_bias()),
-            dual_scale: norm(mu.values().iter().copied()),
-        };
+        let samples = backend.samples();
+        let means = if loss.has_output_bias() { column_means(samples, fu) } else { vec![0.0; fu.cols()] };
+        let squares = |value: f64| value * value;
+        let norms = samples.sum(fu.rows(), |rows| {
+            let places = || (0..fu.cols()).flat_map(|c| rows.clone().map(move |a| (a, c)));
+            [
+                places().map(|at| squares(fu[at] - q[at])).sum(),
+                places().map(|at| squares(q[at] - previous[at])).sum(),
+                places().map(|at| squares(fu[at] - means[at.1])).sum(),
+                places().map(|at| squares(mu[at])).sum(),
+            ]
+        });
+        let [primal, change, primal_scale, dual_scale] = norms.map(f64::sqrt);
+        self.residuals = Residuals { primal, change, primal_scale, dual_scale };
         Ok(())
     }
 
@@ -164,22 +173,10 @@ impl SplitLoss {
     }
 }
 
-fn norm(values: impl Iterator<Item = f64>) -> f64 {
-    values.map(|value| value * value).sum::<f64>().sqrt()
-}
-
-/// The norm of predictions; with an output bias, of their deviations from the means of the targets, so that a constant
-/// in y changes nothing.
-fn size(fu: &HostMatrix, output_bias: bool) -> f64 {
-    let column = |c: usize| {
-        let values = fu.col(c);
-        let mean = if output_bias { values.iter().sum::<f64>() / values.len() as f64 } else { 0.0 };
-        norm(values.iter().map(|value| value - mean))
-    };
-    norm((0..fu.cols()).map(column))
-}
-
-/// ||a - b||.
-fn distance(a: &HostMatrix, b: &HostMatrix) -> f64 {
-    norm(a.values().iter().zip(b.values()).map(|(a, b)| a - b))
+/// The means of the targets. With an output bias, the norm of predictions is that of their deviations from these, so
+/// that a constant in y changes nothing.
+fn column_means(samples: &SampleSums, fu: &HostMatrix) -> Vec<f64> {
+    let column = |c: usize, rows: Range<usize>| fu.col(c)[rows].iter().sum::<f64>();
+    let sums = samples.sums(fu.rows(), fu.cols(), |rows| (0..fu.cols()).map(|c| column(c, rows.clone())).collect());
+    sums.into_iter().map(|sum| sum / samples.total(fu.rows()) as f64).collect()
 }

@@ -5,7 +5,7 @@ use crate::iterates::anderson::{Anderson, Point};
 use crate::iterates::penalty::{Rescaling, Residuals, Weights};
 use crate::iterates::split_loss::{SplitLoss, SplitStart};
 use cvx_linalg::{
-    Accuracy, Backend, ConeRhs, HostMatrix, LinalgError, LinearInfo, LinearOperator, LinearSolver, Shape, SlackNorms,
+    Accuracy, Backend, ConeRhs, HostMatrix, LinalgError, LinearInfo, LinearOperator, LinearSolver, SlackNorms,
     SystemRhs, SystemSolution,
 };
 use cvx_model::{Certificate, ConeOperator, ConvexProgram, PredictionOperator, RowScale, SystemOperator};
@@ -83,17 +83,17 @@ impl<B: Backend> State<B> {
         let backend = program.backend();
         let (d, n) = (program.n_features(), program.n_samples());
         let (columns, cones) = (program.n_blocks(), program.n_cones());
-        let start = |given: Option<&HostMatrix>, rows, columns| {
-            given.map_or_else(|| backend.zeros(rows, columns), |m| backend.upload(m))
+        let start = |given: Option<&HostMatrix>| {
+            given.map_or_else(|| backend.zeros(d, columns), |matrix| backend.upload(matrix))
         };
-        let mut v = start(warm.map(|warm| &warm.v), d, columns)?;
+        let rows = |given: Option<&HostMatrix>| {
+            given.map_or_else(|| backend.sample_rows(n, cones), |matrix| backend.upload_rows(matrix))
+        };
+        let mut v = start(warm.map(|warm| &warm.v))?;
         // That of a warm start may lie anywhere, and a network is recovered from it.
         program.confine(&mut v)?;
         let cones = if cones > 0 {
-            Some(ConeIterates {
-                s: start(warm.map(|warm| &warm.s), n, cones)?,
-                nu: start(warm.map(|warm| &warm.nu), n, cones)?,
-            })
+            Some(ConeIterates { s: rows(warm.map(|warm| &warm.s))?, nu: rows(warm.map(|warm| &warm.nu))? })
         } else {
             None
         };
@@ -103,11 +103,11 @@ impl<B: Backend> State<B> {
             None => SplitLoss::new(program, kappa),
         };
         Ok(State {
-            lambda: start(warm.map(|warm| &warm.lambda), d, columns)?,
+            lambda: start(warm.map(|warm| &warm.lambda))?,
             solution: SystemSolution {
-                u: start(warm.map(|warm| &warm.v), d, columns)?,
-                xu: s.map(|_| backend.zeros(n, columns)).transpose()?,
-                residual: backend.zeros(n, program.n_targets())?,
+                u: start(warm.map(|warm| &warm.v))?,
+                xu: s.map(|s| backend.zeros_like(s)).transpose()?,
+                residual: backend.zeros_like(program.y())?,
             },
             points: if accelerated {
                 let zero = || Point::zeros_like(backend, &v, s, &split.zeros());
@@ -130,7 +130,7 @@ impl<B: Backend> State<B> {
     /// with cones, nu takes a part of F'xi.
     pub fn at_zero(program: &ConvexProgram<B>, weights: Weights, accelerated: bool) -> Result<Self, LinalgError> {
         let mut state = State::new(program, None, weights.kappa, accelerated)?;
-        let xi = program.backend().upload(&program.xi_at_zero())?;
+        let xi = program.backend().upload_rows(&program.xi_at_zero())?;
         PredictionOperator::new(program)?.apply_adjoint(&mut state.lambda, &xi)?;
         program.backend().scale(1.0 / weights.rho, &mut state.lambda)?;
         Ok(state)
@@ -244,7 +244,7 @@ impl<B: Backend> State<B> {
             return Ok(None);
         }
         let residual = &self.solution.residual;
-        let mut scaled = self.backend.zeros(residual.rows(), residual.cols())?;
+        let mut scaled = self.backend.zeros_like(residual)?;
         self.backend.axpby(kappa, residual, 0.0, &mut scaled)?;
         Ok(Some(scaled))
     }
@@ -389,7 +389,7 @@ impl<B: Backend> State<B> {
             out.matrix("xu", xu)?;
         }
         for (name, matrix) in self.split.parts() {
-            out.host(name, matrix)?;
+            out.host_rows(name, matrix)?;
         }
         Ok(())
     }
@@ -409,7 +409,7 @@ impl<B: Backend> State<B> {
             saved.matrix("xu", xu)?;
         }
         for (name, matrix) in self.split.parts_mut() {
-            saved.host(name, matrix)?;
+            saved.host_rows(name, matrix)?;
         }
         Ok(())
     }

@@ -60,6 +60,7 @@ pub(crate) fn mean_of(
     let mut summary = first.summary.clone();
     summary.shape.n_samples = all.n_samples();
     Ok(Some(Solution {
+        ranks: None,
         status,
         objective,
         train,

@@ -82,7 +82,7 @@ pub fn path(
     stop: &StopToken,
     observer: &mut dyn Observer,
 ) -> Result<PathSolution, TrainError> {
-    let (mut clock, observer) = (Clock::start(), &mut Guarded::new(observer));
+    let (mut clock, observer) = (Clock::start(), &mut Guarded::new(observer, data.samples()));
     let search = Search::new(data, test, settings, path, (clock, stop), observer)?;
     search.finish(data, test, path, (&mut clock, stop), observer)
 }
@@ -113,6 +113,9 @@ impl Search {
             let range = "network or sampled on a path: the search over all patterns is for one beta";
             return Err(out_of_range("certify", settings.certify, range));
         }
+        if data.samples().ranks().is_some() {
+            return Err(TrainError::NotOverRanks { what: "a path, which holds samples out," });
+        }
         let valid = settings.validate()?;
         let all = Problem::new(data, test, &valid)?;
         let task = all.targets.task.clone();
@@ -121,7 +124,7 @@ impl Search {
         all.check_memory(&part, folds.len())?;
         let problems = folds.iter().map(|fold| Arc::new(all.without(&fold.held_out))).collect();
         let job = PathJob { all: &all, problems, folds: &folds, settings: &part, path, clock, observer };
-        let found = dispatch(job, &part, stop, clock)?;
+        let found = dispatch(job, data.samples(), &part, stop, clock)?;
         Ok(Search { settings: settings.clone(), all, folds, found })
     }
 

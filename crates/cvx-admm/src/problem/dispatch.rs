@@ -4,9 +4,9 @@ use crate::api::error::TrainError;
 use crate::api::settings::{Device, Precision, ValidSettings};
 use crate::clock::Clock;
 use crate::problem::input::Host;
-use cvx_linalg::{Backend, Cpu, StopToken, ThreadPool};
 #[cfg(feature = "cuda")]
-use cvx_linalg::{Cuda, LinalgError};
+use cvx_linalg::Cuda;
+use cvx_linalg::{Backend, Cpu, Distributed, LinalgError, SampleSums, StopToken, ThreadPool};
 
 /// A job that can run on any device.
 pub(crate) trait Job: Send {
@@ -16,17 +16,28 @@ pub(crate) trait Job: Send {
     fn run<B: Backend>(&mut self, backend: B, host: Host) -> Result<Self::Output, TrainError>;
 }
 
-/// Runs `job` on the chosen device.
+/// Runs `job` on the chosen device, or, if these samples are those of a rank, on the processor.
 pub(crate) fn dispatch<J: Job>(
     mut job: J,
+    samples: &SampleSums,
     settings: &ValidSettings,
     stop: &StopToken,
     clock: Clock,
 ) -> Result<J::Output, TrainError> {
     let stop = stop.for_run(settings.time_limit.map(|limit| clock.deadline(limit)));
-    let pool = ThreadPool::new(settings.threads)?;
+    let pool = ThreadPool::new(threads(samples, settings.threads))?;
     #[cfg_attr(not(feature = "cuda"), expect(unused_mut))]
     let mut host = Host { threads: pool.threads(), passed_over: None };
+    if let Some(ranks) = samples.ranks() {
+        let ranks = ranks.clone();
+        let ended = pool.run(|| match settings.precision {
+            Precision::F32 => job.run(Distributed::new(Cpu::<f32>::new(), ranks, stop), host),
+            Precision::F64 => job.run(Distributed::new(Cpu::<f64>::new(), ranks, stop), host),
+        });
+        // Any other error, and any result, may follow from sums that failed.
+        samples.check().map_err(LinalgError::from)?;
+        return ended;
+    }
     match settings.device {
         Device::Cpu => {}
         #[cfg(feature = "cuda")]
@@ -55,6 +66,17 @@ pub(crate) fn dispatch<J: Job>(
         Precision::F32 => job.run(Cpu::<f32>::with_stop(stop), host),
         Precision::F64 => job.run(Cpu::<f64>::with_stop(stop), host),
     })
+}
+
+/// Number of threads (0: all); ranks of one machine share it.
+fn threads(samples: &SampleSums, given: usize) -> usize {
+    match samples.ranks() {
+        Some(ranks) if given == 0 => {
+            let all = std::thread::available_parallelism().map_or(1, usize::from);
+            (all / ranks.neighbours().max(1)).max(1)
+        }
+        _ => given,
+    }
 }
 
 #[cfg(feature = "cuda")]

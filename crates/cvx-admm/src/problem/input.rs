@@ -1,14 +1,15 @@
 //! The input of a run, validated and transformed.
 
 use crate::api::error::TrainError;
-use crate::api::settings::{Gates, ValidSettings};
+use crate::api::settings::{Gates, SolverChoice, ValidSettings};
 use crate::api::weights::sample_weights;
-use cvx_artifact::{Predictions, fingerprint};
-use cvx_linalg::{Backend, HostMatrix, SampleSource};
+use cvx_artifact::{Certify, Predictions, fingerprint, fingerprint_over};
+use cvx_linalg::{Backend, HostMatrix, LinalgError, SampleSource, SampleSums};
 use cvx_model::{
     Activation, BlockCones, ConvexProgram, Dataset, FeatureKind, GateKind, GateSamples, HeldOut, ModelError,
     Normalisation, OutputRange, ProgramError, SelectedSamples, Targets, Transform, WeightedLoss,
 };
+use cvx_solvers::SolverKind;
 use std::sync::Arc;
 
 /// The facts about the machine that a run reports.
@@ -29,6 +30,8 @@ pub(crate) struct Problem {
     pub transform: Transform,
     pub normalisation: Normalisation,
     pub kind: FeatureKind,
+    /// Whether these are all samples, or those of a rank.
+    pub samples: SampleSums,
     /// Checksum of samples and targets.
     pub fingerprint: u32,
     pub loss: WeightedLoss,
@@ -54,11 +57,20 @@ pub(crate) struct TestSamples {
 impl Problem {
     /// Validates the input, then fits and applies the transform.
     pub fn new(data: &Dataset, test: Option<&Dataset>, settings: &ValidSettings) -> Result<Self, TrainError> {
+        let problem = Problem::fit(data, test, settings);
+        // An error may follow from sums that failed.
+        data.samples().check().map_err(LinalgError::from)?;
+        problem
+    }
+
+    fn fit(data: &Dataset, test: Option<&Dataset>, settings: &ValidSettings) -> Result<Self, TrainError> {
         let labels = data.labels().ok_or(ModelError::NoLabels)?;
-        let targets = Targets::new(labels, settings.task)?;
+        let samples = data.samples().clone();
+        over_ranks(&samples, settings)?;
+        let targets = Targets::over(&samples, labels, settings.task)?;
         settings.loss.check_task(&targets.task)?;
         let weights = sample_weights(data, &targets.task, &targets.y, &settings.class_weights)?;
-        let loss = WeightedLoss::new(settings.loss, weights)?.with_output_bias(settings.output_bias);
+        let loss = WeightedLoss::new(settings.loss, weights)?.with_output_bias(settings.output_bias).over(&samples);
         let normalisation = settings.normalisation.unwrap_or(Normalisation::default_for(data.kind()));
         // A patch has a 1 of its own.
         let bias = settings.bias && !matches!(settings.gates, Gates::Patches(_));
@@ -75,7 +87,8 @@ impl Problem {
         };
         let xt = transform.samples(data)?;
         Ok(Problem {
-            fingerprint: fingerprint(&*xt, &targets.y),
+            fingerprint: fingerprint_over(&samples, &*xt, &targets.y),
+            samples,
             xt,
             targets,
             transform,
@@ -108,6 +121,7 @@ impl Problem {
         let (xt, y) = (samples(&kept), targets(&kept));
         let weights = self.loss.weights().map(|weights| held_out.iter().map(|&row| weights[row]).collect());
         Problem {
+            samples: SampleSums::default(),
             fingerprint: fingerprint(&*xt, &y),
             xt,
             targets: Targets { task: self.targets.task.clone(), y },
@@ -181,6 +195,24 @@ impl Problem {
             Err(ProgramError::Model(error)) => Err(TrainError::Test(error)),
             Err(ProgramError::Linalg(error)) => Err(error.into()),
         }
+    }
+}
+
+/// Checks that a run with these settings can have its samples spread over ranks.
+fn over_ranks(samples: &SampleSums, settings: &ValidSettings) -> Result<(), TrainError> {
+    if samples.ranks().is_none() {
+        return Ok(());
+    }
+    if let SolverChoice::Kind(solver) = settings.solver
+        && !solver.works_over_ranks()
+    {
+        return Err(TrainError::SolverOverRanks { solver, instead: SolverKind::GramPcg });
+    }
+    match &settings.gates {
+        Gates::Patches(_) => Err(TrainError::NotOverRanks { what: "gates of patches" }),
+        _ if settings.certify == Certify::Global => Err(TrainError::NotOverRanks { what: "the global certificate" }),
+        _ if settings.device.is_gpu() => Err(TrainError::NotOverRanks { what: "a GPU" }),
+        _ => Ok(()),
     }
 }
 

@@ -150,7 +150,12 @@ impl Problem {
     ) -> Result<(SolverKind, u64, Option<Features>), TrainError> {
         let (run, solver) = (self.run_bytes(shape, settings), settings.solver_settings());
         let Gates::Patches(patches) = &settings.gates else {
-            let (kind, bytes) = choose_solver(settings.solver, &solver, shape, run, budget)?;
+            let over_ranks = SolverKind::by_work(shape).into_iter().find(|kind| kind.works_over_ranks());
+            let choice = match (settings.solver, over_ranks) {
+                (SolverChoice::Auto, Some(kind)) if self.samples.ranks().is_some() => SolverChoice::Kind(kind),
+                (choice, _) => choice,
+            };
+            let (kind, bytes) = choose_solver(choice, &solver, shape, run, budget)?;
             return Ok((kind, bytes, None));
         };
         let precisions = match given.map(|given| given.precision).or(patches.precision) {

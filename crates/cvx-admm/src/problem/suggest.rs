@@ -40,7 +40,9 @@ pub struct Suggestion {
 pub fn suggest_patterns(data: &Dataset, test: Option<&Dataset>, settings: &Settings) -> Result<Suggestion, TrainError> {
     let valid = settings.validate()?;
     let problem = Problem::new(data, test, &valid)?;
-    suggest(&problem, &valid, budget(&valid))
+    // Ranks of one machine share it.
+    let neighbours = problem.samples.ranks().map_or(1, |ranks| ranks.neighbours() as u64);
+    suggest(&problem, &valid, budget(&valid) / neighbours.max(1))
 }
 
 /// Bytes that a run on the processor may use.
@@ -78,16 +80,21 @@ impl Problem {
 }
 
 fn suggest(problem: &Problem, settings: &ValidSettings, budget: u64) -> Result<Suggestion, TrainError> {
-    let n = problem.n_samples();
+    let n = problem.samples.total(problem.n_samples());
     let (share, name, [fewest, most]) = match (&settings.gates, settings.activation) {
         (Gates::Patches(_), _) => (IMAGES_PER_GATE, "patches and gated", [FEWEST_OF_PATCHES, MOST_OF_PATCHES]),
         (_, Activation::Relu) => (SAMPLES_PER_RELU, "ReLU", [FEWEST, MOST]),
         (_, Activation::Gated) => (SAMPLES_PER_GATED, "gated", [FEWEST, MOST]),
     };
     let wanted = (n / share).clamp(fewest, most);
-    let fits = |patterns: usize| problem.fits(settings, patterns, budget);
+    // Where one of several ranks has no room, none has.
+    let fits = |patterns: usize| {
+        let fits = problem.fits(settings, patterns, budget);
+        let elsewhere = problem.samples.any(fits.is_err());
+        fits.map(|()| !elsewhere)
+    };
     let by_data = format!("one for every {share} of {n} samples for {name} neurons, between {fewest} and {most}");
-    if fits(wanted).is_ok() {
+    if fits(wanted) == Ok(true) {
         return Ok(Suggestion { patterns: wanted, reason: by_data });
     }
     // The numbers that fit are those below some limit.
@@ -95,7 +102,7 @@ fn suggest(problem: &Problem, settings: &ValidSettings, budget: u64) -> Result<S
     fits(low)?;
     while high - low > 1 {
         let middle = low + (high - low) / 2;
-        if fits(middle).is_ok() { low = middle } else { high = middle }
+        if fits(middle) == Ok(true) { low = middle } else { high = middle }
     }
     let reason = format!("the largest number that fits in {:.1} GB; {by_data}, would be {wanted}", budget as f64 / 1e9);
     Ok(Suggestion { patterns: low, reason })

@@ -144,7 +144,9 @@ impl<B: Backend> Admm<B> {
             enqueued(&mut record.info.seconds.dual, || state.accelerate(program, anderson, weights))?;
         }
         (self.iteration, self.residuals) = (iteration, Some(residuals));
-        if ended.is_none() && self.checkpointer.as_ref().is_some_and(Checkpointer::is_due) {
+        let due = self.checkpointer.as_ref().filter(|_| ended.is_none()).map(Checkpointer::is_due);
+        // By the clock of the first rank.
+        if due.is_some_and(|due| program.backend().samples().of_first(due)) {
             self.write_checkpoint(program, record, observer);
         }
         Ok(ended)

@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::iterates::penalty::Residuals;
 use cvx_artifact::Scores;
 use cvx_linalg::{Backend, HostMatrix, LinalgError, LinearInfo};
-use cvx_model::{ConvexProgram, HeldOut, NetworkValue, Task, accuracy};
+use cvx_model::{ConvexProgram, HeldOut, NetworkValue, Task, accuracy, accuracy_over};
 
 /// The record of a run, with the data that it needs.
 pub(crate) struct Record<B: Backend> {
@@ -34,7 +34,8 @@ pub(crate) fn unevaluated(iteration: usize, residuals: &Residuals, rho: f64, inn
 
 /// Scores of a network on the training samples.
 pub(crate) fn train_scores<B: Backend>(program: &ConvexProgram<B>, task: &Task, value: &NetworkValue) -> Scores {
-    Scores { loss: value.loss, accuracy: accuracy(task, &value.prediction, program.y_host()) }
+    let samples = program.backend().samples();
+    Scores { loss: value.loss, accuracy: accuracy_over(samples, task, &value.prediction, program.y_host()) }
 }
 
 impl<B: Backend> Record<B> {

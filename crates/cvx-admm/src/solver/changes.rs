@@ -7,7 +7,7 @@ use crate::iterates::penalty::{Penalty, Preparation, Weights};
 use crate::iterates::split_loss::SplitStart;
 use crate::iterates::state::{State, WarmStart};
 use crate::run::admm::Admm;
-use cvx_artifact::{Status, fingerprint};
+use cvx_artifact::{Status, fingerprint_over};
 use cvx_linalg::{Backend, HostMatrix};
 use cvx_model::{BlockRole, Certificate, ConvexProgram, Labels, Network, SystemWorkspace, WeightedLoss};
 use std::sync::Arc;
@@ -90,6 +90,7 @@ impl<B: Backend> Solver<B> {
     /// [`TrainError::Model`] for weights that are not positive, or for a wrong number of weights.
     pub fn set_weights(&mut self, weights: Option<Vec<f64>>) -> Result<(), TrainError> {
         let loss = WeightedLoss::new(self.settings.loss, weights)?.with_output_bias(self.settings.output_bias);
+        let loss = loss.over(&self.problem.samples);
         self.program.set_loss(loss.clone())?;
         Arc::make_mut(&mut self.problem).loss = loss;
         self.changed_loss()
@@ -104,7 +105,7 @@ impl<B: Backend> Solver<B> {
         let y = self.problem.targets.task.encode(labels)?;
         self.program.set_targets(y.clone())?;
         let problem = Arc::make_mut(&mut self.problem);
-        (problem.fingerprint, problem.targets.y) = (fingerprint(&*problem.xt, &y), y);
+        (problem.fingerprint, problem.targets.y) = (fingerprint_over(&problem.samples, &*problem.xt, &y), y);
         self.changed_loss()
     }
 

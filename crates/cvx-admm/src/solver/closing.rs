@@ -8,10 +8,10 @@ use crate::run::admm::{Admm, Context};
 use crate::run::recorder::{Record, train_scores};
 use crate::run::termination::Termination;
 use crate::solver::prune::prune;
-use crate::solver::solution::Solution;
+use crate::solver::solution::{RankRecord, Solution};
 use cvx_artifact::{Claim, Model, Part, Predictions, Provenance, Scores, Status, Witness};
-use cvx_linalg::{Backend, LinalgError, MaskedSystem, Samples};
-use cvx_model::{Calibration, Confusion, Loss, Network, SystemOperator, Task, accuracy};
+use cvx_linalg::{Backend, HostMatrix, LinalgError, MaskedSystem, Samples};
+use cvx_model::{Calibration, Confusion, Loss, Network, SystemOperator, Task, accuracy, accuracy_over};
 
 /// Ends a run: computes the network, its final metrics, and the witness that proves its bound. `round` and sigma are
 /// those of the run.
@@ -37,13 +37,17 @@ pub(crate) fn close<B: Backend>(
     };
     let best = admm.incumbent.network().clone();
     let (network, pruned) = if settings.prune { prune(program, &mut admm.incumbent, network) } else { (network, 0) };
+    let samples = program.backend().samples();
+    let collect = |here: HostMatrix| samples.collect(here).map_err(LinalgError::from);
     let (xi, multipliers) = admm.incumbent.witness(program)?;
+    let (xi, multipliers) = (collect(xi)?, collect(multipliers)?);
     let objective = admm.incumbent.objective();
     let status = Termination::after_closing(settings.gap, status, objective.relative_gap);
     let train = train_scores(program, task, admm.incumbent.network());
-    let outputs = admm.incumbent.network().prediction.clone();
-    let train_confusion = Confusion::new(task, &outputs, program.y_host());
-    let train_predictions = problem.clipped(Predictions { outputs, targets: program.y_host().clone() });
+    let (outputs, targets) =
+        (collect(admm.incumbent.network().prediction.clone())?, collect(program.y_host().clone())?);
+    let train_confusion = Confusion::new(task, &outputs, &targets);
+    let train_predictions = problem.clipped(Predictions { outputs, targets });
     // A later run continues from the blocks, which were not pruned.
     admm.incumbent.replace_value(best);
     let convex_accuracy = match status {
@@ -80,13 +84,15 @@ pub(crate) fn close<B: Backend>(
         output_bias: network.output_bias.clone(),
         witness: Some(Witness {
             gates: program.patterns().gates().clone(),
-            patterns: program.patterns().bits().clone(),
+            patterns: samples.collect_mask(program.patterns().bits()).map_err(LinalgError::from)?,
             groups: program.patterns().groups().to_vec(),
             xi,
             multipliers,
         }),
         global: None,
     };
+    let column = |weights: &[f64]| HostMatrix::from_vec(weights.len(), 1, weights.to_vec());
+    let weights = program.loss().weights().map(|weights| collect(column(weights))).transpose()?;
     let model = Model {
         network,
         transform: problem.transform.clone(),
@@ -99,10 +105,10 @@ pub(crate) fn close<B: Backend>(
             beta: program.beta(),
             loss: program.loss().loss(),
             output_bias: program.loss().has_output_bias(),
-            weights: program.loss().weights().map(<[f64]>::to_vec),
+            weights: weights.map(HostMatrix::into_values),
             train_loss: train.loss,
             train_accuracy: train.accuracy,
-            n_samples: program.n_samples(),
+            n_samples: samples.total(program.n_samples()),
             fingerprint: problem.fingerprint,
             status,
         },
@@ -137,6 +143,7 @@ pub(crate) fn close<B: Backend>(
         rho: admm.penalty.rho(),
         sigma,
         summary: summary.clone(),
+        ranks: RankRecord::of(samples),
         warm_start: (settings.keep_iterates)
             .then(|| admm.state.warm_start(admm.penalty.weights(), sigma))
             .transpose()?,
@@ -169,5 +176,5 @@ fn convex_accuracy<B: Backend>(admm: &mut Admm<B>, cx: &Context<'_, B>) -> Resul
     }
     let mut prediction = backend.download(&solution.residual)?;
     program.loss().add_bias(&mut prediction, program.y_host());
-    Ok(accuracy(cx.task, &prediction, program.y_host()))
+    Ok(accuracy_over(backend.samples(), cx.task, &prediction, program.y_host()))
 }

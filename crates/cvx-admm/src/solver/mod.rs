@@ -172,7 +172,11 @@ impl<B: Backend> Solver<B> {
         let sigma = settings.sigma.unwrap_or_else(|| default_sigma(kind));
         let summary = Summary {
             task: targets.task.name(),
-            shape: ProblemShape { n_patterns: program.n_patterns(), ..shape },
+            shape: ProblemShape {
+                n_samples: problem.samples.total(shape.n_samples),
+                n_patterns: program.n_patterns(),
+                ..shape
+            },
             folds: None,
             solver: kind,
             device,
@@ -268,7 +272,7 @@ impl<B: Backend> Solver<B> {
 
     /// The memory budget in bytes, and the bytes that the programme with this number of patterns would need.
     pub(crate) fn memory(&self, n_patterns: usize) -> (u64, u64) {
-        let shape = ProblemShape { n_patterns, ..self.summary.shape };
+        let shape = ProblemShape { n_patterns, n_samples: self.program.n_samples(), ..self.summary.shape };
         let solver = self.summary.solver.memory(&shape, &self.settings.solver_settings());
         (self.budget, self.problem.run_bytes(&shape, &self.settings).peak(solver))
     }
@@ -474,7 +478,9 @@ impl<B: Backend> Solver<B> {
     /// Number of differences that the acceleration uses.
     fn differences(&self) -> usize {
         let program = &self.program;
-        let entries = program.n_features() * program.n_blocks() + program.n_samples() * program.n_cones();
+        // Of all samples, so that ranks take the same.
+        let n = program.backend().samples().total(program.n_samples());
+        let entries = program.n_features() * program.n_blocks() + n * program.n_cones();
         let point = entries * program.backend().scalar_bytes();
         differences(&self.settings, point)
     }

@@ -16,7 +16,8 @@ pub(crate) fn prune<B: Backend>(
     network: Network,
 ) -> (Network, usize) {
     // Blocks with features of their own are as good as never dependent.
-    if program.patches().is_some() || network.prune_flops(program.n_samples()) > PRUNED_FLOPS {
+    let n_samples = program.backend().samples().total(program.n_samples());
+    if program.patches().is_some() || network.prune_flops(n_samples) > PRUNED_FLOPS {
         return (network, 0);
     }
     // Pruning is skipped if the device has too little memory for it.

@@ -4,7 +4,27 @@ use crate::api::observer::Summary;
 use crate::api::record::Info;
 use crate::iterates::state::WarmStart;
 use cvx_artifact::{Model, Objective, Predictions, Scores, Status};
+use cvx_linalg::{SampleSums, Traffic};
 use cvx_model::Confusion;
+
+/// The ranks of a run, and what their sums have cost the one that returns this.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RankRecord {
+    /// Number of ranks.
+    pub ranks: usize,
+    /// Number of shards of the samples.
+    pub shards: usize,
+    /// Since the samples were read.
+    pub traffic: Traffic,
+}
+
+impl RankRecord {
+    /// Those of a run on these samples.
+    pub(crate) fn of(samples: &SampleSums) -> Option<Self> {
+        let ranks = samples.ranks()?;
+        Some(RankRecord { ranks: ranks.size(), shards: ranks.shards().count(), traffic: ranks.traffic() })
+    }
+}
 
 /// The result of a run, for every status.
 #[derive(Clone, Debug)]
@@ -43,6 +63,8 @@ pub struct Solution {
     pub summary: Summary,
     /// History and phase times.
     pub info: Info,
+    /// The ranks that the samples are spread over, if they are.
+    pub ranks: Option<RankRecord>,
     /// The last iterates, if the settings keep them.
     pub warm_start: Option<WarmStart>,
 }

@@ -4,28 +4,47 @@ use crate::args::{FitArgs, TrainArgs};
 use crate::exit::Exit;
 use crate::interrupt::stop_on_interrupt;
 use crate::outputs::{Ended, conclude};
+use crate::ranks::{self, Job};
 use crate::settings::Training;
 use crate::terminal::stream::print;
 use crate::watcher::watcher;
 use crate::{notes, outputs, patterns, settings, shell, source};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use cvx_admm::{Beta, Checkpoint, Plan, Settings, Status, StopToken, automatic, choose, resume, train_with};
 use cvx_model::DataSplit;
 
 /// Trains, saves, reports.
-pub fn run(args: &TrainArgs) -> Result<Exit> {
+pub fn run(mut args: TrainArgs) -> Result<Exit> {
+    ranks::run(|job| {
+        // The first rank speaks for all.
+        args.fit.output.quiet |= !job.is_first();
+        run_in(job, &args)
+    })
+}
+
+fn run_in(job: &Job, args: &TrainArgs) -> Result<Exit> {
     let fit = &args.fit;
+    ensure!(
+        !job.has_ranks() || fit.output.report.is_none(),
+        "--report needs all samples in one process, and they are spread over ranks: leave it out"
+    );
     // A resumed run may write its checkpoints into the file that it continues from.
     let resumed_from = args.resume.as_deref().filter(|_| args.resume != args.checkpoint);
     let checkpoint = args.checkpoint.as_deref().map(|path| ("--checkpoint", path));
     let training = settings::of_training(args)?;
-    outputs::check(fit, resumed_from.map(|path| ("--resume", path)).as_slice(), checkpoint.as_slice())?;
+    if job.is_first() {
+        outputs::check(fit, resumed_from.map(|path| ("--resume", path)).as_slice(), checkpoint.as_slice())?;
+    }
     let resumed = args.resume.as_deref().map(Checkpoint::load).transpose().context("--resume")?;
-    let split = source::load_to_train(fit)?;
+    let split = source::load_share(fit, job)?;
     notes::of_training(&split, &fit.output);
     let stop = stop_on_interrupt()?;
     match training {
-        Training::AtGivenBeta(settings) => at_given_beta(args, *settings, resumed.as_ref(), &split, &stop),
+        Training::AtGivenBeta(settings) => at_given_beta(job, args, *settings, resumed.as_ref(), &split, &stop),
+        Training::AtChosenBeta(_) if job.has_ranks() => bail!(
+            "beta is chosen by held-out samples, which needs all samples in one process, and they are spread over ranks: \
+             give --beta or --beta-fraction"
+        ),
         Training::AtChosenBeta(planned) => {
             let (settings, path, wishes) = *planned;
             let plan = automatic(&split.train, &settings, &path, &wishes)
@@ -37,6 +56,7 @@ pub fn run(args: &TrainArgs) -> Result<Exit> {
 
 /// One run.
 fn at_given_beta(
+    job: &Job,
     args: &TrainArgs,
     mut settings: Settings,
     resumed: Option<&Checkpoint>,
@@ -53,6 +73,9 @@ fn at_given_beta(
     };
     drop(watcher);
     let solution = solution.map_err(|error| source::blame(error, &fit.data.source))?;
+    if !job.is_first() {
+        return Ok(Exit::Done);
+    }
     let exit = conclude(fit, &Ended { solution: &solution, path: None, settings: &settings, split }, None);
     let resumable = args.checkpoint.as_deref().filter(|path| solution.status.can_resume() && path.is_file());
     if let (Some(path), true) = (resumable, fit.output.prints()) {

@@ -7,7 +7,10 @@ use super::scores::ScoresReport;
 use crate::process::peak_memory_bytes;
 use crate::summary::quality::Qualities;
 use crate::understanding::Understanding;
-use cvx_admm::{Iteration, NamedConstraints, Objective, PathSolution, PhaseSeconds, Round, Settings, Solution, Status};
+use cvx_admm::{
+    Iteration, NamedConstraints, Objective, PathSolution, PhaseSeconds, RankRecord, Round, Settings, Solution, Status,
+};
+use cvx_linalg::Traffic;
 use cvx_model::Loss;
 use serde::Serialize;
 
@@ -48,6 +51,8 @@ pub struct RunReport<'a> {
     test: Option<ScoresReport<'a>>,
     network: NetworkReport,
     seconds: &'a PhaseSeconds,
+    /// Null in one process.
+    ranks: Option<RanksReport>,
     peak_memory_bytes: Option<u64>,
     rounds: &'a [Round],
     /// Cones of directions that the search for a bound over all patterns looked at; 0 without it.
@@ -60,6 +65,36 @@ pub struct RunReport<'a> {
     understanding: Option<&'a Understanding>,
     #[serde(serialize_with = "history::serialize")]
     history: &'a [Iteration],
+}
+
+/// What the sums of the first rank have cost.
+#[derive(Serialize)]
+struct RanksReport {
+    count: usize,
+    shards: usize,
+    sums: u64,
+    /// Sent by this rank.
+    bytes: u64,
+    /// In sums, waiting for others included.
+    seconds: f64,
+    sums_per_iteration: f64,
+    bytes_per_iteration: f64,
+}
+
+impl RanksReport {
+    fn new(record: &RankRecord, iterations: usize) -> Self {
+        let Traffic { sums, bytes, seconds } = record.traffic;
+        let per_iteration = |count: u64| count as f64 / iterations.max(1) as f64;
+        RanksReport {
+            count: record.ranks,
+            shards: record.shards,
+            sums,
+            bytes,
+            seconds,
+            sums_per_iteration: per_iteration(sums),
+            bytes_per_iteration: per_iteration(bytes),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -138,6 +173,7 @@ impl<'a> RunReport<'a> {
                 cone_violation: solution.cone_violation,
             },
             seconds: &info.seconds,
+            ranks: solution.ranks.map(|ranks| RanksReport::new(&ranks, info.history.len())),
             peak_memory_bytes: peak_memory_bytes(),
             rounds: &info.rounds,
             searched_cones: info.cones,

@@ -1,6 +1,7 @@
 //! The bytes of a file, decompressed if its name ends in `.gz`, with a known length.
 
 use std::io::{self, BufReader, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
@@ -103,20 +104,36 @@ impl<'a> Bytes<'a> {
         size: usize,
         convert: impl Fn(&[u8]) -> Result<T, String>,
     ) -> Result<Vec<T>, DataError> {
+        self.rows(shape, size, None, convert)
+    }
+
+    /// [`rest`](Bytes::rest), of which only these rows, by the first axis, are kept; `None`: all of them.
+    pub(crate) fn rows<T>(
+        &mut self,
+        shape: &[usize],
+        size: usize,
+        rows: Option<&Range<usize>>,
+        convert: impl Fn(&[u8]) -> Result<T, String>,
+    ) -> Result<Vec<T>, DataError> {
         let count = self.expect_items(shape, size)?;
-        let mut items = reserve(&self.path, count)?;
+        let row = count / shape.first().copied().unwrap_or(1);
+        let kept =
+            rows.map_or(0..count, |rows| rows.start.saturating_mul(row)..rows.end.saturating_mul(row).min(count));
+        let mut items = reserve(&self.path, kept.len())?;
         let mut buffer = vec![0; size * (CHUNK / size).clamp(1, count)];
-        while items.len() < count {
+        let mut read = 0;
+        while read < count {
             let start = self.offset;
-            buffer.truncate((count - items.len()).saturating_mul(size));
+            buffer.truncate((count - read).saturating_mul(size));
             self.fill(&mut buffer)?;
-            for (index, item) in buffer.chunks_exact(size).enumerate() {
+            for (index, item) in buffer.chunks_exact(size).enumerate().filter(|(k, _)| kept.contains(&(read + k))) {
                 items.push(convert(item).map_err(|reason| DataError::Malformed {
                     path: self.path.clone(),
                     offset: start + (index * size) as u64,
                     reason,
                 })?);
             }
+            read += buffer.len() / size;
         }
         self.expect_end()?;
         Ok(items)

@@ -118,41 +118,41 @@ impl<B: Backend> CertificateWorkspace<B> {
         let (backend, wide) = (program.backend(), program.backend().wide());
         Ok(CertificateWorkspace {
             blocks: wide.zeros(program.n_features(), program.n_blocks())?,
-            prediction: wide.zeros(program.n_samples(), program.n_targets())?,
+            prediction: wide.sample_rows(program.n_samples(), program.n_targets())?,
             rows: Scratch::new(&wide, KEPT),
             stored_rows: Scratch::new(backend, KEPT),
             wide,
         })
     }
+}
 
-    /// e o g o eta of the samples of a tile, in storage precision.
-    fn signed_rows(
-        &mut self,
-        program: &ConvexProgram<B>,
-        tile: &Tile<'_, B>,
-        multipliers: Multipliers<'_, B>,
-    ) -> Result<Option<B::Matrix>, LinalgError> {
-        let (backend, scratch) = (program.backend(), &mut self.stored_rows);
-        let (first, count, cones) = (tile.samples.start, tile.samples.len(), program.n_cones());
-        Ok(match multipliers {
-            Multipliers::Zero => None,
-            Multipliers::Signed(signed) => {
-                let mut rows = scratch.take(count, cones)?;
-                backend.read_rows(signed, first, &mut rows)?;
-                Some(rows)
-            }
-            Multipliers::OfIterate { nu, row_scale, rho } => {
-                let mut eta = scratch.take(count, cones)?;
-                let (mut rows, mut scale) = (scratch.take(count, cones)?, scratch.take(count, 1)?);
-                backend.read_rows(nu, first, &mut eta)?;
-                backend.positive_part(-rho, &mut eta)?;
-                backend.read_rows(row_scale, first, &mut scale)?;
-                backend.sign_flip(tile.mask, &scale, &eta, None, &mut rows)?;
-                [eta, scale].into_iter().for_each(|used| scratch.give(used));
-                Some(rows)
-            }
-        })
-    }
+/// e o g o eta of the samples of a tile, in storage precision.
+fn signed_rows<B: Backend>(
+    program: &ConvexProgram<B>,
+    scratch: &mut Scratch<B>,
+    tile: &Tile<'_, B>,
+    multipliers: Multipliers<'_, B>,
+) -> Result<Option<B::Matrix>, LinalgError> {
+    let backend = program.backend();
+    let (first, count, cones) = (tile.samples.start, tile.samples.len(), program.n_cones());
+    Ok(match multipliers {
+        Multipliers::Zero => None,
+        Multipliers::Signed(signed) => {
+            let mut rows = scratch.take(count, cones)?;
+            backend.read_rows(signed, first, &mut rows)?;
+            Some(rows)
+        }
+        Multipliers::OfIterate { nu, row_scale, rho } => {
+            let mut eta = scratch.take(count, cones)?;
+            let (mut rows, mut scale) = (scratch.take(count, cones)?, scratch.take(count, 1)?);
+            backend.read_rows(nu, first, &mut eta)?;
+            backend.positive_part(-rho, &mut eta)?;
+            backend.read_rows(row_scale, first, &mut scale)?;
+            backend.sign_flip(tile.mask, &scale, &eta, None, &mut rows)?;
+            [eta, scale].into_iter().for_each(|used| scratch.give(used));
+            Some(rows)
+        }
+    })
 }
 
 /// Evaluates the certificate of math.md section 5.
@@ -233,7 +233,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
             // Moves the residual into the domain of the conjugate before anything is computed from xi.
             let mut xi = negated(work.wide.download(&work.prediction)?);
             program.loss().clip(&mut xi, program.y_host());
-            work.prediction = work.wide.upload(&negated(xi))?;
+            work.prediction = work.wide.upload_rows(&negated(xi))?;
         }
         self.bound(multipliers)
     }
@@ -249,7 +249,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
     ) -> Result<(), LinalgError> {
         let (program, work) = (self.program, &mut *self.work);
         program.for_each_tile(program.n_cones(), |tile| {
-            if let Some(rows) = work.signed_rows(program, &tile, multipliers)? {
+            if let Some(rows) = signed_rows(program, &mut work.stored_rows, &tile, multipliers)? {
                 program.backend().write_rows(&rows, out, tile.samples.start)?;
                 work.stored_rows.give(rows);
             }
@@ -264,7 +264,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
     /// [`LinalgError`] if the back end fails.
     pub fn dual_at_zero(&mut self) -> Result<DualBound, LinalgError> {
         let work = &mut *self.work;
-        work.prediction = work.wide.upload(&negated(self.program.xi_at_zero()))?;
+        work.prediction = work.wide.upload_rows(&negated(self.program.xi_at_zero()))?;
         self.bound(Multipliers::Zero)
     }
 
@@ -295,32 +295,34 @@ impl<'a, B: Backend> Certificate<'a, B> {
     /// `blocks` = +-X'D_i xi + X'(e o g o eta), with -xi in `prediction`.
     fn pull(&mut self, multipliers: Multipliers<'_, B>) -> Result<(), LinalgError> {
         let (program, work, layout) = (self.program, &mut *self.work, self.program.layout());
-        work.wide.fill(0.0, &mut work.blocks)?;
+        let wide = work.wide.clone();
+        wide.fill(0.0, &mut work.blocks)?;
         if let Some(patches) = program.patches() {
             return patches.pull_wide(program.backend(), -1.0, &work.prediction, &mut work.blocks);
         }
-        program.for_each_tile(layout.columns() + layout.pairs(), |tile| {
-            let (wide, count) = (work.wide.clone(), tile.samples.len());
+        let CertificateWorkspace { blocks, prediction, rows: scratch, stored_rows, .. } = work;
+        program.sum_tiles(layout.columns() + layout.pairs(), blocks, |tile, blocks| {
+            let count = tile.samples.len();
             let (mut residual, mut masked) =
-                (work.rows.take(count, layout.targets)?, work.rows.take(count, layout.pairs())?);
-            wide.read_rows(&work.prediction, tile.samples.start, &mut residual)?;
+                (scratch.take(count, layout.targets)?, scratch.take(count, layout.pairs())?);
+            wide.read_rows(prediction, tile.samples.start, &mut residual)?;
             wide.masked_broadcast(tile.mask, -1.0, &residual, &mut masked)?;
             if layout.signs == Signs::One {
-                wide.gemm(1.0, tile.xt, Transpose::No, &masked, Transpose::No, 1.0, &mut work.blocks)?;
+                wide.gemm(1.0, tile.xt, Transpose::No, &masked, Transpose::No, 1.0, blocks)?;
             } else {
-                let mut rows = work.rows.take(count, layout.columns())?;
-                match work.signed_rows(program, &tile, multipliers)? {
+                let mut rows = scratch.take(count, layout.columns())?;
+                match signed_rows(program, stored_rows, &tile, multipliers)? {
                     Some(signed) => {
                         program.backend().widen(&signed, &mut rows)?;
-                        work.stored_rows.give(signed);
+                        stored_rows.give(signed);
                     }
                     None => wide.fill(0.0, &mut rows)?,
                 }
                 wide.add_pairs(layout, 1.0, &masked, &mut rows)?;
-                wide.gemm(1.0, tile.xt, Transpose::No, &rows, Transpose::No, 1.0, &mut work.blocks)?;
-                work.rows.give(rows);
+                wide.gemm(1.0, tile.xt, Transpose::No, &rows, Transpose::No, 1.0, blocks)?;
+                scratch.give(rows);
             }
-            [residual, masked].into_iter().for_each(|used| work.rows.give(used));
+            [residual, masked].into_iter().for_each(|used| scratch.give(used));
             Ok(())
         })
     }
@@ -408,7 +410,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
             }
             Ok(())
         })?;
-        Ok(steps)
+        Ok(program.backend().samples().largest(steps))
     }
 
     /// Without cones every point is feasible: returns `v` itself, or zero if zero is better.
@@ -449,6 +451,6 @@ impl<'a, B: Backend> Certificate<'a, B> {
             }
             Ok(())
         })?;
-        Ok(worst)
+        Ok(program.backend().samples().largest(vec![worst])[0])
     }
 }

@@ -18,7 +18,7 @@ impl<B: Backend> Certificate<'_, B> {
         let (program, backend) = (self.program, self.program.backend());
         let (work, layout) = (&mut *self.work, self.program.layout());
         let (n, wide) = (program.n_samples(), work.wide.clone());
-        let mut y = wide.upload(program.y_host())?;
+        let mut y = wide.upload_rows(program.y_host())?;
         if !program.loss().is_plain() {
             backend.widen(system.target(), &mut y)?;
         }
@@ -37,12 +37,12 @@ impl<B: Backend> Certificate<'_, B> {
             let residual = wide.norm(&b)?;
             return Ok(if size > 0.0 { residual / size } else { residual });
         }
-        let mut g = wide.zeros(n, 1)?;
+        let mut g = wide.sample_rows(n, 1)?;
         backend.widen(system.row_scale(), &mut g)?;
         let width = 3 * layout.columns() + layout.pairs();
 
         // b, and F u.
-        program.for_each_tile(width, |tile| {
+        program.sum_tiles(width, &mut b, |tile, b| {
             let zeros = |columns| wide.zeros(tile.samples.len(), columns);
             let (mut rows, mut masked, mut part) =
                 (zeros(layout.columns())?, zeros(layout.pairs())?, zeros(layout.targets)?);
@@ -65,14 +65,14 @@ impl<B: Backend> Certificate<'_, B> {
             wide.read_rows(&y, tile.samples.start, &mut part)?;
             wide.masked_broadcast(tile.mask, 1.0 / system.penalty(), &part, &mut masked)?;
             wide.add_pairs(layout, 1.0, &masked, &mut rows)?;
-            wide.gemm(1.0, tile.xt, Transpose::No, &rows, Transpose::No, 1.0, &mut b)
+            wide.gemm(1.0, tile.xt, Transpose::No, &rows, Transpose::No, 1.0, b)
         })?;
         let size = wide.norm(&b)?;
 
         // b - A u.
         centring.apply(&wide, &mut work.prediction)?;
         wide.axpby(-1.0, &work.blocks, 1.0, &mut b)?;
-        program.for_each_tile(width, |tile| {
+        program.sum_tiles(width, &mut b, |tile, b| {
             let zeros = |columns| wide.zeros(tile.samples.len(), columns);
             let (mut rows, mut masked, mut part) =
                 (zeros(layout.columns())?, zeros(layout.pairs())?, zeros(layout.targets)?);
@@ -86,7 +86,7 @@ impl<B: Backend> Certificate<'_, B> {
             wide.read_rows(&work.prediction, tile.samples.start, &mut part)?;
             wide.masked_broadcast(tile.mask, 1.0 / system.penalty(), &part, &mut masked)?;
             wide.add_pairs(layout, 1.0, &masked, &mut rows)?;
-            wide.gemm(-1.0, tile.xt, Transpose::No, &rows, Transpose::No, 1.0, &mut b)
+            wide.gemm(-1.0, tile.xt, Transpose::No, &rows, Transpose::No, 1.0, b)
         })?;
         let residual = wide.norm(&b)?;
         Ok(if size > 0.0 { residual / size } else { residual })

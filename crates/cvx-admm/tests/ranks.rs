@@ -1,0 +1,287 @@
+//! Training with samples spread over ranks, as threads of this process: the same network for every number of ranks.
+
+use cvx_admm::{
+    Beta, Certify, Checkpoint, CheckpointPlan, ClassWeights, Device, Gates, Iteration, PathSettings, Precision,
+    Settings, Solution, SolverChoice, SolverKind, Status, StopToken, TrainError, path, resume, train_with,
+};
+use cvx_linalg::{Communicator, LinalgError, Ranks, SampleSums, Shards, Threads};
+use cvx_model::{Activation, Dataset, FeatureKind, GateKind, Labels, Loss};
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+
+const SAMPLES: usize = 1200;
+const FEATURES: usize = 5;
+
+/// Numbers without a pattern, the same everywhere.
+fn noise(k: usize) -> f64 {
+    let mixed = (k as u64).wrapping_add(0x9e37_79b9).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    ((mixed ^ (mixed >> 29)) % 20_011) as f64 / 10_005.5 - 1.0
+}
+
+fn data(classes: usize) -> Dataset {
+    let values: Vec<f64> = (0..SAMPLES * FEATURES).map(noise).collect();
+    let label = |row: usize| {
+        let x = &values[row * FEATURES..(row + 1) * FEATURES];
+        let score = x[0] * x[1] + 0.7 * x[2].abs() - 0.2 * x[3] + 0.1 * noise(row + 77_777);
+        if classes == 0 { score } else { (((score + 1.5) * classes as f64 / 3.0) as usize).min(classes - 1) as f64 }
+    };
+    let labels = Labels::numbers((0..SAMPLES).map(label).collect());
+    Dataset::new(FEATURES, values.clone(), Some(labels), FeatureKind::Table).unwrap()
+}
+
+fn settings() -> Settings {
+    Settings {
+        patterns: 12,
+        beta: Beta::Fraction(0.05),
+        solver: SolverChoice::Kind(SolverKind::GramPcg),
+        device: Device::Cpu,
+        precision: Precision::F64,
+        threads: 1,
+        max_iterations: 12,
+        gap: 1e-9,
+        ..Settings::default()
+    }
+}
+
+/// What each of `size` ranks of a run returns.
+fn on_ranks<R: Send>(data: &Dataset, size: usize, shards: usize, work: impl Fn(Dataset, usize) -> R + Sync) -> Vec<R> {
+    let world = Threads::connected(size);
+    thread::scope(|scope| {
+        let ranks: Vec<_> = world
+            .into_iter()
+            .map(|threads| {
+                let work = &work;
+                scope.spawn(move || {
+                    let rank = threads.rank();
+                    let shards = Shards::cut(data.n_samples(), shards);
+                    let ranks = Arc::new(Ranks::new(Arc::new(threads), shards).unwrap());
+                    let own: Vec<usize> = ranks.own().collect();
+                    let part = data.select(&own).unwrap().over(&SampleSums::of_rank(ranks)).unwrap();
+                    work(part, rank)
+                })
+            })
+            .collect();
+        ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
+    })
+}
+
+fn trained(data: &Dataset, settings: &Settings) -> Result<Solution, TrainError> {
+    train_with(data, None, settings, None, &StopToken::new(), &mut ())
+}
+
+/// The bits of everything that a run returns.
+fn bits(solution: &Solution) -> Vec<u64> {
+    let model = &solution.model;
+    let witness = model.parts[0].witness.as_ref().unwrap();
+    let numbers = [solution.objective.network, solution.objective.dual_bound, solution.train.loss, solution.rho];
+    let all = [model.network.w1.values(), model.network.w2.values(), &model.network.output_bias, &numbers];
+    let proof = [witness.xi.values(), witness.multipliers.values()];
+    let history = solution.info.history.iter().flat_map(|record| {
+        [record.primal_residual, record.dual_residual, record.network.unwrap_or(0.0), record.dual_bound.unwrap_or(0.0)]
+    });
+    let numbers = all.into_iter().chain(proof).flatten().copied().chain(history).map(f64::to_bits);
+    numbers.chain(witness.patterns.words().iter().copied()).collect()
+}
+
+/// Trains on 1, 2 and 3 ranks and returns the solution of the first rank.
+fn same_on_all(data: &Dataset, settings: &Settings, shards: usize) -> Solution {
+    let mut expected: Option<(Vec<u64>, Solution)> = None;
+    for size in 1..=3 {
+        let solution = on_ranks(data, size, shards, |part, _| trained(&part, settings).unwrap()).swap_remove(0);
+        let found = bits(&solution);
+        let (bits, _) = expected.get_or_insert_with(|| (found.clone(), solution.clone()));
+        assert!(
+            *bits == found,
+            "{size} ranks: {:?} and {:?}",
+            expected.map(|(_, one)| one.objective),
+            solution.objective
+        );
+    }
+    expected.unwrap().1
+}
+
+fn close(a: f64, b: f64, tolerance: f64) -> bool {
+    (a - b).abs() <= tolerance * a.abs().max(b.abs())
+}
+
+#[test]
+fn one_shard_gives_the_bits_of_the_plain_program() {
+    let data = data(0);
+    for activation in [Activation::Relu, Activation::Gated] {
+        let solver = if activation == Activation::Relu { SolverKind::GramPcg } else { SolverKind::Cg };
+        let settings = Settings { activation, solver: SolverChoice::Kind(solver), ..settings() };
+        let plain = trained(&data, &settings).unwrap();
+        let one = on_ranks(&data, 1, 1, |part, _| trained(&part, &settings).unwrap()).swap_remove(0);
+        assert!(bits(&plain) == bits(&one));
+        assert_eq!(plain.model.claim, one.model.claim);
+    }
+}
+
+#[test]
+fn the_number_of_ranks_does_not_show() {
+    let data = data(0);
+    let plain = trained(&data, &settings()).unwrap();
+    let spread = same_on_all(&data, &settings(), 7);
+    assert!(
+        close(plain.objective.network, spread.objective.network, 1e-7),
+        "{:?} {:?}",
+        plain.objective,
+        spread.objective
+    );
+    assert!(close(plain.objective.dual_bound, spread.objective.dual_bound, 1e-7));
+    assert_eq!(spread.model.claim.n_samples, SAMPLES);
+    assert_eq!(spread.train_predictions.outputs.rows(), SAMPLES);
+}
+
+/// Every loss, with what goes with it, and every other place where values of samples are summed.
+#[test]
+fn so_it_is_for_every_loss_weight_and_gate() {
+    let base = || Settings { max_iterations: 6, patterns: 6, ..settings() };
+    let gated = || Settings { activation: Activation::Gated, solver: SolverChoice::Kind(SolverKind::Cg), ..base() };
+    let weighted = |data: Dataset| data.with_weights((0..SAMPLES).map(|row| 1.0 + (row % 3) as f64).collect()).unwrap();
+    let (numbers, two, three) = (data(0), data(2), data(3));
+    let cases = [
+        ("huber", numbers.clone(), Settings { loss: Loss::Huber { delta: 0.3 }, output_bias: true, ..base() }),
+        ("weights", weighted(numbers.clone()), Settings { output_bias: true, ..base() }),
+        ("sampled", numbers.clone(), Settings { certify: Certify::Sampled, output_bias: true, ..base() }),
+        ("logistic", two.clone(), Settings { loss: Loss::Logistic, output_bias: true, ..base() }),
+        ("hinge", two.clone(), Settings { loss: Loss::SquaredHinge, class_weights: ClassWeights::Balanced, ..base() }),
+        ("multinomial", three.clone(), Settings { loss: Loss::Multinomial, output_bias: true, ..gated() }),
+        ("three classes", weighted(three), Settings { precision: Precision::F32, ..base() }),
+        ("gated kernel", numbers.clone(), Settings { activation: Activation::Gated, output_bias: true, ..base() }),
+        ("mixed gates", two.clone(), Settings { gates: Gates::Kind(GateKind::Mixed), ..gated() }),
+        ("pairs", two.clone(), Settings { gates: Gates::Kind(GateKind::Pairs), precision: Precision::F32, ..gated() }),
+        ("whitened", two, Settings { gates: Gates::Kind(GateKind::Whitened), solver: SolverChoice::Auto, ..base() }),
+        ("refined", numbers, Settings { refine: 1, ..base() }),
+    ];
+    for (name, data, settings) in cases {
+        let plain = trained(&data, &settings).unwrap();
+        let spread = same_on_all(&data, &settings, 4);
+        let (a, b) = (plain.objective.network, spread.objective.network);
+        assert!(close(a, b, if settings.precision == Precision::F32 { 2e-3 } else { 1e-6 }), "{name}: {a} {b}");
+        assert_eq!(plain.train.accuracy.is_some(), spread.train.accuracy.is_some(), "{name}");
+        assert_eq!(plain.model.task, spread.model.task, "{name}");
+        assert_eq!(plain.summary.merged_patterns, spread.summary.merged_patterns, "{name}");
+    }
+}
+
+#[test]
+fn what_needs_all_samples_in_one_place_is_refused_before_work() {
+    let data = data(0);
+    let refused =
+        |settings: &Settings| on_ranks(&data, 2, 2, |part, _| trained(&part, settings).unwrap_err()).swap_remove(0);
+    let cholesky = Settings { solver: SolverChoice::Kind(SolverKind::Cholesky), ..settings() };
+    let expected = TrainError::SolverOverRanks { solver: SolverKind::Cholesky, instead: SolverKind::GramPcg };
+    assert_eq!(refused(&cholesky), expected);
+    assert!(expected.to_string().contains("use gram-pcg"));
+    let ends = on_ranks(&data, 2, 2, |part, _| {
+        path(&part, None, &settings(), &PathSettings::default(), &StopToken::new(), &mut ()).unwrap_err()
+    });
+    assert!(matches!(ends[0], TrainError::NotOverRanks { .. }));
+    let world = Threads::connected(3).swap_remove(0);
+    let error = Ranks::new(Arc::new(world), Shards::of(1500)).err().unwrap();
+    assert!(error.to_string().contains("start at most 2 ranks"), "{error}");
+}
+
+/// A run that an observer ends on one rank, or whose observer panics there, ends on all of them at one iteration.
+#[test]
+fn all_ranks_stop_at_the_same_iteration() {
+    let data = data(0);
+    let with = |observer: &(dyn Fn(&Iteration, usize) -> ControlFlow<()> + Sync), settings: &Settings, stop: bool| {
+        on_ranks(&data, 3, 6, |part, rank| {
+            let mut own = |iteration: &Iteration| observer(iteration, rank);
+            let token = StopToken::new();
+            if stop && rank == 2 {
+                token.raise();
+            }
+            let solution = train_with(&part, None, settings, None, &token, &mut own).unwrap();
+            (solution.status, solution.info.history.len(), solution.objective.network.to_bits())
+        })
+    };
+    let last_breaks = |iteration: &Iteration, rank: usize| match (iteration.iteration, rank) {
+        (3, 2) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let last_panics = |iteration: &Iteration, rank: usize| {
+        assert!((iteration.iteration, rank) != (3, 2), "expected by the test");
+        ControlFlow::Continue(())
+    };
+    let goes_on = |_: &Iteration, _: usize| ControlFlow::Continue(());
+    let limited = Settings {
+        time_limit: Some(0.05),
+        max_iterations: 1_000_000,
+        gap: 1e-15,
+        // A network may be better than the bound of these patterns; the sampled optimum is not.
+        certify: Certify::Sampled,
+        precision: Precision::F32,
+        ..settings()
+    };
+    let cases = [
+        (with(&last_breaks, &settings(), false), Status::Interrupted, Some(3)),
+        (with(&last_panics, &settings(), false), Status::Interrupted, Some(3)),
+        (with(&goes_on, &settings(), true), Status::Interrupted, Some(0)),
+        (with(&goes_on, &limited, false), Status::TimeLimit, None),
+    ];
+    for (ends, status, iterations) in cases {
+        assert!(ends.iter().all(|end| *end == ends[0]), "{ends:?}");
+        assert_eq!(ends[0].0, status);
+        assert!(iterations.is_none_or(|iterations| iterations == ends[0].1), "{ends:?}");
+    }
+}
+
+/// A rank that fails, or panics, is an error of all others: none waits for it.
+#[test]
+fn a_rank_that_ends_alone_ends_the_others() {
+    let data = data(0);
+    let ends = on_ranks(&data, 3, 3, |part, rank| {
+        let settings = if rank == 1 { Settings { patterns: 0, ..settings() } } else { settings() };
+        let ended = trained(&part, &settings);
+        drop(part);
+        ended.unwrap_err()
+    });
+    assert!(matches!(ends[1], TrainError::Setting { name: "patterns", .. }), "{}", ends[1]);
+    assert!([0, 2].iter().all(|&rank| matches!(ends[rank], TrainError::Linalg(LinalgError::Ranks(_)))), "{ends:?}");
+    let ends = on_ranks(&data, 2, 2, |part, rank| {
+        let run = AssertUnwindSafe(|| {
+            assert!(rank == 0, "expected by the test");
+            trained(&part, &settings())
+        });
+        let ended = catch_unwind(run);
+        drop(part);
+        ended.is_ok_and(|ended| matches!(ended, Err(TrainError::Linalg(LinalgError::Ranks(_)))))
+    });
+    assert_eq!(ends, [true, false]);
+    // Ranks of different settings are not at the same sum.
+    let ends = on_ranks(&data, 2, 2, |part, rank| {
+        let ended = trained(&part, &Settings { patterns: 12 + rank, ..settings() });
+        drop(part);
+        ended.unwrap_err()
+    });
+    assert!(ends.iter().any(|end| end.to_string().contains("is not at the same sum")), "{ends:?}");
+}
+
+/// A checkpoint of three ranks is continued by two, or by one, to the same bits.
+#[test]
+fn a_checkpoint_is_continued_by_another_number_of_ranks() {
+    let folder = std::env::temp_dir().join(format!("cvx-ranks-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, loss) in [("squared", Loss::Squared), ("huber", Loss::Huber { delta: 0.3 })] {
+        let data = data(0);
+        let file = folder.join(name);
+        let settings = Settings { loss, ..settings() };
+        let plan = CheckpointPlan { path: file.clone(), every: 1e9 };
+        let first = Settings { checkpoint: Some(plan), max_iterations: 10, ..settings.clone() };
+        on_ranks(&data, 3, 6, |part, _| trained(&part, &first).unwrap());
+        let whole = same_on_all(&data, &settings, 6);
+        for size in [1, 2] {
+            let ended = on_ranks(&data, size, 6, |part, _| {
+                let checkpoint = Checkpoint::load(&file).unwrap();
+                resume(&part, None, &settings, &checkpoint, &StopToken::new(), &mut ()).unwrap()
+            });
+            assert!(bits(&ended[0]) == bits(&whole), "{name}, {size} ranks");
+        }
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
