@@ -109,7 +109,7 @@ impl SampleSums {
         }
     }
 
-    /// The sum over the shards of all samples, of which `here` are those [of this rank](Samples::of_shards).
+    /// The sum over the shards of all samples, of which `here` are those [of this rank](SampleSums::of_shards).
     pub fn sum_of_shards<T>(&self, here: &[T], value: impl Fn(&T) -> f64) -> f64 {
         let Some(ranks) = &self.0 else { return here.iter().map(value).sum() };
         let mut sum = [0.0];
