@@ -30,9 +30,9 @@ Parameters
 patterns : int or "auto", default="auto"
     Number of activation patterns to sample; "auto" chooses it from the number of samples.
 beta : float, default=None
-    Weight of the regulariser. If neither `beta` nor `beta_fraction` is given, `refine` is 0 and `certify` is not "global", `fit` chooses it: it
-    trains along a path of betas on parts of the samples, and takes the beta with the least loss on the others. The
-    table of `points_` has every beta that was tried.
+    Weight of the regulariser. If neither `beta` nor `beta_fraction` is given, `refine` is 0 and `certify` is not
+    "global", `fit` chooses it: it trains along a path of betas on parts of the samples, and takes the beta with the
+    least loss on the others. The table of `points_` has every beta that was tried.
 beta_fraction : float, default=None
     The same weight as a fraction of max ||X'D_i y||, a beta for which the zero network is optimal.
 folds : int or "auto", default="auto"
