@@ -66,7 +66,7 @@ pub use operator::{
 pub use patches::{FeaturePrecision, PatchPlan, Place};
 pub use ranks::{Communicator, Distributed, RankError, Ranks, SampleSums, Shards, Spread, Threads, Traffic};
 pub use sample_source::SampleSource;
-pub use samples::{Samples, TILE_BYTES};
+pub use samples::{Samples, TILE_BYTES, TILES_HELD};
 pub use scratch::Scratch;
 pub use stop::{StopReason, StopToken};
 

@@ -13,6 +13,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 /// the samples of a large problem.
 pub const TILE_BYTES: usize = 64 << 20;
 
+/// Samples of up to this number of tiles in f64 stay on the device, and are one tile where their rows fit as well: to
+/// scale them again for every certificate would take longer than the certificate.
+pub const TILES_HELD: usize = 8;
+
 /// A full tile, and the last one.
 const TILES_KEPT: usize = 2;
 
@@ -30,14 +34,14 @@ pub struct Samples<B: Backend> {
     tile_bytes: usize,
     /// Whether a back end may have a part of them.
     spread: SampleSums,
-    /// All samples in f64, where they fit in a tile.
+    /// All samples in f64, where they are few enough.
     whole: Option<WideMatrix<B>>,
     tiles: Mutex<Scratch<B::Wide>>,
     stored: OnceLock<B::Matrix>,
 }
 
 impl<B: Backend> Samples<B> {
-    /// Reads nothing but samples that fit in one tile.
+    /// Reads nothing but samples that are few enough to stay in f64.
     ///
     /// # Errors
     /// [`LinalgError::NonFinite`] for such samples; fails if the device has no memory for them.
@@ -52,7 +56,7 @@ impl<B: Backend> Samples<B> {
     pub fn in_tiles(backend: &B, source: Arc<dyn SampleSource>, tile_bytes: usize) -> Result<Self, LinalgError> {
         let (wide, [d, n]) = (backend.wide(), [source.n_features(), source.n_samples()]);
         let mut whole = None;
-        if d.saturating_mul(n).saturating_mul(size_of::<f64>()) <= tile_bytes {
+        if d.saturating_mul(n).saturating_mul(size_of::<f64>()) <= tile_bytes.saturating_mul(TILES_HELD) {
             let mut all = wide.zeros(d, n)?;
             wide.load_samples(&*source, 0, &mut all)?;
             whole = Some(all);
@@ -167,7 +171,9 @@ impl<B: Backend> Samples<B> {
     ) -> Result<(), LinalgError> {
         let (wide, [d, n]) = (self.backend.wide(), [self.n_features(), self.n_samples()]);
         let tile = self.tile_samples(width).min(n.max(1));
-        if let (Some(whole), true) = (&self.whole, tile >= n && shard.len() == n) {
+        let rows = n.saturating_mul(width).saturating_mul(size_of::<f64>());
+        let is_one = shard.len() == n && rows <= self.tile_bytes.saturating_mul(TILES_HELD);
+        if let (Some(whole), true) = (&self.whole, is_one) {
             return work(0..n, whole);
         }
         let mut tiles = self.tiles.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,7 +5,7 @@ use crate::gram_pcg::GramPcg;
 use crate::kind::{SolverKind, SolverSettings};
 use crate::pcg::Pcg;
 use crate::rbcd::Rbcd;
-use cvx_linalg::{Backend, LinearSolver, TILE_BYTES};
+use cvx_linalg::{Backend, LinearSolver, TILE_BYTES, TILES_HELD};
 
 /// The sizes that determine memory and work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl SolverKind {
         // other signs, and the prediction of each pair.
         let iterates = 5.0 * d * blocks * s + if cones { n * (2.0 * blocks + pairs) * s } else { 0.0 } + samples;
         // M, its part of a tile and its inverse with the identity, in f64, beside a tile with its solution.
-        let wide = 4.0 * d * d * 8.0 + tile(n * d * (2.0 * 8.0 + s));
+        let wide = 4.0 * d * d * 8.0 + tile(n * d * (2.0 * 8.0 + s), n * d * 2.0 * 8.0);
         // V, L^-1, z, and the contribution of r to all pairs.
         let gram = (n * d + d * d + d * blocks + (n + d) * pairs + 6.0 * n * c) * s;
         // A panel of columns of a factor on its way.
@@ -132,7 +132,8 @@ pub struct SolverBytes {
     pub setup: f64,
 }
 
-/// At most the bytes of a full tile of samples and of the last one.
-fn tile(bytes: f64) -> f64 {
-    bytes.min(2.0 * TILE_BYTES as f64)
+/// At most the bytes of a full tile of samples and of the last one, unless samples with rows of this size are one tile.
+fn tile(bytes: f64, rows: f64) -> f64 {
+    let tile = TILE_BYTES as f64;
+    if rows <= TILES_HELD as f64 * tile { bytes } else { bytes.min(2.0 * tile) }
 }

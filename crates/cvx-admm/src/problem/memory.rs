@@ -3,7 +3,7 @@
 use crate::api::error::TrainError;
 use crate::api::settings::{Gates, Settings, SolverChoice, ValidSettings};
 use crate::problem::input::Problem;
-use cvx_linalg::TILE_BYTES;
+use cvx_linalg::{TILE_BYTES, TILES_HELD};
 use cvx_model::{GateKind, WeightedLoss};
 use cvx_solvers::{ProblemShape, SolverBytes, SolverKind, SolverSettings};
 
@@ -84,10 +84,12 @@ fn shared_bytes(shape: &ProblemShape, samples: f64, held_out: usize, settings: &
     let (s, blocks, pairs, whole_tile) =
         (shape.scalar_bytes as f64, shape.signs as f64 * p * c, p * c, TILE_BYTES as f64);
     let cones = if shape.signs == 2 { blocks } else { 0.0 };
-    // In f64: all samples where they fit in a tile, else a full tile and the last one. The rows of the certificate
+    // In f64: all samples where they are few enough, else a full tile and the last one. The rows of the certificate
     // belong to a tile.
-    let tile = |n: f64| if n * d * 8.0 <= whole_tile { n * d * 8.0 } else { whole_tile };
-    let rows = (n * ((cones + pairs) * 8.0 + 2.0 * cones * s)).min(1.5 * whole_tile);
+    let held_tiles = TILES_HELD as f64 * whole_tile;
+    let tile = |n: f64| if n * d * 8.0 <= held_tiles { n * d * 8.0 } else { whole_tile };
+    let most_rows = if n * d * 8.0 <= held_tiles { held_tiles } else { 1.5 * whole_tile };
+    let rows = (n * ((cones + pairs) * 8.0 + 2.0 * cones * s)).min(most_rows);
     // The patterns on the host and on the device, packed twice each; gates.
     let patterns = (n + test) * p / 2.0 + 3.0 * d * p * 8.0;
     // v, lambda, u, the v before, two scratches, the best v; in f64 the blocks of the certificate.

@@ -9,6 +9,7 @@ use crate::sample_source::SampleSource;
 use crate::shape;
 use faer::{MatMut, MatRef};
 use rayon::prelude::*;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A dense column-major matrix of `T`.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,14 +163,21 @@ pub(super) fn load_samples<T: CpuScalar>(
     if rows == 0 {
         return Ok(());
     }
+    let finite = AtomicBool::new(true);
     out.values.par_chunks_exact_mut(rows).enumerate().for_each_init(
         || vec![0.0; rows],
         |sample, (j, column)| {
             source.write(first + j, sample);
-            column.iter_mut().zip(sample).for_each(|(out, value)| *out = T::from_f64(*value));
+            column.iter_mut().zip(&*sample).for_each(|(out, value)| *out = T::from_f64(*value));
+            if !column.iter().all(|value| value.to_f64().is_finite()) {
+                finite.store(false, Ordering::Relaxed);
+            }
         },
     );
-    match out.values.par_iter().position_first(|value| !value.to_f64().is_finite()) {
+    if finite.into_inner() {
+        return Ok(());
+    }
+    match out.values.iter().position(|value| !value.to_f64().is_finite()) {
         None => Ok(()),
         Some(at) => Err(LinalgError::NonFinite { row: at % rows, column: first + at / rows, precision: T::NAME }),
     }
