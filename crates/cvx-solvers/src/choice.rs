@@ -82,8 +82,10 @@ impl SolverKind {
         // Conjugate gradients on A: b, residual, preconditioned residual, direction and image. A with cones: X u, with
         // other signs, and the prediction of each pair.
         let iterates = 5.0 * d * blocks * s + if cones { n * (2.0 * blocks + pairs) * s } else { 0.0 } + samples;
-        // M, its part of a tile and its inverse with the identity, in f64, beside a tile with its solution.
-        let wide = 4.0 * d * d * 8.0 + tile(n * d * (2.0 * 8.0 + s), n * d * 2.0 * 8.0);
+        // In f64: M and its part of a tile; then a tile that is solved for, with its rounding, or the inverse of L with
+        // the identity.
+        let square = d * d * 8.0;
+        let wide = 2.0 * square + tile(n * d * (8.0 + s), n * d * 2.0 * 8.0).max(2.0 * square);
         // V, L^-1, z, and the contribution of r to all pairs.
         let gram = (n * d + d * d + d * blocks + (n + d) * pairs + 6.0 * n * c) * s;
         // A panel of columns of a factor on its way.
