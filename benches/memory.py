@@ -2,8 +2,9 @@
 
     python benches/memory.py --program target/release/cvx [--quick]
 
-The samples are normal numbers in single precision, written to an .npz, so that they are held as they are. Every run does
-a few iterations and is closed in full. Rows go to benches/results/memory.jsonl. Needs numpy.
+The samples are normal numbers in single precision, written to an .npz, so that they are held as they are. Every run
+does enough iterations for the acceleration to have all its differences, and is closed in full. Rows go to
+benches/results/memory.jsonl. Needs numpy.
 """
 
 import argparse
@@ -59,7 +60,7 @@ def run(program, data, case, iterations):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", default=ROOT / "target/release/cvx")
-    parser.add_argument("--iterations", type=int, default=3)
+    parser.add_argument("--iterations", type=int, default=13)
     parser.add_argument("--quick", action="store_true", help="the small cases alone")
     parser.add_argument("--json", default=ROOT / "benches/results/memory.jsonl")
     given = parser.parse_args()

@@ -99,17 +99,12 @@ impl<B: Backend> Samples<B> {
     pub fn stored(&self) -> Result<&B::Matrix, LinalgError> {
         if self.stored.get().is_none() {
             let all = match &self.whole {
-                _ if self.spread.ranks().is_some() => self.backend.load_columns(&*self.source)?,
-                Some(whole) if self.backend.scalar_bytes() == 8 => {
+                Some(whole) if self.spread.ranks().is_none() && self.backend.scalar_bytes() == 8 => {
                     let mut all = self.backend.zeros(self.n_features(), self.n_samples())?;
                     self.backend.narrow(whole, &mut all)?;
                     all
                 }
-                _ => {
-                    let mut all = self.backend.zeros(self.n_features(), self.n_samples())?;
-                    self.backend.load_samples(&*self.source, 0, &mut all)?;
-                    all
-                }
+                _ => self.backend.load_columns(&*self.source)?,
             };
             // Somebody else may have been faster, with the same numbers.
             let _ = self.stored.set(all);
@@ -131,6 +126,12 @@ impl<B: Backend> Samples<B> {
     ) -> Result<(), LinalgError> {
         let shards = self.spread.of_shards(self.n_samples(), |samples| samples);
         shards.into_iter().try_for_each(|samples| self.tiles_of(samples, width, &mut work))
+    }
+
+    /// The numbers of the samples of each tile of [`for_each_tile`](Samples::for_each_tile), for work that does not read
+    /// them.
+    pub fn tiles(&self, width: usize) -> Vec<Range<usize>> {
+        self.spread.of_shards(self.n_samples(), |shard| self.cut(shard, width)).concat()
     }
 
     /// `total` += the sum over all samples of what `work(samples, xt, part)` adds to its `part`, for the tiles of
@@ -169,17 +170,14 @@ impl<B: Backend> Samples<B> {
         width: usize,
         work: &mut impl FnMut(Range<usize>, &WideMatrix<B>) -> Result<(), LinalgError>,
     ) -> Result<(), LinalgError> {
-        let (wide, [d, n]) = (self.backend.wide(), [self.n_features(), self.n_samples()]);
-        let tile = self.tile_samples(width).min(n.max(1));
-        let rows = n.saturating_mul(width).saturating_mul(size_of::<f64>());
-        let is_one = shard.len() == n && rows <= self.tile_bytes.saturating_mul(TILES_HELD);
-        if let (Some(whole), true) = (&self.whole, is_one) {
-            return work(0..n, whole);
-        }
+        let (wide, d, n) = (self.backend.wide(), self.n_features(), self.n_samples());
         let mut tiles = self.tiles.lock().unwrap_or_else(PoisonError::into_inner);
-        for first in shard.clone().step_by(tile) {
-            let samples = first..(first + tile).min(shard.end);
-            let mut xt = tiles.take(d, samples.len())?;
+        for samples in self.cut(shard, width) {
+            if let (Some(whole), true) = (&self.whole, samples.len() == n) {
+                work(samples, whole)?;
+                continue;
+            }
+            let (first, mut xt) = (samples.start, tiles.take(d, samples.len())?);
             match &self.whole {
                 Some(whole) => wide.read_part(whole, first * d, &mut xt)?,
                 None => wide.load_samples(&*self.source, first, &mut xt)?,
@@ -189,6 +187,15 @@ impl<B: Backend> Samples<B> {
             worked?;
         }
         Ok(())
+    }
+
+    /// The tiles of a shard: one where all samples are in f64 and their rows are few enough, too.
+    fn cut(&self, shard: Range<usize>, width: usize) -> Vec<Range<usize>> {
+        let n = self.n_samples();
+        let rows = n.saturating_mul(width).saturating_mul(size_of::<f64>());
+        let is_one = self.whole.is_some() && rows <= self.tile_bytes.saturating_mul(TILES_HELD);
+        let tile = if is_one { n } else { self.tile_samples(width) };
+        shard.clone().step_by(tile.max(1)).map(|first| first..(first + tile).min(shard.end)).collect()
     }
 
     /// All samples (d x n) in f64, for small problems.
@@ -220,7 +227,7 @@ mod tests {
         for (bytes, whole, tiles) in [(0, false, 4), (24_000, true, 4), (1 << 20, true, 1)] {
             let samples = Samples::in_tiles(&Cpu::<f32>::new(), Arc::new(xt.clone()), bytes).unwrap();
             assert_eq!(samples.whole.is_some(), whole);
-            let (mut seen, mut count) = (Vec::new(), 0);
+            let (mut seen, mut ranges) = (Vec::new(), Vec::new());
             // Wide enough for the smallest tile, where all samples do not fit.
             let width = if tiles == 1 { 0 } else { 1 << 10 };
             samples
@@ -228,11 +235,12 @@ mod tests {
                     assert_eq!((tile.start, tile.len()), (seen.len() / 3, xt.cols()));
                     assert!(tile.start.is_multiple_of(64));
                     seen.extend_from_slice(Cpu::<f64>::new().download(xt)?.values());
-                    count += 1;
+                    ranges.push(tile);
                     Ok(())
                 })
                 .unwrap();
-            assert_eq!((seen.as_slice(), count), (xt.values(), tiles));
+            assert_eq!((seen.as_slice(), ranges.len()), (xt.values(), tiles));
+            assert_eq!(samples.tiles(width), ranges);
             assert_eq!(Cpu::<f32>::new().download(samples.stored().unwrap()).unwrap(), xt);
             assert_eq!(Cpu::<f64>::new().download(&samples.to_wide().unwrap()).unwrap(), xt);
         }

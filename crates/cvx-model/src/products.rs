@@ -16,14 +16,28 @@ pub(crate) struct Shared<'a, B: Backend> {
     pub layout: BlockLayout,
 }
 
+/// Targets that are taken at a time.
+struct Part {
+    layout: BlockLayout,
+    /// The first entry of their blocks among those of all, and of their predictions.
+    block: usize,
+    entry: usize,
+}
+
 impl<B: Backend> Shared<'_, B> {
-    /// The layout of as many targets as are taken at a time.
-    ///
-    /// `rows` has a row for each sample. Their number is that of all samples, so that ranks take the same targets.
-    fn part(&self, row_bytes: usize, rows: &B::Matrix) -> BlockLayout {
-        let row = self.layout.columns() / self.layout.targets.max(1) * self.backend.scalar_bytes();
-        let targets = row_bytes / (self.backend.total_rows(rows) * row).max(1);
-        BlockLayout { targets: targets.clamp(1, self.layout.targets.max(1)), ..self.layout }
+    /// All targets in parts, each with at most `row_bytes` of rows. `rows` has a row for each sample. Their number is
+    /// that of all samples, so that ranks take the same parts.
+    fn parts(&self, row_bytes: usize, rows: &B::Matrix) -> impl Iterator<Item = Part> + use<B> {
+        let (layout, d, n) = (self.layout, self.xt.rows(), self.xt.cols());
+        let columns = layout.columns() / layout.targets.max(1);
+        let row = columns * self.backend.scalar_bytes();
+        let most = row_bytes / (self.backend.total_rows(rows) * row).max(1);
+        let step = most.clamp(1, layout.targets.max(1));
+        (0..layout.targets).step_by(step).map(move |first| Part {
+            layout: BlockLayout { targets: step.min(layout.targets - first), ..layout },
+            block: first * columns * d,
+            entry: first * n,
+        })
     }
 }
 
@@ -43,18 +57,16 @@ impl<B: Backend> Products<B> {
 
     /// `out` (n x C) = F u (`u`: d x 2PC), or the sum of the positive parts of X u without patterns.
     pub fn predict(&mut self, shared: &Shared<'_, B>, u: &B::Matrix, out: &mut B::Matrix) -> Result<(), LinalgError> {
-        let Shared { backend, xt, layout, .. } = *shared;
-        let (d, n, part) = (xt.rows(), xt.cols(), shared.part(self.row_bytes, out));
-        if part == layout {
-            return self.predict_part(shared, layout, u, out);
-        }
-        for first in (0..layout.targets).step_by(part.targets) {
-            let part = BlockLayout { targets: part.targets.min(layout.targets - first), ..part };
-            let mut blocks = self.blocks.take(d, part.columns())?;
-            let mut prediction = self.rows.take_rows(xt, part.targets)?;
-            backend.read_part(u, first * (part.columns() / part.targets) * d, &mut blocks)?;
-            self.predict_part(shared, part, &blocks, &mut prediction)?;
-            backend.write_part(&prediction, out, first * n)?;
+        let Shared { backend, xt, .. } = *shared;
+        for Part { layout, block, entry } in shared.parts(self.row_bytes, out) {
+            if layout == shared.layout {
+                return self.predict_part(shared, layout, u, out);
+            }
+            let mut blocks = self.blocks.take(xt.rows(), layout.columns())?;
+            let mut prediction = self.rows.take_rows(xt, layout.targets)?;
+            backend.read_part(u, block, &mut blocks)?;
+            self.predict_part(shared, layout, &blocks, &mut prediction)?;
+            backend.write_part(&prediction, out, entry)?;
             self.blocks.give(blocks);
             self.rows.give(prediction);
         }
@@ -87,20 +99,17 @@ impl<B: Backend> Products<B> {
         r: &B::Matrix,
         u: &mut B::Matrix,
     ) -> Result<(), LinalgError> {
-        let Shared { backend, xt, layout, .. } = *shared;
-        let (d, n, part) = (xt.rows(), xt.cols(), shared.part(self.row_bytes, r));
-        if part == layout {
-            return self.pull_part(shared, alpha, r, u);
-        }
-        for first in (0..layout.targets).step_by(part.targets) {
-            let part = BlockLayout { targets: part.targets.min(layout.targets - first), ..part };
-            let (mut blocks, mut residual) =
-                (self.blocks.take(d, part.columns())?, self.rows.take_rows(xt, part.targets)?);
-            let at = first * part.patterns * d;
-            backend.read_part(r, first * n, &mut residual)?;
-            backend.read_part(u, at, &mut blocks)?;
+        let Shared { backend, xt, .. } = *shared;
+        for Part { layout, block, entry } in shared.parts(self.row_bytes, r) {
+            if layout == shared.layout {
+                return self.pull_part(shared, alpha, r, u);
+            }
+            let mut blocks = self.blocks.take(xt.rows(), layout.columns())?;
+            let mut residual = self.rows.take_rows(xt, layout.targets)?;
+            backend.read_part(r, entry, &mut residual)?;
+            backend.read_part(u, block, &mut blocks)?;
             self.pull_part(shared, alpha, &residual, &mut blocks)?;
-            backend.write_part(&blocks, u, at)?;
+            backend.write_part(&blocks, u, block)?;
             self.blocks.give(blocks);
             self.rows.give(residual);
         }

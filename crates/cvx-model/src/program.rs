@@ -312,11 +312,19 @@ impl<B: Backend> ConvexProgram<B> {
         xt: &<B::Wide as Backend>::Matrix,
         work: &mut impl FnMut(Tile<'_, B>) -> Result<(), LinalgError>,
     ) -> Result<(), LinalgError> {
+        self.with_patterns(samples, |samples, mask| work(Tile { samples, xt, mask }))
+    }
+    /// Calls `work` with the patterns of these samples of a tile.
+    pub(crate) fn with_patterns(
+        &self,
+        samples: Range<usize>,
+        work: impl FnOnce(Range<usize>, &B::Mask) -> Result<(), LinalgError>,
+    ) -> Result<(), LinalgError> {
         if self.samples.are_all(&samples) {
-            return work(Tile { samples, xt, mask: &self.mask });
+            return work(samples, &self.mask);
         }
         let bits = self.patterns.bits().row_range(samples.start, samples.len());
-        work(Tile { samples, xt, mask: &self.backend.upload_mask(&bits)? })
+        work(samples, &self.backend.upload_mask(&bits)?)
     }
     /// Targets (n x C) on the device.
     pub fn y(&self) -> &B::Matrix {

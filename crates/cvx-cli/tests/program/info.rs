@@ -140,9 +140,10 @@ fn predict_and_verify_need_a_source_and_say_what_to_do_with_a_label_column() {
     let lab = Lab::new();
     lab.write("t.csv", cats_and_dogs(40, 1));
     lab.train_once("--data t.csv --patterns 5 --model m.cvx --quiet");
-    for command in ["predict m.cvx", "verify m.cvx"] {
+    let of_verify = "--data is needed: the source that the model was trained on";
+    for (command, says) in [("predict m.cvx", "--data <SRC>"), ("verify m.cvx", of_verify)] {
         let run = lab.cvx(command);
-        assert!(run.code == Some(2) && run.stderr.contains("--data"), "{}", run.stderr);
+        assert!(run.code == Some(2) && run.stderr.contains(says), "{}", run.stderr);
     }
     // The column of the labels is known by its name, and not used.
     let run = lab.done("predict m.cvx --data t.csv --unlabelled");

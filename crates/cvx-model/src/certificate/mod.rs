@@ -7,9 +7,10 @@ mod system_residual;
 
 use crate::activation::Activation;
 use crate::network::norm;
-use crate::program::{ConvexProgram, Tile};
+use crate::program::ConvexProgram;
 use crate::workspace::Workspace;
 use cvx_linalg::{Backend, HostMatrix, LinalgError, Scratch, Signs, Transpose};
+use std::ops::Range;
 
 type WideMatrix<B> = <<B as Backend>::Wide as Backend>::Matrix;
 
@@ -130,11 +131,12 @@ impl<B: Backend> CertificateWorkspace<B> {
 fn signed_rows<B: Backend>(
     program: &ConvexProgram<B>,
     scratch: &mut Scratch<B>,
-    tile: &Tile<'_, B>,
+    samples: &Range<usize>,
+    mask: &B::Mask,
     multipliers: Multipliers<'_, B>,
 ) -> Result<Option<B::Matrix>, LinalgError> {
     let backend = program.backend();
-    let (first, count, cones) = (tile.samples.start, tile.samples.len(), program.n_cones());
+    let (first, count, cones) = (samples.start, samples.len(), program.n_cones());
     Ok(match multipliers {
         Multipliers::Zero => None,
         Multipliers::Signed(signed) => {
@@ -148,7 +150,7 @@ fn signed_rows<B: Backend>(
             backend.read_rows(nu, first, &mut eta)?;
             backend.positive_part(-rho, &mut eta)?;
             backend.read_rows(row_scale, first, &mut scale)?;
-            backend.sign_flip(tile.mask, &scale, &eta, None, &mut rows)?;
+            backend.sign_flip(mask, &scale, &eta, None, &mut rows)?;
             [eta, scale].into_iter().for_each(|used| scratch.give(used));
             Some(rows)
         }
@@ -248,12 +250,15 @@ impl<'a, B: Backend> Certificate<'a, B> {
         out: &mut B::Matrix,
     ) -> Result<(), LinalgError> {
         let (program, work) = (self.program, &mut *self.work);
-        program.for_each_tile(program.n_cones(), |tile| {
-            if let Some(rows) = signed_rows(program, &mut work.stored_rows, &tile, multipliers)? {
-                program.backend().write_rows(&rows, out, tile.samples.start)?;
-                work.stored_rows.give(rows);
-            }
-            Ok(())
+        // The samples themselves are not read.
+        program.samples().tiles(program.n_cones()).into_iter().try_for_each(|samples| {
+            program.with_patterns(samples, |samples, mask| {
+                if let Some(rows) = signed_rows(program, &mut work.stored_rows, &samples, mask, multipliers)? {
+                    program.backend().write_rows(&rows, out, samples.start)?;
+                    work.stored_rows.give(rows);
+                }
+                Ok(())
+            })
         })
     }
 
@@ -311,7 +316,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
                 wide.gemm(1.0, tile.xt, Transpose::No, &masked, Transpose::No, 1.0, blocks)?;
             } else {
                 let mut rows = scratch.take(count, layout.columns())?;
-                match signed_rows(program, stored_rows, &tile, multipliers)? {
+                match signed_rows(program, stored_rows, &tile.samples, tile.mask, multipliers)? {
                     Some(signed) => {
                         program.backend().widen(&signed, &mut rows)?;
                         stored_rows.give(signed);
