@@ -5,7 +5,7 @@ use cvx_admm::{
     Settings, Solution, SolverChoice, SolverKind, Status, StopToken, TrainError, path, resume, train_with,
 };
 use cvx_linalg::{Communicator, LinalgError, Ranks, SampleSums, Shards, Threads};
-use cvx_model::{Activation, Dataset, FeatureKind, GateKind, Labels, Loss};
+use cvx_model::{Activation, Constraints, Dataset, FeatureKind, GateKind, Labels, Loss, Trend};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -164,6 +164,25 @@ fn so_it_is_for_every_loss_weight_and_gate() {
         assert_eq!(plain.train.accuracy.is_some(), spread.train.accuracy.is_some(), "{name}");
         assert_eq!(plain.model.task, spread.model.task, "{name}");
         assert_eq!(plain.summary.merged_patterns, spread.summary.merged_patterns, "{name}");
+    }
+}
+
+/// Held-out samples are whole on every rank; constraints are of columns, which all ranks have.
+#[test]
+fn held_out_samples_constraints_and_threads_change_nothing() {
+    let data = data(0);
+    let held_out = data.select(&(0..SAMPLES).step_by(3).collect::<Vec<_>>()).unwrap();
+    let constraints = Constraints { trends: vec![("1".into(), Trend::Increasing)], ..Constraints::default() };
+    for (precision, threads) in [(Precision::F64, 2), (Precision::F32, 1)] {
+        let settings = Settings { constraints: constraints.clone(), precision, threads, ..settings() };
+        same_on_all(&data, &settings, 4);
+        let plain = train_with(&data, Some(&held_out), &settings, None, &StopToken::new(), &mut ()).unwrap();
+        let spread = on_ranks(&data, 3, 4, |part, _| {
+            train_with(&part, Some(&held_out), &settings, None, &StopToken::new(), &mut ()).unwrap()
+        });
+        let test_loss = |solution: &Solution| solution.test.as_ref().unwrap().loss;
+        assert!(spread.iter().all(|solution| test_loss(solution).to_bits() == test_loss(&spread[0]).to_bits()));
+        assert!(close(test_loss(&plain), test_loss(&spread[0]), if threads == 1 { 2e-3 } else { 1e-6 }));
     }
 }
 

@@ -69,7 +69,7 @@ pub trait Shape {
 ///   columns per target;
 /// * a shape that does not fit is [`LinalgError::Shape`], a stop request in a long operation [`LinalgError::Stopped`].
 ///
-/// Each operation has its test in [`crate::conformance`].
+/// Each operation has its test in [`crate::conformance`]; those about where training samples are, in `tests/ranks.rs`.
 pub trait Backend: Clone + Send + Sync + 'static {
     /// A dense matrix on the device.
     type Matrix: Shape + Send + Sync;

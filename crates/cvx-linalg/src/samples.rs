@@ -67,8 +67,13 @@ impl<B: Backend> Samples<B> {
     }
 
     /// The same as training samples, of which the back end may have a part: `source` has those here.
-    pub fn spread(self) -> Self {
-        Samples { spread: self.backend.samples().clone(), ..self }
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`] for another number of samples than the rank has.
+    pub fn spread(self) -> Result<Self, LinalgError> {
+        let spread = self.backend.samples().clone();
+        spread.check_rows("spread", self.n_samples())?;
+        Ok(Samples { spread, ..self })
     }
 
     /// The device.
@@ -98,13 +103,16 @@ impl<B: Backend> Samples<B> {
     /// for them.
     pub fn stored(&self) -> Result<&B::Matrix, LinalgError> {
         if self.stored.get().is_none() {
-            let all = match &self.whole {
-                Some(whole) if self.spread.ranks().is_none() && self.backend.scalar_bytes() == 8 => {
-                    let mut all = self.backend.zeros(self.n_features(), self.n_samples())?;
-                    self.backend.narrow(whole, &mut all)?;
-                    all
+            // Held-out samples are whole, even where the training samples of the back end are not.
+            let all = if self.spread.ranks().is_some() {
+                self.backend.load_columns(&*self.source)?
+            } else {
+                let mut all = self.backend.zeros(self.n_features(), self.n_samples())?;
+                match &self.whole {
+                    Some(whole) if self.backend.scalar_bytes() == 8 => self.backend.narrow(whole, &mut all)?,
+                    _ => self.backend.load_samples(&*self.source, 0, &mut all)?,
                 }
-                _ => self.backend.load_columns(&*self.source)?,
+                all
             };
             // Somebody else may have been faster, with the same numbers.
             let _ = self.stored.set(all);
@@ -128,8 +136,8 @@ impl<B: Backend> Samples<B> {
         shards.into_iter().try_for_each(|samples| self.tiles_of(samples, width, &mut work))
     }
 
-    /// The numbers of the samples of each tile of [`for_each_tile`](Samples::for_each_tile), for work that does not read
-    /// them.
+    /// The numbers of the samples of each tile of [`for_each_tile`](Samples::for_each_tile), for work that does not
+    /// read them.
     pub fn tiles(&self, width: usize) -> Vec<Range<usize>> {
         self.spread.of_shards(self.n_samples(), |shard| self.cut(shard, width)).concat()
     }
@@ -171,12 +179,12 @@ impl<B: Backend> Samples<B> {
         work: &mut impl FnMut(Range<usize>, &WideMatrix<B>) -> Result<(), LinalgError>,
     ) -> Result<(), LinalgError> {
         let (wide, d, n) = (self.backend.wide(), self.n_features(), self.n_samples());
-        let mut tiles = self.tiles.lock().unwrap_or_else(PoisonError::into_inner);
         for samples in self.cut(shard, width) {
             if let (Some(whole), true) = (&self.whole, samples.len() == n) {
                 work(samples, whole)?;
                 continue;
             }
+            let mut tiles = self.tiles.lock().unwrap_or_else(PoisonError::into_inner);
             let (first, mut xt) = (samples.start, tiles.take(d, samples.len())?);
             match &self.whole {
                 Some(whole) => wide.read_part(whole, first * d, &mut xt)?,
@@ -189,11 +197,12 @@ impl<B: Backend> Samples<B> {
         Ok(())
     }
 
-    /// The tiles of a shard: one where all samples are in f64 and their rows are few enough, too.
+    /// The tiles of a shard: one where all samples are in f64 and their rows are few enough, too. Over several shards
+    /// they depend on the shard alone, so that the number of ranks does not show in the bits.
     fn cut(&self, shard: Range<usize>, width: usize) -> Vec<Range<usize>> {
         let n = self.n_samples();
         let rows = n.saturating_mul(width).saturating_mul(size_of::<f64>());
-        let is_one = self.whole.is_some() && rows <= self.tile_bytes.saturating_mul(TILES_HELD);
+        let is_one = self.spread.is_one() && self.whole.is_some() && rows <= self.tile_bytes.saturating_mul(TILES_HELD);
         let tile = if is_one { n } else { self.tile_samples(width) };
         shard.clone().step_by(tile.max(1)).map(|first| first..(first + tile).min(shard.end)).collect()
     }

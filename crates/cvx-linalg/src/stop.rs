@@ -5,13 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Instant;
 
-/// Why a run is to end early.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a run is to end early. The first of several is the one that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
 pub enum StopReason {
     /// The user asked for it.
-    Interrupted,
+    Interrupted = 1,
     /// The time limit has passed.
-    TimeLimit,
+    TimeLimit = 2,
+}
+
+impl StopReason {
+    /// The reason with this number; `None` for 0, which stands for no reason.
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        [StopReason::Interrupted, StopReason::TimeLimit].into_iter().find(|reason| *reason as u8 == code)
+    }
 }
 
 impl fmt::Display for StopReason {
@@ -23,10 +31,6 @@ impl fmt::Display for StopReason {
     }
 }
 
-/// What a raised flag holds.
-const INTERRUPTED: u8 = 1;
-const TIME_LIMIT: u8 = 2;
-
 /// A flag that any thread may raise, and a deadline. Back ends look at both between the blocks of a long operation.
 ///
 /// Clones share the flag. The deadline never steers an algorithm, it only ends it.
@@ -36,7 +40,7 @@ const TIME_LIMIT: u8 = 2;
 /// that a run can finish what must not be left half done.
 #[derive(Clone, Debug, Default)]
 pub struct StopToken {
-    /// 0, or why it was raised.
+    /// 0, or the number of the reason.
     raised: Arc<AtomicU8>,
     deadline: Option<Instant>,
     /// Whether requests are not seen at present; shared by the clones that one run hands out.
@@ -79,11 +83,7 @@ impl StopToken {
 
     /// [`raise`](StopToken::raise) with a reason that was found elsewhere.
     pub fn raise_for(&self, reason: StopReason) {
-        let code = match reason {
-            StopReason::Interrupted => INTERRUPTED,
-            StopReason::TimeLimit => TIME_LIMIT,
-        };
-        self.raised.store(code, Ordering::Relaxed);
+        self.raised.store(reason as u8, Ordering::Relaxed);
     }
 
     /// Whether the token was raised.
@@ -98,12 +98,8 @@ impl StopToken {
 
     /// Why the run is to end, whether requests are seen at present or not.
     pub fn request(&self) -> Option<StopReason> {
-        match (self.raised.load(Ordering::Relaxed), self.deadline) {
-            (INTERRUPTED, _) => Some(StopReason::Interrupted),
-            (TIME_LIMIT, _) => Some(StopReason::TimeLimit),
-            (_, Some(deadline)) if Instant::now() >= deadline => Some(StopReason::TimeLimit),
-            _ => None,
-        }
+        let late = || self.deadline.filter(|&deadline| Instant::now() >= deadline).map(|_| StopReason::TimeLimit);
+        StopReason::from_code(self.raised.load(Ordering::Relaxed)).or_else(late)
     }
 
     /// An error where the run is to end now.

@@ -116,6 +116,9 @@ fn operations_on_spread_samples_are_those_on_all() {
             close(b.download(&column).unwrap().values(), own(&t, &ranks).col(3));
             let mut sums = b.zero_rows(&xt, 1).unwrap();
             b.masked_row_sum(BlockLayout::both(P, 1), Some(&d), &t_rows, &mut sums).unwrap();
+            let positive = |a: usize| (0..P).filter(|&i| mask.get(a, i)).map(|i| t[(a, i)] - t[(a, P + i)]).sum();
+            let row_sums = HostMatrix::from_fn(N, 1, |a, _| positive(a));
+            close(b.download(&sums).unwrap().values(), own(&row_sums, &ranks).values());
             let collected = b.collect(&t_rows).unwrap();
             if ranks.rank() == 0 {
                 close(collected.values(), t.values());
@@ -134,12 +137,13 @@ fn tiles_of_spread_samples_are_those_of_shards() {
     let x = HostMatrix::from_fn(n, D, |a, j| wave(D * a + j));
     let t = HostMatrix::from_fn(n, 2, |a, j| wave(7000 + 2 * a + j));
     let expected = HostMatrix::from_fn(D, 2, |i, j| 1.0 + (0..n).map(|a| x[(a, i)] * t[(a, j)]).sum::<f64>());
+    let tile_bytes = n / 2 * D * 8 / cvx_linalg::TILES_HELD;
     let mut bits = None;
     for size in 1..=3 {
         let found = on_ranks_of(n, size, 3, |b, ranks| {
             let (mine, count) = (own(&x, &ranks).transposed(), ranks.own().len());
-            // The smallest tiles, of 256 samples.
-            let samples = Samples::in_tiles(&b, Arc::new(mine.clone()), 0).unwrap().spread();
+            // The smallest tiles, of 256 samples. Those of two and of three ranks stay in f64, unlike those of one.
+            let samples = Samples::in_tiles(&b, Arc::new(mine.clone()), tile_bytes).unwrap().spread().unwrap();
             let rows = b.upload_rows(&own(&t, &ranks)).unwrap();
             let (mut sum, mut seen) = (b.upload(&HostMatrix::from_fn(D, 2, |_, _| 1.0)).unwrap(), Vec::new());
             let mut copies = [b.sample_rows(count, 2).unwrap(), b.sample_rows(count, 2).unwrap()];
@@ -182,6 +186,20 @@ fn what_needs_all_samples_is_an_error_of_its_own() {
         let refused = b.masked_gram(&xt, &mask, &mut out, &mut diagonal);
         assert_eq!(refused, Err(LinalgError::Spread { operation: "masked_gram" }));
         assert_eq!(b.axpby(1.0, &xt, 1.0, &mut out), Err(LinalgError::Spread { operation: "axpby" }));
+        // Rows of another number than those of the rank.
+        let (few, bits) = (HostMatrix::zeros(3, 1), BitMask::from_fn(3, P, |_, _| true));
+        let held_out = || Samples::new(&b, Arc::new(HostMatrix::zeros(D, 3))).unwrap();
+        let wrong = [
+            b.sample_rows(3, 1).err(),
+            b.sample_columns(1, 3).err(),
+            b.load_columns(&few.transposed()).err(),
+            b.upload_rows(&few).err(),
+            b.upload_row_mask(&bits).err(),
+            held_out().spread().err(),
+        ];
+        assert!(wrong.iter().all(|error| matches!(error, Some(LinalgError::Shape { .. }))), "{wrong:?}");
+        // Held-out samples may be any number.
+        assert_eq!(held_out().stored().unwrap().cols(), 3);
     });
 }
 

@@ -328,11 +328,10 @@ fn whitened<B: Backend>(backend: &B, xt: &dyn SampleSource, z: &HostMatrix) -> R
         Ok(backend.download(&covariance)?.into_values().into_iter().chain([squares]).collect())
     })?;
     let mean_square = sums.pop().unwrap_or_default() / (n * d) as f64;
-    let mut factor = backend.upload(&HostMatrix::from_vec(d, d, sums))?;
     // If all samples are 0, there is no covariance.
     let shift = if mean_square > 0.0 { WHITENING_SHIFT * mean_square } else { 1.0 };
-    let identity = backend.upload(&HostMatrix::from_fn(d, d, |i, j| f64::from(u8::from(i == j))))?;
-    backend.axpby(shift, &identity, 1.0, &mut factor)?;
+    sums.iter_mut().step_by(d + 1).for_each(|diagonal| *diagonal += shift);
+    let mut factor = backend.upload(&HostMatrix::from_vec(d, d, sums))?;
     backend.cholesky(&mut factor)?;
     let mut gates = backend.upload(z)?;
     backend.solve(&factor, Half::Upper, &mut gates)?;

@@ -110,7 +110,7 @@ impl<B: Backend> ConvexProgram<B> {
             return Err(ModelError::Empty { what: "samples" }.into());
         }
         check_targets(&y, source.n_samples())?;
-        let samples = Samples::new(&backend, source).map_err(name_samples)?.spread();
+        let samples = Samples::new(&backend, source).and_then(Samples::spread).map_err(name_samples)?;
         let row_norms = norms_of_samples(&backend, &samples).map_err(name_samples)?;
         let device_y = upload_targets(&backend, &y)?;
         let patterns = PatternSet::from_gates(&samples, gates)?;
@@ -174,7 +174,7 @@ impl<B: Backend> ConvexProgram<B> {
     /// # Errors
     /// [`LinalgError`] if the device has no memory for a tile.
     pub fn with_tiles(self, bytes: usize) -> Result<Self, LinalgError> {
-        let samples = Samples::in_tiles(&self.backend, self.samples.source().clone(), bytes)?.spread();
+        let samples = Samples::in_tiles(&self.backend, self.samples.source().clone(), bytes)?.spread()?;
         Ok(ConvexProgram { samples, ..self })
     }
 

@@ -59,7 +59,8 @@ impl WeightedLoss {
     /// The loss of the samples of these rows.
     pub fn select(&self, rows: &[usize]) -> Self {
         let weights = self.weights.as_ref().map(|weights| rows.iter().map(|&row| weights[row]).collect());
-        WeightedLoss { weights, ..self.clone() }
+        let WeightedLoss { loss, output_bias, ref samples, .. } = *self;
+        WeightedLoss { loss, weights, output_bias, samples: samples.clone() }
     }
 
     /// Whether the network has an output bias.
@@ -291,6 +292,7 @@ impl WeightedLoss {
 
     fn searched_bound(&self, loss: EntryLoss, xi: &[f64], y: &[f64], limit: f64) -> f64 {
         // (omega, z, y) with z = -xi / omega. Entries with xi = 0 add nothing.
+        type Term = (f64, f64, f64);
         let terms_of = |rows: Range<usize>| {
             let nonzero = rows.filter(|&a| xi[a] != 0.0);
             nonzero.map(|a| (self.weight(a), -xi[a] / self.weight(a), y[a])).collect::<Vec<_>>()
@@ -306,12 +308,13 @@ impl WeightedLoss {
             limit.min(if z > 0.0 { high / z } else { low / z })
         });
         let limit = self.samples.smallest(limit);
-        let sum = |value: &dyn Fn(&(f64, f64, f64)) -> f64| {
-            self.samples.sum_of_shards(&terms, |terms| terms.iter().map(value).sum())
+        let slope = |t: f64| {
+            let slope_of = |&(weight, z, y): &Term| -weight * z * loss.attained_at(within(t, z, y), y);
+            self.samples.sum_of_shards(&terms, |terms| terms.iter().map(slope_of).sum())
         };
-        let slope = |t: f64| sum(&|&(weight, z, y)| -weight * z * loss.attained_at(within(t, z, y), y));
         let t = concave_maximum(slope, limit);
-        sum(&|&(weight, z, y)| -weight * loss.conjugate(within(t, z, y), y))
+        let value_of = |&(weight, z, y): &Term| -weight * loss.conjugate(within(t, z, y), y);
+        self.samples.sum_of_shards(&terms, |terms| terms.iter().map(value_of).sum())
     }
 
     /// For each target, the t >= 0 that minimises the loss of t f plus t times the decay of the target; and the total

@@ -11,10 +11,6 @@ const SIZES: [(&str, &str); 4] = [
     ("SLURM_STEP_NUM_TASKS", "Slurm"),
 ];
 
-/// Variables with the number of ranks on this machine.
-const NEIGHBOURS: [&str; 4] =
-    ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "MV2_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE"];
-
 /// Why ranks could not start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StartError {
@@ -62,11 +58,6 @@ pub fn contradiction(seen: usize) -> Option<(&'static str, usize)> {
     // One that agrees is the one: a job of Slurm may start the launcher of an MPI.
     let told: Vec<_> = told.collect();
     if told.iter().any(|(_, size)| *size == seen) { None } else { told.into_iter().find(|(_, size)| *size > 1) }
-}
-
-/// Number of ranks on this machine; all of them where the launcher does not say it.
-pub fn neighbours(size: usize) -> usize {
-    NEIGHBOURS.into_iter().find_map(number).unwrap_or(size).clamp(1, size.max(1))
 }
 
 fn number(name: &str) -> Option<usize> {

@@ -1,6 +1,6 @@
 //! All processes that one launcher started.
 
-use crate::launcher::{StartError, contradiction, neighbours};
+use crate::launcher::{StartError, contradiction};
 use cvx_linalg::{Communicator, RankError};
 use ferrompi::ThreadLevel;
 
@@ -8,6 +8,7 @@ use ferrompi::ThreadLevel;
 /// has to [abort](World::abort), or the others wait for it.
 pub struct Mpi {
     engine: ferrompi::Mpi,
+    neighbours: usize,
 }
 
 impl Mpi {
@@ -23,22 +24,20 @@ impl Mpi {
             let detail = "it was built without threads (MPI_THREAD_SERIALIZED)".to_string();
             return Err(StartError::Library { detail });
         }
-        let mpi = Mpi { engine };
-        let seen = mpi.world().size();
-        match contradiction(seen) {
-            None => Ok(mpi),
-            Some((launcher, started)) => {
-                let library = ferrompi::Mpi::library_version().unwrap_or_default();
-                let library = library.lines().next().unwrap_or_default().trim_end_matches(',').to_string();
-                Err(StartError::ForeignLauncher { launcher, started, seen, library })
-            }
+        let seen = engine.world().size() as usize;
+        if let Some((launcher, started)) = contradiction(seen) {
+            let library = ferrompi::Mpi::library_version().unwrap_or_default();
+            let library = library.lines().next().unwrap_or_default().trim_end_matches(',').to_string();
+            return Err(StartError::ForeignLauncher { launcher, started, seen, library });
         }
+        // All ranks are asked together, and so it is done once, here.
+        let neighbours = engine.world().split_shared().map_err(failed)?.size() as usize;
+        Ok(Mpi { engine, neighbours })
     }
 
     /// The ranks.
     pub fn world(&self) -> World {
-        let world = self.engine.world();
-        World { neighbours: neighbours(world.size() as usize), world }
+        World { world: self.engine.world(), neighbours: self.neighbours }
     }
 }
 

@@ -292,12 +292,14 @@ impl<B: Backend> State<B> {
     ) -> Result<(), LinalgError> {
         let Some(mut points) = self.points.take() else { return Ok(()) };
         let Points { start, image } = &mut points;
-        write_point(&self.backend, [&self.v, &self.lambda], self.cones.as_ref(), &self.split, weights, image)?;
-        if anderson.extrapolate(start, image)? {
-            self.set_from(program, weights, image)?;
-        }
+        let mut moved = || {
+            write_point(&self.backend, [&self.v, &self.lambda], self.cones.as_ref(), &self.split, weights, image)?;
+            if anderson.extrapolate(start, image)? { self.set_from(program, weights, image) } else { Ok(()) }
+        };
+        let moved = moved();
+        // Also after an error, such as a stop: a later call continues.
         self.points = Some(points);
-        Ok(())
+        moved
     }
 
     /// z, for [`extrapolate`](State::extrapolate).

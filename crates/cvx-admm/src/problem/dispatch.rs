@@ -73,7 +73,7 @@ fn threads(samples: &SampleSums, given: usize) -> usize {
     match samples.ranks() {
         Some(ranks) if given == 0 => {
             let all = std::thread::available_parallelism().map_or(1, usize::from);
-            (all / ranks.neighbours().max(1)).max(1)
+            (all / ranks.neighbours()).max(1)
         }
         _ => given,
     }

@@ -42,7 +42,7 @@ pub fn suggest_patterns(data: &Dataset, test: Option<&Dataset>, settings: &Setti
     let problem = Problem::new(data, test, &valid)?;
     // Ranks of one machine share it.
     let neighbours = problem.samples.ranks().map_or(1, |ranks| ranks.neighbours() as u64);
-    suggest(&problem, &valid, budget(&valid) / neighbours.max(1))
+    suggest(&problem, &valid, budget(&valid) / neighbours)
 }
 
 /// Bytes that a run on the processor may use.

@@ -52,25 +52,6 @@ impl<B: Backend> Distributed<B> {
         }
     }
 
-    /// The sums over all shards of all ranks of the values that `part` has for a shard of this rank.
-    fn sums(
-        &self,
-        length: usize,
-        mut part: impl FnMut(usize) -> Result<Vec<f64>, LinalgError>,
-    ) -> Result<Vec<f64>, LinalgError> {
-        let (mut sums, mut failure) = (vec![0.0; length], None);
-        // A rank with an error takes part nevertheless: the others would wait for it.
-        self.ranks.sum(&mut sums, &mut |shard, out| match part(shard) {
-            Ok(values) => out.copy_from_slice(&values),
-            Err(error) => {
-                out.fill(f64::NAN);
-                failure = Some(error);
-            }
-        });
-        self.ranks.check()?;
-        failure.map_or(Ok(sums), Err)
-    }
-
     /// c = beta c + the sum over all shards of what `part` writes, each in the shape of c.
     fn reduce(
         &self,
@@ -79,13 +60,14 @@ impl<B: Backend> Distributed<B> {
         mut part: impl FnMut(usize, &mut B::Matrix) -> Result<(), LinalgError>,
     ) -> Result<(), LinalgError> {
         let mut scratch = self.inner.zeros(c.rows(), c.cols())?;
-        let total = self.sums(c.rows() * c.cols(), |shard| {
+        let total = self.ranks.try_sum(c.rows() * c.cols(), |shard| {
             part(shard, &mut scratch)?;
             Ok(self.inner.download(&scratch)?.into_values())
         })?;
         let total = self.inner.upload(&HostMatrix::from_vec(c.rows(), c.cols(), total))?;
         if beta == 0.0 {
-            return self.inner.copy(&total, c);
+            *c = total;
+            return Ok(());
         }
         self.inner.axpby(1.0, &total, beta, c)
     }
@@ -175,7 +157,7 @@ impl<B: Backend> Backend for Distributed<B> {
     /// The share of this rank, where several share a machine.
     fn memory_info(&self) -> MemoryInfo {
         let MemoryInfo { total, free } = self.inner.memory_info();
-        let neighbours = self.ranks.neighbours().max(1) as u64;
+        let neighbours = self.ranks.neighbours() as u64;
         MemoryInfo { total: total / neighbours, free: free / neighbours }
     }
     fn samples(&self) -> &SampleSums {
@@ -200,13 +182,16 @@ impl<B: Backend> Backend for Distributed<B> {
     fn upload(&self, host: &HostMatrix) -> Result<Self::Matrix, LinalgError> {
         Ok(Spread::Whole(self.inner.upload(host)?))
     }
-    fn sample_rows(&self, _: usize, cols: usize) -> Result<Self::Matrix, LinalgError> {
+    fn sample_rows(&self, n: usize, cols: usize) -> Result<Self::Matrix, LinalgError> {
+        self.samples.check_rows("sample_rows", n)?;
         self.spread(Spread::Rows, |samples| self.inner.zeros(samples.len(), cols))
     }
-    fn sample_columns(&self, rows: usize, _: usize) -> Result<Self::Matrix, LinalgError> {
+    fn sample_columns(&self, rows: usize, n: usize) -> Result<Self::Matrix, LinalgError> {
+        self.samples.check_rows("sample_columns", n)?;
         self.spread(Spread::Columns, |samples| self.inner.zeros(rows, samples.len()))
     }
     fn load_columns(&self, source: &dyn SampleSource) -> Result<Self::Matrix, LinalgError> {
+        self.samples.check_rows("load_columns", source.n_samples())?;
         let columns = self.spread(Spread::Columns, |samples| {
             let mut part = self.inner.zeros(source.n_features(), samples.len())?;
             self.inner.load_samples(source, samples.start, &mut part)?;
@@ -215,9 +200,10 @@ impl<B: Backend> Backend for Distributed<B> {
         self.agreed(columns, false)
     }
     fn upload_rows(&self, host: &HostMatrix) -> Result<Self::Matrix, LinalgError> {
+        self.samples.check_rows("upload_rows", host.rows())?;
         let part = |rows: Range<usize>| {
             let values = (0..host.cols()).flat_map(|j| &host.col(j)[rows.clone()]).copied().collect();
-            let place = |error| moved(error, [rows.start, 0]);
+            let place = |error| below(error, rows.start);
             self.inner.upload(&HostMatrix::from_vec(rows.len(), host.cols(), values)).map_err(place)
         };
         self.agreed(self.spread(Spread::Rows, part), true)
@@ -252,6 +238,7 @@ impl<B: Backend> Backend for Distributed<B> {
         Ok(Spread::Whole(self.inner.upload_mask(mask)?))
     }
     fn upload_row_mask(&self, mask: &BitMask) -> Result<Self::Mask, LinalgError> {
+        self.samples.check_rows("upload_row_mask", mask.rows())?;
         self.spread(Spread::Rows, |rows| self.inner.upload_mask(&mask.row_range(rows.start, rows.len())))
     }
     fn fill(&self, value: f64, x: &mut Self::Matrix) -> Done {
@@ -409,7 +396,7 @@ impl<B: Backend> Backend for Distributed<B> {
         if x.layout() == Whole {
             return self.inner.dot(&x.parts()[0], &y.parts()[0]);
         }
-        Ok(self.sums(1, |k| Ok(vec![self.inner.dot(&x.parts()[k], &y.parts()[k])?]))?[0])
+        Ok(self.ranks.try_sum(1, |k| Ok(vec![self.inner.dot(&x.parts()[k], &y.parts()[k])?]))?[0])
     }
     fn dots(&self, x: &Self::Matrix, others: &[&Self::Matrix]) -> Result<Vec<f64>, LinalgError> {
         let layouts: Vec<Layout> = others.iter().map(|other| other.layout()).chain([x.layout()]).collect();
@@ -418,18 +405,12 @@ impl<B: Backend> Backend for Distributed<B> {
             let others: Vec<&B::Matrix> = others.iter().map(|other| &other.parts()[k]).collect();
             self.inner.dots(&x.parts()[k], &others)
         };
-        if x.layout() == Whole { part(0) } else { self.sums(others.len(), part) }
-    }
-    fn norm(&self, x: &Self::Matrix) -> Result<f64, LinalgError> {
-        match x.layout() == Whole {
-            true => self.inner.norm(&x.parts()[0]),
-            false => Ok(self.dot(x, x)?.sqrt()),
-        }
+        if x.layout() == Whole { part(0) } else { self.ranks.try_sum(others.len(), part) }
     }
     fn column_norms(&self, x: &Self::Matrix) -> Result<Vec<f64>, LinalgError> {
         match x.layout() {
             Rows => {
-                let squares = self.sums(x.cols(), |k| {
+                let squares = self.ranks.try_sum(x.cols(), |k| {
                     Ok(self.inner.column_norms(&x.parts()[k])?.into_iter().map(|norm| norm * norm).collect())
                 })?;
                 Ok(squares.into_iter().map(f64::sqrt).collect())
@@ -449,8 +430,16 @@ impl<B: Backend> Backend for Distributed<B> {
         }
         b.parts_mut().iter_mut().try_for_each(|b| self.inner.solve(l, half, b))
     }
-    fn masked_gram(&self, _: &Self::Matrix, _: &Self::Mask, _: &mut Self::Matrix, _: &mut Self::Matrix) -> Done {
-        Err(LinalgError::Spread { operation: "masked_gram" })
+    fn masked_gram(
+        &self,
+        a: &Self::Matrix,
+        mask: &Self::Mask,
+        out: &mut Self::Matrix,
+        diagonal: &mut Self::Matrix,
+    ) -> Done {
+        let operation = "masked_gram";
+        let (out, diagonal) = (out.whole_mut(operation)?, diagonal.whole_mut(operation)?);
+        self.inner.masked_gram(a.whole(operation)?, mask.whole(operation)?, out, diagonal)
     }
     fn gram(&self, a: &Self::Matrix, accumulate: bool, out: &mut Self::Matrix, diagonal: &mut Self::Matrix) -> Done {
         self.inner.gram(a.whole("gram")?, accumulate, out.whole_mut("gram")?, diagonal.whole_mut("gram")?)
@@ -498,8 +487,8 @@ impl<B: Backend> Backend for Distributed<B> {
         c.parts().iter().zip(x.parts_mut()).try_for_each(|(c, x)| self.inner.add_pairs(layout, alpha, c, x))
     }
 
-    fn patch_features(&self, _: &PatchPlan, _: &HostMatrix, _: usize, _: &mut Self::Matrix) -> Done {
-        Err(LinalgError::Spread { operation: "patch_features" })
+    fn patch_features(&self, plan: &PatchPlan, images: &HostMatrix, first: usize, out: &mut Self::Matrix) -> Done {
+        self.inner.patch_features(plan, images, first, out.whole_mut("patch_features")?)
     }
 
     fn positive_part(&self, scale: f64, x: &mut Self::Matrix) -> Done {
@@ -524,7 +513,7 @@ impl<B: Backend> Backend for Distributed<B> {
     ) -> Result<SlackNorms, LinalgError> {
         alike("slack_step", &[mask.layout(), scale.layout(), xu.layout(), s.layout(), nu.layout()])?;
         let (mask, scale, xu, s, nu) = (mask.parts(), scale.parts(), xu.parts(), s.parts_mut(), nu.parts_mut());
-        let sums = self.sums(4, |k| {
+        let sums = self.ranks.try_sum(4, |k| {
             let SlackNorms { residual, change, image, dual } =
                 self.inner.slack_step(&mask[k], &scale[k], &xu[k], relaxation, dual_step, &mut s[k], &mut nu[k])?;
             Ok(vec![residual, change, image, dual])
@@ -533,11 +522,11 @@ impl<B: Backend> Backend for Distributed<B> {
     }
 }
 
-/// An error about an entry of a part that begins at this row and column.
-fn moved(error: LinalgError, [first_row, first_column]: [usize; 2]) -> LinalgError {
+/// An error about an entry of the rows from number `first` on.
+fn below(error: LinalgError, first: usize) -> LinalgError {
     match error {
         LinalgError::NonFinite { row, column, precision } => {
-            LinalgError::NonFinite { row: first_row + row, column: first_column + column, precision }
+            LinalgError::NonFinite { row: first + row, column, precision }
         }
         other => other,
     }

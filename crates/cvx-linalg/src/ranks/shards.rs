@@ -22,9 +22,9 @@ impl Shards {
         Self::cut(n_samples, 1 << most.ilog2())
     }
 
-    /// `count` nearly equal shards.
+    /// `count` nearly equal shards: one at least, and at most one for each sample.
     pub fn cut(n_samples: usize, count: usize) -> Self {
-        Shards { bounds: even(n_samples, count) }
+        Shards { bounds: even(n_samples, count.clamp(1, n_samples.max(1))) }
     }
 
     /// Number of shards.
@@ -66,6 +66,7 @@ mod tests {
         let all: Vec<_> = (0..shards.count()).map(|k| shards.samples(k..k + 1)).collect();
         assert!(all.windows(2).all(|pair| pair[0].end == pair[1].start && pair[0].len().abs_diff(pair[1].len()) <= 1));
         assert_eq!((all[0].start, all[7].end), (0, 5000));
+        assert_eq!([(9, 0), (3, 5), (0, 2)].map(|(n, count)| Shards::cut(n, count).count()), [1, 3, 1]);
     }
 
     #[test]

@@ -42,6 +42,17 @@ impl SampleSums {
         self.0.as_ref().map_or(Ok(()), |ranks| ranks.check())
     }
 
+    /// Fails unless `rows` is the number of the samples here.
+    pub(crate) fn check_rows(&self, operation: &'static str, rows: usize) -> Result<(), LinalgError> {
+        match &self.0 {
+            Some(ranks) if ranks.own().len() != rows => {
+                let detail = format!("{rows} samples, and this rank has {}", ranks.own().len());
+                Err(LinalgError::shape(operation, detail))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether results of all samples come together here: on the first rank.
     pub fn is_first(&self) -> bool {
         self.0.as_ref().is_none_or(|ranks| ranks.rank() == 0)
@@ -75,7 +86,7 @@ impl SampleSums {
         sums
     }
 
-    /// The same for sums whose parts may fail. A rank with an error takes part nevertheless: the others would wait.
+    /// The same for sums whose parts may fail.
     ///
     /// # Errors
     /// Those of `part`, and [`LinalgError::Ranks`] if the ranks cannot go on together.
@@ -85,15 +96,9 @@ impl SampleSums {
         length: usize,
         mut part: impl FnMut(Range<usize>) -> Result<Vec<f64>, LinalgError>,
     ) -> Result<Vec<f64>, LinalgError> {
-        let mut failure = None;
-        let sums = self.sums(rows, length, |rows| {
-            part(rows).unwrap_or_else(|error| {
-                failure = Some(error);
-                vec![f64::NAN; length]
-            })
-        });
-        self.check()?;
-        failure.map_or(Ok(sums), Err)
+        let Some(ranks) = &self.0 else { return part(0..rows) };
+        let shards: Vec<Range<usize>> = ranks.own_shards().collect();
+        ranks.try_sum(length, |shard| part(shards[shard].clone()))
     }
 
     /// Whether all samples are one shard, which is here.
@@ -193,17 +198,25 @@ impl SampleSums {
     /// [`RankError`] if the ranks cannot go on together.
     pub fn collect_mask(&self, here: &BitMask) -> Result<BitMask, RankError> {
         let Some(ranks) = &self.0 else { return Ok(here.clone()) };
-        let words = |rank: usize| ranks.samples_of(rank).len().div_ceil(u64::BITS as usize);
-        let counts: Vec<usize> = (0..ranks.size()).map(|rank| words(rank) * here.cols()).collect();
-        let mine: Vec<f64> = here.words().iter().map(|&word| f64::from_bits(word)).collect();
-        let Some(all) = ranks.collect(&mine, &counts)? else { return Ok(here.clone()) };
-        let parts = split(&all, &counts);
-        let bit = |row: usize, column: usize| {
-            let rank = (0..ranks.size()).find(|&rank| ranks.samples_of(rank).contains(&row)).unwrap_or_default();
-            let own = row - ranks.samples_of(rank).start;
-            parts[rank][column * words(rank) + own / 64].to_bits() >> (own % 64) & 1 == 1
-        };
-        Ok(BitMask::from_fn(ranks.shards().n_samples(), here.cols(), bit))
+        let rows: Vec<usize> = (0..ranks.size()).map(|rank| ranks.samples_of(rank).len()).collect();
+        let counts: Vec<usize> = rows.iter().map(|rows| rows.div_ceil(u64::BITS as usize)).collect();
+        let mut words = vec![Vec::new(); ranks.size()];
+        for j in 0..here.cols() {
+            // Words travel as the numbers with their bits.
+            let mine: Vec<f64> = here.column(j).iter().map(|&word| f64::from_bits(word)).collect();
+            let columns = ranks.collect(&mine, &counts)?.map_or_else(Vec::new, |all| split(&all, &counts));
+            words
+                .iter_mut()
+                .zip(columns)
+                .for_each(|(words, column)| words.extend(column.into_iter().map(f64::to_bits)));
+        }
+        if !self.is_first() {
+            return Ok(here.clone());
+        }
+        let part = |(rows, words): (usize, Vec<u64>)| BitMask::from_columns(rows, here.cols(), words);
+        let parts: Option<Vec<BitMask>> = rows.into_iter().zip(words).map(part).collect();
+        let parts = parts.ok_or_else(|| RankError::Lost { detail: "a mask came with bits beyond its rows".into() })?;
+        Ok(BitMask::stacked(here.cols(), &parts))
     }
 
     /// The `rows` here, of a matrix with a row for each of all samples.

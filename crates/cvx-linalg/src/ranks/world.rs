@@ -3,6 +3,7 @@
 use super::communicator::{Communicator, RankError};
 use super::shards::{Shards, even};
 use super::tree;
+use crate::error::LinalgError;
 use crate::stop::{StopReason, StopToken};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -81,9 +82,9 @@ impl Ranks {
         self.communicator.size()
     }
 
-    /// Number of ranks that share the memory of this machine.
+    /// Number of ranks that share the memory of this machine, this one included.
     pub fn neighbours(&self) -> usize {
-        self.communicator.neighbours()
+        self.communicator.neighbours().max(1)
     }
 
     /// How the samples are cut.
@@ -158,6 +159,28 @@ impl Ranks {
             let total = self.total(&own, piece.clone());
             sums[piece].copy_from_slice(&total);
         }
+    }
+
+    /// The sums over all shards of all ranks of the `length` values that `part` has for a shard of this rank.
+    ///
+    /// # Errors
+    /// Those of `part`, and the first failure of the ranks. A rank with an error takes part nevertheless: the others
+    /// would wait for it.
+    pub(super) fn try_sum(
+        &self,
+        length: usize,
+        mut part: impl FnMut(usize) -> Result<Vec<f64>, LinalgError>,
+    ) -> Result<Vec<f64>, LinalgError> {
+        let (mut sums, mut failure) = (vec![0.0; length], None);
+        self.sum(&mut sums, &mut |shard, out| match part(shard) {
+            Ok(values) => out.copy_from_slice(&values),
+            Err(error) => {
+                out.fill(f64::NAN);
+                failure = Some(error);
+            }
+        });
+        self.check()?;
+        failure.map_or(Ok(sums), Err)
     }
 
     /// The entries `piece` of the sum of the nodes of all ranks, of which these are those of this rank.
@@ -241,7 +264,7 @@ impl Ranks {
         let state = self.state();
         state.failure.clone().map_or(Ok(()), Err)?;
         let interrupt = state.interrupted.then_some(StopReason::Interrupted);
-        let wish = interrupt.or(state.wanted.as_ref().and_then(StopToken::request)).map_or(0, code);
+        let wish = interrupt.or(state.wanted.as_ref().and_then(StopToken::request)).map_or(0, |reason| reason as u64);
         Ok([wish, mix(state.trail, state.traffic.sums)])
     }
 
@@ -252,7 +275,8 @@ impl Ranks {
         if let Some(other) = headers.iter().position(|header| header[1] != own) {
             return Err(RankError::OutOfStep { rank: self.rank(), other });
         }
-        if let Some(reason) = headers.iter().filter_map(|header| reason(header[0])).min_by_key(|reason| code(*reason)) {
+        let reason = |header: &[u64; HEADER]| StopReason::from_code(u8::try_from(header[0]).ok()?);
+        if let Some(reason) = headers.iter().filter_map(reason).min() {
             state.agreed.raise_for(reason);
         }
         state.traffic.sums += 1;
@@ -289,18 +313,6 @@ impl Ranks {
 fn encoded(header: &[u64; HEADER], numbers: &[f64]) -> Vec<u8> {
     let words = header.iter().copied().chain(numbers.iter().map(|number| number.to_bits()));
     words.flat_map(u64::to_le_bytes).collect()
-}
-
-/// An interrupt comes before a time limit.
-fn code(reason: StopReason) -> u64 {
-    match reason {
-        StopReason::Interrupted => 1,
-        StopReason::TimeLimit => 2,
-    }
-}
-
-fn reason(code: u64) -> Option<StopReason> {
-    [StopReason::Interrupted, StopReason::TimeLimit].into_iter().find(|reason| self::code(*reason) == code)
 }
 
 /// A checksum with another word (the multiplier of Knuth's linear congruential generator).
