@@ -278,7 +278,7 @@ fn layer(
     let at = |row: usize, k: usize| matrix.values[if is_transposed { row * inputs + k } else { k * outputs + row }];
     let weights = (0..outputs).flat_map(|row| (0..inputs).map(move |k| at(row, k))).collect();
     let biases = match bias {
-        Some(bias) => spread(&bias.values, outputs)?,
+        Some(bias) => spread(vector(bias)?, outputs)?,
         None => vec![0.0; outputs],
     };
     let mut layer = Layer { inputs, weights, biases };
@@ -304,15 +304,19 @@ fn layer(
     }
 }
 
-/// Adds, subtracts, multiplies or divides by a constant.
+/// Adds, subtracts, multiplies or divides by a constant. A bias that is there already is not added to: the program
+/// rounds both sums, by more than their total tells where they cancel.
 fn elementwise(operator: &str, stage: Stage, constant: &Constant, roundings: &mut usize) -> Result<Stage, String> {
     let is_shift = ["Add", "Sub"].contains(&operator);
-    let values = &constant.values;
+    let values = vector(constant)?;
     if operator == "Div" && values.contains(&0.0) {
         return Err("it divides by zero".to_string());
     }
     let mut on_layer = |layer: &mut Layer| -> Result<(), String> {
         let values = spread(values, layer.biases.len())?;
+        if is_shift && layer.biases.iter().any(|bias| *bias != 0.0) {
+            return Err("the layer has a bias already: add both up in the file".to_string());
+        }
         *roundings += 1;
         for (row, value) in values.iter().enumerate() {
             let weights = &mut layer.weights[row * layer.inputs..(row + 1) * layer.inputs];
@@ -332,7 +336,7 @@ fn elementwise(operator: &str, stage: Stage, constant: &Constant, roundings: &mu
         }
         Stage::Input { offset, factor: None } if !is_shift => {
             let factor = match operator {
-                "Mul" => values.clone(),
+                "Mul" => values.to_vec(),
                 _ => {
                     *roundings += 1;
                     values.iter().map(|value| 1.0 / value).collect()
@@ -351,6 +355,15 @@ fn elementwise(operator: &str, stage: Stage, constant: &Constant, roundings: &mu
         }
         _ => Err("neither hidden nor clipped values are shifted or scaled".to_string()),
     }
+}
+
+/// The numbers of a constant that is broadcast along the features alone: one number, or a row of them.
+fn vector(constant: &Constant) -> Result<&[f64], String> {
+    let Constant { dims, values } = constant;
+    if values.len() != 1 && dims.last() != Some(&values.len()) {
+        return Err(format!("a constant of the shape {dims:?} is no row of numbers"));
+    }
+    Ok(values)
 }
 
 /// A value for each of `length` entries: there is one for each, or one for all.
@@ -390,6 +403,34 @@ mod tests {
     /// Operator, inputs, output, and whether a matrix is transposed.
     type NodeOf<'a> = (&'a str, &'a [&'a str], &'a str, bool);
 
+    #[test]
+    fn a_second_bias_and_a_column_are_refused() {
+        let nodes = |more: &[NodeOf<'static>]| {
+            let mut nodes: Vec<NodeOf> = vec![
+                ("MatMul", &["x", "w1"], "product", false),
+                ("Add", &["product", "b1"], "h", false),
+                ("Relu", &["h"], "on", false),
+                ("Gemm", &["on", "w2", "b2"], "f", true),
+            ];
+            nodes.extend_from_slice(more);
+            file(&nodes, Float::F64)
+        };
+        let refusal = |more: &[NodeOf<'static>]| import(&nodes(more)).unwrap_err().to_string();
+        assert!(import(&nodes(&[("Mul", &["f", "low"], "y", false)])).is_ok());
+        // 1e8 and -1e8 leave nothing, but the program rounds both sums.
+        for operator in ["Add", "Sub"] {
+            assert!(refusal(&[(operator, &["f", "high"], "y", false)]).contains("a bias already"));
+        }
+        let column = |operator: &'static str| {
+            import(&file(&[(operator, &["x", "column"], "z", false), ("MatMul", &["z", "w1"], "h", false)], Float::F64))
+        };
+        for operator in ["Add", "Mul"] {
+            assert!(column(operator).unwrap_err().to_string().contains("[2, 1]"), "it makes two rows of one");
+        }
+        let first = ("MatMul", &["x", "w1"][..], "product", false);
+        assert!(import(&file(&[first, ("Sub", &["product", "tall"], "y", false)], Float::F64)).is_err());
+    }
+
     /// A graph of these nodes, with tensors of two inputs, three neurons and one output.
     fn file(nodes: &[NodeOf], float: Float) -> Vec<u8> {
         let mut graph = Graph::default();
@@ -400,6 +441,8 @@ mod tests {
             ("b2", vec![], vec![0.125]),
             ("mean", vec![1, 2], vec![0.5, -1.0]),
             ("std", vec![2], vec![2.0, 4.0]),
+            ("column", vec![2, 1], vec![2.0, 4.0]),
+            ("tall", vec![3, 1], vec![1.0, 2.0, 3.0]),
             ("low", vec![], vec![-1.0]),
             ("high", vec![], vec![1.0]),
         ] {
