@@ -12,6 +12,7 @@ use crate::rounding::{down, up};
 use crate::search::{Goal, Limits, Verdict};
 use crate::vnnlib::{Constraint, Property};
 use cvx_model::OutputRange;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Nodes of a search on a box that may still be cut.
@@ -95,7 +96,7 @@ impl Work<'_> {
         let Some((lower, upper)) = bounds(case, self.prover.n_inputs())? else { return Ok(Piece::Unsat) };
         let mut claims = Vec::new();
         for constraint in case.iter().filter(|constraint| single_input(constraint).is_none()) {
-            match unclipped(constraint, range)? {
+            match unclipped(constraint, range, self.deployed)? {
                 Unclipped::Constraint(outputs, constant) => {
                     let is_zero = constraint.inputs.iter().all(|weight| *weight == 0.0);
                     let inputs = if is_zero { Vec::new() } else { constraint.inputs.clone() };
@@ -143,8 +144,7 @@ impl Work<'_> {
         lower: &[f64],
         upper: &[f64],
     ) -> Result<Piece, ProveError> {
-        let shape = Shape::Box { lower: lower.to_vec(), upper: upper.to_vec() };
-        let place = self.prover.place(shape.clone())?;
+        let place = self.prover.place(Shape::Box { lower: lower.to_vec(), upper: upper.to_vec() })?;
         let satisfying = |point: Vec<f64>| {
             let outputs = (self.evaluate)(&point)?;
             case.iter().all(|constraint| holds(constraint, &point, &outputs)).then_some((point, outputs))
@@ -164,7 +164,7 @@ impl Work<'_> {
             self.limits.nodes = self.limits.nodes.saturating_sub(found.nodes);
             match found.verdict {
                 Verdict::Proved(proof) => {
-                    let (claim, deployed) = (claim.clone(), self.deployed);
+                    let (claim, shape, deployed) = (claim.clone(), Arc::clone(&place.shape), self.deployed);
                     self.theorems.push(Theorem { claim, shape, deployed, threshold: 0.0, proof });
                     return Ok(Piece::Unsat);
                 }
@@ -184,10 +184,13 @@ impl Work<'_> {
 /// Whether a constraint holds at an input with these outputs.
 fn holds(constraint: &Constraint, input: &[f64], outputs: &[f64]) -> bool {
     let product = |weights: &[f64], values: &[f64]| weights.iter().zip(values).map(|(w, x)| w * x).sum::<f64>();
-    // Bounds of one input are compared, not subtracted.
+    // Bounds of one input are compared, not subtracted; a rounded quotient may lie outside.
     if let Some((k, weight)) = single_input(constraint) {
-        let end = -constraint.constant / weight;
-        return if weight > 0.0 { input[k] <= end } else { input[k] >= end };
+        let (end, is_exact) = end(constraint.constant, weight);
+        return match weight > 0.0 {
+            true => input[k] <= if is_exact { end } else { down(end) },
+            false => input[k] >= if is_exact { end } else { up(end) },
+        };
     }
     product(&constraint.outputs, outputs) + product(&constraint.inputs, input) + constraint.constant <= 0.0
 }
@@ -200,6 +203,11 @@ fn single_input(constraint: &Constraint) -> Option<(usize, f64)> {
     is_only.then_some(only)
 }
 
+/// The end that weight x + constant <= 0 gives x, and whether it is no rounded quotient.
+fn end(constant: f64, weight: f64) -> (f64, bool) {
+    (-constant / weight, weight.abs() == 1.0)
+}
+
 /// Lower and upper ends of a box.
 type Ends = (Vec<f64>, Vec<f64>);
 
@@ -208,8 +216,7 @@ fn bounds(case: &[Constraint], inputs: usize) -> Result<Option<Ends>, ProveError
     let (mut lower, mut upper) = (vec![f64::NEG_INFINITY; inputs], vec![f64::INFINITY; inputs]);
     for constraint in case {
         let Some((k, weight)) = single_input(constraint) else { continue };
-        let end = -constraint.constant / weight;
-        let is_exact = weight.abs() == 1.0;
+        let (end, is_exact) = end(constraint.constant, weight);
         if weight > 0.0 {
             upper[k] = upper[k].min(if is_exact { end } else { up(end) });
         } else {
@@ -234,7 +241,7 @@ enum Unclipped {
     Never,
 }
 
-fn unclipped(constraint: &Constraint, range: Option<OutputRange>) -> Result<Unclipped, ProveError> {
+fn unclipped(constraint: &Constraint, range: Option<OutputRange>, deployed: Deployed) -> Result<Unclipped, ProveError> {
     let Constraint { inputs, outputs, constant } = constraint;
     let Some(range) = range.filter(|_| outputs.iter().any(|weight| *weight != 0.0)) else {
         return Ok(Unclipped::Constraint(outputs.clone(), *constant));
@@ -245,9 +252,13 @@ fn unclipped(constraint: &Constraint, range: Option<OutputRange>) -> Result<Uncl
         let why = "the network clips its outputs, of which a constraint has more than one alone".to_string();
         return Err(ProveError::Unsupported { what: "the property", why });
     }
-    // weight Y <= end, where weight Y is between two ends of its own.
+    // weight Y <= end, where weight Y is between two ends of its own. Where it is deployed they may be rounded: the
+    // smaller number for both never says too early that the constraint fails, nor leaves one in that always holds.
     let end = -constant;
-    let (low, high) = if weight > 0.0 { (range.low(), range.high()) } else { (-range.high(), -range.low()) };
+    let (low, high) = match weight > 0.0 {
+        true => (deployed.below(range.low()), deployed.below(range.high())),
+        false => (-deployed.above(range.high()), -deployed.above(range.low())),
+    };
     Ok(match end {
         end if end >= high => Unclipped::Always,
         end if end < low => Unclipped::Never,

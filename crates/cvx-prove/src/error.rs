@@ -4,6 +4,13 @@ use cvx_artifact::{ArtifactError, FileError};
 use cvx_model::ModelError;
 use thiserror::Error;
 
+impl ProveError {
+    /// This error, at a sample.
+    pub fn at(self, row: usize) -> Self {
+        ProveError::Sample { row, error: Box::new(self) }
+    }
+}
+
 /// Errors of a proof, before any search.
 #[derive(Debug, Error)]
 pub enum ProveError {
@@ -34,6 +41,14 @@ pub enum ProveError {
         value: f64,
         /// Its range.
         range: &'static str,
+    },
+    /// A sample about which a question cannot be asked.
+    #[error("the sample at row {} (counted from 1): {error}", row + 1)]
+    Sample {
+        /// Its row.
+        row: usize,
+        /// Why.
+        error: Box<ProveError>,
     },
     /// A proof file that does not prove its claim.
     #[error("the proof does not hold: {detail}")]

@@ -19,6 +19,7 @@ use cvx_artifact::container::{Kind, Parsed, Sections};
 use cvx_linalg::HostMatrix;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use std::sync::Arc;
 
 const PROOF: Kind = Kind { noun: "proof", magic: *b"\x89CVXPF\r\n", version: 1 };
 
@@ -45,12 +46,7 @@ struct Record {
     rows: usize,
 }
 
-/// Whether a file begins as a proof does.
-pub fn is_proof(start: &[u8]) -> bool {
-    start.starts_with(&PROOF.magic)
-}
-
-/// Writes theorems atomically. Those that follow each other about one set share it.
+/// Writes theorems atomically. Those that follow each other about one set are written with one.
 ///
 /// # Errors
 /// [`FileError::Io`], or [`FileError::Unstorable`] for claims of 64 MiB; a previous file is then unchanged.
@@ -77,7 +73,7 @@ fn sections(theorems: &[Theorem]) -> Result<Sections, FileError> {
             let detail = "its theorems are about different numbers of features".to_string();
             return Err(FileError::Unstorable { what: PROOF.noun, detail });
         }
-        if last != Some(shape) {
+        if last != Some(&**shape) {
             header.sets.push(push_set(&mut sets, shape));
             last = Some(shape);
         }
@@ -143,21 +139,26 @@ pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Vec<Theorem>, FileError> 
     if sets.rows() != header.inputs || sets.cols() != 2 * header.sets.len() {
         return Err(damaged("its sets do not fit its header"));
     }
-    let shape = |set: usize| {
+    if header.sets.iter().flatten().any(|radius| !(radius.is_finite() && *radius >= 0.0)) {
+        return Err(damaged("a radius is negative or not finite"));
+    }
+    let shape = |(set, radius): (usize, &Option<f64>)| {
         let (first, second) = (sets.col(2 * set).to_vec(), sets.col(2 * set + 1));
-        match header.sets[set] {
+        Arc::new(match *radius {
             None => Shape::Box { lower: first, upper: second.to_vec() },
             Some(radius) => {
                 Shape::Ball { centre: first, radius, moves: second.iter().map(|moves| *moves != 0.0).collect() }
             }
-        }
+        })
     };
+    let shapes: Vec<Arc<Shape>> = header.sets.iter().enumerate().map(shape).collect();
     let (mut trees, mut on, mut rows, mut coefficients) = (&trees[..], &on[..], &rows[..], coefficients.values());
     let mut theorems = Vec::new();
     for record in header.theorems {
         let Record { set, claim, deployed, threshold, steps, switches, rows: count } = record;
-        if set >= header.sets.len() || !threshold.is_finite() {
-            return Err(damaged("a theorem has no set, or its threshold is not finite"));
+        let shape = shapes.get(set).map(Arc::clone).ok_or_else(|| damaged("a theorem has no set"))?;
+        if !(threshold.is_finite() && claim.is_finite()) {
+            return Err(damaged("a number of a theorem is not finite"));
         }
         let short = || damaged("a section ends before its theorems");
         let tree = take(&mut trees, steps).ok_or_else(short)?;
@@ -174,7 +175,7 @@ pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Vec<Theorem>, FileError> 
             rows: numbers,
             coefficients: values.to_vec(),
         };
-        theorems.push(Theorem { claim, shape: shape(set), deployed, threshold, proof });
+        theorems.push(Theorem { claim, shape, deployed, threshold, proof });
     }
     if !(trees.is_empty() && on.is_empty() && rows.is_empty() && coefficients.is_empty()) {
         return Err(damaged("a section goes on after its theorems"));

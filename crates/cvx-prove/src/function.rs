@@ -11,6 +11,8 @@ pub struct Rows {
     pub biases: Vec<f64>,
     /// How far the stored function may be from the meant one on the whole region, beyond relative errors.
     pub errors: Vec<f64>,
+    /// What errors of an evaluation are proportional to, beyond |w_r|'reach + |b_r|.
+    pub extra: Vec<f64>,
     /// Rounded operations that a stored weight has gone through.
     pub roundings: usize,
 }
@@ -22,10 +24,11 @@ impl Rows {
     }
 
     /// Adds a row and returns its number.
-    pub fn push(&mut self, weights: &[f64], bias: f64, error: f64) -> usize {
-        self.weights.extend_from_slice(weights);
-        self.biases.push(bias);
-        self.errors.push(error);
+    pub fn push(&mut self, row: &Row) -> usize {
+        self.weights.extend_from_slice(&row.weights);
+        self.biases.push(row.bias);
+        self.errors.push(row.error);
+        self.extra.push(row.extra);
         self.biases.len() - 1
     }
 
@@ -34,15 +37,28 @@ impl Rows {
         self.biases.len()
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.biases.is_empty()
+    /// The row of this number.
+    pub fn get(&self, r: usize) -> Row {
+        Row { weights: self.row(r).to_vec(), bias: self.biases[r], error: self.errors[r], extra: self.extra[r] }
     }
 
     /// w_r.
     pub fn row(&self, r: usize) -> &[f64] {
         &self.weights[r * self.inputs..(r + 1) * self.inputs]
     }
+}
+
+/// One of them, before it has a number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// w (d).
+    pub weights: Vec<f64>,
+    /// b.
+    pub bias: f64,
+    /// Its entry of [`Rows::errors`].
+    pub error: f64,
+    /// Its entry of [`Rows::extra`].
+    pub extra: f64,
 }
 
 /// 1\[h >= 0\] (alpha h + beta + sum_i alpha_i p_i), where h and p_i are rows.
@@ -60,6 +76,17 @@ pub struct Switch {
     pub values: Vec<(usize, f64)>,
 }
 
+/// A neuron in the sum of absolute values that rounding errors are proportional to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Term {
+    /// The row of a ReLU neuron, or of the value of a gated one.
+    pub row: usize,
+    /// What the neuron's own row has beyond `row`, if it was merged with another neuron.
+    pub residual: Option<usize>,
+    /// |w2| summed over the outputs that the function is made of.
+    pub weight: f64,
+}
+
 /// f(z) = l_0 + l'z + sum of switches, up to `error`.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Function {
@@ -75,11 +102,9 @@ pub struct Function {
     pub roundings: usize,
     /// Rounded operations that an entry of l is the result of.
     pub linear_roundings: usize,
-    /// Rows whose absolute value, times a weight, f may be off: what is left of neurons that were merged.
-    pub residuals: Vec<(usize, f64)>,
-    /// For each row |w2| summed over the outputs that the function is made of; what a rounded evaluation depends on.
-    pub absolute: Vec<(usize, f64)>,
-    /// Whether the rows of `absolute` are values of gated neurons rather than ReLU neurons.
+    /// Every neuron that the function is made of.
+    pub absolute: Vec<Term>,
+    /// Whether some rows of `absolute` are values of gated neurons rather than ReLU neurons.
     pub is_gated: bool,
     /// |output bias| in the same sum.
     pub absolute_bias: f64,

@@ -8,7 +8,7 @@
 //! piecewise affine function of intervals, which its corners attain.
 
 use crate::deployed::Deployed;
-use crate::function::{Function, Rows, Switch};
+use crate::function::{Function, Rows, Switch, Term};
 use crate::region::{Norm, Region};
 use crate::rounding::{UNDERFLOW, absolute_dot, dot, dot_roundings, down, gamma, gamma_of, up};
 
@@ -32,7 +32,7 @@ pub struct Intervals {
     pub high: Vec<f64>,
     /// The value at the centre, rounded.
     pub centre: Vec<f64>,
-    /// |w_r|'reach + |b_r|, rounded: what rounding errors are proportional to.
+    /// |w_r|'reach + |b_r| and what the row has beyond, rounded: what rounding errors are proportional to.
     pub reach: Vec<f64>,
 }
 
@@ -54,7 +54,7 @@ impl Intervals {
             if rounds_centre {
                 width += absolute_dot(row, &region.slack);
             }
-            let reach = absolute_dot(row, &region.reach) + rows.biases[r].abs();
+            let reach = absolute_dot(row, &region.reach) + rows.biases[r].abs() + rows.extra[r];
             let width = up(width + 2.0 * error * reach + UNDERFLOW + rows.errors[r]);
             (intervals.low[r], intervals.high[r]) = (down(centre - width), up(centre + width));
             (intervals.centre[r], intervals.reach[r]) = (centre, reach);
@@ -104,23 +104,34 @@ impl<'a> Setting<'a> {
         deployed: Deployed,
     ) -> Self {
         let (unit, d) = (deployed.unit(), rows.inputs);
-        let first = gamma_of(d + 10, unit);
-        let second = gamma_of(function.absolute.len() + 8, unit);
-        let largest = |r: usize| intervals.high[r].max(-intervals.low[r]).max(0.0);
+        // Where a constant was folded into weights, a program rounds the constant and the result of its operation.
+        let folded = 2 * rows.roundings;
+        let first = gamma_of(d + 10 + folded, unit);
+        let second = gamma_of(function.absolute.len() + 8 + folded, unit);
+        let most = |r: usize| intervals.high[r].max(-intervals.low[r]).max(0.0);
+        // The own row of a merged neuron is at most the two rows together.
+        let both = |term: &Term, of: &dyn Fn(usize) -> f64| of(term.row) + term.residual.map_or(0.0, of);
+        let reach = |term: &Term| both(term, &|r| intervals.reach[r]);
+        let largest = |term: &Term| both(term, &most);
         let mut error = function.error;
-        // What is left of merged neurons.
-        error += function.residuals.iter().map(|&(r, weight)| weight * largest(r)).sum::<f64>();
+        // What is left of merged neurons: the difference of two rows, each of which is off by its own roundings.
+        let left = |term: &Term| {
+            let stored = 2.0 * gamma(rows.roundings) * reach(term);
+            term.residual.map_or(0.0, |residual| term.weight * (most(residual) + stored))
+        };
+        error += function.absolute.iter().map(left).sum::<f64>();
         // The coefficients themselves.
-        let of_outputs = |&(r, weight): &(usize, f64)| weight * largest(r);
-        let total = function.absolute.iter().map(of_outputs).sum::<f64>() + function.absolute_bias;
+        let total = function.absolute.iter().map(|term| term.weight * largest(term)).sum::<f64>();
+        let total = total + function.absolute_bias;
         error += gamma(function.roundings) * total;
         error += gamma(function.linear_roundings) * absolute_dot(&function.linear, &region.reach);
         // The evaluation in rounded arithmetic.
         if unit > 0.0 {
-            let neuron = |&(r, weight): &(usize, f64)| {
-                let of_row = first * intervals.reach[r] + rows.errors[r];
-                let is_off = !function.is_gated && intervals.high[r] < -2.0 * of_row;
-                if is_off { 0.0 } else { weight * (1.01 * of_row + second * largest(r)) }
+            let neuron = |term: &Term| {
+                let of_row = first * reach(term) + both(term, &|r| rows.errors[r]);
+                let high = intervals.high[term.row] + term.residual.map_or(0.0, most);
+                let is_off = !function.is_gated && high < -2.0 * of_row;
+                if is_off { 0.0 } else { term.weight * (1.02 * of_row + second * largest(term)) }
             };
             error += function.absolute.iter().map(neuron).sum::<f64>() + second * function.absolute_bias;
         }
@@ -129,8 +140,8 @@ impl<'a> Setting<'a> {
         if !intervals.low.iter().chain(&intervals.high).chain(&intervals.reach).all(|x| x.is_finite()) {
             error = f64::INFINITY;
         }
-        let reach = |&(r, weight): &(usize, f64)| weight * intervals.reach[r];
-        let scale = function.absolute.iter().map(reach).sum::<f64>() + function.absolute_bias;
+        let scale = function.absolute.iter().map(|term| term.weight * reach(term)).sum::<f64>();
+        let scale = scale + function.absolute_bias;
         Setting { function, rows, region, intervals, error, scale, gate_error: first }
     }
 
@@ -175,7 +186,8 @@ impl<'a> Setting<'a> {
         let Intervals { low, high, reach, .. } = self.intervals;
         let (low, high) = (|r: usize| low[r], |r: usize| high[r]);
         let gate = coefficients[switch.gate];
-        // A jump is where the computed gate changes its sign.
+        // A jump is where the computed gate changes its sign. Neurons of one gate are on or off together: a program
+        // computes equal gates alike, which claims about rounded arithmetic assume.
         let off_by = match switch.values.is_empty() && switch.beta == 0.0 {
             true => 0.0,
             false => self.gate_error * reach[switch.gate] + self.rows.errors[switch.gate],

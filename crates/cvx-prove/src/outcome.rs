@@ -1,11 +1,10 @@
 //! How a question about a model is answered, and how much work an answer may take.
 
 use crate::search::Limits;
-use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
 /// The answer to a question.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// It holds.
     Proved,
@@ -62,8 +61,8 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// The limits of an answer that begins now.
+    /// The limits of an answer that begins now. A time that the clock cannot hold is no limit.
     pub fn limits(&self) -> Limits {
-        Limits { nodes: self.nodes, deadline: self.time.map(|time| Instant::now() + time) }
+        Limits { nodes: self.nodes, deadline: self.time.and_then(|time| Instant::now().checked_add(time)) }
     }
 }

@@ -25,7 +25,7 @@ impl Proof {
     ///
     /// # Errors
     /// A text that names the place for a tree that is no tree, or coefficients that are not its own.
-    pub fn bound(&self, setting: &Setting) -> Result<f64, String> {
+    pub(crate) fn bound(&self, setting: &Setting) -> Result<f64, String> {
         let switches = &setting.function.switches;
         if self.on.len() != switches.len() {
             return Err(format!("it decides {} switches, and the function has {}", self.on.len(), switches.len()));

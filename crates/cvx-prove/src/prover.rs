@@ -11,6 +11,7 @@ use crate::subject::Subject;
 use cvx_artifact::Model;
 use cvx_model::{Dataset, Network, Transform};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What is above zero on a set of inputs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,6 +44,16 @@ impl Claim {
     pub fn outputs(outputs: Vec<f64>, constant: f64) -> Self {
         Claim::Combination { outputs, inputs: Vec::new(), constant }
     }
+
+    /// Whether every number of it is finite.
+    pub(crate) fn is_finite(&self) -> bool {
+        match self {
+            Claim::Combination { outputs, inputs, constant } => {
+                outputs.iter().chain(inputs).chain([constant]).all(|x| x.is_finite())
+            }
+            Claim::Slope { sign, tolerance, .. } => sign.is_finite() && tolerance.is_finite(),
+        }
+    }
 }
 
 /// A claim that was proved: above `threshold` on a set of inputs.
@@ -50,8 +61,8 @@ impl Claim {
 pub struct Theorem {
     /// The function.
     pub claim: Claim,
-    /// The inputs.
-    pub shape: Shape,
+    /// The inputs, shared by the theorems about them.
+    pub shape: Arc<Shape>,
     /// The arithmetic that is meant.
     pub deployed: Deployed,
     /// The function is above this.
@@ -63,7 +74,7 @@ pub struct Theorem {
 /// A set of inputs, with the bounds of all rows on it: the claims about one set share them.
 pub struct Place {
     /// The set.
-    pub shape: Shape,
+    pub shape: Arc<Shape>,
     region: Region,
     intervals: Intervals,
     /// The sign of each scale: transformed features may fall where features rise.
@@ -104,11 +115,17 @@ impl Prover {
         Ok(Prover { subject, transform: transform.clone() })
     }
 
-    /// For claims about the outputs of a model less those of another.
+    /// For claims about the outputs of a model less those of another. Claims are about outputs before they are
+    /// clipped, which only brings them closer if both are clipped alike.
     ///
     /// # Errors
-    /// [`ProveError::Shape`] for models with other inputs or outputs; [`ProveError::Unsupported`].
+    /// [`ProveError::Shape`] for models with other inputs or outputs; [`ProveError::Unsupported`], also for models that
+    /// clip their predictions to different intervals.
     pub fn of_difference(model: &Model, other: &Model) -> Result<Self, ProveError> {
+        if model.output_range != other.output_range {
+            let why = "they clip their predictions to different intervals".to_string();
+            return Err(ProveError::Unsupported { what: "the difference of these models", why });
+        }
         Ok(Prover { subject: Subject::difference(model, other)?, transform: model.transform.clone() })
     }
 
@@ -126,7 +143,8 @@ impl Prover {
     ///
     /// # Errors
     /// [`ProveError`] for a set with another number of features, or with ends that are not in order.
-    pub fn place(&self, shape: Shape) -> Result<Place, ProveError> {
+    pub fn place(&self, shape: impl Into<Arc<Shape>>) -> Result<Place, ProveError> {
+        let shape = shape.into();
         let region = Region::new(&shape, &self.transform)?;
         let intervals = Intervals::new(&self.subject.rows, &region);
         let signs = self.transform.scale.iter().map(|scale| scale.signum()).collect();
@@ -134,7 +152,7 @@ impl Prover {
     }
 
     /// The function of a claim.
-    fn function(&self, claim: &Claim) -> Result<Function, ProveError> {
+    fn function(&self, claim: &Claim, deployed: Deployed) -> Result<Function, ProveError> {
         let shape = |what, expected: usize, found: usize| {
             Err(ProveError::Shape { what, expected: format!("{expected} numbers"), found: found.to_string() })
         };
@@ -160,7 +178,8 @@ impl Prover {
                 if !(tolerance >= 0.0 && tolerance.is_finite() && sign.abs() == 1.0) {
                     return Err(ProveError::Range { name: "tolerance", value: tolerance, range: "0 or larger" });
                 }
-                self.subject.slope(output, feature, sign * self.transform.scale[feature].signum(), tolerance)
+                let sign = sign * self.transform.scale[feature].signum();
+                self.subject.slope(output, feature, sign, tolerance, deployed)
             }
         }
     }
@@ -186,7 +205,7 @@ impl Prover {
     /// # Errors
     /// [`ProveError`] for a claim that does not fit the model.
     pub(crate) fn width(&self, claim: &Claim, place: &Place) -> Result<f64, ProveError> {
-        let function = self.function(claim)?;
+        let function = self.function(claim, Deployed::Exact)?;
         let Intervals { low, high, .. } = &place.intervals;
         let positive = |r: usize| high[r].max(0.0) - low[r].max(0.0);
         let switch = |switch: &crate::function::Switch| {
@@ -194,6 +213,15 @@ impl Prover {
             switch.alpha.abs() * positive(switch.gate) + switch.beta.abs() + values.sum::<f64>()
         };
         Ok(function.switches.iter().map(switch).sum())
+    }
+
+    /// How far an evaluation in an arithmetic can be from the exact value of a claim's function, anywhere on a set.
+    ///
+    /// # Errors
+    /// [`ProveError`] for a claim that does not fit the model.
+    pub(crate) fn rounding(&self, claim: &Claim, place: &Place, deployed: Deployed) -> Result<f64, ProveError> {
+        let function = self.function(claim, deployed)?;
+        Ok(Setting::new(&function, &self.subject.rows, &place.region, &place.intervals, deployed).error)
     }
 
     /// Searches for a proof or a counterexample.
@@ -209,7 +237,7 @@ impl Prover {
         limits: Limits,
         replay: Replay,
     ) -> Result<Found, ProveError> {
-        let function = self.function(claim)?;
+        let function = self.function(claim, deployed)?;
         let Place { region, intervals, .. } = place;
         let setting = Setting::new(&function, &self.subject.rows, region, intervals, deployed);
         Ok(search(&setting, goal, limits, replay))
@@ -220,7 +248,7 @@ impl Prover {
     /// # Errors
     /// [`ProveError::Invalid`] where the proof does not hold, and errors of claims and sets that do not fit.
     pub fn check(&self, theorem: &Theorem) -> Result<f64, ProveError> {
-        let function = self.function(&theorem.claim)?;
+        let function = self.function(&theorem.claim, theorem.deployed)?;
         let place = self.place(theorem.shape.clone())?;
         let setting = Setting::new(&function, &self.subject.rows, &place.region, &place.intervals, theorem.deployed);
         let bound = theorem.proof.bound(&setting).map_err(|detail| ProveError::Invalid { detail })?;

@@ -5,8 +5,10 @@ use crate::error::ProveError;
 use crate::outcome::{Budget, Outcome};
 use crate::prover::{Claim, Place, Prover, Theorem, predict};
 use crate::region::Shape;
+use crate::rounding::down;
 use crate::search::{Found, Goal, Verdict};
 use cvx_artifact::Model;
+use std::sync::Arc;
 
 /// Share of the absolute slopes of the neurons that a slope may be on the wrong side of zero by: rounding.
 const SLOPE_TOLERANCE: f64 = 1e-12;
@@ -14,13 +16,13 @@ const SLOPE_TOLERANCE: f64 = 1e-12;
 /// An end of the range of an output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct End {
-    /// No output is beyond this number.
+    /// No output is beyond this number, in the arithmetic that is meant.
     pub bound: f64,
     /// The outermost one that was found.
     pub found: f64,
     /// Its input (d).
     pub point: Vec<f64>,
-    /// The theorem of the bound; `None` if a limit was reached.
+    /// The theorem of the bound of the output before it is clipped; `None` if a limit was reached.
     pub theorem: Option<Theorem>,
     /// Nodes of the search.
     pub nodes: usize,
@@ -51,7 +53,9 @@ pub fn output_bounds(
     let mut bounds = ends(&prover, &place, tolerance, deployed, budget)?;
     for OutputBounds { low, high } in &mut bounds {
         for end in [low, high] {
-            let inside = |value: f64| model.output_range.map_or(value, |range| value.clamp(range.low(), range.high()));
+            // The ends of the interval may be rounded where the model is deployed.
+            let ends = model.output_range.map(|range| (deployed.below(range.low()), deployed.above(range.high())));
+            let inside = |value: f64| ends.map_or(value, |(low, high)| value.clamp(low, high));
             (end.bound, end.found) = (inside(end.bound), inside(end.found));
         }
     }
@@ -77,7 +81,7 @@ fn ends(
             prover.search(&claim, place, goal, deployed, budget.limits(), &|_| None)?;
         let theorem = match verdict {
             Verdict::Proved(proof) => {
-                Some(Theorem { claim, shape: place.shape.clone(), deployed, threshold: bound, proof })
+                Some(Theorem { claim, shape: Arc::clone(&place.shape), deployed, threshold: bound, proof })
             }
             _ => None,
         };
@@ -87,7 +91,7 @@ fn ends(
 }
 
 /// How far the outputs of two models are apart on a set of inputs: for each output the range of the first one's less
-/// the other's. Both predict before they clip, which only brings them closer if they clip alike.
+/// the other's, before they are clipped.
 ///
 /// # Errors
 /// [`ProveError`] for models or sets that do not fit each other.
@@ -99,7 +103,6 @@ pub fn difference_bounds(
     deployed: Deployed,
     budget: &Budget,
 ) -> Result<Vec<OutputBounds>, ProveError> {
-    alike(model, other)?;
     let prover = Prover::of_difference(model, other)?;
     let place = prover.place(shape)?;
     ends(&prover, &place, tolerance, deployed, budget)
@@ -131,13 +134,12 @@ pub fn same_as(
     if !(within > 0.0 && within.is_finite()) {
         return Err(ProveError::Range { name: "within", value: within, range: "a positive number" });
     }
-    alike(model, other)?;
     let prover = Prover::of_difference(model, other)?;
     let place = prover.place(shape)?;
     let replay = |y: &[f64]| {
         let point = place.point(y);
         let (first, second) = (predict(model, &point).ok()?, predict(other, &point).ok()?);
-        let differs = first.iter().zip(&second).any(|(first, second)| (first - second).abs() >= within);
+        let differs = first.iter().zip(&second).any(|(first, second)| down((first - second).abs()) >= within);
         differs.then_some((point, None))
     };
     let mut claims = Vec::new();
@@ -146,15 +148,6 @@ pub fn same_as(
         claims.push(Claim::outputs((0..prover.n_outputs()).map(weight).collect(), within));
     }
     all(&prover, &place, claims, deployed, budget, &replay)
-}
-
-/// Refuses two models that clip their predictions in different ways.
-fn alike(model: &Model, other: &Model) -> Result<(), ProveError> {
-    if model.output_range == other.output_range {
-        return Ok(());
-    }
-    let why = "they clip their predictions to different intervals".to_string();
-    Err(ProveError::Unsupported { what: "the difference of these models", why })
 }
 
 /// Whether an output of a model never falls (`sign` 1) or never rises (-1) along a feature, on a box.
@@ -171,14 +164,19 @@ pub fn monotone(
 ) -> Result<Answer, ProveError> {
     let prover = Prover::new(model)?;
     let place = prover.place(shape)?;
-    let Shape::Box { lower, upper } = &place.shape else {
+    let Shape::Box { lower, upper } = &*place.shape else {
         let why = "it is about steps along a feature: give a box".to_string();
         return Err(ProveError::Unsupported { what: "monotonicity on a ball", why });
     };
-    let replay = |y: &[f64]| {
-        near(y).into_iter().find_map(|y| falling(model, (lower, upper), &place.point(&y), output, feature, sign))
-    };
     let claim = Claim::Slope { output, feature, sign, tolerance: SLOPE_TOLERANCE };
+    // Refuses what does not fit, so that `output` and `feature` exist.
+    prover.width(&claim, &place)?;
+    let weight = |c: usize| if c == output { 1.0 } else { 0.0 };
+    let of_output = Claim::outputs((0..prover.n_outputs()).map(weight).collect(), 0.0);
+    // Predictions in f64 are off by this each.
+    let rounding = 2.0 * prover.rounding(&of_output, &place, Deployed::F64)?;
+    let along = Along { model, lower, upper, output, feature, sign, rounding };
+    let replay = |y: &[f64]| near(y).into_iter().find_map(|y| along.falling(&place.point(&y)));
     all(&prover, &place, vec![claim], Deployed::Exact, budget, &replay)
 }
 
@@ -198,30 +196,37 @@ fn near(y: &[f64]) -> Vec<Vec<f64>> {
     points
 }
 
-/// Two inputs along a feature, from `point` on, along which the prediction has the wrong trend.
-fn falling(
-    model: &Model,
-    (lower, upper): (&[f64], &[f64]),
-    point: &[f64],
+/// A question about a trend on a box.
+struct Along<'a> {
+    model: &'a Model,
+    lower: &'a [f64],
+    upper: &'a [f64],
     output: usize,
     feature: usize,
     sign: f64,
-) -> Option<Witness> {
-    let width = upper[feature] - lower[feature];
-    let at = |x: f64| {
-        let mut moved = point.to_vec();
-        moved[feature] = x.clamp(lower[feature], upper[feature]);
-        predict(model, &moved).ok().map(|outputs| (outputs[output], moved))
-    };
-    let here = at(point[feature])?;
-    // Small steps stay in the piece of the point, larger ones are less rounded.
-    (0..20).flat_map(|k| [0.5f64.powi(k), -(0.5f64.powi(k))]).find_map(|share| {
-        let there = at(point[feature] + share * width)?;
-        let step = there.1[feature] - here.1[feature];
-        let change = sign * (there.0 - here.0) * step.signum();
-        let rounding = 1e-12 * here.0.abs().max(there.0.abs());
-        (step != 0.0 && change < -rounding).then_some((here.1.clone(), Some(there.1)))
-    })
+    /// By how much the difference of two predictions may be off.
+    rounding: f64,
+}
+
+impl Along<'_> {
+    /// Two inputs along the feature, from `point` on, along which the prediction has the wrong trend.
+    fn falling(&self, point: &[f64]) -> Option<Witness> {
+        let Along { model, lower, upper, output, feature, sign, rounding } = *self;
+        let width = upper[feature] - lower[feature];
+        let at = |x: f64| {
+            let mut moved = point.to_vec();
+            moved[feature] = x.clamp(lower[feature], upper[feature]);
+            predict(model, &moved).ok().map(|outputs| (outputs[output], moved))
+        };
+        let here = at(point[feature])?;
+        // Small steps stay in the piece of the point, larger ones are less rounded.
+        (0..20).flat_map(|k| [0.5f64.powi(k), -(0.5f64.powi(k))]).find_map(|share| {
+            let there = at(point[feature] + share * width)?;
+            let step = there.1[feature] - here.1[feature];
+            let change = sign * (there.0 - here.0) * step.signum();
+            (step != 0.0 && change < -rounding).then_some((here.1.clone(), Some(there.1)))
+        })
+    }
 }
 
 /// A counterexample at y: an input, and a second one where the claim is about two.
@@ -246,7 +251,7 @@ fn all(
         limits.nodes = limits.nodes.saturating_sub(found.nodes);
         match found.verdict {
             Verdict::Proved(proof) => {
-                let shape = place.shape.clone();
+                let shape = Arc::clone(&place.shape);
                 answer.theorems.push(Theorem { claim, shape, deployed, threshold: 0.0, proof });
             }
             Verdict::Refuted(mut point) => {

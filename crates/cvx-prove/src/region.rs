@@ -2,11 +2,11 @@
 
 use crate::error::ProveError;
 use crate::rounding::{down, up};
+use cvx_linalg::named;
 use cvx_model::Transform;
-use serde::{Deserialize, Serialize};
 
 /// A set of inputs in their own units, before any transform.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Shape {
     /// lower <= x <= upper, each with d entries.
     Box {
@@ -27,13 +27,15 @@ pub enum Shape {
 }
 
 /// The norm of a perturbation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Norm {
     /// The largest entry.
     Linf,
     /// The Euclidean norm.
     L2,
 }
+
+named!(Norm, "norm": Linf = "linf", L2 = "l2");
 
 impl Shape {
     /// All inputs within `radius` of a sample in a norm, along the features that move.
@@ -55,16 +57,6 @@ impl Shape {
         })
     }
 
-    /// The part of a box in which every feature that moves lies between these ends; a sample outside stays inside the
-    /// box. A ball stays as it is.
-    pub fn clipped(self, low: f64, high: f64) -> Self {
-        let Shape::Box { mut lower, mut upper } = self else { return self };
-        for (l, u) in lower.iter_mut().zip(&mut upper).filter(|(l, u)| l < u) {
-            (*l, *u) = (l.max(low).min(*u), u.min(high).max(*l));
-        }
-        Shape::Box { lower, upper }
-    }
-
     /// Number of features d.
     pub fn n_features(&self) -> usize {
         match self {
@@ -73,7 +65,8 @@ impl Shape {
         }
     }
 
-    /// The point at `y`, whose entries are in \[-1, 1\], or whose norm is at most 1. It lies in the set.
+    /// The point at `y`, whose entries are in \[-1, 1\], or whose norm is at most 1. It lies in a box; a rounded sum
+    /// may lie outside of a ball that is small beside its centre.
     pub fn point(&self, y: &[f64]) -> Vec<f64> {
         match self {
             Shape::Box { lower, upper } => {

@@ -6,10 +6,12 @@ use crate::inputs::moving;
 use crate::outcome::{Budget, Outcome};
 use crate::prover::{Claim, Prover, Theorem, predict};
 use crate::region::{Norm, Shape};
+use crate::rounding::{dot, dot_roundings, down, gamma, up};
 use crate::search::{Goal, Verdict};
 use cvx_artifact::Model;
 use cvx_model::{Dataset, Task};
 use rayon::prelude::*;
+use std::sync::Arc;
 
 /// A first radius, as a share of the spread of a feature.
 const SHARE: f64 = 0.02;
@@ -28,23 +30,45 @@ pub struct Neighbourhood {
 }
 
 impl Neighbourhood {
-    /// The set around a sample.
+    /// The set around a sample, rounded outwards.
     ///
     /// # Errors
-    /// [`ProveError`] for a radius that is negative or not finite, and for clipped values in a ball.
+    /// [`ProveError`] for a radius that is negative or not finite, for clipped values in a ball, and for a sample that
+    /// is not between the values: next to none of its inputs something could be wrong.
     pub fn around(&self, sample: &[f64], radius: f64) -> Result<Shape, ProveError> {
         if self.moves.len() != sample.len() {
             let (expected, found) = (format!("{} features", self.moves.len()), sample.len().to_string());
             return Err(ProveError::Shape { what: "a sample", expected, found });
         }
         let shape = Shape::around(sample, self.norm, radius, &self.moves)?;
-        match (self.values, self.norm) {
-            (None, _) => Ok(shape),
-            (Some((low, high)), Norm::Linf) => Ok(shape.clipped(low, high)),
-            (Some(_), Norm::L2) => {
-                let why = "values are clipped in boxes alone: leave them out, or take linf".to_string();
-                Err(ProveError::Unsupported { what: "a ball of clipped values", why })
+        let Some((low, high)) = self.values else { return Ok(shape) };
+        let Shape::Box { mut lower, mut upper } = shape else {
+            let why = "values are clipped in boxes alone: leave them out, or take linf".to_string();
+            return Err(ProveError::Unsupported { what: "a ball of clipped values", why });
+        };
+        for k in (0..sample.len()).filter(|&k| self.moves[k]) {
+            let value = sample[k];
+            if !(low <= value && value <= high) {
+                let range = "between the values that perturbed features stay in: widen them, or leave them out";
+                return Err(ProveError::Range { name: "a feature of it", value, range });
             }
+            (lower[k], upper[k]) = (lower[k].max(low), upper[k].min(high));
+        }
+        Ok(Shape::Box { lower, upper })
+    }
+
+    /// A point of the set that was rounded outwards, moved into the set itself: an input that refutes has a distance
+    /// of at most `radius` in exact arithmetic. `None` where that is not certain.
+    fn within(&self, sample: &[f64], radius: f64, mut point: Vec<f64>) -> Option<Vec<f64>> {
+        match self.norm {
+            Norm::Linf => {
+                // The numbers next to the rounded ends, on the inside; a radius that rounding swallows leaves the sample.
+                for (x, centre) in point.iter_mut().zip(sample) {
+                    *x = x.clamp(up(centre - radius).min(*centre), down(centre + radius).max(*centre));
+                }
+                Some(point)
+            }
+            Norm::L2 => (self.distance(sample, &point) <= radius).then_some(point),
         }
     }
 }
@@ -94,6 +118,7 @@ impl<'a> Classifier<'a> {
         radius: f64,
         budget: &Budget,
     ) -> Result<Certified, ProveError> {
+        let place = self.prover.place(near.around(sample, radius)?)?;
         let scores = predict(self.model, sample)?;
         let class = self.model.task.class_of(&scores).unwrap_or_default();
         let mut found = Certified { class, outcome: Outcome::Proved, nodes: 0, theorems: Vec::new() };
@@ -101,9 +126,8 @@ impl<'a> Classifier<'a> {
             found.outcome = Outcome::Refuted { point: sample.to_vec(), other: None };
             return Ok(found);
         }
-        let place = self.prover.place(near.around(sample, radius)?)?;
         let replay = |y: &[f64]| {
-            let point = place.point(y);
+            let point = near.within(sample, radius, place.point(y))?;
             let scores = predict(self.model, &point).ok()?;
             (self.model.task.class_of(&scores) != Some(class)).then_some(point)
         };
@@ -116,7 +140,7 @@ impl<'a> Classifier<'a> {
             match result.verdict {
                 Verdict::Proved(proof) => found.theorems.push(Theorem {
                     claim,
-                    shape: place.shape.clone(),
+                    shape: Arc::clone(&place.shape),
                     deployed: self.deployed,
                     threshold: 0.0,
                     proof,
@@ -159,10 +183,10 @@ impl<'a> Classifier<'a> {
 
     /// The largest radius that is proved for a sample, and the smallest at which it is refuted, by bisection until they
     /// differ by at most `tolerance` times the larger one. Radii are at most `largest`; a radius of 0 is proved if
-    /// nothing else is.
+    /// nothing else is. Every step has the whole budget.
     ///
     /// # Errors
-    /// [`ProveError`] for a sample that does not fit the model.
+    /// [`ProveError`] for a sample that does not fit the model, and for a tolerance that is not positive.
     pub fn radius(
         &self,
         sample: &[f64],
@@ -172,6 +196,9 @@ impl<'a> Classifier<'a> {
         largest: f64,
         budget: &Budget,
     ) -> Result<Radius, ProveError> {
+        if !(tolerance > 0.0 && tolerance.is_finite()) {
+            return Err(ProveError::Range { name: "tolerance", value: tolerance, range: "a positive number" });
+        }
         let mut radius = Radius { proved: 0.0, refuted: None, nodes: 0 };
         let limits = budget.limits();
         let mut next = near.radius;
@@ -198,7 +225,9 @@ impl<'a> Classifier<'a> {
                 None if radius.proved >= largest || is_late => return Ok(radius),
                 None => (2.0 * radius.proved).min(largest),
             };
-            if next < f64::MIN_POSITIVE || next <= 1e-9 * near.radius {
+            // Nothing is in between, or the sample is as good as on the boundary.
+            let is_known = next <= radius.proved || radius.refuted.is_some_and(|refuted| next >= refuted);
+            if is_known || next < f64::MIN_POSITIVE || next <= 1e-9 * near.radius {
                 return Ok(radius);
             }
         }
@@ -217,12 +246,16 @@ pub struct Radius {
 }
 
 impl Neighbourhood {
-    /// The distance of two inputs in the norm.
+    /// At least the distance of two inputs in the norm; 0 where they are equal.
     fn distance(&self, x: &[f64], y: &[f64]) -> f64 {
-        let differences = || x.iter().zip(y).map(|(x, y)| (x - y).abs());
+        let differences: Vec<f64> = x.iter().zip(y).filter(|(x, y)| x != y).map(|(x, y)| up((x - y).abs())).collect();
         match self.norm {
-            Norm::Linf => differences().fold(0.0, f64::max),
-            Norm::L2 => differences().map(|difference| difference * difference).sum::<f64>().sqrt(),
+            Norm::Linf => differences.into_iter().fold(0.0, f64::max),
+            // The root halves the error of the sum.
+            Norm::L2 => {
+                let sum = dot(&differences, &differences);
+                up(sum.sqrt() * (1.0 + gamma(dot_roundings(differences.len()) / 2 + 4)))
+            }
         }
     }
 }
@@ -242,7 +275,8 @@ pub fn certify_all(
     let one = |a: usize| {
         let sample = data.row(a);
         let near = question.near(classifier.model, &sample);
-        classifier.certify(&sample, expected.and_then(|all| all.get(a).copied()), &near, near.radius, budget)
+        let expected = expected.and_then(|all| all.get(a).copied());
+        classifier.certify(&sample, expected, &near, near.radius, budget).map_err(|error| error.at(a))
     };
     (0..data.n_samples()).into_par_iter().map(one).collect()
 }
@@ -262,7 +296,7 @@ pub fn radius_all(
         let sample = data.row(a);
         let near = question.near(classifier.model, &sample);
         let first = near.radius;
-        classifier.radius(&sample, None, &near, tolerance, 1e6 * first, budget)
+        classifier.radius(&sample, None, &near, tolerance, 1e6 * first, budget).map_err(|error| error.at(a))
     };
     (0..data.n_samples()).into_par_iter().map(one).collect()
 }

@@ -15,6 +15,9 @@ const BATCH: usize = 8;
 /// Steps of the bound of the root, of another node, and of one whose switches are all decided.
 const STEPS: [usize; 3] = [300, 30, 6000];
 
+/// Most ascents of a node that is above its threshold, but not by enough for the check.
+const RISES: usize = 4;
+
 /// How far a search may go.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
@@ -227,29 +230,27 @@ impl Search<'_> {
         // What the check of a leaf takes off, and a bit.
         let error = local.setting.error;
         let mut target = threshold + error * 1.5 + 1e-13 * threshold.abs();
-        let mut start = node.start.clone();
-        let mut closed = None;
-        let mut all: Option<Bounded> = None;
-        for _ in 0..4 {
-            let bounded = ascend(local, &node.sides, &start, Ends { steps, target, floor });
+        let mut rise = |start: &Start, best: Option<(f64, Vec<f64>)>| {
+            let mut bounded = ascend(local, &node.sides, start, Ends { steps, target, floor });
+            let mut closed = None;
             if bounded.bound > threshold {
                 closed = self.close(node, &bounded.coefficients, bounded.bound - threshold, threshold);
             }
             let is_done = closed.is_some() || bounded.bound <= target;
             // Above the target, but not by enough for the check.
             target = bounded.bound + (bounded.bound - threshold).abs();
-            start = bounded.start.clone();
-            let point = all.take().map(|all| all.point);
-            let mut bounded = bounded;
-            if let Some(point) = point.filter(|point| point.0 < bounded.point.0) {
-                bounded.point = point;
+            if let Some(best) = best.filter(|best| best.0 < bounded.point.0) {
+                bounded.point = best;
             }
-            all = Some(bounded);
+            (bounded, closed, is_done)
+        };
+        let (mut bounded, mut closed, mut is_done) = rise(&node.start, None);
+        for _ in 1..RISES {
             if is_done {
                 break;
             }
+            (bounded, closed, is_done) = rise(&bounded.start, Some(bounded.point));
         }
-        let mut bounded = all.unwrap_or_else(|| ascend(local, &node.sides, &start, Ends { steps: 1, target, floor }));
         if closed.is_none() {
             let descent = local.descend(bounded.start.y());
             if descent.0 < bounded.point.0 {

@@ -1,7 +1,8 @@
 //! The network of a model, or of two, as rows and functions of them.
 
+use crate::deployed::Deployed;
 use crate::error::ProveError;
-use crate::function::{Function, Rows, Switch};
+use crate::function::{Function, Row, Rows, Switch, Term};
 use crate::rounding::{absolute_dot, gamma};
 use cvx_artifact::Model;
 use cvx_model::{Network, Transform};
@@ -26,8 +27,10 @@ pub struct Subject {
     /// All rows.
     pub rows: Rows,
     neurons: Vec<Neuron>,
-    /// What is added to each output.
+    /// What is added to each output (C), a number for each network.
     bias: Vec<Vec<f64>>,
+    /// How many networks there are: 1 or 2.
+    networks: usize,
     /// Rounded operations that a weight of an output has gone through.
     roundings: usize,
     is_gated: bool,
@@ -44,6 +47,7 @@ impl Subject {
             rows: Rows::new(transform.n_inputs()),
             neurons: Vec::new(),
             bias: network.output_bias.iter().map(|bias| vec![*bias]).collect(),
+            networks: 1,
             roundings: 0,
             is_gated: network.gates.is_some(),
         };
@@ -69,6 +73,7 @@ impl Subject {
         let scaled = (!is_same).then_some((first, second));
         subject.add(&Weights { network: &other.network, bias: second.bias, scaled }, -1.0);
         subject.bias.iter_mut().zip(&other.network.output_bias).for_each(|(bias, other)| bias.push(-other));
+        subject.networks = 2;
         subject.is_gated |= other.network.gates.is_some();
         subject.rows.roundings = if is_same { 0 } else { 4 };
         Ok(subject)
@@ -92,16 +97,15 @@ impl Subject {
         let network = weights.network;
         for j in 0..network.n_neurons() {
             let second = (0..network.w2.cols()).map(|c| sign * network.w2[(j, c)]).collect();
-            let (row, bias, error) = weights.row(network.w1.col(j));
+            let row = weights.row(network.w1.col(j));
             let neuron = match &network.gates {
                 None => {
-                    let (gate, residual) = known.relu(&mut self.rows, &row, bias, error);
+                    let (gate, residual) = known.relu(&mut self.rows, &row);
                     Neuron { gate, value: None, residual, second }
                 }
                 Some(gates) => {
-                    let (gate, gate_bias, gate_error) = weights.row(gates.col(j));
-                    let gate = known.gate(&mut self.rows, &gate, gate_bias, gate_error);
-                    Neuron { gate, value: Some(self.rows.push(&row, bias, error)), residual: None, second }
+                    let gate = known.gate(&mut self.rows, &weights.row(gates.col(j)));
+                    Neuron { gate, value: Some(self.rows.push(&row)), residual: None, second }
                 }
             };
             self.neurons.push(neuron);
@@ -131,16 +135,14 @@ impl Subject {
                 None => switch.alpha += alpha,
                 Some(value) => switch.values.push((value, alpha)),
             }
-            if let Some(residual) = neuron.residual {
-                function.residuals.push((residual, weight));
-            }
-            function.absolute.push((neuron.value.unwrap_or(neuron.gate), weight));
+            let row = neuron.value.unwrap_or(neuron.gate);
+            function.absolute.push(Term { row, residual: neuron.residual, weight });
         }
         let merged = switches.most_merged();
         function.roundings = if terms == 1 && merged == 1 && weights.iter().all(|q| [0.0, 1.0, -1.0].contains(q)) {
-            if self.bias[0].len() > 1 || constant != 0.0 { 3 } else { 0 }
+            if self.networks > 1 || constant != 0.0 { 3 } else { 0 }
         } else {
-            terms * self.bias[0].len() + merged + 4
+            terms * self.networks + merged + 4
         };
         function.roundings += self.roundings;
         function
@@ -150,16 +152,33 @@ impl Subject {
     /// sum of the absolute derivatives of the neurons.
     ///
     /// # Errors
-    /// [`ProveError::Unsupported`] where a gate of gated neurons sees the feature: the output jumps along it.
-    pub fn slope(&self, output: usize, feature: usize, sign: f64, tolerance: f64) -> Result<Function, ProveError> {
+    /// [`ProveError::Unsupported`] where a gate of gated neurons sees the feature: the output jumps along it. Of two
+    /// networks, whose neurons may be merged; of rounded weights, and in a rounded arithmetic, where f has no slope.
+    pub fn slope(
+        &self,
+        output: usize,
+        feature: usize,
+        sign: f64,
+        tolerance: f64,
+        deployed: Deployed,
+    ) -> Result<Function, ProveError> {
+        let refused = |why: &str| Err(ProveError::Unsupported { what: "monotonicity", why: why.to_string() });
+        if self.networks > 1 {
+            return refused("it is about one model, not about the difference of two");
+        }
+        if self.roundings > 0 {
+            return refused("the weights of this network are rounded results: ask for a property of its outputs");
+        }
+        if deployed != Deployed::Exact {
+            return refused("a function in rounded arithmetic has no slopes: the claim is about exact arithmetic");
+        }
         let mut function = Function::default();
         let (mut total, mut switches) = (0.0, Switches::default());
         for neuron in &self.neurons {
             let row = neuron.value.unwrap_or(neuron.gate);
             let beta = sign * neuron.second[output] * self.rows.row(row)[feature];
             if neuron.value.is_some() && neuron.second[output] != 0.0 && self.rows.row(neuron.gate)[feature] != 0.0 {
-                let why = "a gate of its gated neurons sees the feature, where the output jumps".to_string();
-                return Err(ProveError::Unsupported { what: "monotonicity", why });
+                return refused("a gate of its gated neurons sees the feature, where the output jumps");
             }
             if beta != 0.0 {
                 switches.of(&mut function.switches, neuron.gate).beta += beta;
@@ -169,9 +188,7 @@ impl Subject {
         function.constant = tolerance * total;
         function.error = gamma(self.neurons.len() + 8) * total;
         // A sum of numbers of one sign has it in any arithmetic.
-        if function.switches.iter().all(|switch| switch.beta >= 0.0)
-            && self.neurons.iter().all(|neuron| neuron.residual.is_none())
-        {
+        if function.switches.iter().all(|switch| switch.beta >= 0.0) {
             function.error = 0.0;
         }
         Ok(function)
@@ -201,7 +218,7 @@ impl Switches {
     }
 }
 
-/// Rows that are known by their bits, and ReLU rows in the order of a projection.
+/// Rows that are known by their bits, and ReLU rows of the first network in the order of a projection.
 struct Known {
     exact: HashMap<(bool, Vec<u64>), usize>,
     /// Projection of a row over its absolute sum, and the row.
@@ -213,42 +230,44 @@ impl Known {
     fn new(subject: &Subject) -> Self {
         let mut known = Known { exact: HashMap::new(), projected: Vec::new() };
         for neuron in &subject.neurons {
-            let row = subject.rows.row(neuron.gate);
+            let row = subject.rows.get(neuron.gate);
             let is_relu = neuron.value.is_none();
-            known.exact.insert((is_relu, bits(row, subject.rows.biases[neuron.gate])), neuron.gate);
+            known.exact.insert((is_relu, bits(&row)), neuron.gate);
             if is_relu {
-                known.projected.push((projection(row), neuron.gate));
+                known.projected.push((projection(&row.weights), neuron.gate));
             }
         }
         known.projected.sort_by(|a, b| a.0.total_cmp(&b.0));
         known
     }
 
-    fn gate(&mut self, rows: &mut Rows, row: &[f64], bias: f64, error: f64) -> usize {
-        *self.exact.entry((false, bits(row, bias))).or_insert_with(|| rows.push(row, bias, error))
+    fn gate(&mut self, rows: &mut Rows, row: &Row) -> usize {
+        *self.exact.entry((false, bits(row))).or_insert_with(|| rows.push(row))
     }
 
     /// The row of a ReLU neuron, and its residual if the row is another one.
-    fn relu(&mut self, rows: &mut Rows, row: &[f64], bias: f64, error: f64) -> (usize, Option<usize>) {
-        if let Some(&known) = self.exact.get(&(true, bits(row, bias)))
-            && rows.errors[known] == error
-        {
+    fn relu(&mut self, rows: &mut Rows, row: &Row) -> (usize, Option<usize>) {
+        let key = (true, bits(row));
+        if let Some(&known) = self.exact.get(&key) {
             return (known, None);
         }
-        let (size, at) = (row.iter().map(|w| w.abs()).sum::<f64>(), projection(row));
+        let Row { weights, bias, error, extra } = row;
+        let (size, at) = (weights.iter().map(|w| w.abs()).sum::<f64>(), projection(weights));
         let from = self.projected.partition_point(|(other, _)| *other < at - 2.0 * NEAR);
         for &(_, other) in self.projected[from..].iter().take_while(|(other, _)| *other <= at + 2.0 * NEAR) {
-            let residual: Vec<f64> = row.iter().zip(rows.row(other)).map(|(w, other)| w - other).collect();
+            let residual: Vec<f64> = weights.iter().zip(rows.row(other)).map(|(w, other)| w - other).collect();
             let rest = bias - rows.biases[other];
             let left = residual.iter().map(|w| w.abs()).sum::<f64>() + rest.abs();
             if left <= NEAR * (size + bias.abs()) {
-                // Each difference is off by one rounding: relative to itself.
-                let residual = rows.push(&residual, rest, 1e-15 * rest.abs() + error + rows.errors[other]);
+                // Each difference is off by one rounding, relative to itself. What both rows are off by their own
+                // roundings is for the setting, which knows their reach.
+                let error = 1e-15 * rest.abs() + error + rows.errors[other];
+                let residual = rows.push(&Row { weights: residual, bias: rest, error, extra: *extra });
                 return (other, Some(residual));
             }
         }
-        let number = rows.push(row, bias, error);
-        self.exact.insert((true, bits(row, bias)), number);
+        let number = rows.push(row);
+        self.exact.insert(key, number);
         (number, None)
     }
 }
@@ -261,8 +280,9 @@ fn projection(row: &[f64]) -> f64 {
     if size > 0.0 { row.iter().enumerate().map(signed).sum::<f64>() / size } else { 0.0 }
 }
 
-fn bits(row: &[f64], bias: f64) -> Vec<u64> {
-    row.iter().chain([&bias]).map(|w| w.to_bits()).collect()
+/// Everything of a row.
+fn bits(row: &Row) -> Vec<u64> {
+    row.weights.iter().chain([&row.bias, &row.error, &row.extra]).map(|w| w.to_bits()).collect()
 }
 
 /// The first layer of a network, as rows on transformed inputs.
@@ -275,20 +295,32 @@ struct Weights<'a> {
 }
 
 impl Weights<'_> {
-    /// Weights, bias and error of a column of the first layer.
-    fn row(&self, column: &[f64]) -> (Vec<f64>, f64, f64) {
+    /// The row of a column of the first layer.
+    fn row(&self, column: &[f64]) -> Row {
         let (weights, bias) = match (self.bias, column.split_last()) {
             (true, Some((bias, weights))) => (weights, *bias),
             _ => (column, 0.0),
         };
-        let Some((region, own)) = self.scaled else { return (weights.to_vec(), bias, 0.0) };
+        let Some((region, own)) = self.scaled else {
+            return Row { weights: weights.to_vec(), bias, error: 0.0, extra: 0.0 };
+        };
         // (x - o') / s' = (s z + o - o') / s'.
         let scaled = weights.iter().zip(region.scale.iter().zip(&own.scale)).map(|(w, (s, own))| w * s / own).collect();
         let offsets = region.offset.iter().zip(&own.offset).zip(&own.scale);
         let shifts: Vec<f64> = offsets.map(|((offset, own), scale)| (offset - own) / scale).collect();
         let shift: f64 = weights.iter().zip(&shifts).map(|(w, shift)| w * shift).sum();
         let absolute = absolute_dot(weights, &shifts.iter().map(|shift| shift.abs()).collect::<Vec<_>>());
-        (scaled, bias + shift, gamma(weights.len() + 8) * (absolute + bias.abs()))
+        // The network itself takes (x - o') / s' and adds its own bias: its errors are proportional to
+        // |w|'(|x - o'| + |o'|) / s' + |b|, which is at most |w|'(|x| + 2 |o'|) / s' + |b|. The reach of the row covers
+        // |w|'|x| / s' alone, since |x| <= s |z| + |o|.
+        let offsets: f64 =
+            weights.iter().zip(own.offset.iter().zip(&own.scale)).map(|(w, (o, s))| (w * o / s).abs()).sum();
+        Row {
+            weights: scaled,
+            bias: bias + shift,
+            error: gamma(weights.len() + 8) * (absolute + bias.abs()),
+            extra: 2.0 * offsets + bias.abs(),
+        }
     }
 }
 

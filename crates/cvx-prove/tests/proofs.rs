@@ -70,7 +70,7 @@ fn planted_counterexamples_at_tiny_margins_are_never_proved_away() {
         match prove(&planted) {
             Verdict::Proved(proof) => {
                 let claim = Claim::outputs(vec![1.0], 0.0);
-                let theorem = Theorem { claim, shape: cube(d, 0.5), deployed: Deployed::F64, threshold: 0.0, proof };
+                let theorem = Theorem { claim, shape: cube(d, 0.5).into(), deployed: Deployed::F64, threshold: 0.0, proof };
                 assert!(exact_bound(&planted, &theorem) > Zero::zero());
             }
             other => panic!("seed {seed}: it is above zero, but {other:?}"),
@@ -151,7 +151,7 @@ fn a_damaged_proof_is_rejected_and_a_whole_one_is_not() {
     damage("claim", &|theorem| theorem.threshold += 1e-3);
     damage("claim", &|theorem| theorem.claim = Claim::outputs(vec![-1.0], 0.0));
     damage("constant", &|theorem| theorem.claim = Claim::outputs(vec![1.0], -1e-3));
-    damage("box", &|theorem| theorem.shape = cube(3, 0.91));
+    damage("box", &|theorem| theorem.shape = cube(3, 0.91).into());
     damage("split", &|theorem| {
         let at = theorem.proof.tree.iter().position(|step| *step > 0).unwrap();
         theorem.proof.tree[at] = if theorem.proof.tree[at] == 1 { 2 } else { 1 };

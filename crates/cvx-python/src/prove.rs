@@ -12,6 +12,9 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use std::time::Duration;
 
+/// The longest time limit in seconds, as that of the program.
+const LONGEST: f64 = 4e9;
+
 /// How far a search goes, and what its claims are about.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
@@ -23,14 +26,12 @@ struct Work {
 
 impl Work {
     fn read(&self) -> PyResult<(Deployed, Budget)> {
-        let all = [Deployed::Exact, Deployed::F64, Deployed::F32];
-        let deployed = all.into_iter().find(|deployed| deployed.name() == self.deployed);
-        let deployed = deployed.ok_or_else(|| wrong("deployed", &self.deployed, "\"f64\", \"f32\" or \"exact\""))?;
-        let seconds = |seconds: f64| {
-            let time = Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero());
-            time.ok_or_else(|| wrong("time_limit", &seconds.to_string(), "a positive number"))
-        };
-        let time = self.time_limit.map(seconds).transpose()?;
+        let deployed = self.deployed.parse();
+        let deployed = deployed.map_err(|_| wrong("deployed", &self.deployed, "\"f64\", \"f32\" or \"exact\""))?;
+        if let Some(seconds) = self.time_limit.filter(|seconds| !(*seconds > 0.0 && *seconds <= LONGEST)) {
+            return Err(wrong("time_limit", &seconds.to_string(), "a positive number of seconds, at most 4e9"));
+        }
+        let time = self.time_limit.map(Duration::from_secs_f64);
         Ok((deployed, Budget { nodes: self.nodes, time }))
     }
 }
@@ -40,11 +41,7 @@ fn wrong(name: &str, value: &str, expected: &str) -> PyErr {
 }
 
 fn question(norm: &str, radius: Option<f64>, values: Option<(f64, f64)>) -> PyResult<Question> {
-    let norm = match norm {
-        "linf" => Norm::Linf,
-        "l2" => Norm::L2,
-        other => return Err(wrong("norm", other, "\"linf\" or \"l2\"")),
-    };
+    let norm = norm.parse::<Norm>().map_err(|_| wrong("norm", norm, "\"linf\" or \"l2\""))?;
     Ok(Question { norm, radius, values })
 }
 

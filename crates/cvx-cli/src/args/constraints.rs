@@ -46,7 +46,8 @@ impl ConstraintArgs {
     }
 }
 
-fn monotone(text: &str) -> Result<(String, Trend), &'static str> {
+/// A column with its trend.
+pub fn monotone(text: &str) -> Result<(String, Trend), &'static str> {
     let expected = "expected COLUMN:+ or COLUMN:-";
     let (column, sign) = text.rsplit_once(':').ok_or(expected)?;
     match sign.trim() {

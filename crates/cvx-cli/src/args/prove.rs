@@ -1,7 +1,8 @@
 //! `cvx prove`.
 
+use super::constraints::monotone;
 use super::data::SourceArgs;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use super::values::{by_name, seconds};
 use clap::{ArgGroup, Args};
 use cvx_model::Trend;
 use cvx_prove::{Deployed, Norm};
@@ -28,13 +29,13 @@ pub struct ProveArgs {
     #[arg(long, value_name = "NORM:EPS", value_parser = epsilon, help_heading = "Question")]
     pub robust: Option<Epsilon>,
     /// The largest such EPS of each sample: linf or l2.
-    #[arg(long, value_name = "NORM", value_parser = norm(), hide_possible_values = true, help_heading = "Question")]
+    #[arg(long, value_name = "NORM", value_parser = by_name::<Norm>(), hide_possible_values = true, help_heading = "Question")]
     pub radius: Option<Norm>,
     /// The range of each output on a box: data, or COLUMN=LO:HI,.. and the range of the data otherwise.
     #[arg(long, value_name = "BOX", value_parser = intervals, help_heading = "Question")]
     pub range: Option<BoxArg>,
     /// Outputs only rise (+) or fall (-) along a column, on --box.
-    #[arg(long, value_name = "COLUMN:+|-", value_parser = trend, help_heading = "Question")]
+    #[arg(long, value_name = "COLUMN:+|-", value_parser = monotone, help_heading = "Question")]
     pub monotone: Option<(String, Trend)>,
     /// No output differs from that of another model by --within, on --box.
     #[arg(long, value_name = "OTHER", requires = "within", help_heading = "Question")]
@@ -52,13 +53,13 @@ pub struct ProveArgs {
     #[arg(long, value_name = "LO,HI", value_parser = values, allow_hyphen_values = true, help_heading = "Question")]
     pub values: Option<(f64, f64)>,
     /// Arithmetic that the claims are about: f64, f32, or exact.
-    #[arg(long, value_name = "WHERE", value_parser = deployed(), default_value = "f64", hide_possible_values = true, help_heading = "Question")]
+    #[arg(long, value_name = "WHERE", value_parser = by_name::<Deployed>(), default_value = "f64", hide_possible_values = true, help_heading = "Question")]
     pub deployed: Deployed,
     /// The samples and the data whose range is a box; the test samples, if the source has some.
     #[command(flatten)]
     pub source: SourceArgs,
-    /// Seconds for each sample or question [default: 60].
-    #[arg(long, value_name = "SECONDS", help_heading = "Stopping")]
+    /// Seconds for each sample, end of a range, or question [default: 60].
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Stopping")]
     pub time_limit: Option<f64>,
     /// Most nodes for each of them.
     #[arg(long, value_name = "N", default_value_t = 100_000, help_heading = "Stopping")]
@@ -98,20 +99,6 @@ pub struct Interval {
     pub high: f64,
 }
 
-const NORMS: [(&str, Norm); 2] = [("linf", Norm::Linf), ("l2", Norm::L2)];
-
-fn norm() -> impl TypedValueParser<Value = Norm> {
-    PossibleValuesParser::new(NORMS.map(|(name, _)| name)).map(|name| if name == "l2" { Norm::L2 } else { Norm::Linf })
-}
-
-fn deployed() -> impl TypedValueParser<Value = Deployed> {
-    PossibleValuesParser::new(["f64", "f32", "exact"]).map(|name| match name.as_str() {
-        "f32" => Deployed::F32,
-        "exact" => Deployed::Exact,
-        _ => Deployed::F64,
-    })
-}
-
 /// A number, or a fraction such as 2/255.
 fn number(text: &str) -> Option<f64> {
     let parse = |text: &str| text.trim().parse::<f64>().ok();
@@ -124,17 +111,9 @@ fn number(text: &str) -> Option<f64> {
 fn epsilon(text: &str) -> Result<Epsilon, &'static str> {
     let expected = "expected linf:EPS or l2:EPS, with a number such as 0.01 or 2/255";
     let (name, radius) = text.split_once(':').ok_or(expected)?;
-    let (_, norm) = NORMS.into_iter().find(|(known, _)| *known == name.trim()).ok_or(expected)?;
+    let norm = name.trim().parse().map_err(|_| expected)?;
     let radius = number(radius).filter(|radius| radius.is_finite() && *radius >= 0.0).ok_or(expected)?;
     Ok(Epsilon { norm, radius })
-}
-
-fn trend(text: &str) -> Result<(String, Trend), &'static str> {
-    match text.rsplit_once(':').unwrap_or((text, "+")) {
-        (column, "+") => Ok((column.to_string(), Trend::Increasing)),
-        (column, "-") => Ok((column.to_string(), Trend::Decreasing)),
-        _ => Err("expected COLUMN:+ or COLUMN:-"),
-    }
 }
 
 fn values(text: &str) -> Result<(f64, f64), &'static str> {

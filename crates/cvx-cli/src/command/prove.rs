@@ -9,7 +9,7 @@ use crate::args::ProveArgs;
 use crate::exit::Exit;
 use crate::terminal::stream::note;
 use crate::{file, notes, source};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use cvx_admm::Model;
 use cvx_model::Dataset;
 use cvx_prove::Budget;
@@ -45,10 +45,9 @@ pub fn run(args: &ProveArgs) -> Result<Exit> {
 
 fn budget(args: &ProveArgs) -> Result<Budget> {
     let seconds = args.time_limit.unwrap_or(TIME_LIMIT);
-    let time = Duration::try_from_secs_f64(seconds).ok().filter(|_| seconds > 0.0);
-    let time = time.with_context(|| format!("--time-limit is {seconds}, but it must be a positive number"))?;
+    ensure!(seconds > 0.0, "--time-limit is 0, but it must be a positive number");
     ensure!(args.nodes > 0, "--nodes is 0, but it must be 1 or more");
-    Ok(Budget { nodes: args.nodes, time: Some(time) })
+    Ok(Budget { nodes: args.nodes, time: Some(Duration::from_secs_f64(seconds)) })
 }
 
 /// The samples of the arguments: the test samples, if there are some.

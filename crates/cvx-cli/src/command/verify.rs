@@ -121,12 +121,11 @@ fn subject(args: &VerifyArgs, path: &Path) -> Result<(Prover, Names)> {
         let imported = cvx_export::import(&bytes).with_context(|| path.display().to_string())?;
         let outputs = (0..imported.network.w2.cols()).map(|c| format!("Y_{c}")).collect();
         let prover = Prover::of_network(&imported.network, &imported.transform, imported.roundings)?;
-        return Ok((prover, Names { outputs, features: Vec::new() }));
+        return Ok((prover, Names { outputs, features: Vec::new(), clipped: imported.output_range.is_some() }));
     }
     let model = Model::load(path)?;
-    let prover = match &args.same_as {
-        Some(other) => Prover::of_difference(&model, &Model::load(other)?)?,
-        None => Prover::new(&model)?,
-    };
-    Ok((prover, Names::of(&model)))
+    Ok(match &args.same_as {
+        Some(other) => (Prover::of_difference(&model, &Model::load(other)?)?, Names::of_difference(&model)),
+        None => (Prover::new(&model)?, Names::of(&model)),
+    })
 }

@@ -9,18 +9,28 @@ pub struct Names {
     pub outputs: Vec<String>,
     /// Of the features, if they have names.
     pub features: Vec<String>,
+    /// Whether predictions are clipped outputs; theorems are about outputs.
+    pub clipped: bool,
 }
 
 impl Names {
     /// Those of a model.
     pub fn of(model: &Model) -> Self {
-        Names { outputs: model.outputs(), features: model.transform.feature_names.clone().unwrap_or_default() }
+        let features = model.transform.feature_names.clone().unwrap_or_default();
+        Names { outputs: model.outputs(), features, clipped: model.output_range.is_some() }
+    }
+
+    /// Those of the outputs of a model less those of another.
+    pub fn of_difference(model: &Model) -> Self {
+        let mut names = Self::of(model);
+        names.outputs.iter_mut().for_each(|name| name.push_str(" less the other's"));
+        names
     }
 }
 
 /// A theorem about a network, or about it and another.
 pub fn words(names: &Names, theorem: &Theorem) -> String {
-    let Names { outputs: names, features } = names;
+    let Names { outputs: names, features, clipped } = names;
     let threshold = theorem.threshold;
     let claim = match &theorem.claim {
         Claim::Combination { outputs, inputs, constant } => {
@@ -39,7 +49,8 @@ pub fn words(names: &Names, theorem: &Theorem) -> String {
             if inputs.iter().any(|weight| *weight != 0.0) {
                 terms.push("+ inputs".to_string());
             }
-            format!("{} > {}", terms.join(" "), threshold - constant)
+            let before = if *clipped { " before clipping" } else { "" };
+            format!("{}{before} > {}", terms.join(" "), threshold - constant)
         }
         Claim::Slope { output, feature, sign, .. } => {
             let feature = features.get(*feature).cloned().unwrap_or_else(|| format!("feature {}", feature + 1));

@@ -52,7 +52,7 @@ pub fn exact(x: f64) -> BigRational {
 /// weights: l_0 + c'b + sum k_j + the least of (sum c w)'z on the box.
 pub fn exact_bound(model: &Model, theorem: &Theorem) -> BigRational {
     let (network, d) = (&model.network, model.transform.n_inputs());
-    let Shape::Box { lower, upper } = &theorem.shape else { panic!("a box") };
+    let Shape::Box { lower, upper } = &*theorem.shape else { panic!("a box") };
     let scaled = |x: f64, k: usize| (exact(x) - exact(model.transform.offset[k])) / exact(model.transform.scale[k]);
     let ends: Vec<_> = (0..d).map(|k| (scaled(lower[k], k), scaled(upper[k], k))).collect();
     let Claim::Combination { outputs, constant, .. } = &theorem.claim else { panic!("outputs") };

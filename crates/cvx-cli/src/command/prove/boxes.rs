@@ -1,4 +1,4 @@
-//! BoxArgs on a box: ranges, trends, another model.
+//! Questions about a box: ranges, trends, another model.
 
 use super::answered::Answered;
 use crate::args::{BoxArg, ProveArgs};

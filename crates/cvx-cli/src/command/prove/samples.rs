@@ -38,7 +38,7 @@ pub fn answer(args: &ProveArgs, model: &Model, data: &Dataset, budget: &Budget) 
     let bar = bar(data.n_samples(), args.quiet);
     let began = Instant::now();
     let row = |a: usize| {
-        let row = about(args, model, &classifier, &data.row(a), expected[a], budget);
+        let row = about(args, model, &classifier, &data.row(a), expected[a], budget).map_err(|error| error.at(a));
         bar.inc(1);
         row
     };
@@ -164,7 +164,7 @@ fn report(args: &ProveArgs, model: &Model, rows: &[Row]) -> Value {
     };
     json!({
         "question": if args.robust.is_some() { "robust" } else { "radius" },
-        "norm": args.robust.map(|epsilon| epsilon.norm).or(args.radius),
+        "norm": question(args).norm.name(),
         "eps": args.robust.map(|epsilon| epsilon.radius),
         "values": args.values,
         "deployed": args.deployed.name(),
