@@ -35,7 +35,7 @@ def test_proved_samples_have_no_other_class_nearby_and_refuted_ones_have(blobs, 
             assert point is None
             assert (network.predict(near) == label).all()
         else:
-            assert np.abs(point - sample).max() <= 0.6 + 1e-12
+            assert np.abs(point - sample).max() <= 0.6
             assert network.predict(point[np.newaxis])[0] != label
     balls = network.certify_robust(X, norm="l2", eps=0.6)
     assert (balls.proved >= (found.proved & (network.predict(X) == y))).all()

@@ -1,5 +1,8 @@
 //! Models with given weights, and the value of a proof's leaves in rational arithmetic.
 
+// Each test file uses its own part.
+#![allow(dead_code)]
+
 use cvx_admm::{Settings, train};
 use cvx_artifact::Model;
 use cvx_data::Planted;
