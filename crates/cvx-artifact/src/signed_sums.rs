@@ -1,5 +1,6 @@
 //! The longest sum of vectors with free signs, bounded by a semidefinite programme (docs/math.md, section 16).
 
+use crate::verify::dot;
 use cvx_linalg::{HostMatrix, symmetric_eigen};
 use cvx_model::PatternSet;
 use std::time::Instant;
@@ -16,31 +17,49 @@ const EXCESS: f64 = 1e-9;
 const GROWTH: f64 = 8.0;
 const TRIALS: usize = 12;
 
+/// Vectors whose entries are all smaller than this share of the largest entry are bounded one by one: their products
+/// would be subnormal numbers.
+const SMALL: f64 = 1e-100;
+
 /// An upper bound of max ||sum_j s_j q_j|| over |s_j| <= 1, for `vectors` q_j of one length; `None` for more than
-/// [`MOST_VECTORS`]. At the time `until` it takes the multipliers that it has, which prove a weaker bound.
+/// [`MOST_VECTORS`], or entries that are not finite. At the time `until` it takes the multipliers that it has, which
+/// prove a weaker bound.
 ///
 /// With the matrix M of the products q_i'q_j, any y > 0 with Diag(y) - M positive semidefinite proves that
 /// s'M s <= sum_j y_j (16.2).
 pub fn longest(vectors: &[Vec<f64>], until: Instant) -> Option<f64> {
-    let vectors: Vec<&Vec<f64>> = vectors.iter().filter(|vector| vector.iter().any(|entry| *entry != 0.0)).collect();
+    let size = |vector: &[f64]| vector.iter().fold(0.0, |largest: f64, entry| largest.max(entry.abs()));
+    let largest = vectors.iter().map(|vector| size(vector)).fold(0.0, f64::max);
+    if vectors.iter().flatten().any(|entry| !entry.is_finite()) {
+        return None;
+    }
+    if largest == 0.0 {
+        return Some(0.0);
+    }
+    // In a unit near the largest entry no product overflows; it is a power of two, which rounds nothing.
+    let unit = power_of_two(largest);
+    let in_unit = |vector: &Vec<f64>| vector.iter().map(|entry| entry / unit).collect::<Vec<f64>>();
+    let (vectors, small): (Vec<Vec<f64>>, Vec<Vec<f64>>) =
+        vectors.iter().map(in_unit).partition(|vector| size(vector) >= SMALL);
     if vectors.len() > MOST_VECTORS {
         return None;
     }
-    if vectors.is_empty() {
-        return Some(0.0);
-    }
-    let products = HostMatrix::from_fn(vectors.len(), vectors.len(), |i, j| dot(vectors[i], vectors[j]));
+    let small: f64 = small.iter().flatten().map(|entry| entry.abs()).sum();
+    let products = HostMatrix::from_fn(vectors.len(), vectors.len(), |i, j| dot(&vectors[i], &vectors[j]));
     // Those of the bound by the sum of the norms, and better ones.
     let norms: Vec<f64> = (0..vectors.len()).map(|i| products[(i, i)].sqrt()).collect();
     let found = multipliers(&products, until);
-    let size = vectors.first().map_or(0, |vector| vector.len());
+    let terms = vectors.first().map_or(0, |vector| vector.len());
     let proved =
-        [norms, found].into_iter().filter_map(|y| Some(feasible(&products, &y, size)? * y.iter().sum::<f64>()));
-    proved.reduce(f64::min).map(|square| (square * (1.0 + 1e-12)).sqrt())
+        [norms, found].into_iter().filter_map(|y| Some(feasible(&products, &y, terms)? * y.iter().sum::<f64>()));
+    let square = proved.reduce(f64::min)?;
+    Some((((square * (1.0 + 1e-12)).sqrt() + 2.0 * small) * unit).next_up())
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+/// The power of two next below a positive number, or the least normal one.
+pub fn power_of_two(number: f64) -> f64 {
+    const MANTISSA: u64 = (1 << (f64::MANTISSA_DIGITS - 1)) - 1;
+    f64::from_bits(number.max(f64::MIN_POSITIVE).to_bits() & !MANTISSA)
 }
 
 /// Multipliers y near the best ones. The dual programme max <M, V V'> over unit rows v_j of V is solved row by row,
@@ -87,14 +106,15 @@ fn normalise(vector: &mut [f64]) -> f64 {
 }
 
 /// A number t for which t Diag(y) - M is positive semidefinite: a little more than the largest eigenvalue of
-/// A = Y^-1/2 M Y^-1/2, so that the factor of t I - A, less the rounding errors, exists (16.3). `size` is the length of
-/// the vectors.
-fn feasible(products: &HostMatrix, y: &[f64], size: usize) -> Option<f64> {
+/// A = Y^-1/2 M Y^-1/2, so that the factor of t I - A, less the rounding errors, exists (16.3). A product has so many
+/// `terms`.
+fn feasible(products: &HostMatrix, y: &[f64], terms: usize) -> Option<f64> {
     let count = products.rows();
-    let scaled = HostMatrix::from_fn(count, count, |i, j| products[(i, j)] / (y[i] * y[j]).sqrt());
+    let scaled = HostMatrix::from_fn(count, count, |i, j| products[(i, j)] / (y[i].sqrt() * y[j].sqrt()));
     let largest = symmetric_eigen(&scaled).ok()?.values.into_iter().fold(0.0, f64::max);
-    // No entry of A exceeds 1: y_j is at least M_jj.
-    let doubt = f64::EPSILON * (count * (size + 8)) as f64;
+    // No entry of a positive semidefinite matrix exceeds the largest on the diagonal.
+    let entry = (0..count).map(|i| scaled[(i, i)]).fold(0.0, f64::max);
+    let doubt = f64::EPSILON * (count * (terms + 8)) as f64 * entry;
     (0..TRIALS).find_map(|trial| {
         let t = largest * (1.0 + EXCESS * GROWTH.powi(trial as i32)) + 2.0 * doubt;
         is_positive(&scaled, t, doubt).then_some(t)
@@ -184,6 +204,52 @@ mod tests {
         assert!(later <= now && now <= vectors.iter().map(|q| norm(q)).sum::<f64>() * (1.0 + 1e-6), "{later} {now}");
         assert_eq!(longest(&vec![vec![1.0]; MOST_VECTORS + 1], soon()), None);
         assert_eq!(longest(&[], soon()), Some(0.0));
+    }
+
+    /// The unit of the vectors changes nothing, neither where squares of them overflow nor where they are subnormal.
+    #[test]
+    fn large_and_small_vectors_are_as_good_as_others() {
+        let drawn = PatternSet::sample_gates(3, 6, 1);
+        let vectors: Vec<Vec<f64>> = (0..6).map(|j| drawn.col(j).to_vec()).collect();
+        let scaled = |factor: f64| -> Vec<Vec<f64>> {
+            vectors.iter().map(|vector| vector.iter().map(|entry| factor * entry).collect()).collect()
+        };
+        let bound = longest(&vectors, soon()).unwrap();
+        for factor in [2f64.powi(266), 2f64.powi(600), 2f64.powi(1000), 2f64.powi(-300), 2f64.powi(-900)] {
+            assert_eq!(longest(&scaled(factor), soon()).unwrap() / factor, bound, "{factor:e}");
+        }
+        // Slopes of 1e80 have squares whose products overflow.
+        let found = longest(&scaled(1e80), soon()).unwrap() / 1e80;
+        assert!((found / bound - 1.0).abs() <= 1e-12 && found >= by_trial(&vectors), "{found} {bound}");
+        // Of subnormal numbers not all digits are there.
+        let found = longest(&scaled(1e-315), soon()).unwrap() / 1e-315;
+        assert!((found / bound - 1.0).abs() <= 1e-6, "{found} {bound}");
+    }
+
+    #[test]
+    fn vectors_that_are_far_smaller_than_others_count_and_entries_that_are_no_numbers_give_no_bound() {
+        for small in [1e-90, 1e-150, 1e-250, 5e-324] {
+            let bound = longest(&[vec![1.0, 0.0], vec![small, small], vec![0.0, small]], soon()).unwrap();
+            assert!((1.0..1.0 + 1e-8).contains(&bound), "{small:e}: {bound}");
+            assert!(longest(&[vec![small], vec![small]], soon()).unwrap() >= 2.0 * small, "{small:e}");
+        }
+        for entry in [f64::NAN, f64::INFINITY] {
+            assert_eq!(longest(&[vec![1.0], vec![entry]], soon()), None);
+        }
+    }
+
+    /// Products that are too small by as much as their rounding allows still prove the bound of those in exact
+    /// arithmetic, for multipliers of any size.
+    #[test]
+    fn the_rounding_of_products_is_covered() {
+        const TERMS: usize = 1 << 30;
+        let lost = 0.5 * f64::EPSILON * TERMS as f64;
+        for (entry, y) in [(1.0, 1.0), (1e4, 1e2), (1e-4, 1e-2)] {
+            let rounded = HostMatrix::from_fn(3, 3, |_, _| entry * (1.0 - lost));
+            let t = feasible(&rounded, &[y; 3], TERMS).unwrap();
+            // The largest eigenvalue of a matrix of ones is 3.
+            assert!(t >= 3.0 * entry / y, "{t}");
+        }
     }
 
     /// A matrix with an eigenvalue just above t is found out.

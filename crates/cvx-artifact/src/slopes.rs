@@ -2,7 +2,7 @@
 
 use crate::model::Model;
 use crate::named_constraints::column_names;
-use crate::signed_sums::longest;
+use crate::signed_sums::{MOST_VECTORS, longest, power_of_two};
 use cvx_model::{ColumnKind, FeatureKind, Network, Part, Transform};
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -35,8 +35,8 @@ pub struct Lipschitz {
     pub l2: f64,
     /// sum_k max(-low_k, high_k), which bounds the sum of the absolute entries and is at most sum_j ||v_j||_1.
     pub l_infinity: f64,
-    /// A bound like `l2`, and never larger, by a semidefinite programme (docs/math.md, section 16), rounded up; `None`
-    /// unless [`tighten`](Slopes::tighten) found it.
+    /// A bound like `l2`, by a semidefinite programme (docs/math.md, section 16). It is rounded up, and never larger than
+    /// `l2` but for that; `None` unless [`tighten`](Slopes::tighten) found it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub semidefinite: Option<f64>,
 }
@@ -53,6 +53,9 @@ pub struct ColumnSlopes {
 }
 
 impl Slopes {
+    /// Most neurons of a network that [`tighten`](Slopes::tighten) bounds: their centre is one more vector.
+    pub const MOST_NEURONS: usize = MOST_VECTORS - 1;
+
     /// Those of each output of a model, in their order.
     ///
     /// A column that no gate sees leaves all gates as they are, so that its range holds for gated neurons, too; an
@@ -79,32 +82,35 @@ impl Slopes {
         model.outputs().into_iter().enumerate().map(slopes).collect()
     }
 
-    /// Adds the semidefinite bounds to the `slopes` of a model, those of its outputs, where networks have at most 1,000
-    /// neurons. After the `limit`, bounds are those of the multipliers found by then.
+    /// Adds the semidefinite bounds to the `slopes` of a model, those of its outputs, where networks have at most
+    /// [`MOST_NEURONS`](Slopes::MOST_NEURONS). After the `limit`, bounds are those of the multipliers found by then.
     pub fn tighten(slopes: &mut [Self], model: &Model, limit: Duration) {
         let until = Instant::now() + limit;
         for (output, slopes) in slopes.iter_mut().enumerate() {
             if let Some(lipschitz) = &mut slopes.lipschitz {
-                let found = semidefinite(&model.network, &model.transform.scale, output, until);
-                lipschitz.semidefinite = found.map(|found| found.min(lipschitz.l2));
+                lipschitz.semidefinite =
+                    semidefinite(&model.network, &model.transform.scale, output, lipschitz.l2, until);
             }
         }
     }
 }
 
 /// An upper bound of ||c + sum_j t_j v_j / 2|| over |t_j| <= 1: the sign of c is free, too, as that of all together is.
-fn semidefinite(network: &Network, scale: &[f64], output: usize, until: Instant) -> Option<f64> {
+/// `l2` is another one before rounding.
+fn semidefinite(network: &Network, scale: &[f64], output: usize, l2: f64, until: Instant) -> Option<f64> {
     let half = |neuron: usize| -> Vec<f64> {
         let second = 0.5 * network.w2[(neuron, output)];
         network.w1.col(neuron).iter().zip(scale).map(|(first, scale)| second * first / scale).collect()
     };
     let mut vectors: Vec<Vec<f64>> = (0..network.n_neurons()).map(half).collect();
     let centre = (0..scale.len()).map(|k| vectors.iter().map(|vector| vector[k]).sum()).collect();
-    // Products, quotients and the sum of the centre are rounded.
-    let lengths: f64 = vectors.iter().map(|half| half.iter().map(|entry| entry * entry).sum::<f64>().sqrt()).sum();
-    let doubt = f64::EPSILON * (vectors.len() as f64 + 8.0) * 2.0 * lengths;
+    // Products, quotients, the sum of the centre and those of `l2` are rounded, also to subnormal numbers.
+    let entries: f64 = vectors.iter().flatten().map(|entry| entry.abs()).sum();
+    let least: f64 = scale.iter().map(|scale| f64::MIN_POSITIVE * (1.0 + 1.0 / scale.abs())).sum();
+    let terms = (vectors.len() + scale.len() + 8) as f64;
+    let doubt = f64::EPSILON * terms * 2.0 * entries + terms * least;
     vectors.push(centre);
-    longest(&vectors, until).map(|longest| longest + doubt)
+    longest(&vectors, until).map(|longest| longest.min(l2) + doubt)
 }
 
 /// Whether a feature is the value of a column of numbers.
@@ -131,14 +137,12 @@ impl Sums {
         let mut sums = Sums { low: vec![0.0; scale.len()], high: vec![0.0; scale.len()], norms: 0.0 };
         let neurons = network.w2.col(output).iter().enumerate().filter(|(_, weight)| **weight != 0.0);
         for (neuron, second) in neurons {
-            let mut square = 0.0;
-            for (k, (first, scale)) in network.w1.col(neuron).iter().zip(scale).enumerate() {
-                let slope = second * first / scale;
+            let slopes = network.w1.col(neuron).iter().zip(scale).map(|(first, scale)| second * first / scale);
+            for (k, slope) in slopes.clone().enumerate() {
                 sums.low[k] += slope.min(0.0);
                 sums.high[k] += slope.max(0.0);
-                square += slope * slope;
             }
-            sums.norms += square.sqrt();
+            sums.norms += norm(slopes);
         }
         sums
     }
@@ -146,13 +150,23 @@ impl Sums {
     fn lipschitz(&self) -> Lipschitz {
         let ranges = || self.low.iter().zip(&self.high);
         let largest = || ranges().map(|(low, high)| high.max(-low));
-        let norm = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, |sum, value| sum + value * value).sqrt();
-        let around_centre = 0.5 * (norm(&mut ranges().map(|(low, high)| low + high)) + self.norms);
+        let around_centre = 0.5 * (norm(ranges().map(|(low, high)| low + high)) + self.norms);
         Lipschitz {
-            l2: around_centre.min(norm(&mut largest())),
+            l2: around_centre.min(norm(largest())),
             l_infinity: largest().fold(0.0, |sum, x| sum + x),
             semidefinite: None,
         }
+    }
+}
+
+/// The Euclidean norm, also where squares overflow or are subnormal.
+fn norm(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let largest = values.clone().fold(0.0, |largest: f64, value| largest.max(value.abs()));
+    let unit = power_of_two(largest);
+    if largest == 0.0 || largest.is_infinite() {
+        largest
+    } else {
+        unit * values.map(|value| (value / unit).powi(2)).sum::<f64>().sqrt()
     }
 }
 
@@ -218,14 +232,30 @@ mod tests {
             let x = HostMatrix::from_fn(d, 400, |k, a| scale[k] * x[(k, a)]);
             let f = outputs(&network, &scale, &x);
             for c in 0..2 {
-                let bound = semidefinite(&network, &scale, c, until).unwrap();
-                assert!(bound <= Sums::new(&network, &scale, c).lipschitz().l2 * (1.0 + 1e-6), "{d} {m}");
+                let l2 = Sums::new(&network, &scale, c).lipschitz().l2;
+                let bound = semidefinite(&network, &scale, c, l2, until).unwrap();
+                assert!(bound <= l2 * (1.0 + 1e-11), "{d} {m}");
                 for a in 1..400 {
                     let squares = (0..d).map(|k| (x[(k, a)] - x[(k, a - 1)]).powi(2));
                     let change = (f[(a, c)] - f[(a - 1, c)]).abs();
                     assert!(change <= bound * squares.sum::<f64>().sqrt() * (1.0 + 1e-9), "{d} {m}");
                 }
             }
+        }
+    }
+
+    /// Of one neuron the slope is the bound: a value below it would be false, whatever the unit of the inputs is.
+    #[test]
+    fn bounds_hold_for_slopes_of_any_size_and_the_semidefinite_one_is_rounded_up() {
+        let until = Instant::now() + Duration::from_secs(30);
+        for size in [1e-320, 1e-200, 1e-80, 1.0, 1e80, 1e200] {
+            // A third and its multiples are rounded.
+            let w1 = HostMatrix::from_vec(3, 2, vec![1.0 / 3.0, 0.0, 0.5, -2.0 / 3.0, 0.0, 0.5]);
+            let network = Network::new(w1, HostMatrix::from_vec(2, 1, vec![size, -size]), None);
+            let l2 = Sums::new(&network, &[1.0, 1.0], 0).lipschitz().l2;
+            assert!((l2 / size - 1.0).abs() <= 1e-2, "{size:e}: {l2}");
+            let bound = semidefinite(&network, &[1.0, 1.0], 0, l2, until).unwrap();
+            assert!(bound > l2 && bound <= l2 * (1.0 + 1e-12) + 1e-300, "{size:e}: {bound} {l2}");
         }
     }
 

@@ -10,9 +10,10 @@ use crate::error::ArtifactError;
 use crate::model::{Model, fingerprint};
 use crate::part::{GlobalWitness, Witness};
 use cvx_linalg::HostMatrix;
-use cvx_model::{BlockCones, Dataset, EntryLoss, Loss, LossForm, ModelError, Network};
+use cvx_model::{BlockCones, Dataset, EntryLoss, Loss, LossForm, MOST_ROWS, ModelError, Network};
 use directions::Directions;
-use numbers::{dot, entropy, halved, in_parallel, maximum, row};
+pub(crate) use numbers::dot;
+use numbers::{entropy, halved, in_parallel, maximum, row};
 use serde::Serialize;
 use signs::Signs;
 
@@ -486,10 +487,15 @@ impl<'a> Programme<'a> {
         Some(point.map_or(0.0, |(xi, limits)| self.bound_within(&xi, &limits)))
     }
 
-    /// xi, and 1/c for each target, where c is the claimed maximum of |xi'(Xw)+| over beta, if no w has more.
+    /// xi, and 1/c for each target, where c is the claimed maximum of |xi'(Xw)+| over beta, if no w has more. `None` for
+    /// sizes that do not fit, or features too many to search.
     fn over_all_patterns(&self, GlobalWitness { xi, maxima }: &GlobalWitness) -> Option<(HostMatrix, Vec<f64>)> {
-        let xi = self.usable_xi(xi)?;
         let (groups, d) = (self.cones.map_or(1, BlockCones::n_groups), self.xt.rows());
+        let (n, count) = (self.y.rows(), self.y.cols());
+        if (xi.rows(), xi.cols(), maxima.len()) != (n, count, count) || d > MOST_ROWS {
+            return None;
+        }
+        let xi = self.usable_xi(xi)?;
         let cases = groups * 2 * xi.cols();
         let holds = in_parallel(cases, |case| {
             let (group, side, c) = (case / 2 % groups, if case % 2 == 0 { 1.0 } else { -1.0 }, case / (2 * groups));

@@ -45,7 +45,7 @@ pub(super) fn maximum((mut low, mut high): (f64, f64), value: impl Fn(f64) -> f6
 }
 
 /// Sum of products, eight at a time.
-pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let (a_chunks, a_rest) = a.as_chunks::<8>();
     let (b_chunks, b_rest) = b.as_chunks::<8>();
     let mut sums = [0.0; 8];
