@@ -272,6 +272,20 @@ fn f5_weights_that_are_no_numbers_are_refused() {
     }
 }
 
+/// With a negative beta an objective falls without limit, and any claim about it could be made to hold.
+#[test]
+fn f5_a_beta_that_is_negative_or_no_number_is_refused() {
+    let (_, model) = small();
+    for beta in [-1.0, -f64::MIN_POSITIVE, f64::NAN, f64::INFINITY] {
+        let of_part = &mut model.clone();
+        of_part.parts[0].beta = beta;
+        assert_refused(&bytes(of_part), &format!("a part with a beta of {beta}"));
+        let of_claim = &mut model.clone();
+        of_claim.claim.beta = beta;
+        assert_refused(&bytes(of_claim), &format!("a claim with a beta of {beta}"));
+    }
+}
+
 /// Parts that are each readable but inconsistent; each would cause a panic in prediction or verification.
 #[test]
 fn f5_parts_that_do_not_fit_are_refused() {

@@ -277,6 +277,12 @@ impl Model {
         if self.parts.is_empty() || neurons != Some(self.network.n_neurons()) {
             return Err("the parts do not make up the network");
         }
+        // With a negative beta, every objective is a claim about another problem.
+        let usable =
+            |part: &Part| part.beta.is_finite() && part.beta >= 0.0 && (part.global.is_none() || part.beta > 0.0);
+        if !self.parts.iter().all(usable) || !(self.claim.beta.is_finite() && self.claim.beta >= 0.0) {
+            return Err("a beta is not usable");
+        }
         let calibrated = self
             .calibration
             .as_ref()
