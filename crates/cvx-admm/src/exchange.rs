@@ -60,25 +60,58 @@ pub(crate) fn solve_over_all_patterns<B: Backend>(
     // Few features are few numbers.
     let xt = &solver.problem().xt.to_matrix();
     let mut solution = solve_round(solver, true, observer)?;
-    let mut best: Option<GlobalBound> = None;
+    let mut best = None;
+    let ended = exchange(solver, xt, gap, observer, &mut solution, &mut best);
+    closing(solution, best, gap, solver.program().scale(), solver.stopped(), ended)
+}
+
+/// The solution of the last programme with the best bound, if one was proved. A device error that `ended` the rounds
+/// loses neither.
+fn closing(
+    solution: Solution,
+    best: Option<GlobalBound>,
+    gap: f64,
+    scale: f64,
+    stopped: Option<StopReason>,
+    ended: Result<(), TrainError>,
+) -> Result<Solution, TrainError> {
+    let solution = match best {
+        Some(bound) => certified(solution, bound, gap, scale, stopped),
+        None => solution,
+    };
+    match ended {
+        Ok(()) => Ok(solution),
+        Err(error) => cut_short(solution, error),
+    }
+}
+
+/// The rounds. The `solution` of the last programme and the `best` bound are there after an error, too.
+fn exchange<B: Backend>(
+    solver: &mut Solver<B>,
+    xt: &HostMatrix,
+    gap: f64,
+    observer: &mut dyn Observer,
+    solution: &mut Solution,
+    best: &mut Option<GlobalBound>,
+) -> Result<(), TrainError> {
     let mut promised_before = f64::INFINITY;
     loop {
-        let round = Round::of(solver, xt, gap)?;
+        let round = Round::of(solver, xt)?;
         let scale = solver.program().scale();
         let last = !solution.status.can_continue() || solver.round() >= MOST_ROUNDS;
         let network = solution.objective.network;
         let mut peaks = round.new_peaks();
         let promised = relative_gap(network, round.promise, scale);
         if last || promised <= PROMISE * gap {
-            let bound = round.prove(solver, xt);
-            peaks.extend(round.peaks_at(&bound.directions));
+            let bound = round.prove(solver, gap);
+            peaks.extend(peaks_at(&bound.directions));
             solution.info.cones += bound.cones;
             if best.as_ref().is_none_or(|best| bound.value > best.value) {
-                best = Some(bound);
+                *best = Some(bound);
             }
             let value = best.as_ref().map_or(0.0, |best| best.value);
             if last || relative_gap(network, value, scale) <= gap || solver.stopped().is_some() {
-                break;
+                return Ok(());
             }
         }
         let cones = solution.info.cones;
@@ -88,23 +121,16 @@ pub(crate) fn solve_over_all_patterns<B: Backend>(
             break;
         }
         promised_before = promised;
-        let next = continue_with(solver, &solution.model.network, &peaks);
-        let solved = match next {
-            Ok(true) => solve_round(solver, true, observer),
-            Ok(false) => break,
-            Err(error) => Err(error),
-        };
-        solution = match solved {
-            Ok(next) => next,
-            Err(error) => return cut_short(solution, error),
-        };
+        if !continue_with(solver, &solution.model.network, &peaks)? {
+            break;
+        }
+        *solution = solve_round(solver, true, observer)?;
         solution.info.cones = cones;
     }
-    let bound = match best {
-        Some(bound) => bound,
-        None => Round::of(solver, xt, gap)?.prove(solver, xt),
-    };
-    Ok(certified(solution, bound, gap, solver.program().scale(), solver.stopped()))
+    if best.is_none() {
+        *best = Some(Round::of(solver, xt)?.prove(solver, gap));
+    }
+    Ok(())
 }
 
 /// Sets the gates of the next programme, those of the neurons and new ones; without new ones it is the same again.
@@ -127,48 +153,41 @@ fn continue_with<B: Backend>(solver: &mut Solver<B>, network: &Network, peaks: &
 }
 
 /// The dual point of a round, and what the programme lacks there.
-struct Round {
+struct Round<'a> {
+    problem: AllPatterns<'a>,
     xi: HostMatrix,
     /// Of each target.
     peaks: Vec<Vec<Peak>>,
     /// The bound if the largest peaks were the maxima.
     promise: f64,
-    beta: f64,
-    gap: f64,
 }
 
-impl Round {
-    fn of<B: Backend>(solver: &Solver<B>, xt: &HostMatrix, gap: f64) -> Result<Self, TrainError> {
-        let problem = all_patterns(solver, xt);
+impl<'a> Round<'a> {
+    fn of<B: Backend>(solver: &'a Solver<B>, xt: &'a HostMatrix) -> Result<Self, TrainError> {
+        let (cones, program) = (solver.problem().cones.as_deref(), solver.program());
+        let problem = AllPatterns::new(xt, program.y_host(), program.loss(), cones, program.beta())?;
         let xi = problem.dual_point(&solver.dual_point()?.xi);
         let peaks = problem.peaks(&xi, solver.settings().seed.wrapping_add(solver.round() as u64));
-        let highest = |peaks: &Vec<Peak>| peaks.first().map_or(0.0, |peak| peak.value).max(problem.beta);
+        let highest = |peaks: &Vec<Peak>| peaks.first().map_or(0.0, |peak| peak.value).max(problem.beta());
         let maxima: Vec<f64> = peaks.iter().map(highest).collect();
-        Ok(Round { promise: problem.value(&xi, &maxima), beta: problem.beta, xi, peaks, gap })
+        Ok(Round { promise: problem.value(&xi, &maxima), problem, xi, peaks })
     }
 
     /// Those with more than beta.
     fn new_peaks(&self) -> Vec<Peak> {
-        let is_new = |peak: &&Peak| peak.value > self.beta * (1.0 + EXCESS);
+        let is_new = |peak: &&Peak| peak.value > self.problem.beta() * (1.0 + EXCESS);
         self.peaks.iter().flat_map(|peaks| peaks.iter().filter(is_new).take(MOST_NEW).cloned()).collect()
     }
 
-    /// The directions of a proof (d x any), which are new wherever it failed.
-    fn peaks_at(&self, directions: &HostMatrix) -> Vec<Peak> {
-        let peak = |j: usize| Peak { value: f64::INFINITY, direction: directions.col(j).to_vec() };
-        (0..directions.cols()).map(peak).collect()
-    }
-
-    fn prove<B: Backend>(&self, solver: &Solver<B>, xt: &HostMatrix) -> GlobalBound {
+    fn prove<B: Backend>(&self, solver: &Solver<B>, gap: f64) -> GlobalBound {
         let stop = solver.program().backend().stop();
-        let problem = all_patterns(solver, xt);
-        stop.heed(|| problem.bound(&self.xi, &self.peaks, MAXIMUM_SHARE * self.gap, stop))
+        stop.heed(|| self.problem.bound(&self.xi, &self.peaks, MAXIMUM_SHARE * gap, stop))
     }
 }
 
-fn all_patterns<'a, B: Backend>(solver: &'a Solver<B>, xt: &'a HostMatrix) -> AllPatterns<'a> {
-    let (cones, program) = (solver.problem().cones.as_deref(), solver.program());
-    AllPatterns { xt, y: program.y_host(), loss: program.loss(), cones, beta: program.beta() }
+/// The directions of a proof (d x any), which are new wherever it failed.
+fn peaks_at(directions: &HostMatrix) -> impl Iterator<Item = Peak> {
+    (0..directions.cols()).map(|j| Peak { value: f64::INFINITY, direction: directions.col(j).to_vec() })
 }
 
 /// The solution with the bound over all patterns in the place of its own.
@@ -197,4 +216,44 @@ fn certified(
         part.global = Some(GlobalWitness { xi: bound.xi.clone(), maxima: bound.maxima.clone() });
     }
     solution
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::settings::{Beta, Settings};
+    use crate::train::train;
+    use cvx_linalg::LinalgError;
+    use cvx_model::{Dataset, FeatureKind, Labels};
+
+    #[test]
+    fn a_device_error_keeps_the_network_and_what_was_proved() {
+        let x: Vec<f64> = (0..12).map(|k| f64::from(k) / 6.0 - 1.0).collect();
+        let y = Labels::numbers(x.iter().map(|x| x * x).collect());
+        let data = Dataset::new(1, x, Some(y), FeatureKind::Table).unwrap();
+        let settings = Settings { patterns: 5, beta: Beta::Value(0.1), ..Settings::default() };
+        let solution = train(&data, None, &settings).unwrap();
+        let bound = GlobalBound {
+            value: 0.5 * solution.objective.network,
+            xi: HostMatrix::zeros(12, 1),
+            maxima: vec![0.1],
+            directions: HostMatrix::zeros(2, 0),
+            cones: 4,
+        };
+        let failed = || Err(LinalgError::DeviceFailure { step: "gemm", detail: String::new() }.into());
+        let closed = |best: Option<GlobalBound>, gap: f64| closing(solution.clone(), best, gap, 1.0, None, failed());
+        for gap in [1e-3, 0.9] {
+            let kept = closed(Some(bound.clone()), gap).unwrap();
+            assert_eq!((kept.status, kept.objective.dual_bound), (Status::DeviceError, bound.value));
+            assert_eq!((kept.model.claim.status, kept.model.claim.certify), (Status::DeviceError, Certify::Global));
+            assert_eq!(kept.model.parts[0].global.as_ref().map(|global| &global.maxima), Some(&bound.maxima));
+            assert!(kept.info.failure.is_some() && kept.model.network == solution.model.network);
+        }
+        // Before the first proof, the certificate is that over the patterns.
+        let kept = closed(None, 1e-3).unwrap();
+        assert_eq!((kept.status, kept.objective), (Status::DeviceError, solution.objective));
+        assert_eq!(kept.model.claim.certify, Certify::Network);
+        let other = Err(TrainError::WarmStart { detail: String::new() });
+        assert!(closing(solution.clone(), Some(bound), 1e-3, 1.0, None, other).is_err());
+    }
 }

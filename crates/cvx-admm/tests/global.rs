@@ -260,11 +260,20 @@ fn proofs_that_do_not_fit_the_model_are_not_read() {
     refused("two maxima", &|model| model.parts[0].global.as_mut().unwrap().maxima.push(1.0));
     refused("a negative maximum", &|model| model.parts[0].global.as_mut().unwrap().maxima[0] = -1.0);
     refused("no number", &|model| model.parts[0].global.as_mut().unwrap().maxima[0] = f64::NAN);
+    refused("a beta of zero", &|model| (model.parts[0].beta, model.claim.beta) = (0.0, 0.0));
     // Of more features than can be searched.
     let wide = teacher(30, 5, 7);
     let mut many = train(&wide, None, &Settings { certify: Certify::Network, ..global(0.5) }).unwrap().model;
     many.parts[0].global = Some(witness(&mut model.clone()));
     assert!(parse(&bytes(&many)).is_err());
+    // Nor are such proofs followed where they come from no file.
+    many.claim.certify = Certify::Global;
+    assert!(!verify(&many, &wide).unwrap().holds());
+    let mut other = model.clone();
+    other.parts[0].global.as_mut().unwrap().maxima.clear();
+    assert!(!verify(&other, &data).unwrap().holds());
+    other.parts[0].global.as_mut().unwrap().xi = HostMatrix::zeros(29, 1);
+    assert!(!verify(&other, &data).unwrap().holds());
 }
 
 /// A run that is ended keeps a network, and a bound that is less than that of the whole run.
@@ -338,6 +347,6 @@ fn the_maxima_are_at_least_the_value_of_any_direction() {
     let xt = HostMatrix::from_fn(3, 40, |k, a| x[a][k]);
     let y = Targets::new(data.labels().unwrap(), TaskChoice::Regression).unwrap().y;
     let loss = WeightedLoss::new(Loss::Squared, None).unwrap();
-    let problem = AllPatterns { xt: &xt, y: &y, loss: &loss, cones: None, beta: 0.5 };
+    let problem = AllPatterns::new(&xt, &y, &loss, None, 0.5).unwrap();
     assert_eq!(problem.value(&witness.xi, &witness.maxima), solution.objective.dual_bound);
 }

@@ -30,6 +30,9 @@ fn plus(a: &Vector, factor: f64, b: &Vector) -> Vector {
 impl Cone {
     /// The orthants of the vectors whose entries may be positive, or negative, as `signs` says; without those of no
     /// entry at all.
+    ///
+    /// # Panics
+    /// For more signs than [`MOST_ROWS`].
     pub fn orthants(signs: &[[bool; 2]]) -> Vec<Cone> {
         let mut cones = vec![Cone { rays: [[0.0; MOST_ROWS]; MOST_ROWS], count: 0 }];
         for (row, [positive, negative]) in signs.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! Dual points that are feasible in exact arithmetic, not only up to rounding.
 
+use super::dual_value::row;
 use crate::loss::LossForm;
 use crate::weighted::WeightedLoss;
 use cvx_linalg::HostMatrix;
@@ -24,8 +25,8 @@ pub(super) fn exact(loss: &WeightedLoss, xi: &HostMatrix, y: &HostMatrix) -> Hos
     match loss.loss().form() {
         LossForm::Entry(_) if loss.has_output_bias() => (0..xi.cols()).for_each(|c| cancel(xi.col_mut(c))),
         LossForm::Entry(_) => {}
-        LossForm::Row(_) => {
-            let classes: Vec<usize> = (0..y.rows()).map(|a| class(y, a)).collect();
+        LossForm::Row(of_row) => {
+            let classes: Vec<usize> = (0..y.rows()).map(|a| of_row.class(&row(y, a))).collect();
             close_rows(&mut xi, &classes);
             if loss.has_output_bias() {
                 balance(&mut xi, &classes);
@@ -44,10 +45,6 @@ fn cancel(column: &mut [f64]) {
             (*xi, rest) = (*xi - part, rest - part);
         }
     }
-}
-
-fn class(y: &HostMatrix, a: usize) -> usize {
-    (0..y.cols()).find(|&c| y[(a, c)] > 0.0).unwrap_or(0)
 }
 
 /// The entry of the class of each row becomes minus the sum of the others.

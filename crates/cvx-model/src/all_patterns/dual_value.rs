@@ -2,6 +2,7 @@
 
 use crate::entry_loss::EntryLoss;
 use crate::loss::LossForm;
+use crate::multinomial::Multinomial;
 use crate::weighted::WeightedLoss;
 use cvx_linalg::HostMatrix;
 
@@ -17,17 +18,18 @@ const TERM_ROUNDING: f64 = 64.0;
 /// Largest multiple that is tried.
 const MOST: f64 = 1e6;
 
-/// A lower bound of the maximum of (6.4), or (6.7), over the multiples t of `xi` (n x C) up to the `limits` (C).
+/// A lower bound of the maximum of (6.4), or (6.7), over the multiples t of `xi` (n x C) up to the `limits` (C), which
+/// are numbers.
 pub(super) fn lower(loss: &WeightedLoss, xi: &HostMatrix, y: &HostMatrix, limits: &[f64]) -> f64 {
     let weight = |a: usize| loss.weights().map_or(1.0, |weights| weights[a]);
     match loss.loss().form() {
-        LossForm::Row(_) => {
-            let rows: Vec<Row> = (0..xi.rows()).map(|a| Row::of(xi, y, a, weight(a))).collect();
+        LossForm::Row(loss) => {
+            let rows: Vec<Row> = (0..xi.rows()).map(|a| Row::of(loss, xi, y, a, weight(a))).collect();
             best(limits.iter().copied().fold(MOST, f64::min), &rows)
         }
-        LossForm::Entry(entry) => {
+        LossForm::Entry(loss) => {
             let of_target = |c: usize| {
-                let term = |a: usize| Entry { loss: entry, xi: xi[(a, c)], y: y[(a, c)], weight: weight(a) };
+                let term = |a: usize| Entry { loss, xi: xi[(a, c)], y: y[(a, c)], weight: weight(a) };
                 let terms: Vec<Entry> = (0..xi.rows()).map(term).collect();
                 best(limits[c].min(MOST), &terms)
             };
@@ -54,56 +56,52 @@ struct Entry {
 
 impl Term for Entry {
     fn at(&self, t: f64) -> (f64, f64) {
-        let p = t * self.xi / self.weight;
-        let (value, size) = match self.loss {
-            EntryLoss::Squared | EntryLoss::Huber { .. } | EntryLoss::SquaredHinge => {
-                (p * self.y - 0.5 * p * p, (p * self.y).abs() + 0.5 * p * p)
-            }
-            EntryLoss::Logistic => (entropy(p.abs()) + entropy(1.0 - p.abs()), 1.0),
+        let z = -t * self.xi / self.weight;
+        let size = match self.loss {
+            EntryLoss::Squared | EntryLoss::Huber { .. } | EntryLoss::SquaredHinge => (z * self.y).abs() + 0.5 * z * z,
+            EntryLoss::Logistic => 1.0,
         };
-        (self.weight * value, self.weight * size)
+        (-self.weight * self.loss.conjugate(z, self.y), self.weight * size)
     }
 
     fn limit(&self) -> f64 {
-        match self.loss {
-            EntryLoss::Squared | EntryLoss::SquaredHinge => f64::INFINITY,
-            EntryLoss::Logistic => self.weight / self.xi.abs(),
-            EntryLoss::Huber { delta } => delta * self.weight / self.xi.abs(),
-        }
+        let (low, high) = self.loss.domain(self.y);
+        let end = if self.xi > 0.0 { -low } else { high };
+        if self.xi == 0.0 { f64::INFINITY } else { end * self.weight / self.xi.abs() }
     }
 }
 
-/// The entropy of the shares e - t xi / omega of a row, times omega.
+/// -omega l*(-t xi / omega; k) of a row.
 struct Row {
-    /// -xi / omega of the other classes.
-    others: Vec<f64>,
-    total: f64,
+    loss: Multinomial,
+    /// -xi / omega, at t = 1 the shares of the classes but k.
+    z: Vec<f64>,
+    class: usize,
     weight: f64,
 }
 
 impl Row {
-    fn of(xi: &HostMatrix, y: &HostMatrix, a: usize, weight: f64) -> Row {
-        let other = |c: usize| (y[(a, c)] <= 0.0).then(|| -xi[(a, c)] / weight);
-        let others: Vec<f64> = (0..xi.cols()).filter_map(other).collect();
-        Row { total: others.iter().sum(), others, weight }
+    fn of(loss: Multinomial, xi: &HostMatrix, y: &HostMatrix, a: usize, weight: f64) -> Row {
+        let z = (0..xi.cols()).map(|c| -xi[(a, c)] / weight).collect();
+        Row { loss, z, class: loss.class(&row(y, a)), weight }
     }
 }
 
 impl Term for Row {
     fn at(&self, t: f64) -> (f64, f64) {
-        let others: f64 = self.others.iter().map(|share| entropy(t * share)).sum();
-        let value = others + entropy(1.0 - t * self.total);
-        (self.weight * value, self.weight * (1.0 + self.others.len() as f64))
+        let z: Vec<f64> = self.z.iter().map(|z| t * z).collect();
+        (-self.weight * self.loss.conjugate(&z, self.class), self.weight * z.len() as f64)
     }
 
     fn limit(&self) -> f64 {
-        1.0 / (self.total * (1.0 + self.others.len() as f64 * f64::EPSILON))
+        let total: f64 = (0..self.z.len()).filter(|&c| c != self.class).map(|c| self.z[c]).sum();
+        if total > 0.0 { 1.0 / (total * (1.0 + self.z.len() as f64 * f64::EPSILON)) } else { f64::INFINITY }
     }
 }
 
-/// -p log p.
-fn entropy(p: f64) -> f64 {
-    if p > 0.0 { -p * p.ln() } else { 0.0 }
+/// A row of a matrix.
+pub(super) fn row(matrix: &HostMatrix, a: usize) -> Vec<f64> {
+    (0..matrix.cols()).map(|c| matrix[(a, c)]).collect()
 }
 
 /// The largest value found over the multiples up to `limit`, rounded down; at least 0, that of t = 0.

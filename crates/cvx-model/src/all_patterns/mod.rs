@@ -1,7 +1,7 @@
 //! A lower bound over all activation patterns and widths, for samples of few features (docs/math.md, section 15).
 //!
 //! [`ConvexProgram`](crate::ConvexProgram) bounds networks over its own patterns. Here every direction w of a neuron is
-//! searched, so that the bound holds for every network.
+//! searched, so that the bound holds for every network of neurons with one output each.
 
 mod ascent;
 mod cone;
@@ -12,6 +12,7 @@ mod search;
 
 use crate::activation::Activation;
 use crate::block_cones::{BlockCones, BlockRole};
+use crate::error::ModelError;
 use crate::weighted::WeightedLoss;
 use cone::Cone;
 pub use cone::MOST_ROWS;
@@ -26,19 +27,14 @@ const MOST_CONES: u64 = 20_000_000;
 /// The training problem (1.1) of all networks of ReLU neurons with one output each.
 #[derive(Clone, Copy)]
 pub struct AllPatterns<'a> {
-    /// Samples (d x n), d at most [`MOST_ROWS`].
-    pub xt: &'a HostMatrix,
-    /// Targets (n x C).
-    pub y: &'a HostMatrix,
-    /// Loss with its weights.
-    pub loss: &'a WeightedLoss,
-    /// What the weights of the neurons obey.
-    pub cones: Option<&'a BlockCones>,
-    /// Weight of the norms, positive.
-    pub beta: f64,
+    xt: &'a HostMatrix,
+    y: &'a HostMatrix,
+    loss: &'a WeightedLoss,
+    cones: Option<&'a BlockCones>,
+    beta: f64,
 }
 
-/// A lower bound of the objective of every network, with its proof.
+/// A lower bound of the objective of every network of neurons with one output each, with its proof.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GlobalBound {
     /// The bound, rounded down.
@@ -53,9 +49,48 @@ pub struct GlobalBound {
     pub cones: u64,
 }
 
-impl AllPatterns<'_> {
+impl<'a> AllPatterns<'a> {
+    /// The problem of samples `xt` (d x n) with targets `y` (n x C), a loss with its weights, what the weights of the
+    /// neurons obey, and the weight `beta` of the norms.
+    ///
+    /// # Errors
+    /// [`ModelError::Shape`] for samples of more than [`MOST_ROWS`] rows or none, and for another number of targets or
+    /// weights than samples; [`ModelError::OutOfRange`] for a beta that is not positive and finite.
+    pub fn new(
+        xt: &'a HostMatrix,
+        y: &'a HostMatrix,
+        loss: &'a WeightedLoss,
+        cones: Option<&'a BlockCones>,
+        beta: f64,
+    ) -> Result<Self, ModelError> {
+        let n = xt.cols();
+        let fits = |what, expected: usize, found: usize| match expected == found {
+            true => Ok(()),
+            false => Err(ModelError::Shape { what, expected: expected.to_string(), found: found.to_string() }),
+        };
+        if !(1..=MOST_ROWS).contains(&xt.rows()) {
+            let expected = format!("samples of 1 to {MOST_ROWS} rows");
+            return Err(ModelError::Shape { what: "x", expected, found: xt.rows().to_string() });
+        }
+        fits("y", n, y.rows())?;
+        fits("the weights", n, loss.weights().map_or(n, <[f64]>::len))?;
+        if !(beta > 0.0 && beta.is_finite()) {
+            return Err(ModelError::OutOfRange { name: "beta", value: beta, range: "a positive number" });
+        }
+        Ok(AllPatterns { xt, y, loss, cones, beta })
+    }
+
+    /// The weight of the norms.
+    pub fn beta(&self) -> f64 {
+        self.beta
+    }
+
     /// Local maxima of +-xi'(Xw)+ over ||w|| <= 1 for each target (C), the largest first and one of each pattern.
+    ///
+    /// # Panics
+    /// For a `xi` that is not n x C.
     pub fn peaks(&self, xi: &HostMatrix, seed: u64) -> Vec<Vec<Peak>> {
+        self.check(xi);
         let of_target = |c: usize| {
             let sides = self.roles().into_iter().map(|role| {
                 let signed = signed(xi.col(c), role.negative);
@@ -70,15 +105,27 @@ impl AllPatterns<'_> {
         (0..xi.cols()).map(of_target).collect()
     }
 
-    /// The bound that a dual point `xi` (n x C) would prove if the maxima of its targets were `maxima` (C).
+    /// The bound that a dual point `xi` (n x C) would prove if the maxima of its targets were `maxima` (C). A maximum
+    /// that is no number, or negative, proves nothing.
+    ///
+    /// # Panics
+    /// For a `xi` that is not n x C, or another number of maxima than C.
     pub fn value(&self, xi: &HostMatrix, maxima: &[f64]) -> f64 {
-        let limits: Vec<f64> = maxima.iter().map(|maximum| self.beta / maximum).collect();
+        self.check(xi);
+        assert_eq!(maxima.len(), xi.cols(), "maxima, one for each target");
+        let limit = |maximum: &f64| if *maximum >= 0.0 { self.beta / maximum } else { 0.0 };
+        let limits: Vec<f64> = maxima.iter().map(limit).collect();
         dual_value::lower(self.loss, xi, self.y, &limits)
     }
 
     /// The lower bound that `xi` (n x C) proves. `peaks` are those of the point; a maximum is found up to the relative
     /// `tolerance`. When the `stop` is due or the limit of cones is reached, the bound is what has been proved by then.
+    ///
+    /// # Panics
+    /// For a `xi` that is not n x C, or peaks of another number of targets.
     pub fn bound(&self, xi: &HostMatrix, peaks: &[Vec<Peak>], tolerance: f64, stop: &StopToken) -> GlobalBound {
+        self.check(xi);
+        assert_eq!(peaks.len(), xi.cols(), "peaks, those of each target");
         let mut cones = 0;
         let mut directions = Vec::new();
         let maxima: Vec<f64> = (0..xi.cols())
@@ -92,7 +139,8 @@ impl AllPatterns<'_> {
                     directions.extend_from_slice(search.best().unwrap_or_default());
                     upper
                 });
-                found[0].max(found[1])
+                // Neither a NaN of an overflow nor the other side's maximum is to be taken for it.
+                if found.iter().any(|upper| upper.is_nan()) { f64::INFINITY } else { found[0].max(found[1]) }
             })
             .collect();
         let rows = self.xt.rows();
@@ -106,8 +154,16 @@ impl AllPatterns<'_> {
     }
 
     /// The nearest dual point to `xi` (n x C) that is one in exact arithmetic.
+    ///
+    /// # Panics
+    /// For a `xi` that is not n x C.
     pub fn dual_point(&self, xi: &HostMatrix) -> HostMatrix {
+        self.check(xi);
         dual_point::exact(self.loss, xi, self.y)
+    }
+
+    fn check(&self, xi: &HostMatrix) {
+        assert_eq!((xi.rows(), xi.cols()), (self.y.rows(), self.y.cols()), "xi, an entry for each target");
     }
 
     /// 1[X w >= 0].
@@ -131,10 +187,7 @@ impl AllPatterns<'_> {
     /// The orthants that the neurons of one side may lie in.
     fn starts(&self, negative: bool) -> Vec<Cone> {
         let roles = self.roles().into_iter().filter(|role| role.negative == negative);
-        let mut starts: Vec<Cone> = roles.flat_map(|role| Cone::orthants(&self.signs(role))).collect();
-        // Groups have faces in common.
-        starts.dedup();
-        starts
+        roles.flat_map(|role| Cone::orthants(&self.signs(role))).collect()
     }
 }
 
@@ -244,8 +297,8 @@ mod tests {
             let y = HostMatrix::from_fn(n, count, label);
             let weights: Vec<f64> = numbers(n, 1, seed).values().iter().map(|w| 0.1 + w.abs()).collect();
             let loss = WeightedLoss::new(loss[number], Some(weights.clone())).unwrap().with_output_bias(output_bias);
-            let drawn = numbers(n, count, seed + 1);
-            let problem = AllPatterns { xt: &numbers(3, n, 1), y: &y, loss: &loss, cones: None, beta: 1.0 };
+            let (xt, drawn) = (numbers(3, n, 1), numbers(n, count, seed + 1));
+            let problem = AllPatterns::new(&xt, &y, &loss, None, 1.0).unwrap();
             let xi = problem.dual_point(&drawn);
             let mut near = drawn.clone();
             loss.clip(&mut near, &y);
@@ -280,7 +333,7 @@ mod tests {
     fn peaks_are_distinct_and_the_first_is_nearly_the_maximum() {
         let (xt, xi) = (numbers(3, 60, 1), numbers(60, 1, 2));
         let (y, loss) = (numbers(60, 1, 3), WeightedLoss::default());
-        let problem = AllPatterns { xt: &xt, y: &y, loss: &loss, cones: None, beta: 1.0 };
+        let problem = AllPatterns::new(&xt, &y, &loss, None, 1.0).unwrap();
         let peaks = problem.peaks(&xi, 0);
         assert!(peaks[0].windows(2).all(|pair| pair[0].value >= pair[1].value));
         let bound = problem.bound(&xi, &peaks, 1e-4, &StopToken::new());
@@ -294,11 +347,82 @@ mod tests {
     fn a_stop_leaves_a_bound() {
         let (xt, xi) = (numbers(4, 60, 1), numbers(60, 1, 2));
         let (y, loss) = (numbers(60, 1, 3), WeightedLoss::default());
-        let problem = AllPatterns { xt: &xt, y: &y, loss: &loss, cones: None, beta: 1.0 };
+        let problem = AllPatterns::new(&xt, &y, &loss, None, 1.0).unwrap();
         let (peaks, stop) = (problem.peaks(&xi, 0), StopToken::new());
         let whole = problem.bound(&xi, &peaks, 1e-3, &stop);
         stop.raise();
         let cut = problem.bound(&xi, &peaks, 1e-3, &stop);
         assert!(cut.maxima[0] > whole.maxima[0] && cut.maxima[0].is_finite() && cut.value <= whole.value);
+    }
+
+    /// From every number of starts, and soon: 1024 cones are the pace of looks.
+    #[test]
+    fn a_stop_is_seen_from_odd_numbers_of_starts_too() {
+        let (xt, xi) = (numbers(4, 60, 1), numbers(60, 1, 2));
+        let stop = StopToken::new();
+        stop.raise();
+        for count in [1, 3, 4] {
+            let starts = Cone::orthants(&[[true; 2]; 4]).into_iter().take(count).collect();
+            let mut search = Search::new(&xt, xi.col(0), starts, MOST_CONES, &stop);
+            search.upper(FLOOR, 1e-6);
+            assert!(search.cones() <= 1024 + count as u64, "{count}: {}", search.cones());
+        }
+    }
+
+    /// The maximum of one target may be unknown; of a loss of rows, the multiples of all targets are one.
+    #[test]
+    fn a_maximum_that_is_no_number_proves_nothing() {
+        let (xt, y) = (numbers(2, 20, 1), HostMatrix::from_fn(20, 2, |a, c| if a % 2 == c { 1.0 } else { -1.0 }));
+        for loss in [Loss::Squared, Loss::Multinomial] {
+            let loss = WeightedLoss::new(loss, None).unwrap();
+            let problem = AllPatterns::new(&xt, &y, &loss, None, 1.0).unwrap();
+            let xi = problem.dual_point(&HostMatrix::from_fn(20, 2, |a, c| 0.5 * y[(a, c)]));
+            let value = |maxima: [f64; 2]| problem.value(&xi, &maxima);
+            assert!(value([2.0, 2.0]) > 0.0);
+            for unknown in [f64::NAN, f64::INFINITY, -1.0] {
+                assert_eq!(value([unknown, 2.0]), value([f64::INFINITY, 2.0]), "{unknown}");
+                assert_eq!(value([unknown; 2]), 0.0, "{unknown}");
+            }
+        }
+    }
+
+    /// Such a sample has the share 0 of every other class, whose sum may be -0.
+    #[test]
+    fn a_sample_without_a_pull_leaves_the_bound_of_the_others() {
+        let (xt, y) = (numbers(2, 9, 1), HostMatrix::from_fn(9, 3, |a, c| if a % 3 == c { 1.0 } else { -1.0 }));
+        let loss = WeightedLoss::new(Loss::Multinomial, None).unwrap();
+        let problem = AllPatterns::new(&xt, &y, &loss, None, 1.0).unwrap();
+        let xi = HostMatrix::from_fn(9, 3, |a, c| if a == 0 { 0.0 } else { 0.25 * y[(a, c)] });
+        assert!(problem.value(&problem.dual_point(&xi), &[2.0; 3]) > 0.0);
+    }
+
+    /// Where sums overflow, every number is too small a maximum.
+    #[test]
+    fn samples_whose_sums_overflow_have_no_bound() {
+        let (xt, y) = (HostMatrix::from_fn(2, 8, |_, a| if a % 2 == 0 { 1e308 } else { -1e308 }), numbers(8, 1, 1));
+        let loss = WeightedLoss::default();
+        let problem = AllPatterns::new(&xt, &y, &loss, None, 1.0).unwrap();
+        let xi = HostMatrix::from_fn(8, 1, |a, _| if a % 3 == 0 { -1.0 } else { 1.0 });
+        let bound = problem.bound(&xi, &[Vec::new()], 1e-3, &StopToken::new());
+        assert_eq!((bound.maxima[0], bound.value), (f64::INFINITY, 0.0));
+    }
+
+    #[test]
+    fn problems_that_cannot_be_searched_are_errors() {
+        let (xt, y, loss) = (numbers(3, 9, 1), numbers(9, 1, 2), WeightedLoss::default());
+        assert!(AllPatterns::new(&xt, &y, &loss, None, 1.0).is_ok());
+        let short = WeightedLoss::new(Loss::Squared, Some(vec![1.0; 8])).unwrap();
+        for (xt, y, loss) in [
+            (&numbers(MOST_ROWS + 1, 9, 1), &y, &loss),
+            (&HostMatrix::zeros(0, 9), &y, &loss),
+            (&xt, &numbers(8, 1, 2), &loss),
+            (&xt, &y, &short),
+        ] {
+            assert!(matches!(AllPatterns::new(xt, y, loss, None, 1.0), Err(ModelError::Shape { .. })));
+        }
+        for beta in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            let refused = AllPatterns::new(&xt, &y, &loss, None, beta);
+            assert!(matches!(refused, Err(ModelError::OutOfRange { name: "beta", .. })), "{beta}");
+        }
     }
 }

@@ -11,7 +11,7 @@ const DEEPEST: usize = 200;
 const FIRST_TOLERANCE: f64 = 0.3;
 const TOLERANCE_RATIO: f64 = 0.1;
 
-/// The stop is looked at after this number of cones.
+/// The stop is looked at again after this number of cones.
 const CONES_AT_A_TIME: u64 = 1024;
 
 /// Unit roundoff.
@@ -41,6 +41,8 @@ pub(super) struct Search<'a> {
     cones: u64,
     most_cones: u64,
     stop: &'a StopToken,
+    /// The number of cones at which the stop is looked at next.
+    next_look: u64,
     /// By how much rounding may lower a bound (15.6).
     doubt: f64,
 }
@@ -62,6 +64,7 @@ impl<'a> Search<'a> {
             cones: starts.len() as u64,
             most_cones,
             stop,
+            next_look: 0,
             doubt: ROUNDING * counted * size,
         };
         search.roots = starts.into_iter().map(|cone| search.root(cone)).collect();
@@ -126,9 +129,12 @@ impl<'a> Search<'a> {
 
     /// The two halves of a node, or of a root. `None` if there are none, or the search is to end.
     fn split(&mut self, root: usize, node: Option<&Node>) -> Option<[Node; 2]> {
-        let due = self.cones.is_multiple_of(CONES_AT_A_TIME) && self.stop.reason().is_some();
+        let looks = self.cones >= self.next_look;
+        if looks {
+            self.next_look = self.cones + CONES_AT_A_TIME;
+        }
         let node = node.unwrap_or(&self.roots[root]);
-        if due || self.cones >= self.most_cones || node.depth >= DEEPEST {
+        if looks && self.stop.reason().is_some() || self.cones >= self.most_cones || node.depth >= DEEPEST {
             return None;
         }
         let (i, j, middle) = node.cone.longest_edge()?;
@@ -206,7 +212,9 @@ impl<'a> Search<'a> {
         node.products.truncate(kept * count);
         let linear = &node.linear;
         at_rays.iter_mut().zip(node.cone.rays()).for_each(|(c, ray)| *c += dot(linear, ray));
-        node.bound = node.cone.most(&at_rays[..count]);
+        // A NaN of an overflow is below no level, but would be lost beside another bound.
+        let bound = node.cone.most(&at_rays[..count]);
+        node.bound = if bound.is_nan() { f64::INFINITY } else { bound };
         node
     }
 }
