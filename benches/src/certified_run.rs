@@ -1,6 +1,7 @@
 //! One training run from data in memory to a certified network, as a row.
 
 use crate::host::{Host, peak_memory_bytes};
+use crate::row::{Head, append};
 use crate::source::Source;
 use anyhow::{Context, Result};
 use cvx_admm::{
@@ -10,8 +11,6 @@ use cvx_bench::feng::{self, Run};
 use cvx_bench::history::seconds_to;
 use cvx_bench::place::Place;
 use serde::Serialize;
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
@@ -63,13 +62,8 @@ pub struct Args {
 
 #[derive(Serialize)]
 struct Row {
-    bench: &'static str,
-    host: Host,
-    seed: u64,
-    data: String,
-    n_samples: usize,
-    n_features: usize,
-    n_patterns: usize,
+    #[serde(flatten)]
+    head: Head,
     beta: f64,
     poster_exact: bool,
     solver: &'static str,
@@ -137,13 +131,15 @@ pub fn run(args: &Args) -> Result<()> {
         let peak_memory_bytes = peak_memory_bytes();
         let (summary, info) = (&solution.summary, &solution.info);
         let row = Row {
-            bench: "certified-run",
-            host: Host::new(summary.threads),
-            seed: settings.seed,
-            data: args.source.name(),
-            n_samples: summary.shape.n_samples,
-            n_features: summary.shape.n_features,
-            n_patterns: summary.shape.n_patterns,
+            head: Head {
+                bench: "certified-run",
+                host: Host::new(summary.threads),
+                seed: settings.seed,
+                data: args.source.name(),
+                n_samples: summary.shape.n_samples,
+                n_features: summary.shape.n_features,
+                n_patterns: summary.shape.n_patterns,
+            },
             beta: solution.beta,
             poster_exact: args.poster_exact,
             solver: summary.solver.name(),
@@ -172,11 +168,8 @@ pub fn run(args: &Args) -> Result<()> {
             peak_memory_bytes,
             linear_residual: info.linear_residual,
         };
-        let line = serde_json::to_string(&row)?;
-        println!("{line}");
-        if let Some(path) = &args.json {
-            writeln!(OpenOptions::new().create(true).append(true).open(path)?, "{line}")?;
-        }
+        println!("{}", serde_json::to_string(&row)?);
+        args.json.iter().try_for_each(|path| append(path, &row))?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! GEMM's rate in the same run. Timings are the quietest of several.
 
 use crate::host::Host;
+use crate::row::append;
 use anyhow::Result;
 use comfy_table::{Table, presets};
 use cvx_bench::operations::filled;
@@ -12,8 +13,6 @@ use cvx_linalg::{
 use cvx_model::{ConvexProgram, PatternSet, RowScale, SystemOperator};
 use cvx_solvers::Cholesky;
 use serde::Serialize;
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -51,7 +50,7 @@ struct Stage {
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct Row {
     bench: &'static str,
     host: Host,
     seed: u64,
@@ -60,7 +59,7 @@ struct Row<'a> {
     n_patterns: usize,
     gemm_gigaflops_f32: f64,
     gemm_gigaflops_f64: f64,
-    stages: &'a [Stage],
+    stages: Vec<Stage>,
     setup_seconds: f64,
     iteration_seconds: f64,
     /// Share of an iteration inside GEMM and triangular solves.
@@ -71,12 +70,9 @@ struct Row<'a> {
 pub fn run(args: &Args) -> Result<()> {
     let pool = ThreadPool::new(args.threads)?;
     let threads = pool.threads();
-    let (row_text, table) = pool.run(|| measure(args, threads))?;
+    let (row, table) = pool.run(|| measure(args, threads))?;
     println!("{table}");
-    if let Some(path) = &args.json {
-        writeln!(OpenOptions::new().create(true).append(true).open(path)?, "{row_text}")?;
-    }
-    Ok(())
+    args.json.iter().try_for_each(|path| append(path, &row))
 }
 
 /// Quietest seconds of several runs.
@@ -99,7 +95,7 @@ fn plain_gemm<B: Backend>(backend: &B, repeats: usize) -> Result<f64, LinalgErro
     Ok(2.0 * (SIDE as f64).powi(3) / seconds / 1e9)
 }
 
-fn measure(args: &Args, threads: usize) -> Result<(String, String)> {
+fn measure(args: &Args, threads: usize) -> Result<(Row, String)> {
     const SEED: u64 = 0;
     let (n, d, p, repeats) = (args.samples, args.features, args.patterns, args.repeats);
     let (nf, df, pf) = (n as f64, d as f64, p as f64);
@@ -249,10 +245,10 @@ fn measure(args: &Args, threads: usize) -> Result<(String, String)> {
         n_patterns: program.n_patterns(),
         gemm_gigaflops_f32: rates[0],
         gemm_gigaflops_f64: rates[1],
-        stages: &stages,
+        stages,
         setup_seconds,
         iteration_seconds,
         iteration_share_in_blas3: share,
     };
-    Ok((serde_json::to_string(&row)?, text))
+    Ok((row, text))
 }

@@ -14,6 +14,7 @@ mod host;
 mod image;
 mod operation_table;
 mod penalty_sweep;
+mod problems;
 mod report;
 mod row;
 mod scaling;

@@ -1,6 +1,7 @@
 //! The seconds and rates of each operation, and its share of the roof that limits it.
 
 use crate::host::Host;
+use crate::row::append;
 use anyhow::Result;
 use comfy_table::{Table, presets};
 use cvx_bench::operations::{OPERATIONS, Operation, Sizes};
@@ -8,8 +9,6 @@ use cvx_bench::place::Place;
 use cvx_bench::roof::{CopyRoof, ProductRoof, quietest};
 use cvx_linalg::ThreadPool;
 use serde::Serialize;
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::PathBuf;
 
 /// Which operations, and how long.
@@ -90,10 +89,7 @@ pub fn run(args: &Args) -> Result<()> {
             row.roof.unwrap_or_default().to_string(),
             row.roof.map_or(String::new(), |_| format!("{:.0} %", 100.0 * row.roof_seconds / row.seconds)),
         ]);
-        if let Some(path) = &args.json {
-            let line = serde_json::to_string(&row)?;
-            writeln!(OpenOptions::new().create(true).append(true).open(path)?, "{line}")?;
-        }
+        args.json.iter().try_for_each(|path| append(path, &row))?;
     }
     println!(
         "{table}\n{}: n = {}, d = {}, P = {}, factors of order {}; {} threads; plain product: {:.0} GFLOP/s in f32, {:.0} in f64",

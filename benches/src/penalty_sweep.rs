@@ -2,15 +2,13 @@
 
 use crate::gates::activation;
 use crate::host::Host;
+use crate::problems::{Problem, Problems, reached};
+use crate::row::Head;
 use anyhow::Result;
 use comfy_table::{Table, presets};
 use cvx_admm::{Beta, Settings, Status, train};
-use cvx_data::{Request, open};
-use cvx_model::{Activation, Dataset};
+use cvx_model::Activation;
 use serde::Serialize;
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::path::PathBuf;
 
 /// Multiples of the default rho.
 const MULTIPLES: [f64; 7] = [0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
@@ -18,44 +16,24 @@ const MULTIPLES: [f64; 7] = [0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
 /// Problems to sweep.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Data sources, each swept over all fractions.
-    #[arg(long, value_delimiter = ',', default_value = "planted:1000x20,planted:500x200")]
-    data: Vec<String>,
-    /// Use the first N samples of each.
-    #[arg(long)]
-    limit: Option<usize>,
-    /// beta over its gated maximum.
-    #[arg(long, value_delimiter = ',', default_value = "0.0003,0.003,0.03")]
-    fractions: Vec<f64>,
+    #[command(flatten)]
+    problems: Problems,
     /// Kind of neuron.
     #[arg(long, value_name = "relu|gated", value_parser = activation, default_value = "relu")]
     activation: Activation,
-    /// Numbers of patterns.
-    #[arg(long, value_delimiter = ',', default_value = "20,100")]
-    patterns: Vec<usize>,
     /// Weight of the cone constraint; the default one where not given.
     #[arg(long)]
     sigma: Option<f64>,
-    /// Certified gap.
-    #[arg(long, default_value_t = 1e-3)]
-    gap: f64,
     /// Iterations after which a run is given up.
     #[arg(long, default_value_t = 1000)]
     max_iterations: usize,
-    /// Append a JSON line for each run.
-    #[arg(long)]
-    json: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
 struct Row {
-    bench: &'static str,
-    host: Host,
-    seed: u64,
-    data: String,
-    n_samples: usize,
+    #[serde(flatten)]
+    head: Head,
     activation: &'static str,
-    n_patterns: usize,
     beta_fraction: f64,
     rho_multiple: f64,
     adapted: bool,
@@ -66,52 +44,39 @@ struct Row {
 }
 
 /// Sweeps, prints, records.
+///
+/// # Errors
+/// Those of the data and the runs.
 pub fn run(args: &Args) -> Result<()> {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED);
     let mut header = vec!["data".to_string(), "P".into(), "beta / max".into(), "rho".into()];
     header.extend(MULTIPLES.map(|multiple| format!("x {multiple}")));
     table.set_header(header);
-    let mut lines = Vec::new();
-    for source in &args.data {
-        let mut data = open(source, &Request::default())?.train;
-        if let Some(limit) = args.limit {
-            data = data.limit(limit)?;
+    args.problems.each(|problem| {
+        for adapted in [false, true] {
+            let rows = sweep(args, problem, adapted)?;
+            let mut cells = problem.cells();
+            cells.push(if adapted { "adapted" } else { "fixed" }.to_string());
+            cells.extend(rows.iter().map(|row| reached(&row.status, row.iterations)));
+            table.add_row(cells);
+            args.problems.record(&rows)?;
         }
-        for &patterns in &args.patterns {
-            for &fraction in &args.fractions {
-                for adapted in [false, true] {
-                    let rows = sweep(args, source, &data, patterns, fraction, adapted)?;
-                    let mut cells = vec![source.clone(), patterns.to_string(), fraction.to_string()];
-                    cells.push(if adapted { "adapted" } else { "fixed" }.to_string());
-                    cells.extend(
-                        rows.iter().map(|row| {
-                            if row.status == "Optimal" { row.iterations.to_string() } else { "-".to_string() }
-                        }),
-                    );
-                    table.add_row(cells);
-                    lines.extend(rows);
-                }
-            }
-        }
-    }
-    println!("{table}\niterations to a certified gap of {:.0e}; '-': not within {}", args.gap, args.max_iterations);
-    if let Some(path) = &args.json {
-        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-        for line in lines {
-            writeln!(file, "{}", serde_json::to_string(&line)?)?;
-        }
-    }
+        Ok(())
+    })?;
+    let (gap, most) = (args.problems.gap, args.max_iterations);
+    println!("{table}\niterations to a certified gap of {gap:.0e}; '-': not within {most}");
     Ok(())
 }
 
-fn sweep(args: &Args, source: &str, data: &Dataset, patterns: usize, fraction: f64, adapted: bool) -> Result<Vec<Row>> {
+fn sweep(args: &Args, problem: &Problem, adapted: bool) -> Result<Vec<Row>> {
+    let &Problem { source, data, patterns, fraction } = problem;
     let settings = Settings {
         activation: args.activation,
         patterns,
         beta: Beta::Fraction(fraction),
         sigma: args.sigma,
-        gap: args.gap,
+        gap: args.problems.gap,
         max_iterations: args.max_iterations,
         adapt_rho: adapted,
         ..Settings::default()
@@ -122,13 +87,16 @@ fn sweep(args: &Args, source: &str, data: &Dataset, patterns: usize, fraction: f
     for multiple in MULTIPLES {
         let solution = train(data, None, &Settings { rho: Some(multiple * default_rho), ..settings.clone() })?;
         rows.push(Row {
-            bench: "penalty-sweep",
-            host: Host::new(solution.summary.threads),
-            seed: settings.seed,
-            data: source.to_string(),
-            n_samples: data.n_samples(),
+            head: Head {
+                bench: "penalty-sweep",
+                host: Host::new(solution.summary.threads),
+                seed: settings.seed,
+                data: source.to_string(),
+                n_samples: data.n_samples(),
+                n_features: data.n_features(),
+                n_patterns: solution.summary.shape.n_patterns,
+            },
             activation: args.activation.name(),
-            n_patterns: solution.summary.shape.n_patterns,
             beta_fraction: fraction,
             rho_multiple: multiple,
             adapted,

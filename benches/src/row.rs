@@ -24,6 +24,25 @@ pub enum Goal {
     Objective,
 }
 
+/// What the rows of single runs begin with: which benchmark made it, where, and on what.
+#[derive(Serialize)]
+pub struct Head {
+    /// Which benchmark made it.
+    pub bench: &'static str,
+    /// Machine, threads, revision.
+    pub host: Host,
+    /// Of gates and sketches.
+    pub seed: u64,
+    /// Data source.
+    pub data: String,
+    /// Training samples.
+    pub n_samples: usize,
+    /// Features.
+    pub n_features: usize,
+    /// Patterns after merging.
+    pub n_patterns: usize,
+}
+
 /// A run, complete with where and how it was made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {

@@ -4,6 +4,7 @@
 //! Each point is a process of its own, so that its peak memory is its own.
 
 use crate::host::Host;
+use crate::row::append;
 use anyhow::{Context, Result, ensure};
 use comfy_table::{Table, presets};
 use cvx_admm::{Device, Settings, SolverChoice, SolverKind, train};
@@ -11,8 +12,6 @@ use cvx_data::Planted;
 use cvx_figures::{Panel, Point, Scale, Series, write};
 use cvx_model::{Dataset, FeatureKind, Labels, TaskChoice};
 use serde::{Deserialize, Serialize};
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -237,8 +236,7 @@ impl Sweep {
             if let Some(path) = &args.json {
                 let (axis, solver) = (self.axis.name(), kind.name());
                 let row = Row { bench: "scaling", host, axis, solver, shape: &shape, measured: &measured };
-                let line = serde_json::to_string(&row)?;
-                writeln!(OpenOptions::new().create(true).append(true).open(path)?, "{line}")?;
+                append(path, &row)?;
             }
             points.push((shape, measured));
         }
