@@ -13,7 +13,6 @@ use cvx_prove::{
     output_bounds, radius_all, same_as,
 };
 use num_rational::BigRational;
-use num_traits::Zero;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -246,8 +245,8 @@ fn a_refuting_input_is_exactly_within_the_radius() {
 
 #[test]
 fn a_trend_is_not_refuted_by_rounding() {
-    // On 0 .. 1 it rises by 1e-6, and predictions are off by 1e-8. The third neuron falls where x < 0, and touches.
-    let network = line(&[(1.0, 1e8, 1.0), (1.0 - 1e-6, 1e8, -1.0), (-1.0, 0.0, 1.0)]);
+    // On 0 .. 1 it rises by 1e-6, and predictions are off by 1e-8. The last neuron falls where x < 0, and touches.
+    let network = line(&[(0.6, 1e8, 1.0), (0.7, 1e8, 1.0), (1.299999, 2e8, -1.0), (-1.0, 0.0, 1.0)]);
     let model = model(1, network, 0.0, 1.0);
     let shape = Shape::Box { lower: vec![0.0], upper: vec![1.0] };
     let answer = monotone(&model, shape, 0, 0, 1.0, &Budget::default()).unwrap();
@@ -298,27 +297,5 @@ fn a_file_shares_sets_and_refuses_numbers_that_are_not_finite() {
         Claim::Slope { output: 0, feature: 0, sign: f64::NAN, tolerance: 0.0 },
     ] {
         assert!(read(&[about(&shape, claim.clone())]).is_err(), "{claim:?}");
-    }
-}
-
-#[test]
-fn a_bound_of_an_input_that_is_a_rounded_quotient_is_kept_in_exact_arithmetic() {
-    // 3 X_0 <= 0.3: the nearest number to the quotient of two f64 may be above it.
-    let text = |weight: f64, end: f64| {
-        format!(
-            "(declare-const X_0 Real)(declare-const Y_0 Real)
-            (assert (and (<= (* {weight} X_0) {end}) (>= X_0 -1) (<= Y_0 1e9)))"
-        )
-    };
-    let prover = Prover::new(&model(1, line(&[(1.0, 0.0, -1.0)]), 0.0, 1.0)).unwrap();
-    // Only an input at the end has the output that is asked for.
-    for (weight, end) in [(3.0, 0.3), (7.0, 0.1), (49.0, 1.0), (3.0, 1.0), (10.0, 0.7)] {
-        let property = Property::parse(&text(weight, end)).unwrap();
-        let largest = end / weight;
-        let evaluate = |x: &[f64]| Some(vec![if x[0] >= largest.next_down() { 0.0 } else { 2e9 }]);
-        let found = decide(&prover, &property, &evaluate, None, Deployed::F64, &Budget::default()).unwrap();
-        if let Decision::Sat { input, .. } = found {
-            assert!(exact(weight) * exact(input[0]) - exact(end) <= Zero::zero(), "{weight} {end}: {input:?}");
-        }
     }
 }
