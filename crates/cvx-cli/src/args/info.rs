@@ -20,7 +20,7 @@ pub struct InfoArgs {
     /// The columns of a table.
     #[command(flatten)]
     pub columns: ColumnArgs,
-    /// Bound how fast a model's outputs change by a semidefinite programme, too; for up to 1,000 neurons.
+    /// Bound how fast a model's outputs change by a semidefinite programme, too; for up to 999 neurons.
     #[arg(long)]
     pub lipschitz: bool,
     /// Most time for --lipschitz; the bound is then what was proved by then.

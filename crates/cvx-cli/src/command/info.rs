@@ -23,9 +23,6 @@ use std::time::Duration;
 
 /// Describes a model file, or else a data source.
 pub fn run(args: &InfoArgs) -> Result<Exit> {
-    if args.lipschitz && !is_model(&args.what) {
-        bail!("--lipschitz is for a trained model, and '{}' is not one: leave it out", args.what);
-    }
     if let Some(path) = &args.json {
         file::check(&[("what is described", Path::new(&args.what))], &[("--json", path)])?;
     }
@@ -35,6 +32,9 @@ pub fn run(args: &InfoArgs) -> Result<Exit> {
             let mut slopes = Slopes::of(&model);
             if args.lipschitz {
                 Slopes::tighten(&mut slopes, &model, Duration::from_secs_f64(args.time_limit));
+                if let Some(reason) = without_bound(&model, &slopes) {
+                    bail!("--lipschitz has no bound for '{}', because {reason}: leave it out", args.what);
+                }
             }
             let mut text = facts(&describe_model(&model, &slopes));
             if let Some(columns) = model.transform.recipe.as_ref().and_then(columns::rows) {
@@ -46,6 +46,9 @@ pub fn run(args: &InfoArgs) -> Result<Exit> {
             let mut json = metadata_value(&model);
             json["slopes"] = serde_json::to_value(slopes)?;
             (text, json.to_string())
+        }
+        None | Some(Err(FileError::Magic { .. })) if args.lipschitz => {
+            bail!("--lipschitz is for a trained model, and '{}' is not one: leave it out", args.what);
         }
         // Not a model, so it is data; the readers report what is wrong with it.
         None | Some(Err(FileError::Magic { .. })) => {
@@ -70,6 +73,19 @@ pub fn run(args: &InfoArgs) -> Result<Exit> {
 fn is_model(what: &str) -> bool {
     let path = Path::new(what);
     path.extension().is_some_and(|ending| ending == "cvx") || begins_like_ours(path)
+}
+
+/// Why an output has no semidefinite bound, if one has none.
+fn without_bound(model: &Model, slopes: &[Slopes]) -> Option<String> {
+    let has_none = |slopes: &&Slopes| slopes.lipschitz.is_none_or(|bounds| bounds.semidefinite.is_none());
+    let neurons = model.network.n_neurons();
+    Some(match slopes.iter().find(has_none)?.lipschitz {
+        None => "the prediction jumps where a gate switches".to_string(),
+        Some(_) if neurons > Slopes::MOST_NEURONS => {
+            format!("it has {neurons} neurons, more than {}", Slopes::MOST_NEURONS)
+        }
+        Some(_) => "its slopes are too large for numbers".to_string(),
+    })
 }
 
 /// Reads a source; if lines of a table cannot be used, the error names them.

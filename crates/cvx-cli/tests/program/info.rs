@@ -1,6 +1,8 @@
 //! `cvx info` on data: the samples, what keeps them from training, and the default settings.
 
 use crate::lab::{Lab, cats_and_dogs, table};
+use cvx_admm::Model;
+use cvx_linalg::HostMatrix;
 use serde_json::json;
 
 #[test]
@@ -116,6 +118,19 @@ fn slopes_are_those_of_the_table() {
     let tighter = lab.json("i.json")["slopes"][0]["lipschitz"]["semidefinite"].as_f64().unwrap();
     assert!(tighter > 0.0 && tighter <= l2);
     lab.refused("info t.csv --lipschitz", &["--lipschitz is for a trained model"]);
+    // With a thousand more neurons.
+    let mut model = Model::load(&lab.path("m.cvx")).unwrap();
+    let (w1, w2) = (&model.network.w1, &model.network.w2);
+    let more = w1.cols() + 1000;
+    let first = HostMatrix::from_fn(w1.rows(), more, |k, j| if j < w1.cols() { w1[(k, j)] } else { 0.01 });
+    let second = HostMatrix::from_fn(more, w2.cols(), |j, c| if j < w1.cols() { w2[(j, c)] } else { 0.01 });
+    model.parts[0].neurons = more;
+    (model.network.w1, model.network.w2) = (first, second);
+    model.save(&lab.path("wide.cvx")).unwrap();
+    lab.refused("info wide.cvx --lipschitz", &["--lipschitz has no bound", "neurons, more than 999"]);
+    // A table by the name of a model is described as one, and has no such bound either.
+    lab.write("t.cvx", "1,2,3\n4,5,6\n");
+    lab.refused("info t.cvx --lipschitz", &["--lipschitz is for a trained model"]);
     // The predictions along a column.
     lab.write("along.csv", (0..80).fold("a,b,town\n".to_string(), |text, k| text + &format!("{k}e-1,21000,port\n")));
     let csv = lab.done("predict m.cvx --data along.csv --quiet").stdout;
@@ -125,6 +140,7 @@ fn slopes_are_those_of_the_table() {
     lab.done(&format!("{train} --activation gated --model g.cvx"));
     let printed = lab.done("info g.cvx --json i.json").stdout;
     assert!(printed.contains("none: the prediction jumps"), "{printed}");
+    lab.refused("info g.cvx --lipschitz", &["--lipschitz has no bound", "jumps where a gate switches"]);
     let found = &lab.json("i.json")["slopes"][0];
     assert!(found["lipschitz"].is_null() && found["columns"].as_array().unwrap().is_empty());
     // Gates do not see a column with a trend.
