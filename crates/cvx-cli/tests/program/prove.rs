@@ -74,6 +74,51 @@ fn ranges_trends_and_other_models_are_answered_on_boxes() {
 }
 
 #[test]
+fn theorems_about_two_models_and_about_clipped_outputs_say_what_they_are_about() {
+    let lab = lab();
+    let settings = "--activation relu --patterns 8 --beta-fraction 0.01 --gap 1e-2 --quiet --task regression";
+    lab.write("k.csv", table(80, 4, |[a, ..]| (0.35 + 0.35 * a).to_string()));
+    lab.done(&format!("train --data k.csv --model k.cvx --output-range 0,0.7 {settings}"));
+    for deployed in ["f64", "f32"] {
+        lab.done(&format!(
+            "prove r.cvx --same-as r.cvx --within 1e-3 --data r.csv --deployed {deployed} --proof d.proof"
+        ));
+        let checked = lab.done("verify d.proof --model r.cvx --same-as r.cvx").stdout;
+        let words = format!("less the other's] > -0.001 ({deployed})");
+        assert!(checked.contains(&words) && checked.contains("All 2 theorems hold"), "{checked}");
+    }
+    // Proofs about two models say nothing about one, or about models that are clipped apart.
+    assert_eq!(lab.cvx("verify d.proof --model r.cvx").code, Some(1));
+    for command in ["prove r.cvx --within 1e-3 --data r.csv", "verify d.proof --model r.cvx"] {
+        lab.refused(&format!("{command} --same-as k.cvx"), &["clip their predictions to different intervals"]);
+    }
+    lab.done("prove k.cvx --range width=-3:3 --data k.csv --json k.json --proof k.proof --quiet");
+    let bounds = &lab.json("k.json")["outputs"][0];
+    assert_eq!((bounds["low"]["bound"].as_f64(), bounds["high"]["bound"].as_f64()), (Some(0.0), Some(0.7)));
+    assert!(lab.done("verify k.proof --model k.cvx").stdout.contains("before clipping > -"), "{bounds}");
+    lab.done("prove k.cvx --range width=-3:3 --data k.csv --json k.json --deployed f32 --quiet");
+    let high = lab.json("k.json")["outputs"][0]["high"]["bound"].as_f64().unwrap();
+    assert_eq!(high, 0.7, "0.7 in f32 is below");
+}
+
+#[test]
+fn values_hold_the_samples_and_radii_name_their_norm() {
+    let lab = lab();
+    let report = lab.done("prove m.cvx --robust linf:0.5 --values -1,1 --data t.csv --limit 9 --json - --quiet").stdout;
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["norm"], "linf");
+    for sample in report["samples"].as_array().unwrap().iter().filter(|sample| sample["outcome"] == "refuted") {
+        let inside = |x: &serde_json::Value| x.as_f64().unwrap().abs() <= 1.0;
+        assert!(sample["point"].as_array().unwrap().iter().all(inside), "{sample}");
+    }
+    lab.refused("prove m.cvx --robust linf:0.01 --values 0,1 --data t.csv", &["the sample at row ", "widen them"]);
+    for seconds in ["1e19", "-1", "nan"] {
+        let run = lab.cvx(&format!("prove m.cvx --robust linf:0.01 --data t.csv --time-limit={seconds}"));
+        assert!(run.code == Some(2) && run.stderr.contains("--time-limit"), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn properties_of_models_and_of_onnx_files_have_the_same_answers() {
     let lab = lab();
     lab.done("export r.cvx --out r.onnx --quiet");
