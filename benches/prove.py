@@ -5,13 +5,12 @@
 SAMPLES is what the program reads: an .npz with x_test, or a folder with test_batch.bin.gz. The programme of a margin
 has a binary for every unstable neuron that is subtracted (those that are added need none), big-M constants from exact
 intervals, and asks for a point with a margin of at most zero: infeasible is a proof. Rows go to
-benches/results/prove.jsonl. Needs numpy and scipy.
+benches/results/prove.jsonl. Needs what benches/tables needs, scipy among it.
 """
 
 import argparse
 import gzip
 import json
-import platform
 import subprocess
 import tempfile
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
+from tables.rows import host
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -184,27 +184,9 @@ def main():
     count = lambda outcomes: {
         name: sum(o == name for o in outcomes) for name in ("proved", "refuted", "open")
     }  # noqa: E731
-    processor = next(
-        (
-            line.split(":")[1].strip()
-            for line in open("/proc/cpuinfo")
-            if line.startswith("model name")
-        ),
-        "",
-    )
-    revision = subprocess.run(
-        ["git", "rev-parse", "--short=12", "HEAD"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
     row = {
         "bench": "prove",
-        "host": {
-            "cpu": processor or platform.processor(),
-            "threads": 1,
-            "revision": revision.stdout.strip(),
-        },
+        "host": host(threads=1),
         "model": Path(arguments.model).name,
         "data": Path(arguments.samples).name,
         "neurons": len(parts[0]),
