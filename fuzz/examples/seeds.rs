@@ -1,6 +1,7 @@
 //! Writes the seeds of every target to `corpus/`: small, valid files.
 
-use cvx_admm::{CheckpointPlan, Settings, train};
+use cvx_admm::{CheckpointPlan, Model, Settings, train};
+use cvx_export::{Float, Format, export, import};
 use cvx_fuzz::{frame::opened, joined, resumable};
 use cvx_prove::{Claim, Deployed, Proof, Shape, Theorem, file};
 use flate2::{Compression, write::GzEncoder};
@@ -29,13 +30,81 @@ fn arrays() -> [Vec<u8>; 4] {
 /// A proof of a box and one of a ball; whether they hold is not asked.
 fn proofs() -> Vec<Vec<u8>> {
     let proof = Proof { tree: vec![2, 0, 0], on: vec![true, false], rows: vec![1], coefficients: vec![0.5, -1.0] };
-    let about = |shape: Shape, claim: Claim| Theorem { claim, shape, deployed: Deployed::F64, threshold: 0.0, proof: proof.clone() };
+    let about = |shape: Shape, claim: Claim| Theorem {
+        claim,
+        shape: shape.into(),
+        deployed: Deployed::F64,
+        threshold: 0.0,
+        proof: proof.clone(),
+    };
     let square = Shape::Box { lower: vec![-1.0, 0.0], upper: vec![1.0, 0.25] };
     let ball = Shape::Ball { centre: vec![0.5, 1.5], radius: 0.1, moves: vec![true, false] };
     let slope = Claim::Slope { output: 0, feature: 1, sign: -1.0, tolerance: 1e-12 };
     let theorems = [about(square, Claim::outputs(vec![1.0], -0.5)), about(ball, slope)];
     let whole = file::to_bytes(&theorems).expect("a small proof");
     vec![mode(1, opened(&whole)), mode(0, whole)]
+}
+
+/// A box with one constraint on the output, and cases with terms of every kind.
+const PROPERTIES: [&str; 2] = [
+    "; x: age, dose
+(declare-const X_0 Real)(declare-const X_1 Real)
+(declare-const Y_0 Real)
+(assert (and (>= X_0 20) (<= X_0 60) (>= X_1 0) (<= X_1 5)))
+(assert (>= Y_0 15.57))
+",
+    "(declare-const X_0 Real)
+(declare-const Y_0 Real)
+(declare-const Y_1 Real)
+(assert (and (<= X_0 1) (>= X_0 -1)))
+(assert (or (<= Y_0 (* 2 Y_1)) (and (>= Y_1 0.5) (<= (- Y_0) (+ X_0 1e-3)))))
+",
+];
+
+/// A field of a protocol buffer that holds bytes, fewer than 128 or 16,384 of them.
+fn field(number: u8, content: impl AsRef<[u8]>) -> Vec<u8> {
+    let content = content.as_ref();
+    let length = match content.len() {
+        short @ ..128 => vec![short as u8],
+        long => vec![(long & 127) as u8 | 128, (long >> 7) as u8],
+    };
+    [&[number << 3 | 2][..], &length, content].concat()
+}
+
+/// An ONNX graph with the operators that other programs write: (x - mean) / std, two layers, a factor and Clip.
+fn graph() -> Vec<u8> {
+    let tensor = |name: &str, dims: &[u8], values: &[f32]| {
+        let dims: Vec<u8> = dims.iter().flat_map(|&length| [1 << 3, length]).collect();
+        let values: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        field(5, [dims, vec![2 << 3, 1], field(8, name), field(9, values)].concat())
+    };
+    let node = |operator: &str, inputs: &[&str], output: &str| {
+        let inputs: Vec<u8> = inputs.iter().flat_map(|name| field(1, name)).collect();
+        field(1, [inputs, field(2, output), field(4, operator)].concat())
+    };
+    let nodes = [
+        node("Flatten", &["x"], "flat"),
+        node("Sub", &["flat", "mean"], "centred"),
+        node("Div", &["centred", "std"], "z"),
+        node("MatMul", &["z", "w1"], "product"),
+        node("Add", &["b1", "product"], "h"),
+        node("Relu", &["h"], "on"),
+        node("Gemm", &["on", "w2", "b2"], "f"),
+        node("Mul", &["f", "low"], "negative"),
+        node("Clip", &["negative", "low", "high"], "y"),
+    ];
+    let tensors = [
+        tensor("mean", &[1, 2], &[0.5, -1.0]),
+        tensor("std", &[2], &[2.0, 4.0]),
+        tensor("w1", &[2, 3], &[1.0, -2.0, 0.5, 3.0, 0.25, -1.0]),
+        tensor("b1", &[3], &[0.5, -0.25, 1.0]),
+        tensor("w2", &[3, 1], &[1.0, -1.5, 2.0]),
+        tensor("b2", &[], &[0.125]),
+        tensor("low", &[], &[-1.0]),
+        tensor("high", &[], &[1.0]),
+    ];
+    let ends = [field(11, field(1, "x")), field(12, field(1, "y"))];
+    field(7, [nodes.concat(), tensors.concat(), ends.concat()].concat())
 }
 
 fn archive() -> Vec<u8> {
@@ -140,13 +209,19 @@ fn main() -> std::io::Result<()> {
     let goldens = root.join("../crates/cvx-admm/tests/goldens");
     let mut models = Vec::new();
     for name in ["relu", "gated", "weighted"] {
-        let whole = fs::read(goldens.join(format!("v4/{name}.cvx")))?;
+        let whole = fs::read(goldens.join(format!("v6/{name}.cvx")))?;
         models.push(mode(1, opened(&whole)));
         if name == "gated" {
             models.push(mode(0, whole));
         }
     }
     seeds.push(("model", models));
+    let relu = Model::load(&goldens.join("v6/relu.cvx")).map_err(std::io::Error::other)?;
+    let exported = export(&relu, Format::Onnx, Float::F32).map_err(std::io::Error::other)?;
+    let graphs = vec![graph(), exported];
+    graphs.iter().try_for_each(|bytes| import(bytes).map(drop)).map_err(std::io::Error::other)?;
+    seeds.push(("onnx", graphs));
+    seeds.push(("vnnlib", PROPERTIES.map(|text| text.as_bytes().to_vec()).into()));
     seeds.push(("proof", proofs()));
     let mut checkpoints = Vec::new();
     for max_iterations in [1, 5] {
