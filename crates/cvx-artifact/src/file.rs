@@ -278,9 +278,9 @@ impl Model {
             return Err("the parts do not make up the network");
         }
         // With a negative beta, every objective is a claim about another problem.
-        let usable =
-            |part: &Part| part.beta.is_finite() && part.beta >= 0.0 && (part.global.is_none() || part.beta > 0.0);
-        if !self.parts.iter().all(usable) || !(self.claim.beta.is_finite() && self.claim.beta >= 0.0) {
+        let usable = |beta: f64| beta >= 0.0 && beta.is_finite();
+        let of_part = |part: &Part| usable(part.beta) && (part.global.is_none() || part.beta > 0.0);
+        if !self.parts.iter().all(of_part) || !usable(self.claim.beta) {
             return Err("a beta is not usable");
         }
         let calibrated = self
