@@ -5,9 +5,12 @@ use cvx_model::ModelError;
 use thiserror::Error;
 
 impl ProveError {
-    /// This error, at a sample.
+    /// This error, about the sample at a row.
     pub fn at(self, row: usize) -> Self {
-        ProveError::Sample { row, error: Box::new(self) }
+        match self {
+            ProveError::Outside { value, low, high, .. } => ProveError::Outside { row, value, low, high },
+            error => error,
+        }
     }
 }
 
@@ -42,13 +45,20 @@ pub enum ProveError {
         /// Its range.
         range: &'static str,
     },
-    /// A sample about which a question cannot be asked.
-    #[error("the sample at row {} (counted from 1): {error}", row + 1)]
-    Sample {
-        /// Its row.
+    /// A sample that is not among the inputs that a claim about it is about.
+    #[error(
+        "the sample at row {} (counted from 1) has the value {value}, which is not between {low} and {high}: \
+         widen the values that perturbed features stay in, or leave them out", row + 1
+    )]
+    Outside {
+        /// Its row; 0 of a question about one sample.
         row: usize,
-        /// Why.
-        error: Box<ProveError>,
+        /// The value of a feature that moves.
+        value: f64,
+        /// The smallest value that is allowed.
+        low: f64,
+        /// The largest one.
+        high: f64,
     },
     /// A proof file that does not prove its claim.
     #[error("the proof does not hold: {detail}")]

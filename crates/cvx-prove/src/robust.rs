@@ -49,8 +49,7 @@ impl Neighbourhood {
         for k in (0..sample.len()).filter(|&k| self.moves[k]) {
             let value = sample[k];
             if !(low <= value && value <= high) {
-                let range = "between the values that perturbed features stay in: widen them, or leave them out";
-                return Err(ProveError::Range { name: "a feature of it", value, range });
+                return Err(ProveError::Outside { row: 0, value, low, high });
             }
             (lower[k], upper[k]) = (lower[k].max(low), upper[k].min(high));
         }

@@ -44,7 +44,7 @@ fn a_sample_outside_of_the_values_is_an_error_that_names_it() {
             certify_all(&classifier, &data, None, &question(values), &budget).map(drop).unwrap_err(),
             radius_all(&classifier, &data, &question(values), 0.01, &budget).map(drop).unwrap_err(),
         ] {
-            assert!(matches!(error, ProveError::Sample { row: found, .. } if found == row), "{error}");
+            assert!(matches!(error, ProveError::Outside { row: found, .. } if found == row), "{error}");
             assert!(error.to_string().contains(&format!("row {}", row + 1)), "{error}");
         }
     }

@@ -95,9 +95,13 @@ def test_what_cannot_be_asked_is_an_error(blobs, network):
         ({"eps": 0.1, "norm": "l3"}, "norm is l3"),
         ({"eps": 0.1, "deployed": "f16"}, "deployed is f16"),
         ({"eps": 0.1, "time_limit": 0.0}, "time_limit is 0"),
+        ({"eps": 0.1, "time_limit": 1e19}, "time_limit is 1"),
+        ({"eps": 0.1, "values": (0.0, 9.0)}, "the sample at row 1 "),
     ]:
         with pytest.raises(ValueError, match=words):
             network.certify_robust(X, **arguments)
+    with pytest.raises(ValueError, match="tolerance is 0"):
+        network.certified_radius(X, tolerance=0.0)
     with pytest.raises(ValueError, match="does not know"):
         network.certify_robust(X[:1], [77], eps=0.1)
     with pytest.raises(ValueError, match="inconsistent"):

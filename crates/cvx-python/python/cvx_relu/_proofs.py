@@ -38,7 +38,7 @@ class Bounds:
         The features (d) are those of `get_feature_names_out`. Outputs are those of the network: a prediction of a
         regression, the score of the second class in the order of the model, or the score of each class. The bounds are
         proved, rounding included, and tight up to `tolerance` times the width that intervals give; see
-        the page on proofs.
+        the page on proofs. `nodes` and `time_limit` hold for each bound.
 
         Raises
         ------
@@ -105,8 +105,9 @@ class Robustness:
         """Proves for each sample that no input within `eps` of it has another class, or finds one that has.
 
         The class is that of `y`, or that of `predict` without `y`. `eps` is in the units of the features, in the norm
-        "linf" or "l2"; `values` are ends that perturbed features stay between ("linf"). Of a table, numbers that are
-        not missing are perturbed, categories and dates are not. `time_limit` is in seconds for each sample.
+        "linf" or "l2"; `values` are ends that perturbed features stay between ("linf"), as those of all samples do. Of
+        a table, numbers that are not missing are perturbed, categories and dates are not. `time_limit` is in seconds
+        for each sample.
 
         Returns
         -------
@@ -149,6 +150,7 @@ class Robustness:
         """For each sample (n) a radius within which `certify_robust` proves its predicted class.
 
         It is found by bisection: where no limit is reached, no radius that is larger by the share `tolerance` holds.
+        `nodes` and `time_limit` hold for each step, and no step begins after that time.
         """
         check_is_fitted(self)
         limits = work(deployed, nodes, time_limit)
