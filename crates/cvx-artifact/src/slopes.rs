@@ -85,7 +85,7 @@ impl Slopes {
     /// Adds the semidefinite bounds to the `slopes` of a model, those of its outputs, where networks have at most
     /// [`MOST_NEURONS`](Slopes::MOST_NEURONS). After the `limit`, bounds are those of the multipliers found by then.
     pub fn tighten(slopes: &mut [Self], model: &Model, limit: Duration) {
-        let until = Instant::now() + limit;
+        let until = after(limit);
         for (output, slopes) in slopes.iter_mut().enumerate() {
             if let Some(lipschitz) = &mut slopes.lipschitz {
                 lipschitz.semidefinite =
@@ -93,6 +93,12 @@ impl Slopes {
             }
         }
     }
+}
+
+/// The time after a limit; a limit beyond a century is one of a century, which every clock holds.
+fn after(limit: Duration) -> Instant {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    Instant::now() + limit.min(CENTURY)
 }
 
 /// An upper bound of ||c + sum_j t_j v_j / 2|| over |t_j| <= 1: the sign of c is free, too, as that of all together is.
@@ -180,6 +186,11 @@ mod tests {
     fn network(d: usize, m: usize, seed: u64) -> (Network, Vec<f64>) {
         let (w1, w2) = (PatternSet::sample_gates(d + 1, m, seed), PatternSet::sample_gates(m, 2, seed + 1));
         (Network::new(w1, w2, None), (0..d).map(|k| 10f64.powi(k as i32 % 5 - 2)).collect())
+    }
+
+    #[test]
+    fn a_limit_that_no_clock_holds_is_a_long_one() {
+        assert!(after(Duration::MAX) > after(Duration::from_secs(4_000_000)));
     }
 
     /// The outputs at inputs (d x n) before they are divided by the scale.
