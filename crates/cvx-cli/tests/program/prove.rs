@@ -111,7 +111,10 @@ fn values_hold_the_samples_and_radii_name_their_norm() {
         let inside = |x: &serde_json::Value| x.as_f64().unwrap().abs() <= 1.0;
         assert!(sample["point"].as_array().unwrap().iter().all(inside), "{sample}");
     }
-    lab.refused("prove m.cvx --robust linf:0.01 --values 0,1 --data t.csv", &["the sample at row ", "widen the values"]);
+    lab.refused(
+        "prove m.cvx --robust linf:0.01 --values 0,1 --data t.csv",
+        &["the sample at row ", "widen the values"],
+    );
     for seconds in ["1e19", "-1", "nan"] {
         let run = lab.cvx(&format!("prove m.cvx --robust linf:0.01 --data t.csv --time-limit={seconds}"));
         assert!(run.code == Some(2) && run.stderr.contains("--time-limit"), "{}", run.stderr);
