@@ -35,8 +35,8 @@ pub struct Lipschitz {
     pub l2: f64,
     /// sum_k max(-low_k, high_k), which bounds the sum of the absolute entries and is at most sum_j ||v_j||_1.
     pub l_infinity: f64,
-    /// A bound like `l2`, by a semidefinite programme (docs/math.md, section 16). It is rounded up, and never larger than
-    /// `l2` but for that; `None` unless [`tighten`](Slopes::tighten) found it.
+    /// A bound like `l2`, by a semidefinite programme (docs/math.md, section 16). It is rounded up, and never larger
+    /// than `l2` but for that; `None` unless [`tighten`](Slopes::tighten) found it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub semidefinite: Option<f64>,
 }

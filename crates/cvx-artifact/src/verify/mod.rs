@@ -487,8 +487,8 @@ impl<'a> Programme<'a> {
         Some(point.map_or(0.0, |(xi, limits)| self.bound_within(&xi, &limits)))
     }
 
-    /// xi, and 1/c for each target, where c is the claimed maximum of |xi'(Xw)+| over beta, if no w has more. `None` for
-    /// sizes that do not fit, or features too many to search.
+    /// xi, and 1/c for each target, where c is the claimed maximum of |xi'(Xw)+| over beta, if no w has more. `None`
+    /// for sizes that do not fit, or features too many to search.
     fn over_all_patterns(&self, GlobalWitness { xi, maxima }: &GlobalWitness) -> Option<(HostMatrix, Vec<f64>)> {
         let (groups, d) = (self.cones.map_or(1, BlockCones::n_groups), self.xt.rows());
         let (n, count) = (self.y.rows(), self.y.cols());
