@@ -61,7 +61,8 @@ impl Neighbourhood {
     fn within(&self, sample: &[f64], radius: f64, mut point: Vec<f64>) -> Option<Vec<f64>> {
         match self.norm {
             Norm::Linf => {
-                // The numbers next to the rounded ends, on the inside; a radius that rounding swallows leaves the sample.
+                // The numbers next to the rounded ends, on the inside. A radius that rounding swallows leaves the
+                // sample.
                 for (x, centre) in point.iter_mut().zip(sample) {
                     *x = x.clamp(up(centre - radius).min(*centre), down(centre + radius).max(*centre));
                 }
