@@ -213,8 +213,15 @@ fn a_dense_factor_that_does_not_fit_is_refused() {
     use cvx_bench::feng::Run;
     use cvx_bench::place::Place;
     let split = cvx_data::open("planted:60x5", &cvx_data::Request::default()).unwrap();
-    let shape =
-        ProblemShape { n_samples: 10_000, n_features: 3073, n_patterns: 50, n_targets: 1, signs: 2, scalar_bytes: 4 };
+    let shape = ProblemShape {
+        n_samples: 10_000,
+        n_features: 3073,
+        n_patterns: 50,
+        n_targets: 1,
+        signs: 2,
+        cones: true,
+        scalar_bytes: 4,
+    };
     assert!(FengSolver::DenseCholesky.dense_bytes(&shape) > 1 << 40);
     let settings = Settings { memory_budget: Some(2_000_000), max_iterations: 5, patterns: 40, ..settings() };
     let (train, test, settings) = (&split.train, None, &settings);

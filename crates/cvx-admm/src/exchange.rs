@@ -10,7 +10,7 @@ use crate::solver::Solver;
 use crate::solver::solution::Solution;
 use cvx_artifact::{Certify, GlobalWitness, Objective, Status};
 use cvx_linalg::{Backend, HostMatrix, StopReason};
-use cvx_model::{AllPatterns, GlobalBound, MOST_ROWS, Network, Peak, relative_gap};
+use cvx_model::{Activation, AllPatterns, GlobalBound, MOST_ROWS, Network, Peak, relative_gap};
 
 /// Share of the gap that the solution of a programme may take, and the maxima of the proof.
 const SOLUTION_SHARE: f64 = 0.25;
@@ -144,7 +144,7 @@ fn continue_with<B: Backend>(solver: &mut Solver<B>, network: &Network, peaks: &
     let values = peaks.iter().flat_map(|peak| peak.direction.iter().copied());
     let values: Vec<f64> = own.values().iter().copied().chain(values).collect();
     let gates = HostMatrix::from_vec(own.rows(), own.cols() + peaks.len(), values);
-    let (budget, needed) = solver.memory(gates.cols());
+    let (budget, needed) = solver.memory(gates.cols(), Activation::Relu.blocks_per_pattern());
     if needed > budget {
         return Ok(false);
     }

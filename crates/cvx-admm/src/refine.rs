@@ -10,7 +10,7 @@ use crate::solver::Solver;
 use crate::solver::solution::Solution;
 use cvx_artifact::Status;
 use cvx_linalg::{Backend, HostMatrix};
-use cvx_model::Network;
+use cvx_model::{ConeForm, Network};
 
 /// Number of new gates in a round, as a share of the gates of the first programme.
 const FRESH_SHARE: f64 = 0.2;
@@ -76,12 +76,20 @@ fn refine<B: Backend>(solver: &mut Solver<B>, solution: &Solution, sampled: usiz
     if !fell || network.n_neurons() == 0 {
         return Ok(false);
     }
+    let fits = |gates: usize, signs: usize| {
+        let (budget, needed) = solver.memory(gates, signs);
+        let too_large = solver.program().backend().samples().any(needed > budget);
+        !too_large && gates <= MOST_GROWTH * sampled
+    };
+    if solver.program().cone_form() == ConeForm::Soft {
+        // Neurons leave their cones by themselves: no gates are added, and none of another sign.
+        let fits = fits(network.n_neurons(), 1);
+        return if fits { solver.set_neurons(network).map(|()| true) } else { Ok(false) };
+    }
     let seed = solver.settings().seed.wrapping_add(solver.round() as u64 + 1);
     let count = (sampled as f64 * FRESH_SHARE).ceil() as usize;
     let gates = next_gates(network, &solver.sample_gates(count, seed)?);
-    let (budget, needed) = solver.memory(gates.cols());
-    let too_large = solver.program().backend().samples().any(needed > budget);
-    if too_large || gates.cols() > MOST_GROWTH * sampled {
+    if !fits(gates.cols(), solver.settings().activation.blocks_per_pattern()) {
         return Ok(false);
     }
     solver.set_gates(&gates, network)?;

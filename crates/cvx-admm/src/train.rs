@@ -114,6 +114,9 @@ impl Job for TrainJob<'_> {
 
     fn run<B: Backend>(&mut self, backend: B, host: Host) -> Result<Solution, TrainError> {
         let mut solver = Solver::open(backend, host, self.problem.clone(), self.opening.clone(), self.clock)?;
+        if self.settings.refine > 0 {
+            solver.soften_cones();
+        }
         match self.start {
             Start::Warm(warm) => {
                 warm.map_or(Ok(()), |warm| solver.warm_start(warm))?;

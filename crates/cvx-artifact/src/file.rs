@@ -22,6 +22,7 @@
 //! | `proof0.eta` | the multipliers | n x 2PC, n x 0 if gated |
 //! | `proof0.bits` | words: for each pattern, 64 samples to a word, the lowest bit first; none on patches | ceil(n / 64) x P |
 //! | `proof0.groups` | words: the group of features that each pattern serves, if there are groups | P |
+//! | `proof0.positive` | words: the number of patterns with a positive block, if each has a block of one sign | 1 |
 //! | `global0.xi` | matrix: the dual point of a bound over all patterns, in the place of `proof0` | n x C |
 //! | `global0.maxima` | matrix: the claimed maximum of each target | C x 1 |
 //! | `held-out0` | words: the training samples that the part did not contain, if there are any | |
@@ -33,7 +34,7 @@ use crate::file_error::FileError;
 use crate::model::{Claim, Model, Provenance};
 use crate::objective::Objective;
 use crate::part::{GlobalWitness, MOST_PARTS, Part, Witness};
-use cvx_linalg::{BitMask, FeaturePrecision, HostMatrix};
+use cvx_linalg::{BitMask, FeaturePrecision, HostMatrix, Signs};
 use cvx_model::{
     Activation, BlockCones, Calibration, FeatureKind, Intervals, MOST_ROWS, Network, Normalisation, OutputRange,
     Patches, Task, Transform, WeightedLoss,
@@ -170,13 +171,18 @@ impl Model {
             sections.matrix("weights", &column(weights));
         }
         for (k, part) in self.parts.iter().enumerate() {
-            if let Some(Witness { gates, patterns, groups, xi, multipliers }) = &part.witness {
+            if let Some(Witness { gates, patterns, groups, xi, multipliers, .. }) = &part.witness {
                 sections.matrix(&format!("proof{k}.gates"), gates).matrix(&format!("proof{k}.xi"), xi);
                 sections.matrix(&format!("proof{k}.eta"), multipliers);
                 sections.words(&format!("proof{k}.bits"), patterns.words());
                 if groups.iter().any(|&group| group > 0) {
                     sections.words(&format!("proof{k}.groups"), &groups.iter().map(|&g| g as u64).collect::<Vec<_>>());
                 }
+            }
+            if let Some(Witness { signs: Signs::Each { positive }, .. }) = &part.witness
+                && self.network.activation() == Activation::Relu
+            {
+                sections.words(&format!("proof{k}.positive"), &[*positive as u64]);
             }
             if let Some(GlobalWitness { xi, maxima }) = &part.global {
                 sections.matrix(&format!("global{k}.xi"), xi);
@@ -326,19 +332,28 @@ struct Proof {
     words: Vec<u64>,
     /// The group of each pattern, if there are groups.
     groups: Option<Vec<u64>>,
+    /// Of patterns with a block of one sign each, how many have the sign +.
+    positive: Option<Vec<u64>>,
 }
 
 impl Proof {
     /// The witness, if it fits part `k` of the model. At least one pattern is required: without patterns the programme
     /// would be empty, and its bound 1/2 ||y||^2 would not bound the network.
     fn of(self, model: &Model, k: usize) -> Result<Witness, &'static str> {
-        let Proof { gates, xi, multipliers, words, groups } = self;
+        let Proof { gates, xi, multipliers, words, groups, positive } = self;
         let n = model.claim.n_samples - model.parts[k].held_out.len();
         let (d, c) = (model.gate_rows(), model.task.n_targets());
-        let cones = match model.network.activation() {
-            Activation::Relu => 2,
-            Activation::Gated => 0,
+        let signs = match (model.network.activation(), positive.as_deref()) {
+            (Activation::Relu, None) => Some(Signs::Both),
+            (Activation::Relu, Some(&[positive])) => {
+                let positive = usize::try_from(positive).ok().filter(|positive| *positive <= gates.cols());
+                positive.map(|positive| Signs::Each { positive })
+            }
+            (Activation::Gated, None) => Some(Signs::Each { positive: gates.cols() }),
+            _ => None,
         };
+        let signs = signs.ok_or("the signs of the proof do not fit the model")?;
+        let cones = if model.network.activation() == Activation::Relu { signs.count() } else { 0 };
         let columns = gates.cols().checked_mul(c).and_then(|pc| pc.checked_mul(cones));
         let count = model.cones.as_ref().map_or(1, |cones| cones.n_groups());
         let known = |group: &u64| usize::try_from(*group).is_ok_and(|group| group < count);
@@ -355,7 +370,7 @@ impl Proof {
         // One for each pattern, none of which is in the file where all are 0.
         let groups = groups
             .map_or_else(|| vec![0; gates.cols()], |groups| groups.into_iter().map(|group| group as usize).collect());
-        Ok(Witness { gates, patterns, groups, xi, multipliers })
+        Ok(Witness { gates, patterns, groups, signs, xi, multipliers })
     }
 }
 
@@ -460,12 +475,17 @@ fn read_patches(file: &mut Parsed) -> Result<Patches, FileError> {
     }
 }
 
+fn optional_words(file: &mut Parsed, name: &str) -> Result<Option<Vec<u64>>, FileError> {
+    file.has(name).then(|| file.words(name)).transpose()
+}
+
 fn read_proof(file: &mut Parsed, k: usize) -> Result<Proof, FileError> {
     Ok(Proof {
         gates: file.finite_matrix(&format!("proof{k}.gates"))?,
         xi: file.finite_matrix(&format!("proof{k}.xi"))?,
         multipliers: file.finite_matrix(&format!("proof{k}.eta"))?,
         words: file.words(&format!("proof{k}.bits"))?,
-        groups: file.has(&format!("proof{k}.groups")).then(|| file.words(&format!("proof{k}.groups"))).transpose()?,
+        groups: optional_words(file, &format!("proof{k}.groups"))?,
+        positive: optional_words(file, &format!("proof{k}.positive"))?,
     })
 }

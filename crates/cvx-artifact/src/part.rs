@@ -2,7 +2,7 @@
 
 use crate::certify::Certify;
 use crate::objective::Objective;
-use cvx_linalg::{BitMask, HostMatrix};
+use cvx_linalg::{BitMask, BlockLayout, HostMatrix, Signs};
 use cvx_model::Network;
 
 /// Most parts of a model that can be saved: some seeds, each with some folds.
@@ -45,10 +45,19 @@ pub struct Witness {
     pub patterns: BitMask,
     /// The group of features that each pattern serves (P); all 0 without groups.
     pub groups: Vec<usize>,
+    /// The blocks of each pattern: the programme has no others.
+    pub signs: Signs,
     /// xi (n x C).
     pub xi: HostMatrix,
-    /// e_i o g o eta_i (n x 2PC), with the sign of e_i in every entry.
+    /// e_i o g o eta_i (n x 2PC, or n x PC for a block of one sign each), with the sign of e_i in every entry.
     pub multipliers: HostMatrix,
+}
+
+impl Witness {
+    /// The blocks of the programme for `targets` targets.
+    pub fn layout(&self, targets: usize) -> BlockLayout {
+        BlockLayout { patterns: self.gates.cols(), targets, signs: self.signs }
+    }
 }
 
 /// The mean of networks: all their neurons, with the second layers and output biases over their number. Networks on

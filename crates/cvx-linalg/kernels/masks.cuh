@@ -1,13 +1,15 @@
-// Passes over block columns under a bit mask: pattern i of target c is column c P + i of what has one sign, and columns
-// 2 c P + i (sign +) and (2 c + 1) P + i (sign -) of what has two.
+// Passes over block columns under a bit mask: pattern i of target c is column c P + i of what has one block for each,
+// and columns 2 c P + i (sign +) and (2 c + 1) P + i (sign -) of what has two. Of one block for each, the first
+// `positive` patterns have the sign +.
 
 #pragma once
 #include "common.cuh"
 
-// out_c = sum_i d_i o (t+ - t-), or of one sign alone; without a mask every d_i is 1. A block takes TILE rows of target
-// blockIdx.y, its TILE_STEP rows of threads take turns at the patterns.
+// out_c = sum_i d_i o (t+ - t-), or of one block for each pattern; without a mask every d_i is 1. A block takes TILE
+// rows of target blockIdx.y, its TILE_STEP rows of threads take turns at the patterns.
 template <typename T>
-__device__ void masked_row_sum(u64 rows, u64 patterns, u32 signs, u64 words, const u64 *mask, const T *t, T *out) {
+__device__ void masked_row_sum(u64 rows, u64 patterns, u32 signs, u64 positive, u64 words, const u64 *mask, const T *t,
+                               T *out) {
     __shared__ double sums[TILE_STEP][TILE];
     const u64 row = (u64)blockIdx.x * TILE + threadIdx.x;
     const T *plus = t + blockIdx.y * signs * patterns * rows, *minus = plus + patterns * rows;
@@ -15,8 +17,9 @@ __device__ void masked_row_sum(u64 rows, u64 patterns, u32 signs, u64 words, con
     if (row < rows)
         for (u64 i = threadIdx.y; i < patterns; i += TILE_STEP)
             if (!mask || bit_at(mask + i * words, row)) {
-                sum += plus[i * rows + row];
-                if (signs == 2) sum -= minus[i * rows + row];
+                double value = plus[i * rows + row];
+                if (signs == 2) value -= minus[i * rows + row];
+                sum += signs == 2 || i < positive ? value : -value;
             }
     sums[threadIdx.y][threadIdx.x] = sum;
     __syncthreads();
@@ -44,12 +47,14 @@ __device__ void sign_flip(u64 rows, u64 patterns, u64 blocks, u64 words, const u
     }
 }
 
-template <typename T> __device__ void add_pairs(u64 rows, u64 patterns, u64 targets, double alpha, const T *c, T *x) {
-    FOR_EACH_ENTRY(rows, patterns, targets) {
-        u64 plus = (2 * block * patterns + pattern) * rows + row, minus = plus + patterns * rows;
-        double step = alpha * c[(block * patterns + pattern) * rows + row];
-        x[plus] = (T)(x[plus] + step);
-        x[minus] = (T)(x[minus] - step);
+// Of `signs` runs of P columns for each target.
+template <typename T>
+__device__ void add_pairs(u64 rows, u64 patterns, u64 blocks, u32 signs, u64 positive, double alpha, const T *c, T *x) {
+    FOR_EACH_ENTRY(rows, patterns, blocks) {
+        bool minus = signs == 2 ? block % 2 : pattern >= positive;
+        double step = alpha * c[(block / signs * patterns + pattern) * rows + row];
+        T *entry = x + (block * patterns + pattern) * rows + row;
+        *entry = (T)(*entry + (minus ? -step : step));
     }
 }
 
@@ -82,9 +87,9 @@ __device__ void coactivate(u64 first, u64 width, u64 height, u64 order, u32 accu
 }
 
 #define DEFINE(suffix, T)                                                                                              \
-    KERNEL(masked_row_sum_##suffix, u64 rows, u64 patterns, u32 signs, u64 words, const u64 *mask, const T *t,         \
-           T *out) {                                                                                                   \
-        masked_row_sum(rows, patterns, signs, words, mask, t, out);                                                    \
+    KERNEL(masked_row_sum_##suffix, u64 rows, u64 patterns, u32 signs, u64 positive, u64 words, const u64 *mask,       \
+           const T *t, T *out) {                                                                                       \
+        masked_row_sum(rows, patterns, signs, positive, words, mask, t, out);                                          \
     }                                                                                                                  \
     KERNEL(masked_broadcast_##suffix, u64 rows, u64 patterns, u64 targets, u64 words, const u64 *mask, double alpha,   \
            const T *r, T *out) {                                                                                       \
@@ -94,8 +99,9 @@ __device__ void coactivate(u64 first, u64 width, u64 height, u64 order, u32 accu
            const T *x, const T *minus, T *out) {                                                                       \
         sign_flip(rows, patterns, blocks, words, mask, factors, x, minus, out);                                        \
     }                                                                                                                  \
-    KERNEL(add_pairs_##suffix, u64 rows, u64 patterns, u64 targets, double alpha, const T *c, T *x) {                  \
-        add_pairs(rows, patterns, targets, alpha, c, x);                                                               \
+    KERNEL(add_pairs_##suffix, u64 rows, u64 patterns, u64 blocks, u32 signs, u64 positive, double alpha, const T *c,  \
+           T *x) {                                                                                                     \
+        add_pairs(rows, patterns, blocks, signs, positive, alpha, c, x);                                               \
     }                                                                                                                  \
     KERNEL(coactivate_##suffix, u64 first, u64 width, u64 height, u64 order, u32 accumulate, u64 words,                \
            const u64 *samples, const T *products, T *out, T *diagonal) {                                               \

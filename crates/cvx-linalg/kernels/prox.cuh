@@ -54,6 +54,163 @@ __device__ void slack_step(u64 rows, u64 patterns, u64 blocks, u64 words, const 
         for (u32 q = 0; q < 4; q++) partials[q * grid + number] = norms[q];
 }
 
+// The derivative of a loss (soft_cones.rs): 0 squared, 1 logistic, 2 squared hinge, 3 Huber; and its derivative.
+__device__ __forceinline__ void loss_slope(u32 loss, double delta, double q, double y, double *slope, double *bend) {
+    if (loss == 1) {
+        double tail = exp(-fabs(y * q)), share = y * q >= 0.0 ? tail / (1.0 + tail) : 1.0 / (1.0 + tail);
+        *slope = -y * share;
+        *bend = tail / ((1.0 + tail) * (1.0 + tail));
+    } else if (loss == 2) {
+        double gap = 1.0 - y * q;
+        *slope = gap > 0.0 ? -y * gap : 0.0;
+        *bend = gap > 0.0 ? 1.0 : 0.0;
+    } else {
+        double distance = q - y;
+        bool inside = loss == 0 || fabs(distance) <= delta;
+        *slope = inside ? distance : copysign(delta, distance);
+        *bend = inside ? 1.0 : 0.0;
+    }
+}
+
+// `safe` of soft_cones.rs.
+__device__ __forceinline__ double safe_step(double newton, double at, double low, double high, double last) {
+    bool progress = newton >= low && newton <= high && fabs(newton - at) <= 0.5 * last;
+    return progress ? newton : 0.5 * (low + high);
+}
+
+// One sample and target of (17.2), whose violations are read again for every price.
+template <typename T> struct JointEntry {
+    u64 row, rows, patterns, words, first, count;
+    u32 signs, loss;
+    u64 positive;
+    const u64 *mask;
+    const T *xu, *s, *nu;
+    double g, relaxation, delta, y, weight, kappa, give;
+
+    // What remains of the violations of one sign at a price, and how many remain.
+    __device__ void left(bool negative, double price, double *sum, double *number) const {
+        *sum = *number = 0.0;
+        for (u64 k = 0; k < count; k++) {
+            u64 pattern = k % patterns;
+            if ((signs == 2 ? k >= patterns : pattern >= positive) != negative) continue;
+            u64 at = (first + k) * rows + row;
+            double flipped = g * (double)xu[at], gu = bit_at(mask + pattern * words, row) ? flipped : -flipped;
+            double z = relaxation * gu + (1.0 - relaxation) * (double)s[at] + (double)nu[at];
+            if (!(z < 0.0)) continue;
+            double value = -z / g - price * give;
+            if (value > 0.0) {
+                *sum += value;
+                *number += 1.0;
+            }
+        }
+    }
+
+    // The answer to a price of one sign at the prediction q, its derivative, and what the violations give.
+    __device__ void answer(bool negative, double q, double price, double *at, double *bend, double *yield) const {
+        double sign = negative ? -1.0 : 1.0, sum = 0.0, number = 0.0, slope;
+        if (g > 0.0) left(negative, price, &sum, &number);
+        loss_slope(loss, delta, q + sign * sum, y, &slope, bend);
+        double found = sign * weight * slope;
+        *at = found > 0.0 ? found : 0.0;
+        *bend = found > 0.0 ? weight * *bend : 0.0;
+        *yield = number > 0.0 ? give * number : 0.0;
+    }
+
+    // theta = omega l'(q +- V(theta)) (17.3), and by how much it changes with +-q.
+    __device__ void price(bool negative, double q, double *theta, double *change) const {
+        double at, bend, yield, low = 0.0, value = 0.0, last = 1.0 / 0.0;
+        answer(negative, q, 0.0, &at, &bend, &yield);
+        double high = at;
+        if (high == 0.0 || yield == 0.0) {
+            *theta = high;
+            *change = bend;
+            return;
+        }
+        for (u32 step = 0; step < 200; step++) {
+            double excess = value - at;
+            if (excess > 0.0)
+                high = value;
+            else
+                low = value;
+            double newton = value - excess / (1.0 + bend * yield);
+            double next = safe_step(newton, value, low, high, last);
+            last = fabs(next - value);
+            bool close = last <= 4.5e-16 * value;
+            value = next;
+            answer(negative, q, value, &at, &bend, &yield);
+            if (close) break;
+        }
+        *theta = value;
+        *change = bend / (1.0 + bend * yield);
+    }
+};
+
+// The q of (17.2) in the place of `q`, and by how much negative slacks of positive and negative blocks move: a thread to
+// each sample and target.
+template <typename T>
+__device__ void joint_steps(u64 rows, u64 patterns, u64 targets, u32 signs, u64 positive, u64 words, const u64 *mask,
+                            const T *factors, const T *xu, const T *s, const T *nu, double relaxation, u32 loss,
+                            double delta, const double *y, const double *weights, double kappa, double rho, double *q,
+                            double *steps) {
+    for (u64 at = first_index(); at < rows * targets; at += index_step()) {
+        u64 row = at % rows, target = at / rows, count = signs * patterns;
+        double g = factors[row], goal = q[at], found = goal;
+        JointEntry<T> entry = {row, rows, patterns, words, target * count, count, signs, loss, positive, mask, xu, s,
+                               nu, g, relaxation, delta, y[at], weights[row], kappa, 1.0 / (rho * g * g)};
+        double infinity = 1.0 / 0.0, low = -infinity, high = infinity, last = infinity;
+        double theta = 0.0, lower = 0.0, up, down;
+        for (u32 step = 0; step < 200; step++) {
+            entry.price(false, found, &theta, &up);
+            entry.price(true, found, &lower, &down);
+            double excess = kappa * (found - goal) + theta - lower, other = goal - (theta - lower) / kappa;
+            if (excess > 0.0) {
+                low = fmax(low, other);
+                high = found;
+            } else {
+                low = found;
+                high = fmin(high, other);
+            }
+            double newton = found - excess / (kappa + up + down);
+            double next = safe_step(newton, found, low, high, last);
+            last = fabs(next - found);
+            bool close = last <= 4.5e-16 * fmax(fabs(found), fabs(goal)) || !(fabs(excess) < infinity);
+            found = next;
+            if (close) break;
+        }
+        q[at] = found;
+        steps[2 * at] = g > 0.0 ? theta / (rho * g) : infinity;
+        steps[2 * at + 1] = g > 0.0 ? lower / (rho * g) : infinity;
+    }
+}
+
+// `slack_step` where a negative slack moves up by the step of its sample, target and sign, at most to 0.
+template <typename T>
+__device__ void soft_slack_step(u64 rows, u64 patterns, u64 blocks, u32 signs, u64 positive, u64 words, const u64 *mask,
+                                const T *factors, const T *xu, double relaxation, double dual_step, const double *steps,
+                                T *s, T *nu, double *partials) {
+    double norms[4] = {};
+    FOR_EACH_ENTRY(rows, patterns, blocks) {
+        u64 at = (block * patterns + pattern) * rows + row;
+        bool minus = signs == 2 ? block % 2 : pattern >= positive;
+        double flipped = (double)factors[row] * (double)xu[at];
+        double gu = bit_at(mask + pattern * words, row) ? flipped : -flipped;
+        double old = s[at], gh = relaxation * gu + (1.0 - relaxation) * old, z = gh + nu[at];
+        double fresh = z >= 0.0 ? z : fmin(z + steps[2 * (block / signs * rows + row) + minus], 0.0);
+        double dual = nu[at] + dual_step * (gh - fresh);
+        s[at] = (T)fresh;
+        nu[at] = (T)dual;
+        norms[0] += (gu - fresh) * (gu - fresh);
+        norms[1] += (fresh - old) * (fresh - old);
+        norms[2] += gu * gu;
+        norms[3] += dual * dual;
+    }
+    block_sums(norms);
+    const u64 grid = (u64)gridDim.x * gridDim.y * gridDim.z;
+    const u64 number = ((u64)blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
+    if (threadIdx.x == 0)
+        for (u32 k = 0; k < 4; k++) partials[k * grid + number] = norms[k];
+}
+
 #define DEFINE(suffix, T)                                                                                              \
     KERNEL(positive_part_##suffix, u64 count, double factor, T *x) { positive_part(count, factor, x); }                \
     KERNEL(group_soft_threshold_##suffix, u64 rows, double threshold, const T *x, T *out) {                            \
@@ -66,6 +223,18 @@ __device__ void slack_step(u64 rows, u64 patterns, u64 blocks, u64 words, const 
     KERNEL(slack_step_##suffix, u64 rows, u64 patterns, u64 blocks, u64 words, const u64 *mask, const T *factors,      \
            const T *xu, double relaxation, double dual_step, T *s, T *nu, double *partials) {                          \
         slack_step(rows, patterns, blocks, words, mask, factors, xu, relaxation, dual_step, s, nu, partials);          \
+    }                                                                                                                  \
+    KERNEL(joint_steps_##suffix, u64 rows, u64 patterns, u64 targets, u32 signs, u64 positive, u64 words,              \
+           const u64 *mask, const T *factors, const T *xu, const T *s, const T *nu, double relaxation, u32 loss,       \
+           double delta, const double *y, const double *weights, double kappa, double rho, double *q, double *steps) { \
+        joint_steps(rows, patterns, targets, signs, positive, words, mask, factors, xu, s, nu, relaxation, loss,       \
+                    delta, y, weights, kappa, rho, q, steps);                                                          \
+    }                                                                                                                  \
+    KERNEL(soft_slack_step_##suffix, u64 rows, u64 patterns, u64 blocks, u32 signs, u64 positive, u64 words,           \
+           const u64 *mask, const T *factors, const T *xu, double relaxation, double dual_step, const double *steps,   \
+           T *s, T *nu, double *partials) {                                                                            \
+        soft_slack_step(rows, patterns, blocks, signs, positive, words, mask, factors, xu, relaxation, dual_step,      \
+                        steps, s, nu, partials);                                                                       \
     }
 FOR_BOTH(DEFINE)
 #undef DEFINE

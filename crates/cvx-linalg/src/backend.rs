@@ -7,6 +7,7 @@ use crate::mask::BitMask;
 use crate::patches::PatchPlan;
 use crate::ranks::SampleSums;
 use crate::sample_source::SampleSource;
+use crate::soft_cones::SoftCones;
 use crate::stop::StopToken;
 
 /// Whether an operand enters a product as it is or transposed.
@@ -320,8 +321,8 @@ pub trait Backend: Clone + Send + Sync + 'static {
     // ---- masks --------------------------------------------------------------------------------------------------
 
     /// `out_c = sum_i d_i o (t_{c,i}^+ - t_{c,i}^-)`: the signed, masked sum over the blocks of `layout` (`t`: n x 2PC,
-    /// `out`: n x C). In a layout of one sign `out_c = sum_i d_i o t_{c,i}` (`t`: n x PC). Without a mask every d_i is
-    /// 1.
+    /// `out`: n x C). With one block for each pattern `out_c = sum_i +-d_i o t_{c,i}` (`t`: n x PC). Without a mask every
+    /// d_i is 1.
     ///
     /// # Errors
     /// [`LinalgError::Shape`] unless `t`, `out` and the mask (n x P) have the shapes of the layout.
@@ -350,8 +351,8 @@ pub trait Backend: Clone + Send + Sync + 'static {
         minus: Option<&Self::Matrix>,
         out: &mut Self::Matrix,
     ) -> Result<(), LinalgError>;
-    /// `x^+ += alpha c`, `x^- -= alpha c` per pair of blocks (`c`: m x PC, `x`: m x 2PC); in a layout of one sign
-    /// `x += alpha c` (`x`: m x PC).
+    /// `x^+ += alpha c`, `x^- -= alpha c` per pair of blocks (`c`: m x PC, `x`: m x 2PC); with one block for each pattern
+    /// `x += alpha c` or `x -= alpha c` by its sign (`x`: m x PC).
     ///
     /// # Errors
     /// [`LinalgError::Shape`] unless `c` and `x` have the columns of the layout, and as many rows as each other.
@@ -402,6 +403,26 @@ pub trait Backend: Clone + Send + Sync + 'static {
         xu: &Self::Matrix,
         relaxation: f64,
         dual_step: f64,
+        s: &mut Self::Matrix,
+        nu: &mut Self::Matrix,
+    ) -> Result<SlackNorms, LinalgError>;
+    /// [`slack_step`](Backend::slack_step) with cones whose violation has a price, jointly with the predictions `q`
+    /// (n x C): with z = gh + nu, q and s become the minimisers of (17.2), for each sample and target
+    ///
+    /// $$ \omega l_{\uparrow} \Bigl( q + \sum_{+} \tfrac1g (-s_j)_+ \Bigr) + \omega l_{\downarrow} \Bigl( q - \sum_{-} \tfrac1g (-s_j)_+ \Bigr) + \tfrac\kappa2 (q - \hat q)^2 + \tfrac\rho2 \sum_j (s_j - z_j)^2 $$
+    ///
+    /// where q comes as qhat, and l is split at its minimum into a nondecreasing and a nonincreasing part.
+    ///
+    /// # Errors
+    /// [`LinalgError::Shape`] unless all matrices have the shapes of the layout.
+    #[allow(clippy::too_many_arguments)]
+    fn soft_slack_step(
+        &self,
+        cones: &SoftCones<'_, Self>,
+        xu: &Self::Matrix,
+        relaxation: f64,
+        dual_step: f64,
+        q: &mut <Self::Wide as Backend>::Matrix,
         s: &mut Self::Matrix,
         nu: &mut Self::Matrix,
     ) -> Result<SlackNorms, LinalgError>;

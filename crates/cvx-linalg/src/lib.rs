@@ -44,6 +44,7 @@ mod sample_source;
 mod samples;
 mod scratch;
 mod shape;
+mod soft_cones;
 mod stop;
 #[cfg(feature = "training")]
 pub mod training;
@@ -68,6 +69,7 @@ pub use ranks::{Communicator, Distributed, RankError, Ranks, SampleSums, Shards,
 pub use sample_source::SampleSource;
 pub use samples::{Samples, TILE_BYTES, TILES_HELD};
 pub use scratch::Scratch;
+pub use soft_cones::{LossSlope, SoftCones};
 pub use stop::{StopReason, StopToken};
 
 /// The example of README.md, run with the tests.

@@ -14,8 +14,8 @@ fn dot(a: &HostMatrix, b: &HostMatrix) -> f64 {
 }
 
 fn layouts() -> impl Strategy<Value = BlockLayout> {
-    (1usize..70, 1usize..5, any::<bool>()).prop_map(|(patterns, targets, both)| {
-        let signs = if both { Signs::Both } else { Signs::One };
+    (1usize..70, 1usize..5, any::<bool>(), 0usize..70).prop_map(|(patterns, targets, both, positive)| {
+        let signs = if both { Signs::Both } else { Signs::Each { positive: positive.min(patterns) } };
         BlockLayout { patterns, targets, signs }
     })
 }
@@ -43,7 +43,8 @@ proptest! {
     /// tell.
     #[test]
     fn every_other_layout_is_refused(layout in layouts(), other in layouts(), n in 1usize..9) {
-        prop_assume!(layout != other);
+        let others = [other.patterns, other.targets, other.signs.count()];
+        prop_assume!(others != [layout.patterns, layout.targets, layout.signs.count()]);
         let cpu = Cpu::<f32>::new();
         let mask = BitMask::from_fn(n, layout.patterns, |_, _| true);
         let (t, mut sum) = (cpu.zeros(n, layout.columns()).unwrap(), cpu.zeros(n, layout.targets).unwrap());
@@ -60,6 +61,15 @@ proptest! {
 fn the_columns_of_a_layout() {
     let both = BlockLayout::both(5, 3);
     assert_eq!((both.columns(), both.pairs(), both.signs.count()), (30, 15, 2));
-    assert_eq!(both.one_sign(), BlockLayout::one(5, 3));
-    assert_eq!((both.one_sign().columns(), both.one_sign().pairs()), (15, 15));
+    assert_eq!(both.halved(), BlockLayout::one(5, 3));
+    assert_eq!((both.halved().columns(), both.halved().pairs()), (15, 15));
+    let each = BlockLayout { signs: Signs::Each { positive: 2 }, ..both };
+    assert_eq!((each.columns(), each.pairs(), each.halved()), (15, 15, both.halved()));
+    let of_second = |layout: BlockLayout| -> Vec<(usize, usize, f64)> {
+        let columns = layout.per_target()..2 * layout.per_target();
+        columns.map(|j| (layout.target(j), layout.pattern(j), layout.sign(j))).collect()
+    };
+    let signed = |signs: [f64; 5]| signs.into_iter().enumerate().map(|(i, sign)| (1, i, sign));
+    assert_eq!(of_second(each), signed([1.0, 1.0, -1.0, -1.0, -1.0]).collect::<Vec<_>>());
+    assert_eq!(of_second(both), signed([1.0; 5]).chain(signed([-1.0; 5])).collect::<Vec<_>>());
 }

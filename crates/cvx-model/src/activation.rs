@@ -1,6 +1,6 @@
 //! Activation of hidden neurons: the two models that share the programme.
 
-use cvx_linalg::{Signs, named};
+use cvx_linalg::{BlockLayout, named};
 use serde::{Deserialize, Serialize};
 
 /// The condition under which a neuron with weights w returns x'w instead of 0.
@@ -19,11 +19,16 @@ pub enum Activation {
 named!(Activation, "activation": Relu = "relu", Gated = "gated");
 
 impl Activation {
-    /// Blocks per pattern and target.
-    pub fn signs(self) -> Signs {
+    /// The blocks of P sampled patterns and C targets.
+    pub fn layout(self, patterns: usize, targets: usize) -> BlockLayout {
         match self {
-            Activation::Relu => Signs::Both,
-            Activation::Gated => Signs::One,
+            Activation::Relu => BlockLayout::both(patterns, targets),
+            Activation::Gated => BlockLayout::one(patterns, targets),
         }
+    }
+
+    /// Blocks per sampled pattern and target.
+    pub fn blocks_per_pattern(self) -> usize {
+        self.layout(1, 1).columns()
     }
 }

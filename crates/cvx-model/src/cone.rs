@@ -39,7 +39,7 @@ pub fn beta_max<B: Backend>(program: &ConvexProgram<B>, tolerance: f64) -> Resul
     wide.cholesky(&mut factor)?;
 
     // gradients = +-X'D_i y. For another loss, xi at the zero network replaces y.
-    let (mut rows, mut masked) = (wide.zeros(n, blocks)?, wide.zeros(n, blocks / 2)?);
+    let (mut rows, mut masked) = (wide.zeros(n, blocks)?, wide.zeros(n, program.layout().pairs())?);
     let y = wide.upload(&program.xi_at_zero())?;
     wide.masked_broadcast(program.mask(), 1.0, &y, &mut masked)?;
     wide.add_pairs(program.layout(), 1.0, &masked, &mut rows)?;

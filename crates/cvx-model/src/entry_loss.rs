@@ -1,6 +1,8 @@
 //! Losses of one prediction q for one target y, with the operations that ADMM and the certificate need (docs/math.md,
 //! section 6).
 
+use cvx_linalg::LossSlope;
+
 /// Limit on the number of Newton steps. A few steps are usually enough.
 const NEWTON_STEPS: usize = 100;
 
@@ -44,6 +46,16 @@ impl EntryLoss {
             EntryLoss::Logistic => -y * sigmoid(-y * q),
             EntryLoss::SquaredHinge => -y * (1.0 - y * q).max(0.0),
             EntryLoss::Huber { delta } => (q - y).clamp(-delta, delta),
+        }
+    }
+
+    /// l' as the joint steps of predictions and cones take it.
+    pub fn slope(self) -> LossSlope {
+        match self {
+            EntryLoss::Squared => LossSlope::Squared,
+            EntryLoss::Logistic => LossSlope::Logistic,
+            EntryLoss::SquaredHinge => LossSlope::SquaredHinge,
+            EntryLoss::Huber { delta } => LossSlope::Huber { delta },
         }
     }
 
@@ -185,6 +197,9 @@ mod tests {
             let h = 1e-5;
             let difference = (loss.value(q + h, y) - loss.value(q - h, y)) / (2.0 * h);
             prop_assert!((loss.derivative(q, y) - difference).abs() < 1e-5 * (1.0 + difference.abs()));
+            let [slope, curvature] = loss.slope().at(q, y);
+            prop_assert!((slope - loss.derivative(q, y)).abs() <= 1e-14 * (1.0 + slope.abs()));
+            prop_assert!((0.0..=loss.curvature()).contains(&curvature));
             let change = (loss.derivative(q, y) - loss.derivative(other, y)).abs();
             prop_assert!(change <= loss.curvature() * (q - other).abs() * (1.0 + 1e-12) + 1e-15);
             prop_assert!(loss.value(q, y) >= 0.0);

@@ -92,7 +92,7 @@ pub use output_range::OutputRange;
 pub use patches::{FEATURES_AT_A_TIME, IMAGES_AT_A_TIME, PatchFeatures, PatchGates, PatchSettings, Patches};
 pub use patterns::PatternSet;
 pub use probability_scores::{ProbabilityScores, ReliabilityBin, RocPoint, sample_log_losses};
-pub use program::{ConvexProgram, ProgramError, RowScale};
+pub use program::{ConeForm, ConvexProgram, ProgramError, RowScale};
 pub use prune::Pruned;
 pub use recipe::{ColumnReport, Dropped, Encoded, Feature, Reason, Recipe, Unknown};
 pub use regression_scores::{RegressionScores, TargetScores};

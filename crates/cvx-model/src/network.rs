@@ -3,7 +3,7 @@
 use crate::activation::Activation;
 use crate::patches::Patches;
 use crate::patterns::bits_of_columns;
-use cvx_linalg::{Backend, HostMatrix, LinalgError, SampleSource, Samples, Shape, Transpose};
+use cvx_linalg::{Backend, BlockLayout, HostMatrix, LinalgError, SampleSource, Samples, Shape, Transpose};
 use std::sync::Arc;
 
 /// f(x) = b + sum_j (x'w1_j)_+ w2_j on transformed features. For gated neurons, the sum is that of
@@ -32,12 +32,11 @@ impl Network {
         Network { output_bias: vec![0.0; w2.cols()], w1, w2, gates, patches: None }
     }
 
-    /// The network of `v` (d x 2PC). A block with ||v_i|| > 0 becomes a neuron w1 = v_i / sqrt(||v_i||) with
-    /// w2 = +-sqrt(||v_i||) for its target: + for the first P blocks of a target, - for the others
-    /// (Pilanci & Ergen 2020, theorem 1). For gated neurons, `v` is d x PC, and each neuron keeps its gate of `gates`
-    /// (d x P). The output bias is zero.
-    pub fn from_blocks(v: &HostMatrix, activation: Activation, gates: &HostMatrix, n_targets: usize) -> Self {
-        let n_patterns = gates.cols();
+    /// The network of the blocks `v` of `layout` (d x 2PC or d x PC). A block with ||v_i|| > 0 becomes a neuron
+    /// w1 = v_i / sqrt(||v_i||) with w2 = +-sqrt(||v_i||) for its target, with the sign of the block (Pilanci & Ergen
+    /// 2020, theorem 1). A gated neuron keeps its gate of `gates` (d x P). The output bias is zero.
+    pub fn from_blocks(v: &HostMatrix, activation: Activation, gates: &HostMatrix, layout: BlockLayout) -> Self {
+        let n_targets = layout.targets;
         let norms: Vec<f64> = (0..v.cols()).map(|j| norm(v.col(j))).collect();
         let active: Vec<usize> = (0..v.cols()).filter(|&j| norms[j] > 0.0).collect();
         let mut network = Network {
@@ -46,7 +45,7 @@ impl Network {
             gates: match activation {
                 Activation::Relu => None,
                 Activation::Gated => Some(HostMatrix::from_fn(gates.rows(), active.len(), |row, neuron| {
-                    gates[(row, active[neuron] % n_patterns)]
+                    gates[(row, layout.pattern(active[neuron]))]
                 })),
             },
             patches: None,
@@ -57,9 +56,7 @@ impl Network {
             for (weight, value) in network.w1.col_mut(neuron).iter_mut().zip(v.col(j)) {
                 *weight = value / root;
             }
-            let signs = activation.signs().count();
-            let (target, negative) = (j / (signs * n_patterns), j / n_patterns % signs == 1);
-            network.w2[(neuron, target)] = if negative { -root } else { root };
+            network.w2[(neuron, layout.target(j))] = layout.sign(j) * root;
         }
         network
     }
@@ -162,6 +159,15 @@ impl Network {
         backend.upload(&z)
     }
 
+    /// The same neurons, those with the sign + in the second layer first, and the number of those.
+    pub fn by_sign(&self) -> (Self, usize) {
+        let is_positive = |neuron: &usize| (0..self.w2.cols()).all(|c| self.w2[(*neuron, c)] >= 0.0);
+        let (mut order, others): (Vec<usize>, Vec<usize>) = (0..self.n_neurons()).partition(is_positive);
+        let positive = order.len();
+        order.extend(others);
+        (self.select(&order), positive)
+    }
+
     /// The network of these neurons, in this order.
     pub(crate) fn select(&self, neurons: &[usize]) -> Self {
         let columns =
@@ -211,7 +217,7 @@ mod tests {
     #[test]
     fn balanced_weight_decay_is_the_least_over_rescaled_neurons() {
         let v = HostMatrix::from_vec(2, 4, vec![3.0, 4.0, 0.0, 0.0, -1.0, 0.5, 0.2, 0.1]);
-        let network = Network::from_blocks(&v, Activation::Relu, &HostMatrix::zeros(2, 2), 1);
+        let network = Network::from_blocks(&v, Activation::Relu, &HostMatrix::zeros(2, 2), BlockLayout::both(2, 1));
         let least = network.balanced_weight_decay(0.7);
         assert_relative_eq!(least, network.weight_decay(0.7), max_relative = 1e-14);
         for factor in [0.5, 2.0] {

@@ -5,7 +5,7 @@ use crate::program::{ConvexProgram, RowScale};
 use crate::workspace::Workspace;
 use cvx_linalg::{
     Backend, Centring, ConeRhs, ConeRows, HostMatrix, LinalgError, LinearOperator, MaskedBlocks, MaskedSystem, Scratch,
-    Signs, SystemRhs, SystemSolution, Transpose,
+    SystemRhs, SystemSolution, Transpose,
 };
 
 /// F u = sum_i D_i X (u_i^+ - u_i^-): the output of the convex model (d x 2PC -> n x C).
@@ -41,10 +41,10 @@ impl<B: Backend> LinearOperator<B> for PredictionOperator<'_, B> {
     fn apply_adjoint(&mut self, out: &mut B::Matrix, r: &B::Matrix) -> Result<(), LinalgError> {
         let (program, backend) = (self.program, self.program.backend());
         backend.fill(0.0, out)?;
-        match (program.patches(), program.layout().signs) {
-            (Some(patches), _) => patches.pull(backend, 1.0, r, out),
-            (None, Signs::One) => self.products.pull(&program.shared()?, 1.0, r, out),
-            (None, Signs::Both) => {
+        match program.patches() {
+            Some(patches) => patches.pull(backend, 1.0, r, out),
+            None if program.n_cones() == 0 => self.products.pull(&program.shared()?, 1.0, r, out),
+            None => {
                 let (layout, n) = (program.layout(), program.n_samples());
                 let (mut masked, mut rows) =
                     (backend.sample_rows(n, layout.pairs())?, backend.sample_rows(n, layout.columns())?);

@@ -15,6 +15,8 @@ pub struct PatternSet {
     groups: Vec<usize>,
     /// The patterns of each given gate, one for each group that it serves; none for a gate that was dropped.
     patterns_of: Vec<Vec<usize>>,
+    /// How many patterns a positive block may have.
+    positive: usize,
 }
 
 impl PatternSet {
@@ -32,12 +34,25 @@ impl PatternSet {
     /// # Errors
     /// [`LinalgError`] if the product X H fails.
     pub fn from_gates<B: Backend>(samples: &Samples<B>, gates: &HostMatrix) -> Result<Self, LinalgError> {
-        let set = Self::distinct(samples, gates, |_| vec![0])?;
+        let set = Self::distinct(samples, gates, gates.cols(), |_| vec![0])?;
         if set.bits.cols() > 0 {
             return Ok(set);
         }
         let turned = HostMatrix::from_fn(gates.rows(), gates.cols(), |i, j| -gates[(i, j)]);
-        Self::distinct(samples, &turned, |_| vec![0])
+        Self::distinct(samples, &turned, gates.cols(), |_| vec![0])
+    }
+
+    /// The patterns of neurons (d x m), of which the first `positive` have the sign + and the others the sign -. Gates
+    /// with equal patterns are merged if their signs are equal.
+    ///
+    /// # Errors
+    /// [`LinalgError`] if the product X H fails.
+    pub fn with_signs<B: Backend>(
+        samples: &Samples<B>,
+        gates: &HostMatrix,
+        positive: usize,
+    ) -> Result<Self, LinalgError> {
+        Self::distinct(samples, gates, positive, |_| vec![0])
     }
 
     /// The patterns of gates that serve groups of features: a gate has a pattern for each of the groups that
@@ -51,7 +66,7 @@ impl PatternSet {
         gates: &HostMatrix,
         groups_of: impl Fn(&[f64]) -> Vec<usize>,
     ) -> Result<Self, LinalgError> {
-        Self::distinct(samples, gates, groups_of)
+        Self::distinct(samples, gates, gates.cols(), groups_of)
     }
 
     /// 1\[X H >= 0\] (n x P), for any samples and gates H (d x P), by products in f64.
@@ -74,19 +89,21 @@ impl PatternSet {
             bits: BitMask::from_fn(0, gates.cols(), |_, _| false),
             groups: vec![0; gates.cols()],
             patterns_of: (0..gates.cols()).map(|gate| vec![gate]).collect(),
+            positive: gates.cols(),
         }
     }
 
     fn distinct<B: Backend>(
         samples: &Samples<B>,
         gates: &HostMatrix,
+        positive: usize,
         groups_of: impl Fn(&[f64]) -> Vec<usize>,
     ) -> Result<Self, LinalgError> {
         let all = Self::bits_of(samples, gates)?;
         let (first, is_active) = compare(samples.backend().samples(), &all);
         let (mut seen, mut kept) = (HashMap::new(), Vec::new());
         let mut pattern = |gate: usize, group: usize| {
-            *seen.entry((group, &first[gate])).or_insert_with(|| {
+            *seen.entry((gate < positive, group, &first[gate])).or_insert_with(|| {
                 kept.push((gate, group));
                 kept.len() - 1
             })
@@ -101,6 +118,7 @@ impl PatternSet {
             bits: BitMask::from_fn(all.rows(), kept.len(), |a, i| all.get(a, kept[i].0)),
             groups: kept.iter().map(|&(_, group)| group).collect(),
             patterns_of,
+            positive: kept.iter().filter(|(gate, _)| *gate < positive).count(),
         })
     }
 
@@ -127,6 +145,12 @@ impl PatternSet {
     /// The group of features that each pattern serves (P); all 0 without groups.
     pub fn groups(&self) -> &[usize] {
         &self.groups
+    }
+
+    /// Number of patterns of positive neurons, which are the first: all patterns of [`from_gates`](Self::from_gates),
+    /// whose gates have no sign.
+    pub fn positive(&self) -> usize {
+        self.positive
     }
 
     /// Number of gates that were merged or dropped. Gates that serve several groups have several patterns.

@@ -7,7 +7,7 @@ use crate::patches::PatchFeatures;
 use crate::patterns::{PatternSet, check_gates};
 use crate::products::Shared;
 use crate::weighted::WeightedLoss;
-use cvx_linalg::{Backend, BitMask, BlockLayout, HostMatrix, LinalgError, MaskedSamples, SampleSource, Samples};
+use cvx_linalg::{Backend, BitMask, BlockLayout, HostMatrix, LinalgError, MaskedSamples, SampleSource, Samples, Signs};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -24,6 +24,9 @@ pub struct ConvexProgram<B: Backend> {
     y: B::Matrix,
     y_host: HostMatrix,
     activation: Activation,
+    /// Of patterns with a block of one sign each, how many have the sign +.
+    positive: Option<usize>,
+    cone_form: ConeForm,
     patterns: PatternSet,
     mask: B::Mask,
     confined: Option<Confined<B>>,
@@ -31,6 +34,16 @@ pub struct ConvexProgram<B: Backend> {
     loss: WeightedLoss,
     /// ||x_a|| for each sample.
     row_norms: Vec<f64>,
+}
+
+/// What the cones of the patterns are to the blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConeForm {
+    /// Constraints: the programme (P).
+    Hard,
+    /// Terms of the loss: the programme (17.1), whose optimum is at most that of (P), and at least the objective of its
+    /// network.
+    Soft,
 }
 
 /// The cones of the blocks with the signs that entries may have, as two masks (d x 2P, or d x P for gated neurons).
@@ -49,8 +62,7 @@ impl<B: Backend> Confined<B> {
         activation: Activation,
         patterns: &PatternSet,
     ) -> Result<Self, LinalgError> {
-        let p = patterns.len();
-        let (rows, columns) = (patterns.gates().rows(), activation.signs().count() * p);
+        let (rows, columns) = (patterns.gates().rows(), activation.layout(patterns.len(), 1).columns());
         let entry = |row: usize, j: usize| cones.entry(activation, role(activation, patterns, j), row);
         let [above, below] = [0, 1].map(|side| BitMask::from_fn(rows, columns, |row, j| entry(row, j)[side]));
         Ok(Confined { above: backend.upload_mask(&above)?, below: backend.upload_mask(&below)?, cones })
@@ -69,8 +81,8 @@ pub(crate) struct Tile<'a, B: Backend> {
 
 /// The role of the block in column `j` of the blocks.
 fn role(activation: Activation, patterns: &PatternSet, j: usize) -> BlockRole {
-    let (p, signs) = (patterns.len(), activation.signs().count());
-    BlockRole { negative: j / p % signs == 1, group: patterns.groups()[j % p] }
+    let layout = activation.layout(patterns.len(), 1);
+    BlockRole { negative: layout.is_negative(j), group: patterns.groups()[layout.pattern(j)] }
 }
 
 impl<B: Backend> ConvexProgram<B> {
@@ -122,6 +134,8 @@ impl<B: Backend> ConvexProgram<B> {
             row_norms,
             y_host: y,
             activation: Activation::Relu,
+            positive: None,
+            cone_form: ConeForm::Hard,
             patterns,
             confined: None,
             beta,
@@ -154,6 +168,8 @@ impl<B: Backend> ConvexProgram<B> {
             patches: Some(patches),
             y_host: y,
             activation: Activation::Gated,
+            positive: None,
+            cone_form: ConeForm::Hard,
             patterns,
             confined: None,
             beta,
@@ -189,10 +205,27 @@ impl<B: Backend> ConvexProgram<B> {
             None => {
                 let patterns = PatternSet::from_gates(&self.samples, gates)?;
                 self.mask = self.backend.upload_row_mask(patterns.bits())?;
-                self.patterns = patterns;
+                (self.patterns, self.positive) = (patterns, None);
                 Ok(())
             }
         }
+    }
+
+    /// Replaces the patterns by those of ReLU neurons (d x m), each with a block of its own sign alone: + for the first
+    /// `positive` neurons, - for the others. Neurons with equal patterns and signs are merged.
+    ///
+    /// # Errors
+    /// The same as [`new`](Self::new), and [`ModelError::Empty`] if no neuron is active on a sample. After an error, the
+    /// old patterns remain.
+    pub fn set_neurons(&mut self, gates: &HostMatrix, positive: usize) -> Result<(), ProgramError> {
+        check_gates(gates, self.samples.n_features())?;
+        let patterns = PatternSet::with_signs(&self.samples, gates, positive)?;
+        if patterns.is_empty() {
+            return Err(ModelError::Empty { what: "neurons that are active on a sample" }.into());
+        }
+        self.mask = self.backend.upload_row_mask(patterns.bits())?;
+        (self.positive, self.patterns) = (Some(patterns.positive()), patterns);
+        Ok(())
     }
 
     /// The same samples and targets, with every block in its cone of `cones` as well. `gates` (d x P) are given again:
@@ -224,6 +257,26 @@ impl<B: Backend> ConvexProgram<B> {
         self.confined = Some(Confined::new(&self.backend, cones, self.activation, &patterns)?);
         (self.mask, self.patterns) = (mask, patterns);
         Ok(())
+    }
+
+    /// Whether blocks stay in the cones of their patterns.
+    pub fn cone_form(&self) -> ConeForm {
+        self.cone_form
+    }
+
+    /// Lets the loss price the violation of cones, where it can: for ReLU neurons without cones of entries, and a loss
+    /// of each prediction. Returns whether it can.
+    pub fn soften_cones(&mut self) -> bool {
+        let can = self.n_cones() > 0 && self.confined.is_none() && self.loss.slope().is_some();
+        if can {
+            self.cone_form = ConeForm::Soft;
+        }
+        can
+    }
+
+    /// Whether predictions are a block of their own in ADMM (docs/math.md, section 6).
+    pub fn splits_loss(&self) -> bool {
+        !self.loss.is_plain() || self.cone_form == ConeForm::Soft
     }
 
     /// The cones of the blocks; `None` if they are free.
@@ -421,9 +474,10 @@ impl<B: Backend> ConvexProgram<B> {
     }
     /// The layout of the blocks in the columns of a matrix.
     pub fn layout(&self) -> BlockLayout {
-        BlockLayout { patterns: self.n_patterns(), targets: self.n_targets(), signs: self.activation.signs() }
+        let layout = self.activation.layout(self.n_patterns(), self.n_targets());
+        self.positive.map_or(layout, |positive| BlockLayout { signs: Signs::Each { positive }, ..layout })
     }
-    /// 2 P C, the number of blocks; P C for gated neurons.
+    /// 2 P C, the number of blocks; P C where a pattern has one.
     pub fn n_blocks(&self) -> usize {
         self.layout().columns()
     }

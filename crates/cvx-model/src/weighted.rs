@@ -8,7 +8,7 @@ use crate::metrics::squared_loss_over;
 use crate::multinomial::Multinomial;
 use crate::root::{concave_maximum, increasing_root, root_near_zero};
 use crate::weighted_rows::WeightedRows;
-use cvx_linalg::{HostMatrix, SampleSums};
+use cvx_linalg::{HostMatrix, LossSlope, SampleSums};
 use std::ops::Range;
 
 /// A slope of the loss along the output bias that is this small, relative to its terms, is zero.
@@ -81,6 +81,14 @@ impl WeightedLoss {
     /// Whether this is 1/2 ||q - y||^2, up to the output bias. It has closed formulas and a u-update without q.
     pub fn is_plain(&self) -> bool {
         self.loss == Loss::Squared && self.weights.is_none()
+    }
+
+    /// l' of each prediction; `None` for a loss of rows.
+    pub fn slope(&self) -> Option<LossSlope> {
+        match self.loss.form() {
+            LossForm::Entry(loss) => Some(loss.slope()),
+            LossForm::Row(_) => None,
+        }
     }
 
     fn rows<'a>(&'a self, loss: Multinomial, y: &'a HostMatrix) -> WeightedRows<'a> {

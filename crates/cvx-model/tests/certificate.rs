@@ -279,7 +279,7 @@ fn m8_the_recovered_network_repeats_the_convex_prediction() {
         let expected = cpu.download(&expected).unwrap();
         assert!(distance(expected.values(), case.prediction(&v).values()) < 1e-12);
 
-        let network = Network::from_blocks(&v, Activation::Relu, case.patterns().gates(), case.y.cols());
+        let network = Network::from_blocks(&v, Activation::Relu, case.patterns().gates(), case.program.layout());
         let active = (0..v.cols()).filter(|&j| norm(v.col(j)) > 0.0).count();
         assert_eq!((network.n_neurons(), network.w2.rows()), (active, active));
         let predicted = network.predict(&cpu, case.program.samples().stored().unwrap()).unwrap();
@@ -302,7 +302,7 @@ fn held_out_samples_are_predicted_as_by_the_network() {
         v.col_mut(0).fill(0.0);
         let mut held_out = HeldOut::new(&case.program, Arc::new(other.clone())).unwrap();
         let found = held_out.predict(&cpu, &cpu.upload(&v).unwrap(), &[]).unwrap();
-        let network = Network::from_blocks(&v, Activation::Relu, case.patterns().gates(), targets);
+        let network = Network::from_blocks(&v, Activation::Relu, case.patterns().gates(), case.program.layout());
         let expected = network.predict(&cpu, &cpu.upload(&other).unwrap()).unwrap();
         assert!(distance(found.values(), expected.values()) < 1e-12);
     }

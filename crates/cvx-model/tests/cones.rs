@@ -68,7 +68,7 @@ fn projected(cones: &BlockCones, activation: Activation, negative: bool, group: 
 /// The bound of (13.2) by plain loops, and with `free` that of (5.1).
 fn plain_bound(program: &ConvexProgram<Cpu<f64>>, xt: &HostMatrix, [xi, eta]: [&HostMatrix; 2], free: bool) -> f64 {
     let (y, patterns, cones) = (program.y_host(), program.patterns(), program.cones().unwrap());
-    let (p, signs) = (patterns.len(), program.activation().signs().count());
+    let (p, signs) = (patterns.len(), program.layout().signs.count());
     let mut value = 0.0;
     for c in 0..y.cols() {
         let mut ratio = 0.0f64;

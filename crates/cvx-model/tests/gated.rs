@@ -144,7 +144,7 @@ fn the_network_predicts_what_the_blocks_do_on_any_samples() {
         let mut u = gated.random_blocks();
         u.col_mut(0).fill(0.0);
         let (program, gates) = (&gated.case.program, gated.case.patterns().gates().clone());
-        let network = Network::from_blocks(&u, Activation::Gated, &gates, program.n_targets());
+        let network = Network::from_blocks(&u, Activation::Gated, &gates, program.layout());
         assert_eq!(network.n_neurons(), u.cols() - 1);
         let found = network.predict(&cpu, &cpu.upload(&gated.case.xt).unwrap()).unwrap();
         assert!(distance(found.values(), gated.prediction(&u).values()) < 1e-12);

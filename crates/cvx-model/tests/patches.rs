@@ -5,7 +5,9 @@ mod common;
 use common::patches::{SMALL, Scene, Sizes, mirror};
 use common::{Random, distance, dot, norm};
 use cvx_linalg::Samples;
-use cvx_linalg::{Backend, Cpu, FeaturePrecision, HostMatrix, LinalgError, LinearOperator, MaskedSystem, SystemRhs};
+use cvx_linalg::{
+    Backend, BlockLayout, Cpu, FeaturePrecision, HostMatrix, LinalgError, LinearOperator, MaskedSystem, SystemRhs,
+};
 use cvx_model::Multipliers;
 use cvx_model::{
     Activation, Certificate, ConvexProgram, FeatureKind, HeldOut, Loss, ModelError, Network, PatchFeatures, Patches,
@@ -111,7 +113,8 @@ proptest! {
 
 /// The network of blocks (D x PC) with an output bias; none is zero.
 fn network_of(scene: &Scene, u: &HostMatrix, output_bias: &[f64]) -> Network {
-    let mut network = Network::from_blocks(u, Activation::Gated, &scene.gates, scene.y.cols());
+    let mut network =
+        Network::from_blocks(u, Activation::Gated, &scene.gates, BlockLayout::one(scene.gates.cols(), scene.y.cols()));
     network.patches = Some(scene.patches.clone());
     network.output_bias.iter_mut().zip(output_bias).for_each(|(b, value)| *b = *value);
     network

@@ -18,8 +18,10 @@ pub struct ProblemShape {
     pub n_patterns: usize,
     /// C.
     pub n_targets: usize,
-    /// Blocks per pattern and target: 2, and 1 where there are no cones.
+    /// Blocks per pattern and target: 2 or 1.
     pub signs: usize,
+    /// Whether blocks are in the cones of their patterns.
+    pub cones: bool,
     /// Bytes of one stored number.
     pub scalar_bytes: usize,
 }
@@ -56,7 +58,7 @@ impl SolverKind {
         let columns = p * c;
         // Products of all pairs of blocks with X, V or W: without the two signs of cones a third (docs/math.md,
         // sections 3, 4 and 8).
-        let [direct, around] = if shape.signs == 1 { [4.0, 4.0] } else { [12.0, 16.0] };
+        let [direct, around] = if shape.cones { [12.0, 16.0] } else { [4.0, 4.0] };
         // Set-up beyond what both have, and a run's iterations.
         let cholesky = n * n * (d + n / 3.0) + ITERATIONS * (direct * n * d * columns + 2.0 * n * n * c);
         let gram = ITERATIONS * (around + 4.0 * STEPS) * n * d * columns;
@@ -66,7 +68,7 @@ impl SolverKind {
             [SolverKind::GramPcg, SolverKind::Cholesky]
         };
         let fallbacks = [SolverKind::JacobiPcg, SolverKind::Cg];
-        let fallbacks = fallbacks.into_iter().filter(|kind| shape.signs == 2 || !kind.needs_cones());
+        let fallbacks = fallbacks.into_iter().filter(|kind| shape.cones || !kind.needs_cones());
         [first, second].into_iter().chain(fallbacks).collect()
     }
 
@@ -75,7 +77,7 @@ impl SolverKind {
         // In f64, which does not overflow; exactness is not needed here.
         let [n, d, p, c] = shape.dims().map(|size| size as f64);
         let (s, blocks, pairs) = (shape.scalar_bytes as f64, shape.signs as f64 * p * c, p * c);
-        let cones = shape.signs == 2;
+        let cones = shape.cones;
         let rank = settings.rank.unwrap_or(self.largest_rank()) as f64;
         // All samples in storage precision; F and A read them.
         let samples = n * d * s;

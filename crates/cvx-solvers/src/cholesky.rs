@@ -91,8 +91,8 @@ impl<B: Backend> Factors<B> {
             factored_at: None,
             bias: blocks.output_bias.then(|| BiasFactors::new(&blocks)).transpose()?,
             d: blocks.n_rows as f64,
-            signs: blocks.layout.signs.count() as f64,
-            halves: blocks.layout.pairs(),
+            signs: 0.0,
+            halves: 0,
         };
         factors.take_patterns(system)?;
         Ok(factors)
@@ -104,6 +104,7 @@ impl<B: Backend> Factors<B> {
         let (backend, d, n) = (blocks.backend, blocks.n_rows, blocks.n_samples());
         let halves = blocks.layout.pairs();
         (self.factored_at, self.halves) = (None, halves);
+        self.signs = blocks.layout.signs.count() as f64;
         let Some(cones) = &mut self.cones else { return system.kernel(&mut self.kernel, &mut self.diagonal) };
         // K = V'V is symmetric by construction.
         backend.masked_gram(&cones.v, blocks.masked()?.mask, &mut self.kernel, &mut self.diagonal)?;

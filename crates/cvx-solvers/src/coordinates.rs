@@ -2,7 +2,7 @@
 
 use crate::gram::GramFactor;
 use cvx_linalg::{
-    Backend, Centring, ConeRhs, Half, LinalgError, MaskedBlocks, MaskedSystem, Shape, Signs, SystemRhs, SystemSolution,
+    Backend, Centring, ConeRhs, Half, LinalgError, MaskedBlocks, MaskedSystem, Shape, SystemRhs, SystemSolution,
     Transpose,
 };
 
@@ -22,6 +22,8 @@ pub(crate) struct GramCoordinates<B: Backend> {
     pub x_image: B::Matrix,
     /// The projection of predictions, where there is an output bias.
     pub centring: Centring<B>,
+    /// Blocks per pattern and target.
+    pub signs: f64,
 }
 
 impl<B: Backend> GramCoordinates<B> {
@@ -31,10 +33,6 @@ impl<B: Backend> GramCoordinates<B> {
         let (backend, layout) = (blocks.backend, blocks.layout);
         let (d, n, columns) = (blocks.n_rows, blocks.n_samples(), layout.columns());
         let gram = GramFactor::new(&blocks, blocks.expect_cones(USER)?)?;
-        if layout.signs != Signs::Both {
-            let detail = format!("it needs blocks of both signs, and the layout is {layout:?}");
-            return Err(LinalgError::Shape { operation: USER, detail });
-        }
         let l_inverse = gram.inverse(backend, Half::Lower)?;
         let mut v = backend.sample_columns(d, n)?;
         gram.solve_samples(&blocks, &mut v, None)?;
@@ -46,7 +44,18 @@ impl<B: Backend> GramCoordinates<B> {
             image: backend.zeros(d, layout.pairs())?,
             x_image: backend.sample_rows(n, layout.pairs())?,
             centring: Centring::of(&blocks)?,
+            signs: layout.signs.count() as f64,
         })
+    }
+
+    /// 2/rho, or 1/rho where a pattern has one block: the factor of the kernel in (4.3).
+    pub fn weight(&self, rho: f64) -> f64 {
+        self.signs / rho
+    }
+
+    /// Its inverse: I + (2/rho) K is, up to a factor, K + shift I, which a sketch of a kernel K is inverted with.
+    pub fn shift(&self, rho: f64) -> f64 {
+        rho / self.signs
     }
 
     /// zhat (4.1) and `b` = qhat - y (4.2); `xu` receives V'zhat.
@@ -71,7 +80,7 @@ impl<B: Backend> GramCoordinates<B> {
 
     /// `out` = the sum over the patterns of d_i o x_image, as a prediction.
     pub fn gather(&mut self, blocks: &MaskedBlocks<'_, B>, out: &mut B::Matrix) -> Result<(), LinalgError> {
-        blocks.backend.masked_row_sum(blocks.layout.one_sign(), Some(blocks.masked()?.mask), &self.x_image, out)?;
+        blocks.backend.masked_row_sum(blocks.layout.halved(), Some(blocks.masked()?.mask), &self.x_image, out)?;
         self.centring.apply(blocks.backend, out)
     }
 
@@ -107,9 +116,4 @@ impl<B: Backend> GramCoordinates<B> {
         let [d, n, columns] = [self.v.rows(), self.v.cols(), self.z.cols()].map(|size| size as f64);
         (4.0 * (n * d + d * d) * columns, n * d * columns)
     }
-}
-
-/// I + (2/rho) K is, up to a factor, K + shift I: what a sketch of a kernel K is inverted with.
-pub(crate) fn shift(rho: f64) -> f64 {
-    0.5 * rho
 }

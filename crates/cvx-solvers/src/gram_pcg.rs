@@ -1,7 +1,7 @@
 //! The u-update by conjugate gradients on the n x n kernel, preconditioned by M (docs/math.md, section 4).
 
 use crate::conjugate::{Apply, ConjugateGradients, Target};
-use crate::coordinates::{GramCoordinates, shift};
+use crate::coordinates::GramCoordinates;
 use crate::deflation::Deflation;
 use crate::free_kernel::FreeKernel;
 use crate::kind::{SolverKind, SolverSettings};
@@ -104,8 +104,9 @@ fn kernel_map<'a, B: Backend>(
     blocks: &'a MaskedBlocks<'a, B>,
     rho: f64,
 ) -> impl FnMut(&mut B::Matrix, &B::Matrix) -> Result<(), LinalgError> + 'a {
+    let weight = coordinates.weight(rho);
     move |out, r| {
-        apply_kernel(coordinates, blocks, 2.0 / rho, r, out)?;
+        apply_kernel(coordinates, blocks, weight, r, out)?;
         blocks.backend.axpby(1.0, r, 1.0, out)
     }
 }
@@ -174,7 +175,7 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
         let (backend, n, targets) = (blocks.backend, blocks.n_samples(), blocks.y.cols());
         let mut deflation = None;
         if self.sketched {
-            let rank = self.settings.sketch_rank(SolverKind::GramNystromPcg, 10.0 * shift(rho));
+            let rank = self.settings.sketch_rank(SolverKind::GramNystromPcg, 10.0 * coordinates.shift(rho));
             // The kernel is applied to C columns at once; for a smaller batch the rest is zero.
             let (mut x, mut image) = (backend.zeros(n, targets)?, backend.zeros(n, targets)?);
             let sketch = NystromSketch::new(backend, n, rank, targets, self.settings.seed, &mut |out, test| {
@@ -183,7 +184,7 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
                 apply_kernel(&mut coordinates, &blocks, 1.0, &x, &mut image)?;
                 backend.read_part(&image, 0, out)
             })?;
-            deflation = Some(Deflation::new(backend, sketch, shift(rho), targets)?);
+            deflation = Some(Deflation::new(backend, sketch, coordinates.shift(rho), targets)?);
         }
         let (b, iteration) = (backend.zeros_like(blocks.y)?, ConjugateGradients::new(backend, blocks.y)?);
         let factors = Factors { coordinates, b, iteration, deflation, centring: Centring::of(&blocks)? };
@@ -195,7 +196,7 @@ impl<B: Backend> LinearSolver<B> for GramPcg<B> {
         system.set_penalty(rho);
         match &mut self.prepared {
             Some(Prepared::Cones(factors)) => match &mut factors.deflation {
-                Some(deflation) => deflation.set_shift(system.blocks().backend, shift(rho)),
+                Some(deflation) => deflation.set_shift(system.blocks().backend, factors.coordinates.shift(rho)),
                 // Nothing else that is kept depends on rho.
                 None => Ok(()),
             },

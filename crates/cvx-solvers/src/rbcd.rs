@@ -1,7 +1,7 @@
 //! The u-update by randomised block coordinate descent (docs/math.md, section 4).
 
 use crate::conjugate::{ESTIMATE_SAFETY, attainable};
-use crate::coordinates::{GramCoordinates, shift};
+use crate::coordinates::GramCoordinates;
 use crate::deflation::{BATCH, Deflation};
 use crate::groups::{Group, groups};
 use crate::kind::{SolverKind, SolverSettings};
@@ -188,14 +188,14 @@ impl<B: Backend> Block<B> {
         let layout = BlockLayout::one(self.group.count, change.cols());
         backend.masked_row_sum(layout, Some(&self.group.mask), &self.rows, change)?;
         coordinates.centring.apply(backend, change)?;
-        let slope = backend.dot(&self.gradient, &self.direction)?;
-        let curvature = backend.dot(&self.direction, &self.direction)? + 2.0 / rho * backend.dot(change, change)?;
+        let (slope, weight) = (backend.dot(&self.gradient, &self.direction)?, coordinates.weight(rho));
+        let curvature = backend.dot(&self.direction, &self.direction)? + weight * backend.dot(change, change)?;
         let mut decrease = 0.0;
         if curvature > 0.0 {
             let step = slope / curvature;
-            decrease = step * slope / rho;
+            decrease = step * slope / (2.0 * coordinates.shift(rho));
             backend.axpby(-step, &self.direction, 1.0, &mut self.t)?;
-            backend.axpby(2.0 / rho * step, change, 1.0, r)?;
+            backend.axpby(weight * step, change, 1.0, r)?;
         }
         Ok([square, decrease])
     }
@@ -216,7 +216,7 @@ impl<B: Backend> Factors<B> {
         }
         self.coordinates.project(backend)?;
         self.coordinates.gather(blocks, r)?;
-        backend.axpby(1.0, &self.b, -2.0 / rho, r)
+        backend.axpby(1.0, &self.b, -self.coordinates.weight(rho), r)
     }
 
     /// ||(t_i - V(d_i o r))_i||.
@@ -256,7 +256,7 @@ impl<B: Backend> Factors<B> {
     /// is above their rounding.
     fn search_plane(&mut self, backend: &B, rho: f64, r: &mut B::Matrix, decrease: f64) -> Result<f64, LinalgError> {
         backend.axpby(-1.0, &self.r_start, 1.0, r)?;
-        let (weight, moved) = (2.0 / rho, &mut self.r_moved);
+        let (weight, moved) = (self.coordinates.weight(rho), &mut self.r_moved);
         // Squares and products of D and E in the metric of (4.5), and the slope and the scale at the start.
         let (mut dd, mut de, mut ee) = (backend.dot(r, r)?, backend.dot(r, moved)?, backend.dot(moved, moved)?);
         let mut slope = backend.dot(&self.r_start, moved)?;
@@ -302,8 +302,8 @@ impl<B: Backend> Factors<B> {
         let size = backend.norm(&self.coordinates.image)?;
         self.refresh(blocks, rho, r)?;
         let mut norm = self.gradient_norm(backend, r)?;
-        // The Hessian of (4.5) is at least 2/rho, and ||(du, Gt du)||^2 = 2 ||dt||^2/rho^2.
-        let wanted = accuracy.residual(size, 2f64.sqrt() / rho);
+        // The Hessian of (4.5) is at least 2/rho, and ||(du, Gt du)||^2 = 2 ||dt||^2/rho^2; or 1/rho and 1.
+        let wanted = accuracy.residual(size, self.coordinates.signs.sqrt() / rho);
         let target = wanted.max(attainable(backend) * size);
         // The last pass of an earlier solve is not used with the first one of this solve.
         backend.fill(0.0, &mut self.r_moved)?;
@@ -368,7 +368,7 @@ impl<B: Backend> LinearSolver<B> for Rbcd<B> {
         for group in groups(backend, blocks.masked()?.bits, size, blocks.n_rows)? {
             let mut block = Block::new(&blocks, group)?;
             if let Some(settings) = self.sketch {
-                block.sketch(&blocks, &coordinates.v, settings, shift(rho))?;
+                block.sketch(&blocks, &coordinates.v, settings, coordinates.shift(rho))?;
             }
             parts.push(block);
         }
@@ -389,8 +389,9 @@ impl<B: Backend> LinearSolver<B> for Rbcd<B> {
         system.set_penalty(rho);
         let backend = system.blocks().backend;
         if let Some(factors) = &mut self.factors {
+            let shift = factors.coordinates.shift(rho);
             let deflations = factors.blocks.iter_mut().flat_map(|block| &mut block.deflations);
-            deflations.into_iter().try_for_each(|deflation| deflation.set_shift(backend, shift(rho)))?;
+            deflations.into_iter().try_for_each(|deflation| deflation.set_shift(backend, shift))?;
         }
         Ok(())
     }

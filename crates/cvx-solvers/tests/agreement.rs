@@ -365,6 +365,7 @@ fn e8_memory_estimates_do_not_overflow() {
         n_patterns: size,
         n_targets: size,
         signs: 2,
+        cones: true,
         scalar_bytes: 8,
     };
     for kind in SolverKind::ALL {
@@ -378,6 +379,7 @@ fn e8_memory_estimates_do_not_overflow() {
         n_patterns: 50_000,
         n_targets: 1,
         signs: 2,
+        cones: true,
         scalar_bytes: 4,
     };
     assert!(SolverKind::Cholesky.memory_bytes(&wide, &SolverSettings::default()) > 4 * 100_000 * 100_000);

@@ -45,6 +45,8 @@ pub(crate) struct Header {
     pub intermediate: bool,
     /// Number of gates of the first programme that were merged into others.
     pub merged: usize,
+    /// Of gates with a block of one sign each, how many have the sign +.
+    pub positive: Option<usize>,
     /// Total iterations and seconds.
     pub iterations: usize,
     pub seconds: f64,

@@ -23,6 +23,7 @@ pub struct SplitStart {
 /// and from a GPU costs less than any operation there, and no loss needs a kernel.
 pub(crate) struct SplitLoss {
     loss: WeightedLoss,
+    is_split: bool,
     y: HostMatrix,
     q: HostMatrix,
     mu: HostMatrix,
@@ -38,7 +39,7 @@ pub(crate) struct SplitLoss {
 impl SplitLoss {
     /// Starts at the prediction of the zero network with its multiplier.
     pub fn new<B: Backend>(program: &ConvexProgram<B>, kappa: f64) -> Self {
-        if program.loss().is_plain() {
+        if !program.splits_loss() {
             return SplitLoss::started(program, HostMatrix::zeros(0, 0), HostMatrix::zeros(0, 0));
         }
         let mut mu = program.xi_at_zero();
@@ -48,15 +49,15 @@ impl SplitLoss {
 
     /// Starts at these values.
     pub fn started<B: Backend>(program: &ConvexProgram<B>, q: HostMatrix, mu: HostMatrix) -> Self {
-        let loss = program.loss().clone();
-        let y = if loss.is_plain() { HostMatrix::zeros(0, 0) } else { program.y_host().clone() };
+        let (loss, is_split) = (program.loss().clone(), program.splits_loss());
+        let y = if is_split { program.y_host().clone() } else { HostMatrix::zeros(0, 0) };
         let [target, fu, previous] = [&q; 3].map(HostMatrix::clone);
-        SplitLoss { loss, y, target, fu, previous, residuals: Residuals::default(), q, mu }
+        SplitLoss { loss, is_split, y, target, fu, previous, residuals: Residuals::default(), q, mu }
     }
 
     /// Starts at the predictions F `v` of a network, with the multiplier of the loss there.
     pub fn at<B: Backend>(program: &ConvexProgram<B>, v: &B::Matrix, kappa: f64) -> Result<Self, LinalgError> {
-        if program.loss().is_plain() {
+        if !program.splits_loss() {
             return Ok(SplitLoss::new(program, kappa));
         }
         let backend = program.backend();
@@ -71,7 +72,7 @@ impl SplitLoss {
 
     /// Whether there is such a block.
     pub fn is_split(&self) -> bool {
-        !self.loss.is_plain()
+        self.is_split
     }
 
     /// The residuals of F u = q that kappa follows; `None` for the squared loss, whose curvature is the same
@@ -102,14 +103,26 @@ impl SplitLoss {
         if !self.is_split() {
             return Ok(());
         }
+        self.lift(backend, residual, alpha)?;
+        self.loss.prox(&mut self.q, &self.y, kappa);
+        self.settle(backend, [alpha, gamma]);
+        Ok(())
+    }
+
+    /// The first half of [`update`](SplitLoss::update): fh + mu in the place of q, whose proximal point is due.
+    pub fn lift<B: Backend>(&mut self, backend: &B, residual: &B::Matrix, alpha: f64) -> Result<(), LinalgError> {
         self.fu = backend.download(residual)?;
         self.fu.values_mut().iter_mut().zip(self.target.values()).for_each(|(fu, target)| *fu += target);
         self.previous.values_mut().copy_from_slice(self.q.values());
-        let relaxed = |fu: f64, previous: f64| alpha * fu + (1.0 - alpha) * previous;
         let entries = self.q.values_mut().iter_mut().zip(self.fu.values()).zip(self.mu.values());
-        entries.for_each(|((q, &fu), mu)| *q = relaxed(fu, *q) + mu);
-        self.loss.prox(&mut self.q, &self.y, kappa);
+        entries.for_each(|((q, &fu), mu)| *q = alpha * fu + (1.0 - alpha) * *q + mu);
+        Ok(())
+    }
+
+    /// The second half: mu, and the norms.
+    pub fn settle<B: Backend>(&mut self, backend: &B, [alpha, gamma]: [f64; 2]) {
         let SplitLoss { loss, q, mu, fu, previous, .. } = self;
+        let relaxed = |fu: f64, previous: f64| alpha * fu + (1.0 - alpha) * previous;
         let entries = mu.values_mut().iter_mut().zip(fu.values()).zip(q.values()).zip(previous.values());
         entries.for_each(|(((mu, &fu), q), &previous)| *mu += gamma * (relaxed(fu, previous) - q));
         let samples = backend.samples();
@@ -126,7 +139,11 @@ impl SplitLoss {
         });
         let [primal, change, primal_scale, dual_scale] = norms.map(f64::sqrt);
         self.residuals = Residuals { primal, change, primal_scale, dual_scale };
-        Ok(())
+    }
+
+    /// q, for a step that takes it together with other iterates.
+    pub fn q_mut(&mut self) -> &mut HostMatrix {
+        &mut self.q
     }
 
     /// out = sqrt(kappa/rho) (q + mu): the third part of the fixed-point variable, in the units of the other two.
@@ -137,11 +154,21 @@ impl SplitLoss {
     }
 
     /// The inverse of [`to_point`](SplitLoss::to_point): q is the proximal point, and mu is the remainder.
-    pub fn set_from_point(&mut self, Weights { rho, kappa }: Weights, point: &HostMatrix) {
+    pub fn set_from_point(&mut self, weights: Weights, point: &HostMatrix) {
+        self.lift_from_point(weights, point);
+        self.loss.prox(&mut self.q, &self.y, weights.kappa);
+        self.take_remainder();
+    }
+
+    /// q + mu in the place of both.
+    pub fn lift_from_point(&mut self, Weights { rho, kappa }: Weights, point: &HostMatrix) {
         let scale = (kappa / rho).sqrt();
         self.q.values_mut().iter_mut().zip(point.values()).for_each(|(q, point)| *q = point / scale);
         self.mu.values_mut().copy_from_slice(self.q.values());
-        self.loss.prox(&mut self.q, &self.y, kappa);
+    }
+
+    /// mu = what q leaves of the sum.
+    pub fn take_remainder(&mut self) {
         self.mu.values_mut().iter_mut().zip(self.q.values()).for_each(|(mu, q)| *mu -= q);
     }
 

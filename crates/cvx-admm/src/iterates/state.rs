@@ -5,10 +5,10 @@ use crate::iterates::anderson::{Anderson, Point};
 use crate::iterates::penalty::{Rescaling, Residuals, Weights};
 use crate::iterates::split_loss::{SplitLoss, SplitStart};
 use cvx_linalg::{
-    Accuracy, Backend, ConeRhs, HostMatrix, LinalgError, LinearInfo, LinearOperator, LinearSolver, SlackNorms,
-    SystemRhs, SystemSolution,
+    Accuracy, Backend, ConeRhs, HostMatrix, LinalgError, LinearInfo, LinearOperator, LinearSolver, LossSlope,
+    SlackNorms, SoftCones, SystemRhs, SystemSolution,
 };
-use cvx_model::{Certificate, ConeOperator, ConvexProgram, PredictionOperator, RowScale, SystemOperator};
+use cvx_model::{Certificate, ConeForm, ConeOperator, ConvexProgram, PredictionOperator, RowScale, SystemOperator};
 
 /// Iterates from which a later run on the same samples and gates can start.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +63,27 @@ pub(crate) struct ConeIterates<B: Backend> {
     pub s: B::Matrix,
     /// Scaled dual of Gt u = s (n x 2PC).
     pub nu: B::Matrix,
+    /// What prices their violation; `None` where they are constraints.
+    soft: Option<SoftLoss<B>>,
+}
+
+/// The loss for the joint steps of predictions and cones (17.2), in f64 on the device.
+struct SoftLoss<B: Backend> {
+    slope: LossSlope,
+    /// n x C.
+    y: <B::Wide as Backend>::Matrix,
+    /// n x 1.
+    weights: <B::Wide as Backend>::Matrix,
+}
+
+impl<B: Backend> SoftLoss<B> {
+    /// `None` for a programme whose cones are constraints.
+    fn of(program: &ConvexProgram<B>) -> Result<Option<Self>, LinalgError> {
+        let (wide, loss, n) = (program.backend().wide(), program.loss(), program.n_samples());
+        let Some(slope) = loss.slope().filter(|_| program.cone_form() == ConeForm::Soft) else { return Ok(None) };
+        let weights = HostMatrix::from_vec(n, 1, loss.weights().map_or_else(|| vec![1.0; n], <[f64]>::to_vec));
+        Ok(Some(SoftLoss { slope, y: wide.upload_rows(program.y_host())?, weights: wide.upload_rows(&weights)? }))
+    }
 }
 
 impl<B: Backend> ConeIterates<B> {
@@ -93,12 +114,13 @@ impl<B: Backend> State<B> {
         // That of a warm start may lie anywhere, and a network is recovered from it.
         program.confine(&mut v)?;
         let cones = if cones > 0 {
-            Some(ConeIterates { s: rows(warm.map(|warm| &warm.s))?, nu: rows(warm.map(|warm| &warm.nu))? })
+            let [s, nu] = [rows(warm.map(|warm| &warm.s))?, rows(warm.map(|warm| &warm.nu))?];
+            Some(ConeIterates { s, nu, soft: SoftLoss::of(program)? })
         } else {
             None
         };
         let s = cones.as_ref().map(|cones| &cones.s);
-        let split = match warm.and_then(|warm| warm.split.clone()) {
+        let split = match warm.and_then(|warm| warm.split.clone()).filter(|_| program.splits_loss()) {
             Some(SplitStart { q, mu, .. }) => SplitLoss::started(program, q, mu),
             None => SplitLoss::new(program, kappa),
         };
@@ -217,24 +239,34 @@ impl<B: Backend> State<B> {
         backend.group_soft_threshold(&self.lifted, threshold, &mut self.v)
     }
 
-    /// (4b, 4c) s = max(gh + nu, 0) and nu += gamma (gh - s), with gh = alpha Gt u + (1 - alpha) s. Without cones it
-    /// does nothing.
+    /// (4b, 4c) s = max(gh + nu, 0) and nu += gamma (gh - s), with gh = alpha Gt u + (1 - alpha) s, and (6.3) for q and
+    /// mu; s and q are one step (17.2) where the loss prices the cones.
     pub fn slack_update(
         &mut self,
         program: &ConvexProgram<B>,
         row_scale: &B::Matrix,
-        alpha: f64,
-        gamma: f64,
+        [alpha, gamma]: [f64; 2],
+        weights: Weights,
     ) -> Result<SlackNorms, LinalgError> {
-        let (Some(xu), Some(ConeIterates { s, nu })) = (&self.solution.xu, &mut self.cones) else {
-            return Ok(SlackNorms::default());
-        };
-        self.backend.slack_step(program.mask(), row_scale, xu, alpha, gamma, s, nu)
-    }
-
-    /// (6.3) Updates q and mu from the F u of the last u-update, with alpha and gamma.
-    pub fn split_update(&mut self, steps: [f64; 2], kappa: f64) -> Result<(), LinalgError> {
-        self.split.update(&self.backend, &self.solution.residual, steps, kappa)
+        let State { backend, split, solution, cones, .. } = self;
+        let SystemSolution { xu, residual, .. } = solution;
+        match (xu, cones) {
+            (Some(xu), Some(ConeIterates { s, nu, soft: Some(loss) })) => {
+                split.lift(backend, residual, alpha)?;
+                let steps = [alpha, gamma];
+                let norms = soft_step(program, row_scale, loss, weights, xu, steps, split.q_mut(), [s, nu])?;
+                split.settle(backend, steps);
+                Ok(norms)
+            }
+            (Some(xu), Some(ConeIterates { s, nu, soft: None })) => {
+                split.update(backend, residual, [alpha, gamma], weights.kappa)?;
+                backend.slack_step(program.mask(), row_scale, xu, alpha, gamma, s, nu)
+            }
+            _ => {
+                split.update(backend, residual, [alpha, gamma], weights.kappa)?;
+                Ok(SlackNorms::default())
+            }
+        }
     }
 
     /// -xi of this iterate, if it is not the residual r = F u - y itself: kappa r, with which the optimality condition
@@ -287,6 +319,7 @@ impl<B: Backend> State<B> {
     pub fn accelerate(
         &mut self,
         program: &ConvexProgram<B>,
+        row_scale: &B::Matrix,
         anderson: &mut Anderson<B>,
         weights: Weights,
     ) -> Result<(), LinalgError> {
@@ -294,7 +327,7 @@ impl<B: Backend> State<B> {
         let Points { start, image } = &mut points;
         let mut moved = || {
             write_point(&self.backend, [&self.v, &self.lambda], self.cones.as_ref(), &self.split, weights, image)?;
-            if anderson.extrapolate(start, image)? { self.set_from(program, weights, image) } else { Ok(()) }
+            if anderson.extrapolate(start, image)? { self.set_from(program, row_scale, weights, image) } else { Ok(()) }
         };
         let moved = moved();
         // Also after an error, such as a stop: a later call continues.
@@ -314,20 +347,26 @@ impl<B: Backend> State<B> {
     pub fn extrapolate(
         &mut self,
         program: &ConvexProgram<B>,
+        row_scale: &B::Matrix,
         last: &Point<B>,
         step: f64,
         weights: Weights,
     ) -> Result<(), LinalgError> {
         let mut image = self.point(weights)?;
         image.add(&self.backend, -step, last, 1.0 + step)?;
-        self.set_from(program, weights, &image)
+        self.set_from(program, row_scale, weights, &image)
     }
 
     /// v, s and q are the proximal points of z = `image`; lambda, nu and mu are the remainders. Overwrites `blocks`.
-    fn set_from(&mut self, program: &ConvexProgram<B>, weights: Weights, image: &Point<B>) -> Result<(), LinalgError> {
+    fn set_from(
+        &mut self,
+        program: &ConvexProgram<B>,
+        row_scale: &B::Matrix,
+        weights: Weights,
+        image: &Point<B>,
+    ) -> Result<(), LinalgError> {
         let backend = &self.backend;
         let threshold = program.beta() / weights.rho;
-        self.split.set_from_point(weights, &image.prediction);
         if program.cones().is_some() {
             // The image itself is still needed for lambda.
             backend.copy(&image.blocks, &mut self.blocks)?;
@@ -337,8 +376,21 @@ impl<B: Backend> State<B> {
             backend.group_soft_threshold(&image.blocks, threshold, &mut self.v)?;
         }
         combine(backend, &image.blocks, -1.0, &self.v, &mut self.lambda)?;
-        let (Some(rows), Some(ConeIterates { s, nu })) = (&image.rows, &mut self.cones) else { return Ok(()) };
+        let (Some(rows), Some(ConeIterates { s, nu, soft })) = (&image.rows, &mut self.cones) else {
+            self.split.set_from_point(weights, &image.prediction);
+            return Ok(());
+        };
         backend.copy(rows, s)?;
+        if let Some(loss) = soft {
+            self.split.lift_from_point(weights, &image.prediction);
+            backend.fill(0.0, nu)?;
+            // A step from s = z that takes nothing of X u.
+            let still = [0.0, 1.0];
+            soft_step(program, row_scale, loss, weights, rows, still, self.split.q_mut(), [s, nu])?;
+            self.split.take_remainder();
+            return Ok(());
+        }
+        self.split.set_from_point(weights, &image.prediction);
         backend.positive_part(1.0, s)?;
         combine(backend, rows, -1.0, s, nu)
     }
@@ -383,7 +435,7 @@ impl<B: Backend> State<B> {
         for (name, matrix) in [("v", v), ("lambda", lambda), ("u", u), ("residual", residual)] {
             out.matrix(name, matrix)?;
         }
-        if let Some(ConeIterates { s, nu }) = &self.cones {
+        if let Some(ConeIterates { s, nu, .. }) = &self.cones {
             out.matrix("s", s)?;
             out.matrix("nu", nu)?;
         }
@@ -403,7 +455,7 @@ impl<B: Backend> State<B> {
         for (name, matrix) in [("v", v), ("lambda", lambda), ("u", u), ("residual", residual)] {
             saved.matrix(name, matrix)?;
         }
-        if let Some(ConeIterates { s, nu }) = &mut self.cones {
+        if let Some(ConeIterates { s, nu, .. }) = &mut self.cones {
             saved.matrix("s", s)?;
             saved.matrix("nu", nu)?;
         }
@@ -420,7 +472,7 @@ impl<B: Backend> State<B> {
     pub fn warm_start(&self, Weights { rho, kappa }: Weights, sigma: f64) -> Result<WarmStart, LinalgError> {
         let backend = &self.backend;
         let (s, nu) = match &self.cones {
-            Some(ConeIterates { s, nu }) => (backend.download(s)?, backend.download(nu)?),
+            Some(ConeIterates { s, nu, .. }) => (backend.download(s)?, backend.download(nu)?),
             None => (HostMatrix::zeros(self.n_samples, 0), HostMatrix::zeros(self.n_samples, 0)),
         };
         Ok(WarmStart {
@@ -433,6 +485,35 @@ impl<B: Backend> State<B> {
             sigma,
         })
     }
+}
+
+/// (17.2) for `q` (n x C), s and nu (n x 2PC) with alpha and gamma.
+#[allow(clippy::too_many_arguments)]
+fn soft_step<B: Backend>(
+    program: &ConvexProgram<B>,
+    row_scale: &B::Matrix,
+    SoftLoss { slope, y, weights }: &SoftLoss<B>,
+    Weights { rho, kappa }: Weights,
+    xu: &B::Matrix,
+    [alpha, gamma]: [f64; 2],
+    q: &mut HostMatrix,
+    [s, nu]: [&mut B::Matrix; 2],
+) -> Result<SlackNorms, LinalgError> {
+    let (backend, wide) = (program.backend(), program.backend().wide());
+    let cones = SoftCones {
+        layout: program.layout(),
+        mask: program.mask(),
+        scale: row_scale,
+        slope: *slope,
+        y,
+        weights,
+        kappa,
+        rho,
+    };
+    let mut prediction = wide.upload_rows(q)?;
+    let norms = backend.soft_slack_step(&cones, xu, alpha, gamma, &mut prediction, s, nu)?;
+    *q = wide.download(&prediction)?;
+    Ok(norms)
 }
 
 /// The fixed-point variable z = (v + lambda, s + nu), with q + mu if the loss is split off. The next iteration is a
@@ -448,7 +529,7 @@ fn write_point<B: Backend>(
     split.to_point(weights, &mut out.prediction);
     combine(backend, v, 1.0, lambda, &mut out.blocks)?;
     match (cones, &mut out.rows) {
-        (Some(ConeIterates { s, nu }), Some(rows)) => combine(backend, s, 1.0, nu, rows),
+        (Some(ConeIterates { s, nu, .. }), Some(rows)) => combine(backend, s, 1.0, nu, rows),
         _ => Ok(()),
     }
 }

@@ -83,7 +83,7 @@ fn shared_bytes(shape: &ProblemShape, samples: f64, held_out: usize, settings: &
         [shape.n_samples, shape.n_features, shape.n_patterns, shape.n_targets, held_out].map(|size| size as f64);
     let (s, blocks, pairs, whole_tile) =
         (shape.scalar_bytes as f64, shape.signs as f64 * p * c, p * c, TILE_BYTES as f64);
-    let cones = if shape.signs == 2 { blocks } else { 0.0 };
+    let cones = if shape.cones { blocks } else { 0.0 };
     // In f64: all samples where they are few enough, else a full tile and the last one. The rows of the certificate
     // belong to a tile.
     let held_tiles = TILES_HELD as f64 * whole_tile;
@@ -98,7 +98,7 @@ fn shared_bytes(shape: &ProblemShape, samples: f64, held_out: usize, settings: &
     let slack = 4.0 * n * cones * s;
     // Products of gated blocks, and those of held-out samples.
     let products = |n: f64, rows: f64| (n * rows * s).min((n * rows / c * s).max(256e6));
-    let products = if shape.signs == 1 { products(n, pairs) } else { 0.0 } + products(test, blocks);
+    let products = if shape.cones { 0.0 } else { products(n, pairs) } + products(test, blocks);
     let held = samples
         + tile(n)
         + tile(test)
@@ -187,7 +187,15 @@ mod tests {
     const BASE: RunBytes = RunBytes { held: 5e8, running: 0.0 };
 
     fn shape(n_samples: usize) -> ProblemShape {
-        ProblemShape { n_samples, n_features: 3073, n_patterns: 50, n_targets: 1, signs: 2, scalar_bytes: 4 }
+        ProblemShape {
+            n_samples,
+            n_features: 3073,
+            n_patterns: 50,
+            n_targets: 1,
+            signs: 2,
+            cones: true,
+            scalar_bytes: 4,
+        }
     }
 
     #[test]
@@ -210,7 +218,15 @@ mod tests {
             (20_000, 201, 200, SolverKind::Cholesky),
             (8_000, 1_001, 50, SolverKind::Cholesky),
         ] {
-            let shape = ProblemShape { n_samples, n_features, n_patterns, n_targets: 1, signs: 2, scalar_bytes: 4 };
+            let shape = ProblemShape {
+                n_samples,
+                n_features,
+                n_patterns,
+                n_targets: 1,
+                signs: 2,
+                cones: true,
+                scalar_bytes: 4,
+            };
             let chosen = choose_solver(SolverChoice::Auto, &SolverSettings::default(), &shape, BASE, 1 << 40).unwrap();
             assert_eq!(chosen.0, faster, "{shape:?}");
         }
@@ -228,6 +244,7 @@ mod tests {
             n_patterns: 50_000,
             n_targets: 1,
             signs: 2,
+            cones: true,
             scalar_bytes: 4,
         };
         assert!(shared_bytes(&wide, 0.0, 0, &settings).peak(none) > 4 * 2 * 4 * 100_000 * 50_000);
@@ -292,8 +309,15 @@ mod tests {
         ] {
             let signs = if neurons == "ReLU" { 2 } else { 1 };
             let sizes = [100, 500, 3072].map(|d| {
-                let shape =
-                    ProblemShape { n_samples: 1, n_features: d + 1, n_patterns, n_targets, signs, scalar_bytes: 4 };
+                let shape = ProblemShape {
+                    n_samples: 1,
+                    n_features: d + 1,
+                    n_patterns,
+                    n_targets,
+                    signs,
+                    cones: signs == 2,
+                    scalar_bytes: 4,
+                };
                 largest(21_600_000_000, &shape, kind, number_bytes)
             });
             let (kind, [a, b, c]) = (kind.name(), sizes);

@@ -6,8 +6,8 @@ use crate::problem::input::{Problem, TestSamples};
 use crate::problem::memory::choose_solver;
 use cvx_linalg::{Backend, FeaturePrecision, HostMatrix, LinalgError, SampleSource};
 use cvx_model::{
-    ConvexProgram, FEATURES_AT_A_TIME, FeatureKind, HeldOut, IMAGES_AT_A_TIME, PatchFeatures, PatchSettings, Patches,
-    ProgramError,
+    Activation, ConvexProgram, FEATURES_AT_A_TIME, FeatureKind, HeldOut, IMAGES_AT_A_TIME, PatchFeatures,
+    PatchSettings, Patches, ProgramError,
 };
 use cvx_solvers::{ProblemShape, SolverKind};
 use std::sync::Arc;
@@ -130,7 +130,8 @@ impl Problem {
             n_features,
             n_patterns: patterns,
             n_targets: self.targets.y.cols(),
-            signs: settings.activation.signs().count(),
+            signs: settings.activation.blocks_per_pattern(),
+            cones: settings.activation == Activation::Relu,
             scalar_bytes,
         })
     }

@@ -103,7 +103,7 @@ impl<B: Backend> Admm<B> {
         let (alpha, gamma, beta) = (settings.over_relaxation, settings.dual_step, program.beta());
 
         interruptible(program, || self.settle_penalty(program, record))?;
-        let weights @ Weights { rho, kappa } = self.penalty.weights();
+        let weights @ Weights { rho, .. } = self.penalty.weights();
         self.state.keep_start(weights)?;
         let inner = self.u_update(program, record)?; // (4a)
         if let Some(status) = self.termination.after_solve(inner.status) {
@@ -116,9 +116,9 @@ impl<B: Backend> Admm<B> {
         let (state, seconds) = (&mut self.state, &mut record.info.seconds);
         enqueued(&mut seconds.v, || state.v_update(program, alpha, beta / rho))?; // (4b)
         let row_scale = self.system.row_scale();
-        let slack = enqueued(&mut seconds.s, || state.slack_update(program, row_scale, alpha, gamma))?; // (4b), (4c)
+        // (4b), (4c) and (6.3), or (17.2)
+        let slack = enqueued(&mut seconds.s, || state.slack_update(program, row_scale, [alpha, gamma], weights))?;
         enqueued(&mut seconds.dual, || state.dual_update(gamma))?; // (4c)
-        enqueued(&mut seconds.dual, || state.split_update([alpha, gamma], kappa))?; // (6.3)
         let residuals = state.residuals(&slack)?;
         if let Some(status) = self.termination.after_steps(residuals.finite()) {
             return Ok(Some(status));
@@ -140,8 +140,8 @@ impl<B: Backend> Admm<B> {
         if self.penalty.propose(iteration, &residuals, self.state.split.residuals(), self.linear.flops()) {
             self.anderson.restart();
         } else {
-            let (state, anderson) = (&mut self.state, &mut self.anderson);
-            enqueued(&mut record.info.seconds.dual, || state.accelerate(program, anderson, weights))?;
+            let (state, anderson, row_scale) = (&mut self.state, &mut self.anderson, self.system.row_scale());
+            enqueued(&mut record.info.seconds.dual, || state.accelerate(program, row_scale, anderson, weights))?;
         }
         (self.iteration, self.residuals) = (iteration, Some(residuals));
         let due = self.checkpointer.as_ref().filter(|_| ended.is_none()).map(Checkpointer::is_due);

@@ -9,7 +9,9 @@ use crate::iterates::state::{State, WarmStart};
 use crate::run::admm::Admm;
 use cvx_artifact::{Status, fingerprint_over};
 use cvx_linalg::{Backend, HostMatrix};
-use cvx_model::{BlockRole, Certificate, ConvexProgram, Labels, Network, SystemWorkspace, WeightedLoss};
+use cvx_model::{
+    Activation, BlockRole, Certificate, ConvexProgram, Labels, Network, ProgramError, SystemWorkspace, WeightedLoss,
+};
 use std::sync::Arc;
 
 impl<B: Backend> Solver<B> {
@@ -55,7 +57,7 @@ impl<B: Backend> Solver<B> {
                     let step = (beta - from) / (from - last_beta);
                     // Further away, or between equal betas, the line says nothing.
                     if step.abs() <= 1.0 {
-                        admm.state.extrapolate(&self.program, &last, step, weights)?;
+                        admm.state.extrapolate(&self.program, admm.system.row_scale(), &last, step, weights)?;
                     }
                 }
                 self.last = Some((point, from, weights));
@@ -136,6 +138,25 @@ impl<B: Backend> Solver<B> {
     /// # Errors
     /// [`TrainError`] for gates that do not fit, or for too little memory.
     pub fn set_gates(&mut self, gates: &HostMatrix, start: &Network) -> Result<(), TrainError> {
+        self.set_patterns(start, |program| program.set_gates(gates))
+    }
+
+    /// Sets the neurons of `start` as gates, each with a block of its own sign alone. The next run starts at `start`.
+    /// The parts of the solver that do not depend on patterns remain.
+    ///
+    /// # Errors
+    /// The same as [`set_gates`](Self::set_gates).
+    pub fn set_neurons(&mut self, start: &Network) -> Result<(), TrainError> {
+        let (sorted, positive) = start.by_sign();
+        self.set_patterns(&sorted, |program| program.set_neurons(&sorted.w1, positive))
+    }
+
+    /// Changes the patterns; the first of the new gates are those of the neurons of `start`.
+    fn set_patterns(
+        &mut self,
+        start: &Network,
+        change: impl FnOnce(&mut ConvexProgram<B>) -> Result<(), ProgramError>,
+    ) -> Result<(), TrainError> {
         // The old iterates are dropped first: old and new ones together may be too large.
         let (linear, mut penalty, preparation) = match self.admm.take() {
             Some(Admm { linear, penalty, .. }) => (linear, penalty, Preparation::Patterns),
@@ -146,11 +167,12 @@ impl<B: Backend> Solver<B> {
         };
         penalty.restart();
         (self.record.held_out, self.last) = (None, None);
-        self.program.set_gates(gates)?;
+        change(&mut self.program)?;
         let v = moved_blocks(start, &self.program);
         self.gated_maxima = Certificate::new(&self.program)?.gated_maxima()?;
         self.record.held_out = self.problem.held_out(&self.program)?;
-        self.summary.shape.n_patterns = self.program.n_patterns();
+        let layout = self.program.layout();
+        (self.summary.shape.n_patterns, self.summary.shape.signs) = (layout.patterns, layout.signs.count());
         let state = State::at(&self.program, &v, self.row_scale, penalty.weights(), self.accelerated())?;
         self.round += 1;
         self.keeps_record = true;
@@ -162,22 +184,21 @@ impl<B: Backend> Solver<B> {
 /// |w2_jc| for target c and the sign of w2_jc, or w1_j w2_jc of a gated neuron. Neurons of the same pattern, target and
 /// sign are added, which stays in their cone; a neuron that is inactive on every sample is omitted.
 fn moved_blocks<B: Backend>(network: &Network, next: &ConvexProgram<B>) -> HostMatrix {
-    let (activation, patterns, targets) = (network.activation(), next.patterns(), network.w2.cols());
-    let signs = activation.signs().count();
-    let mut moved = HostMatrix::zeros(network.w1.rows(), signs * patterns.len() * targets);
+    let (activation, patterns, layout) = (network.activation(), next.patterns(), next.layout());
+    let mut moved = HostMatrix::zeros(network.w1.rows(), layout.columns());
     for neuron in 0..network.n_neurons() {
         let w1 = network.w1.col(neuron);
-        for target in 0..targets {
+        for target in 0..layout.targets {
             let weight = network.w2[(neuron, target)];
-            let negative = signs == 2 && weight < 0.0;
+            let negative = activation == Activation::Relu && weight < 0.0;
             // A gate that serves several groups has a pattern for each.
             let serves = |pattern: &usize| {
                 let role = BlockRole { negative, group: patterns.groups()[*pattern] };
                 next.cones().is_none_or(|cones| cones.contains(activation, role, w1))
             };
             let Some(pattern) = patterns.patterns_of(neuron).iter().copied().find(serves) else { continue };
-            let factor = if signs == 2 { weight.abs() } else { weight };
-            let block = moved.col_mut((signs * target + usize::from(negative)) * patterns.len() + pattern);
+            let factor = if activation == Activation::Relu { weight.abs() } else { weight };
+            let block = moved.col_mut(layout.column(target, pattern, negative));
             block.iter_mut().zip(w1).for_each(|(sum, w1)| *sum += factor * w1);
         }
     }

@@ -29,7 +29,7 @@ pub(crate) fn close<B: Backend>(
     let last = (status != Status::NumericalError).then_some(&admm.state.v);
     let cone_violation = admm.incumbent.close(program, last)?;
     let v = program.backend().download(admm.incumbent.v())?;
-    let network = Network::from_blocks(&v, program.activation(), program.patterns().gates(), program.n_targets());
+    let network = Network::from_blocks(&v, program.activation(), program.patterns().gates(), program.layout());
     let network = Network {
         output_bias: admm.incumbent.network().output_bias.clone(),
         patches: program.patches().map(|features| features.patches().clone()),
@@ -86,6 +86,7 @@ pub(crate) fn close<B: Backend>(
             gates: program.patterns().gates().clone(),
             patterns: samples.collect_mask(program.patterns().bits()).map_err(LinalgError::from)?,
             groups: program.patterns().groups().to_vec(),
+            signs: program.layout().signs,
             xi,
             multipliers,
         }),

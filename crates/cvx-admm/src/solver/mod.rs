@@ -28,7 +28,7 @@ use crate::run::termination::Termination;
 use closing::close;
 use continuation::Continuation;
 use cvx_artifact::{Certify, Status};
-use cvx_linalg::{Backend, HostMatrix, LinearSolver, StopReason};
+use cvx_linalg::{Backend, HostMatrix, LinearSolver, Signs, StopReason};
 use cvx_model::{Activation, Certificate, ConvexProgram, Dataset, RowScale, SystemWorkspace};
 use cvx_solvers::{ProblemShape, SolverKind};
 use solution::Solution;
@@ -228,10 +228,14 @@ impl<B: Backend> Solver<B> {
     /// Continues the run of a checkpoint, on a solver that was opened with its settings. `settings` are those of the
     /// user.
     pub(crate) fn resume(&mut self, checkpoint: &Checkpoint, settings: &ValidSettings) -> Result<(), TrainError> {
-        let Header { round, intermediate, merged, seconds, .. } = *checkpoint.header();
-        self.settings = settings.clone();
+        let Header { round, intermediate, merged, positive, seconds, .. } = *checkpoint.header();
+        let opened = std::mem::replace(&mut self.settings, settings.clone());
         (self.round, self.intermediate, self.ended_at) = (round, intermediate, seconds);
         self.summary.merged_patterns = merged;
+        if let (Some(positive), Gates::Given(gates)) = (positive, &opened.gates) {
+            self.program.set_neurons(gates, positive)?;
+            (self.summary.shape.n_patterns, self.summary.shape.signs) = (self.program.n_patterns(), 1);
+        }
         self.install_cold()?;
         let Solver { program, record, admm, .. } = self;
         let Some(admm) = admm else { return Ok(()) };
@@ -270,9 +274,10 @@ impl<B: Backend> Solver<B> {
         largest(&self.gated_maxima)
     }
 
-    /// The memory budget in bytes, and the bytes that the programme with this number of patterns would need.
-    pub(crate) fn memory(&self, n_patterns: usize) -> (u64, u64) {
-        let shape = ProblemShape { n_patterns, n_samples: self.program.n_samples(), ..self.summary.shape };
+    /// The memory budget in bytes, and the bytes that the programme with this number of patterns would need, each with
+    /// so many blocks of a target.
+    pub(crate) fn memory(&self, n_patterns: usize, signs: usize) -> (u64, u64) {
+        let shape = ProblemShape { n_patterns, signs, n_samples: self.program.n_samples(), ..self.summary.shape };
         let solver = self.summary.solver.memory(&shape, &self.settings.solver_settings());
         (self.budget, self.problem.run_bytes(&shape, &self.settings).peak(solver))
     }
@@ -296,6 +301,11 @@ impl<B: Backend> Solver<B> {
     /// change.
     pub fn stop_when_slow(&mut self, intermediate: bool) {
         self.intermediate = intermediate;
+    }
+
+    /// Before the first run: lets the loss price the violation of cones, where it can (docs/math.md, section 17).
+    pub fn soften_cones(&mut self) {
+        self.program.soften_cones();
     }
 
     /// Whether [`stop_when_slow`](Solver::stop_when_slow) is on.
@@ -578,6 +588,10 @@ impl<B: Backend> Solver<B> {
             round: self.round,
             intermediate: self.intermediate,
             merged: self.summary.merged_patterns,
+            positive: match self.program.layout().signs {
+                Signs::Each { positive } if self.program.n_cones() > 0 => Some(positive),
+                _ => None,
+            },
             iterations: self.record.info.history.len(),
             seconds: self.ended_at,
         }

@@ -32,7 +32,7 @@ impl<B: Backend> Solver<B> {
         let Some(admm) = &self.admm else { return Ok(None) };
         let (program, v) = (&self.program, self.program.backend().download(admm.incumbent.v())?);
         let gates = program.patterns().gates();
-        let network = Network::from_blocks(&v, program.activation(), gates, program.n_targets());
+        let network = Network::from_blocks(&v, program.activation(), gates, program.layout());
         Ok(Some(Network {
             output_bias: admm.incumbent.network().output_bias.clone(),
             patches: program.patches().map(|features| features.patches().clone()),

@@ -118,7 +118,7 @@ impl Conic<'_> {
         let (d, p) = (self.x[0].len(), self.gates.cols());
         let active = |a: usize, i: usize| dot(&self.x[a], self.gates.col(i)) >= 0.0;
         let mut predictions = vec![Terms::new(); self.x.len()];
-        for block in 0..self.activation.signs().count() * p {
+        for block in 0..self.activation.blocks_per_pattern() * p {
             let side = if block < p { 1.0 } else { -1.0 };
             // ||v|| <= its variable, and e x'v >= 0.
             let norm = variables.add(self.beta, 0.0);

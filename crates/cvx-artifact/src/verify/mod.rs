@@ -537,12 +537,13 @@ impl<'a> Programme<'a> {
             let xi = xi.col(c);
             // Without cones a block and its negative have the same norm.
             let cones = self.network.gates.is_none();
+            let layout = witness.layout(self.y.cols());
             let of_block = |block: usize| {
-                let sign = if block < p { 1.0 } else { -1.0 };
-                let multipliers = cones.then(|| witness.multipliers.col(2 * p * c + block));
+                let sign = layout.sign(block);
+                let multipliers = cones.then(|| witness.multipliers.col(layout.per_target() * c + block));
                 let mut gradient = vec![0.0; xt.rows()];
                 for a in 0..n {
-                    let active = patterns.get(a, block % p);
+                    let active = patterns.get(a, layout.pattern(block));
                     let multiplier = multipliers.map_or(0.0, |multipliers| multipliers[a]);
                     let right_sign = (multiplier >= 0.0) == active;
                     let mut weight = if right_sign { multiplier } else { 0.0 };
@@ -554,13 +555,13 @@ impl<'a> Programme<'a> {
                     }
                 }
                 match self.signs() {
-                    Some(signs) => signs.norm(witness.groups[block % p], sign, &gradient),
+                    Some(signs) => signs.norm(witness.groups[layout.pattern(block)], sign, &gradient),
                     None => dot(&gradient, &gradient).sqrt(),
                 }
             };
             let norms = match &on_patches {
                 Some(norms) => norms[c].clone(),
-                None => in_parallel(if cones { 2 * p } else { p }, of_block),
+                None => in_parallel(layout.per_target(), of_block),
             };
             // An overflow may give a NaN norm, which f64::max would drop, so it counts as infinite.
             let largest =

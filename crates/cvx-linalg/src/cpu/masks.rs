@@ -69,13 +69,14 @@ pub(super) fn masked_row_sum<T: CpuScalar>(
             let mut sums = [0.0; BAND];
             for i in 0..n_patterns {
                 let column = |sign: usize| &t.col((signs * target + sign) * n_patterns + i)[first..first + out.len()];
+                let alone = if layout.is_negative(i) { -1.0 } else { 1.0 };
                 let words = mask.map(|mask| &mask.column(i)[first / WORD..(first + out.len()).div_ceil(WORD)]);
                 let words = words.unwrap_or(&ALL[..out.len().div_ceil(WORD)]);
                 let sums = &mut sums[..out.len()];
                 vectorised(
                     #[inline(always)]
                     || match layout.signs {
-                        Signs::One => add_kept(words, column(0), sums),
+                        Signs::Each { .. } => add_kept(words, alone, column(0), sums),
                         Signs::Both => add_kept_differences(words, column(0), column(1), sums),
                     },
                 );
@@ -91,12 +92,12 @@ pub(super) fn masked_row_sum<T: CpuScalar>(
     Ok(())
 }
 
-/// `sums += d o t`.
+/// `sums += sign d o t`.
 #[inline(always)]
-fn add_kept<T: CpuScalar>(words: &[u64], t: &[T], sums: &mut [f64]) {
+fn add_kept<T: CpuScalar>(words: &[u64], sign: f64, t: &[T], sums: &mut [f64]) {
     for_each_word(words, t.len(), |word, rows| {
         for (bit, (sum, t)) in sums[rows.clone()].iter_mut().zip(&t[rows]).enumerate() {
-            *sum += kept(word, bit, t.to_f64());
+            *sum += kept(word, bit, sign * t.to_f64());
         }
     });
 }
@@ -201,13 +202,14 @@ pub(super) fn add_pairs<T: CpuScalar>(
     let (rows, n_patterns) = (c.rows(), layout.patterns);
     expect_shape("add_pairs", "c", c, (rows, layout.pairs()))?;
     expect_shape("add_pairs", "x", x, (rows, layout.columns()))?;
-    if layout.signs == Signs::One {
+    if let Signs::Each { positive } = layout.signs
+        && positive >= n_patterns
+    {
         return axpby(alpha, c, 1.0, x);
     }
     tiles::for_each_column(rows, x.values_mut(), |j, column| {
-        let (target, sign) = (j / (2 * n_patterns), j / n_patterns % 2);
-        let alpha = if sign == 0 { alpha } else { -alpha };
-        for (x, c) in column.iter_mut().zip(c.col(target * n_patterns + j % n_patterns)) {
+        let alpha = layout.sign(j) * alpha;
+        for (x, c) in column.iter_mut().zip(c.col(layout.target(j) * n_patterns + layout.pattern(j))) {
             *x = T::from_f64(x.to_f64() + alpha * c.to_f64());
         }
     });

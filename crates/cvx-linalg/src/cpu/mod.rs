@@ -32,6 +32,7 @@ use crate::layout::BlockLayout;
 use crate::mask::BitMask;
 use crate::patches::PatchPlan;
 use crate::sample_source::SampleSource;
+use crate::soft_cones::SoftCones;
 use crate::stop::StopToken;
 use ::half::f16;
 
@@ -353,6 +354,18 @@ macro_rules! cpu_backend {
                 nu: &mut Self::Matrix,
             ) -> Result<SlackNorms, LinalgError> {
                 prox::slack_step(mask, scale, xu, relaxation, dual_step, s, nu)
+            }
+            fn soft_slack_step(
+                &self,
+                cones: &SoftCones<'_, Self>,
+                xu: &Self::Matrix,
+                relaxation: f64,
+                dual_step: f64,
+                q: &mut CpuMatrix<f64>,
+                s: &mut Self::Matrix,
+                nu: &mut Self::Matrix,
+            ) -> Result<SlackNorms, LinalgError> {
+                prox::soft_slack_step(cones, xu, [relaxation, dual_step], q, s, nu)
             }
         }
     };

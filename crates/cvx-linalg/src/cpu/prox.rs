@@ -5,10 +5,12 @@ use super::kernel::CpuScalar;
 use super::masks::{WORD, for_each_word, signed};
 use super::matrix::{CpuMatrix, expect_shape};
 use super::tiles;
-use crate::backend::{Shape, SlackNorms};
+use crate::backend::{Backend, Shape, SlackNorms};
 use crate::error::LinalgError;
 use crate::mask::BitMask;
 use crate::shape;
+use crate::soft_cones::{Entry, SoftCones, joint_step, step_of};
+use rayon::prelude::*;
 
 /// Running sums of one norm; a divisor of [`WORD`].
 const LANES: usize = 8;
@@ -85,23 +87,130 @@ pub(super) fn slack_step<T: CpuScalar>(
         s.values_mut(),
         nu.values_mut(),
         #[inline(always)]
-        |j, s, nu| slack_column(mask.column(j % mask.cols()), scale, xu.col(j), [relaxation, dual_step], s, nu),
+        |j, s, nu| {
+            let words = mask.column(j % mask.cols());
+            slack_column(
+                words,
+                scale,
+                xu.col(j),
+                [relaxation, dual_step],
+                #[inline(always)]
+                |z, _| z.max(0.0),
+                s,
+                nu,
+            )
+        },
     );
     Ok(SlackNorms { residual, change, image, dual })
 }
 
-/// One column of the step, with its share of the four sums of squares.
+/// First the steps of all samples and targets, which need the rows; then the columns.
+pub(super) fn soft_slack_step<T: CpuScalar, B>(
+    cones: &SoftCones<'_, B>,
+    xu: &CpuMatrix<T>,
+    [relaxation, dual_step]: [f64; 2],
+    q: &mut CpuMatrix<f64>,
+    s: &mut CpuMatrix<T>,
+    nu: &mut CpuMatrix<T>,
+) -> Result<SlackNorms, LinalgError>
+where
+    B: Backend<Matrix = CpuMatrix<T>, Mask = BitMask>,
+    B::Wide: Backend<Matrix = CpuMatrix<f64>>,
+{
+    let SoftCones { layout, mask, scale, y, weights, .. } = *cones;
+    let (operation, rows, targets) = ("soft_slack_step", mask.rows(), layout.targets);
+    let shape = (rows, layout.columns());
+    shape::expect(operation, "the mask", (rows, mask.cols()), (rows, layout.patterns))?;
+    expect_shape(operation, "scale", scale, (rows, 1))?;
+    expect_shape(operation, "weights", weights, (rows, 1))?;
+    expect_shape(operation, "y", y, (rows, targets))?;
+    expect_shape(operation, "q", q, (rows, targets))?;
+    expect_shape(operation, "xu", xu, shape)?;
+    expect_shape(operation, "s", s, shape)?;
+    expect_shape(operation, "nu", nu, shape)?;
+    let steps = joint_steps(cones, xu, relaxation, q, s, nu);
+    let scale = scale.values();
+    let [residual, change, image, dual] = tiles::sum_over_columns(
+        rows,
+        s.values_mut(),
+        nu.values_mut(),
+        #[inline(always)]
+        |j, s, nu| {
+            let words = mask.column(j % mask.cols());
+            let steps = &steps[layout.target(j) * rows..(layout.target(j) + 1) * rows];
+            let side = usize::from(layout.is_negative(j));
+            let step = |z: f64, a: usize| if z >= 0.0 { z } else { (z + steps[a][side]).min(0.0) };
+            slack_column(words, scale, xu.col(j), [relaxation, dual_step], step, s, nu)
+        },
+    );
+    Ok(SlackNorms { residual, change, image, dual })
+}
+
+/// The new q, and the steps of negative slacks of positive and negative blocks for each sample and target (n C).
+fn joint_steps<T: CpuScalar, B>(
+    cones: &SoftCones<'_, B>,
+    xu: &CpuMatrix<T>,
+    relaxation: f64,
+    q: &mut CpuMatrix<f64>,
+    s: &CpuMatrix<T>,
+    nu: &CpuMatrix<T>,
+) -> Vec<[f64; 2]>
+where
+    B: Backend<Matrix = CpuMatrix<T>, Mask = BitMask>,
+    B::Wide: Backend<Matrix = CpuMatrix<f64>>,
+{
+    let SoftCones { layout, mask, scale, slope, y, weights, kappa, rho } = *cones;
+    let rows = mask.rows();
+    let mut steps = vec![[0.0; 2]; q.values().len()];
+    for (target, (q, steps)) in
+        q.values_mut().chunks_exact_mut(rows.max(1)).zip(steps.chunks_exact_mut(rows.max(1))).enumerate()
+    {
+        let columns = target * layout.per_target()..(target + 1) * layout.per_target();
+        q.par_chunks_mut(WORD).zip(steps.par_chunks_mut(WORD)).enumerate().for_each(|(w, (q, steps))| {
+            // The violations of each sample of the word, by the sign of their blocks.
+            let mut violations: [[Vec<f64>; 2]; WORD] = std::array::from_fn(|_| [Vec::new(), Vec::new()]);
+            let samples = w * WORD..w * WORD + q.len();
+            let g: Vec<f64> = scale.values()[samples.clone()].iter().map(|g| g.to_f64()).collect();
+            for j in columns.clone() {
+                let (word, side) = (mask.column(layout.pattern(j))[w], usize::from(layout.is_negative(j)));
+                let [xu, s, nu] = [xu, s, nu].map(|matrix| &matrix.col(j)[samples.clone()]);
+                for (bit, (((xu, s), nu), g)) in xu.iter().zip(s).zip(nu).zip(&g).enumerate() {
+                    let gu = signed(word, bit, g * xu.to_f64());
+                    let z = relaxation * gu + (1.0 - relaxation) * s.to_f64() + nu.to_f64();
+                    if z < 0.0 && *g > 0.0 {
+                        violations[bit][side].push(-z / g);
+                    }
+                }
+            }
+            for (bit, (q, steps)) in q.iter_mut().zip(steps).enumerate() {
+                let (a, g) = (w * WORD + bit, g[bit]);
+                let entry =
+                    Entry { slope, y: y.col(target)[a], weight: weights.values()[a], kappa, give: 1.0 / (rho * g * g) };
+                let [positive, negative] = &violations[bit];
+                let [new, upper, lower] = joint_step(entry, *q, [positive, negative]);
+                *q = new;
+                *steps = [upper, lower].map(|price| step_of(price, rho, g));
+            }
+        });
+    }
+    steps
+}
+
+/// One column of the step, with its share of the four sums of squares. `project` makes s of gh + nu and the number of
+/// the sample.
 #[inline(always)]
 fn slack_column<T: CpuScalar>(
     words: &[u64],
     scale: &[T],
     xu: &[T],
     [relaxation, dual_step]: [f64; 2],
+    project: impl Fn(f64, usize) -> f64,
     s: &mut [T],
     nu: &mut [T],
 ) -> [f64; 4] {
     let mut sums = [[0.0; LANES]; 4];
     for_each_word(words, s.len(), |word, rows| {
+        let first = rows.start;
         let (scale, xu) = (&scale[rows.clone()], &xu[rows.clone()]);
         let (s, nu) = (&mut s[rows.clone()], &mut nu[rows]);
         // What is summed goes through memory: loops without sums, and sums without the rest, become vectors.
@@ -113,7 +222,7 @@ fn slack_column<T: CpuScalar>(
             let gu = signed(word, bit, scale.to_f64() * xu.to_f64());
             let old = s.to_f64();
             let gh = relaxation * gu + (1.0 - relaxation) * old;
-            let new = (gh + nu.to_f64()).max(0.0);
+            let new = project(gh + nu.to_f64(), first + bit);
             let multiplier = nu.to_f64() + dual_step * (gh - new);
             (*s, *nu) = (T::from_f64(new), T::from_f64(multiplier));
             (*residual, *change, *image, *dual) = (gu - new, new - old, gu, multiplier);

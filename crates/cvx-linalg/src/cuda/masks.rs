@@ -70,13 +70,34 @@ pub(super) fn masked_row_sum<T: CudaScalar>(
     if let Some(mask) = mask {
         shape::expect("masked_row_sum", "the mask", (mask.rows, mask.cols), (rows, n_patterns))?;
     }
-    let (grid, signs) = (over_row_tiles(rows, targets), layout.signs.count() as u32);
+    let grid = over_row_tiles(rows, targets);
+    let (signs, positive) = signs_of(layout);
     let (rows, n_patterns) = (rows as u64, n_patterns as u64);
     // A null pointer for every bit 1.
     let bits = mask.map_or(0, |mask| mask.by_column.device_ptr(&cuda.device.stream).0);
     let words = mask.map_or(0, |mask| mask.column_words);
-    let kernel = Kernel::MaskedRowSum;
-    launch!(&cuda.device, kernel, T, grid, &rows, &n_patterns, &signs, &words, &bits, t.values(), out.values_mut())
+    launch!(
+        &cuda.device,
+        Kernel::MaskedRowSum,
+        T,
+        grid,
+        &rows,
+        &n_patterns,
+        &signs,
+        &positive,
+        &words,
+        &bits,
+        t.values(),
+        out.values_mut()
+    )
+}
+
+/// Blocks per pattern and target, and how many patterns have a positive one.
+pub(super) fn signs_of(layout: BlockLayout) -> (u32, u64) {
+    match layout.signs {
+        Signs::Both => (2, layout.patterns as u64),
+        Signs::Each { positive } => (1, positive as u64),
+    }
 }
 
 pub(super) fn masked_broadcast<T: CudaScalar>(
@@ -161,15 +182,26 @@ pub(super) fn add_pairs<T: CudaScalar>(
     c: &CudaMatrix<T>,
     x: &mut CudaMatrix<T>,
 ) -> Result<(), LinalgError> {
-    let (rows, n_patterns, targets) = (c.rows(), layout.patterns, layout.targets);
+    let (rows, n_patterns, blocks) = (c.rows(), layout.patterns, layout.signs.count() * layout.targets);
     expect_shape("add_pairs", "c", c, (rows, layout.pairs()))?;
     expect_shape("add_pairs", "x", x, (rows, layout.columns()))?;
-    if layout.signs == Signs::One {
-        return axpby(cuda, alpha, c, 1.0, x);
-    }
-    let grid = over_blocks(rows, n_patterns, targets);
-    let [rows, n_patterns, targets] = [rows, n_patterns, targets].map(|count| count as u64);
-    launch!(&cuda.device, Kernel::AddPairs, T, grid, &rows, &n_patterns, &targets, &alpha, c.values(), x.values_mut())
+    let grid = over_blocks(rows, n_patterns, blocks);
+    let (signs, positive) = signs_of(layout);
+    let [rows, n_patterns, blocks] = [rows, n_patterns, blocks].map(|count| count as u64);
+    launch!(
+        &cuda.device,
+        Kernel::AddPairs,
+        T,
+        grid,
+        &rows,
+        &n_patterns,
+        &blocks,
+        &signs,
+        &positive,
+        &alpha,
+        c.values(),
+        x.values_mut()
+    )
 }
 
 pub(super) fn masked_gram<T: CudaScalar>(

@@ -31,6 +31,7 @@ use crate::layout::BlockLayout;
 use crate::mask::BitMask;
 use crate::patches::PatchPlan;
 use crate::sample_source::SampleSource;
+use crate::soft_cones::SoftCones;
 use crate::stop::StopToken;
 use kernels::Kernel;
 use scalar::CudaScalar;
@@ -299,5 +300,17 @@ impl<T: CudaScalar> Backend for Cuda<T> {
         nu: &mut CudaMatrix<T>,
     ) -> Result<SlackNorms, LinalgError> {
         prox::slack_step(self, mask, scale, xu, relaxation, dual_step, s, nu)
+    }
+    fn soft_slack_step(
+        &self,
+        cones: &SoftCones<'_, Self>,
+        xu: &CudaMatrix<T>,
+        relaxation: f64,
+        dual_step: f64,
+        q: &mut CudaMatrix<f64>,
+        s: &mut CudaMatrix<T>,
+        nu: &mut CudaMatrix<T>,
+    ) -> Result<SlackNorms, LinalgError> {
+        prox::soft_slack_step(self, cones, xu, [relaxation, dual_step], q, s, nu)
     }
 }

@@ -4,12 +4,13 @@ use super::blas::sums;
 use super::gpu::Cuda;
 use super::kernels::Kernel;
 use super::launch::{launch, over_blocks, over_columns, over_entries};
-use super::masks::{CudaMask, block_count};
+use super::masks::{CudaMask, block_count, signs_of};
 use super::matrix::{CudaMatrix, expect_shape};
 use super::scalar::CudaScalar;
 use crate::backend::{Shape, SlackNorms};
 use crate::error::LinalgError;
 use crate::shape;
+use crate::soft_cones::{LossSlope, SoftCones};
 
 pub(super) fn positive_part<T: CudaScalar>(
     cuda: &Cuda<T>,
@@ -94,6 +95,91 @@ pub(super) fn slack_step<T: CudaScalar>(
             xu.values(),
             &relaxation,
             &dual_step,
+            s.values_mut(),
+            nu.values_mut(),
+            partials
+        )
+    })?;
+    let [residual, change, image, dual] = norms;
+    Ok(SlackNorms { residual, change, image, dual })
+}
+
+pub(super) fn soft_slack_step<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    cones: &SoftCones<'_, Cuda<T>>,
+    xu: &CudaMatrix<T>,
+    [relaxation, dual_step]: [f64; 2],
+    q: &mut CudaMatrix<f64>,
+    s: &mut CudaMatrix<T>,
+    nu: &mut CudaMatrix<T>,
+) -> Result<SlackNorms, LinalgError> {
+    let SoftCones { layout, mask, scale, slope, y, weights, kappa, rho } = *cones;
+    let (operation, rows, targets) = ("soft_slack_step", mask.rows(), layout.targets);
+    let shape = (rows, layout.columns());
+    shape::expect(operation, "the mask", (rows, mask.cols()), (rows, layout.patterns))?;
+    expect_shape(operation, "scale", scale, (rows, 1))?;
+    expect_shape(operation, "weights", weights, (rows, 1))?;
+    expect_shape(operation, "y", y, (rows, targets))?;
+    expect_shape(operation, "q", q, (rows, targets))?;
+    expect_shape(operation, "xu", xu, shape)?;
+    expect_shape(operation, "s", s, shape)?;
+    expect_shape(operation, "nu", nu, shape)?;
+    let (loss, delta) = match slope {
+        LossSlope::Squared => (0u32, 0.0),
+        LossSlope::Logistic => (1, 0.0),
+        LossSlope::SquaredHinge => (2, 0.0),
+        LossSlope::Huber { delta } => (3, delta),
+    };
+    let (grid, entries) = (over_blocks(rows, layout.patterns, layout.signs.count() * targets), over_entries(q.len()));
+    let (signs, positive) = signs_of(layout);
+    let mut steps = cuda.device.uninitialised(2 * q.len())?;
+    let blocks = (layout.signs.count() * targets) as u64;
+    let [rows, patterns, targets] = [rows, layout.patterns, targets].map(|count| count as u64);
+    launch!(
+        &cuda.device,
+        Kernel::JointSteps,
+        T,
+        entries,
+        &rows,
+        &patterns,
+        &targets,
+        &signs,
+        &positive,
+        &mask.column_words,
+        &mask.by_column,
+        scale.values(),
+        xu.values(),
+        s.values(),
+        nu.values(),
+        &relaxation,
+        &loss,
+        &delta,
+        y.values(),
+        weights.values(),
+        &kappa,
+        &rho,
+        q.values_mut(),
+        &mut steps
+    )?;
+    let mut norms = [0.0; 4];
+    sums(cuda, &grid, &mut norms, |partials| {
+        launch!(
+            &cuda.device,
+            Kernel::SoftSlackStep,
+            T,
+            grid,
+            &rows,
+            &patterns,
+            &blocks,
+            &signs,
+            &positive,
+            &mask.column_words,
+            &mask.by_column,
+            scale.values(),
+            xu.values(),
+            &relaxation,
+            &dual_step,
+            &steps,
             s.values_mut(),
             nu.values_mut(),
             partials

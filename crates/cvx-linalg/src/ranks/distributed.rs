@@ -11,6 +11,7 @@ use crate::layout::BlockLayout;
 use crate::mask::BitMask;
 use crate::patches::PatchPlan;
 use crate::sample_source::SampleSource;
+use crate::soft_cones::SoftCones;
 use crate::stop::StopToken;
 use std::ops::Range;
 use std::sync::Arc;
@@ -516,6 +517,32 @@ impl<B: Backend> Backend for Distributed<B> {
         let sums = self.ranks.try_sum(4, |k| {
             let SlackNorms { residual, change, image, dual } =
                 self.inner.slack_step(&mask[k], &scale[k], &xu[k], relaxation, dual_step, &mut s[k], &mut nu[k])?;
+            Ok(vec![residual, change, image, dual])
+        })?;
+        Ok(SlackNorms { residual: sums[0], change: sums[1], image: sums[2], dual: sums[3] })
+    }
+    fn soft_slack_step(
+        &self,
+        cones: &SoftCones<'_, Self>,
+        xu: &Self::Matrix,
+        relaxation: f64,
+        dual_step: f64,
+        q: &mut <Self::Wide as Backend>::Matrix,
+        s: &mut Self::Matrix,
+        nu: &mut Self::Matrix,
+    ) -> Result<SlackNorms, LinalgError> {
+        let SoftCones { layout, mask, scale, slope, y, weights, kappa, rho } = *cones;
+        let layouts = [mask.layout(), scale.layout(), y.layout(), weights.layout(), xu.layout(), q.layout()];
+        alike("soft_slack_step", &layouts)?;
+        alike("soft_slack_step", &[xu.layout(), s.layout(), nu.layout()])?;
+        let (mask, scale, y, weights) = (mask.parts(), scale.parts(), y.parts(), weights.parts());
+        let (xu, q, s, nu) = (xu.parts(), q.parts_mut(), s.parts_mut(), nu.parts_mut());
+        let sums = self.ranks.try_sum(4, |k| {
+            let (mask, scale, y, weights) = (&mask[k], &scale[k], &y[k], &weights[k]);
+            let cones = SoftCones { layout, mask, scale, slope, y, weights, kappa, rho };
+            let (relaxation, dual_step, inner) = (relaxation, dual_step, &self.inner);
+            let SlackNorms { residual, change, image, dual } =
+                inner.soft_slack_step(&cones, &xu[k], relaxation, dual_step, &mut q[k], &mut s[k], &mut nu[k])?;
             Ok(vec![residual, change, image, dual])
         })?;
         Ok(SlackNorms { residual: sums[0], change: sums[1], image: sums[2], dual: sums[3] })

@@ -9,7 +9,7 @@ use crate::activation::Activation;
 use crate::network::norm;
 use crate::program::ConvexProgram;
 use crate::workspace::Workspace;
-use cvx_linalg::{Backend, HostMatrix, LinalgError, Scratch, Signs, Transpose};
+use cvx_linalg::{Backend, HostMatrix, LinalgError, Scratch, Transpose};
 use std::ops::Range;
 
 type WideMatrix<B> = <<B as Backend>::Wide as Backend>::Matrix;
@@ -312,7 +312,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
                 (scratch.take(count, layout.targets)?, scratch.take(count, layout.pairs())?);
             wide.read_rows(prediction, tile.samples.start, &mut residual)?;
             wide.masked_broadcast(tile.mask, -1.0, &residual, &mut masked)?;
-            if layout.signs == Signs::One {
+            if program.n_cones() == 0 {
                 wide.gemm(1.0, tile.xt, Transpose::No, &masked, Transpose::No, 1.0, blocks)?;
             } else {
                 let mut rows = scratch.take(count, layout.columns())?;
@@ -363,13 +363,13 @@ impl<'a, B: Backend> Certificate<'a, B> {
         if self.program.activation() == Activation::Gated {
             return self.gated_point(v);
         }
-        let (program, p) = (self.program, self.program.n_patterns());
+        let (program, layout) = (self.program, self.program.layout());
         let (_, used) = self.take_blocks(v)?;
         let steps = self.steps_to_cones(&used)?;
         let gates = program.patterns().gates();
         let mut blocks = self.work.wide.download(&self.work.blocks)?;
         for (&j, tau) in used.iter().zip(steps) {
-            let (gate, block) = (gates.col(j % p), blocks.col_mut(j));
+            let (gate, block) = (gates.col(layout.pattern(j)), blocks.col_mut(j));
             let size = norm(block) + tau * norm(gate);
             block.iter_mut().zip(gate).for_each(|(v, h)| *v += tau * h);
             // Either not feasible along h (a violated row whose gate is tied, or a gate that serves the block of the
@@ -379,11 +379,12 @@ impl<'a, B: Backend> Certificate<'a, B> {
             }
         }
         let predictions = self.masked_predictions(&blocks, &used)?;
-        let per_target = |c: usize| (2 * c * p..2 * (c + 1) * p).map(|j| norm(blocks.col(j))).sum::<f64>();
+        let columns = layout.per_target();
+        let per_target = |c: usize| (c * columns..(c + 1) * columns).map(|j| norm(blocks.col(j))).sum::<f64>();
         let decays: Vec<f64> = (0..program.n_targets()).map(|c| program.beta() * per_target(c)).collect();
         let (multiples, loss) = program.loss().best_multiples(&predictions, program.y_host(), &decays);
         for j in 0..blocks.cols() {
-            blocks.col_mut(j).iter_mut().for_each(|value| *value *= multiples[j / (2 * p)]);
+            blocks.col_mut(j).iter_mut().for_each(|value| *value *= multiples[layout.target(j)]);
         }
         let decay: f64 = multiples.iter().zip(&decays).map(|(t, decay)| t * decay).sum();
         Ok(FeasiblePoint { objective: loss + decay, blocks })

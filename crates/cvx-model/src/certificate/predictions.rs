@@ -42,18 +42,16 @@ impl<B: Backend> Certificate<'_, B> {
 
     /// The neurons of these columns of `blocks`, target by target.
     pub(super) fn columns_of(&self, neurons: &[usize]) -> Result<Vec<Columns<B>>, LinalgError> {
-        let (program, wide, p) = (self.program, &self.work.wide, self.program.n_patterns());
-        let per_target = program.n_blocks() / program.n_targets();
-        let in_targets = neurons.chunk_by(|a, b| a / per_target == b / per_target);
+        let (program, wide, layout) = (self.program, &self.work.wide, self.program.layout());
+        let in_targets = neurons.chunk_by(|&a, &b| layout.target(a) == layout.target(b));
         let columns = in_targets.map(|neurons| {
             let sum = match program.activation() {
                 Activation::Relu => {
-                    let sign = |j: usize| if (neurons[j] / p).is_multiple_of(2) { 1.0 } else { -1.0 };
-                    Sum::Signed(wide.upload(&HostMatrix::from_fn(neurons.len(), 1, |j, _| sign(j)))?)
+                    Sum::Signed(wide.upload(&HostMatrix::from_fn(neurons.len(), 1, |j, _| layout.sign(neurons[j])))?)
                 }
                 Activation::Gated => Sum::Masked(self.patterns_of(neurons)),
             };
-            Ok(Columns { target: neurons[0] / per_target, blocks: self.gather(neurons)?, sum })
+            Ok(Columns { target: layout.target(neurons[0]), blocks: self.gather(neurons)?, sum })
         });
         columns.collect()
     }
@@ -94,19 +92,19 @@ impl<B: Backend> Certificate<'_, B> {
         })
     }
 
-    /// F (n x C) of blocks of two signs that are zero but for the `used` ones.
+    /// F (n x C) of blocks in cones that are zero but for the `used` ones.
     pub(super) fn masked_predictions(
         &mut self,
         blocks: &HostMatrix,
         used: &[usize],
     ) -> Result<HostMatrix, LinalgError> {
-        let (p, wide) = (self.program.n_patterns(), self.work.wide.clone());
-        let sign = |j: usize| if (j / p).is_multiple_of(2) { 1.0 } else { -1.0 };
-        let in_targets = used.chunk_by(|a, b| a / (2 * p) == b / (2 * p));
+        let (layout, wide) = (self.program.layout(), self.work.wide.clone());
+        let in_targets = used.chunk_by(|&a, &b| layout.target(a) == layout.target(b));
         let columns = in_targets.map(|used| {
-            let signed = HostMatrix::from_fn(blocks.rows(), used.len(), |i, k| sign(used[k]) * blocks[(i, used[k])]);
+            let signed =
+                HostMatrix::from_fn(blocks.rows(), used.len(), |i, k| layout.sign(used[k]) * blocks[(i, used[k])]);
             let sum = Sum::Masked(self.patterns_of(used));
-            Ok(Columns { target: used[0] / (2 * p), blocks: wide.upload(&signed)?, sum })
+            Ok(Columns { target: layout.target(used[0]), blocks: wide.upload(&signed)?, sum })
         });
         let columns = columns.collect::<Result<Vec<_>, LinalgError>>()?;
         self.predict_columns(&columns)?;

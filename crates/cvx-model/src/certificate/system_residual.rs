@@ -19,7 +19,7 @@ impl<B: Backend> Certificate<'_, B> {
         let (work, layout) = (&mut *self.work, self.program.layout());
         let (n, wide) = (program.n_samples(), work.wide.clone());
         let mut y = wide.upload_rows(program.y_host())?;
-        if !program.loss().is_plain() {
+        if program.splits_loss() {
             backend.widen(system.target(), &mut y)?;
         }
         let mut centring = Centring::new(&wide, n, layout.targets, program.loss().has_output_bias())?;

@@ -1,0 +1,232 @@
+//! Cones whose violation the loss prices (docs/math.md, section 17), one sample and target at a time.
+
+use crate::backend::Backend;
+use crate::layout::BlockLayout;
+
+/// Most steps of a root. A few are usual; the others halve the bracket.
+const STEPS: usize = 200;
+
+/// The derivative of a convex loss l(q; y) of one number with respect to q.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LossSlope {
+    /// q - y.
+    Squared,
+    /// -y / (1 + exp(y q)), for y = -1 or +1.
+    Logistic,
+    /// -y max(0, 1 - y q), for y = -1 or +1.
+    SquaredHinge,
+    /// q - y, cut to \[-delta, delta\].
+    Huber {
+        /// The largest slope.
+        delta: f64,
+    },
+}
+
+impl LossSlope {
+    /// l'(q; y) and l''(q; y).
+    pub fn at(self, q: f64, y: f64) -> [f64; 2] {
+        match self {
+            LossSlope::Squared => [q - y, 1.0],
+            LossSlope::Logistic => {
+                let tail = (-(y * q).abs()).exp();
+                let share = if y * q >= 0.0 { tail / (1.0 + tail) } else { 1.0 / (1.0 + tail) };
+                [-y * share, tail / ((1.0 + tail) * (1.0 + tail))]
+            }
+            LossSlope::SquaredHinge => {
+                let short = 1.0 - y * q;
+                if short > 0.0 { [-y * short, 1.0] } else { [0.0, 0.0] }
+            }
+            LossSlope::Huber { delta } => {
+                let distance = q - y;
+                if distance.abs() <= delta { [distance, 1.0] } else { [delta.copysign(distance), 0.0] }
+            }
+        }
+    }
+}
+
+/// What a joint step of predictions and cones depends on beside its iterates (17.2).
+pub struct SoftCones<'a, B: Backend> {
+    /// The blocks.
+    pub layout: BlockLayout,
+    /// Their patterns (n x P).
+    pub mask: &'a B::Mask,
+    /// Row weights g (n x 1).
+    pub scale: &'a B::Matrix,
+    /// l'.
+    pub slope: LossSlope,
+    /// Targets y (n x C).
+    pub y: &'a <B::Wide as Backend>::Matrix,
+    /// Weights of the samples (n x 1).
+    pub weights: &'a <B::Wide as Backend>::Matrix,
+    /// The weight of the predictions.
+    pub kappa: f64,
+    /// The weight of the cones.
+    pub rho: f64,
+}
+
+/// The numbers of one sample and target.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry {
+    pub slope: LossSlope,
+    pub y: f64,
+    pub weight: f64,
+    pub kappa: f64,
+    /// 1/(rho g^2): by how much a unit of price lowers a violation.
+    pub give: f64,
+}
+
+/// One side of the loss with the violations of its blocks.
+struct Side<'a> {
+    entry: Entry,
+    /// 1 for the upper side of the loss with positive blocks, -1 for the lower side with negative ones.
+    sign: f64,
+    violations: &'a [f64],
+}
+
+impl Side<'_> {
+    /// What remains of the violations at a price, and how many remain.
+    fn left(&self, price: f64) -> [f64; 2] {
+        let given = price * self.entry.give;
+        let left = self.violations.iter().map(|violation| violation - given).filter(|left| *left > 0.0);
+        left.fold([0.0, 0.0], |[sum, count], left| [sum + left, count + 1.0])
+    }
+
+    /// omega l' on this side at the prediction `t`, and its derivative, both at least 0.
+    fn price_at(&self, t: f64) -> [f64; 2] {
+        let [slope, curvature] = self.entry.slope.at(t, self.entry.y);
+        let price = self.sign * self.entry.weight * slope;
+        if price > 0.0 { [price, self.entry.weight * curvature] } else { [0.0, 0.0] }
+    }
+
+    /// The price theta = omega l'(q +- V(theta)) on this side (17.3), and by how much it changes with +-q.
+    fn price(&self, q: f64) -> [f64; 2] {
+        let bent = |price: f64| {
+            let [sum, count] = self.left(price);
+            let [at, curvature] = self.price_at(q + self.sign * sum);
+            [at, curvature, self.entry.give * count]
+        };
+        let [mut high, curvature, give] = bent(0.0);
+        if high == 0.0 || give == 0.0 {
+            return [high, curvature];
+        }
+        // The difference of price and answer increases, with a slope of at least 1.
+        let (mut low, mut price, mut step) = (0.0, 0.0, f64::INFINITY);
+        let mut found = [high, curvature, give];
+        for _ in 0..STEPS {
+            let [at, curvature, give] = found;
+            let excess = price - at;
+            if excess > 0.0 {
+                high = price
+            } else {
+                low = price
+            }
+            let newton = price - excess / (1.0 + curvature * give);
+            let next = safe(newton, price, [low, high], step);
+            step = (next - price).abs();
+            let close = step <= 2.0 * f64::EPSILON * price;
+            price = next;
+            found = bent(price);
+            if close {
+                break;
+            }
+        }
+        let [_, curvature, give] = found;
+        [price, curvature / (1.0 + curvature * give)]
+    }
+}
+
+/// The q of (17.2) with its two prices, for the start `target` and the violations -z/g > 0 of positive and negative
+/// blocks.
+pub(crate) fn joint_step(entry: Entry, target: f64, [positive, negative]: [&[f64]; 2]) -> [f64; 3] {
+    let upper = Side { entry, sign: 1.0, violations: positive };
+    let lower = Side { entry, sign: -1.0, violations: negative };
+    // kappa (q - target) + theta - theta' increases with q.
+    let (mut low, mut high) = (f64::NEG_INFINITY, f64::INFINITY);
+    let (mut q, mut step) = (target, f64::INFINITY);
+    for _ in 0..STEPS {
+        let ([theta, up], [theta_lower, down]) = (upper.price(q), lower.price(q));
+        let (pull, excess) = (theta - theta_lower, entry.kappa * (q - target) + theta - theta_lower);
+        let other = target - pull / entry.kappa;
+        // The prices move against q, so the root lies between q and where they would put it.
+        (low, high) = if excess > 0.0 { (low.max(other), q) } else { (q, high.min(other)) };
+        let newton = q - excess / (entry.kappa + up + down);
+        let next = safe(newton, q, [low, high], step);
+        step = (next - q).abs();
+        if step <= 2.0 * f64::EPSILON * q.abs().max(target.abs()) || !excess.is_finite() {
+            return [next, theta, theta_lower];
+        }
+        q = next;
+    }
+    let ([theta, _], [theta_lower, _]) = (upper.price(q), lower.price(q));
+    [q, theta, theta_lower]
+}
+
+/// A Newton step from `at`, or the middle of the bracket where the step leaves it or is not half of the last one: between
+/// two linear pieces Newton's method may cycle.
+fn safe(newton: f64, at: f64, [low, high]: [f64; 2], last_step: f64) -> f64 {
+    let progress = newton >= low && newton <= high && (newton - at).abs() <= 0.5 * last_step;
+    if progress { newton } else { 0.5 * (low + high) }
+}
+
+/// What moves a negative slack towards 0: its price over rho g. Without a row there is nothing to violate.
+pub(crate) fn step_of(price: f64, rho: f64, g: f64) -> f64 {
+    if g > 0.0 { price / (rho * g) } else { f64::INFINITY }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn losses() -> impl Strategy<Value = LossSlope> {
+        prop_oneof![
+            Just(LossSlope::Squared),
+            Just(LossSlope::Logistic),
+            Just(LossSlope::SquaredHinge),
+            (0.01..2.0).prop_map(|delta| LossSlope::Huber { delta }),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// The conditions of (17.3), for each of the unknowns.
+        #[test]
+        fn the_joint_step_is_stationary(
+            slope in losses(),
+            y in -2.0..2.0,
+            target in -5.0..5.0,
+            weight in 0.1..5.0,
+            [kappa, give] in [0.01..10.0, 0.001..100.0],
+            positive in prop::collection::vec(0.0001..3.0, 0..6),
+            negative in prop::collection::vec(0.0001..3.0, 0..6),
+        ) {
+            let of_signs = matches!(slope, LossSlope::Logistic | LossSlope::SquaredHinge);
+            let y = if of_signs { f64::signum(y) } else { y };
+            let entry = Entry { slope, y, weight, kappa, give };
+            let [q, theta, lower] = joint_step(entry, target, [&positive, &negative]);
+            let left = |violations: &[f64], price: f64| -> f64 {
+                violations.iter().map(|violation| (violation - give * price).max(0.0)).sum()
+            };
+            let scale = 1.0 + kappa * (q.abs() + target.abs()) + theta + lower;
+            prop_assert!((kappa * (q - target) + theta - lower).abs() <= 1e-11 * scale);
+            let upper_slope = weight * slope.at(q + left(&positive, theta), y)[0];
+            prop_assert!((theta - upper_slope.max(0.0)).abs() <= 1e-10 * scale, "{theta} and {upper_slope}");
+            let lower_slope = weight * slope.at(q - left(&negative, lower), y)[0];
+            prop_assert!((lower - (-lower_slope).max(0.0)).abs() <= 1e-10 * scale, "{lower} and {lower_slope}");
+        }
+    }
+
+    #[test]
+    fn without_violations_it_is_the_proximal_point() {
+        let entry = Entry { slope: LossSlope::Squared, y: 1.0, weight: 2.0, kappa: 0.5, give: 1.0 };
+        let [q, theta, lower] = joint_step(entry, -1.0, [&[], &[]]);
+        assert!((q - 0.6).abs() < 1e-15 && theta == 0.0 && (lower - 0.8).abs() < 1e-15, "{q} {theta} {lower}");
+    }
+
+    #[test]
+    fn what_is_not_finite_comes_back() {
+        let entry = Entry { slope: LossSlope::Squared, y: 1.0, weight: 1.0, kappa: 1.0, give: 1.0 };
+        assert!(joint_step(entry, f64::NAN, [&[1.0], &[]])[0].is_nan());
+    }
+}
