@@ -410,6 +410,9 @@ impl<B: Backend> State<B> {
     /// Takes the new loss and targets of the programme; q and mu start from zero.
     pub fn restart_split(&mut self, program: &ConvexProgram<B>, kappa: f64) -> Result<(), LinalgError> {
         self.split = SplitLoss::new(program, kappa);
+        if let Some(cones) = &mut self.cones {
+            cones.soft = SoftLoss::of(program)?;
+        }
         if self.points.is_some() {
             self.points = Some(Points { start: self.zero_point()?, image: self.zero_point()? });
         }

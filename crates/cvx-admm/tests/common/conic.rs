@@ -1,9 +1,10 @@
-//! (P) with any loss as a conic programme, written from its definition and solved by an interior-point method.
+//! (P) with any loss as a conic programme, and (17.1) with it, written from their definitions and solved by an
+//! interior-point method.
 
 use clarabel::algebra::CscMatrix;
 use clarabel::solver::{DefaultSettings, DefaultSolver, IPSolver, SolverStatus, SupportedConeT};
-use cvx_linalg::HostMatrix;
-use cvx_model::{Activation, EntryLoss, Loss, LossForm};
+use cvx_linalg::{BlockLayout, HostMatrix};
+use cvx_model::{Activation, ConeForm, EntryLoss, Loss, LossForm};
 
 /// The programme of all targets.
 pub struct Conic<'a> {
@@ -78,34 +79,50 @@ impl Conic<'_> {
     /// The optimum, to about ten digits; an error if rounding stops the method early. The targets are separate
     /// programmes, but for a loss of rows.
     pub fn optimum(&self) -> Result<f64, String> {
+        self.optimum_over(self.activation.layout(self.gates.cols(), self.y.cols()), ConeForm::Hard)
+    }
+
+    /// The same over the blocks of `layout`, with cones that are constraints or terms of the loss.
+    pub fn optimum_over(&self, layout: BlockLayout, cones: ConeForm) -> Result<f64, String> {
+        let layout = BlockLayout { targets: 1, ..layout };
         let targets: Vec<usize> = (0..self.y.cols()).collect();
         match self.loss.form() {
-            LossForm::Entry(_) => targets.into_iter().map(|c| self.optimum_of(&[c])).sum(),
-            LossForm::Row(_) => self.optimum_of(&targets),
+            LossForm::Entry(_) => targets.into_iter().map(|c| self.optimum_of(&[c], layout, cones)).sum(),
+            LossForm::Row(_) => self.optimum_of(&targets, layout, cones),
         }
     }
 
-    /// The optimum of the programme of these targets.
-    fn optimum_of(&self, targets: &[usize]) -> Result<f64, String> {
+    /// The optimum of the programme of these targets, each with the blocks of `layout`.
+    fn optimum_of(&self, targets: &[usize], layout: BlockLayout, cones: ConeForm) -> Result<f64, String> {
         let (mut variables, mut rows) = (Variables::default(), Rows::default());
-        let predictions: Vec<Vec<Terms>> =
-            targets.iter().map(|_| self.predictions(&mut variables, &mut rows)).collect();
+        let predictions: Vec<Vec<[Terms; 2]>> =
+            targets.iter().map(|_| self.predictions(layout, cones, &mut variables, &mut rows)).collect();
         let mut constant = 0.0;
         for a in 0..self.x.len() {
             match self.loss.form() {
                 LossForm::Entry(loss) => {
                     for (prediction, &c) in predictions.iter().zip(targets) {
                         let (omega, y) = (self.weights[a], self.y[(a, c)]);
-                        constant += entry(loss, &prediction[a], omega, y, &mut variables, &mut rows);
+                        let [upper, lower] = &prediction[a];
+                        constant += match cones {
+                            ConeForm::Hard => entry(loss, upper, omega, y, &mut variables, &mut rows),
+                            ConeForm::Soft => {
+                                one_sided(loss, 1.0, upper, omega, y, &mut variables, &mut rows)
+                                    + one_sided(loss, -1.0, lower, omega, y, &mut variables, &mut rows)
+                            }
+                        };
                     }
                 }
                 LossForm::Row(_) => {
                     // log sum exp of the differences to the prediction for the class itself.
                     let own = targets.iter().position(|&c| self.y[(a, c)] > 0.0).unwrap();
-                    let away = scaled(&predictions[own][a], -1.0);
-                    let differences: Vec<Terms> = (0..targets.len())
-                        .map(|c| if c == own { Terms::new() } else { sum(&[predictions[c][a].clone(), away.clone()]) })
-                        .collect();
+                    let away = scaled(&predictions[own][a][0], -1.0);
+                    let differences: Vec<Terms> =
+                        (0..targets.len())
+                            .map(|c| {
+                                if c == own { Terms::new() } else { sum(&[predictions[c][a][0].clone(), away.clone()]) }
+                            })
+                            .collect();
                     log_sum_exp(&differences, self.weights[a], &mut variables, &mut rows);
                 }
             }
@@ -113,14 +130,22 @@ impl Conic<'_> {
         Ok(constant + solve(&variables, &rows)?)
     }
 
-    /// The blocks of one target with their norms and cones, and the output bias. Returns the predictions.
-    fn predictions(&self, variables: &mut Variables, rows: &mut Rows) -> Vec<Terms> {
-        let (d, p) = (self.x[0].len(), self.gates.cols());
+    /// The blocks of one target with their norms and cones, and the output bias. Returns the predictions F v of each
+    /// sample from above and below: with the violations of positive blocks, and less those of negative ones, which are
+    /// none for cones that are constraints.
+    fn predictions(
+        &self,
+        layout: BlockLayout,
+        cones: ConeForm,
+        variables: &mut Variables,
+        rows: &mut Rows,
+    ) -> Vec<[Terms; 2]> {
+        let d = self.x[0].len();
         let active = |a: usize, i: usize| dot(&self.x[a], self.gates.col(i)) >= 0.0;
-        let mut predictions = vec![Terms::new(); self.x.len()];
-        for block in 0..self.activation.blocks_per_pattern() * p {
-            let side = if block < p { 1.0 } else { -1.0 };
-            // ||v|| <= its variable, and e x'v >= 0.
+        let mut predictions = vec![[Terms::new(), Terms::new()]; self.x.len()];
+        for block in 0..layout.columns() {
+            let (side, pattern) = (layout.sign(block), layout.pattern(block));
+            // ||v|| <= its variable, and e x'v >= 0, or >= -its violation.
             let norm = variables.add(self.beta, 0.0);
             let v: Vec<usize> = (0..d).map(|_| variables.add(0.0, 0.0)).collect();
             let all = std::iter::once(&norm).chain(&v).map(|&at| (vec![(at, 1.0)], 0.0)).collect();
@@ -136,21 +161,48 @@ impl Conic<'_> {
             }
             for (a, x) in self.x.iter().enumerate() {
                 let product: Terms = v.iter().zip(x).map(|(&at, &x)| (at, x)).collect();
-                let is_active = active(a, block % p);
+                let is_active = active(a, pattern);
                 if self.activation == Activation::Relu {
-                    rows.at_least_zero(scaled(&product, if is_active { 1.0 } else { -1.0 }), 0.0);
+                    let mut inside = scaled(&product, if is_active { 1.0 } else { -1.0 });
+                    if cones == ConeForm::Soft {
+                        let violation = variables.add(0.0, 0.0);
+                        rows.at_least_zero(vec![(violation, 1.0)], 0.0);
+                        inside.push((violation, 1.0));
+                        predictions[a][usize::from(side < 0.0)].push((violation, side));
+                    }
+                    rows.at_least_zero(inside, 0.0);
                 }
                 if is_active {
-                    predictions[a].extend(scaled(&product, side));
+                    predictions[a].iter_mut().for_each(|bound| bound.extend(scaled(&product, side)));
                 }
             }
         }
         if self.output_bias {
             let bias = variables.add(0.0, 0.0);
-            predictions.iter_mut().for_each(|prediction| prediction.push((bias, 1.0)));
+            predictions.iter_mut().flatten().for_each(|bound| bound.push((bias, 1.0)));
         }
         predictions
     }
+}
+
+/// Adds the part of the loss that does not fall (`side` 1) or does not rise (-1) at the prediction `q`: the least loss
+/// of a t with side t >= side q. Returns its constant.
+fn one_sided(
+    loss: EntryLoss,
+    side: f64,
+    q: &Terms,
+    omega: f64,
+    y: f64,
+    variables: &mut Variables,
+    rows: &mut Rows,
+) -> f64 {
+    // The logistic loss has no minimum, and one part alone.
+    if loss == EntryLoss::Logistic && side == y {
+        return 0.0;
+    }
+    let t = variables.add(0.0, 0.0);
+    rows.at_least_zero(sum(&[vec![(t, side)], scaled(q, -side)]), 0.0);
+    entry(loss, &vec![(t, 1.0)], omega, y, variables, rows)
 }
 
 /// Adds the loss of one prediction; returns its constant.
