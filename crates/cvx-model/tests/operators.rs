@@ -3,23 +3,53 @@
 mod common;
 
 use common::{Case, Random, case, distance, dot, norm};
-use cvx_linalg::{Backend, ConeRhs, Cpu, HostMatrix, LinearOperator, MaskedSystem, SystemRhs, SystemSolution};
+use cvx_linalg::{Backend, ConeRhs, Cpu, HostMatrix, LinearOperator, MaskedSystem, Signs, SystemRhs, SystemSolution};
 use cvx_model::reference::{dense_a, dense_f, dense_g, multiply};
 use cvx_model::{ConeOperator, PredictionOperator, RowScale, SystemOperator};
 use proptest::prelude::*;
 
-/// n, d, gates, targets; exponents of the scales of X and y and of rho; seed.
-type Shape = ([usize; 4], [f64; 3], u64);
+/// n, d, gates, targets; exponents of the scales of X and y and of rho; how many gates have the sign +, if each has a
+/// block of one sign; seed.
+type Shape = ([usize; 4], [f64; 3], Option<usize>, u64);
 
 fn shapes() -> impl Strategy<Value = Shape> {
     let sizes = (1usize..14, 1usize..6, 1usize..7, 1usize..4).prop_map(|(n, d, p, c)| [n, d, p, c]);
-    (sizes, [-3.0..3.0f64, -3.0..3.0, -3.0..3.0], any::<u64>())
+    (sizes, [-3.0..3.0f64, -3.0..3.0, -3.0..3.0], prop::option::of(0usize..13), any::<u64>())
 }
 
-fn build<B: Backend>(backend: B, (sizes, exponents, seed): Shape) -> (Case<B>, Random, f64) {
+fn build<B: Backend>(backend: B, (sizes, exponents, positive, seed): Shape) -> (Case<B>, Random, f64) {
     let mut random = Random(seed);
     let [x, y, rho] = exponents.map(|exponent| 10f64.powf(exponent));
-    (case(backend, sizes, [x, y], 0.1, &mut random), random, rho)
+    let mut case = case(backend, sizes, [x, y], 0.1, &mut random);
+    // Every gate comes twice: with both signs, or merged.
+    let own = case.patterns().gates().clone();
+    if let Some(positive) = positive.filter(|_| own.cols() > 0) {
+        let twice = HostMatrix::from_vec(own.rows(), 2 * own.cols(), own.values().repeat(2));
+        case.program.set_neurons(&twice, positive.min(twice.cols())).unwrap();
+    }
+    (case, random, rho)
+}
+
+/// F of one target by its definition: of blocks of both signs, or those of each pattern.
+fn f_of<B: Backend>(case: &Case<B>) -> HostMatrix {
+    let (f, d, of) = (dense_f(&case.xt, case.patterns()), case.xt.rows(), blocks(case));
+    HostMatrix::from_fn(f.rows(), d * of.len(), |a, k| f[(a, of[k / d] * d + k % d)])
+}
+
+/// Gt of one target, likewise.
+fn g_of<B: Backend>(case: &Case<B>, row_scale: RowScale) -> HostMatrix {
+    let g = dense_g(&case.xt, case.patterns(), &weights(case, row_scale));
+    let (n, d, of) = (case.xt.cols(), case.xt.rows(), blocks(case));
+    HostMatrix::from_fn(n * of.len(), d * of.len(), |a, k| g[(of[a / n] * n + a % n, of[k / d] * d + k % d)])
+}
+
+/// Which of the 2P blocks of both signs a target has.
+fn blocks<B: Backend>(case: &Case<B>) -> Vec<usize> {
+    let p = case.patterns().len();
+    match case.program.layout().signs {
+        Signs::Both => (0..2 * p).collect(),
+        Signs::Each { positive } => (0..p).map(|i| if i < positive { i } else { p + i }).collect(),
+    }
 }
 
 fn row_scales() -> [RowScale; 2] {
@@ -78,7 +108,7 @@ fn check_operator<B: Backend>(
 
 fn check_prediction<B: Backend>(backend: B, shape: Shape, tolerance: f64) -> Result<(), TestCaseError> {
     let (case, mut random, _) = build(backend.clone(), shape);
-    let dense = dense_f(&case.xt, case.patterns());
+    let dense = f_of(&case);
     let mut operator = PredictionOperator::new(&case.program).unwrap();
     check_operator(&backend, &mut operator, &dense, &mut random, tolerance)
 }
@@ -86,7 +116,7 @@ fn check_prediction<B: Backend>(backend: B, shape: Shape, tolerance: f64) -> Res
 fn check_cone<B: Backend>(backend: B, shape: Shape, tolerance: f64) -> Result<(), TestCaseError> {
     let (case, mut random, _) = build(backend.clone(), shape);
     for row_scale in row_scales() {
-        let dense = dense_g(&case.xt, case.patterns(), &weights(&case, row_scale));
+        let dense = g_of(&case, row_scale);
         let mut operator = ConeOperator::new(&case.program, row_scale).unwrap();
         check_operator(&backend, &mut operator, &dense, &mut random, tolerance)?;
     }
@@ -95,9 +125,9 @@ fn check_cone<B: Backend>(backend: B, shape: Shape, tolerance: f64) -> Result<()
 
 fn check_system<B: Backend>(backend: B, shape: Shape, tolerance: f64) -> Result<(), TestCaseError> {
     let (case, mut random, rho) = build(backend.clone(), shape);
-    let f = dense_f(&case.xt, case.patterns());
+    let f = f_of(&case);
     for row_scale in row_scales() {
-        let g = dense_g(&case.xt, case.patterns(), &weights(&case, row_scale));
+        let g = g_of(&case, row_scale);
         let mut system = SystemOperator::new(&case.program, row_scale, 7.0 * rho).unwrap();
         // A new penalty is all that A learns of it.
         for rho in [7.0 * rho, rho] {
@@ -201,4 +231,22 @@ fn a_zero_sample_has_weight_zero() {
     let out = cpu.download(&out).unwrap();
     let expected = [0.4 * 7.0, 0.0, 2.0 * 1.0, 0.4 * 5.0, 0.0, -2.0 * 1.0];
     assert!(distance(out.values(), &expected) < 1e-14, "{:?}", out.values());
+}
+
+/// Equal patterns of one sign are one block, and those of two signs are two.
+#[test]
+fn neurons_are_merged_within_their_sign() {
+    let cpu = Cpu::<f64>::new();
+    let xt = HostMatrix::from_vec(1, 3, vec![1.0, -2.0, 3.0]);
+    let (y, gates) = (HostMatrix::zeros(3, 2), HostMatrix::from_vec(1, 5, vec![1.0, 2.0, -1.0, 0.5, -3.0]));
+    let mut program = cvx_model::ConvexProgram::new(cpu, &xt, y, &gates, 0.1).unwrap();
+    assert_eq!((program.layout().columns(), program.layout().signs), (8, Signs::Both));
+    program.set_neurons(&gates, 2).unwrap();
+    assert_eq!(program.layout().signs, Signs::Each { positive: 1 });
+    assert_eq!((program.layout().columns(), program.n_cones()), (6, 6));
+    assert_eq!((0..5).map(|gate| program.patterns().patterns_of(gate)[0]).collect::<Vec<_>>(), [0, 0, 1, 2, 1]);
+    assert!(program.set_neurons(&HostMatrix::zeros(2, 1), 1).is_err(), "of other features");
+    // Gates have blocks of both signs again.
+    program.set_gates(&gates).unwrap();
+    assert_eq!((program.layout().columns(), program.layout().signs), (8, Signs::Both));
 }

@@ -32,11 +32,26 @@ fn settles(name: &str, rho: f64) -> bool {
 }
 
 const PENALTIES: [f64; 5] = [1e-2, 0.1, 1.0, 10.0, 100.0];
+
+/// Row scales, whether there is an output bias, and how many gates have the sign + if each has a block of one sign.
+fn variants() -> impl Iterator<Item = (RowScale, bool, Option<usize>)> {
+    let biases = |scale| [(scale, false), (scale, true)];
+    let signs = |(scale, bias)| [None, Some(0), Some(2)].map(|signs| (scale, bias, signs));
+    ROW_SCALES.into_iter().flat_map(biases).flat_map(signs)
+}
+
+fn with_signs(case: Case, positive: Option<usize>) -> Case {
+    match positive {
+        Some(positive) => case.of_signs(positive),
+        None => case,
+    }
+}
+
 #[test]
 fn m6_all_solvers_agree_with_a_dense_solve() {
     for (seed, shape) in (1..).zip([[14, 4, 3, 1], [9, 5, 4, 2], [5, 8, 3, 1]]) {
-        for (row_scale, output_bias) in ROW_SCALES.into_iter().flat_map(|scale| [(scale, false), (scale, true)]) {
-            let case = Case { output_bias, ..Case::new(shape, row_scale, seed) };
+        for (row_scale, output_bias, signs) in variants() {
+            let case = with_signs(Case { output_bias, ..Case::new(shape, row_scale, seed) }, signs);
             for rho in PENALTIES {
                 let expected = case.reference(rho);
                 let program = case.program(Cpu::<f64>::new());
@@ -44,7 +59,8 @@ fn m6_all_solvers_agree_with_a_dense_solve() {
                 let (blocks, patterns) = (device.system.blocks(), program.patterns());
                 assert_eq!((blocks.layout.patterns, blocks.masked().unwrap().mask), (patterns.len(), patterns.bits()));
                 for (name, solved) in solve_with_all(Cpu::<f64>::new(), &case, rho, 1e-13) {
-                    let place = format!("{name}, {shape:?}, {row_scale:?}, output bias {output_bias}, rho {rho}");
+                    let place =
+                        format!("{name}, {shape:?}, {row_scale:?}, output bias {output_bias}, {signs:?}, rho {rho}");
                     let error = relative_distance(&solved.u, &expected);
                     if !settles(name, rho) {
                         assert!(solved.info.status != LinearStatus::Converged || error < 1e-6, "{place}: {error}");
@@ -56,10 +72,10 @@ fn m6_all_solvers_agree_with_a_dense_solve() {
                     let n = case.xt.cols();
                     let xu = HostMatrix::from_fn(n, solved.u.cols(), |a, j| dot(a, solved.u.col(j)));
                     assert!(relative_distance(&solved.xu, &xu) < 1e-10, "{place}: X u");
-                    let p = patterns.len();
+                    let layout = program.layout();
                     let fu = HostMatrix::from_fn(n, case.y.cols(), |a, c| {
-                        let active = (0..p).filter(|&i| patterns.bits().get(a, i));
-                        active.map(|i| xu[(a, 2 * p * c + i)] - xu[(a, 2 * p * c + p + i)]).sum()
+                        let active = |j: &usize| layout.target(*j) == c && patterns.bits().get(a, layout.pattern(*j));
+                        (0..xu.cols()).filter(active).map(|j| layout.sign(j) * xu[(a, j)]).sum()
                     });
                     let residual = HostMatrix::from_fn(n, case.y.cols(), |a, c| fu[(a, c)] - case.y[(a, c)]);
                     let residual = if output_bias { centred(&residual) } else { residual };
@@ -124,8 +140,8 @@ fn m6_without_cones_the_solution_has_no_x_u() {
 #[test]
 fn m6_the_true_residual_is_small_in_f32() {
     for (seed, shape) in (1..).zip([[14, 4, 3, 1], [30, 6, 5, 2], [8, 20, 4, 1]]) {
-        for (row_scale, output_bias) in ROW_SCALES.into_iter().flat_map(|scale| [(scale, false), (scale, true)]) {
-            let case = Case { output_bias, ..Case::new(shape, row_scale, seed) };
+        for (row_scale, output_bias, signs) in variants() {
+            let case = with_signs(Case { output_bias, ..Case::new(shape, row_scale, seed) }, signs);
             for rho in PENALTIES {
                 for (name, solved) in solve_with_all(Cpu::<f32>::new(), &case, rho, 1e-5) {
                     let residual = solved.true_residual;
@@ -172,9 +188,10 @@ proptest! {
         exponent in -2.0..2.0f64,
         scale in 0usize..3,
         output_bias: bool,
+        signs in prop::option::of(0usize..6),
         seed: u64,
     ) {
-        let case = Case { output_bias, ..Case::new(sizes, ROW_SCALES[scale], seed) };
+        let case = with_signs(Case { output_bias, ..Case::new(sizes, ROW_SCALES[scale], seed) }, signs);
         let rho = 10f64.powf(exponent);
         let program = case.program(Cpu::<f64>::new());
         let solved = Device::new(&program, &case, rho).solve(&mut Cholesky::new(), 0.0).unwrap();
@@ -188,13 +205,14 @@ proptest! {
 #[test]
 fn update_penalty_equals_a_fresh_prepare() {
     fn check<B: Backend>(backend: B) {
-        let case = Case::new([40, 6, 5, 2], RowScale::Normalised { sigma: 0.25 }, 8).with_output_bias();
-        let program = case.program(backend);
-        for kind in SolverKind::ALL {
+        let case = || Case::new([40, 6, 5, 2], RowScale::Normalised { sigma: 0.25 }, 8).with_output_bias();
+        let cases = [case(), case().of_signs(3)];
+        for (case, kind) in cases.iter().flat_map(|case| SolverKind::ALL.map(|kind| (case, kind))) {
+            let program = case.program(backend.clone());
             // A rank that adapts does so to the penalty of its set-up.
             let settings = SolverSettings { rank: Some(4), ..SolverSettings::default() };
             let (mut travelled, mut fresh) = (kind.build::<B>(&settings), kind.build::<B>(&settings));
-            let mut device = Device::new(&program, &case, 3.0);
+            let mut device = Device::new(&program, case, 3.0);
             travelled.prepare(&mut device.system).unwrap();
             for rho in [0.05, 70.0, 0.4] {
                 travelled.update_penalty(&mut device.system, rho).unwrap();
@@ -202,11 +220,39 @@ fn update_penalty_equals_a_fresh_prepare() {
             }
             // From the same warm start.
             let travelled = device.solve(&mut *travelled, 1e-6).unwrap();
-            let mut device = Device::new(&program, &case, 0.4);
+            let mut device = Device::new(&program, case, 0.4);
             fresh.prepare(&mut device.system).unwrap();
             let fresh = device.solve(&mut *fresh, 1e-6).unwrap();
             assert!(travelled.u == fresh.u && travelled.residual == fresh.residual, "{kind}");
             assert!(travelled.true_residual < 1e-4, "{kind}: {}", travelled.true_residual);
+        }
+    }
+    check(Cpu::<f32>::new());
+    check(Cpu::<f64>::new());
+}
+
+/// What remains of a set-up serves other patterns, of one sign each after both and the other way round.
+#[test]
+fn update_patterns_equals_a_fresh_prepare() {
+    fn check<B: Backend>(backend: B) {
+        let case = || Case::new([40, 6, 5, 2], RowScale::Normalised { sigma: 0.25 }, 8).with_output_bias();
+        let (both, each) = (case(), case().of_signs(3));
+        for (before, after) in [(&both, &each), (&each, &both)] {
+            for kind in SolverKind::ALL {
+                let settings = SolverSettings { rank: Some(4), ..SolverSettings::default() };
+                let (mut travelled, mut fresh) = (kind.build::<B>(&settings), kind.build::<B>(&settings));
+                let (first, second) = (before.program(backend.clone()), after.program(backend.clone()));
+                let mut device = Device::new(&first, before, 0.4);
+                travelled.prepare(&mut device.system).unwrap();
+                let mut device = Device::new(&second, after, 0.4);
+                travelled.update_patterns(&mut device.system).unwrap();
+                let travelled = device.solve(&mut *travelled, 1e-6).unwrap();
+                let mut device = Device::new(&second, after, 0.4);
+                fresh.prepare(&mut device.system).unwrap();
+                let fresh = device.solve(&mut *fresh, 1e-6).unwrap();
+                assert!(travelled.u == fresh.u && travelled.residual == fresh.residual, "{kind}");
+                assert!(travelled.true_residual < 1e-4, "{kind}: {}", travelled.true_residual);
+            }
         }
     }
     check(Cpu::<f32>::new());

@@ -39,6 +39,8 @@ pub struct Case {
     pub row_scale: RowScale,
     /// Whether F is followed by the projection off the vector of ones.
     pub output_bias: bool,
+    /// How many gates have the sign +, if each has a block of one sign.
+    pub positive: Option<usize>,
 }
 
 /// What came of a solve, on the host.
@@ -58,16 +60,27 @@ impl Case {
         let gates = random.matrix(d, p);
         let columns = 2 * patterns(&xt, &gates).len() * targets;
         let (blocks, rows) = (random.matrix(d, columns), random.matrix(n, columns));
-        Case { xt, y, gates, blocks, rows, row_scale, output_bias: false }
+        Case { xt, y, gates, blocks, rows, row_scale, output_bias: false, positive: None }
     }
 
     pub fn with_output_bias(self) -> Self {
         Case { output_bias: true, ..self }
     }
 
+    /// The same with a block of one sign for each gate, + for the first `positive`, and other right-hand sides.
+    pub fn of_signs(self, positive: usize) -> Self {
+        let case = Case { positive: Some(positive), ..self };
+        let (columns, mut random) = (case.program(Cpu::<f64>::new()).n_blocks(), Random(99));
+        let blocks = random.matrix(case.xt.rows(), columns);
+        Case { rows: random.matrix(case.xt.cols(), columns), blocks, ..case }
+    }
+
     pub fn program<B: Backend>(&self, backend: B) -> ConvexProgram<B> {
         let mut program = ConvexProgram::new(backend, &self.xt, self.y.clone(), &self.gates, 0.1).unwrap();
         program.set_loss(WeightedLoss::default().with_output_bias(self.output_bias)).unwrap();
+        if let Some(positive) = self.positive {
+            program.set_neurons(&self.gates, positive).unwrap();
+        }
         program
     }
 
@@ -77,12 +90,25 @@ impl Case {
         if self.output_bias { centred(&f) } else { f }
     }
 
+    /// Which of the 2P blocks of both signs a target has.
+    fn own_blocks(&self, patterns: &PatternSet) -> Vec<usize> {
+        let p = patterns.len();
+        match self.positive {
+            None => (0..2 * p).collect(),
+            Some(_) => (0..p).map(|i| if i < patterns.positive() { i } else { p + i }).collect(),
+        }
+    }
+
     /// u by the dense matrix and Gaussian elimination, target by target.
     pub fn reference(&self, rho: f64) -> HostMatrix {
-        let patterns = patterns(&self.xt, &self.gates);
+        let program = self.program(Cpu::<f64>::new());
+        let patterns = program.patterns();
         let norms: Vec<f64> = (0..self.xt.cols()).map(|a| norm(self.xt.col(a))).collect();
-        let f = self.dense_f(&patterns);
-        let g = dense_g(&self.xt, &patterns, &self.row_scale.weights(&norms));
+        let (f, g) = (self.dense_f(patterns), dense_g(&self.xt, patterns, &self.row_scale.weights(&norms)));
+        let (n, d, own) = (self.xt.cols(), self.xt.rows(), self.own_blocks(patterns));
+        let f = HostMatrix::from_fn(n, d * own.len(), |a, k| f[(a, own[k / d] * d + k % d)]);
+        let entry = |a: usize, k: usize| g[(own[a / n] * n + a % n, own[k / d] * d + k % d)];
+        let g = HostMatrix::from_fn(n * own.len(), d * own.len(), entry);
         let a = dense_a(&f, &g, rho);
         let mut u = Vec::new();
         for c in 0..self.y.cols() {
