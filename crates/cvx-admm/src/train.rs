@@ -113,7 +113,12 @@ impl Job for TrainJob<'_> {
     type Output = Solution;
 
     fn run<B: Backend>(&mut self, backend: B, host: Host) -> Result<Solution, TrainError> {
-        let mut solver = Solver::open(backend, host, self.problem.clone(), self.opening.clone(), self.clock)?;
+        let positive = match self.start {
+            Start::Resumed(checkpoint) => checkpoint.header().positive,
+            Start::Warm(_) => None,
+        };
+        let (problem, opening) = (self.problem.clone(), self.opening.clone());
+        let mut solver = Solver::open(backend, host, problem, opening, self.clock, positive)?;
         if self.settings.refine > 0 {
             solver.soften_cones();
         }

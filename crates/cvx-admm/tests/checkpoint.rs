@@ -9,6 +9,7 @@ use cvx_admm::{
     Precision, Settings, Solution, SolverChoice, SolverKind, Status, StopToken, TrainError, path, resume, train,
     train_with, verify,
 };
+use cvx_linalg::Signs;
 use cvx_model::{Activation, Dataset, GateKind, Loss};
 use std::fs;
 use std::ops::ControlFlow;
@@ -94,23 +95,61 @@ fn f3_every_model_goes_on_bit_for_bit() {
     }
 }
 
-/// At every third iteration of the record, and at the last of every round.
+/// At every third iteration of the record, and at the last of every round. Later rounds have a block of one sign for each
+/// pattern, and soft cones.
 #[test]
 fn f3_a_refined_run_goes_on_from_any_iteration() {
-    let data = planted(60, 4, 6);
-    for (precision, refine) in [(Precision::F32, 2), (Precision::F64, 1)] {
-        let settings = Settings { patterns: 5, refine, beta: Beta::Value(0.3), precision, ..Settings::default() };
-        let whole = train(&data, None, &settings).unwrap();
+    let (classes, numbers) = (planted(60, 4, 6), smooth(50, 3, 2));
+    let base = |precision| Settings { patterns: 5, refine: 1, precision, ..Settings::default() };
+    let value = |beta, settings| Settings { beta: Beta::Value(beta), ..settings };
+    for (data, settings) in [
+        (&classes, value(0.3, Settings { refine: 2, ..base(Precision::F32) })),
+        (&classes, value(0.3, base(Precision::F64))),
+        (&classes, value(0.1, Settings { loss: Loss::Logistic, output_bias: true, ..base(Precision::F64) })),
+        (&numbers, value(0.05, Settings { solver: SolverChoice::Kind(SolverKind::GramPcg), ..base(Precision::F64) })),
+    ] {
+        let whole = train(data, None, &settings).unwrap();
         assert_eq!(whole.status, Status::Optimal);
         assert!(whole.info.rounds.len() > 1, "{:?}", whole.info.rounds);
+        let signs = whole.model.parts[0].witness.as_ref().unwrap().signs;
+        assert!(matches!(signs, Signs::Each { .. }), "{signs:?}");
         let ends: Vec<usize> = whole.info.rounds.iter().map(|round| round.iterations).collect();
         for at in (1..whole.info.history.len()).step_by(3).chain(ends.iter().map(|end| end - 1)) {
             // A round whose last iteration is `at` ends by itself.
             if !ends.contains(&at) {
-                assert_same(&interrupted_at(at, &data, &settings), &whole, &format!("{precision:?} at {at}"));
+                let place = format!("{:?} {:?} at {at}", settings.loss, settings.precision);
+                assert_same(&interrupted_at(at, data, &settings), &whole, &place);
             }
         }
     }
+}
+
+/// A resumed round predicts the test samples with its own blocks, and needs no more memory than it did.
+#[test]
+fn f3_a_later_round_goes_on_with_test_samples_and_in_its_memory() {
+    let (data, test) = (planted(60, 40, 6), planted(20, 40, 7));
+    let base = Settings { patterns: 40, refine: 1, beta: Beta::Value(0.3), ..Settings::default() };
+    let first = train(&data, Some(&test), &Settings { refine: 0, ..base.clone() }).unwrap().summary.memory_bytes;
+    // The least budget that leaves room for the second round.
+    let with_budget = |step: u64| {
+        let settings = Settings { memory_budget: Some(first / 20 * (20 + step)), ..base.clone() };
+        let whole = train(&data, Some(&test), &settings).unwrap();
+        (whole.info.rounds.len() > 1).then_some((settings, whole))
+    };
+    let (settings, whole) = (0..40).find_map(with_budget).unwrap();
+    let at = whole.info.rounds[0].iterations + 2;
+    assert!(at < whole.info.history.len(), "{:?}", whole.info.rounds);
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("run.ckpt");
+    let mut stop =
+        |record: &Iteration| if record.iteration == at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+    let saving = Settings { memory_budget: None, ..with_checkpoint(&settings, file.clone(), 1e9) };
+    train_with(&data, Some(&test), &saving, None, &StopToken::new(), &mut stop).unwrap();
+    let checkpoint = Checkpoint::load(&file).unwrap();
+    let resumed = resume(&data, Some(&test), &settings, &checkpoint, &StopToken::new(), &mut ()).unwrap();
+    assert_same(&resumed, &whole, "in a later round");
+    assert_eq!(resumed.test, whole.test);
+    println!("budget {:?} of {first}, patterns {:?}", settings.memory_budget, whole.info.rounds);
 }
 
 /// The stop request arrives inside a u-update, or wherever the token is next checked.

@@ -215,9 +215,14 @@ impl<B: Backend> ConvexProgram<B> {
     /// `positive` neurons, - for the others. Neurons with equal patterns and signs are merged.
     ///
     /// # Errors
-    /// The same as [`new`](Self::new), and [`ModelError::Empty`] if no neuron is active on a sample. After an error, the
+    /// The same as [`new`](Self::new), [`ModelError::Empty`] if no neuron is active on a sample, and
+    /// [`ModelError::Unconstrainable`] for a programme of gated neurons or with cones of entries. After an error, the
     /// old patterns remain.
     pub fn set_neurons(&mut self, gates: &HostMatrix, positive: usize) -> Result<(), ProgramError> {
+        if self.n_cones() == 0 || self.confined.is_some() {
+            let why = "that takes ReLU neurons without constraints";
+            return Err(ModelError::Unconstrainable { constraint: "a block of one sign for each neuron", why }.into());
+        }
         check_gates(gates, self.samples.n_features())?;
         let patterns = PatternSet::with_signs(&self.samples, gates, positive)?;
         if patterns.is_empty() {

@@ -246,6 +246,12 @@ fn neurons_are_merged_within_their_sign() {
     assert_eq!((program.layout().columns(), program.n_cones()), (6, 6));
     assert_eq!((0..5).map(|gate| program.patterns().patterns_of(gate)[0]).collect::<Vec<_>>(), [0, 0, 1, 2, 1]);
     assert!(program.set_neurons(&HostMatrix::zeros(2, 1), 1).is_err(), "of other features");
+    assert_eq!(program.layout().columns(), 6, "after an error, the old patterns remain");
+    // A gated neuron takes both signs in one block.
+    let y = HostMatrix::zeros(3, 2);
+    let gated = cvx_model::ConvexProgram::new(Cpu::<f64>::new(), &xt, y, &gates, 0.1).unwrap();
+    let error = gated.with_activation(cvx_model::Activation::Gated).set_neurons(&gates, 2).unwrap_err();
+    assert!(error.to_string().contains("ReLU neurons without constraints"), "{error}");
     // Gates have blocks of both signs again.
     program.set_gates(&gates).unwrap();
     assert_eq!((program.layout().columns(), program.layout().signs), (8, Signs::Both));

@@ -131,7 +131,7 @@ impl PathJob<'_> {
             let settings = Settings { gap: self.path.gap, seed: fold.seed, memory_budget, ..(**self.settings).clone() };
             let (backend, host, problem) = (backend.clone(), host.clone(), problem.clone());
             let own = self.own_features(&backend, (fold, &problem), features, &mut shared)?;
-            let mut solver = Solver::open_with(backend, host, problem, settings.validate()?, self.clock, own)
+            let mut solver = Solver::open_with(backend, host, problem, settings.validate()?, self.clock, None, own)
                 .map_err(|error| fold.in_all_samples(error))?;
             solver.evaluate_sparingly();
             solver.set_beta(first * solver.gated_beta_max())?;

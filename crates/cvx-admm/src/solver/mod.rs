@@ -111,18 +111,20 @@ impl<B: Backend> Solver<B> {
         }
         let problem = Arc::new(Problem::new(data, test, &settings)?);
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Solver::open(backend, Host { threads, passed_over: None }, problem, settings, Clock::start())
+        Solver::open(backend, Host { threads, passed_over: None }, problem, settings, Clock::start(), None)
     }
 
-    /// Chooses a solver that fits the memory, draws the gates, and puts the problem on the device.
+    /// Chooses a solver that fits the memory, draws the gates, and puts the problem on the device. With `positive`, the
+    /// given gates are neurons with a block of one sign each, the first so many of sign +.
     pub(crate) fn open(
         backend: B,
         host: Host,
         problem: Arc<Problem>,
         settings: ValidSettings,
         clock: Clock,
+        positive: Option<usize>,
     ) -> Result<Self, TrainError> {
-        Solver::open_with(backend, host, problem, settings, clock, None)
+        Solver::open_with(backend, host, problem, settings, clock, positive, None)
     }
 
     /// [`open`](Solver::open) with the features of patches, if they have been computed already.
@@ -132,12 +134,14 @@ impl<B: Backend> Solver<B> {
         problem: Arc<Problem>,
         settings: ValidSettings,
         clock: Clock,
+        positive: Option<usize>,
         given: Option<OwnFeatures<B>>,
     ) -> Result<Self, TrainError> {
         backend.stop().defer();
         let Problem { xt, targets, .. } = &*problem;
         let patterns = problem.most_patterns(&settings, settings.sampled())?;
         let shape = problem.shape(&settings, patterns, backend.scalar_bytes())?;
+        let shape = ProblemShape { signs: positive.map_or(shape.signs, |_| 1), ..shape };
         let budget = settings.memory_budget.unwrap_or_else(|| backend.memory_info().free / 10 * 9);
         let given_as = given.as_ref().map(|given| given.features);
         let (kind, memory_bytes, features) = problem.choose(&settings, &shape, budget, given_as)?;
@@ -157,7 +161,10 @@ impl<B: Backend> Solver<B> {
                     _ => &problem.sample_gates(&backend, &settings, settings.sampled(), settings.seed)?,
                 };
                 let program = ConvexProgram::on_samples(backend, xt.clone(), targets.y.clone(), gates, 0.0)?;
-                let program = problem.constrain(program.with_activation(settings.activation), gates)?;
+                let mut program = problem.constrain(program.with_activation(settings.activation), gates)?;
+                if let Some(positive) = positive {
+                    program.set_neurons(gates, positive)?;
+                }
                 let held_out = problem.held_out(&program)?;
                 (program, held_out)
             }
@@ -228,14 +235,10 @@ impl<B: Backend> Solver<B> {
     /// Continues the run of a checkpoint, on a solver that was opened with its settings. `settings` are those of the
     /// user.
     pub(crate) fn resume(&mut self, checkpoint: &Checkpoint, settings: &ValidSettings) -> Result<(), TrainError> {
-        let Header { round, intermediate, merged, positive, seconds, .. } = *checkpoint.header();
-        let opened = std::mem::replace(&mut self.settings, settings.clone());
+        let Header { round, intermediate, merged, seconds, .. } = *checkpoint.header();
+        self.settings = settings.clone();
         (self.round, self.intermediate, self.ended_at) = (round, intermediate, seconds);
         self.summary.merged_patterns = merged;
-        if let (Some(positive), Gates::Given(gates)) = (positive, &opened.gates) {
-            self.program.set_neurons(gates, positive)?;
-            (self.summary.shape.n_patterns, self.summary.shape.signs) = (self.program.n_patterns(), 1);
-        }
         self.install_cold()?;
         let Solver { program, record, admm, .. } = self;
         let Some(admm) = admm else { return Ok(()) };
