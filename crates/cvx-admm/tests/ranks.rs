@@ -4,7 +4,7 @@ use cvx_admm::{
     Beta, Certify, Checkpoint, CheckpointPlan, ClassWeights, Device, Gates, Iteration, PathSettings, Precision,
     Settings, Solution, SolverChoice, SolverKind, Status, StopToken, TrainError, path, resume, train_with,
 };
-use cvx_linalg::{Communicator, LinalgError, Ranks, SampleSums, Shards, Threads};
+use cvx_linalg::{Communicator, LinalgError, Ranks, SampleSums, Shards, Signs, Threads};
 use cvx_model::{Activation, Constraints, Dataset, FeatureKind, GateKind, Labels, Loss, Trend};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -87,8 +87,13 @@ fn bits(solution: &Solution) -> Vec<u64> {
 
 /// Trains on 1, 2 and 3 ranks and returns the solution of the first rank.
 fn same_on_all(data: &Dataset, settings: &Settings, shards: usize) -> Solution {
+    same_on_up_to(3, data, settings, shards)
+}
+
+/// Trains on 1 to `most` ranks and returns the solution of the first rank.
+fn same_on_up_to(most: usize, data: &Dataset, settings: &Settings, shards: usize) -> Solution {
     let mut expected: Option<(Vec<u64>, Solution)> = None;
-    for size in 1..=3 {
+    for size in 1..=most {
         let solution = on_ranks(data, size, shards, |part, _| trained(&part, settings).unwrap()).swap_remove(0);
         let found = bits(&solution);
         let (bits, _) = expected.get_or_insert_with(|| (found.clone(), solution.clone()));
@@ -165,6 +170,48 @@ fn so_it_is_for_every_loss_weight_and_gate() {
         assert_eq!(plain.model.task, spread.model.task, "{name}");
         assert_eq!(plain.summary.merged_patterns, spread.summary.merged_patterns, "{name}");
     }
+}
+
+/// Rounds with soft cones, whose later ones have a block of one sign for each pattern. A checkpoint of one of these is
+/// continued by another number of ranks.
+#[test]
+fn so_it_is_for_rounds_of_soft_cones() {
+    let base = || Settings { max_iterations: 12, patterns: 6, refine: 2, ..settings() };
+    let weighted = |data: Dataset| data.with_weights((0..SAMPLES).map(|row| 1.0 + (row % 3) as f64).collect()).unwrap();
+    let (huber, hinge) = (Loss::Huber { delta: 0.3 }, Loss::SquaredHinge);
+    let folder = std::env::temp_dir().join(format!("cvx-soft-ranks-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, data, settings) in [
+        ("squared", data(0), base()),
+        ("huber", weighted(data(0)), Settings { loss: huber, precision: Precision::F32, ..base() }),
+        ("logistic", data(2), Settings { loss: Loss::Logistic, output_bias: true, ..base() }),
+        ("hinge", data(3), Settings { loss: hinge, output_bias: true, threads: 2, ..base() }),
+    ] {
+        let whole = same_on_up_to(4, &data, &settings, 4);
+        let signs = whole.model.parts[0].witness.as_ref().unwrap().signs;
+        assert!(matches!(signs, Signs::Each { .. }), "{name}: {signs:?}, {:?}", whole.info.rounds);
+        let at = whole.info.rounds[0].iterations + 3;
+        assert!(at < whole.info.rounds[1].iterations, "{name}: {:?}", whole.info.rounds);
+        let file = folder.join(name);
+        let first =
+            Settings { checkpoint: Some(CheckpointPlan { path: file.clone(), every: 1e9 }), ..settings.clone() };
+        on_ranks(&data, 3, 4, |part, _| {
+            let mut stop = |record: &Iteration| match record.iteration == at {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            };
+            train_with(&part, None, &first, None, &StopToken::new(), &mut stop).unwrap();
+        });
+        for size in [1, 4] {
+            let ended = on_ranks(&data, size, 4, |part, _| {
+                let checkpoint = Checkpoint::load(&file).unwrap();
+                assert_eq!(checkpoint.iterations(), at);
+                resume(&part, None, &settings, &checkpoint, &StopToken::new(), &mut ()).unwrap()
+            });
+            assert!(bits(&ended[0]) == bits(&whole), "{name}, {size} ranks");
+        }
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 /// Held-out samples are whole on every rank; constraints are of columns, which all ranks have.
