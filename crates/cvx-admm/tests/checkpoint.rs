@@ -95,8 +95,8 @@ fn f3_every_model_goes_on_bit_for_bit() {
     }
 }
 
-/// At every third iteration of the record, and at the last of every round. Later rounds have a block of one sign for each
-/// pattern, and soft cones.
+/// At every third iteration of the record, and at the last of every round. Later rounds have soft cones and a block of
+/// one sign for each pattern.
 #[test]
 fn f3_a_refined_run_goes_on_from_any_iteration() {
     let (classes, numbers) = (planted(60, 4, 6), smooth(50, 3, 2));
