@@ -296,7 +296,6 @@ fn m8_the_recovered_network_repeats_the_convex_prediction() {
 fn held_out_samples_are_predicted_as_by_the_network() {
     for (case, mut random) in cases(0.8) {
         let cpu = Cpu::<f64>::new();
-        let targets = case.y.cols();
         let other = random.matrix(case.xt.rows(), 11, 2.0);
         let mut v = random.matrix(case.xt.rows(), case.program.n_blocks(), 1.0);
         v.col_mut(0).fill(0.0);
