@@ -30,7 +30,7 @@ fn columns() -> Dataset {
     let twin = Column::Numbers(numbers.clone());
     let table = Table::new(vec![Column::Numbers(numbers.clone()), texts(3), twin, texts(60)], Some(names)).unwrap();
     let recipe = Recipe::fit(&table, &ColumnChoices::default()).unwrap();
-    Dataset::encode(&table, Arc::new(recipe), Some(Labels::numbers(numbers))).unwrap()
+    Dataset::encode(table, Arc::new(recipe), Some(Labels::numbers(numbers))).unwrap()
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn with_recipe() -> (Dataset, Model) {
     let table = Table::new(vec![numbers, texts, Column::Numbers(vec![1.0; 8])], Some(names)).unwrap();
     let recipe = Arc::new(Recipe::fit(&table, &ColumnChoices::default()).unwrap());
     let labels = Labels::numbers((0..8).map(|k| f64::from(k % 2)).collect());
-    let data = Dataset::encode(&table, recipe, Some(labels)).unwrap().with_label_name(Some("y".into()));
+    let data = Dataset::encode(table, recipe, Some(labels)).unwrap().with_label_name(Some("y".into()));
     let settings = Settings { patterns: 3, beta: Beta::Fraction(0.05), ..Settings::default() };
     let model = train(&data, None, &settings).unwrap().model;
     (data, model)

@@ -10,7 +10,7 @@
 //! * `settings`, `source`: arguments as settings and as samples;
 //! * `args`: the command line;
 //! * `phrase`: errors of the library in the terms of the command line;
-//! * `exit`, `file`, `interrupt`, `nearest`, `number`, `process`, `shell`: small tools.
+//! * `exit`, `file`, `interrupt`, `nearest`, `number`, `process`, `reading`, `shell`: small tools.
 
 mod args;
 mod command;
@@ -28,6 +28,7 @@ mod patterns;
 mod phrase;
 mod process;
 mod ranks;
+mod reading;
 mod report;
 mod settings;
 mod shell;

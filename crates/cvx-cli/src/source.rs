@@ -1,12 +1,13 @@
 //! The samples that `--data` and its companions name.
 
-use crate::args::{FitArgs, SourceArgs};
+use crate::args::{FitArgs, LogFormat, SourceArgs};
 use crate::nearest;
 use crate::ranks::Job;
+use crate::reading::ReadingBar;
 use crate::shell::quoted;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use cvx_admm::{Checkpoint, FileError, Model, TrainError};
-use cvx_data::{DataError, Header, LabelColumn, Request, count_samples, open};
+use cvx_data::{DataError, Header, LabelColumn, Request, count_samples, open_watched};
 use cvx_fetch::{CACHE_VARIABLE, DataSet, cache_folder};
 use cvx_linalg::SampleSums;
 use cvx_model::{DataSplit, Dataset, FeatureKind, ModelError, Recipe, Task, TaskChoice};
@@ -41,7 +42,8 @@ fn load_rows(args: &FitArgs, rows: Option<Range<usize>>) -> Result<DataSplit> {
         rows,
         ..Request::default()
     };
-    let split = load(&args.data.source, true, request)?;
+    let quiet = args.output.quiet || args.output.log == LogFormat::Json;
+    let split = load(&args.data.source, true, request, quiet)?;
     need_labels(&args.data.source, &split.train)?;
     Ok(split)
 }
@@ -59,15 +61,16 @@ pub fn request_for(model: &Model) -> Request {
     }
 }
 
-/// Reads the samples that the arguments ask for; a table has labels if it is `labelled`.
-pub fn load(args: &SourceArgs, labelled: bool, request: Request) -> Result<DataSplit> {
+/// Reads the samples that the arguments ask for; a table has labels if it is `labelled`. Unless it should be `quiet`, a
+/// terminal shows the progress.
+pub fn load(args: &SourceArgs, labelled: bool, request: Request, quiet: bool) -> Result<DataSplit> {
     let label_column = match (&args.label_column, labelled) {
         (Some(column), _) => LabelColumn::Column(column.clone()),
         (None, true) => LabelColumn::Auto,
         (None, false) => LabelColumn::Absent,
     };
     let header = args.header.header;
-    let mut split = read(&located(&args.data)?, &Request { label_column, header, ..request })?;
+    let mut split = read(&located(&args.data)?, &Request { label_column, header, ..request }, quiet)?;
     if !args.classes.is_empty() {
         let classes: Vec<String> = args.classes.iter().map(|class| class.trim().to_string()).collect();
         split.train = split.train.with_classes(&classes).context("--classes")?;
@@ -82,7 +85,7 @@ pub fn load(args: &SourceArgs, labelled: bool, request: Request) -> Result<DataS
 }
 
 /// Reads a [`located`] source.
-pub fn read(source: &str, request: &Request) -> Result<DataSplit> {
+pub fn read(source: &str, request: &Request, quiet: bool) -> Result<DataSplit> {
     let path = Path::new(source);
     if begins_like_ours(path) {
         match Checkpoint::load(path) {
@@ -98,7 +101,8 @@ pub fn read(source: &str, request: &Request) -> Result<DataSplit> {
             Err(error) => return Err(error.into()),
         }
     }
-    open(source, request).map_err(|error| match &error {
+    let bar = ReadingBar::new(quiet);
+    open_watched(source, request, &|reading| bar.show(&reading)).map_err(|error| match &error {
         DataError::NotFound { path } => {
             let mut names = nearest::beside(path);
             if path.components().count() == 1 {

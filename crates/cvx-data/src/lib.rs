@@ -23,12 +23,12 @@ mod request;
 mod source;
 
 pub use error::DataError;
-pub use formats::csv_table::Unusable;
+pub use formats::csv_table::{Reading, Unusable};
 pub use formats::npz::read_matrix;
 pub use planted::Planted;
 pub use remedy::Remedy;
 pub use request::{Header, LabelColumn, Request};
-pub use source::{count_samples, open, open_in_memory, unusable_lines};
+pub use source::{count_samples, open, open_in_memory, open_watched, unusable_lines};
 
 /// The example of README.md, compiled and run as a test.
 #[cfg(doctest)]

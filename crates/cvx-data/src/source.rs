@@ -10,7 +10,7 @@ use crate::error::DataError;
 use crate::files::folder::Folder;
 use crate::files::input::{self, INPUT, Looks, STDIN};
 use crate::files::store::Store;
-use crate::formats::csv_table::{Manner, Unusable};
+use crate::formats::csv_table::{Manner, Reading, Unusable};
 use crate::formats::{cifar, csv_table, idx, images, libsvm, npz};
 use crate::name::extension;
 use crate::planted::Planted;
@@ -50,14 +50,23 @@ use crate::request::Request;
 /// [`DataError`] with the file and the place in it. Test samples with another number of features than the training
 /// samples are a [`DataError::Mismatch`].
 pub fn open(source: &str, request: &Request) -> Result<DataSplit, DataError> {
+    open_watched(source, request, &|_| {})
+}
+
+/// Reads the samples of a source as [`open`] does, and tells `watch` how far it has come: after every megabyte of a
+/// table (`.csv`, `.tsv`), from its beginning where it has to be read twice. Other formats are not watched.
+///
+/// # Errors
+/// Those of [`open`].
+pub fn open_watched(source: &str, request: &Request, watch: &dyn Fn(Reading)) -> Result<DataSplit, DataError> {
     let is_input = |name: &str| name == STDIN;
     if !is_input(source) && !request.test.as_deref().is_some_and(is_input) {
-        return open_in(&Store::disk(request.max_bytes), source, request);
+        return open_in(&Store::disk(request.max_bytes), source, request, watch);
     }
     let input = input::read(request.max_bytes)?;
     let name = |name: &str| if is_input(name) { INPUT.to_string() } else { name.to_string() };
     let request = Request { test: request.test.as_deref().map(name), ..request.clone() };
-    open_in(&Store::with_input(&input, request.max_bytes), &name(source), &request)
+    open_in(&Store::with_input(&input, request.max_bytes), &name(source), &request, watch)
 }
 
 /// Reads the samples of a source as [`open`] does, but from files in memory.
@@ -80,18 +89,18 @@ pub fn open_in_memory(
     source: &str,
     request: &Request,
 ) -> Result<DataSplit, DataError> {
-    open_in(&Store::memory(files, request.max_bytes), source, request)
+    open_in(&Store::memory(files, request.max_bytes), source, request, &|_| {})
 }
 
-fn open_in(store: &Store, source: &str, request: &Request) -> Result<DataSplit, DataError> {
+fn open_in(store: &Store, source: &str, request: &Request, watch: &dyn Fn(Reading)) -> Result<DataSplit, DataError> {
     let kind = Kind::of(source, store)?;
-    let DataSplit { train, mut test } = kind.read(source, store, request, None)?;
+    let DataSplit { train, mut test } = kind.read(source, store, request, None, watch)?;
     let mut test_source = source;
     if let Some(name) = &request.test {
         if kind == Kind::Planted {
             return Err(DataError::TestOfPlanted { name: name.clone() });
         }
-        test = Some(kind.read(name, store, request, Some(&train))?.train);
+        test = Some(kind.read(name, store, request, Some(&train), watch)?.train);
         test_source = name;
     }
     match &test {
@@ -138,7 +147,8 @@ pub fn unusable_lines(source: &str, request: &Request) -> Result<Option<Unusable
     match Kind::of(source, &store)? {
         Kind::Csv => {
             let recipe = request.recipe.clone().map(Arc::new);
-            let manner = Manner { request, recipe, label_name: request.label_name.as_deref(), like: None };
+            let manner =
+                Manner { request, recipe, label_name: request.label_name.as_deref(), like: None, watch: &|_| {} };
             csv_table::unusable(Path::new(source), &store, &manner).map(Some)
         }
         _ => Ok(None),
@@ -161,7 +171,7 @@ impl Kind {
     fn of(source: &str, store: &Store) -> Result<Self, DataError> {
         let path = Path::new(source);
         if let Some(input) = store.input(path) {
-            return Ok(match Looks::of(input) {
+            return Ok(match Looks::of(&input.head().map_err(|error| DataError::read(path, 0, error))?) {
                 Looks::Npz => Kind::Npz,
                 Looks::Npy => Kind::Npy,
                 Looks::Libsvm => Kind::Libsvm,
@@ -205,6 +215,7 @@ impl Kind {
         store: &Store,
         request: &Request,
         train: Option<&Dataset>,
+        watch: &dyn Fn(Reading),
     ) -> Result<DataSplit, DataError> {
         let path = Path::new(source);
         // Of a test set all samples are read.
@@ -229,6 +240,7 @@ impl Kind {
                     recipe: train.and_then(Dataset::recipe).cloned().or_else(given),
                     label_name: train.and_then(Dataset::label_name).or(request.label_name.as_deref()),
                     like: texts_like,
+                    watch,
                 };
                 csv_table::read(path, store, &manner)?
             }

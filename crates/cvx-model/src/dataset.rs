@@ -213,9 +213,11 @@ impl Dataset {
 
     /// The features that a recipe makes of a table, with one label per row.
     ///
+    /// The table is given back while they are made ([`Recipe::apply`]).
+    ///
     /// # Errors
     /// Those of [`Recipe::apply`] and of [`Dataset::new`].
-    pub fn encode(table: &Table, recipe: Arc<Recipe>, labels: Option<Labels>) -> Result<Self, ModelError> {
+    pub fn encode(table: Table, recipe: Arc<Recipe>, labels: Option<Labels>) -> Result<Self, ModelError> {
         let Encoded { values, n_features, ignored, unknown } = recipe.apply(table)?;
         let feature_names = recipe.feature_names();
         let notes = TableNotes { unlabelled: 0, ignored, unknown };

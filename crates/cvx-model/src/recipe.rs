@@ -3,15 +3,17 @@
 use crate::choice::Choice;
 use crate::choices::ColumnChoices;
 use crate::error::ModelError;
-use crate::source::{Code, ColumnKind, Part, Range, Read, Source, is_identifier, kind, text_at};
-use crate::table::{Table, title};
+use crate::source::{ColumnKind, Part, Range, Source, is_identifier, kind, text_at};
+use crate::table::{Column, Table, title};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Rows that are written at a time.
 const BLOCK: usize = 64;
+
+/// Parts of a table that becomes features: it is given back part by part, so that it is hardly held twice.
+const PIECES: usize = 32;
 
 /// How the columns of a training table become features.
 ///
@@ -74,9 +76,6 @@ impl std::fmt::Display for Reason {
         }
     }
 }
-
-/// A feature with its values in all rows.
-type NamedValues<'a> = (String, Cow<'a, [f64]>);
 
 /// A table as features.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,8 +143,7 @@ impl Recipe {
             }
             recipe.columns.push(source);
         }
-        let reads = recipe.columns.iter().zip(table.columns()).map(|(source, column)| source.read(column));
-        recipe.choose(&reads.collect::<Result<Vec<_>, _>>()?, table.n_rows());
+        recipe.choose(table.columns(), table.n_rows())?;
         if recipe.features.is_empty() {
             let dropped = recipe.dropped.iter().map(|dropped| format!("{} ({})", dropped.name, dropped.reason));
             return Err(ModelError::NothingLeft { dropped: dropped.collect() });
@@ -169,20 +167,29 @@ impl Recipe {
     }
 
     /// Keeps the features that are neither constant nor copies. A single row says nothing about that.
-    fn choose(&mut self, reads: &[Read], n_rows: usize) {
-        let mut kept: HashMap<u64, Vec<NamedValues>> = HashMap::new();
-        for (at, (source, read)) in self.columns.iter().zip(reads).enumerate() {
+    fn choose(&mut self, columns: &[Column], n_rows: usize) -> Result<(), ModelError> {
+        // The kept features by their values, which are made again for the few that may be equal.
+        let mut kept: HashMap<u64, Vec<(usize, Part)>> = HashMap::new();
+        for (at, (source, column)) in self.columns.iter().zip(columns).enumerate() {
             let mut dropped = Vec::new();
             let before = self.features.len();
+            let read = source.read(column, 0..n_rows)?;
             for part in source.parts() {
                 let values = read.values(part, n_rows);
                 let name = source.feature_name(part);
                 let hash = hash(&values);
-                let twin = kept.get(&hash).into_iter().flatten().find(|(_, other)| *other == values);
+                let mut twin = None;
+                for &(other, part) in kept.get(&hash).into_iter().flatten() {
+                    let read = self.columns[other].read(&columns[other], 0..n_rows)?;
+                    if read.values(part, n_rows) == values {
+                        twin = Some(self.columns[other].feature_name(part));
+                        break;
+                    }
+                }
                 let reason = match twin {
                     _ if n_rows == 1 => None,
                     _ if values.iter().all(|value| *value == values[0]) => Some(Reason::Constant),
-                    twin => twin.map(|(name, _)| Reason::CopyOf(name.clone())),
+                    twin => twin.map(Reason::CopyOf),
                 };
                 if let Some(reason) = reason {
                     dropped.push(Dropped { source: at, name, reason });
@@ -190,7 +197,7 @@ impl Recipe {
                 }
                 let mean = values.iter().map(|value| value / n_rows as f64).sum();
                 self.features.push(Feature { source: at, part, mean });
-                kept.entry(hash).or_default().push((name, values));
+                kept.entry(hash).or_default().push((at, part));
             }
             if self.features.len() == before {
                 dropped.truncate(1);
@@ -199,39 +206,49 @@ impl Recipe {
             self.dropped.append(&mut dropped);
         }
         self.dropped.sort_by_key(|dropped| dropped.source);
+        Ok(())
     }
 
-    /// The features of a table. If both tables have names, columns are found by name, else by position.
+    /// The features of a table, which is given back while they are made: both together take hardly more memory than
+    /// the larger of them. If both tables have names, columns are found by name, else by position.
     ///
     /// # Errors
     /// [`ModelError::MissingColumns`] with all columns that the table lacks, [`ModelError::Shape`] for another number
     /// of columns without names, [`ModelError::BadValue`] for a text where training has numbers or dates,
     /// [`ModelError::MissingValue`] where nothing replaces a missing value.
-    pub fn apply(&self, table: &Table) -> Result<Encoded, ModelError> {
+    pub fn apply(&self, mut table: Table) -> Result<Encoded, ModelError> {
         let (places, ignored) = self.places(table.names(), table.numbers())?;
         let (n_rows, d) = (table.n_rows(), self.features.len());
-        let mut reads = Vec::with_capacity(self.columns.len());
         let mut unknown = Vec::new();
-        for (source, place) in self.columns.iter().zip(places) {
-            let read = place.map(|place| source.read(&table.columns()[place])).transpose()?;
-            if let (Some(Read::Levels { codes, pools: false, .. }), Some(place)) = (&read, place) {
-                let rows = || codes.iter().enumerate().filter(|(_, code)| **code == Code::Unknown);
-                if let Some((row, _)) = rows().next() {
-                    let level = text_at(&table.columns()[place], row).into_owned();
-                    unknown.push(Unknown { column: source.title(), level, rows: rows().count() });
-                }
+        for (source, place) in self.columns.iter().zip(&places) {
+            let Some(column) = place.map(|place| &table.columns()[place]) else { continue };
+            let read = source.read(column, 0..n_rows)?;
+            if let Some(row) = read.unknown().next() {
+                let level = text_at(column, row).into_owned();
+                unknown.push(Unknown { column: source.title(), level, rows: read.unknown().count() });
             }
-            reads.push(read);
         }
+        // Zeros take no memory before they are written. The last rows are the first to be, since a column can only be
+        // cut at its end.
         let mut values = vec![0.0; n_rows * d];
-        // In blocks of rows, so that rows and columns both stay in the cache.
-        for (block, rows) in values.chunks_mut(BLOCK * d.max(1)).enumerate() {
-            for (at, feature) in self.features.iter().enumerate() {
-                let Some(read) = &reads[feature.source] else { continue };
-                for (row, out) in rows.iter_mut().skip(at).step_by(d).enumerate() {
-                    *out = read.value(feature.part, feature.mean, block * BLOCK + row);
+        let piece = n_rows.div_ceil(PIECES).next_multiple_of(BLOCK);
+        for start in (0..n_rows).step_by(piece).rev() {
+            let rows = start..n_rows.min(start + piece);
+            let read = |(source, place): (&Source, &Option<usize>)| {
+                place.map(|place| source.read(&table.columns()[place], rows.clone())).transpose()
+            };
+            let reads = self.columns.iter().zip(&places).map(read).collect::<Result<Vec<_>, _>>()?;
+            // In blocks of rows, so that rows and columns both stay in the cache.
+            for (block, out) in values[rows.start * d..rows.end * d].chunks_mut(BLOCK * d.max(1)).enumerate() {
+                for (at, feature) in self.features.iter().enumerate() {
+                    let Some(read) = &reads[feature.source] else { continue };
+                    for (row, out) in out.iter_mut().skip(at).step_by(d).enumerate() {
+                        *out = read.value(feature.part, feature.mean, block * BLOCK + row);
+                    }
                 }
             }
+            drop(reads);
+            table.truncate(start);
         }
         Ok(Encoded { values, n_features: d, ignored, unknown })
     }

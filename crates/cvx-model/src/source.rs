@@ -7,6 +7,7 @@ use crate::table::{Column, MISSING, title};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range as Rows;
 
 /// Most levels of a category that have a feature of their own. Of more, one less is kept, and the others are pooled.
 const MOST_LEVELS: usize = 30;
@@ -122,23 +123,24 @@ impl Source {
         }
     }
 
-    /// Reads a column as this kind of values.
-    pub(crate) fn read<'a>(&self, column: &'a Column) -> Result<Read<'a>, ModelError> {
+    /// Reads rows of a column as this kind of values. The rows of errors count from the first of them.
+    pub(crate) fn read<'a>(&self, column: &'a Column, rows: Rows<usize>) -> Result<Read<'a>, ModelError> {
         match &self.kind {
             ColumnKind::Numbers(Range { fill, .. }) => {
-                let values = numbers(column, &self.title())?;
+                let values = numbers(column, rows, &self.title())?;
                 match fill.is_none().then(|| values.iter().position(|value| value.is_nan())).flatten() {
                     Some(row) => Err(ModelError::MissingValue { row, column: self.title() }),
                     None => Ok(Read::Numbers(values, fill.unwrap_or(f64::NAN))),
                 }
             }
             ColumnKind::Dates(Range { fill, .. }) => {
-                Ok(Read::Numbers(dates(column, &self.title())?, fill.unwrap_or(f64::NAN)))
+                Ok(Read::Numbers(dates(column, rows, &self.title())?, fill.unwrap_or(f64::NAN)))
             }
             ColumnKind::Categories { levels, pooled, fill } => {
-                Ok(Read::Levels { codes: codes(column, levels), fill: *fill, pools: *pooled > 0 })
+                let (index, codes) = codes(column, rows, levels);
+                Ok(Read::Levels { index, codes, fill: *fill, pools: *pooled > 0 })
             }
-            ColumnKind::Unused => Ok(Read::Numbers(Cow::Owned(vec![0.0; column.len()]), 0.0)),
+            ColumnKind::Unused => Ok(Read::Numbers(Cow::Owned(vec![0.0; rows.len()]), 0.0)),
         }
     }
 }
@@ -148,6 +150,8 @@ pub(crate) enum Read<'a> {
     /// Numbers with NaN where they are missing, and what replaces that.
     Numbers(Cow<'a, [f64]>, f64),
     Levels {
+        /// For each row the index of its code; [`MISSING`] where the category is missing.
+        index: Cow<'a, [u32]>,
         codes: Vec<Code>,
         fill: usize,
         pools: bool,
@@ -171,7 +175,7 @@ impl Read<'_> {
                 _ if values[row].is_nan() => *fill,
                 _ => values[row],
             },
-            Read::Levels { codes, fill, pools } => match (part, codes[row]) {
+            Read::Levels { index, codes, fill, pools } => match (part, code(codes, index[row])) {
                 (Part::Missing, code) => f64::from(code == Code::Missing),
                 (Part::Other, code) => f64::from(code == Code::Unknown),
                 (_, Code::Unknown) if !pools => mean,
@@ -191,14 +195,27 @@ impl Read<'_> {
             _ => Cow::Owned((0..n_rows).map(|row| self.value(part, 0.0, row)).collect()),
         }
     }
+
+    /// The rows with a level that training does not know, where that is worth a remark.
+    pub(crate) fn unknown(&self) -> impl Iterator<Item = usize> {
+        let (index, codes): (&[u32], &[Code]) = match self {
+            Read::Levels { index, codes, pools: false, .. } => (index, codes),
+            _ => (&[], &[]),
+        };
+        index.iter().enumerate().filter(|&(_, &index)| code(codes, index) == Code::Unknown).map(|(row, _)| row)
+    }
+}
+
+fn code(codes: &[Code], index: u32) -> Code {
+    codes.get(index as usize).copied().unwrap_or(Code::Missing)
 }
 
 /// What a column of the training table holds.
 pub(crate) fn kind(column: &Column, choice: Option<Choice>, title: &str) -> Result<ColumnKind, ModelError> {
     match (choice, column) {
-        (Some(Choice::Dates), _) => Ok(ColumnKind::Dates(range(&dates(column, title)?))),
+        (Some(Choice::Dates), _) => Ok(ColumnKind::Dates(range(&dates(column, 0..column.len(), title)?))),
         (Some(Choice::Categorical), _) | (None, Column::Texts { .. }) => Ok(categories(column)),
-        _ => Ok(ColumnKind::Numbers(range(&numbers(column, title)?))),
+        _ => Ok(ColumnKind::Numbers(range(&numbers(column, 0..column.len(), title)?))),
     }
 }
 
@@ -267,43 +284,45 @@ pub(crate) fn is_identifier(column: &Column, name: Option<&str>) -> bool {
 }
 
 /// A column as numbers.
-fn numbers<'a>(column: &'a Column, title: &str) -> Result<Cow<'a, [f64]>, ModelError> {
+fn numbers<'a>(column: &'a Column, rows: Rows<usize>, title: &str) -> Result<Cow<'a, [f64]>, ModelError> {
     let number = |text: &str| text.trim().parse().ok().filter(|value: &f64| value.is_finite());
     let remedy = "correct or remove it, or make the column a categorical one";
-    parsed(column, title, number, "a number", remedy)
+    parsed(column, rows, title, number, "a number", remedy)
 }
 
 /// A column as days since 1970; numbers are such days.
-fn dates<'a>(column: &'a Column, title: &str) -> Result<Cow<'a, [f64]>, ModelError> {
+fn dates<'a>(column: &'a Column, rows: Rows<usize>, title: &str) -> Result<Cow<'a, [f64]>, ModelError> {
     let date = |text: &str| days_since_1970(text.trim());
-    parsed(column, title, date, "a date", "write dates as 2024-03-31, or leave the column out of the dates")
+    parsed(column, rows, title, date, "a date", "write dates as 2024-03-31, or leave the column out of the dates")
 }
 
 fn parsed<'a>(
     column: &'a Column,
+    rows: Rows<usize>,
     title: &str,
     parse: impl Fn(&str) -> Option<f64>,
     expected: &'static str,
     remedy: &'static str,
 ) -> Result<Cow<'a, [f64]>, ModelError> {
     let (index, levels) = match column {
-        Column::Numbers(values) => return Ok(Cow::Borrowed(values)),
-        Column::Texts { index, levels } => (index, levels),
+        Column::Numbers(values) => return Ok(Cow::Borrowed(&values[rows])),
+        Column::Texts { index, levels } => (&index[rows.clone()], levels),
     };
     let values: Vec<Option<f64>> = levels.iter().map(|text| parse(text)).collect();
     let value = |(row, &index): (usize, &u32)| match (index, values.get(index as usize)) {
         (MISSING, _) => Ok(f64::NAN),
         (_, Some(Some(value))) => Ok(*value),
         _ => {
-            let text = text_at(column, row).into_owned();
+            let text = text_at(column, rows.start + row).into_owned();
             Err(ModelError::BadValue { row, column: title.to_string(), text, expected, remedy })
         }
     };
     index.iter().enumerate().map(value).collect()
 }
 
-/// The rows of a category. A number is the level that is written so (`1`, not `1.0`), or else that has its value.
-fn codes(column: &Column, levels: &[String]) -> Vec<Code> {
+/// Rows of a category, by their index among the codes of its texts or numbers. A number is the level that is written so
+/// (`1`, not `1.0`), or else that has its value.
+fn codes<'a>(column: &'a Column, rows: Rows<usize>, levels: &[String]) -> (Cow<'a, [u32]>, Vec<Code>) {
     let by_text: HashMap<&str, usize> = levels.iter().map(String::as_str).zip(0..).collect();
     let by_value = |value: f64| levels.iter().position(|level| level.parse() == Ok(value));
     let code = |text: &str| {
@@ -312,16 +331,19 @@ fn codes(column: &Column, levels: &[String]) -> Vec<Code> {
     };
     match column {
         Column::Numbers(values) => {
-            let mut known: HashMap<u64, Code> = HashMap::new();
-            let each = values.iter().map(|&value| match value.is_nan() {
-                true => Code::Missing,
-                false => *known.entry(value.to_bits()).or_insert_with(|| code(&text(value))),
-            });
-            each.collect()
+            let mut known: HashMap<u64, u32> = HashMap::new();
+            let mut codes = Vec::new();
+            let mut at = |value: f64| {
+                *known.entry(value.to_bits()).or_insert_with(|| {
+                    codes.push(code(&text(value)));
+                    u32::try_from(codes.len() - 1).unwrap_or(MISSING)
+                })
+            };
+            let index = values[rows].iter().map(|&value| if value.is_nan() { MISSING } else { at(value) }).collect();
+            (Cow::Owned(index), codes)
         }
         Column::Texts { index, levels: texts } => {
-            let codes: Vec<Code> = texts.iter().map(|text| code(text)).collect();
-            index.iter().map(|&index| codes.get(index as usize).copied().unwrap_or(Code::Missing)).collect()
+            (Cow::Borrowed(&index[rows]), texts.iter().map(|text| code(text)).collect())
         }
     }
 }

@@ -41,6 +41,19 @@ impl Column {
         }
     }
 
+    fn truncate(&mut self, n_rows: usize) {
+        match self {
+            Column::Numbers(values) => {
+                values.truncate(n_rows);
+                values.shrink_to_fit();
+            }
+            Column::Texts { index, .. } => {
+                index.truncate(n_rows);
+                index.shrink_to_fit();
+            }
+        }
+    }
+
     fn select(&self, rows: &[usize]) -> Self {
         match self {
             Column::Numbers(values) => Column::Numbers(rows.iter().map(|&row| values[row]).collect()),
@@ -148,6 +161,11 @@ impl Table {
             });
         }
         Ok(Table { columns: self.columns.iter().map(|column| column.select(rows)).collect(), ..self.clone_names() })
+    }
+
+    /// Keeps the first rows, and gives the memory of the others back.
+    pub(crate) fn truncate(&mut self, n_rows: usize) {
+        self.columns.iter_mut().for_each(|column| column.truncate(n_rows));
     }
 
     /// The names without the columns.

@@ -37,7 +37,7 @@ fn fit(table: &Table) -> Recipe {
 
 /// Names and columns of the features.
 fn encode(recipe: &Recipe, table: &Table) -> Vec<(String, Vec<f64>)> {
-    let encoded = recipe.apply(table).unwrap();
+    let encoded = recipe.apply(table.clone()).unwrap();
     let names = recipe.feature_names().unwrap();
     assert_eq!(encoded.n_features, names.len());
     let column = |at: usize| encoded.values.iter().skip(at).step_by(names.len()).copied().collect();
@@ -107,7 +107,7 @@ fn what_training_did_not_see_pulls_nowhere() {
             ("flag=yes", &[0.5, 0.0]),
         ])
     );
-    let encoded = recipe.apply(&later).unwrap();
+    let encoded = recipe.apply(later.clone()).unwrap();
     assert_eq!(encoded.ignored, ["new"]);
     let unknown: Vec<_> = encoded.unknown.iter().map(|one| (&*one.column, &*one.level, one.rows)).collect();
     assert_eq!(unknown, [("kind", "z", 1), ("flag", "maybe", 1)]);
@@ -137,12 +137,12 @@ fn plain_numbers_pass_through_bit_by_bit() {
     let recipe = fit(&unnamed);
     assert!(recipe.is_identity() && recipe.feature_names().is_none() && recipe.dropped().is_empty());
     let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-    let found = recipe.apply(&unnamed).unwrap().values;
+    let found = recipe.apply(unnamed.clone()).unwrap().values;
     assert_eq!(bits(&found), bits(values.as_flattened()));
     let named = table(vec![("b", column(0)), ("", column(1))]);
     assert_eq!(fit(&named).feature_names().unwrap(), ["b", ""]);
-    assert_eq!(bits(&Recipe::plain(2, None).apply(&named).unwrap().values), bits(values.as_flattened()));
-    let error = Recipe::plain(1, None).apply(&table(vec![("a", numbers(&[1.0, f64::NAN]))])).unwrap_err();
+    assert_eq!(bits(&Recipe::plain(2, None).apply(named.clone()).unwrap().values), bits(values.as_flattened()));
+    let error = Recipe::plain(1, None).apply(table(vec![("a", numbers(&[1.0, f64::NAN]))])).unwrap_err();
     assert_eq!(error, ModelError::MissingValue { row: 1, column: "column 1".into() });
 }
 
@@ -155,8 +155,8 @@ fn columns_without_names_have_numbers() {
     assert_eq!(recipe.dropped()[0].name, "column 3");
     // The names of one table alone identify nothing.
     let later = table(vec![("q", texts(&["y"])), ("r", numbers(&[2.0]))]);
-    assert_eq!(recipe.apply(&later).unwrap().values, [1.0]);
-    let error = recipe.apply(&table(vec![("q", texts(&["y"]))])).unwrap_err();
+    assert_eq!(recipe.apply(later.clone()).unwrap().values, [1.0]);
+    let error = recipe.apply(table(vec![("q", texts(&["y"]))])).unwrap_err();
     assert!(matches!(error, ModelError::Shape { .. }), "{error}");
 }
 
@@ -168,7 +168,7 @@ fn columns_that_are_lacking_are_listed_together() {
         ("constant", numbers(&[3.0, 3.0])),
         ("c", numbers(&[5.0, 1.0])),
     ]);
-    let error = fit(&train).apply(&table(vec![("b", numbers(&[1.0]))])).unwrap_err();
+    let error = fit(&train).apply(table(vec![("b", numbers(&[1.0]))])).unwrap_err();
     assert_eq!(error, ModelError::MissingColumns { columns: vec!["a".into(), "c".into()] });
 }
 
@@ -180,13 +180,16 @@ fn categories_and_numbers_of_two_tables_are_reconciled() {
     assert_eq!(recipe.feature_names().unwrap(), ["grade=1", "grade=10", "grade=2", "x"]);
     // Texts, because one of them is none: `2.0` is the level 2.
     let later = table(vec![("grade", texts(&["2.0", "high"])), ("x", texts(&["7", "-1e1"]))]);
-    assert_eq!(recipe.apply(&later).unwrap().values, [0.0, 0.0, 1.0, 7.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0, -10.0]);
+    assert_eq!(
+        recipe.apply(later.clone()).unwrap().values,
+        [0.0, 0.0, 1.0, 7.0, 1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0, -10.0]
+    );
     // Texts in training, numbers later.
     let train = table(vec![("code", texts(&["01", "x", "2"]))]);
     let later = table(vec![("code", numbers(&[1.0, 2.0]))]);
-    assert_eq!(fit(&train).apply(&later).unwrap().values, [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+    assert_eq!(fit(&train).apply(later.clone()).unwrap().values, [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
 
-    let error = recipe.apply(&table(vec![("grade", numbers(&[1.0])), ("x", texts(&["much"]))])).unwrap_err();
+    let error = recipe.apply(table(vec![("grade", numbers(&[1.0])), ("x", texts(&["much"]))])).unwrap_err();
     assert!(matches!(&error, ModelError::BadValue { row: 0, column, text, .. } if column == "x" && text == "much"));
     assert!(error.to_string().contains("which is not a number"), "{error}");
 }
@@ -218,8 +221,8 @@ fn the_user_decides_about_columns() {
     let copy = Reason::CopyOf("id=c".into());
     let expected = [("day is missing", &copy), ("note", &Reason::Requested), ("serial", &Reason::Identifier)];
     assert_eq!(reasons, expected);
-    assert_eq!(recipe.apply(&train).unwrap().values[..5], [1.0, 0.0, 0.0, 19_723.0, 1.0]);
-    assert_eq!(recipe.apply(&train).unwrap().values[13], 19_724.0, "the median");
+    assert_eq!(recipe.apply(train.clone()).unwrap().values[..5], [1.0, 0.0, 0.0, 19_723.0, 1.0]);
+    assert_eq!(recipe.apply(train.clone()).unwrap().values[13], 19_724.0, "the median");
 
     let fails = |choices: ColumnChoices| Recipe::fit(&train, &choices).unwrap_err();
     let error = fails(ColumnChoices { numeric: list(&["note"]), ..ColumnChoices::default() });
@@ -252,7 +255,7 @@ fn a_data_set_keeps_its_recipe_and_the_transform_too() {
     let train = table(vec![("a", texts(&["x", "y", "y", "x"])), ("b", numbers(&[1.0, 2.0, 3.0, f64::NAN]))]);
     let recipe = Arc::new(fit(&train));
     let labels = Labels::numbers(vec![0.0, 1.0, 0.0, 1.0]);
-    let data = Dataset::encode(&train, Arc::clone(&recipe), Some(labels)).unwrap();
+    let data = Dataset::encode(train.clone(), Arc::clone(&recipe), Some(labels)).unwrap();
     let data = data.with_label_name(Some("y".into())).with_unlabelled(3);
     for part in [data.select(&[2, 0]), data.without(&[1]), data.clone().limit(2), data.with_classes(&["1".into()])] {
         let part = part.unwrap();
@@ -261,7 +264,7 @@ fn a_data_set_keeps_its_recipe_and_the_transform_too() {
     let transform = Transform::fit(&data, Normalisation::Column, true).unwrap();
     assert_eq!((transform.recipe.as_ref(), transform.label_name.as_deref()), (Some(&*recipe), Some("y")));
     let later = table(vec![("b", numbers(&[1.0, f64::NAN])), ("a", texts(&["y", "x"]))]);
-    let later = Dataset::encode(&later, recipe, None).unwrap();
+    let later = Dataset::encode(later.clone(), recipe, None).unwrap();
     assert_eq!(later.values(), [1.0, 1.0, 0.0, 0.0, 2.0, 1.0]);
     transform.apply(&later).unwrap();
 }
@@ -280,6 +283,45 @@ fn tables_that_are_none_are_refused() {
     assert!(one.select(&[]).is_err() && one.select(&[1]).is_err());
     // A single row is neither constant nor a copy.
     assert_eq!(fit(&table(vec![("a", numbers(&[1.0])), ("b", numbers(&[1.0]))])).sources(), [0, 1]);
+}
+
+/// A table becomes features part by part, from its end.
+#[test]
+fn every_row_of_a_long_table_is_what_it_is_alone() {
+    let n = 5000;
+    let each = |value: &dyn Fn(usize) -> f64| Column::Numbers((0..n).map(|row| value(row * 7919 % n)).collect());
+    let text = |levels: &[&str], gap: usize| Column::Texts {
+        index: (0..n)
+            .map(|row| if row % gap == 0 { MISSING } else { (row * 7919 % n % levels.len()) as u32 })
+            .collect(),
+        levels: levels.iter().map(|level| level.to_string()).collect(),
+    };
+    let train = table(vec![
+        ("x", each(&|k| if k % 11 == 0 { f64::NAN } else { (k as f64).sqrt() })),
+        ("c", text(&["red", "green", "blue"], 13)),
+        ("g", each(&|k| (k % 5) as f64)),
+        ("d", text(&["2024-03-31", "1999-01-01", "2030-12-31", "2000-02-29"], 17)),
+    ]);
+    let choices = ColumnChoices { categorical: vec!["g".into()], dates: vec!["d".into()], ..ColumnChoices::default() };
+    let recipe = Recipe::fit(&train, &choices).unwrap();
+    let whole = recipe.apply(train.clone()).unwrap();
+    assert_eq!(whole.n_features, 2 + 4 + 5 + 2);
+    for rows in (0..n).collect::<Vec<_>>().chunks(37) {
+        let part = recipe.apply(train.select(rows).unwrap()).unwrap();
+        assert_eq!(part.values, whole.values[rows[0] * whole.n_features..][..part.values.len()], "{rows:?}");
+    }
+
+    // Errors and remarks are about the whole table.
+    let later = |dates: &[&str]| {
+        let (ones, grey) = (numbers(&vec![1.0; n]), texts(&vec!["grey"; n]));
+        table(vec![("x", ones.clone()), ("c", grey), ("g", ones), ("d", texts(dates))])
+    };
+    let mut dates = vec!["2024-03-31"; n];
+    let unknown = recipe.apply(later(&dates)).unwrap().unknown;
+    assert_eq!((unknown.len(), unknown[0].rows), (1, n));
+    (dates[4321], dates[4999]) = ("31.3.24", "soon");
+    let error = recipe.apply(later(&dates)).unwrap_err();
+    assert!(matches!(error, ModelError::BadValue { row: 4321, .. }), "{error}");
 }
 
 /// A column of any kind: numbers or texts with missing values.
@@ -305,7 +347,7 @@ proptest! {
         let train = Table::new(columns.clone(), Some(names.clone())).unwrap();
         let Ok(recipe) = Recipe::fit(&train, &ColumnChoices::default()) else { return Ok(()) };
         prop_assert_eq!(recipe.validate(recipe.features().len()), Ok(()));
-        let encoded = recipe.apply(&train).unwrap();
+        let encoded = recipe.apply(train.clone()).unwrap();
         let d = encoded.n_features;
         prop_assert!(encoded.values.iter().all(|value| value.is_finite()));
         prop_assert!(encoded.ignored.is_empty() && encoded.unknown.is_empty());
@@ -322,8 +364,8 @@ proptest! {
             order.iter().map(|&at| columns[at].clone()).collect(),
             Some(order.iter().map(|&at| names[at].clone()).collect()),
         ).unwrap();
-        prop_assert_eq!(&recipe.apply(&permuted).unwrap().values, &encoded.values);
+        prop_assert_eq!(&recipe.apply(permuted.clone()).unwrap().values, &encoded.values);
         let expected: Vec<f64> = rows.iter().flat_map(|&row| &encoded.values[row * d..][..d]).copied().collect();
-        prop_assert_eq!(recipe.apply(&train.select(&rows).unwrap()).unwrap().values, expected);
+        prop_assert_eq!(recipe.apply(train.select(&rows).unwrap()).unwrap().values, expected);
     }
 }

@@ -74,7 +74,7 @@ impl Data {
                 Arc::new(cvx_model::Recipe::fit(&table, &choices).map_err(model_error)?)
             }
         };
-        let mut data = Dataset::encode(&table, recipe, labels(targets, classes, names)).map_err(model_error)?;
+        let mut data = Dataset::encode(table, recipe, labels(targets, classes, names)).map_err(model_error)?;
         if let Some(weights) = weights {
             data = data.with_weights(weights.as_array().iter().copied().collect()).map_err(model_error)?;
         }

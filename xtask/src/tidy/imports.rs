@@ -24,7 +24,7 @@ const ALLOWED: [Row; 16] = [
     (
         "cvx-data",
         &["cvx-model"],
-        Some(&["csv", "flate2", "image", "rand", "rand_distr", "rand_pcg", "rayon", "thiserror", "zip"]),
+        Some(&["csv", "flate2", "image", "rand", "rand_distr", "rand_pcg", "rayon", "tempfile", "thiserror", "zip"]),
     ),
     (
         "cvx-export",

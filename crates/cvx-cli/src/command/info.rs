@@ -90,7 +90,7 @@ fn without_bound(model: &Model, slopes: &[Slopes]) -> Option<String> {
 
 /// Reads a source; if lines of a table cannot be used, the error names them.
 fn read(source: &str, request: &Request) -> Result<DataSplit> {
-    source::read(source, request).or_else(|error| {
+    source::read(source, request, false).or_else(|error| {
         let lines = unusable_lines(source, request).ok().flatten();
         let Some(Unusable { count, first }) = lines.filter(|lines| lines.count > 1) else { return Err(error) };
         let more = if count > first.len() { "; .." } else { "" };

@@ -45,7 +45,7 @@ pub fn run(args: &PredictArgs) -> Result<Exit> {
     // Ignored labels may be anything.
     request.numbers &= !args.unlabelled;
     request.every_row = true;
-    let split = source::load(&args.source, !args.unlabelled, request).map_err(|error| {
+    let split = source::load(&args.source, !args.unlabelled, request, args.quiet).map_err(|error| {
         match error.downcast_ref() {
             // Most likely a label that is not a number.
             Some(DataError::BadText { .. } | DataError::Mismatch { .. }) if args.unlabelled => {

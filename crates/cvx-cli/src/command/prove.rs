@@ -53,7 +53,7 @@ fn budget(args: &ProveArgs) -> Result<Budget> {
 /// The samples of the arguments: the test samples, if there are some.
 fn samples_of(args: &ProveArgs, model: &Model) -> Result<Dataset> {
     ensure!(!args.source.data.is_empty(), "--data is needed: its samples, or the range of its columns");
-    let split = source::load(&args.source, true, source::request_for(model))?;
+    let split = source::load(&args.source, true, source::request_for(model), args.quiet)?;
     let data = split.test.unwrap_or(split.train);
     let data = match args.source.limit {
         Some(limit) => data.limit(limit)?,

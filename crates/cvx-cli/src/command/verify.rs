@@ -23,7 +23,7 @@ pub fn run(args: &VerifyArgs) -> Result<Exit> {
         "--data is needed: the source that the model was trained on (or --model, to check a file of proofs)"
     );
     let model = Model::load(&args.file)?;
-    let split = source::load(&args.source, true, source::request_for(&model))?;
+    let split = source::load(&args.source, true, source::request_for(&model), args.quiet)?;
     source::need_labels(&args.source, &split.train)?;
     if !args.quiet {
         notes::of_table(&split.train, model.transform.label_name.as_deref()).into_iter().for_each(note);

@@ -73,7 +73,7 @@ mod tests {
         let names = vec!["wanted".to_string(), "numbers".to_string()];
         let table = Table::new(vec![column, numbers], Some(names)).unwrap();
         let recipe = Arc::new(Recipe::fit(&table, &ColumnChoices::default()).unwrap());
-        let data = Dataset::encode(&table, recipe, None).unwrap();
+        let data = Dataset::encode(table, recipe, None).unwrap();
         let transform = Transform::fit(&data, Normalisation::Column, true).unwrap();
         assert_eq!(title(&transform, 0), "wanted");
         let features: Vec<usize> = (0..data.n_features()).filter(|&at| transform.sources()[at] == 0).collect();

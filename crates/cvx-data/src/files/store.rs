@@ -2,15 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{self, Cursor, Read, Seek};
+use std::io::{self, Cursor};
 use std::path::Path;
 
 use crate::error::DataError;
-use crate::files::input::INPUT;
-
-/// A file that can be read from any position.
-pub(crate) trait ReadSeek: Read + Seek {}
-impl<T: Read + Seek> ReadSeek for T {}
+use crate::files::input::{INPUT, Input, ReadSeek};
 
 /// Access to files by name, with a limit on their unpacked size.
 #[derive(Clone, Copy)]
@@ -18,7 +14,7 @@ pub(crate) struct Store<'a> {
     /// Content by name, `folder/file` for a file in a folder; `None` for the disk.
     memory: Option<&'a BTreeMap<String, Vec<u8>>>,
     /// What was read from standard input.
-    input: Option<&'a [u8]>,
+    input: Option<&'a Input>,
     /// Limit in bytes on the unpacked size of a compressed file.
     pub(crate) max_bytes: u64,
 }
@@ -33,12 +29,12 @@ impl<'a> Store<'a> {
     }
 
     /// The disk, and what was read from standard input.
-    pub(crate) fn with_input(input: &'a [u8], max_bytes: u64) -> Self {
+    pub(crate) fn with_input(input: &'a Input, max_bytes: u64) -> Self {
         Store { memory: None, input: Some(input), max_bytes }
     }
 
     /// What was read from standard input, if that is the source of this name.
-    pub(crate) fn input(&self, path: &Path) -> Option<&'a [u8]> {
+    pub(crate) fn input(&self, path: &Path) -> Option<&'a Input> {
         self.input.filter(|_| path == Path::new(INPUT))
     }
 
@@ -51,7 +47,7 @@ impl<'a> Store<'a> {
             return Ok((Box::new(Cursor::new(content)), content.len() as u64));
         }
         if let Some(content) = self.input(path) {
-            return Ok((Box::new(Cursor::new(content)), content.len() as u64));
+            return content.open().map_err(unread);
         }
         // Checked before opening: opening a named pipe would wait for its writer.
         let metadata = fs::metadata(path).map_err(unread)?;

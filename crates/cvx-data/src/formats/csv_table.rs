@@ -12,13 +12,29 @@ use crate::files::bytes::Bytes;
 use crate::files::store::Store;
 use crate::formats::csv_column::{Builder, Expected};
 use crate::formats::csv_head::{clean, delimiter_of, is_decimal_comma, is_header, is_label_name, is_missing, records};
-use crate::formats::text_labels::TextLabels;
+use crate::formats::csv_labels::{BadLabel, LabelBuilder};
 use crate::name::extension;
 use crate::remedy::Remedy;
 use crate::request::{Header, LabelColumn, Request};
 
 /// Number of bytes that are searched for delimiter and header.
 const HEAD: u64 = 1 << 16;
+
+/// Bytes between two reports of progress.
+const STRIDE: u64 = 1 << 20;
+
+/// How far the reading of a table has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading<'a> {
+    /// The table.
+    pub path: &'a Path,
+    /// Rows that are read.
+    pub rows: usize,
+    /// Bytes of text that are read, unpacked.
+    pub bytes: u64,
+    /// Bytes of the whole text.
+    pub length: u64,
+}
 
 /// Lines of a table that cannot be used.
 #[derive(Debug, Default)]
@@ -41,6 +57,8 @@ pub(crate) struct Manner<'a> {
     pub(crate) label_name: Option<&'a str>,
     /// The labels of the training table.
     pub(crate) like: Option<&'a Labels>,
+    /// Is told about every megabyte.
+    pub(crate) watch: &'a dyn Fn(Reading),
 }
 
 /// Reads one table.
@@ -92,10 +110,11 @@ struct Lines<'a> {
     n_columns: usize,
     /// The header, if there is one.
     names: Option<Vec<String>>,
+    watch: &'a dyn Fn(Reading),
 }
 
 impl<'a> Lines<'a> {
-    fn open(path: &'a Path, store: &'a Store<'a>, header: Header) -> Result<Self, DataError> {
+    fn open(path: &'a Path, store: &'a Store<'a>, manner: &Manner<'a>) -> Result<Self, DataError> {
         let mut head = Vec::new();
         let bytes = Bytes::open(path, store)?;
         let is_whole = bytes.len() <= HEAD;
@@ -103,32 +122,40 @@ impl<'a> Lines<'a> {
         let delimiter = if extension(path).as_deref() == Some("tsv") { b'\t' } else { delimiter_of(&head) };
         let records = records(&head, delimiter, is_whole);
         let first = records.first().cloned().unwrap_or_default();
-        let has_names = match header {
+        let has_names = match manner.request.header {
             Header::Auto => is_header(&records),
             Header::Yes => true,
             Header::No => false,
         };
         let name = |field| clean(field).map_or_else(|| String::from_utf8_lossy(field).into_owned(), str::to_owned);
         let names = has_names.then(|| first.iter().map(name).collect());
-        Ok(Lines { path, store, delimiter, n_columns: first.len(), names })
+        Ok(Lines { path, store, delimiter, n_columns: first.len(), names, watch: manner.watch })
     }
 
     /// Visits the records below the header one by one.
     fn each(&self, mut visit: impl FnMut(&ByteRecord) -> Result<(), DataError>) -> Result<(), DataError> {
+        let bytes = Bytes::open(self.path, self.store)?;
+        let (path, length) = (self.path, bytes.len());
         // Lines with another number of fields are found by `fault`, and reported with the right line number.
         let mut reader = ReaderBuilder::new()
             .has_headers(self.names.is_some())
             .flexible(true)
             .delimiter(self.delimiter)
-            .from_reader(Bytes::open(self.path, self.store)?);
+            .from_reader(bytes);
         let mut record = ByteRecord::new();
-        loop {
+        let mut next = STRIDE;
+        for rows in 0.. {
+            if start_of(&record) >= next {
+                next = start_of(&record) + STRIDE;
+                (self.watch)(Reading { path, rows, bytes: start_of(&record), length });
+            }
             match reader.read_byte_record(&mut record) {
                 Ok(true) => visit(&record)?,
                 Ok(false) => return Ok(()),
                 Err(error) => return Err(DataError::read(self.path, reader.position().byte(), error.into())),
             }
         }
+        Ok(())
     }
 
     fn explain(&self, record: &ByteRecord, fault: Fault) -> DataError {
@@ -203,7 +230,7 @@ struct Sheet<'a> {
     /// What each of them must be, where that is known.
     known: Vec<Option<Expected>>,
     columns: Vec<Builder>,
-    labels: TextLabels,
+    labels: LabelBuilder,
     n_samples: usize,
     unlabelled: usize,
     /// Whether rows without a label are samples too.
@@ -213,8 +240,8 @@ struct Sheet<'a> {
 }
 
 impl<'a> Sheet<'a> {
-    fn open(path: &'a Path, store: &'a Store<'a>, manner: &Manner) -> Result<Self, DataError> {
-        let lines = Lines::open(path, store, manner.request.header)?;
+    fn open(path: &'a Path, store: &'a Store<'a>, manner: &Manner<'a>) -> Result<Self, DataError> {
+        let lines = Lines::open(path, store, manner)?;
         let label = find_label(&lines, manner)?;
         let places: Vec<usize> = (0..lines.n_columns).filter(|column| Some(*column) != label).collect();
         let names: Option<Vec<String>> =
@@ -248,7 +275,7 @@ impl<'a> Sheet<'a> {
             lines,
             label,
             places,
-            labels: TextLabels::default(),
+            labels: LabelBuilder::new(matches!(manner.like, Some(Labels::Names { .. }))),
             n_samples: 0,
             unlabelled: 0,
             every_row: manner.request.every_row,
@@ -277,12 +304,22 @@ impl<'a> Sheet<'a> {
             Ok(())
         })?;
         let again: Vec<usize> = (0..columns.len()).filter(|&at| columns[at].is_incomplete()).collect();
-        if again.is_empty() {
+        let label_again = label.filter(|_| labels.is_incomplete());
+        if again.is_empty() && label_again.is_none() {
             return Ok(());
         }
         again.iter().for_each(|&at| columns[at] = Builder::new(true));
+        if label_again.is_some() {
+            *labels = LabelBuilder::new(true);
+        }
         lines.each(|record| {
-            if always_wrong(lines, *label, record).is_none() && is_sample(*label, *every_row, record) {
+            if always_wrong(lines, *label, record).is_some() {
+                return Ok(());
+            }
+            if let Some(text) = label_again.and_then(|column| clean(&record[column])).filter(|text| !is_missing(text)) {
+                labels.push(text, start_of(record));
+            }
+            if is_sample(*label, *every_row, record) {
                 again.iter().for_each(|&at| columns[at].push(clean(&record[places[at]]).unwrap_or_default()));
             }
             Ok(())
@@ -325,9 +362,11 @@ impl<'a> Sheet<'a> {
         if self.n_samples == 0 {
             return Err(empty(if self.unlabelled > 0 { "rows with a label" } else { "samples" }));
         }
-        let texts = std::mem::take(&mut self.labels);
+        let builder = std::mem::replace(&mut self.labels, LabelBuilder::new(false));
         let labels = match self.label.filter(|_| !self.every_row || self.unlabelled == 0) {
-            Some(column) => Some(self.finish_labels(texts, column, manner.like)?),
+            Some(column) => Some(builder.finish(manner.like).map_err(|BadLabel { text, place, expected }| {
+                self.lines.bad_text(place, column, text.as_bytes(), expected, Remedy::Correct)
+            })?),
             None => None,
         };
         let Sheet { lines, label, places, columns, n_samples, unlabelled, .. } = self;
@@ -347,21 +386,8 @@ impl<'a> Sheet<'a> {
         if bytes > u128::from(manner.request.max_bytes) {
             return Err(DataError::TooLarge { path: lines.path.to_owned(), limit: manner.request.max_bytes });
         }
-        let data = Dataset::encode(&table, recipe, labels).map_err(|error| lines.unusable(error))?;
+        let data = Dataset::encode(table, recipe, labels).map_err(|error| lines.unusable(error))?;
         Ok(data.with_label_name(label_name).with_unlabelled(unlabelled))
-    }
-
-    fn finish_labels(&self, texts: TextLabels, column: usize, like: Option<&Labels>) -> Result<Labels, DataError> {
-        let non_finite = texts.first_non_finite();
-        let bad_text = |place, text: &str, expected| {
-            self.lines.bad_text(place, column, text.as_bytes(), expected, Remedy::Correct)
-        };
-        let labels = texts.finish(like).map_err(|error| bad_text(error.place, &error.text, "a number"))?;
-        match (&labels, non_finite) {
-            // Among class names, `inf` is a class name.
-            (Labels::Numbers { .. }, Some((text, place))) => Err(bad_text(place, &text, "a finite number")),
-            _ => Ok(labels),
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod cifar;
 pub(crate) mod csv_column;
 pub(crate) mod csv_head;
+pub(crate) mod csv_labels;
 pub(crate) mod csv_table;
 pub(crate) mod idx;
 pub(crate) mod images;

@@ -8,7 +8,8 @@ use zip::{CompressionMethod, ZipArchive};
 
 use crate::error::DataError;
 use crate::files::bytes::{Bytes, MAX_RATIO, reserve};
-use crate::files::store::{ReadSeek, Store};
+use crate::files::input::ReadSeek;
+use crate::files::store::Store;
 use crate::formats::npy::{self, Array, Items};
 use crate::formats::text_labels::TextLabels;
 use crate::name::{extension, is_gz};

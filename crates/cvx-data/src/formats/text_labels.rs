@@ -33,11 +33,6 @@ impl TextLabels {
         self.index.push(index);
     }
 
-    /// The first text that is a NaN or an infinity, with its place.
-    pub(crate) fn first_non_finite(&self) -> Option<(String, u64)> {
-        self.texts.iter().find(|(text, _)| text.parse().is_ok_and(|value: f64| !value.is_finite())).cloned()
-    }
-
     /// Numbers if every text is a number, otherwise names in alphabetical order.
     ///
     /// The labels of a test set get the type of the labels of the training set (`like`). Names keep their index in

@@ -1,7 +1,9 @@
 //! Tables.
 
-use cvx_data::{DataError, Header, LabelColumn, Request, open, unusable_lines};
+use cvx_data::{DataError, Header, LabelColumn, Reading, Request, open, open_watched, unusable_lines};
 use cvx_model::{ColumnChoices, Labels};
+use std::cell::RefCell;
+use std::path::Path;
 
 use crate::lab::{Lab, class_names, message, numbers};
 
@@ -266,6 +268,42 @@ fn a_column_that_begins_with_numbers_is_read_again_as_texts() {
     // The rarest name comes first, so that is what replaces a missing one.
     assert_eq!(train.row(0), [1.0, 0.0, 0.0, 1.0, 1.0]);
     assert_eq!(train.row(3), [0.0, 0.0, 1.0, 0.0, 4.0]);
+}
+
+#[test]
+fn labels_that_begin_with_numbers_are_read_again_as_names() {
+    let lab = Lab::new();
+    for name in ["t.csv", "t.csv.gz"] {
+        let train = lab.read(name, "a,b\n1,01\n2,1\n3,\n4,inf\n5,x\n").unwrap().train;
+        assert_eq!((class_names(&train).join(" "), train.notes().unlabelled), ("01 1 inf x".to_string(), 1));
+        assert_eq!(train.values(), [1.0, 2.0, 4.0, 5.0]);
+        let error = lab.read(name, "a,b\n1,01\n2,inf\n").unwrap_err().to_string();
+        assert!(
+            error.ends_with("line 3, column 2 ('b'): 'inf' is not a finite number: correct or remove it"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_long_table_tells_how_far_it_is_read() {
+    let lab = Lab::new();
+    let lines = ["1", "2"].map(|digit| digit.repeat(97) + ",0\n").concat();
+    for name in ["t.csv", "t.csv.gz"] {
+        let table = lab.write(name, lines.repeat(17_500));
+        let told = RefCell::new(Vec::new());
+        let watch = |reading: Reading| {
+            assert_eq!((reading.path, reading.length), (Path::new(&table), 3_500_000));
+            told.borrow_mut().push((reading.rows as u64, reading.bytes));
+        };
+        open_watched(&table, &Request::default(), &watch).unwrap();
+        let told = told.into_inner();
+        assert_eq!(told.len(), 3, "{told:?}");
+        for (megabytes, (rows, bytes)) in (1..).zip(told) {
+            assert!(bytes >= megabytes << 20 && bytes < (megabytes << 20) + 200 * megabytes, "{bytes}");
+            assert!(bytes.abs_diff(100 * rows) <= 100, "{rows} rows, {bytes} bytes");
+        }
+    }
 }
 
 #[test]
