@@ -568,14 +568,9 @@ fn norms_of_samples<B: Backend>(backend: &B, samples: &Samples<B>) -> Result<Vec
         let entries = samples.source().sample(column);
         entries.iter().position(|x| x.abs() > largest).map(|row| [row, backend.samples().first() + column])
     });
-    // One of one rank is an error of all.
-    let places = backend.samples().gather(overflow.map_or([f64::NAN; 2], |place| place.map(|at| at as f64)).to_vec());
-    match places.iter().find(|place| place[0].is_finite()) {
+    match backend.samples().first_place(overflow) {
         None => Ok(norms),
-        Some(place) => {
-            let [row, column] = [0, 1].map(|k| place[k] as usize);
-            Err(LinalgError::NonFinite { row, column, precision: backend.precision() })
-        }
+        Some([row, column]) => Err(LinalgError::NonFinite { row, column, precision: backend.precision() }),
     }
 }
 

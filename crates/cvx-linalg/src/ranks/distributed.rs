@@ -75,25 +75,20 @@ impl<B: Backend> Distributed<B> {
 
     /// An error of one rank, with its place among all samples, becomes one of all.
     fn agreed<T>(&self, here: Result<T, LinalgError>, by_row: bool) -> Result<T, LinalgError> {
+        let first = self.ranks.own().start;
         let place = match &here {
-            Err(LinalgError::NonFinite { row, column, .. }) => {
-                let first = self.ranks.own().start;
-                if by_row { [(first + row) as f64, *column as f64] } else { [*row as f64, (first + column) as f64] }
-            }
-            _ => [f64::NAN; 2],
+            Err(LinalgError::NonFinite { row, column, .. }) if by_row => Some([first + row, *column]),
+            Err(LinalgError::NonFinite { row, column, .. }) => Some([*row, first + column]),
+            _ => None,
         };
-        let places = self.samples.gather(place.to_vec());
+        let place = self.samples.first_place(place);
         self.ranks.check()?;
         let value = match here {
             Err(LinalgError::NonFinite { .. }) => None,
             other => Some(other?),
         };
-        match places.iter().find(|place| place[0].is_finite()) {
-            Some(place) => Err(LinalgError::NonFinite {
-                row: place[0] as usize,
-                column: place[1] as usize,
-                precision: self.inner.precision(),
-            }),
+        match place {
+            Some([row, column]) => Err(LinalgError::NonFinite { row, column, precision: self.inner.precision() }),
             None => value.ok_or(LinalgError::Spread { operation: "upload" }),
         }
     }

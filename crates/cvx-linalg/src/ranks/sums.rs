@@ -144,6 +144,12 @@ impl SampleSums {
         self.largest(vec![f64::from(u8::from(here))]).iter().any(|&found| found > 0.0)
     }
 
+    /// The place of the first rank that has one, say of a number that is too large: one of one rank is one of all.
+    pub fn first_place(&self, here: Option<[usize; 2]>) -> Option<[usize; 2]> {
+        let places = self.gather(here.map_or([f64::NAN; 2], |place| place.map(|at| at as f64)).to_vec());
+        places.iter().find(|place| place[0].is_finite()).map(|place| [place[0] as usize, place[1] as usize])
+    }
+
     /// What the first rank says.
     pub fn of_first(&self, here: bool) -> bool {
         self.any(here && self.is_first())
