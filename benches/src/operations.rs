@@ -359,7 +359,7 @@ fn shifted_lower<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {
     let (mut matrix, diagonal) = (backend.upload(&near_identity(n))?, backend.upload(&filled(n, 1, 8))?);
     let nf = n as f64;
     let bytes = nf * nf * backend.scalar_bytes() as f64;
-    Work::new(nf * nf / 2.0, bytes, move || Ok(backend.shifted_lower(0.02, &diagonal, &mut matrix)?))
+    Work::new(nf * nf / 2.0, bytes, move || Ok(backend.shifted_lower(0.02, None, &diagonal, &mut matrix)?))
 }
 
 fn cholesky<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {

@@ -1,5 +1,6 @@
 //! Pattern refinement (docs/math.md, section 10): the neurons become gates, new gates are added, and the programme is
-//! solved again.
+//! solved again. With soft cones (section 17) the neurons move by themselves, and new gates only fill the place of lost
+//! ones.
 //!
 //! The neurons of a network lie in the cones of their own patterns, so the network is a point of the new programme: the
 //! objective of the best network cannot rise.
@@ -81,12 +82,17 @@ fn refine<B: Backend>(solver: &mut Solver<B>, solution: &Solution, sampled: usiz
         let too_large = solver.program().backend().samples().any(needed > budget);
         !too_large && gates <= MOST_GROWTH * sampled
     };
-    if solver.program().cone_form() == ConeForm::Soft {
-        // Neurons leave their cones by themselves: no gates are added, and none of another sign.
-        let fits = fits(network.n_neurons(), 1);
-        return if fits { solver.set_neurons(network).map(|()| true) } else { Ok(false) };
-    }
     let seed = solver.settings().seed.wrapping_add(solver.round() as u64 + 1);
+    if solver.program().cone_form() == ConeForm::Soft {
+        // Neurons leave their cones by themselves. New ones take the place of those that are not used any more, so that
+        // the programme has as many blocks as the first, which had two of each gate.
+        let count = sampled.saturating_sub(network.n_neurons().div_ceil(2));
+        if !fits(network.n_neurons() + 2 * count, 1) {
+            return Ok(false);
+        }
+        let fresh = if count > 0 { solver.sample_gates(count, seed)? } else { HostMatrix::zeros(network.w1.rows(), 0) };
+        return solver.set_neurons(network, &fresh).map(|()| true);
+    }
     let count = (sampled as f64 * FRESH_SHARE).ceil() as usize;
     let gates = next_gates(network, &solver.sample_gates(count, seed)?);
     if !fits(gates.cols(), solver.settings().activation.blocks_per_pattern()) {

@@ -29,8 +29,10 @@ template <typename T> __device__ void identity(u64 order, T *out) {
 }
 
 // On and below the diagonal, matrix = I + factor N, with N above the diagonal and in `diagonal`: a tile to a block,
-// turned over in shared memory so that both its reads and its writes run down columns.
-template <typename T> __device__ void shifted_lower(u64 order, double factor, const T *diagonal, T *matrix) {
+// turned over in shared memory so that both its reads and its writes run down columns. With the bits of `samples`, of
+// `words` words each, an entry is multiplied by the number of bits that its two samples share.
+template <typename T>
+__device__ void shifted_lower(u64 order, double factor, u64 words, const u64 *samples, const T *diagonal, T *matrix) {
     __shared__ T tile[TILE][TILE + 1];
     const u64 row = (u64)blockIdx.x * TILE, column = (u64)blockIdx.y * TILE;
     if (row < column) return;
@@ -42,8 +44,14 @@ template <typename T> __device__ void shifted_lower(u64 order, double factor, co
     for (u32 k = threadIdx.y; k < TILE; k += TILE_STEP) {
         u64 i = row + threadIdx.x, j = column + k;
         if (i >= order || j > i) continue;
-        double value = i == j ? 1.0 + factor * diagonal[i] : factor * tile[threadIdx.x][k];
-        matrix[j * order + i] = (T)value;
+        T value = i == j ? diagonal[i] : tile[threadIdx.x][k];
+        if (samples) {
+            u32 count = 0;
+            for (u64 word = 0; word < words; word++)
+                count += __popcll(samples[i * words + word] & samples[j * words + word]);
+            value = (T)((double)value * count);
+        }
+        matrix[j * order + i] = (T)((i == j ? 1.0 : 0.0) + factor * value);
     }
 }
 
@@ -53,8 +61,9 @@ template <typename T> __device__ void shifted_lower(u64 order, double factor, co
     }                                                                                                                  \
     KERNEL(check_pivots_##suffix, u64 order, const T *factor, int *info) { check_pivots(order, factor, info); }        \
     KERNEL(identity_##suffix, u64 order, T *out) { identity(order, out); }                                             \
-    KERNEL(shifted_lower_##suffix, u64 order, double factor, const T *diagonal, T *matrix) {                           \
-        shifted_lower(order, factor, diagonal, matrix);                                                                \
+    KERNEL(shifted_lower_##suffix, u64 order, double factor, u64 words, const u64 *samples, const T *diagonal,         \
+           T *matrix) {                                                                                                \
+        shifted_lower(order, factor, words, samples, diagonal, matrix);                                                \
     }
 FOR_BOTH(DEFINE)
 #undef DEFINE

@@ -314,9 +314,16 @@ pub trait Backend: Clone + Send + Sync + 'static {
         out: &mut Self::Matrix,
         diagonal: &mut Self::Matrix,
     ) -> Result<(), LinalgError>;
-    /// On and below the diagonal, `matrix = I + scale N`, where N is stored above the diagonal and in `diagonal` as
-    /// [`Backend::masked_gram`] leaves it: kernel and factor share one matrix, and a new scale needs no new products.
-    fn shifted_lower(&self, scale: f64, diagonal: &Self::Matrix, matrix: &mut Self::Matrix) -> Result<(), LinalgError>;
+    /// On and below the diagonal, `matrix = I + scale N`, or `I + scale N o (D D')` for a mask with a row for each of N.
+    /// N is stored above the diagonal and in `diagonal` as [`Backend::gram`] leaves it: kernel and factor share one
+    /// matrix, and another scale or mask needs no new products.
+    fn shifted_lower(
+        &self,
+        scale: f64,
+        mask: Option<&Self::Mask>,
+        diagonal: &Self::Matrix,
+        matrix: &mut Self::Matrix,
+    ) -> Result<(), LinalgError>;
 
     // ---- masks --------------------------------------------------------------------------------------------------
 

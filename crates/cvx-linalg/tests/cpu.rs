@@ -20,8 +20,8 @@ fn chain() -> Vec<HostMatrix> {
     let mut w = cpu.upload(&HostMatrix::from_fn(d, n, entries(1))).unwrap();
     cpu.solve(&gram, Half::Both, &mut w).unwrap();
     let (mut kernel, mut diagonal) = (cpu.zeros(n, n).unwrap(), cpu.zeros(n, 1).unwrap());
-    cpu.masked_gram(&w, &mask, &mut kernel, &mut diagonal).unwrap();
-    cpu.shifted_lower(2.0, &diagonal, &mut kernel).unwrap();
+    cpu.gram(&w, false, &mut kernel, &mut diagonal).unwrap();
+    cpu.shifted_lower(2.0, Some(&mask), &diagonal, &mut kernel).unwrap();
     cpu.cholesky(&mut kernel).unwrap();
     let mut xu = cpu.zeros(n, 2 * patterns).unwrap();
     cpu.gemm(1.0, &xt, Transpose::Yes, &u, Transpose::No, 0.0, &mut xu).unwrap();

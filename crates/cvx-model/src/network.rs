@@ -159,17 +159,17 @@ impl Network {
         backend.upload(&z)
     }
 
-    /// The same neurons, those with the sign + in the second layer first, and the number of those.
-    pub fn by_sign(&self) -> (Self, usize) {
+    /// The neurons with the sign + in the second layer, then the others; and the number of the first.
+    pub fn by_sign(&self) -> (Vec<usize>, usize) {
         let is_positive = |neuron: &usize| (0..self.w2.cols()).all(|c| self.w2[(*neuron, c)] >= 0.0);
         let (mut order, others): (Vec<usize>, Vec<usize>) = (0..self.n_neurons()).partition(is_positive);
         let positive = order.len();
         order.extend(others);
-        (self.select(&order), positive)
+        (order, positive)
     }
 
     /// The network of these neurons, in this order.
-    pub(crate) fn select(&self, neurons: &[usize]) -> Self {
+    pub fn select(&self, neurons: &[usize]) -> Self {
         let columns =
             |matrix: &HostMatrix| HostMatrix::from_fn(matrix.rows(), neurons.len(), |i, j| matrix[(i, neurons[j])]);
         Network {

@@ -95,8 +95,10 @@ impl SolverKind {
         let (held, setup) = match self {
             // Without cones M = I: the kernel with its factor.
             SolverKind::Cholesky if !cones => (n * n * s + samples, panel),
-            // W, V, M^-1, K o S with its factor, and scratch.
-            SolverKind::Cholesky => ((2.0 * n * d + d * d + n * n + (n + d) * pairs) * s + samples, wide.max(panel)),
+            // W, M^-1, K with the factor of K o S, and scratch; V until there is K.
+            SolverKind::Cholesky => {
+                ((n * d + d * d + n * n + (n + d) * pairs) * s + samples, (n * d * s + wide).max(panel))
+            }
             // Without cones: F'r of all blocks, and vectors of n x C.
             SolverKind::GramPcg if !cones => ((d * blocks + 6.0 * n * c) * s + samples, 0.0),
             SolverKind::GramPcg => (gram, wide),

@@ -31,9 +31,9 @@ pub struct Cholesky<B: Backend> {
 struct Factors<B: Backend> {
     /// The part of the cones; `None` without them.
     cones: Option<ConeFactors<B>>,
-    /// K o S above the diagonal, the factor of I + (2/rho) K o S on and below it (n x n).
+    /// K above the diagonal, or K o S without cones; the factor of I + (2/rho) K o S on and below it (n x n).
     kernel: B::Matrix,
-    /// Diagonal of K o S (n x 1).
+    /// Its diagonal (n x 1).
     diagonal: B::Matrix,
     /// The rho that the factor is of; `None` where it could not be made.
     factored_at: Option<f64>,
@@ -59,8 +59,6 @@ struct ConeFactors<B: Backend> {
     m_inverse: B::Matrix,
     /// W = M^-1 X' (d x n).
     w: B::Matrix,
-    /// V = L^-1 X' (d x n), kept for the kernel of other patterns.
-    v: B::Matrix,
     /// Scratch: W (d_i o r) / rho (d x PC); d_i o r / rho, then X times that correction (n x PC).
     correction: B::Matrix,
     x_correction: B::Matrix,
@@ -83,11 +81,13 @@ impl<B: Backend> Factors<B> {
     fn new(system: &dyn MaskedSystem<B>) -> Result<Self, LinalgError> {
         let blocks = system.blocks();
         let (backend, n) = (blocks.backend, blocks.n_samples());
-        let cones = blocks.cones.map(|cones| ConeFactors::new(&blocks, cones)).transpose()?;
+        let (mut kernel, mut diagonal) = (backend.zeros(n, n)?, backend.zeros(n, 1)?);
+        let cones =
+            blocks.cones.map(|cones| ConeFactors::new(&blocks, cones, &mut kernel, &mut diagonal)).transpose()?;
         let mut factors = Factors {
             cones,
-            kernel: backend.zeros(n, n)?,
-            diagonal: backend.zeros(n, 1)?,
+            kernel,
+            diagonal,
             factored_at: None,
             bias: blocks.output_bias.then(|| BiasFactors::new(&blocks)).transpose()?,
             d: blocks.n_rows as f64,
@@ -98,7 +98,7 @@ impl<B: Backend> Factors<B> {
         Ok(factors)
     }
 
-    /// K o S and the scratch: everything that depends on the patterns.
+    /// The scratch, and K o S without cones: everything but the factor that depends on the patterns.
     fn take_patterns(&mut self, system: &dyn MaskedSystem<B>) -> Result<(), LinalgError> {
         let blocks = system.blocks();
         let (backend, d, n) = (blocks.backend, blocks.n_rows, blocks.n_samples());
@@ -106,8 +106,6 @@ impl<B: Backend> Factors<B> {
         (self.factored_at, self.halves) = (None, halves);
         self.signs = blocks.layout.signs.count() as f64;
         let Some(cones) = &mut self.cones else { return system.kernel(&mut self.kernel, &mut self.diagonal) };
-        // K = V'V is symmetric by construction.
-        backend.masked_gram(&cones.v, blocks.masked()?.mask, &mut self.kernel, &mut self.diagonal)?;
         if cones.correction.cols() != halves {
             cones.correction = backend.zeros(d, halves)?;
             cones.x_correction = backend.zeros(n, halves)?;
@@ -115,10 +113,12 @@ impl<B: Backend> Factors<B> {
         Ok(())
     }
 
-    /// The factor of I + (2/rho) K o S: everything that depends on rho.
-    fn factor_kernel(&mut self, backend: &B, rho: f64) -> Result<(), LinalgError> {
+    /// The factor of I + (2/rho) K o S, for the patterns of these blocks.
+    fn factor_kernel(&mut self, blocks: &MaskedBlocks<'_, B>, rho: f64) -> Result<(), LinalgError> {
+        let backend = blocks.backend;
+        let mask = self.cones.as_ref().map(|_| blocks.masked()).transpose()?.map(|masked| masked.mask);
         self.factored_at = None;
-        backend.shifted_lower(self.signs / rho, &self.diagonal, &mut self.kernel)?;
+        backend.shifted_lower(self.signs / rho, mask, &self.diagonal, &mut self.kernel)?;
         backend.cholesky(&mut self.kernel)?;
         if let Some(bias) = &mut self.bias {
             bias.take_factor(backend, &self.kernel)?;
@@ -164,17 +164,23 @@ fn solve_kernel<B: Backend>(
 }
 
 impl<B: Backend> ConeFactors<B> {
-    /// M, its factor, V and W are made in f64 and rounded once. The scratch has no columns yet.
-    fn new(blocks: &MaskedBlocks<'_, B>, cones: ConeRows<'_, B>) -> Result<Self, LinalgError> {
+    /// M, its factor, V and W are made in f64 and rounded once; K = V'V, which is symmetric by construction, goes to
+    /// `kernel` and `diagonal`. The scratch has no columns yet.
+    fn new(
+        blocks: &MaskedBlocks<'_, B>,
+        cones: ConeRows<'_, B>,
+        kernel: &mut B::Matrix,
+        diagonal: &mut B::Matrix,
+    ) -> Result<Self, LinalgError> {
         let backend = blocks.backend;
         let (d, n) = (blocks.n_rows, blocks.n_samples());
         let gram = GramFactor::new(blocks, cones)?;
         let (mut v, mut w) = (backend.zeros(d, n)?, backend.zeros(d, n)?);
         gram.solve_samples(blocks, &mut v, Some(&mut w))?;
+        backend.gram(&v, false, kernel, diagonal)?;
         Ok(ConeFactors {
             m_inverse: gram.inverse(backend, Half::Both)?,
             w,
-            v,
             correction: backend.zeros(0, 0)?,
             x_correction: backend.zeros(0, 0)?,
         })
@@ -194,13 +200,13 @@ impl<B: Backend> LinearSolver<B> for Cholesky<B> {
         // Kept even if there is no factor at this rho: there may be one at a larger rho, and only the factor depends on
         // it.
         let factors = self.factors.insert(Factors::new(system)?);
-        factors.factor_kernel(system.blocks().backend, system.penalty())
+        factors.factor_kernel(&system.blocks(), system.penalty())
     }
 
     fn update_penalty(&mut self, system: &mut dyn MaskedSystem<B>, rho: f64) -> Result<(), LinalgError> {
         system.set_penalty(rho);
         match &mut self.factors {
-            Some(factors) => factors.factor_kernel(system.blocks().backend, rho),
+            Some(factors) => factors.factor_kernel(&system.blocks(), rho),
             None => self.prepare(system),
         }
     }
@@ -209,7 +215,7 @@ impl<B: Backend> LinearSolver<B> for Cholesky<B> {
         match &mut self.factors {
             Some(factors) => {
                 factors.take_patterns(system)?;
-                factors.factor_kernel(system.blocks().backend, system.penalty())
+                factors.factor_kernel(&system.blocks(), system.penalty())
             }
             None => self.prepare(system),
         }
@@ -228,7 +234,7 @@ impl<B: Backend> LinearSolver<B> for Cholesky<B> {
         let rho = system.penalty();
         let Some(factors) = &mut self.factors else { return Ok(DIRECT) };
         if factors.factored_at != Some(rho) {
-            factors.factor_kernel(system.blocks().backend, rho)?;
+            factors.factor_kernel(&system.blocks(), rho)?;
         }
         let Factors { cones, kernel, bias, .. } = factors;
         match cones {

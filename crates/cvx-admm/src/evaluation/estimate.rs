@@ -46,6 +46,7 @@ pub(crate) fn estimated_gap<B: Backend>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::iterates::penalty::Weights;
     use cvx_artifact::Certify;
     use cvx_linalg::{Accuracy, Cpu, HostMatrix, LinearSolver};
     use cvx_model::{Activation, BlockCones, Certificate, Loss, RowScale, Trend, WeightedLoss};
@@ -88,7 +89,8 @@ mod tests {
                     let gradients = state.gradient_norms(&program, rho).unwrap();
                     state.v_update(&program, 1.0, beta / rho).unwrap();
                     state.dual_update(1.0).unwrap();
-                    state.split_update([1.0, 1.0], kappa).unwrap();
+                    let weights = Weights { rho, kappa };
+                    state.slack_update(&program, system.row_scale(), [1.0, 1.0], weights).unwrap();
                     let estimate = estimated_gap(&program, &system, &state, &mut incumbent, &gradients, kappa).unwrap();
                     let scaled = state.scaled_residual(kappa).unwrap();
                     let residual = scaled.as_ref().unwrap_or(&state.solution.residual);

@@ -172,6 +172,16 @@ impl SplitLoss {
         self.mu.values_mut().iter_mut().zip(self.q.values()).for_each(|(mu, q)| *mu -= q);
     }
 
+    /// The multiplier (n x C).
+    pub fn mu(&self) -> &HostMatrix {
+        &self.mu
+    }
+
+    /// Takes the multiplier of another programme with the same samples and loss.
+    pub fn set_mu(&mut self, mu: HostMatrix) {
+        self.mu = mu;
+    }
+
     /// Rescales mu, which is the multiplier over kappa, for another kappa.
     pub fn rescale(&mut self, factor: f64) {
         self.mu.values_mut().iter_mut().for_each(|mu| *mu *= factor);

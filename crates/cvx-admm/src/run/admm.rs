@@ -126,11 +126,13 @@ impl<B: Backend> Admm<B> {
 
         let indicator = self.indicator(program, record, gradients, &residuals)?;
         let evaluated = self.evaluate(cx, record, &residuals, indicator, &inner)?;
+        let flops = self.linear.flops();
         let ended = self.termination.after_evaluation(&Facts {
             iteration,
             relative_gap: evaluated.relative_gap,
             network: evaluated.network,
             best: self.incumbent.network().objective,
+            change: flops.update / flops.solve.max(1.0),
             observer: observer.iteration(&evaluated),
         });
         if let Some(status) = ended.filter(|status| !status.can_resume()) {

@@ -9,9 +9,8 @@ use std::ops::ControlFlow;
 /// From this iteration on, the gap must fall by 1 % over each doubling of the iterations.
 const STALL_FROM: usize = 5000;
 
-/// An intermediate round ends if the objective falls by less than this share over this number of iterations.
-const SLOW_FALL: f64 = 0.05;
-const SLOW_OVER: usize = 10;
+/// An intermediate round ends where the network of an iteration is at most this share above the best one.
+const NEAR_BEST: f64 = 0.05;
 
 /// The termination tests, with their state.
 #[derive(Clone, Debug)]
@@ -28,8 +27,8 @@ pub(crate) struct Termination {
 pub(crate) struct Progress {
     /// Iteration and gap of the last comparison of gaps.
     stall: Option<(usize, f64)>,
-    /// Iteration and objective of the last comparison of objectives.
-    slow: Option<(usize, f64)>,
+    /// The best objective at the first comparison of objectives; iteration and objective of the last.
+    slow: Option<(f64, usize, f64)>,
 }
 
 /// The results of an iteration, which was evaluated or not.
@@ -42,6 +41,8 @@ pub(crate) struct Facts {
     pub network: Option<f64>,
     /// Objective of the best network.
     pub best: f64,
+    /// The cost of the next programme's factors, in iterations.
+    pub change: f64,
     /// The observer's answer.
     pub observer: ControlFlow<()>,
 }
@@ -132,18 +133,27 @@ impl Termination {
 impl Progress {
     /// Whether every stored comparison is at or before this iteration.
     pub fn is_until(&self, iteration: usize) -> bool {
-        [self.stall, self.slow].into_iter().flatten().all(|(at, _)| at <= iteration)
+        let slow = self.slow.map(|(_, at, _)| at);
+        self.stall.map(|(at, _)| at).into_iter().chain(slow).all(|at| at <= iteration)
     }
 
-    /// Whether the network is close to the best one and its progress is slow.
+    /// Whether the network is close to the best one, and the logarithm of its objective now falls more slowly than it
+    /// did on average over the round, whose cost includes the change to the next one: a new round then promises more (the
+    /// marginal value theorem of Charnov 1976).
     fn is_slow(&mut self, facts: &Facts) -> bool {
+        let Facts { iteration, best, change, .. } = *facts;
         let Some(network) = facts.network else { return false };
-        let (before, last) = *self.slow.get_or_insert((facts.iteration, network));
-        if facts.iteration < before + SLOW_OVER {
+        let (start, before, last) = *self.slow.get_or_insert((best, iteration, network));
+        if iteration == before {
             return false;
         }
-        self.slow = Some((facts.iteration, network));
-        network <= facts.best * (1.0 + SLOW_FALL) && network > last * (1.0 - SLOW_FALL)
+        self.slow = Some((start, iteration, network));
+        let fall = |from: f64, to: f64| (from / to).ln();
+        let now = fall(last, network) / (iteration - before) as f64;
+        let average = fall(start, best) / (iteration as f64 + change);
+        // Of objectives of 0 there is no logarithm, and nothing more to gain. A round that has not gained anything yet
+        // goes on.
+        best < start && network <= best * (1.0 + NEAR_BEST) && !(now > average)
     }
 
     /// Whether the gap has stopped falling.
@@ -168,7 +178,7 @@ mod tests {
 
     fn facts(iteration: usize, gap: f64, network: f64) -> Facts {
         let (relative_gap, network) = (Some(gap), Some(network));
-        Facts { iteration, relative_gap, network, best: 1.0, observer: ControlFlow::Continue(()) }
+        Facts { iteration, relative_gap, network, best: 1.0, change: 5.0, observer: ControlFlow::Continue(()) }
     }
 
     #[test]
@@ -204,9 +214,15 @@ mod tests {
     fn slow_progress_ends_an_intermediate_round_alone() {
         for intermediate in [false, true] {
             let mut termination = termination(intermediate);
-            assert_eq!(termination.after_evaluation(&facts(1, 0.5, 1.04)), None);
-            assert_eq!(termination.after_evaluation(&facts(10, 0.5, 1.03)), None, "too early to compare");
-            let ended = termination.after_evaluation(&facts(11, 0.5, 1.02));
+            let best = |iteration, best| Facts { best, ..facts(iteration, 0.5, best) };
+            assert_eq!(termination.after_evaluation(&best(1, 8.0)), None);
+            // The objective halves, then falls by a quarter, then hardly: a sixth of its logarithm an iteration, 0.06
+            // of it an iteration against 0.14 on average.
+            assert_eq!(termination.after_evaluation(&best(3, 4.0)), None);
+            let above = Facts { network: Some(4.5), ..best(6, 4.0) };
+            assert_eq!(termination.after_evaluation(&above), None, "it is not near the best one");
+            assert_eq!(termination.after_evaluation(&best(7, 3.9)), None);
+            let ended = termination.after_evaluation(&best(11, 3.8));
             assert_eq!(ended, intermediate.then_some(Status::InsufficientProgress));
         }
     }

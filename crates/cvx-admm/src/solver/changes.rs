@@ -3,6 +3,7 @@
 use super::{Solver, row_scale};
 use crate::api::error::TrainError;
 use crate::evaluation::incumbent::Incumbent;
+use crate::iterates::carried::Carried;
 use crate::iterates::penalty::{Penalty, Preparation, Weights};
 use crate::iterates::split_loss::SplitStart;
 use crate::iterates::state::{State, WarmStart};
@@ -138,23 +139,52 @@ impl<B: Backend> Solver<B> {
     /// # Errors
     /// [`TrainError`] for gates that do not fit, or for too little memory.
     pub fn set_gates(&mut self, gates: &HostMatrix, start: &Network) -> Result<(), TrainError> {
-        self.set_patterns(start, |program| program.set_gates(gates))
+        self.set_patterns(start, |neuron| neuron, |program| program.set_gates(gates))
     }
 
-    /// Sets the neurons of `start` as gates, each with a block of its own sign alone. The next run starts at `start`.
-    /// The parts of the solver that do not depend on patterns remain.
+    /// Sets the neurons of `start` as gates, each with a block of its own sign alone, and `fresh` gates (d x k) with a
+    /// block of each sign. The next run starts at `start`. The parts of the solver that do not depend on patterns
+    /// remain.
     ///
     /// # Errors
     /// The same as [`set_gates`](Self::set_gates).
-    pub fn set_neurons(&mut self, start: &Network) -> Result<(), TrainError> {
-        let (sorted, positive) = start.by_sign();
-        self.set_patterns(&sorted, |program| program.set_neurons(&sorted.w1, positive))
+    pub fn set_neurons(&mut self, start: &Network, fresh: &HostMatrix) -> Result<(), TrainError> {
+        let (order, positive) = start.by_sign();
+        let sorted = start.select(&order);
+        let carried = self.carried(&order)?;
+        // Those of sign + first.
+        let place = |neuron| if neuron < positive { neuron } else { neuron + fresh.cols() };
+        let (above, below) = sorted.w1.values().split_at(positive * sorted.w1.rows());
+        let gates = [above, fresh.values(), below, fresh.values()].concat();
+        let gates = HostMatrix::from_vec(sorted.w1.rows(), sorted.n_neurons() + 2 * fresh.cols(), gates);
+        self.set_patterns(&sorted, place, |program| program.set_neurons(&gates, positive + fresh.cols()))?;
+        let Solver { program, admm, .. } = self;
+        if let (Some(carried), Some(admm)) = (carried, admm) {
+            let Admm { state, system, penalty, .. } = admm;
+            let columns = columns_of(&sorted, place, program);
+            carried.settle(program, state, system.row_scale(), penalty.weights(), &columns)?;
+        }
+        Ok(())
     }
 
-    /// Changes the patterns; the first of the new gates are those of the neurons of `start`.
+    /// The multipliers of the neurons of the best network in this order; `None` where pruning has made others of them.
+    fn carried(&self, neurons: &[usize]) -> Result<Option<Carried<B>>, TrainError> {
+        let Some(admm) = &self.admm else { return Ok(None) };
+        let norms = self.program.backend().column_norms(admm.incumbent.v())?;
+        let used: Vec<usize> = (0..norms.len()).filter(|&j| norms[j] > 0.0).collect();
+        if used.len() != neurons.len() || self.ended == Some(Status::NumericalError) {
+            return Ok(None);
+        }
+        let columns: Vec<usize> = neurons.iter().map(|&neuron| used[neuron]).collect();
+        let Admm { state, system, penalty, .. } = admm;
+        Ok(Carried::of(&self.program, state, system.row_scale(), penalty.weights(), &columns)?)
+    }
+
+    /// Changes the patterns; `place` tells the new gate of each neuron of `start`.
     fn set_patterns(
         &mut self,
         start: &Network,
+        place: impl Fn(usize) -> usize,
         change: impl FnOnce(&mut ConvexProgram<B>) -> Result<(), ProgramError>,
     ) -> Result<(), TrainError> {
         // The old iterates are dropped first: old and new ones together may be too large.
@@ -168,7 +198,7 @@ impl<B: Backend> Solver<B> {
         penalty.restart();
         (self.record.held_out, self.last) = (None, None);
         change(&mut self.program)?;
-        let v = moved_blocks(start, &self.program);
+        let v = moved_blocks(start, place, &self.program);
         self.gated_maxima = Certificate::new(&self.program)?.gated_maxima()?;
         self.record.held_out = self.problem.held_out(&self.program)?;
         let layout = self.program.layout();
@@ -180,10 +210,10 @@ impl<B: Backend> Solver<B> {
     }
 }
 
-/// The blocks of `network` at their columns in `next` (d x blocks), whose first gates are those of its neurons: w1_j
+/// The blocks of `network` at their columns in `next` (d x blocks), where `place` tells the gate of each neuron: w1_j
 /// |w2_jc| for target c and the sign of w2_jc, or w1_j w2_jc of a gated neuron. Neurons of the same pattern, target and
 /// sign are added, which stays in their cone; a neuron that is inactive on every sample is omitted.
-fn moved_blocks<B: Backend>(network: &Network, next: &ConvexProgram<B>) -> HostMatrix {
+fn moved_blocks<B: Backend>(network: &Network, place: impl Fn(usize) -> usize, next: &ConvexProgram<B>) -> HostMatrix {
     let (activation, patterns, layout) = (network.activation(), next.patterns(), next.layout());
     let mut moved = HostMatrix::zeros(network.w1.rows(), layout.columns());
     for neuron in 0..network.n_neurons() {
@@ -196,13 +226,28 @@ fn moved_blocks<B: Backend>(network: &Network, next: &ConvexProgram<B>) -> HostM
                 let role = BlockRole { negative, group: patterns.groups()[*pattern] };
                 next.cones().is_none_or(|cones| cones.contains(activation, role, w1))
             };
-            let Some(pattern) = patterns.patterns_of(neuron).iter().copied().find(serves) else { continue };
+            let Some(pattern) = patterns.patterns_of(place(neuron)).iter().copied().find(serves) else { continue };
             let factor = if activation == Activation::Relu { weight.abs() } else { weight };
             let block = moved.col_mut(layout.column(target, pattern, negative));
             block.iter_mut().zip(w1).for_each(|(sum, w1)| *sum += factor * w1);
         }
     }
     moved
+}
+
+/// The column of the block of each neuron of a ReLU network with one output each, as [`moved_blocks`] has it.
+fn columns_of<B: Backend>(
+    network: &Network,
+    place: impl Fn(usize) -> usize,
+    next: &ConvexProgram<B>,
+) -> Vec<Option<usize>> {
+    let layout = next.layout();
+    let column = |neuron: usize| {
+        let target = (0..layout.targets).find(|&c| network.w2[(neuron, c)] != 0.0)?;
+        let pattern = next.patterns().pattern_of(place(neuron))?;
+        Some(layout.column(target, pattern, network.w2[(neuron, target)] < 0.0))
+    };
+    (0..network.n_neurons()).map(column).collect()
 }
 
 fn check_warm_start<B: Backend>(warm: &WarmStart, program: &ConvexProgram<B>) -> Result<(), TrainError> {

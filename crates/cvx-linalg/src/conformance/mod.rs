@@ -277,18 +277,28 @@ pub fn gram<B: Backend>(backend: &B) {
     }
 }
 
-/// `shifted_lower` mirrors the kernel, scaled and shifted, and leaves it in place.
+/// `shifted_lower` mirrors the kernel, scaled and shifted, with the counts of a mask or without, and leaves it in place.
 pub fn shifted_lower<B: Backend>(backend: &B) {
-    for n in [1, 64, 200] {
-        let (stored, diagonal) = (filled(n, n, 1), filled(n, 1, 2));
-        let mut out = upload(backend, &stored);
-        backend.shifted_lower(3.0, &upload(backend, &diagonal), &mut out).expect("shifted_lower");
-        let expected = HostMatrix::from_fn(n, n, |i, j| match i.cmp(&j) {
-            std::cmp::Ordering::Less => stored[(i, j)],
-            std::cmp::Ordering::Equal => 1.0 + 3.0 * diagonal[(i, 0)],
-            std::cmp::Ordering::Greater => 3.0 * stored[(j, i)],
-        });
-        assert_close(backend, &out, &expected, 1);
+    for (n, patterns) in [(1, 1), (64, 9), (200, 130)] {
+        let (stored, diagonal, mask) = (filled(n, n, 1), filled(n, 1, 2), mask_of(n, patterns));
+        let device_mask = backend.upload_mask(&mask).expect("a mask");
+        for given in [None, Some(&device_mask)] {
+            let mut out = upload(backend, &stored);
+            backend.shifted_lower(3.0, given, &upload(backend, &diagonal), &mut out).expect("shifted_lower");
+            let shared = |i, j| match given {
+                None => 1.0,
+                Some(_) => (0..patterns).map(|p| bit(&mask, i, p) * bit(&mask, j, p)).sum::<f64>(),
+            };
+            let expected = HostMatrix::from_fn(n, n, |i, j| match i.cmp(&j) {
+                std::cmp::Ordering::Less => stored[(i, j)],
+                std::cmp::Ordering::Equal => 1.0 + 3.0 * shared(i, i) * diagonal[(i, 0)],
+                std::cmp::Ordering::Greater => 3.0 * shared(i, j) * stored[(j, i)],
+            });
+            assert_close(backend, &out, &expected, 1);
+        }
+        let (other, diagonal) = (backend.upload_mask(&mask_of(n + 1, 3)).expect("a mask"), upload(backend, &diagonal));
+        let result = backend.shifted_lower(3.0, Some(&other), &diagonal, &mut upload(backend, &stored));
+        assert!(matches!(result, Err(LinalgError::Shape { .. })), "{result:?}");
     }
 }
 

@@ -2,9 +2,13 @@
 
 use super::blas;
 use super::kernel::CpuScalar;
+use super::masks::shared;
 use super::matrix::{CpuMatrix, expect_shape};
+use super::vector::vectorised;
 use crate::backend::{Half, Shape};
 use crate::error::LinalgError;
+use crate::mask::BitMask;
+use crate::shape;
 use crate::stop::StopToken;
 use faer::prelude::{Reborrow, ReborrowMut};
 use faer::{Mat, MatMut, MatRef};
@@ -146,15 +150,20 @@ fn backward<T: CpuScalar>(stop: &StopToken, l: MatRef<'_, T>, b: MatMut<'_, T>) 
     Ok(())
 }
 
-/// Mirrors `scale N` from above the diagonal to below it, with `1 + scale diagonal` on it.
+/// Mirrors `scale N` from above the diagonal to below it, with `1 + scale diagonal` on it. With a mask, each entry is
+/// multiplied by the number of patterns that its two samples share.
 pub(super) fn shifted_lower<T: CpuScalar>(
     scale: f64,
+    mask: Option<&BitMask>,
     diagonal: &CpuMatrix<T>,
     matrix: &mut CpuMatrix<T>,
 ) -> Result<(), LinalgError> {
     let order = matrix.rows();
     expect_shape("shifted_lower", "matrix", matrix, (order, order))?;
     expect_shape("shifted_lower", "diagonal", diagonal, (order, 1))?;
+    if let Some(mask) = mask {
+        shape::expect("shifted_lower", "the mask", (mask.rows(), 0), (order, 0))?;
+    }
     /// Side of the squares that are transposed in cache.
     const SIDE: usize = 64;
     let mut trailing = matrix.view_mut();
@@ -165,26 +174,40 @@ pub(super) fn shifted_lower<T: CpuScalar>(
         let (mut square, right) = top.split_at_col_mut(width);
         let (mut left, rest) = below.split_at_col_mut(width);
         for j in 0..width {
-            square[(j, j)] = T::from_f64(1.0 + scale * diagonal.values()[first + j].to_f64());
+            let counted = counted(mask, first + j, first + j, diagonal.values()[first + j]);
+            square[(j, j)] = T::from_f64(1.0 + scale * counted.to_f64());
             for i in j + 1..width {
-                square[(i, j)] = T::from_f64(scale * square[(j, i)].to_f64());
+                square[(i, j)] =
+                    T::from_f64(scale * self::counted(mask, first + i, first + j, square[(j, i)]).to_f64());
             }
         }
         let right = right.rb();
-        let count = left.nrows().div_ceil(SIDE);
-        if count > 0 {
-            (left.rb_mut().par_row_partition_mut(count).zip(right.par_col_partition(count))).with_min_len(8).for_each(
-                |(mut left, right)| {
+        let parts = left.rb_mut().par_row_chunks_mut(SIDE).zip(right.par_col_chunks(SIDE));
+        parts.enumerate().with_min_len(8).for_each(|(part, (mut left, right))| {
+            let start = first + width + part * SIDE;
+            vectorised(
+                #[inline(always)]
+                || {
                     for j in 0..width {
                         for i in 0..left.nrows() {
-                            left[(i, j)] = T::from_f64(scale * right[(j, i)].to_f64());
+                            let value = counted(mask, start + i, first + j, right[(j, i)]);
+                            left[(i, j)] = T::from_f64(scale * value.to_f64());
                         }
                     }
                 },
             );
-        }
+        });
         trailing = rest;
         first += width;
     }
     Ok(())
+}
+
+/// `value` times the number of patterns of which samples `a` and `b` are, in storage precision.
+#[inline(always)]
+fn counted<T: CpuScalar>(mask: Option<&BitMask>, a: usize, b: usize, value: T) -> T {
+    match mask {
+        None => value,
+        Some(mask) => T::from_f64(value.to_f64() * f64::from(shared(mask.row(a), mask.row(b)))),
+    }
 }

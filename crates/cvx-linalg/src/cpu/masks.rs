@@ -301,6 +301,12 @@ fn gram_in_tiles<T: CpuScalar>(
         .collect()
 }
 
+/// Number of patterns that two samples share.
+#[inline(always)]
+pub(super) fn shared(left: &[u64], right: &[u64]) -> u32 {
+    left.iter().zip(right).map(|(l, r)| (l & r).count_ones()).sum()
+}
+
 /// `tile o (D D')` for the tile at (`row`, `column`).
 fn multiply_by_counts<T: CpuScalar>(tile: MatMut<'_, T>, mask: &BitMask, row: usize, column: usize) {
     #[cfg(target_arch = "x86_64")]
@@ -320,8 +326,7 @@ fn counts<T: CpuScalar>(mut tile: MatMut<'_, T>, mask: &BitMask, row: usize, col
     for j in 0..tile.ncols() {
         let right = mask.row(column + j);
         for i in 0..tile.nrows() {
-            let left = mask.row(row + i);
-            let count: u32 = left.iter().zip(right).map(|(l, r)| (l & r).count_ones()).sum();
+            let count = shared(mask.row(row + i), right);
             let entry = &mut tile[(i, j)];
             *entry = T::from_f64(entry.to_f64() * f64::from(count));
         }

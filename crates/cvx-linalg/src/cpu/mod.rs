@@ -274,10 +274,11 @@ macro_rules! cpu_backend {
             fn shifted_lower(
                 &self,
                 scale: f64,
+                mask: Option<&BitMask>,
                 diagonal: &Self::Matrix,
                 matrix: &mut Self::Matrix,
             ) -> Result<(), LinalgError> {
-                cholesky::shifted_lower(scale, diagonal, matrix)
+                cholesky::shifted_lower(scale, mask, diagonal, matrix)
             }
 
             fn masked_row_sum(

@@ -10,12 +10,13 @@ use super::device::failure;
 use super::gpu::Cuda;
 use super::kernels::Kernel;
 use super::launch::{launch, over_columns, over_entries, over_tiles};
+use super::masks::{CudaMask, expect_rows};
 use super::matrix::{CudaMatrix, expect_shape};
 use super::part::Part;
 use super::scalar::{CUBLAS_OP_N, CUBLAS_OP_T, CudaScalar, cublasOperation_t, cublasSideMode_t};
 use crate::backend::{Half, Shape};
 use crate::error::LinalgError;
-use cudarc::driver::CudaSlice;
+use cudarc::driver::{CudaSlice, DevicePtr};
 
 /// Columns of a panel, and the order of a block on the diagonal.
 const PANEL: usize = 512;
@@ -217,12 +218,18 @@ fn backward<T: CudaScalar>(
 pub(super) fn shifted_lower<T: CudaScalar>(
     cuda: &Cuda<T>,
     scale: f64,
+    mask: Option<&CudaMask>,
     diagonal: &CudaMatrix<T>,
     matrix: &mut CudaMatrix<T>,
 ) -> Result<(), LinalgError> {
     let order = matrix.rows();
     expect_shape("shifted_lower", "matrix", matrix, (order, order))?;
     expect_shape("shifted_lower", "diagonal", diagonal, (order, 1))?;
+    mask.map_or(Ok(()), |mask| expect_rows("shifted_lower", mask, order))?;
     let (count, grid) = (order as u64, over_tiles(order, order));
-    launch!(&cuda.device, Kernel::ShiftedLower, T, grid, &count, &scale, diagonal.values(), matrix.values_mut())
+    // A null pointer for every count 1.
+    let bits = mask.map_or(0, |mask| mask.by_row.device_ptr(&cuda.device.stream).0);
+    let words = mask.map_or(0, |mask| mask.row_words);
+    let kernel = Kernel::ShiftedLower;
+    launch!(&cuda.device, kernel, T, grid, &count, &scale, &words, &bits, diagonal.values(), matrix.values_mut())
 }

@@ -1,6 +1,6 @@
 //! Passes over block columns under a bit mask.
 
-use super::blas::{axpby, product};
+use super::blas::product;
 use super::gpu::Cuda;
 use super::kernels::Kernel;
 use super::launch::{launch, over_blocks, over_row_tiles, over_tiles};
@@ -22,10 +22,10 @@ pub struct CudaMask {
     rows: usize,
     cols: usize,
     pub(super) by_column: CudaSlice<u64>,
-    by_row: CudaSlice<u64>,
+    pub(super) by_row: CudaSlice<u64>,
     /// Words of a column and of a row.
     pub(super) column_words: u64,
-    row_words: u64,
+    pub(super) row_words: u64,
 }
 
 impl Drop for CudaMask {
@@ -273,7 +273,7 @@ fn gram_in_runs<T: CudaScalar>(
     Ok(())
 }
 
-fn expect_rows(operation: &'static str, mask: &CudaMask, rows: usize) -> Result<(), LinalgError> {
+pub(super) fn expect_rows(operation: &'static str, mask: &CudaMask, rows: usize) -> Result<(), LinalgError> {
     if mask.rows == rows {
         return Ok(());
     }

@@ -221,10 +221,11 @@ impl<T: CudaScalar> Backend for Cuda<T> {
     fn shifted_lower(
         &self,
         scale: f64,
+        mask: Option<&CudaMask>,
         diagonal: &CudaMatrix<T>,
         matrix: &mut CudaMatrix<T>,
     ) -> Result<(), LinalgError> {
-        cholesky::shifted_lower(self, scale, diagonal, matrix)
+        cholesky::shifted_lower(self, scale, mask, diagonal, matrix)
     }
 
     fn masked_row_sum(

@@ -132,7 +132,7 @@ pub(super) fn soft_slack_step<T: CudaScalar>(
     };
     let (grid, entries) = (over_blocks(rows, layout.patterns, layout.signs.count() * targets), over_entries(q.len()));
     let (signs, positive) = signs_of(layout);
-    let mut steps = cuda.device.uninitialised(2 * q.len())?;
+    let mut steps = cuda.device.uninitialised::<f64>(2 * q.len())?;
     let blocks = (layout.signs.count() * targets) as u64;
     let [rows, patterns, targets] = [rows, layout.patterns, targets].map(|count| count as u64);
     launch!(

@@ -440,8 +440,16 @@ impl<B: Backend> Backend for Distributed<B> {
     fn gram(&self, a: &Self::Matrix, accumulate: bool, out: &mut Self::Matrix, diagonal: &mut Self::Matrix) -> Done {
         self.inner.gram(a.whole("gram")?, accumulate, out.whole_mut("gram")?, diagonal.whole_mut("gram")?)
     }
-    fn shifted_lower(&self, scale: f64, diagonal: &Self::Matrix, matrix: &mut Self::Matrix) -> Done {
-        self.inner.shifted_lower(scale, diagonal.whole("shifted_lower")?, matrix.whole_mut("shifted_lower")?)
+    fn shifted_lower(
+        &self,
+        scale: f64,
+        mask: Option<&Self::Mask>,
+        diagonal: &Self::Matrix,
+        matrix: &mut Self::Matrix,
+    ) -> Done {
+        let operation = "shifted_lower";
+        let mask = mask.map(|mask| mask.whole(operation)).transpose()?;
+        self.inner.shifted_lower(scale, mask, diagonal.whole(operation)?, matrix.whole_mut(operation)?)
     }
 
     fn masked_row_sum(

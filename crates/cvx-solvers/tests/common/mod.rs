@@ -69,7 +69,14 @@ impl Case {
 
     /// The same with a block of one sign for each gate, + for the first `positive`, and other right-hand sides.
     pub fn of_signs(self, positive: usize) -> Self {
-        let case = Case { positive: Some(positive), ..self };
+        // Gates that are off on all samples are turned around, as sampled ones are.
+        let off = |gate: usize, sample: usize| {
+            self.gates.col(gate).iter().zip(self.xt.col(sample)).map(|(h, x)| h * x).sum::<f64>() < 0.0
+        };
+        let all_off = (0..self.gates.cols()).all(|gate| (0..self.xt.cols()).all(|sample| off(gate, sample)));
+        let turn = if all_off { -1.0 } else { 1.0 };
+        let gates = HostMatrix::from_fn(self.gates.rows(), self.gates.cols(), |i, j| turn * self.gates[(i, j)]);
+        let case = Case { positive: Some(positive), gates, ..self };
         let (columns, mut random) = (case.program(Cpu::<f64>::new()).n_blocks(), Random(99));
         let blocks = random.matrix(case.xt.rows(), columns);
         Case { rows: random.matrix(case.xt.cols(), columns), blocks, ..case }
