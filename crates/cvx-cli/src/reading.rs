@@ -33,9 +33,9 @@ impl ReadingBar {
             return;
         }
         let rate = (reading.rows as f64 / elapsed.as_secs_f64()) as u64;
-        self.bar.set_message(format!("{} rows, {} a second", HumanCount(reading.rows as u64), HumanCount(rate)));
         self.bar.set_length(reading.length);
         self.bar.set_position(reading.bytes);
+        self.bar.set_message(format!("{} rows, {} a second", HumanCount(reading.rows as u64), HumanCount(rate)));
     }
 }
 

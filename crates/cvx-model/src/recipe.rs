@@ -126,7 +126,6 @@ impl Recipe {
     pub fn fit(table: &Table, choices: &ColumnChoices) -> Result<Self, ModelError> {
         let choices = choices.resolve(table.names(), table.numbers())?;
         let mut recipe = Recipe { columns: Vec::new(), features: Vec::new(), dropped: Vec::new() };
-        let mut space = Vec::new();
         for (at, (column, choice)) in table.columns().iter().zip(choices).enumerate() {
             let name = table.names().map(|names| names[at].clone());
             let mut source = Source { name, number: table.numbers()[at], kind: ColumnKind::Unused, missing: 0 };
@@ -140,7 +139,7 @@ impl Recipe {
             };
             match reason {
                 Some(reason) => recipe.dropped.push(Dropped { source: at, name: source.title(), reason }),
-                None => source.kind = kind(column, choice, &source.title(), &mut space)?,
+                None => source.kind = kind(column, choice, &source.title())?,
             }
             recipe.columns.push(source);
         }

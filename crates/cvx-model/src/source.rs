@@ -210,24 +210,18 @@ fn code(codes: &[Code], index: u32) -> Code {
     codes.get(index as usize).copied().unwrap_or(Code::Missing)
 }
 
-/// What a column of the training table holds. All columns share one space to sort numbers in.
-pub(crate) fn kind(
-    column: &Column,
-    choice: Option<Choice>,
-    title: &str,
-    space: &mut Vec<f64>,
-) -> Result<ColumnKind, ModelError> {
+/// What a column of the training table holds.
+pub(crate) fn kind(column: &Column, choice: Option<Choice>, title: &str) -> Result<ColumnKind, ModelError> {
     match (choice, column) {
-        (Some(Choice::Dates), _) => Ok(ColumnKind::Dates(range(&dates(column, 0..column.len(), title)?, space))),
+        (Some(Choice::Dates), _) => Ok(ColumnKind::Dates(range(&dates(column, 0..column.len(), title)?))),
         (Some(Choice::Categorical), _) | (None, Column::Texts { .. }) => Ok(categories(column)),
-        _ => Ok(ColumnKind::Numbers(range(&numbers(column, 0..column.len(), title)?, space))),
+        _ => Ok(ColumnKind::Numbers(range(&numbers(column, 0..column.len(), title)?))),
     }
 }
 
 /// Range and median of numbers of which at least one is present.
-fn range(values: &[f64], present: &mut Vec<f64>) -> Range {
-    present.clear();
-    present.extend(values.iter().filter(|value| !value.is_nan()));
+fn range(values: &[f64]) -> Range {
+    let mut present: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
     present.sort_unstable_by(f64::total_cmp);
     let middle = present.len() / 2;
     let median = match present.len() % 2 {

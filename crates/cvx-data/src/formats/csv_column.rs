@@ -38,6 +38,8 @@ impl Expected {
 /// Numbers, until a text is found that is none.
 pub(crate) struct Builder {
     values: Values,
+    /// Hardly fewer than there will be.
+    rows: usize,
     /// Whether numbers came before the first text: the texts of these rows are not known.
     is_incomplete: bool,
     has_infinity: bool,
@@ -50,10 +52,10 @@ enum Values {
 }
 
 impl Builder {
-    /// A column of texts, or one that begins as numbers.
-    pub(crate) fn new(as_texts: bool) -> Self {
+    /// A column of texts, or one that begins as numbers, of hardly more than `rows` rows.
+    pub(crate) fn new(as_texts: bool, rows: usize) -> Self {
         let values = if as_texts { Values::Texts(Vec::new(), HashMap::new()) } else { Values::Numbers(Vec::new()) };
-        Builder { values, is_incomplete: false, has_infinity: false }
+        Builder { values, rows, is_incomplete: false, has_infinity: false }
     }
 
     /// Whether the column has to be read once more, as texts.
@@ -69,13 +71,15 @@ impl Builder {
         let is_missing = is_missing(text);
         if let Values::Numbers(numbers) = &mut self.values {
             match text.parse::<f64>() {
-                _ if is_missing => return numbers.push(f64::NAN),
+                _ if is_missing => return with_room(numbers, self.rows).push(f64::NAN),
                 Ok(number) => {
                     self.has_infinity |= number.is_infinite();
-                    return numbers.push(number);
+                    return with_room(numbers, self.rows).push(number);
                 }
                 Err(_) if numbers.iter().all(|number| number.is_nan()) => {
-                    self.values = Values::Texts(vec![MISSING; numbers.len()], HashMap::new());
+                    let mut index = Vec::new();
+                    with_room(&mut index, self.rows).resize(numbers.len(), MISSING);
+                    self.values = Values::Texts(index, HashMap::new());
                 }
                 Err(_) => {
                     self.is_incomplete = true;
@@ -84,7 +88,7 @@ impl Builder {
             }
         }
         if let Values::Texts(index, known) = &mut self.values {
-            index.push(match known.get(text) {
+            with_room(index, self.rows).push(match known.get(text) {
                 _ if is_missing => MISSING,
                 Some(&at) => at,
                 None => {
@@ -135,4 +139,13 @@ impl Builder {
             }
         }
     }
+}
+
+/// The values, with room for this many. Columns that grow side by side would leave gaps in memory.
+fn with_room<T>(values: &mut Vec<T>, rows: usize) -> &mut Vec<T> {
+    if values.capacity() == 0 {
+        // Without room they grow.
+        let _ = values.try_reserve_exact(rows);
+    }
+    values
 }

@@ -108,6 +108,8 @@ struct Lines<'a> {
     store: &'a Store<'a>,
     delimiter: u8,
     n_columns: usize,
+    /// Hardly fewer than the records, by the length of the first of them.
+    n_records: usize,
     /// The header, if there is one.
     names: Option<Vec<String>>,
     watch: &'a dyn Fn(Reading),
@@ -117,7 +119,8 @@ impl<'a> Lines<'a> {
     fn open(path: &'a Path, store: &'a Store<'a>, manner: &Manner<'a>) -> Result<Self, DataError> {
         let mut head = Vec::new();
         let bytes = Bytes::open(path, store)?;
-        let is_whole = bytes.len() <= HEAD;
+        let length = bytes.len();
+        let is_whole = length <= HEAD;
         bytes.take(HEAD).read_to_end(&mut head).map_err(|error| DataError::read(path, 0, error))?;
         let delimiter = if extension(path).as_deref() == Some("tsv") { b'\t' } else { delimiter_of(&head) };
         let records = records(&head, delimiter, is_whole);
@@ -129,7 +132,14 @@ impl<'a> Lines<'a> {
         };
         let name = |field| clean(field).map_or_else(|| String::from_utf8_lossy(field).into_owned(), str::to_owned);
         let names = has_names.then(|| first.iter().map(name).collect());
-        Ok(Lines { path, store, delimiter, n_columns: first.len(), names, watch: manner.watch })
+        let record = match &records[..] {
+            [.., last] if records.len() > 1 => start_of(last) / (records.len() as u64 - 1),
+            _ => head.len() as u64,
+        };
+        let n_records = usize::try_from(length / record.max(1)).unwrap_or(usize::MAX);
+        // Room that is not used takes no memory, and columns that outgrow theirs are copied.
+        let n_records = n_records.saturating_add(n_records / 8);
+        Ok(Lines { path, store, delimiter, n_columns: first.len(), n_records, names, watch: manner.watch })
     }
 
     /// Visits the records below the header one by one.
@@ -270,7 +280,7 @@ impl<'a> Sheet<'a> {
             matches!(kind, (Some(Choice::Dates), _) | (_, Some(ColumnKind::Dates(_))))
         };
         Ok(Sheet {
-            columns: kinds.iter().map(|kind| Builder::new(is_date(kind))).collect(),
+            columns: kinds.iter().map(|kind| Builder::new(is_date(kind), lines.n_records)).collect(),
             known: kinds.into_iter().map(|(choice, kind)| Expected::of(choice, kind)).collect(),
             lines,
             label,
@@ -308,7 +318,7 @@ impl<'a> Sheet<'a> {
         if again.is_empty() && label_again.is_none() {
             return Ok(());
         }
-        again.iter().for_each(|&at| columns[at] = Builder::new(true));
+        again.iter().for_each(|&at| columns[at] = Builder::new(true, lines.n_records));
         if label_again.is_some() {
             *labels = LabelBuilder::new(true);
         }
