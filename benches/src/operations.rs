@@ -8,8 +8,8 @@ use cvx_data::Planted;
 #[cfg(feature = "cuda")]
 use cvx_linalg::Cuda;
 use cvx_linalg::{
-    Accuracy, Backend, BitMask, BlockLayout, ConeRhs, Cpu, Half, HostMatrix, LinearOperator, MaskedSystem, SystemRhs,
-    SystemSolution, Transpose,
+    Accuracy, Backend, BitMask, BlockLayout, ConeRhs, Cpu, Half, HostMatrix, LinearOperator, LossSlope, MaskedSystem,
+    SoftCones, SystemRhs, SystemSolution, Transpose,
 };
 use cvx_model::{ConvexProgram, PatternSet, RowScale, SystemOperator};
 use cvx_solvers::SolverSettings;
@@ -125,6 +125,7 @@ pub const OPERATIONS: &[Operation] = &[
     operation!(f32 "add pairs", add_pairs),
     operation!(f32 "slack step", slack_step),
     operation!(f64 "slack step, f64", slack_step),
+    operation!(f32 "soft slack step", soft_slack_step),
     operation!(f32 "group soft-threshold", group_soft_threshold),
     operation!(f32 "keep signs", keep_signs),
     operation!(f32 "column norms", column_norms),
@@ -257,6 +258,25 @@ fn slack_step<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {
     let (entries, bytes) = pass(&backend, sizes);
     Work::new(20.0 * entries / 2.0, 5.0 * entries * bytes, move || {
         backend.slack_step(&mask, &scale, &xu, 1.6, 1.0, &mut s, &mut nu)?;
+        Ok(())
+    })
+}
+
+/// Bytes of three reads of the rows (violations, and twice in the step) and two writes.
+fn soft_slack_step<B: Backend>(backend: B, sizes: &Sizes) -> Result<Work> {
+    let (n, p, wide) = (sizes.samples, sizes.patterns, backend.wide());
+    let (xu, mask) = (backend.upload(&filled(n, 2 * p, 6))?, backend.upload_mask(&bits(n, p))?);
+    let scale = backend.upload(&HostMatrix::from_fn(n, 1, |_, _| 0.5))?;
+    let (mut s, mut nu) = (backend.upload(&filled(n, 2 * p, 9))?, backend.upload(&filled(n, 2 * p, 10))?);
+    let (y, weights) = (wide.upload(&filled(n, 1, 7))?, wide.upload(&HostMatrix::from_fn(n, 1, |_, _| 1.0))?);
+    let mut q = wide.zeros(n, 1)?;
+    let (entries, bytes) = pass(&backend, sizes);
+    Work::new(40.0 * entries / 2.0, 8.0 * entries * bytes, move || {
+        let layout = BlockLayout::both(p, 1);
+        let (scale, mask, y, weights) = (&scale, &mask, &y, &weights);
+        let (slope, kappa, rho) = (LossSlope::Squared, 1.0, 1.0);
+        let cones = SoftCones { layout, mask, scale, slope, y, weights, kappa, rho };
+        backend.soft_slack_step(&cones, &xu, 1.6, 1.0, &mut q, &mut s, &mut nu)?;
         Ok(())
     })
 }

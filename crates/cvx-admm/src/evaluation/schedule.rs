@@ -12,7 +12,7 @@ const FIRST: usize = 5;
 /// A schedule of evaluations.
 #[derive(Clone, Debug)]
 pub(crate) enum Schedule {
-    /// The first five iterations, and then at regular intervals: for the record of a run.
+    /// The first five iterations of all rounds, and then at regular intervals: for the record of a run.
     Regular {
         /// Iterations between two evaluations.
         every: usize,
@@ -55,10 +55,10 @@ impl Schedule {
         matches!(self, Schedule::WhenReached { .. })
     }
 
-    /// Whether this iteration is evaluated.
-    pub fn is_due(&mut self, iteration: usize, indicator: Indicator) -> bool {
+    /// Whether this iteration is evaluated; `earlier` ones were those of other patterns.
+    pub fn is_due(&mut self, iteration: usize, earlier: usize, indicator: Indicator) -> bool {
         match self {
-            Schedule::Regular { every } => iteration <= EVALUATED_FIRST || iteration.is_multiple_of(*every),
+            Schedule::Regular { every } => earlier + iteration <= EVALUATED_FIRST || iteration.is_multiple_of(*every),
             Schedule::WhenReached { gap, rate, silence } => {
                 *silence += 1;
                 let reached = |rate: f64| rate * indicator.size() <= *gap;
@@ -97,37 +97,37 @@ mod tests {
     #[test]
     fn a_record_has_the_first_five_and_every_so_many() {
         let mut schedule = Schedule::Regular { every: 5 };
-        let due: Vec<usize> = (1..=16).filter(|&k| schedule.is_due(k, Indicator::Residual(1.0))).collect();
+        let due: Vec<usize> = (1..=16).filter(|&k| schedule.is_due(k, 0, Indicator::Residual(1.0))).collect();
         assert_eq!(due, [1, 2, 3, 4, 5, 10, 15]);
     }
 
     #[test]
     fn a_path_asks_when_the_gap_may_be_there() {
         let mut schedule = Schedule::until(1e-2);
-        let first = (1..).find(|&k| schedule.is_due(k, Indicator::Residual(1.0))).unwrap();
+        let first = (1..).find(|&k| schedule.is_due(k, 0, Indicator::Residual(1.0))).unwrap();
         assert_eq!(first, FIRST);
         schedule.learn(0.1, Indicator::Residual(1.0));
         // A residual that falls to a tenth means a gap that falls to a tenth.
-        assert!(!schedule.is_due(6, Indicator::Residual(0.2)));
-        assert!(schedule.is_due(7, Indicator::Residual(0.09)));
+        assert!(!schedule.is_due(6, 0, Indicator::Residual(0.2)));
+        assert!(schedule.is_due(7, 0, Indicator::Residual(0.09)));
         schedule.learn(0.011, Indicator::Residual(0.09));
-        let asked = (8..).find(|&k| schedule.is_due(k, Indicator::Residual(0.09))).unwrap();
+        let asked = (8..).find(|&k| schedule.is_due(k, 0, Indicator::Residual(0.09))).unwrap();
         assert_eq!(asked, 7 + LONGEST_SILENCE, "a residual that does not fall is no reason to be silent for ever");
     }
 
     #[test]
     fn a_gap_is_believed_from_the_first_iteration_and_corrected_by_what_was_found() {
         let mut schedule = Schedule::until(1e-2);
-        assert!(!schedule.is_due(1, Indicator::Gap(0.011)));
-        assert!(schedule.is_due(2, Indicator::Gap(0.009)));
+        assert!(!schedule.is_due(1, 0, Indicator::Gap(0.011)));
+        assert!(schedule.is_due(2, 0, Indicator::Gap(0.009)));
         schedule.learn(0.018, Indicator::Gap(0.009));
-        assert!(!schedule.is_due(3, Indicator::Gap(0.006)));
-        assert!(schedule.is_due(4, Indicator::Gap(0.004)));
+        assert!(!schedule.is_due(3, 0, Indicator::Gap(0.006)));
+        assert!(schedule.is_due(4, 0, Indicator::Gap(0.004)));
         // Infinite or 0: no information.
         for (found, sign) in [(f64::INFINITY, 0.01), (0.0, 0.01), (0.01, 0.0)] {
             schedule.learn(found, Indicator::Gap(sign));
             assert!(
-                schedule.is_due(5, Indicator::Gap(0.009)) && !schedule.is_due(6, Indicator::Gap(0.02)),
+                schedule.is_due(5, 0, Indicator::Gap(0.009)) && !schedule.is_due(6, 0, Indicator::Gap(0.02)),
                 "{found}, {sign}"
             );
         }

@@ -245,7 +245,7 @@ impl<B: Backend> Admm<B> {
         let (program, Weights { rho, kappa }) = (cx.program, self.penalty.weights());
         let iteration = self.iteration + 1;
         let mut entry = unevaluated(self.earlier + iteration, residuals, rho, inner);
-        if self.schedule.is_due(iteration, indicator) || self.termination.is_last(iteration) {
+        if self.schedule.is_due(iteration, self.earlier, indicator) || self.termination.is_last(iteration) {
             let Admm { incumbent, state, system, .. } = self;
             let value = timed(program.backend(), &mut record.info.seconds.certificate, || {
                 let scaled = state.scaled_residual(kappa)?;
