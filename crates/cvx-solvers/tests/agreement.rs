@@ -41,8 +41,7 @@ fn variants() -> impl Iterator<Item = (RowScale, bool, Option<usize>)> {
 }
 
 fn with_signs(case: Case, positive: Option<usize>) -> Case {
-    // Without a sample that a gate is active on, there is no block.
-    match positive.filter(|_| !patterns(&case.xt, &case.gates).is_empty()) {
+    match positive {
         Some(positive) => case.of_signs(positive),
         None => case,
     }
