@@ -60,6 +60,10 @@ pub trait Shape {
     fn cols(&self) -> usize;
 }
 
+/// [`SoftCones`] of a back end.
+pub type ConesOf<'a, B> =
+    SoftCones<'a, <B as Backend>::Mask, <B as Backend>::Matrix, <<B as Backend>::Wide as Backend>::Matrix>;
+
 /// A device with its storage precision, and the operations that the algorithms are written in.
 ///
 /// Conventions that all operations share:
@@ -314,8 +318,8 @@ pub trait Backend: Clone + Send + Sync + 'static {
         out: &mut Self::Matrix,
         diagonal: &mut Self::Matrix,
     ) -> Result<(), LinalgError>;
-    /// On and below the diagonal, `matrix = I + scale N`, or `I + scale N o (D D')` for a mask with a row for each of N.
-    /// N is stored above the diagonal and in `diagonal` as [`Backend::gram`] leaves it: kernel and factor share one
+    /// On and below the diagonal, `matrix = I + scale N`, or `I + scale N o (D D')` for a mask with a row for each of
+    /// N. N is stored above the diagonal and in `diagonal` as [`Backend::gram`] leaves it: kernel and factor share one
     /// matrix, and another scale or mask needs no new products.
     fn shifted_lower(
         &self,
@@ -328,8 +332,8 @@ pub trait Backend: Clone + Send + Sync + 'static {
     // ---- masks --------------------------------------------------------------------------------------------------
 
     /// `out_c = sum_i d_i o (t_{c,i}^+ - t_{c,i}^-)`: the signed, masked sum over the blocks of `layout` (`t`: n x 2PC,
-    /// `out`: n x C). With one block for each pattern `out_c = sum_i +-d_i o t_{c,i}` (`t`: n x PC). Without a mask every
-    /// d_i is 1.
+    /// `out`: n x C). With one block for each pattern `out_c = sum_i +-d_i o t_{c,i}` (`t`: n x PC). Without a mask
+    /// every d_i is 1.
     ///
     /// # Errors
     /// [`LinalgError::Shape`] unless `t`, `out` and the mask (n x P) have the shapes of the layout.
@@ -358,8 +362,8 @@ pub trait Backend: Clone + Send + Sync + 'static {
         minus: Option<&Self::Matrix>,
         out: &mut Self::Matrix,
     ) -> Result<(), LinalgError>;
-    /// `x^+ += alpha c`, `x^- -= alpha c` per pair of blocks (`c`: m x PC, `x`: m x 2PC); with one block for each pattern
-    /// `x += alpha c` or `x -= alpha c` by its sign (`x`: m x PC).
+    /// `x^+ += alpha c`, `x^- -= alpha c` per pair of blocks (`c`: m x PC, `x`: m x 2PC); with one block for each
+    /// pattern `x += alpha c` or `x -= alpha c` by its sign (`x`: m x PC).
     ///
     /// # Errors
     /// [`LinalgError::Shape`] unless `c` and `x` have the columns of the layout, and as many rows as each other.
@@ -425,7 +429,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
     #[allow(clippy::too_many_arguments)]
     fn soft_slack_step(
         &self,
-        cones: &SoftCones<'_, Self>,
+        cones: &ConesOf<'_, Self>,
         xu: &Self::Matrix,
         relaxation: f64,
         dual_step: f64,

@@ -49,7 +49,7 @@ mod stop;
 #[cfg(feature = "training")]
 pub mod training;
 
-pub use backend::{Backend, Half, MemoryInfo, Shape, SlackNorms, Transpose};
+pub use backend::{Backend, ConesOf, Half, MemoryInfo, Shape, SlackNorms, Transpose};
 pub use centring::Centring;
 pub use cpu::{Cpu, CpuMatrix, CpuScalar, SymmetricEigen, ThreadPool, symmetric_eigen};
 #[cfg(feature = "cuda")]

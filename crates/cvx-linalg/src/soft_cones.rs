@@ -1,6 +1,5 @@
 //! Cones whose violation the loss prices (docs/math.md, section 17), one sample and target at a time.
 
-use crate::backend::Backend;
 use crate::layout::BlockLayout;
 
 /// Most steps of a root. A few are usual; the others halve the bracket.
@@ -44,20 +43,21 @@ impl LossSlope {
     }
 }
 
-/// What a joint step of predictions and cones depends on beside its iterates (17.2).
-pub struct SoftCones<'a, B: Backend> {
+/// What a joint step of predictions and cones depends on beside its iterates (17.2): a mask `K`, a matrix `M` and
+/// matrices `W` in f64 of a back end.
+pub struct SoftCones<'a, K, M, W> {
     /// The blocks.
     pub layout: BlockLayout,
     /// Their patterns (n x P).
-    pub mask: &'a B::Mask,
+    pub mask: &'a K,
     /// Row weights g (n x 1).
-    pub scale: &'a B::Matrix,
+    pub scale: &'a M,
     /// l'.
     pub slope: LossSlope,
     /// Targets y (n x C).
-    pub y: &'a <B::Wide as Backend>::Matrix,
+    pub y: &'a W,
     /// Weights of the samples (n x 1).
-    pub weights: &'a <B::Wide as Backend>::Matrix,
+    pub weights: &'a W,
     /// The weight of the predictions.
     pub kappa: f64,
     /// The weight of the cones.
@@ -161,8 +161,8 @@ pub(crate) fn joint_step(entry: Entry, target: f64, [positive, negative]: [&[f64
     [q, theta, theta_lower]
 }
 
-/// A Newton step from `at`, or the middle of the bracket where the step leaves it or is not half of the last one: between
-/// two linear pieces Newton's method may cycle.
+/// A Newton step from `at`, or the middle of the bracket where the step leaves it or is not half of the last one:
+/// between two linear pieces Newton's method may cycle.
 fn safe(newton: f64, at: f64, [low, high]: [f64; 2], last_step: f64) -> f64 {
     let progress = newton >= low && newton <= high && (newton - at).abs() <= 0.5 * last_step;
     if progress { newton } else { 0.5 * (low + high) }

@@ -26,6 +26,7 @@ mod certificate;
 mod choice;
 mod choices;
 mod cone;
+mod confined;
 mod confusion;
 mod constraints;
 mod curvature;

@@ -1,13 +1,14 @@
 //! The programme (P) on a device: samples, patterns, targets and beta.
 
 use crate::activation::Activation;
-use crate::block_cones::{BlockCones, BlockRole};
+use crate::block_cones::BlockCones;
+use crate::confined::{Confined, role};
 use crate::error::ModelError;
 use crate::patches::PatchFeatures;
 use crate::patterns::{PatternSet, check_gates};
 use crate::products::Shared;
 use crate::weighted::WeightedLoss;
-use cvx_linalg::{Backend, BitMask, BlockLayout, HostMatrix, LinalgError, MaskedSamples, SampleSource, Samples, Signs};
+use cvx_linalg::{Backend, BlockLayout, HostMatrix, LinalgError, MaskedSamples, SampleSource, Samples, Signs};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -46,29 +47,6 @@ pub enum ConeForm {
     Soft,
 }
 
-/// The cones of the blocks with the signs that entries may have, as two masks (d x 2P, or d x P for gated neurons).
-struct Confined<B: Backend> {
-    cones: Arc<BlockCones>,
-    /// Whether an entry may be positive.
-    above: B::Mask,
-    /// Whether an entry may be negative.
-    below: B::Mask,
-}
-
-impl<B: Backend> Confined<B> {
-    fn new(
-        backend: &B,
-        cones: Arc<BlockCones>,
-        activation: Activation,
-        patterns: &PatternSet,
-    ) -> Result<Self, LinalgError> {
-        let (rows, columns) = (patterns.gates().rows(), activation.layout(patterns.len(), 1).columns());
-        let entry = |row: usize, j: usize| cones.entry(activation, role(activation, patterns, j), row);
-        let [above, below] = [0, 1].map(|side| BitMask::from_fn(rows, columns, |row, j| entry(row, j)[side]));
-        Ok(Confined { above: backend.upload_mask(&above)?, below: backend.upload_mask(&below)?, cones })
-    }
-}
-
 /// A run of samples with their patterns.
 pub(crate) struct Tile<'a, B: Backend> {
     /// The numbers of the samples.
@@ -77,12 +55,6 @@ pub(crate) struct Tile<'a, B: Backend> {
     pub xt: &'a <B::Wide as Backend>::Matrix,
     /// The patterns (their number x P).
     pub mask: &'a B::Mask,
-}
-
-/// The role of the block in column `j` of the blocks.
-fn role(activation: Activation, patterns: &PatternSet, j: usize) -> BlockRole {
-    let layout = activation.layout(patterns.len(), 1);
-    BlockRole { negative: layout.is_negative(j), group: patterns.groups()[layout.pattern(j)] }
 }
 
 impl<B: Backend> ConvexProgram<B> {

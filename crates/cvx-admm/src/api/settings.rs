@@ -167,8 +167,9 @@ pub struct Settings {
     pub threads: usize,
     /// Seed of the gates.
     pub seed: u64,
-    /// Maximum number of refinement rounds. A round makes gates of the neurons and solves the programme again: with soft
-    /// cones (docs/math.md, section 17) where the loss and the neurons allow it, else with new gates. Refinement ends when the objective no longer falls. Default 0.
+    /// Maximum number of refinement rounds. A round makes gates of the neurons and solves the programme again: with
+    /// soft cones (docs/math.md, section 17) where the loss and the neurons allow it, else with new gates. Refinement
+    /// ends when the objective no longer falls. Default 0.
     pub refine: usize,
     /// Maximum number of ADMM iterations in each round. Default 20,000.
     pub max_iterations: usize,

@@ -249,23 +249,19 @@ impl<B: Backend> State<B> {
         weights: Weights,
     ) -> Result<SlackNorms, LinalgError> {
         let State { backend, split, solution, cones, .. } = self;
-        let SystemSolution { xu, residual, .. } = solution;
+        let (SystemSolution { xu, residual, .. }, steps) = (solution, [alpha, gamma]);
+        if let (Some(xu), Some(ConeIterates { s, nu, soft: Some(loss) })) = (&xu, &mut *cones) {
+            split.lift(backend, residual, alpha)?;
+            let norms = soft_step(program, row_scale, loss, weights, xu, steps, split.q_mut(), [s, nu])?;
+            split.settle(backend, steps);
+            return Ok(norms);
+        }
+        split.update(backend, residual, steps, weights.kappa)?;
         match (xu, cones) {
-            (Some(xu), Some(ConeIterates { s, nu, soft: Some(loss) })) => {
-                split.lift(backend, residual, alpha)?;
-                let steps = [alpha, gamma];
-                let norms = soft_step(program, row_scale, loss, weights, xu, steps, split.q_mut(), [s, nu])?;
-                split.settle(backend, steps);
-                Ok(norms)
-            }
-            (Some(xu), Some(ConeIterates { s, nu, soft: None })) => {
-                split.update(backend, residual, [alpha, gamma], weights.kappa)?;
+            (Some(xu), Some(ConeIterates { s, nu, .. })) => {
                 backend.slack_step(program.mask(), row_scale, xu, alpha, gamma, s, nu)
             }
-            _ => {
-                split.update(backend, residual, [alpha, gamma], weights.kappa)?;
-                Ok(SlackNorms::default())
-            }
+            _ => Ok(SlackNorms::default()),
         }
     }
 

@@ -4,6 +4,7 @@ use crate::api::settings::ValidSettings;
 use cvx_artifact::Status;
 use cvx_linalg::{LinalgError, LinearStatus, StopReason};
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
 /// From this iteration on, the gap must fall by 1 % over each doubling of the iterations.
@@ -138,8 +139,8 @@ impl Progress {
     }
 
     /// Whether the network is close to the best one, and the logarithm of its objective now falls more slowly than it
-    /// did on average over the round, whose cost includes the change to the next one: a new round then promises more (the
-    /// marginal value theorem of Charnov 1976).
+    /// did on average over the round, whose cost includes the change to the next one: a new round then promises more
+    /// (the marginal value theorem of Charnov 1976).
     fn is_slow(&mut self, facts: &Facts) -> bool {
         let Facts { iteration, best, change, .. } = *facts;
         let Some(network) = facts.network else { return false };
@@ -153,7 +154,7 @@ impl Progress {
         let average = fall(start, best) / (iteration as f64 + change);
         // Of objectives of 0 there is no logarithm, and nothing more to gain. A round that has not gained anything yet
         // goes on.
-        best < start && network <= best * (1.0 + NEAR_BEST) && !(now > average)
+        best < start && network <= best * (1.0 + NEAR_BEST) && now.partial_cmp(&average) != Some(Ordering::Greater)
     }
 
     /// Whether the gap has stopped falling.

@@ -5,14 +5,14 @@ pub(crate) mod closing;
 pub(crate) mod continuation;
 mod prune;
 pub(crate) mod results;
+mod resumption;
 pub(crate) mod solution;
 
 use crate::api::error::{TrainError, out_of_range};
 use crate::api::observer::{Observer, Summary};
 use crate::api::record::{Info, Iteration};
 use crate::api::settings::{Beta, Gates, Settings, ValidSettings};
-use crate::checkpoint::file::{Checkpoint, Checkpointer, Header};
-use crate::checkpoint::identity::identity;
+use crate::checkpoint::file::Checkpointer;
 use crate::clock::Clock;
 use crate::evaluation::incumbent::Incumbent;
 use crate::evaluation::schedule::Schedule;
@@ -28,7 +28,7 @@ use crate::run::termination::Termination;
 use closing::close;
 use continuation::Continuation;
 use cvx_artifact::{Certify, Status};
-use cvx_linalg::{Backend, HostMatrix, LinearSolver, Signs, StopReason};
+use cvx_linalg::{Backend, HostMatrix, LinearSolver, StopReason};
 use cvx_model::{Activation, Certificate, ConvexProgram, Dataset, RowScale, SystemWorkspace};
 use cvx_solvers::{ProblemShape, SolverKind};
 use solution::Solution;
@@ -230,23 +230,6 @@ impl<B: Backend> Solver<B> {
     /// Replaces the row weights g of the cones (docs/math.md, section 2). Call it before the first run.
     pub fn with_row_scale(self, row_scale: RowScale) -> Self {
         Solver { row_scale, ..self }
-    }
-
-    /// Continues the run of a checkpoint, on a solver that was opened with its settings. `settings` are those of the
-    /// user.
-    pub(crate) fn resume(&mut self, checkpoint: &Checkpoint, settings: &ValidSettings) -> Result<(), TrainError> {
-        let Header { round, intermediate, merged, seconds, .. } = *checkpoint.header();
-        self.settings = settings.clone();
-        (self.round, self.intermediate, self.ended_at) = (round, intermediate, seconds);
-        self.summary.merged_patterns = merged;
-        self.install_cold()?;
-        let Solver { program, record, admm, .. } = self;
-        let Some(admm) = admm else { return Ok(()) };
-        let mut saved = checkpoint.replay(program.backend())?;
-        record.info = admm.restore(&mut saved, checkpoint.iterations())?;
-        saved.finish()?;
-        (self.resumed, self.keeps_record) = (true, true);
-        Ok(())
     }
 
     // ---- the problem -------------------------------------------------------------------------------------------
@@ -578,26 +561,6 @@ impl<B: Backend> Solver<B> {
         });
         (self.running, self.ended) = (false, None);
         Ok(())
-    }
-
-    /// The header of a checkpoint of the run.
-    fn header(&self) -> Header {
-        Header {
-            settings: identity(&self.problem, &self.settings, self.summary.features.map(|found| found.precision)),
-            fingerprint: self.problem.fingerprint,
-            solver: self.summary.solver.name().to_string(),
-            beta: self.program.beta(),
-            sigma: self.sigma,
-            round: self.round,
-            intermediate: self.intermediate,
-            merged: self.summary.merged_patterns,
-            positive: match self.program.layout().signs {
-                Signs::Each { positive } if self.program.n_cones() > 0 => Some(positive),
-                _ => None,
-            },
-            iterations: self.record.info.history.len(),
-            seconds: self.ended_at,
-        }
     }
 }
 

@@ -536,8 +536,7 @@ impl<'a> Programme<'a> {
         let scale = |c: usize| {
             let xi = xi.col(c);
             // Without cones a block and its negative have the same norm.
-            let cones = self.network.gates.is_none();
-            let layout = witness.layout(self.y.cols());
+            let (cones, layout) = (self.network.gates.is_none(), witness.layout(self.y.cols()));
             let of_block = |block: usize| {
                 let sign = layout.sign(block);
                 let multipliers = cones.then(|| witness.multipliers.col(layout.per_target() * c + block));

@@ -3,11 +3,13 @@
 //! A back end passes them all by one line in a test file: `cvx_linalg::conformance_tests!(cpu_f64, Cpu::<f64>::new());`
 
 mod blas;
+mod cones;
 mod half;
 mod operands;
 mod patches;
 
 pub use blas::{add_terms, axpby, dot_and_norms, gemm, gemm_wide, hadamard, scale, weighted_gram};
+pub use cones::{slack_step, soft_slack_step};
 pub use half::half_precision;
 pub use patches::patch_features;
 
@@ -16,8 +18,7 @@ use crate::error::LinalgError;
 use crate::host::HostMatrix;
 use crate::layout::{BlockLayout, Signs};
 use crate::mask::BitMask;
-use crate::soft_cones::{LossSlope, SoftCones};
-use operands::{assert_close, bit, filled, mask_of, product, tolerance, upload};
+use operands::{MASKED, assert_close, bit, filled, layouts, mask_of, product, upload};
 use std::io::Write;
 
 /// Declares a module `$name` with one `#[test]` per operation, each on a fresh `$backend`; after `optional`, on one
@@ -277,7 +278,8 @@ pub fn gram<B: Backend>(backend: &B) {
     }
 }
 
-/// `shifted_lower` mirrors the kernel, scaled and shifted, with the counts of a mask or without, and leaves it in place.
+/// `shifted_lower` mirrors the kernel, scaled and shifted, with the counts of a mask or without, and leaves it in
+/// place.
 pub fn shifted_lower<B: Backend>(backend: &B) {
     for (n, patterns) in [(1, 1), (64, 9), (200, 130)] {
         let (stored, diagonal, mask) = (filled(n, n, 1), filled(n, 1, 2), mask_of(n, patterns));
@@ -301,9 +303,6 @@ pub fn shifted_lower<B: Backend>(backend: &B) {
         assert!(matches!(result, Err(LinalgError::Shape { .. })), "{result:?}");
     }
 }
-
-/// Shapes for the operations with masks: one word, several, several tiles; one and several targets.
-const MASKED: [(usize, usize, usize); 4] = [(1, 1, 1), (70, 5, 3), (1500, 3, 1), (1100, 20, 2)];
 
 /// `masked_row_sum` in all layouts, with a mask and without; a layout that does not fit is an error.
 pub fn masked_row_sum<B: Backend>(backend: &B) {
@@ -343,12 +342,6 @@ pub fn masked_row_sum<B: Backend>(backend: &B) {
         let result = backend.masked_row_sum(BlockLayout::one(2 * patterns, targets), Some(&device_mask), &t, &mut out);
         assert!(matches!(result, Err(LinalgError::Shape { .. })), "{result:?}");
     }
-}
-
-/// Two blocks of a pattern; one that is positive; and one with a sign of its own.
-fn layouts(patterns: usize, targets: usize) -> [BlockLayout; 3] {
-    let each = BlockLayout { signs: Signs::Each { positive: patterns / 2 }, ..BlockLayout::one(patterns, targets) };
-    [BlockLayout::both(patterns, targets), BlockLayout::one(patterns, targets), each]
 }
 
 /// Signs of another number of blocks.
@@ -474,126 +467,6 @@ pub fn keep_signs<B: Backend>(backend: &B) {
     backend.scale(f64::NAN, &mut not_finite).expect("scale");
     backend.keep_signs(&mask, &mask, &mut not_finite).expect("keep_signs");
     assert!(backend.norm(&not_finite).expect("a norm").is_nan());
-}
-
-/// `soft_slack_step`: q and s are stationary (17.2), nu and the four norms follow from them.
-pub fn soft_slack_step<B: Backend>(backend: &B) {
-    let wide = backend.wide();
-    for (n, patterns, targets) in MASKED {
-        let slopes =
-            [LossSlope::Squared, LossSlope::Logistic, LossSlope::SquaredHinge, LossSlope::Huber { delta: 0.5 }];
-        for (layout, slope) in layouts(patterns, targets).into_iter().cycle().zip(slopes) {
-            let columns = layout.columns();
-            let (mask, xu) = (mask_of(n, patterns), filled(n, columns, 2));
-            // A sample without a row, and others of all sizes.
-            let scale = HostMatrix::from_fn(n, 1, |a, _| if a % 9 == 7 { 0.0 } else { 0.3 + (a % 5) as f64 });
-            let (s, nu, start) = (filled(n, columns, 3), filled(n, columns, 4), filled(n, targets, 5));
-            let y = HostMatrix::from_fn(n, targets, |a, c| if (a + c) % 3 == 0 { 1.0 } else { -1.0 });
-            let weights = HostMatrix::from_fn(n, 1, |a, _| 0.5 + (a % 4) as f64);
-            let (relaxation, dual_step, kappa, rho) = (1.6, 0.9, 0.7, 0.4);
-            let (mut out_s, mut out_nu) = (upload(backend, &s), upload(backend, &nu));
-            let device_mask = backend.upload_mask(&mask).expect("a mask");
-            let (device_scale, device_xu) = (upload(backend, &scale), upload(backend, &xu));
-            let [device_y, device_weights, mut out_q] = [&y, &weights, &start].map(|host| upload(&wide, host));
-            // What was stored.
-            let given = |matrix: &B::Matrix| backend.download(matrix).expect("a download");
-            let (scale, xu, s, nu) = (given(&device_scale), given(&device_xu), given(&out_s), given(&out_nu));
-            let cones = SoftCones {
-                layout,
-                mask: &device_mask,
-                scale: &device_scale,
-                slope,
-                y: &device_y,
-                weights: &device_weights,
-                kappa,
-                rho,
-            };
-            let norms = backend
-                .soft_slack_step(&cones, &device_xu, relaxation, dual_step, &mut out_q, &mut out_s, &mut out_nu)
-                .expect("soft_slack_step");
-            let (q, new_s) = (wide.download(&out_q).expect("a download"), given(&out_s));
-            let gu = |a, j: usize| (2.0 * bit(&mask, a, j % patterns) - 1.0) * scale[(a, 0)] * xu[(a, j)];
-            let gh = |a, j| relaxation * gu(a, j) + (1.0 - relaxation) * s[(a, j)];
-            let negative = |j: usize| match layout.signs {
-                Signs::Both => j / patterns % 2 == 1,
-                Signs::Each { positive } => j % patterns >= positive,
-            };
-            let close = |found: f64, expected: f64, scale: f64| {
-                let error = (found - expected).abs();
-                assert!(error <= 1e3 * tolerance(backend) * (1.0 + scale), "{found}, expected {expected}");
-            };
-            for (a, c) in (0..targets).flat_map(|c| (0..n).map(move |a| (a, c))) {
-                let of_target = c * columns / targets..(c + 1) * columns / targets;
-                let left = |sign: bool| -> f64 {
-                    let blocks = of_target.clone().filter(|&j| negative(j) == sign && scale[(a, 0)] > 0.0);
-                    blocks.map(|j| (-new_s[(a, j)]).max(0.0) / scale[(a, 0)]).sum()
-                };
-                let weight = weights[(a, 0)];
-                let theta = weight * slope.at(q[(a, c)] + left(false), y[(a, c)])[0].max(0.0);
-                let lower = weight * (-slope.at(q[(a, c)] - left(true), y[(a, c)])[0]).max(0.0);
-                close(kappa * (q[(a, c)] - start[(a, c)]), lower - theta, 10.0 * (patterns as f64));
-                for j in of_target.clone() {
-                    let z = gh(a, j) + nu[(a, j)];
-                    let step = if negative(j) { lower } else { theta } / (rho * scale[(a, 0)]);
-                    let expected = match z >= 0.0 {
-                        true => z,
-                        false if scale[(a, 0)] > 0.0 => (z + step).min(0.0),
-                        false => 0.0,
-                    };
-                    close(new_s[(a, j)], expected, 100.0 * (patterns as f64));
-                }
-            }
-            let new_nu = HostMatrix::from_fn(n, columns, |a, j| nu[(a, j)] + dual_step * (gh(a, j) - new_s[(a, j)]));
-            assert_close(backend, &out_nu, &new_nu, 4);
-            let square = |f: &dyn Fn(usize, usize) -> f64| -> f64 {
-                (0..columns).flat_map(|j| (0..n).map(move |a| (a, j))).map(|(a, j)| f(a, j).powi(2)).sum()
-            };
-            for (found, expected) in [
-                (norms.residual, square(&|a, j| gu(a, j) - new_s[(a, j)])),
-                (norms.change, square(&|a, j| new_s[(a, j)] - s[(a, j)])),
-                (norms.image, square(&gu)),
-                (norms.dual, square(&|a, j| new_nu[(a, j)])),
-            ] {
-                assert!((found - expected).abs() <= 100.0 * tolerance(backend) * (1.0 + expected));
-            }
-            let mut narrow = backend.zeros(n + 1, columns).expect("zeros");
-            let result = backend.soft_slack_step(&cones, &device_xu, 1.0, 1.0, &mut out_q, &mut narrow, &mut out_nu);
-            assert!(matches!(result, Err(LinalgError::Shape { .. })), "{result:?}");
-        }
-    }
-}
-
-/// `slack_step`: s, nu and the four norms.
-pub fn slack_step<B: Backend>(backend: &B) {
-    for (n, patterns, targets) in MASKED {
-        let columns = 2 * patterns * targets;
-        let (mask, scale, xu) = (mask_of(n, patterns), filled(n, 1, 1), filled(n, columns, 2));
-        let (s, nu) = (filled(n, columns, 3), filled(n, columns, 4));
-        let (relaxation, dual_step) = (1.6, 0.9);
-        let (mut out_s, mut out_nu) = (upload(backend, &s), upload(backend, &nu));
-        let device_mask = backend.upload_mask(&mask).expect("a mask");
-        let (device_scale, device_xu) = (upload(backend, &scale), upload(backend, &xu));
-        let norms = backend
-            .slack_step(&device_mask, &device_scale, &device_xu, relaxation, dual_step, &mut out_s, &mut out_nu)
-            .expect("slack_step");
-        let gu = |a, j: usize| (2.0 * bit(&mask, a, j % patterns) - 1.0) * scale[(a, 0)] * xu[(a, j)];
-        let gh = |a, j| relaxation * gu(a, j) + (1.0 - relaxation) * s[(a, j)];
-        let new_s = HostMatrix::from_fn(n, columns, |a, j| (gh(a, j) + nu[(a, j)]).max(0.0));
-        let new_nu = HostMatrix::from_fn(n, columns, |a, j| nu[(a, j)] + dual_step * (gh(a, j) - new_s[(a, j)]));
-        assert_close(backend, &out_s, &new_s, 4);
-        assert_close(backend, &out_nu, &new_nu, 4);
-        let square = |f: &dyn Fn(usize, usize) -> f64| -> f64 {
-            (0..columns).flat_map(|j| (0..n).map(move |a| (a, j))).map(|(a, j)| f(a, j).powi(2)).sum()
-        };
-        for (found, expected) in [
-            (norms.residual, square(&|a, j| gu(a, j) - new_s[(a, j)])),
-            (norms.change, square(&|a, j| new_s[(a, j)] - s[(a, j)])),
-            (norms.image, square(&gu)),
-            (norms.dual, square(&|a, j| new_nu[(a, j)])),
-        ] {
-            assert!((found - expected).abs() <= 100.0 * tolerance(backend) * (1.0 + expected));
-        }
-    }
 }
 
 /// Operands that do not fit are typed errors.

@@ -2,6 +2,7 @@
 
 use crate::backend::Backend;
 use crate::host::HostMatrix;
+use crate::layout::{BlockLayout, Signs};
 use crate::mask::BitMask;
 
 /// Reproducible entries in [-1, 1).
@@ -48,4 +49,13 @@ pub(super) fn tolerance<B: Backend>(backend: &B) -> f64 {
 
 pub(super) fn product(a: &HostMatrix, b: &HostMatrix) -> HostMatrix {
     HostMatrix::from_fn(a.rows(), b.cols(), |i, j| (0..a.cols()).map(|k| a[(i, k)] * b[(k, j)]).sum())
+}
+
+/// Shapes for the operations with masks: one word, several, several tiles; one and several targets.
+pub(super) const MASKED: [(usize, usize, usize); 4] = [(1, 1, 1), (70, 5, 3), (1500, 3, 1), (1100, 20, 2)];
+
+/// Two blocks of a pattern; one that is positive; and one with a sign of its own.
+pub(super) fn layouts(patterns: usize, targets: usize) -> [BlockLayout; 3] {
+    let each = BlockLayout { signs: Signs::Each { positive: patterns / 2 }, ..BlockLayout::one(patterns, targets) };
+    [BlockLayout::both(patterns, targets), BlockLayout::one(patterns, targets), each]
 }

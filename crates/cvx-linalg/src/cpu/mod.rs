@@ -25,14 +25,13 @@ pub use pool::ThreadPool;
 
 use std::marker::PhantomData;
 
-use crate::backend::{Backend, Half, MemoryInfo, SlackNorms, Transpose};
+use crate::backend::{Backend, ConesOf, Half, MemoryInfo, SlackNorms, Transpose};
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
 use crate::layout::BlockLayout;
 use crate::mask::BitMask;
 use crate::patches::PatchPlan;
 use crate::sample_source::SampleSource;
-use crate::soft_cones::SoftCones;
 use crate::stop::StopToken;
 use ::half::f16;
 
@@ -358,7 +357,7 @@ macro_rules! cpu_backend {
             }
             fn soft_slack_step(
                 &self,
-                cones: &SoftCones<'_, Self>,
+                cones: &ConesOf<'_, Self>,
                 xu: &Self::Matrix,
                 relaxation: f64,
                 dual_step: f64,

@@ -5,7 +5,7 @@ use super::kernel::CpuScalar;
 use super::masks::{WORD, for_each_word, signed};
 use super::matrix::{CpuMatrix, expect_shape};
 use super::tiles;
-use crate::backend::{Backend, Shape, SlackNorms};
+use crate::backend::{Shape, SlackNorms};
 use crate::error::LinalgError;
 use crate::mask::BitMask;
 use crate::shape;
@@ -105,18 +105,14 @@ pub(super) fn slack_step<T: CpuScalar>(
 }
 
 /// First the steps of all samples and targets, which need the rows; then the columns.
-pub(super) fn soft_slack_step<T: CpuScalar, B>(
-    cones: &SoftCones<'_, B>,
+pub(super) fn soft_slack_step<T: CpuScalar>(
+    cones: &SoftCones<'_, BitMask, CpuMatrix<T>, CpuMatrix<f64>>,
     xu: &CpuMatrix<T>,
     [relaxation, dual_step]: [f64; 2],
     q: &mut CpuMatrix<f64>,
     s: &mut CpuMatrix<T>,
     nu: &mut CpuMatrix<T>,
-) -> Result<SlackNorms, LinalgError>
-where
-    B: Backend<Matrix = CpuMatrix<T>, Mask = BitMask>,
-    B::Wide: Backend<Matrix = CpuMatrix<f64>>,
-{
+) -> Result<SlackNorms, LinalgError> {
     let SoftCones { layout, mask, scale, y, weights, .. } = *cones;
     let (operation, rows, targets) = ("soft_slack_step", mask.rows(), layout.targets);
     let shape = (rows, layout.columns());
@@ -147,18 +143,14 @@ where
 }
 
 /// The new q, and the steps of negative slacks of positive and negative blocks for each sample and target (n C).
-fn joint_steps<T: CpuScalar, B>(
-    cones: &SoftCones<'_, B>,
+fn joint_steps<T: CpuScalar>(
+    cones: &SoftCones<'_, BitMask, CpuMatrix<T>, CpuMatrix<f64>>,
     xu: &CpuMatrix<T>,
     relaxation: f64,
     q: &mut CpuMatrix<f64>,
     s: &CpuMatrix<T>,
     nu: &CpuMatrix<T>,
-) -> Vec<[f64; 2]>
-where
-    B: Backend<Matrix = CpuMatrix<T>, Mask = BitMask>,
-    B::Wide: Backend<Matrix = CpuMatrix<f64>>,
-{
+) -> Vec<[f64; 2]> {
     let SoftCones { layout, mask, scale, slope, y, weights, kappa, rho } = *cones;
     let rows = mask.rows();
     let mut steps = vec![[0.0; 2]; q.values().len()];

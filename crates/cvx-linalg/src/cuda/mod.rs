@@ -24,14 +24,13 @@ pub use gpu::Cuda;
 pub use masks::CudaMask;
 pub use matrix::CudaMatrix;
 
-use crate::backend::{Backend, Half, MemoryInfo, SlackNorms, Transpose};
+use crate::backend::{Backend, ConesOf, Half, MemoryInfo, SlackNorms, Transpose};
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
 use crate::layout::BlockLayout;
 use crate::mask::BitMask;
 use crate::patches::PatchPlan;
 use crate::sample_source::SampleSource;
-use crate::soft_cones::SoftCones;
 use crate::stop::StopToken;
 use kernels::Kernel;
 use scalar::CudaScalar;
@@ -304,7 +303,7 @@ impl<T: CudaScalar> Backend for Cuda<T> {
     }
     fn soft_slack_step(
         &self,
-        cones: &SoftCones<'_, Self>,
+        cones: &ConesOf<'_, Self>,
         xu: &CudaMatrix<T>,
         relaxation: f64,
         dual_step: f64,

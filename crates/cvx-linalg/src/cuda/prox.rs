@@ -106,7 +106,7 @@ pub(super) fn slack_step<T: CudaScalar>(
 
 pub(super) fn soft_slack_step<T: CudaScalar>(
     cuda: &Cuda<T>,
-    cones: &SoftCones<'_, Cuda<T>>,
+    cones: &SoftCones<'_, CudaMask, CudaMatrix<T>, CudaMatrix<f64>>,
     xu: &CudaMatrix<T>,
     [relaxation, dual_step]: [f64; 2],
     q: &mut CudaMatrix<f64>,

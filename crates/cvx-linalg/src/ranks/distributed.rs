@@ -4,7 +4,7 @@ use super::spread::Layout::{Columns, Rows, Whole};
 use super::spread::{Layout, Spread, alike};
 use super::sums::SampleSums;
 use super::world::Ranks;
-use crate::backend::{Backend, Half, MemoryInfo, Shape, SlackNorms, Transpose};
+use crate::backend::{Backend, ConesOf, Half, MemoryInfo, Shape, SlackNorms, Transpose};
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
 use crate::layout::BlockLayout;
@@ -526,7 +526,7 @@ impl<B: Backend> Backend for Distributed<B> {
     }
     fn soft_slack_step(
         &self,
-        cones: &SoftCones<'_, Self>,
+        cones: &ConesOf<'_, Self>,
         xu: &Self::Matrix,
         relaxation: f64,
         dual_step: f64,
