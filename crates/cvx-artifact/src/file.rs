@@ -19,7 +19,7 @@
 //! | `weights` | matrix: the weights of the samples, unless all are 1 | n x 1 |
 //! | `proof0.gates` | matrix, as are the next two; the number is that of the part, and n without what it held out | d x P |
 //! | `proof0.xi` | | n x C |
-//! | `proof0.eta` | the multipliers | n x 2PC, n x 0 if gated |
+//! | `proof0.eta` | the multipliers | n x 2PC, n x PC with signs, n x 0 if gated |
 //! | `proof0.bits` | words: for each pattern, 64 samples to a word, the lowest bit first; none on patches | ceil(n / 64) x P |
 //! | `proof0.groups` | words: the group of features that each pattern serves, if there are groups | P |
 //! | `proof0.positive` | words: the number of patterns with a positive block, if each has a block of one sign | 1 |
