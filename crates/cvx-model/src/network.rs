@@ -3,7 +3,9 @@
 use crate::activation::Activation;
 use crate::patches::Patches;
 use crate::patterns::bits_of_columns;
-use cvx_linalg::{Backend, BlockLayout, HostMatrix, LinalgError, SampleSource, Samples, Shape, Transpose};
+use cvx_linalg::{
+    Backend, BitMask, BlockLayout, HostMatrix, LinalgError, SampleSource, Samples, Shape, TILE_BYTES, Transpose,
+};
 use std::sync::Arc;
 
 /// f(x) = b + sum_j (x'w1_j)_+ w2_j on transformed features. For gated neurons, the sum is that of
@@ -145,11 +147,8 @@ impl Network {
             backend.positive_part(1.0, &mut hidden)?;
             return Ok(hidden);
         };
+        let bits = gate_bits(backend, xt, gates)?;
         // On the host: this is needed only once per run, and the back end has no operation for it.
-        let mut wide = backend.wide().zeros(xt.rows(), n)?;
-        backend.widen(xt, &mut wide)?;
-        let bits = bits_of_columns(&backend.wide(), &wide, gates)?;
-        drop(wide);
         let mut z = backend.download(&hidden)?;
         drop(hidden);
         for neuron in 0..z.cols() {
@@ -194,6 +193,21 @@ impl Network {
         let second = |neuron| (0..self.w2.cols()).map(|c| self.w2[(neuron, c)].powi(2)).sum::<f64>().sqrt();
         beta * (0..self.n_neurons()).map(|neuron| norm(self.w1.col(neuron)) * second(neuron)).sum::<f64>()
     }
+}
+
+/// 1\[X H >= 0\] (n x m) in f64, for the columns of X' = `xt` (d x n), a tile at a time: `xt` may be all samples.
+fn gate_bits<B: Backend>(backend: &B, xt: &B::Matrix, gates: &HostMatrix) -> Result<BitMask, LinalgError> {
+    let (d, n, wide) = (xt.rows(), xt.cols(), backend.wide());
+    let most = (TILE_BYTES / (d * size_of::<f64>()).max(1)).max(1);
+    let part = |first: usize| {
+        let count = most.min(n - first);
+        let (mut some, mut wider) = (backend.zeros(d, count)?, wide.zeros(d, count)?);
+        backend.read_part(xt, first * d, &mut some)?;
+        backend.widen(&some, &mut wider)?;
+        bits_of_columns(&wide, &wider, gates)
+    };
+    let parts = (0..n).step_by(most).map(part).collect::<Result<Vec<_>, LinalgError>>()?;
+    Ok(BitMask::stacked(gates.cols(), &parts))
 }
 
 /// x'w of each neuron, for weights by feature (m x d), feature by feature.
