@@ -201,9 +201,14 @@ fn gate_bits<B: Backend>(backend: &B, xt: &B::Matrix, gates: &HostMatrix) -> Res
     let most = (TILE_BYTES / (d * size_of::<f64>()).max(1)).max(1);
     let part = |first: usize| {
         let count = most.min(n - first);
-        let (mut some, mut wider) = (backend.zeros(d, count)?, wide.zeros(d, count)?);
-        backend.read_part(xt, first * d, &mut some)?;
-        backend.widen(&some, &mut wider)?;
+        let mut wider = wide.zeros(d, count)?;
+        if count == n {
+            backend.widen(xt, &mut wider)?;
+        } else {
+            let mut some = backend.zeros(d, count)?;
+            backend.read_part(xt, first * d, &mut some)?;
+            backend.widen(&some, &mut wider)?;
+        }
         bits_of_columns(&wide, &wider, gates)
     };
     let parts = (0..n).step_by(most).map(part).collect::<Result<Vec<_>, LinalgError>>()?;
