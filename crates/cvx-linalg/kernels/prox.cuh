@@ -29,17 +29,21 @@ __device__ void keep_signs(u64 rows, u64 patterns, u64 blocks, u64 words, const 
 }
 
 // (4b), (4c) of docs/math.md for s and nu, with the squared norms that they leave behind: one sum of each kind for each
-// block, kind by kind.
+// block, kind by kind. With `steps` (17.3), a negative slack moves up by the step of its sample, target and sign, at most
+// to 0, in a layout of `signs` runs of P columns for each target; without, it becomes 0.
 template <typename T>
-__device__ void slack_step(u64 rows, u64 patterns, u64 blocks, u64 words, const u64 *mask, const T *factors,
-                           const T *xu, double relaxation, double dual_step, T *s, T *nu, double *partials) {
+__device__ void slack_step(u64 rows, u64 patterns, u64 blocks, u32 signs, u64 positive, u64 words, const u64 *mask,
+                           const T *factors, const T *xu, double relaxation, double dual_step, const double *steps, T *s,
+                           T *nu, double *partials) {
     double norms[4] = {};
     FOR_EACH_ENTRY(rows, patterns, blocks) {
         u64 at = (block * patterns + pattern) * rows + row;
+        bool minus = signs == 2 ? block % 2 : pattern >= positive;
         double flipped = (double)factors[row] * (double)xu[at];
         double gu = bit_at(mask + pattern * words, row) ? flipped : -flipped;
-        double old = s[at], gh = relaxation * gu + (1.0 - relaxation) * old;
-        double fresh = fmax(gh + nu[at], 0.0), dual = nu[at] + dual_step * (gh - fresh);
+        double old = s[at], gh = relaxation * gu + (1.0 - relaxation) * old, z = gh + nu[at];
+        double step = steps ? steps[2 * (block / signs * rows + row) + minus] : 1.0 / 0.0;
+        double fresh = z >= 0.0 ? z : fmin(z + step, 0.0), dual = nu[at] + dual_step * (gh - fresh);
         s[at] = (T)fresh;
         nu[at] = (T)dual;
         norms[0] += (gu - fresh) * (gu - fresh);
@@ -183,34 +187,6 @@ __device__ void joint_steps(u64 rows, u64 patterns, u64 targets, u32 signs, u64 
     }
 }
 
-// `slack_step` where a negative slack moves up by the step of its sample, target and sign, at most to 0.
-template <typename T>
-__device__ void soft_slack_step(u64 rows, u64 patterns, u64 blocks, u32 signs, u64 positive, u64 words, const u64 *mask,
-                                const T *factors, const T *xu, double relaxation, double dual_step, const double *steps,
-                                T *s, T *nu, double *partials) {
-    double norms[4] = {};
-    FOR_EACH_ENTRY(rows, patterns, blocks) {
-        u64 at = (block * patterns + pattern) * rows + row;
-        bool minus = signs == 2 ? block % 2 : pattern >= positive;
-        double flipped = (double)factors[row] * (double)xu[at];
-        double gu = bit_at(mask + pattern * words, row) ? flipped : -flipped;
-        double old = s[at], gh = relaxation * gu + (1.0 - relaxation) * old, z = gh + nu[at];
-        double fresh = z >= 0.0 ? z : fmin(z + steps[2 * (block / signs * rows + row) + minus], 0.0);
-        double dual = nu[at] + dual_step * (gh - fresh);
-        s[at] = (T)fresh;
-        nu[at] = (T)dual;
-        norms[0] += (gu - fresh) * (gu - fresh);
-        norms[1] += (fresh - old) * (fresh - old);
-        norms[2] += gu * gu;
-        norms[3] += dual * dual;
-    }
-    block_sums(norms);
-    const u64 grid = (u64)gridDim.x * gridDim.y * gridDim.z;
-    const u64 number = ((u64)blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
-    if (threadIdx.x == 0)
-        for (u32 k = 0; k < 4; k++) partials[k * grid + number] = norms[k];
-}
-
 #define DEFINE(suffix, T)                                                                                              \
     KERNEL(positive_part_##suffix, u64 count, double factor, T *x) { positive_part(count, factor, x); }                \
     KERNEL(group_soft_threshold_##suffix, u64 rows, double threshold, const T *x, T *out) {                            \
@@ -220,21 +196,17 @@ __device__ void soft_slack_step(u64 rows, u64 patterns, u64 blocks, u32 signs, u
            T *x) {                                                                                                     \
         keep_signs(rows, patterns, blocks, words, above, below, x);                                                    \
     }                                                                                                                  \
-    KERNEL(slack_step_##suffix, u64 rows, u64 patterns, u64 blocks, u64 words, const u64 *mask, const T *factors,      \
-           const T *xu, double relaxation, double dual_step, T *s, T *nu, double *partials) {                          \
-        slack_step(rows, patterns, blocks, words, mask, factors, xu, relaxation, dual_step, s, nu, partials);          \
+    KERNEL(slack_step_##suffix, u64 rows, u64 patterns, u64 blocks, u32 signs, u64 positive, u64 words,                \
+           const u64 *mask, const T *factors, const T *xu, double relaxation, double dual_step, const double *steps,   \
+           T *s, T *nu, double *partials) {                                                                            \
+        slack_step(rows, patterns, blocks, signs, positive, words, mask, factors, xu, relaxation, dual_step, steps, s, \
+                   nu, partials);                                                                                      \
     }                                                                                                                  \
     KERNEL(joint_steps_##suffix, u64 rows, u64 patterns, u64 targets, u32 signs, u64 positive, u64 words,              \
            const u64 *mask, const T *factors, const T *xu, const T *s, const T *nu, double relaxation, u32 loss,       \
            double delta, const double *y, const double *weights, double kappa, double rho, double *q, double *steps) { \
         joint_steps(rows, patterns, targets, signs, positive, words, mask, factors, xu, s, nu, relaxation, loss,       \
                     delta, y, weights, kappa, rho, q, steps);                                                          \
-    }                                                                                                                  \
-    KERNEL(soft_slack_step_##suffix, u64 rows, u64 patterns, u64 blocks, u32 signs, u64 positive, u64 words,           \
-           const u64 *mask, const T *factors, const T *xu, double relaxation, double dual_step, const double *steps,   \
-           T *s, T *nu, double *partials) {                                                                            \
-        soft_slack_step(rows, patterns, blocks, signs, positive, words, mask, factors, xu, relaxation, dual_step,      \
-                        steps, s, nu, partials);                                                                       \
     }
 FOR_BOTH(DEFINE)
 #undef DEFINE

@@ -1,6 +1,8 @@
 //! Cones whose violation the loss prices (docs/math.md, section 17), one sample and target at a time.
 
+use crate::error::LinalgError;
 use crate::layout::BlockLayout;
+use crate::shape;
 
 /// Most steps of a root. A few are usual; the others halve the bracket.
 const STEPS: usize = 200;
@@ -62,6 +64,29 @@ pub struct SoftCones<'a, K, M, W> {
     pub kappa: f64,
     /// The weight of the cones.
     pub rho: f64,
+}
+
+/// Checks that mask, scale, weights, y, q, xu, s and nu have the shapes of the layout, for the samples of the mask.
+pub(crate) fn check_shapes(
+    layout: BlockLayout,
+    mask: (usize, usize),
+    [scale, weights, y, q, xu, s, nu]: [(usize, usize); 7],
+) -> Result<(), LinalgError> {
+    let n = mask.0;
+    let (column, targets, blocks) = ((n, 1), (n, layout.targets), (n, layout.columns()));
+    for (what, found, expected) in [
+        ("the mask", mask, (n, layout.patterns)),
+        ("scale", scale, column),
+        ("weights", weights, column),
+        ("y", y, targets),
+        ("q", q, targets),
+        ("xu", xu, blocks),
+        ("s", s, blocks),
+        ("nu", nu, blocks),
+    ] {
+        shape::expect("soft_slack_step", what, found, expected)?;
+    }
+    Ok(())
 }
 
 /// The numbers of one sample and target.

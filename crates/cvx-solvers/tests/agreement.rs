@@ -220,15 +220,24 @@ fn update_penalty_equals_a_fresh_prepare() {
             }
             // From the same warm start.
             let travelled = device.solve(&mut *travelled, 1e-6).unwrap();
-            let mut device = Device::new(&program, case, 0.4);
-            fresh.prepare(&mut device.system).unwrap();
-            let fresh = device.solve(&mut *fresh, 1e-6).unwrap();
-            assert!(travelled.u == fresh.u && travelled.residual == fresh.residual, "{kind}");
-            assert!(travelled.true_residual < 1e-4, "{kind}: {}", travelled.true_residual);
+            assert_as_fresh(&travelled, Device::new(&program, case, 0.4), &mut *fresh, kind);
         }
     }
     check(Cpu::<f32>::new());
     check(Cpu::<f64>::new());
+}
+
+/// A solver that has come to this device's system from another one solves it as a `fresh` one does.
+fn assert_as_fresh<B: Backend>(
+    travelled: &Solved,
+    mut device: Device<'_, B>,
+    fresh: &mut dyn LinearSolver<B>,
+    kind: SolverKind,
+) {
+    fresh.prepare(&mut device.system).unwrap();
+    let fresh = device.solve(fresh, 1e-6).unwrap();
+    assert!(travelled.u == fresh.u && travelled.residual == fresh.residual, "{kind}");
+    assert!(travelled.true_residual < 1e-4, "{kind}: {}", travelled.true_residual);
 }
 
 /// What remains of a set-up serves other patterns, of one sign each after both and the other way round.
@@ -247,11 +256,7 @@ fn update_patterns_equals_a_fresh_prepare() {
                 let mut device = Device::new(&second, after, 0.4);
                 travelled.update_patterns(&mut device.system).unwrap();
                 let travelled = device.solve(&mut *travelled, 1e-6).unwrap();
-                let mut device = Device::new(&second, after, 0.4);
-                fresh.prepare(&mut device.system).unwrap();
-                let fresh = device.solve(&mut *fresh, 1e-6).unwrap();
-                assert!(travelled.u == fresh.u && travelled.residual == fresh.residual, "{kind}");
-                assert!(travelled.true_residual < 1e-4, "{kind}: {}", travelled.true_residual);
+                assert_as_fresh(&travelled, Device::new(&second, after, 0.4), &mut *fresh, kind);
             }
         }
     }

@@ -137,6 +137,9 @@ fn is_gated(solution: &Solution) -> bool {
 
 /// What the certificate says. All but the global one are about the sampled programme, not about all networks.
 fn meaning(solution: &Solution) -> String {
+    // Those of a refined network are of its neurons.
+    let refined = solution.info.rounds.len() > 1;
+    let patterns = if refined { "the patterns of its last round" } else { "the sampled patterns" };
     let objective = &solution.objective;
     let (above, rounding) = (objective.network - objective.dual_bound, ROUNDING * objective.dual_bound);
     match solution.model.claim.certify {
@@ -158,10 +161,10 @@ fn meaning(solution: &Solution) -> String {
             )
         }
         Certify::Network if above < -rounding => {
-            "This network is better than every point of the convex programme over the sampled patterns.".to_string()
+            format!("This network is better than every point of the convex programme over {patterns}.")
         }
         Certify::Network if above <= rounding => {
-            "This network attains the optimum of the convex programme over the sampled patterns.".to_string()
+            format!("This network attains the optimum of the convex programme over {patterns}.")
         }
         Certify::Network if solution.model.parts.len() > 1 => format!(
             "Together, the {} networks are within {} of{} the best points of their convex programmes over the sampled \
@@ -172,12 +175,11 @@ fn meaning(solution: &Solution) -> String {
         ),
         // Without cones the network is a point of the programme itself.
         Certify::Network if is_gated(solution) => format!(
-            "This network is within {} of the best point of the convex programme over the sampled patterns.",
+            "This network is within {} of the best point of the convex programme over {patterns}.",
             percent(objective.relative_gap)
         ),
         Certify::Network => format!(
-            "This network is within {} of, or better than, the best point of the convex programme over the sampled \
-             patterns.",
+            "This network is within {} of, or better than, the best point of the convex programme over {patterns}.",
             percent(objective.relative_gap)
         ),
         Certify::Sampled if solution.status == Status::Optimal => format!(

@@ -1,11 +1,43 @@
 //! The steps of the cones.
 
 use super::operands::{MASKED, assert_close, bit, filled, layouts, mask_of, tolerance, upload};
-use crate::backend::Backend;
+use crate::backend::{Backend, SlackNorms};
 use crate::error::LinalgError;
 use crate::host::HostMatrix;
 use crate::layout::Signs;
 use crate::soft_cones::{LossSlope, SoftCones};
+
+/// What a step starts from.
+struct Steps<'a> {
+    /// Gt u.
+    gu: &'a dyn Fn(usize, usize) -> f64,
+    s: &'a HostMatrix,
+    nu: &'a HostMatrix,
+    relaxation: f64,
+    dual_step: f64,
+}
+
+impl Steps<'_> {
+    /// nu and the norms follow from the new s.
+    fn check<B: Backend>(&self, backend: &B, new_s: &HostMatrix, out_nu: &B::Matrix, norms: &SlackNorms) {
+        let Steps { gu, s, nu, relaxation, dual_step } = *self;
+        let (n, columns) = (s.rows(), s.cols());
+        let gh = |a, j| relaxation * gu(a, j) + (1.0 - relaxation) * s[(a, j)];
+        let new_nu = HostMatrix::from_fn(n, columns, |a, j| nu[(a, j)] + dual_step * (gh(a, j) - new_s[(a, j)]));
+        assert_close(backend, out_nu, &new_nu, 4);
+        let square = |f: &dyn Fn(usize, usize) -> f64| -> f64 {
+            (0..columns).flat_map(|j| (0..n).map(move |a| (a, j))).map(|(a, j)| f(a, j).powi(2)).sum()
+        };
+        for (found, expected) in [
+            (norms.residual, square(&|a, j| gu(a, j) - new_s[(a, j)])),
+            (norms.change, square(&|a, j| new_s[(a, j)] - s[(a, j)])),
+            (norms.image, square(gu)),
+            (norms.dual, square(&|a, j| new_nu[(a, j)])),
+        ] {
+            assert!((found - expected).abs() <= 100.0 * tolerance(backend) * (1.0 + expected));
+        }
+    }
+}
 
 /// `soft_slack_step`: q and s are stationary (17.2), nu and the four norms follow from them.
 pub fn soft_slack_step<B: Backend>(backend: &B) {
@@ -74,19 +106,8 @@ pub fn soft_slack_step<B: Backend>(backend: &B) {
                     close(new_s[(a, j)], expected, 100.0 * (patterns as f64));
                 }
             }
-            let new_nu = HostMatrix::from_fn(n, columns, |a, j| nu[(a, j)] + dual_step * (gh(a, j) - new_s[(a, j)]));
-            assert_close(backend, &out_nu, &new_nu, 4);
-            let square = |f: &dyn Fn(usize, usize) -> f64| -> f64 {
-                (0..columns).flat_map(|j| (0..n).map(move |a| (a, j))).map(|(a, j)| f(a, j).powi(2)).sum()
-            };
-            for (found, expected) in [
-                (norms.residual, square(&|a, j| gu(a, j) - new_s[(a, j)])),
-                (norms.change, square(&|a, j| new_s[(a, j)] - s[(a, j)])),
-                (norms.image, square(&gu)),
-                (norms.dual, square(&|a, j| new_nu[(a, j)])),
-            ] {
-                assert!((found - expected).abs() <= 100.0 * tolerance(backend) * (1.0 + expected));
-            }
+            let steps = Steps { gu: &gu, s: &s, nu: &nu, relaxation, dual_step };
+            steps.check(backend, &new_s, &out_nu, &norms);
             let mut narrow = backend.zeros(n + 1, columns).expect("zeros");
             let result = backend.soft_slack_step(&cones, &device_xu, 1.0, 1.0, &mut out_q, &mut narrow, &mut out_nu);
             assert!(matches!(result, Err(LinalgError::Shape { .. })), "{result:?}");
@@ -110,19 +131,7 @@ pub fn slack_step<B: Backend>(backend: &B) {
         let gu = |a, j: usize| (2.0 * bit(&mask, a, j % patterns) - 1.0) * scale[(a, 0)] * xu[(a, j)];
         let gh = |a, j| relaxation * gu(a, j) + (1.0 - relaxation) * s[(a, j)];
         let new_s = HostMatrix::from_fn(n, columns, |a, j| (gh(a, j) + nu[(a, j)]).max(0.0));
-        let new_nu = HostMatrix::from_fn(n, columns, |a, j| nu[(a, j)] + dual_step * (gh(a, j) - new_s[(a, j)]));
         assert_close(backend, &out_s, &new_s, 4);
-        assert_close(backend, &out_nu, &new_nu, 4);
-        let square = |f: &dyn Fn(usize, usize) -> f64| -> f64 {
-            (0..columns).flat_map(|j| (0..n).map(move |a| (a, j))).map(|(a, j)| f(a, j).powi(2)).sum()
-        };
-        for (found, expected) in [
-            (norms.residual, square(&|a, j| gu(a, j) - new_s[(a, j)])),
-            (norms.change, square(&|a, j| new_s[(a, j)] - s[(a, j)])),
-            (norms.image, square(&gu)),
-            (norms.dual, square(&|a, j| new_nu[(a, j)])),
-        ] {
-            assert!((found - expected).abs() <= 100.0 * tolerance(backend) * (1.0 + expected));
-        }
+        Steps { gu: &gu, s: &s, nu: &nu, relaxation, dual_step }.check(backend, &new_s, &out_nu, &norms);
     }
 }

@@ -9,7 +9,7 @@ use crate::backend::{Shape, SlackNorms};
 use crate::error::LinalgError;
 use crate::mask::BitMask;
 use crate::shape;
-use crate::soft_cones::{Entry, SoftCones, joint_step, step_of};
+use crate::soft_cones::{Entry, SoftCones, check_shapes, joint_step, step_of};
 use rayon::prelude::*;
 
 /// Running sums of one norm; a divisor of [`WORD`].
@@ -81,27 +81,33 @@ pub(super) fn slack_step<T: CpuScalar>(
     expect_shape("slack_step", "xu", xu, shape)?;
     expect_shape("slack_step", "s", s, shape)?;
     expect_shape("slack_step", "nu", nu, shape)?;
+    let project = |_| {
+        #[inline(always)]
+        |z: f64, _| z.max(0.0)
+    };
+    Ok(slack_columns(mask, scale, xu, [relaxation, dual_step], project, s, nu))
+}
+
+/// The step in all columns; `project(j)` makes s of gh + nu and the number of the sample in column `j`.
+#[inline(always)]
+fn slack_columns<T: CpuScalar, P: Fn(f64, usize) -> f64>(
+    mask: &BitMask,
+    scale: &CpuMatrix<T>,
+    xu: &CpuMatrix<T>,
+    steps: [f64; 2],
+    project: impl Fn(usize) -> P + Sync,
+    s: &mut CpuMatrix<T>,
+    nu: &mut CpuMatrix<T>,
+) -> SlackNorms {
     let scale = scale.values();
     let [residual, change, image, dual] = tiles::sum_over_columns(
-        rows,
+        mask.rows(),
         s.values_mut(),
         nu.values_mut(),
         #[inline(always)]
-        |j, s, nu| {
-            let words = mask.column(j % mask.cols());
-            slack_column(
-                words,
-                scale,
-                xu.col(j),
-                [relaxation, dual_step],
-                #[inline(always)]
-                |z, _| z.max(0.0),
-                s,
-                nu,
-            )
-        },
+        |j, s, nu| slack_column(mask.column(j % mask.cols()), scale, xu.col(j), steps, project(j), s, nu),
     );
-    Ok(SlackNorms { residual, change, image, dual })
+    SlackNorms { residual, change, image, dual }
 }
 
 /// First the steps of all samples and targets, which need the rows; then the columns.
@@ -114,32 +120,33 @@ pub(super) fn soft_slack_step<T: CpuScalar>(
     nu: &mut CpuMatrix<T>,
 ) -> Result<SlackNorms, LinalgError> {
     let SoftCones { layout, mask, scale, y, weights, .. } = *cones;
-    let (operation, rows, targets) = ("soft_slack_step", mask.rows(), layout.targets);
-    let shape = (rows, layout.columns());
-    shape::expect(operation, "the mask", (rows, mask.cols()), (rows, layout.patterns))?;
-    expect_shape(operation, "scale", scale, (rows, 1))?;
-    expect_shape(operation, "weights", weights, (rows, 1))?;
-    expect_shape(operation, "y", y, (rows, targets))?;
-    expect_shape(operation, "q", q, (rows, targets))?;
-    expect_shape(operation, "xu", xu, shape)?;
-    expect_shape(operation, "s", s, shape)?;
-    expect_shape(operation, "nu", nu, shape)?;
+    let rows = mask.rows();
+    let stored = [scale, xu, s, nu].map(|matrix| (matrix.rows(), matrix.cols()));
+    let wide = [weights, y, q].map(|matrix| (matrix.rows(), matrix.cols()));
+    let ([scale_shape, xu_shape, s_shape, nu_shape], [weights, y, q_shape]) = (stored, wide);
+    let shapes = [scale_shape, weights, y, q_shape, xu_shape, s_shape, nu_shape];
+    check_shapes(layout, (rows, mask.cols()), shapes)?;
     let steps = joint_steps(cones, xu, relaxation, q, s, nu);
-    let scale = scale.values();
-    let [residual, change, image, dual] = tiles::sum_over_columns(
-        rows,
-        s.values_mut(),
-        nu.values_mut(),
-        #[inline(always)]
-        |j, s, nu| {
-            let words = mask.column(j % mask.cols());
-            let steps = &steps[layout.target(j) * rows..(layout.target(j) + 1) * rows];
-            let side = usize::from(layout.is_negative(j));
-            let step = |z: f64, a: usize| if z >= 0.0 { z } else { (z + steps[a][side]).min(0.0) };
-            slack_column(words, scale, xu.col(j), [relaxation, dual_step], step, s, nu)
-        },
-    );
-    Ok(SlackNorms { residual, change, image, dual })
+    let project = |j| {
+        let steps = &steps[layout.target(j) * rows..(layout.target(j) + 1) * rows];
+        let side = usize::from(layout.is_negative(j));
+        move |z: f64, a: usize| if z >= 0.0 { z } else { (z + steps[a][side]).min(0.0) }
+    };
+    Ok(slack_columns(mask, scale, xu, [relaxation, dual_step], project, s, nu))
+}
+
+/// What a word of samples needs for its joint steps.
+struct WordScratch {
+    /// Row weights g.
+    g: [f64; WORD],
+    /// The violations of each sample, by the sign of their blocks.
+    violations: [[Vec<f64>; 2]; WORD],
+}
+
+impl WordScratch {
+    fn new() -> Self {
+        WordScratch { g: [0.0; WORD], violations: std::array::from_fn(|_| [Vec::new(), Vec::new()]) }
+    }
 }
 
 /// The new q, and the steps of negative slacks of positive and negative blocks for each sample and target (n C).
@@ -158,15 +165,15 @@ fn joint_steps<T: CpuScalar>(
         q.values_mut().chunks_exact_mut(rows.max(1)).zip(steps.chunks_exact_mut(rows.max(1))).enumerate()
     {
         let columns = target * layout.per_target()..(target + 1) * layout.per_target();
-        q.par_chunks_mut(WORD).zip(steps.par_chunks_mut(WORD)).enumerate().for_each(|(w, (q, steps))| {
-            // The violations of each sample of the word, by the sign of their blocks.
-            let mut violations: [[Vec<f64>; 2]; WORD] = std::array::from_fn(|_| [Vec::new(), Vec::new()]);
+        let words = q.par_chunks_mut(WORD).zip(steps.par_chunks_mut(WORD)).enumerate();
+        words.for_each_init(WordScratch::new, |WordScratch { g, violations }, (w, (q, steps))| {
             let samples = w * WORD..w * WORD + q.len();
-            let g: Vec<f64> = scale.values()[samples.clone()].iter().map(|g| g.to_f64()).collect();
+            g.iter_mut().zip(&scale.values()[samples.clone()]).for_each(|(g, scale)| *g = scale.to_f64());
+            violations.iter_mut().flatten().for_each(Vec::clear);
             for j in columns.clone() {
                 let (word, side) = (mask.column(layout.pattern(j))[w], usize::from(layout.is_negative(j)));
                 let [xu, s, nu] = [xu, s, nu].map(|matrix| &matrix.col(j)[samples.clone()]);
-                for (bit, (((xu, s), nu), g)) in xu.iter().zip(s).zip(nu).zip(&g).enumerate() {
+                for (bit, (((xu, s), nu), g)) in xu.iter().zip(s).zip(nu).zip(&*g).enumerate() {
                     let gu = signed(word, bit, g * xu.to_f64());
                     let z = relaxation * gu + (1.0 - relaxation) * s.to_f64() + nu.to_f64();
                     if z < 0.0 && *g > 0.0 {

@@ -32,7 +32,7 @@ kernels! {
     Coactivate "coactivate",
     PatchColumns "patch_columns", PatchSums "patch_sums",
     PositivePart "positive_part", GroupSoftThreshold "group_soft_threshold", KeepSigns "keep_signs",
-    SlackStep "slack_step", JointSteps "joint_steps", SoftSlackStep "soft_slack_step",
+    SlackStep "slack_step", JointSteps "joint_steps",
     Gate "gate", AdamStep "adam_step",
 }
 

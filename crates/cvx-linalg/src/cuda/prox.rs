@@ -9,8 +9,10 @@ use super::matrix::{CudaMatrix, expect_shape};
 use super::scalar::CudaScalar;
 use crate::backend::{Shape, SlackNorms};
 use crate::error::LinalgError;
+use crate::layout::BlockLayout;
 use crate::shape;
-use crate::soft_cones::{LossSlope, SoftCones};
+use crate::soft_cones::{LossSlope, SoftCones, check_shapes};
+use cudarc::driver::{CudaSlice, DevicePtr};
 
 pub(super) fn positive_part<T: CudaScalar>(
     cuda: &Cuda<T>,
@@ -77,8 +79,29 @@ pub(super) fn slack_step<T: CudaScalar>(
     expect_shape("slack_step", "xu", xu, shape)?;
     expect_shape("slack_step", "s", s, shape)?;
     expect_shape("slack_step", "nu", nu, shape)?;
-    let grid = over_blocks(rows, mask.cols(), blocks);
-    let [rows, n_patterns, blocks] = [rows, mask.cols(), blocks].map(|count| count as u64);
+    let layout = BlockLayout::one(mask.cols(), blocks);
+    slack_rows(cuda, layout, mask, scale, xu, [relaxation, dual_step], None, s, nu)
+}
+
+/// The step in all columns, with the steps of negative slacks that [`joint_steps`](Kernel::JointSteps) leaves.
+#[allow(clippy::too_many_arguments)]
+fn slack_rows<T: CudaScalar>(
+    cuda: &Cuda<T>,
+    layout: BlockLayout,
+    mask: &CudaMask,
+    scale: &CudaMatrix<T>,
+    xu: &CudaMatrix<T>,
+    [relaxation, dual_step]: [f64; 2],
+    steps: Option<&CudaSlice<f64>>,
+    s: &mut CudaMatrix<T>,
+    nu: &mut CudaMatrix<T>,
+) -> Result<SlackNorms, LinalgError> {
+    let (rows, blocks) = (mask.rows(), layout.signs.count() * layout.targets);
+    let grid = over_blocks(rows, layout.patterns, blocks);
+    let (signs, positive) = signs_of(layout);
+    let [rows, patterns, blocks] = [rows, layout.patterns, blocks].map(|count| count as u64);
+    // A null pointer where negative slacks become 0.
+    let steps = steps.map_or(0, |steps| steps.device_ptr(&cuda.device.stream).0);
     let mut norms = [0.0; 4];
     sums(cuda, &grid, &mut norms, |partials| {
         launch!(
@@ -87,14 +110,17 @@ pub(super) fn slack_step<T: CudaScalar>(
             T,
             grid,
             &rows,
-            &n_patterns,
+            &patterns,
             &blocks,
+            &signs,
+            &positive,
             &mask.column_words,
             &mask.by_column,
             scale.values(),
             xu.values(),
             &relaxation,
             &dual_step,
+            &steps,
             s.values_mut(),
             nu.values_mut(),
             partials
@@ -114,26 +140,20 @@ pub(super) fn soft_slack_step<T: CudaScalar>(
     nu: &mut CudaMatrix<T>,
 ) -> Result<SlackNorms, LinalgError> {
     let SoftCones { layout, mask, scale, slope, y, weights, kappa, rho } = *cones;
-    let (operation, rows, targets) = ("soft_slack_step", mask.rows(), layout.targets);
-    let shape = (rows, layout.columns());
-    shape::expect(operation, "the mask", (rows, mask.cols()), (rows, layout.patterns))?;
-    expect_shape(operation, "scale", scale, (rows, 1))?;
-    expect_shape(operation, "weights", weights, (rows, 1))?;
-    expect_shape(operation, "y", y, (rows, targets))?;
-    expect_shape(operation, "q", q, (rows, targets))?;
-    expect_shape(operation, "xu", xu, shape)?;
-    expect_shape(operation, "s", s, shape)?;
-    expect_shape(operation, "nu", nu, shape)?;
+    let (rows, targets) = (mask.rows(), layout.targets);
+    let [scale_shape, xu_shape, s_shape, nu_shape] = [scale, xu, s, nu].map(|matrix| (matrix.rows(), matrix.cols()));
+    let [weights_shape, y_shape, q_shape] = [weights, y, q].map(|matrix| (matrix.rows(), matrix.cols()));
+    let shapes = [scale_shape, weights_shape, y_shape, q_shape, xu_shape, s_shape, nu_shape];
+    check_shapes(layout, (rows, mask.cols()), shapes)?;
     let (loss, delta) = match slope {
         LossSlope::Squared => (0u32, 0.0),
         LossSlope::Logistic => (1, 0.0),
         LossSlope::SquaredHinge => (2, 0.0),
         LossSlope::Huber { delta } => (3, delta),
     };
-    let (grid, entries) = (over_blocks(rows, layout.patterns, layout.signs.count() * targets), over_entries(q.len()));
+    let entries = over_entries(q.len());
     let (signs, positive) = signs_of(layout);
     let mut steps = cuda.device.uninitialised::<f64>(2 * q.len())?;
-    let blocks = (layout.signs.count() * targets) as u64;
     let [rows, patterns, targets] = [rows, layout.patterns, targets].map(|count| count as u64);
     launch!(
         &cuda.device,
@@ -161,30 +181,5 @@ pub(super) fn soft_slack_step<T: CudaScalar>(
         q.values_mut(),
         &mut steps
     )?;
-    let mut norms = [0.0; 4];
-    sums(cuda, &grid, &mut norms, |partials| {
-        launch!(
-            &cuda.device,
-            Kernel::SoftSlackStep,
-            T,
-            grid,
-            &rows,
-            &patterns,
-            &blocks,
-            &signs,
-            &positive,
-            &mask.column_words,
-            &mask.by_column,
-            scale.values(),
-            xu.values(),
-            &relaxation,
-            &dual_step,
-            &steps,
-            s.values_mut(),
-            nu.values_mut(),
-            partials
-        )
-    })?;
-    let [residual, change, image, dual] = norms;
-    Ok(SlackNorms { residual, change, image, dual })
+    slack_rows(cuda, layout, mask, scale, xu, [relaxation, dual_step], Some(&steps), s, nu)
 }
