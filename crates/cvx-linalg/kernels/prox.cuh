@@ -117,7 +117,7 @@ template <typename T> struct JointEntry {
         double found = sign * weight * slope;
         *at = found > 0.0 ? found : 0.0;
         *bend = found > 0.0 ? weight * *bend : 0.0;
-        *yield = number > 0.0 ? give * number : 0.0;
+        *yield = give * number;
     }
 
     // theta = omega l'(q +- V(theta)) (17.3), and by how much it changes with +-q.
@@ -160,7 +160,7 @@ __device__ void joint_steps(u64 rows, u64 patterns, u64 targets, u32 signs, u64 
         u64 row = at % rows, target = at / rows, count = signs * patterns;
         double g = factors[row], goal = q[at], found = goal;
         JointEntry<T> entry = {row, rows, patterns, words, target * count, count, signs, loss, positive, mask, xu, s,
-                               nu, g, relaxation, delta, y[at], weights[row], kappa, 1.0 / (rho * g * g)};
+                               nu, g, relaxation, delta, y[at], weights[row], kappa, g > 0.0 ? 1.0 / (rho * g * g) : 0.0};
         double infinity = 1.0 / 0.0, low = -infinity, high = infinity, last = infinity;
         double theta = 0.0, lower = 0.0, up, down;
         for (u32 step = 0; step < 200; step++) {

@@ -302,6 +302,7 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn solve(&self, l: &Self::Matrix, half: Half, b: &mut Self::Matrix) -> Result<(), LinalgError>;
     /// `(a'a) o (D D')` for a mask with one row per column of `a`: its entries above the diagonal go above the diagonal
     /// of `out`, its diagonal to the column `diagonal`. The entries of `out` on and below its diagonal are not changed.
+    /// For a mask that stays: [`shifted_lower`](Backend::shifted_lower) counts for every scale.
     fn masked_gram(
         &self,
         a: &Self::Matrix,

@@ -39,7 +39,7 @@ impl LossSlope {
             }
             LossSlope::Huber { delta } => {
                 let distance = q - y;
-                if distance.abs() <= delta { [distance, 1.0] } else { [delta.copysign(distance), 0.0] }
+                [distance.clamp(-delta, delta), f64::from(u8::from(distance.abs() <= delta))]
             }
         }
     }
@@ -96,7 +96,7 @@ pub(crate) struct Entry {
     pub y: f64,
     pub weight: f64,
     pub kappa: f64,
-    /// 1/(rho g^2): by how much a unit of price lowers a violation.
+    /// 1/(rho g^2): by how much a unit of price lowers a violation; 0 without a row, which has none.
     pub give: f64,
 }
 
@@ -193,6 +193,11 @@ fn safe(newton: f64, at: f64, [low, high]: [f64; 2], last_step: f64) -> f64 {
     if progress { newton } else { 0.5 * (low + high) }
 }
 
+/// [`Entry::give`] of a row with the weight `g`.
+pub(crate) fn give(rho: f64, g: f64) -> f64 {
+    if g > 0.0 { 1.0 / (rho * g * g) } else { 0.0 }
+}
+
 /// What moves a negative slack towards 0: its price over rho g. Without a row there is nothing to violate.
 pub(crate) fn step_of(price: f64, rho: f64, g: f64) -> f64 {
     if g > 0.0 { price / (rho * g) } else { f64::INFINITY }
@@ -247,6 +252,13 @@ mod tests {
         let entry = Entry { slope: LossSlope::Squared, y: 1.0, weight: 2.0, kappa: 0.5, give: 1.0 };
         let [q, theta, lower] = joint_step(entry, -1.0, [&[], &[]]);
         assert!((q - 0.6).abs() < 1e-15 && theta == 0.0 && (lower - 0.8).abs() < 1e-15, "{q} {theta} {lower}");
+    }
+
+    #[test]
+    fn a_sample_without_a_row_has_a_slope() {
+        let entry = Entry { slope: LossSlope::Logistic, y: -1.0, weight: 2.0, kappa: 1.0, give: give(0.5, 0.0) };
+        let [price, change] = Side { entry, sign: 1.0, violations: &[] }.price(3.0);
+        assert!((price - 2.0 / (1.0 + (-3f64).exp())).abs() < 1e-15 && change > 0.0, "{price} {change}");
     }
 
     #[test]

@@ -242,13 +242,11 @@ impl<B: Backend> ConvexProgram<B> {
     }
 
     /// Lets the loss price the violation of cones, where it can: for ReLU neurons without cones of entries, and a loss
-    /// of each prediction. Returns whether it can.
-    pub fn soften_cones(&mut self) -> bool {
-        let can = self.n_cones() > 0 && self.confined.is_none() && self.loss.slope().is_some();
-        if can {
+    /// of each prediction.
+    pub fn soften_cones(&mut self) {
+        if self.n_cones() > 0 && self.confined.is_none() && self.loss.slope().is_some() {
             self.cone_form = ConeForm::Soft;
         }
-        can
     }
 
     /// Whether predictions are a block of their own in ADMM (docs/math.md, section 6).
@@ -398,6 +396,9 @@ impl<B: Backend> ConvexProgram<B> {
         loss.check(&self.y_host)?;
         let name = |error| name_non_finite(error, "the weighted pull of y (in the chosen precision)", false);
         self.backend.upload_rows(&loss.xi_at_zero(&self.y_host)).map_err(name)?;
+        if loss.slope().is_none() {
+            self.cone_form = ConeForm::Hard;
+        }
         self.loss = loss;
         Ok(())
     }

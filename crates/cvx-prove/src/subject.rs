@@ -93,7 +93,7 @@ impl Subject {
     /// Adds the neurons of a network, with their outputs times `sign`. Equal rows are one; ReLU neurons whose rows are
     /// almost equal are one and a residual.
     fn add(&mut self, weights: &Weights, sign: f64) {
-        let mut known = Known::new(self);
+        let mut known = Known::new(self, weights.scaled.is_none());
         let network = weights.network;
         for j in 0..network.n_neurons() {
             let second = (0..network.w2.cols()).map(|c| sign * network.w2[(j, c)]).collect();
@@ -220,6 +220,8 @@ impl Switches {
 
 /// Rows that are known by their bits, and ReLU rows of the first network in the order of a projection.
 struct Known {
+    /// Whether rows with equal bits are equal: rows on another transform are rounded, and others may round to them.
+    is_exact: bool,
     exact: HashMap<(bool, Vec<u64>), usize>,
     /// Projection of a row over its absolute sum, and the row.
     projected: Vec<(f64, usize)>,
@@ -227,8 +229,8 @@ struct Known {
 
 impl Known {
     /// Those of the rows that a subject has.
-    fn new(subject: &Subject) -> Self {
-        let mut known = Known { exact: HashMap::new(), projected: Vec::new() };
+    fn new(subject: &Subject, is_exact: bool) -> Self {
+        let mut known = Known { is_exact, exact: HashMap::new(), projected: Vec::new() };
         for neuron in &subject.neurons {
             let row = subject.rows.get(neuron.gate);
             let is_relu = neuron.value.is_none();
@@ -242,13 +244,16 @@ impl Known {
     }
 
     fn gate(&mut self, rows: &mut Rows, row: &Row) -> usize {
+        if !self.is_exact {
+            return rows.push(row);
+        }
         *self.exact.entry((false, bits(row))).or_insert_with(|| rows.push(row))
     }
 
-    /// The row of a ReLU neuron, and its residual if the row is another one.
+    /// The row of a ReLU neuron, and its residual if the row may be another one.
     fn relu(&mut self, rows: &mut Rows, row: &Row) -> (usize, Option<usize>) {
         let key = (true, bits(row));
-        if let Some(&known) = self.exact.get(&key) {
+        if let Some(&known) = self.exact.get(&key).filter(|_| self.is_exact) {
             return (known, None);
         }
         let Row { weights, bias, error, extra } = row;

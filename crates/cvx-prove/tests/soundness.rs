@@ -172,6 +172,32 @@ fn merged_neurons_of_two_scalings_are_bounded_in_rational_arithmetic() {
     }
 }
 
+/// Without an offset, a row on another scale may round to the bits of a row of the first network. Between their two
+/// hyperplanes one neuron is on and the other is not.
+#[test]
+fn gates_of_two_scalings_that_round_to_one_are_two() {
+    let (mut next, folded) = (numbers(31), |w: f64| w * 3.0 / 0.7);
+    for _ in 0..20 {
+        let gate = [next(), next(), 0.0];
+        let network = |gate: [f64; 3]| {
+            let column = |values: [f64; 3]| HostMatrix::from_vec(3, 1, values.to_vec());
+            let values = column([gate[1], -gate[0], 0.0]);
+            Network::new(values, HostMatrix::from_vec(1, 1, vec![1.0]), Some(column(gate)))
+        };
+        let (first, second) = (model(2, network(gate.map(folded)), 0.0, 3.0), model(2, network(gate), 0.0, 0.7));
+        let size = |k: usize| exact(folded(gate[k])) * exact(0.7);
+        if size(0) * exact(gate[1]) == size(1) * exact(gate[0]) {
+            continue;
+        }
+        let bounds =
+            difference_bounds(&first, &second, cube(2, 1.0), 1e-3, Deployed::Exact, &Budget::default()).unwrap();
+        // On the line of the gate, at the edge of the square, the first value is more than |gate|/0.7.
+        let jump = 0.1 * gate[0].hypot(gate[1]);
+        let widest = (-bounds[0].low.bound).max(bounds[0].high.bound);
+        assert!(widest > jump, "{gate:?}: {widest}, a jump of {jump}");
+    }
+}
+
 #[test]
 fn roundings_of_folded_weights_are_taken_off_inside() {
     let model = model(3, network(3, 8, 1, false, 23), 0.1, 1.7);

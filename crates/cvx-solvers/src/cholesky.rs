@@ -91,8 +91,8 @@ impl<B: Backend> Factors<B> {
             factored_at: None,
             bias: blocks.output_bias.then(|| BiasFactors::new(&blocks)).transpose()?,
             d: blocks.n_rows as f64,
-            signs: 0.0,
-            halves: 0,
+            signs: blocks.layout.signs.count() as f64,
+            halves: blocks.layout.pairs(),
         };
         factors.take_patterns(system)?;
         Ok(factors)

@@ -1,7 +1,8 @@
 //! The block F u = q (with the output bias in F u, if there is one), which separates a loss from the u-update
 //! (docs/math.md, section 6).
 //!
-//! The unweighted squared loss has no such block: its u-update is exact, and the matrices are empty.
+//! The unweighted squared loss has no such block, unless it prices the cones: its u-update is exact, and the matrices
+//! are empty.
 
 use crate::iterates::penalty::{Residuals, Weights};
 use cvx_linalg::{Backend, HostMatrix, LinalgError, LinearOperator, SampleSums};

@@ -112,12 +112,17 @@ fn shared_bytes(shape: &ProblemShape, samples: f64, held_out: usize, settings: &
     // At the end: the multipliers in f64, blocks, and the last iterates if they are kept.
     let iterates = if settings.keep_iterates { 2.0 * (n * cones + d * blocks) * 8.0 } else { 0.0 };
     // The test samples are read once more.
-    let closing = (n * cones + 2.0 * d * blocks) * 8.0 + iterates + tile(test);
+    let solution = (n * cones + 2.0 * d * blocks) * 8.0 + iterates;
+    let closing = solution + tile(test);
     // Before that, while superfluous neurons of a target are removed: their outputs, and the same on their way.
     let pruned = if settings.prune { (blocks / c).min(PRUNED_FLOPS / (2.0 * n * d)) } else { 0.0 };
     let pruning = pruned * 8.0 * (n + (2.5 * n).min(2.0 * whole_tile / (8.0 * d)));
     let acceleration = acceleration_bytes(settings, (d * blocks + n * cones) * s);
-    RunBytes { held, running: acceleration.max(closing).max(pruning) }
+    // Between two rounds: the weights of the samples in all blocks, the part of the predictions, and those of neurons.
+    let round = if settings.refine > 0 { (n * (2.0 * cones + pairs) + d * blocks) * s } else { 0.0 };
+    // The solution of the last round, until there is that of the next.
+    let held = held + if settings.refine > 0 { solution } else { 0.0 };
+    RunBytes { held, running: acceleration.max(closing).max(pruning).max(round) }
 }
 
 /// The same where each block has features of its own, without those features: images of `pixels` numbers in f64, and no
@@ -149,20 +154,47 @@ pub(crate) fn checkpoint_bytes(shape: &ProblemShape, anderson_depth: usize) -> u
 /// Number of n x C matrices in f64 that a run with this block holds, apart from those of the acceleration.
 const HELD: usize = 8;
 
+/// The same beside those, where the loss prices the cones: targets, weights, predictions and two steps on the device,
+/// and the multiplier between two rounds.
+const PRICED: usize = 6;
+
 /// Bytes of the block in a run of n samples and C targets, with this number of differences in the acceleration.
-fn prediction_bytes(loss: &WeightedLoss, n: usize, targets: usize, anderson_depth: usize) -> u64 {
-    if loss.is_plain() {
+fn prediction_bytes(loss: &WeightedLoss, is_soft: bool, n: usize, targets: usize, anderson_depth: usize) -> u64 {
+    if loss.is_plain() && !is_soft {
         return 0;
     }
-    (((2 * anderson_depth + HELD) * size_of::<f64>()) as u64).saturating_mul(n as u64).saturating_mul(targets as u64)
+    let matrices = 2 * anderson_depth + HELD + if is_soft { PRICED } else { 0 };
+    ((matrices * size_of::<f64>()) as u64).saturating_mul(n as u64).saturating_mul(targets as u64)
 }
 
 impl Problem {
+    /// Whether rounds of refinement have soft cones, as `ConvexProgram::soften_cones` decides.
+    fn is_soft(&self, shape: &ProblemShape, settings: &ValidSettings) -> bool {
+        settings.refine > 0 && shape.cones && self.cones.is_none() && self.loss.slope().is_some()
+    }
+
+    /// Bytes of the rounds of a run on `shape`, which may have as many neurons as blocks; `first` of the first programme.
+    pub(crate) fn bytes_of_rounds(
+        &self,
+        first: u64,
+        kind: SolverKind,
+        shape: &ProblemShape,
+        settings: &ValidSettings,
+    ) -> u64 {
+        if !self.is_soft(shape, settings) {
+            return first;
+        }
+        let round = ProblemShape { n_patterns: shape.signs * shape.n_patterns, signs: 1, ..*shape };
+        let solver = kind.memory(&round, &settings.solver_settings());
+        self.run_bytes(&round, settings).peak(solver).max(first)
+    }
+
     /// Bytes of a run without its solver.
     pub(crate) fn run_bytes(&self, shape: &ProblemShape, settings: &ValidSettings) -> RunBytes {
         let held_out = self.test.as_ref().map_or(0, |test| test.xt.n_samples());
         let samples = self.xt.held_bytes() + self.test.as_ref().map_or(0, |test| test.xt.held_bytes());
-        let prediction = prediction_bytes(&self.loss, shape.n_samples, shape.n_targets, settings.anderson_depth);
+        let ([n, c], is_soft) = ([shape.n_samples, shape.n_targets], self.is_soft(shape, settings));
+        let prediction = prediction_bytes(&self.loss, is_soft, n, c, settings.anderson_depth);
         // A covariance, its part of a run of samples, and those in f64.
         let d = shape.n_features as f64;
         let whitening = match settings.gates {

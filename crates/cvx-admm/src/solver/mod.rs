@@ -145,6 +145,7 @@ impl<B: Backend> Solver<B> {
         let budget = settings.memory_budget.unwrap_or_else(|| backend.memory_info().free / 10 * 9);
         let given_as = given.as_ref().map(|given| given.features);
         let (kind, memory_bytes, features) = problem.choose(&settings, &shape, budget, given_as)?;
+        let memory_bytes = problem.bytes_of_rounds(memory_bytes, kind, &shape, &settings);
         let (device, device_name) = (backend.device(), backend.describe());
 
         let (mut program, held_out) = match (&settings.gates, given, features) {

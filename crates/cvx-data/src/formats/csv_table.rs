@@ -136,7 +136,9 @@ impl<'a> Lines<'a> {
             [.., last] if records.len() > 1 => start_of(last) / (records.len() as u64 - 1),
             _ => head.len() as u64,
         };
-        let n_records = usize::try_from(length / record.max(1)).unwrap_or(usize::MAX);
+        // A record has a byte for each field at least: what is reserved is in proportion to the text.
+        let record = record.max(first.len() as u64).max(1);
+        let n_records = usize::try_from(length / record).unwrap_or(usize::MAX);
         // Room that is not used takes no memory, and columns that outgrow theirs are copied.
         let n_records = n_records.saturating_add(n_records / 8);
         Ok(Lines { path, store, delimiter, n_columns: first.len(), n_records, names, watch: manner.watch })

@@ -9,7 +9,7 @@ use crate::backend::{Shape, SlackNorms};
 use crate::error::LinalgError;
 use crate::mask::BitMask;
 use crate::shape;
-use crate::soft_cones::{Entry, SoftCones, check_shapes, joint_step, step_of};
+use crate::soft_cones::{Entry, SoftCones, check_shapes, give, joint_step, step_of};
 use rayon::prelude::*;
 
 /// Running sums of one norm; a divisor of [`WORD`].
@@ -184,7 +184,7 @@ fn joint_steps<T: CpuScalar>(
             for (bit, (q, steps)) in q.iter_mut().zip(steps).enumerate() {
                 let (a, g) = (w * WORD + bit, g[bit]);
                 let entry =
-                    Entry { slope, y: y.col(target)[a], weight: weights.values()[a], kappa, give: 1.0 / (rho * g * g) };
+                    Entry { slope, y: y.col(target)[a], weight: weights.values()[a], kappa, give: give(rho, g) };
                 let [positive, negative] = &violations[bit];
                 let [new, upper, lower] = joint_step(entry, *q, [positive, negative]);
                 *q = new;

@@ -393,9 +393,9 @@ impl<'a, B: Backend> Certificate<'a, B> {
     /// For each of the `used` columns of `blocks` the smallest tau >= 0 with e_a (x_a'v + tau x_a'h) >= 0 in all rows,
     /// h the gate of its pattern; infinite if there is none.
     fn steps_to_cones(&mut self, used: &[usize]) -> Result<Vec<f64>, LinalgError> {
-        let (program, p) = (self.program, self.program.n_patterns());
+        let (program, layout) = (self.program, self.program.layout());
         let all = program.patterns().gates();
-        let gates = HostMatrix::from_fn(all.rows(), used.len(), |i, k| all[(i, used[k] % p)]);
+        let gates = HostMatrix::from_fn(all.rows(), used.len(), |i, k| all[(i, layout.pattern(used[k]))]);
         let (blocks, gates) = (self.gather(used)?, self.work.wide.upload(&gates)?);
         let (wide, bits) = (&self.work.wide, program.patterns().bits());
         let mut steps = vec![0.0_f64; used.len()];
@@ -408,7 +408,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
             let (xv, xh) = (product(&blocks)?, product(&gates)?);
             for (k, step) in steps.iter_mut().enumerate() {
                 for (a, (xv, xh)) in tile.samples.clone().zip(xv.col(k).iter().zip(xh.col(k))) {
-                    let violation = if bits.get(a, used[k] % p) { -xv } else { *xv };
+                    let violation = if bits.get(a, layout.pattern(used[k])) { -xv } else { *xv };
                     if violation > 0.0 {
                         *step = step.max(violation / xh.abs());
                     }
@@ -449,7 +449,7 @@ impl<'a, B: Backend> Certificate<'a, B> {
             let rows = wide.download(&rows)?;
             for (k, &j) in used.iter().enumerate() {
                 for (a, value) in tile.samples.clone().zip(rows.col(k)) {
-                    let violation = if bits.get(a, j % program.n_patterns()) { -value } else { *value };
+                    let violation = if bits.get(a, program.layout().pattern(j)) { -value } else { *value };
                     if violation > 0.0 {
                         worst = worst.max(violation / (row_norms[a] * norms[j]));
                     }

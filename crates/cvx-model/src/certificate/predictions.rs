@@ -58,7 +58,7 @@ impl<B: Backend> Certificate<'_, B> {
 
     /// The patterns of these blocks (n x their number).
     pub(super) fn patterns_of(&self, blocks: &[usize]) -> BitMask {
-        let patterns: Vec<usize> = blocks.iter().map(|j| j % self.program.n_patterns()).collect();
+        let patterns: Vec<usize> = blocks.iter().map(|&j| self.program.layout().pattern(j)).collect();
         self.program.patterns().bits().select(&patterns)
     }
 
