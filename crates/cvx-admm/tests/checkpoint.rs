@@ -134,7 +134,8 @@ fn f3_a_later_round_goes_on_with_test_samples_and_in_its_memory() {
     // The least budget that leaves room for the second round.
     let with_budget = |step: u64| {
         let settings = Settings { memory_budget: Some(first + step * first / 20), ..base.clone() };
-        let whole = train(&data, Some(&test), &settings).unwrap();
+        // Soft cones take more than the first programme without rounds: the first step is too small.
+        let whole = train(&data, Some(&test), &settings).ok()?;
         (whole.info.rounds.len() > 1).then_some((settings, whole))
     };
     let (settings, whole) = (0..40).find_map(with_budget).unwrap();

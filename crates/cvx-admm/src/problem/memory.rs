@@ -112,17 +112,12 @@ fn shared_bytes(shape: &ProblemShape, samples: f64, held_out: usize, settings: &
     // At the end: the multipliers in f64, blocks, and the last iterates if they are kept.
     let iterates = if settings.keep_iterates { 2.0 * (n * cones + d * blocks) * 8.0 } else { 0.0 };
     // The test samples are read once more.
-    let solution = (n * cones + 2.0 * d * blocks) * 8.0 + iterates;
-    let closing = solution + tile(test);
+    let closing = (n * cones + 2.0 * d * blocks) * 8.0 + iterates + tile(test);
     // Before that, while superfluous neurons of a target are removed: their outputs, and the same on their way.
     let pruned = if settings.prune { (blocks / c).min(PRUNED_FLOPS / (2.0 * n * d)) } else { 0.0 };
     let pruning = pruned * 8.0 * (n + (2.5 * n).min(2.0 * whole_tile / (8.0 * d)));
     let acceleration = acceleration_bytes(settings, (d * blocks + n * cones) * s);
-    // Between two rounds: the weights of the samples in all blocks, the part of the predictions, and those of neurons.
-    let round = if settings.refine > 0 { (n * (2.0 * cones + pairs) + d * blocks) * s } else { 0.0 };
-    // The solution of the last round, until there is that of the next.
-    let held = held + if settings.refine > 0 { solution } else { 0.0 };
-    RunBytes { held, running: acceleration.max(closing).max(pruning).max(round) }
+    RunBytes { held, running: acceleration.max(closing).max(pruning) }
 }
 
 /// The same where each block has features of its own, without those features: images of `pixels` numbers in f64, and no
@@ -186,7 +181,24 @@ impl Problem {
         }
         let round = ProblemShape { n_patterns: shape.signs * shape.n_patterns, signs: 1, ..*shape };
         let solver = kind.memory(&round, &settings.solver_settings());
-        self.run_bytes(&round, settings).peak(solver).max(first)
+        self.round_bytes(&round, settings).peak(solver).max(first)
+    }
+
+    /// Bytes of a later round without its solver.
+    pub(crate) fn round_bytes(&self, shape: &ProblemShape, settings: &ValidSettings) -> RunBytes {
+        let RunBytes { held, running } = self.run_bytes(shape, settings);
+        let [n, d] = [shape.n_samples, shape.n_features].map(|size| size as f64);
+        let pairs = (shape.n_patterns * shape.n_targets) as f64;
+        let blocks = shape.signs as f64 * pairs;
+        let cones = if shape.cones { blocks } else { 0.0 };
+        // Of soft cones, on the way from the last round: the weights of the samples in all blocks, the part of the
+        // predictions, and those of the neurons.
+        let carried = (n * (2.0 * cones + pairs) + d * blocks) * shape.scalar_bytes as f64;
+        // The solution of the last round, until there is that of the next: multipliers, blocks and iterates.
+        let iterates = if settings.keep_iterates { 2.0 * (n * cones + d * blocks) } else { 0.0 };
+        let solution = (n * cones + 2.0 * d * blocks + iterates) * 8.0;
+        let carried = if self.is_soft(shape, settings) { carried } else { 0.0 };
+        RunBytes { held: held + solution, running: running.max(carried) }
     }
 
     /// Bytes of a run without its solver.

@@ -266,7 +266,7 @@ impl<B: Backend> Solver<B> {
     pub(crate) fn memory(&self, n_patterns: usize, signs: usize) -> (u64, u64) {
         let shape = ProblemShape { n_patterns, signs, n_samples: self.program.n_samples(), ..self.summary.shape };
         let solver = self.summary.solver.memory(&shape, &self.settings.solver_settings());
-        (self.budget, self.problem.run_bytes(&shape, &self.settings).peak(solver))
+        (self.budget, self.problem.round_bytes(&shape, &self.settings).peak(solver))
     }
 
     /// The settings.
