@@ -101,3 +101,88 @@ fn move_column<B: Backend>(
     backend.read_part(source, from * source.rows(), column)?;
     backend.write_part(column, out, to * source.rows())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cvx_linalg::Cpu;
+    use cvx_model::{PatternSet, RowScale};
+
+    const WEIGHTS: Weights = Weights { rho: 0.7, kappa: 1.3 };
+
+    fn random(rows: usize, columns: usize, seed: u64) -> HostMatrix {
+        PatternSet::sample_gates(rows, columns, seed)
+    }
+
+    /// Soft cones of neurons, of which the first three are positive.
+    fn program(xt: &HostMatrix, neurons: &HostMatrix) -> ConvexProgram<Cpu<f64>> {
+        let y = random(xt.cols(), 1, 3);
+        let mut program = ConvexProgram::new(Cpu::<f64>::new(), xt, y, neurons, 0.1).unwrap();
+        program.soften_cones();
+        program.set_neurons(neurons, 3).unwrap();
+        program
+    }
+
+    /// +-kappa d o mu + rho g o e o nu of each block.
+    fn samples_of(program: &ConvexProgram<Cpu<f64>>, g: &HostMatrix, nu: &HostMatrix, mu: &HostMatrix) -> HostMatrix {
+        let (layout, bits) = (program.layout(), program.patterns().bits());
+        HostMatrix::from_fn(nu.rows(), nu.cols(), |a, j| {
+            let (d, e) = if bits.get(a, layout.pattern(j)) { (1.0, 1.0) } else { (0.0, -1.0) };
+            layout.sign(j) * WEIGHTS.kappa * d * mu[(a, 0)] + WEIGHTS.rho * g[(a, 0)] * e * nu[(a, j)]
+        })
+    }
+
+    /// Carries multipliers from one set of neurons to another; returns those before and after.
+    fn carry(moved: f64) -> (HostMatrix, HostMatrix, [HostMatrix; 2]) {
+        let (cpu, xt, neurons) = (Cpu::<f64>::new(), random(4, 40, 1), random(4, 5, 2));
+        let others = random(4, 5, 9);
+        let next = HostMatrix::from_fn(4, 5, |k, j| neurons[(k, j)] + moved * others[(k, j)]);
+        let (before, after) = (program(&xt, &neurons), program(&xt, &next));
+        assert_eq!((before.n_cones(), after.n_cones()), (5, 5));
+        let row_scale = RowScale::Normalised { sigma: 0.25 };
+        let g = row_scale.weights(before.row_norms());
+        let scale = cpu.upload(&g).unwrap();
+        let state_at = |program: &ConvexProgram<Cpu<f64>>, v: &HostMatrix| {
+            State::at(program, v, row_scale, WEIGHTS, false).unwrap()
+        };
+        let mut state = state_at(&before, &neurons);
+        let mut nu = random(40, 5, 4);
+        nu.values_mut().iter_mut().for_each(|nu| *nu = -nu.abs());
+        let mu = random(40, 1, 5);
+        state.lambda = cpu.upload(&random(4, 5, 6)).unwrap();
+        state.cones.as_mut().unwrap().nu = cpu.upload(&nu).unwrap();
+        state.split.set_mu(mu.clone());
+        let carried = Carried::of(&before, &state, &scale, WEIGHTS, &[0, 1, 2, 3, 4]).unwrap().unwrap();
+        let mut new = state_at(&after, &next);
+        let columns: Vec<Option<usize>> = (0..5).map(Some).collect();
+        carried.settle(&after, &mut new, &scale, WEIGHTS, &columns).unwrap();
+        assert_eq!(cpu.download(&new.lambda).unwrap(), random(4, 5, 6));
+        assert_eq!((new.split.mu(), &cpu.download(&new.solution.residual).unwrap()), (&mu, &mu));
+        let found = cpu.download(&new.cones.unwrap().nu).unwrap();
+        let samples = [samples_of(&before, &g, &nu, &mu), samples_of(&after, &g, &found, &mu)];
+        (nu, found, samples)
+    }
+
+    #[test]
+    fn the_same_patterns_have_the_same_multipliers() {
+        let (before, after, _) = carry(0.0);
+        let near = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-13 * (1.0 + a.abs());
+        assert!(before.values().iter().zip(after.values()).all(near));
+    }
+
+    /// The weight of a sample is that of the other pattern, unless its multiplier would have the wrong sign.
+    #[test]
+    fn other_patterns_have_the_same_weights_of_samples() {
+        let (before, after, [old, new]) = carry(0.8);
+        assert_ne!(before, after);
+        let mut kept = 0;
+        for ((nu, old), new) in after.values().iter().zip(old.values()).zip(new.values()) {
+            assert!(*nu <= 0.0);
+            if *nu < 0.0 {
+                kept += 1;
+                assert!((old - new).abs() < 1e-12 * (1.0 + old.abs()), "{old} and {new}");
+            }
+        }
+        assert!(kept > 100 && kept < after.values().len(), "{kept}");
+    }
+}
