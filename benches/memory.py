@@ -9,12 +9,13 @@ benches/results/memory.jsonl. Needs numpy.
 
 import argparse
 import json
-import platform
+import os
 import subprocess
 import tempfile
 from pathlib import Path
 
 import numpy as np
+from tables.place import host
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -64,9 +65,6 @@ def main():
     parser.add_argument("--quick", action="store_true", help="the small cases alone")
     parser.add_argument("--json", default=ROOT / "benches/results/memory.jsonl")
     given = parser.parse_args()
-    revision = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.strip()
     for case in GRID:
         n, d, patterns, classes, neurons, solver = case
         if given.quick and n * d > 3_000_000:
@@ -77,8 +75,7 @@ def main():
             forecast, peak = run(given.program, data, case, given.iterations)
         row = {
             "bench": "memory",
-            "revision": revision,
-            "processor": platform.processor() or platform.machine(),
+            "host": host(os.cpu_count()),
             "n": n,
             "d": d,
             "patterns": patterns,

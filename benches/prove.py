@@ -5,7 +5,7 @@
 SAMPLES is what the program reads: an .npz with x_test, or a folder with test_batch.bin.gz. The programme of a margin
 has a binary for every unstable neuron that is subtracted (those that are added need none), big-M constants from exact
 intervals, and asks for a point with a margin of at most zero: infeasible is a proof. Rows go to
-benches/results/prove.jsonl. Needs what benches/tables needs, scipy among it.
+benches/results/prove.jsonl. Needs numpy and scipy.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
-from tables.rows import host
+from tables.place import host
 
 ROOT = Path(__file__).resolve().parent.parent
 

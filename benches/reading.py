@@ -11,13 +11,13 @@ benches/results/reading.jsonl. Needs numpy.
 import argparse
 import gzip
 import json
-import platform
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 import numpy as np
+from tables.place import host
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -55,9 +55,6 @@ def main():
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--json", default=ROOT / "benches/results/reading.jsonl")
     given = parser.parse_args()
-    revision = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.strip()
     for table in ["numbers", "mixed", "targets"]:
         with tempfile.TemporaryDirectory() as folder:
             plain, packed = Path(folder) / "t.csv", Path(folder) / "t.csv.gz"
@@ -66,8 +63,8 @@ def main():
                 shutil.copyfileobj(source, target)
             for way, path in [("csv", plain), ("csv.gz", packed), ("stdin", plain)]:
                 found = read(given.program, path, way)
-                host = {"revision": revision, "processor": platform.processor() or platform.machine()}
-                row = {"bench": "reading", **host, "table": table, "way": way, "text_bytes": plain.stat().st_size}
+                row = {"bench": "reading", "host": host(threads=1), "table": table, "way": way}
+                row["text_bytes"] = plain.stat().st_size
                 with open(given.json, "a", encoding="utf-8") as file:
                     file.write(json.dumps({**row, **found}) + "\n")
                 share = found["peak_bytes"] / found["bytes"]

@@ -11,11 +11,11 @@ from pathlib import Path
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 
-from tables import data, figure, report, rows  # noqa: E402
+from tables import data, figure, place, report, rows  # noqa: E402
 from tables.methods import METHODS  # noqa: E402
 
-ROWS = rows.ROOT / "benches/results/tables.jsonl"
-FIGURE = rows.ROOT / "docs/figures/tables"
+ROWS = place.ROOT / "benches/results/tables.jsonl"
+FIGURE = place.ROOT / "docs/figures/tables"
 
 
 def names(text: str) -> list[str]:
@@ -66,7 +66,7 @@ def measure(args: argparse.Namespace, methods: list[str]) -> None:
                 raise ValueError(f"{args.json.name} has {table.name} with another number of rows: use another --json")
         fitted = found[found["status"] != "Failed"]
         done = set() if args.again else set(zip(fitted["data"], fitted["seed"], fitted["method"], strict=True))
-    host = rows.host(args.threads)
+    host = place.host(args.threads)
     for table in tables:
         for split in range(args.splits):
             for method in methods:

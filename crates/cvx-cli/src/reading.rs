@@ -2,33 +2,40 @@
 
 use cvx_data::Reading;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// Shorter reading shows nothing.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// Where a bar is drawn: on stderr, where it is hidden unless that is a terminal, or nowhere.
+pub fn bar_target(quiet: bool) -> ProgressDrawTarget {
+    if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() }
+}
+
 /// Rows so far, their rate, and the share of the text.
 pub struct ReadingBar {
     bar: ProgressBar,
-    started: Instant,
+    /// When the table was begun, and its rows at the last look: fewer rows are those of another one, or of the same again.
+    begun: Cell<Option<(Instant, usize)>>,
 }
 
 impl ReadingBar {
     /// A bar, unless it should be `quiet`.
     pub fn new(quiet: bool) -> Self {
-        // It is hidden where stderr is no terminal.
-        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(None, target);
+        let bar = ProgressBar::with_draw_target(None, bar_target(quiet));
         // The template is a constant; a wrong one would only lose the style.
         if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {bytes} of {total_bytes}") {
             bar.set_style(style);
         }
-        ReadingBar { bar, started: Instant::now() }
+        ReadingBar { bar, begun: Cell::new(None) }
     }
 
     /// Shows how far the reading has come.
     pub fn show(&self, reading: &Reading) {
-        let elapsed = self.started.elapsed();
+        let begun = self.begun.get().filter(|(_, rows)| *rows <= reading.rows).map_or_else(Instant::now, |(at, _)| at);
+        self.begun.set(Some((begun, reading.rows)));
+        let elapsed = begun.elapsed();
         if elapsed < PATIENCE {
             return;
         }

@@ -35,7 +35,8 @@ pub fn sample_losses(loss: Loss, prediction: &HostMatrix, y: &HostMatrix) -> Vec
     (0..y.rows()).map(|a| loss.sample(&row(prediction, a), &row(y, a))).collect()
 }
 
-fn row(matrix: &HostMatrix, a: usize) -> Vec<f64> {
+/// A row of a matrix.
+pub(crate) fn row(matrix: &HostMatrix, a: usize) -> Vec<f64> {
     (0..matrix.cols()).map(|c| matrix[(a, c)]).collect()
 }
 

@@ -152,7 +152,7 @@ impl Prover {
     }
 
     /// The function of a claim.
-    fn function(&self, claim: &Claim, deployed: Deployed) -> Result<Function, ProveError> {
+    pub(crate) fn function(&self, claim: &Claim, deployed: Deployed) -> Result<Function, ProveError> {
         let shape = |what, expected: usize, found: usize| {
             Err(ProveError::Shape { what, expected: format!("{expected} numbers"), found: found.to_string() })
         };

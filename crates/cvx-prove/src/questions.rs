@@ -170,7 +170,7 @@ pub fn monotone(
     };
     let claim = Claim::Slope { output, feature, sign, tolerance: SLOPE_TOLERANCE };
     // Refuses what does not fit, so that `output` and `feature` exist.
-    prover.width(&claim, &place)?;
+    prover.function(&claim, Deployed::Exact)?;
     let weight = |c: usize| if c == output { 1.0 } else { 0.0 };
     let of_output = Claim::outputs((0..prover.n_outputs()).map(weight).collect(), 0.0);
     // Predictions in f64 are off by this each.

@@ -2,10 +2,11 @@
 
 use crate::args::FetchArgs;
 use crate::exit::Exit;
+use crate::reading::bar_target;
 use crate::terminal::stream::{complain, print};
 use anyhow::{Result, anyhow};
 use cvx_fetch::{DataSet, FetchError, Remote, cache_folder};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
 
 /// Fetches a data set and prints where it is.
@@ -16,7 +17,7 @@ pub fn fetch(args: &FetchArgs) -> Result<Exit> {
         None => cache_folder()?.join(data_set.name),
     };
     let base = args.from.as_deref().unwrap_or(data_set.base).trim_end_matches('/');
-    let bar = ProgressBar::with_draw_target(None, target(args.quiet));
+    let bar = ProgressBar::with_draw_target(None, bar_target(args.quiet));
     bar.set_style(ProgressStyle::with_template("{msg} {wide_bar} {bytes} of {total_bytes}, {bytes_per_sec}")?);
     let fetched = cvx_fetch::fetch(data_set, base, &folder, &mut |file: &Remote, bytes| {
         bar.set_message(file.name);
@@ -36,10 +37,6 @@ pub fn fetch(args: &FetchArgs) -> Result<Exit> {
         }
     }
     Ok(Exit::Done)
-}
-
-fn target(quiet: bool) -> ProgressDrawTarget {
-    if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() }
 }
 
 /// How to do by hand what failed on the network.

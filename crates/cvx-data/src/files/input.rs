@@ -29,7 +29,7 @@ impl<T: Read + Seek> ReadSeek for T {}
 
 /// What standard input had, which readers read more than once.
 pub(crate) enum Input {
-    /// Up to [`MEMORY`] bytes, or all of them where no file can be made.
+    /// Less than [`MEMORY`] bytes, or all of them where no file can be made.
     Memory(Vec<u8>),
     /// A file without a name, which ends with the program.
     Disk(File),

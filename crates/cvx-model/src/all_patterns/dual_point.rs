@@ -1,7 +1,7 @@
 //! Dual points that are feasible in exact arithmetic, not only up to rounding.
 
-use super::dual_value::row;
 use crate::loss::LossForm;
+use crate::metrics::row;
 use crate::weighted::WeightedLoss;
 use cvx_linalg::HostMatrix;
 

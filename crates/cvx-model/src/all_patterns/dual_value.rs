@@ -2,6 +2,7 @@
 
 use crate::entry_loss::EntryLoss;
 use crate::loss::LossForm;
+use crate::metrics::row;
 use crate::multinomial::Multinomial;
 use crate::weighted::WeightedLoss;
 use cvx_linalg::HostMatrix;
@@ -97,11 +98,6 @@ impl Term for Row {
         let total: f64 = (0..self.z.len()).filter(|&c| c != self.class).map(|c| self.z[c]).sum();
         if total > 0.0 { 1.0 / (total * (1.0 + self.z.len() as f64 * f64::EPSILON)) } else { f64::INFINITY }
     }
-}
-
-/// A row of a matrix.
-pub(super) fn row(matrix: &HostMatrix, a: usize) -> Vec<f64> {
-    (0..matrix.cols()).map(|c| matrix[(a, c)]).collect()
 }
 
 /// The largest value found over the multiples up to `limit`, rounded down; at least 0, that of t = 0.

@@ -3,6 +3,7 @@
 use super::answered::Answered;
 use crate::args::ProveArgs;
 use crate::number::{percent, short};
+use crate::reading::bar_target;
 use crate::source;
 use crate::terminal::table::facts;
 use anyhow::{Context, Result};
@@ -51,10 +52,7 @@ pub fn answer(args: &ProveArgs, model: &Model, data: &Dataset, budget: &Budget) 
 }
 
 fn bar(count: usize, quiet: bool) -> ProgressBar {
-    if quiet {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(count as u64);
+    let bar = ProgressBar::with_draw_target(Some(count as u64), bar_target(quiet));
     if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} of {len} samples, {eta} left") {
         bar.set_style(style);
     }
