@@ -16,7 +16,8 @@ pub fn bar_target(quiet: bool) -> ProgressDrawTarget {
 /// Rows so far, their rate, and the share of the text.
 pub struct ReadingBar {
     bar: ProgressBar,
-    /// When the table was begun, and its rows at the last look: fewer rows are those of another one, or of the same again.
+    /// When the table was begun, and its rows at the last look. Fewer rows belong to another table, or to the same one
+    /// read again.
     begun: Cell<Option<(Instant, usize)>>,
 }
 

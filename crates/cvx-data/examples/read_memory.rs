@@ -1,5 +1,5 @@
 //! Reads the source that is its argument (`-` is standard input), and prints a line of JSON: rows, features, the bytes
-//! of their numbers and of the labels, the peak memory of the process, and seconds. It needs Linux, which tells the peak.
+//! of their numbers and of the labels, the peak memory of the process, and seconds. Only Linux tells the peak.
 
 use cvx_data::{Request, open};
 use std::time::Instant;

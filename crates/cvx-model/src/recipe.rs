@@ -231,7 +231,8 @@ impl Recipe {
         // Zeros take no memory before they are written. The last rows are the first to be, since a column can only be
         // cut at its end.
         let mut values = vec![0.0; n_rows * d];
-        // Every part looks at all texts of a column again: in all parts together, at no more of them than there are rows.
+        // Every part looks at all texts of a column again: all parts together look at no more of them than there are
+        // rows.
         let n_texts = |column: &Column| if let Column::Texts { levels, .. } = column { levels.len() } else { 0 };
         let most = table.columns().iter().map(n_texts).max().unwrap_or(0);
         let pieces = (n_rows / most.max(1)).clamp(1, PIECES);

@@ -168,7 +168,8 @@ impl Problem {
         settings.refine > 0 && shape.cones && self.cones.is_none() && self.loss.slope().is_some()
     }
 
-    /// Bytes of the rounds of a run on `shape`, which may have as many neurons as blocks; `first` of the first programme.
+    /// Bytes of the rounds of a run on `shape`, which may have as many neurons as blocks; `first` are those of the
+    /// first programme.
     pub(crate) fn bytes_of_rounds(
         &self,
         first: u64,
