@@ -85,7 +85,7 @@ fn refine<B: Backend>(solver: &mut Solver<B>, solution: &Solution, sampled: usiz
     let seed = solver.settings().seed.wrapping_add(solver.round() as u64 + 1);
     if solver.program().cone_form() == ConeForm::Soft {
         // Neurons leave their cones by themselves. New ones take the place of those that are not used any more, so that
-        // the programme has as many blocks as the first, which had two of each gate.
+        // the programme of one target has as many blocks as the first, which had two of each gate.
         let count = sampled.saturating_sub(network.n_neurons().div_ceil(2));
         if !fits(network.n_neurons() + 2 * count, 1) {
             return Ok(false);
