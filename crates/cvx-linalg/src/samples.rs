@@ -103,21 +103,28 @@ impl<B: Backend> Samples<B> {
     /// for them.
     pub fn stored(&self) -> Result<&B::Matrix, LinalgError> {
         if self.stored.get().is_none() {
-            // Held-out samples are whole, even where the training samples of the back end are not.
-            let all = if self.spread.ranks().is_some() {
-                self.backend.load_columns(&*self.source)?
-            } else {
-                let mut all = self.backend.zeros(self.n_features(), self.n_samples())?;
-                match &self.whole {
-                    Some(whole) if self.backend.scalar_bytes() == 8 => self.backend.narrow(whole, &mut all)?,
-                    _ => self.backend.load_samples(&*self.source, 0, &mut all)?,
-                }
-                all
-            };
             // Somebody else may have been faster, with the same numbers.
-            let _ = self.stored.set(all);
+            let _ = self.stored.set(self.columns()?);
         }
         self.stored.get().ok_or_else(|| LinalgError::shape("stored", "no samples"))
+    }
+
+    /// The same in a matrix of its own, for work that replaces them.
+    ///
+    /// # Errors
+    /// Those of [`stored`](Samples::stored).
+    pub fn columns(&self) -> Result<B::Matrix, LinalgError> {
+        // Held-out samples are whole, even where the training samples of the back end are not.
+        if self.spread.ranks().is_some() {
+            return self.backend.load_columns(&*self.source);
+        }
+        let mut all = self.backend.zeros(self.n_features(), self.n_samples())?;
+        match (self.stored.get(), &self.whole) {
+            (Some(stored), _) => self.backend.copy(stored, &mut all)?,
+            (None, Some(whole)) if self.backend.scalar_bytes() == 8 => self.backend.narrow(whole, &mut all)?,
+            (None, _) => self.backend.load_samples(&*self.source, 0, &mut all)?,
+        }
+        Ok(all)
     }
 
     /// Calls `work(samples, xt)` for one tile after the other: the numbers of its samples, and those samples as columns

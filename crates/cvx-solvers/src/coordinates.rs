@@ -27,15 +27,13 @@ pub(crate) struct GramCoordinates<B: Backend> {
 }
 
 impl<B: Backend> GramCoordinates<B> {
-    /// M, its factor and V are made in f64, a tile of samples at a time, and rounded once.
+    /// M and its factor are made in f64, a tile of samples at a time; V is solved for in storage precision.
     pub fn new(system: &dyn MaskedSystem<B>) -> Result<Self, LinalgError> {
         let blocks = system.blocks();
         let (backend, layout) = (blocks.backend, blocks.layout);
         let (d, n, columns) = (blocks.n_rows, blocks.n_samples(), layout.columns());
         let gram = GramFactor::new(&blocks, blocks.expect_cones(USER)?)?;
-        let l_inverse = gram.inverse(backend, Half::Lower)?;
-        let mut v = backend.sample_columns(d, n)?;
-        gram.solve_samples(&blocks, &mut v, None)?;
+        let (l_inverse, v) = (gram.inverse(backend, Half::Lower)?, gram.whitened_samples(&blocks)?);
         drop(gram);
         Ok(GramCoordinates {
             l_inverse,

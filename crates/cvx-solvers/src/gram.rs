@@ -1,21 +1,22 @@
 //! M = I + X' diag(g^2) X, the part of A that every block has in common.
 
-use cvx_linalg::{Backend, ConeRows, Half, HostMatrix, LinalgError, MaskedBlocks, Scratch, Shape};
+use cvx_linalg::{Backend, ConeRows, Half, HostMatrix, LinalgError, MaskedBlocks, Shape};
 
-/// The Cholesky factor of M, in f64: with raw pixels M has eigenvalues of 1e7, and in f32 its identity would drown
-/// (docs/math.md, section 3).
+/// The Cholesky factor of M. M and its factor are made in f64: with raw pixels M has eigenvalues of 1e7, and in f32 its
+/// identity would drown. Rounding the factor costs no more than a product with X does in storage precision (docs/math.md,
+/// section 3).
 pub(crate) struct GramFactor<B: Backend> {
-    pub wide: B::Wide,
-    /// L with M = L L' (d x d).
-    pub l: <B::Wide as Backend>::Matrix,
+    /// L with M = L L', rounded once (d x d).
+    l: B::Matrix,
 }
 
 impl<B: Backend> GramFactor<B> {
     pub fn new(blocks: &MaskedBlocks<'_, B>, cones: ConeRows<'_, B>) -> Result<Self, LinalgError> {
-        let (wide, samples, d) = (blocks.backend.wide(), blocks.masked()?.samples, blocks.n_rows);
-        let (mut l, mut part) = (wide.zeros(d, d)?, None);
+        let (backend, wide, d) = (blocks.backend, blocks.backend.wide(), blocks.n_rows);
+        let samples = blocks.masked()?.samples;
+        let (mut wide_l, mut part) = (wide.zeros(d, d)?, None);
         let first = wide.samples().first();
-        samples.sum_tiles(0, &mut l, |tile, xt, l| {
+        samples.sum_tiles(0, &mut wide_l, |tile, xt, l| {
             if samples.are_all(&tile) {
                 return wide.weighted_gram(xt, cones.scale_squared, 1.0, l);
             }
@@ -30,45 +31,29 @@ impl<B: Backend> GramFactor<B> {
             wide.weighted_gram(xt, &weights, shift, part)?;
             wide.axpby(1.0, part, 1.0, l)
         })?;
-        wide.cholesky(&mut l)?;
-        Ok(GramFactor { wide, l })
+        wide.cholesky(&mut wide_l)?;
+        let mut l = backend.zeros(d, d)?;
+        backend.narrow(&wide_l, &mut l)?;
+        Ok(GramFactor { l })
     }
 
-    /// `v` = V = L^-1 X' (d x n), and `w` = M^-1 X', where asked for: made in f64, rounded once.
-    pub fn solve_samples(
-        &self,
-        blocks: &MaskedBlocks<'_, B>,
-        v: &mut B::Matrix,
-        mut w: Option<&mut B::Matrix>,
-    ) -> Result<(), LinalgError> {
-        let (backend, wide, d) = (blocks.backend, &self.wide, blocks.n_rows);
-        let mut scratch = (Scratch::new(wide, 1), Scratch::new(backend, 1));
-        blocks.masked()?.samples.for_each_tile(2 * d, |tile, xt| {
-            let (mut solved, mut rounded) = (scratch.0.take(d, tile.len())?, scratch.1.take(d, tile.len())?);
-            wide.copy(xt, &mut solved)?;
-            wide.solve(&self.l, Half::Lower, &mut solved)?;
-            backend.narrow(&solved, &mut rounded)?;
-            backend.write_part(&rounded, v, tile.start * d)?;
-            if let Some(w) = w.as_deref_mut() {
-                wide.solve(&self.l, Half::Upper, &mut solved)?;
-                backend.narrow(&solved, &mut rounded)?;
-                backend.write_part(&rounded, w, tile.start * d)?;
-            }
-            scratch.0.give(solved);
-            scratch.1.give(rounded);
-            Ok(())
-        })
+    /// V = L^-1 X' (d x n).
+    pub fn whitened_samples(&self, blocks: &MaskedBlocks<'_, B>) -> Result<B::Matrix, LinalgError> {
+        let mut v = blocks.masked()?.samples.columns()?;
+        blocks.backend.solve(&self.l, Half::Lower, &mut v)?;
+        Ok(v)
     }
 
-    /// M^-1 for [`Half::Both`], L^-1 for [`Half::Lower`] (d x d), rounded once to storage precision: a product with it
-    /// is faster than a triangular solve.
+    /// Replaces V by W = L^-T V = M^-1 X'.
+    pub fn finish(&self, backend: &B, v: &mut B::Matrix) -> Result<(), LinalgError> {
+        backend.solve(&self.l, Half::Upper, v)
+    }
+
+    /// M^-1 for [`Half::Both`], L^-1 for [`Half::Lower`] (d x d): a product with it is faster than a triangular solve.
     pub fn inverse(&self, backend: &B, half: Half) -> Result<B::Matrix, LinalgError> {
         let d = self.l.rows();
-        let identity = HostMatrix::from_fn(d, d, |i, j| f64::from(u8::from(i == j)));
-        let mut inverse = self.wide.upload(&identity)?;
-        self.wide.solve(&self.l, half, &mut inverse)?;
-        let mut rounded = backend.zeros(d, d)?;
-        backend.narrow(&inverse, &mut rounded)?;
-        Ok(rounded)
+        let mut inverse = backend.upload(&HostMatrix::from_fn(d, d, |i, j| f64::from(u8::from(i == j))))?;
+        backend.solve(&self.l, half, &mut inverse)?;
+        Ok(inverse)
     }
 }
