@@ -10,7 +10,7 @@ const MAGIC: &[u8; 8] = b"\x89CVXCP\r\n";
 
 fuzz_target!(|input: &[u8]| {
     let Some((mode, input)) = input.split_first() else { return };
-    let bytes = if mode % 2 == 0 { input.to_vec() } else { sealed(MAGIC, 1, input) };
+    let bytes = if mode % 2 == 0 { input.to_vec() } else { sealed(MAGIC, 2, input) };
     let Ok(checkpoint) = Checkpoint::from_bytes(bytes, Path::new("in-memory.ckpt")) else { return };
     let (data, settings) = resumable();
     let _ = resume(&data, None, &settings, &checkpoint, &StopToken::new(), &mut ());

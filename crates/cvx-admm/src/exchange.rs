@@ -10,7 +10,7 @@ use crate::solver::Solver;
 use crate::solver::solution::Solution;
 use cvx_artifact::{Certify, GlobalWitness, Objective, Status};
 use cvx_linalg::{Backend, HostMatrix, StopReason};
-use cvx_model::{Activation, AllPatterns, GlobalBound, MOST_ROWS, Network, Peak, relative_gap};
+use cvx_model::{Activation, AllPatterns, GlobalBound, MOST_ROWS, Network, Peak, TargetSum, relative_gap};
 
 /// Share of the gap that the solution of a programme may take, and the maxima of the proof.
 const SOLUTION_SHARE: f64 = 0.25;
@@ -62,7 +62,7 @@ pub(crate) fn solve_over_all_patterns<B: Backend>(
     let mut solution = solve_round(solver, true, observer)?;
     let mut best = None;
     let ended = exchange(solver, xt, gap, observer, &mut solution, &mut best);
-    closing(solution, best, gap, solver.program().scale(), solver.stopped(), ended)
+    closing(solution, best, gap, &solver.program().scale(), solver.stopped(), ended)
 }
 
 /// The solution of the last programme with the best bound, if one was proved. A device error that `ended` the rounds
@@ -71,7 +71,7 @@ fn closing(
     solution: Solution,
     best: Option<GlobalBound>,
     gap: f64,
-    scale: f64,
+    scale: &TargetSum,
     stopped: Option<StopReason>,
     ended: Result<(), TrainError>,
 ) -> Result<Solution, TrainError> {
@@ -97,7 +97,7 @@ fn exchange<B: Backend>(
     let mut promised_before = f64::INFINITY;
     loop {
         let round = Round::of(solver, xt)?;
-        let scale = solver.program().scale();
+        let scale = solver.program().scale().total;
         let last = !solution.status.can_continue() || solver.round() >= MOST_ROUNDS;
         let network = solution.objective.network;
         let mut peaks = round.new_peaks();
@@ -170,7 +170,7 @@ impl<'a> Round<'a> {
         let peaks = problem.peaks(&xi, solver.settings().seed.wrapping_add(solver.round() as u64));
         let highest = |peaks: &Vec<Peak>| peaks.first().map_or(0.0, |peak| peak.value).max(problem.beta());
         let maxima: Vec<f64> = peaks.iter().map(highest).collect();
-        Ok(Round { promise: problem.value(&xi, &maxima), problem, xi, peaks })
+        Ok(Round { promise: problem.value(&xi, &maxima).total, problem, xi, peaks })
     }
 
     /// Those with more than beta.
@@ -195,12 +195,19 @@ fn certified(
     mut solution: Solution,
     bound: GlobalBound,
     gap: f64,
-    scale: f64,
+    scale: &TargetSum,
     stopped: Option<StopReason>,
 ) -> Solution {
-    let network = solution.objective.network;
-    let relative_gap = relative_gap(network, bound.value, scale);
-    let objective = Objective { dual_bound: bound.value, relative_gap, ..solution.objective };
+    let with_bound = |objective: Objective, dual_bound: f64, scale: f64| {
+        let relative_gap = relative_gap(objective.network, dual_bound, scale);
+        Objective { dual_bound, relative_gap, ..objective }
+    };
+    let objective = with_bound(solution.objective, bound.value, scale.total);
+    let relative_gap = objective.relative_gap;
+    let parts = bound.targets.iter().zip(&scale.targets);
+    for (target, (&bound, &scale)) in solution.info.targets.iter_mut().zip(parts) {
+        target.objective = target.objective.map(|objective| with_bound(objective, bound, scale));
+    }
     solution.status = match (solution.status, stopped) {
         _ if relative_gap <= gap => Status::Optimal,
         (Status::Optimal, Some(StopReason::TimeLimit)) => Status::TimeLimit,
@@ -235,13 +242,15 @@ mod tests {
         let solution = train(&data, None, &settings).unwrap();
         let bound = GlobalBound {
             value: 0.5 * solution.objective.network,
+            targets: vec![0.5 * solution.objective.network],
             xi: HostMatrix::zeros(12, 1),
             maxima: vec![0.1],
             directions: HostMatrix::zeros(2, 0),
             cones: 4,
         };
+        let scale = TargetSum { total: 1.0, targets: vec![1.0] };
         let failed = || Err(LinalgError::DeviceFailure { step: "gemm", detail: String::new() }.into());
-        let closed = |best: Option<GlobalBound>, gap: f64| closing(solution.clone(), best, gap, 1.0, None, failed());
+        let closed = |best: Option<GlobalBound>, gap: f64| closing(solution.clone(), best, gap, &scale, None, failed());
         for gap in [1e-3, 0.9] {
             let kept = closed(Some(bound.clone()), gap).unwrap();
             assert_eq!((kept.status, kept.objective.dual_bound), (Status::DeviceError, bound.value));
@@ -254,6 +263,6 @@ mod tests {
         assert_eq!((kept.status, kept.objective), (Status::DeviceError, solution.objective));
         assert_eq!(kept.model.claim.certify, Certify::Network);
         let other = Err(TrainError::WarmStart { detail: String::new() });
-        assert!(closing(solution.clone(), Some(bound), 1e-3, 1.0, None, other).is_err());
+        assert!(closing(solution.clone(), Some(bound), 1e-3, &scale, None, other).is_err());
     }
 }

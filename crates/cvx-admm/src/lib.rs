@@ -37,7 +37,7 @@ mod train;
 
 pub use api::error::{NamedSetting, TrainError};
 pub use api::observer::{Observer, Summary};
-pub use api::record::{Info, Iteration, PhaseSeconds, Round};
+pub use api::record::{Info, Iteration, IterationTargets, PhaseSeconds, Round, TargetRecord};
 pub use api::settings::{Beta, CheckpointPlan, Device, Gates, Precision, Settings, SolverChoice, ValidSettings};
 pub use api::weights::ClassWeights;
 pub use auto::{Plan, Wishes, automatic};

@@ -81,7 +81,11 @@ fn bits(solution: &Solution) -> Vec<u64> {
     let history = solution.info.history.iter().flat_map(|record| {
         [record.primal_residual, record.dual_residual, record.network.unwrap_or(0.0), record.dual_bound.unwrap_or(0.0)]
     });
-    let numbers = all.into_iter().chain(proof).flatten().copied().chain(history).map(f64::to_bits);
+    let by_target =
+        solution.info.history_by_target.iter().flat_map(|record| {
+            [&record.network, &record.dual_bound, &record.relative_gap].into_iter().flatten().copied()
+        });
+    let numbers = all.into_iter().chain(proof).flatten().copied().chain(history).chain(by_target).map(f64::to_bits);
     numbers.chain(witness.patterns.words().iter().copied()).collect()
 }
 

@@ -63,7 +63,7 @@ pub fn conclude(args: &FitArgs, ended: &Ended, more: Option<Result<()>>) -> Exit
     });
     if args.output.prints() {
         path.into_iter().for_each(|path| print(result::path(path, settings)));
-        print(result::closing(solution, path));
+        print(result::closing(solution, path, args.output.verbose));
         print_model(args, &saved);
         print_page(args, &shown);
     }

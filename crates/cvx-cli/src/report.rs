@@ -7,6 +7,7 @@ mod patches;
 mod prediction;
 mod run;
 mod scores;
+mod targets;
 
 pub use prediction::PredictionReport;
 pub use run::RunReport;

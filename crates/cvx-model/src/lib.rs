@@ -70,7 +70,7 @@ pub use all_patterns::{AllPatterns, GlobalBound, MOST_ROWS, Peak};
 pub use block_cones::{BlockCones, BlockRole};
 pub use calibration::Calibration;
 pub use certificate::{
-    Certificate, CertificateWorkspace, DualBound, FeasiblePoint, Multipliers, NetworkValue, relative_gap,
+    Certificate, CertificateWorkspace, DualBound, FeasiblePoint, Multipliers, NetworkValue, TargetValue, relative_gap,
 };
 pub use choice::Choice;
 pub use choices::ColumnChoices;
@@ -104,7 +104,7 @@ pub use targets::{Targets, Task, TaskChoice};
 pub use transform::{Normalisation, Transform};
 pub use trend::Trend;
 pub use values::Values;
-pub use weighted::WeightedLoss;
+pub use weighted::{TargetSum, WeightedLoss};
 
 /// The example of README.md, compiled and run as a test.
 #[cfg(doctest)]

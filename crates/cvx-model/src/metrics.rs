@@ -18,6 +18,18 @@ pub(crate) fn squared_loss_over(samples: &SampleSums, prediction: &HostMatrix, y
     0.5 * squares
 }
 
+/// [`squared_loss_over`] for the total and then for each target, in one sum.
+pub(crate) fn squared_losses_over(samples: &SampleSums, prediction: &HostMatrix, y: &HostMatrix) -> Vec<f64> {
+    let squares = samples.sums(y.rows(), 1 + y.cols(), |rows| {
+        let of = |c: usize| prediction.col(c)[rows.clone()].iter().zip(&y.col(c)[rows.clone()]);
+        let square = |(f, y): (&f64, &f64)| (f - y) * (f - y);
+        // The total is summed in the order of `squared_loss_over`, for the same bits.
+        let total: f64 = (0..y.cols()).flat_map(of).map(square).sum();
+        std::iter::once(total).chain((0..y.cols()).map(|c| of(c).map(square).sum())).collect()
+    });
+    squares.into_iter().map(|squares| 0.5 * squares).collect()
+}
+
 /// Error of each sample: for classes 0 if correct and 1 if wrong, for a regression the loss summed over the targets.
 pub fn sample_errors(task: &Task, loss: Loss, prediction: &HostMatrix, y: &HostMatrix) -> Vec<f64> {
     let error = |a: usize| {

@@ -180,6 +180,11 @@ impl Network {
         }
     }
 
+    /// The neurons that output `c` depends on, in their order.
+    pub fn neurons_of(&self, c: usize) -> Vec<usize> {
+        (0..self.n_neurons()).filter(|&j| self.w2[(j, c)] != 0.0).collect()
+    }
+
     /// beta/2 sum_j (||w1_j||^2 + ||w2_j||^2), the weight decay.
     pub fn weight_decay(&self, beta: f64) -> f64 {
         let squares = |matrix: &HostMatrix| matrix.values().iter().map(|w| w * w).sum::<f64>();

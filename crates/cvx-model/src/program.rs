@@ -7,7 +7,7 @@ use crate::error::ModelError;
 use crate::patches::PatchFeatures;
 use crate::patterns::{PatternSet, check_gates};
 use crate::products::Shared;
-use crate::weighted::WeightedLoss;
+use crate::weighted::{TargetSum, WeightedLoss};
 use cvx_linalg::{Backend, BlockLayout, HostMatrix, LinalgError, MaskedSamples, SampleSource, Samples, Signs};
 use std::ops::Range;
 use std::sync::Arc;
@@ -468,19 +468,24 @@ impl<B: Backend> ConvexProgram<B> {
     }
     /// The lower bound at the xi of the zero network and eta = 0, from the
     /// [`gated_maxima`](crate::Certificate::gated_maxima) of these patterns.
-    pub fn bound_at_zero(&self, gated_maxima: &[f64]) -> f64 {
+    pub fn bound_at_zero(&self, gated_maxima: &[f64]) -> TargetSum {
         let xi = self.xi_at_zero();
         let limit = |maximum: &f64| if *maximum > 0.0 { self.beta / maximum } else { f64::INFINITY };
         self.loss.bound(&xi, &self.y_host, &gated_maxima.iter().map(limit).collect::<Vec<_>>())
     }
 
     /// The scale of objectives ([`WeightedLoss::scale`]).
-    pub fn scale(&self) -> f64 {
+    pub fn scale(&self) -> TargetSum {
         self.loss.scale(&self.y_host)
     }
 
     /// The objective of the zero network: 1/2 ||y||^2 for the squared loss.
     pub fn zero_objective(&self) -> f64 {
+        self.zero_value().total
+    }
+
+    /// [`zero_objective`](ConvexProgram::zero_objective) with those of the targets.
+    pub fn zero_value(&self) -> TargetSum {
         self.loss.at_zero(&self.y_host)
     }
 }

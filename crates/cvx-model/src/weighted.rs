@@ -4,11 +4,12 @@ use crate::dataset::check_weights;
 use crate::entry_loss::EntryLoss;
 use crate::error::ModelError;
 use crate::loss::{Loss, LossForm};
-use crate::metrics::squared_loss_over;
+use crate::metrics::{squared_loss_over, squared_losses_over};
 use crate::multinomial::Multinomial;
 use crate::root::{concave_maximum, increasing_root, root_near_zero};
 use crate::weighted_rows::WeightedRows;
 use cvx_linalg::{HostMatrix, LossSlope, SampleSums};
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// A slope of the loss along the output bias that is this small, relative to its terms, is zero.
@@ -16,6 +17,28 @@ const FLAT: f64 = 1e-14;
 
 /// Smallest kappa of a Huber loss, for a delta far below the spread of y.
 const LEAST_KAPPA: f64 = 1e-6;
+
+/// A value of the programme, with the values of its targets if these are programmes of their own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetSum {
+    /// The value of all targets together.
+    pub total: f64,
+    /// The value of each target (C); they sum to the total up to rounding. Empty for a loss of rows, which couples the
+    /// targets.
+    pub targets: Vec<f64>,
+}
+
+impl TargetSum {
+    /// The sum of these values of all targets, in their order.
+    fn of(targets: Vec<f64>) -> Self {
+        TargetSum { total: targets.iter().sum(), targets }
+    }
+
+    /// A value that has no parts.
+    fn whole(total: f64) -> Self {
+        TargetSum { total, targets: Vec::new() }
+    }
+}
 
 /// A loss with a positive weight for each sample, which applies to all of its targets.
 ///
@@ -127,7 +150,7 @@ impl WeightedLoss {
         if !fits {
             return Err(ModelError::NeedsClasses { what: format!("the {} loss", self.loss.name()) });
         }
-        let zero = self.at_zero(y);
+        let zero = self.at_zero(y).total;
         if zero.is_finite() {
             return Ok(());
         }
@@ -189,6 +212,21 @@ impl WeightedLoss {
         }
     }
 
+    /// [`total`](WeightedLoss::total), bit for bit, with the losses of the targets.
+    pub fn totals(&self, q: &HostMatrix, y: &HostMatrix) -> TargetSum {
+        match self.loss.form() {
+            LossForm::Row(loss) => TargetSum::whole(self.rows(loss, y).total(q)),
+            LossForm::Entry(_) if self.is_plain() => {
+                let mut losses = squared_losses_over(&self.samples, q, y);
+                let targets = losses.split_off(1);
+                TargetSum { total: losses[0], targets }
+            }
+            LossForm::Entry(loss) => {
+                TargetSum::of((0..y.cols()).map(|c| self.of_target(loss, q.col(c), y.col(c))).collect())
+            }
+        }
+    }
+
     /// sum_a omega_a l(q_a; y_a) for one target.
     fn of_target(&self, loss: EntryLoss, q: &[f64], y: &[f64]) -> f64 {
         self.sum(y.len(), |a| self.weight(a) * loss.value(q[a], y[a]))
@@ -202,15 +240,15 @@ impl WeightedLoss {
     }
 
     /// The loss of the zero network.
-    pub fn at_zero(&self, y: &HostMatrix) -> f64 {
-        self.total(&self.prediction_at_zero(y), y)
+    pub fn at_zero(&self, y: &HostMatrix) -> TargetSum {
+        self.totals(&self.prediction_at_zero(y), y)
     }
 
     /// The scale of objectives: below 1e-9 of it, differences are rounding. For the losses of classes it is the loss of
     /// outputs 0, since an output bias can fit samples of a single class to any precision; otherwise it is that of the
     /// zero network.
-    pub fn scale(&self, y: &HostMatrix) -> f64 {
-        if self.loss.needs_classes() { self.total(&HostMatrix::zeros(y.rows(), y.cols()), y) } else { self.at_zero(y) }
+    pub fn scale(&self, y: &HostMatrix) -> TargetSum {
+        if self.loss.needs_classes() { self.totals(&HostMatrix::zeros(y.rows(), y.cols()), y) } else { self.at_zero(y) }
     }
 
     /// -omega l'(0; y), the dual point of the zero network (n x C). For the squared loss it is y, less its mean if
@@ -278,22 +316,22 @@ impl WeightedLoss {
 
     /// The lower bound that xi (n x C, after [`clip`](WeightedLoss::clip)) proves: for each target, the maximum over t
     /// in [0, its limit] of -sum_a omega_a l*(-t xi_a / omega_a; y_a). Every t gives a lower bound; t = 0 gives 0. A
-    /// loss of rows has one t for all targets, within the smallest limit.
-    pub fn bound(&self, xi: &HostMatrix, y: &HostMatrix, limits: &[f64]) -> f64 {
+    /// loss of rows has one t for all targets, within the smallest limit, and one bound.
+    pub fn bound(&self, xi: &HostMatrix, y: &HostMatrix, limits: &[f64]) -> TargetSum {
         // Multipliers that overflow prove only the bound 0.
         let proved = |value: f64| if value.is_finite() { value } else { 0.0 };
         match self.loss.form() {
             LossForm::Row(loss) => {
                 let limit = limits.iter().copied().fold(f64::INFINITY, f64::min);
-                proved(self.rows(loss, y).bound(xi, limit))
+                TargetSum::whole(proved(self.rows(loss, y).bound(xi, limit)))
             }
             LossForm::Entry(_) if self.is_plain() => {
                 let bound = |(c, &limit): (usize, &f64)| proved(self.squared_bound(xi.col(c), y.col(c), limit));
-                limits.iter().enumerate().map(bound).sum()
+                TargetSum::of(limits.iter().enumerate().map(bound).collect())
             }
             LossForm::Entry(loss) => {
                 let bound = |(c, &limit): (usize, &f64)| proved(self.searched_bound(loss, xi.col(c), y.col(c), limit));
-                limits.iter().enumerate().map(bound).sum()
+                TargetSum::of(limits.iter().enumerate().map(bound).collect())
             }
         }
     }
@@ -325,20 +363,20 @@ impl WeightedLoss {
         self.samples.sum_of_shards(&terms, |terms| terms.iter().map(value_of).sum())
     }
 
-    /// For each target, the t >= 0 that minimises the loss of t f plus t times the decay of the target; and the total
-    /// loss there. The predictions `f` and the targets `y` are n x C. A loss of rows has one t for all targets.
-    pub fn best_multiples(&self, f: &HostMatrix, y: &HostMatrix, decays: &[f64]) -> (Vec<f64>, f64) {
+    /// For each target, the t >= 0 that minimises the loss of t f plus t times the decay of the target; and the loss
+    /// there. The predictions `f` and the targets `y` are n x C. A loss of rows has one t for all targets.
+    pub fn best_multiples(&self, f: &HostMatrix, y: &HostMatrix, decays: &[f64]) -> (Vec<f64>, TargetSum) {
         let loss = match self.loss.form() {
             LossForm::Entry(loss) => loss,
             LossForm::Row(loss) => {
                 let rows = self.rows(loss, y);
                 let (t, value) = rows.best_multiple(f, decays.iter().sum(), self.output_bias);
-                return (vec![t; decays.len()], value);
+                return (vec![t; decays.len()], TargetSum::whole(value));
             }
         };
         let found = decays.iter().enumerate().map(|(c, &decay)| self.best_multiple(loss, f.col(c), y.col(c), decay));
         let (multiples, losses): (Vec<f64>, Vec<f64>) = found.unzip();
-        (multiples, losses.iter().sum())
+        (multiples, TargetSum::of(losses))
     }
 
     fn best_multiple(&self, loss: EntryLoss, f: &[f64], y: &[f64], decay: f64) -> (f64, f64) {

@@ -106,12 +106,12 @@ proptest! {
         let searched = WeightedLoss::new(Loss::Squared, Some(vec![1.0; 9])).unwrap();
         prop_assert!(closed.is_plain() && !searched.is_plain());
         for limit in [limit, f64::INFINITY] {
-            let [a, b] = [&closed, &searched].map(|loss| loss.bound(&xi, &y, &[limit]));
+            let [a, b] = [&closed, &searched].map(|loss| loss.bound(&xi, &y, &[limit]).total);
             prop_assert!((a - b).abs() <= 1e-12 * (1.0 + a), "{} {}", a, b);
         }
         let value = |loss: &WeightedLoss| {
             let (t, value) = loss.best_multiples(&xi, &y, &[decay]);
-            value + t[0] * decay
+            value.total + t[0] * decay
         };
         prop_assert!((value(&closed) - value(&searched)).abs() <= 1e-12 * (1.0 + value(&closed)));
     }
@@ -126,7 +126,7 @@ proptest! {
         let weighted = WeightedLoss::new(loss, Some(omega.clone())).unwrap();
         let mut xi = random.matrix(n, 1, 3.0);
         weighted.clip(&mut xi, &y);
-        let bound = weighted.bound(&xi, &y, &[limit]);
+        let bound = weighted.bound(&xi, &y, &[limit]).total;
         let f = random.matrix(n, 1, 2.0);
         let (t, loss_there) = weighted.best_multiples(&f, &y, &[decay]);
         let t = t[0];
@@ -139,7 +139,7 @@ proptest! {
         for step in 0..=300 {
             let other = 3.0 * f64::from(step) / 300.0;
             let value: f64 = (0..n).map(|a| omega[a] * entry.value(other * f[(a, 0)], y[(a, 0)])).sum();
-            prop_assert!(loss_there + t * decay <= (value + other * decay) * (1.0 + 1e-10));
+            prop_assert!(loss_there.total + t * decay <= (value + other * decay) * (1.0 + 1e-10));
         }
     }
 }
@@ -288,7 +288,7 @@ proptest! {
         let mut xi = random.matrix(n, 3, 2.0);
         loss.clip(&mut xi, &y);
         let limits = [limits.0, limits.1, limits.2];
-        let bound = loss.bound(&xi, &y, &limits);
+        let bound = loss.bound(&xi, &y, &limits).total;
         let least = limits.iter().copied().fold(f64::INFINITY, f64::min);
         let entropy = |p: f64| if p > 0.0 { p * p.ln() } else { 0.0 };
         for step in 0..=200 {
@@ -307,7 +307,7 @@ proptest! {
             let other = 3.0 * f64::from(step) / 100.0;
             let mut q = HostMatrix::from_fn(n, 3, |a, c| other * f[(a, c)]);
             loss.add_bias(&mut q, &y);
-            prop_assert!(found + t[0] * decay <= (loss.total(&q, &y) + other * decay) * (1.0 + 1e-9));
+            prop_assert!(found.total + t[0] * decay <= (loss.total(&q, &y) + other * decay) * (1.0 + 1e-9));
         }
     }
 }

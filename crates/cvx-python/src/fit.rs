@@ -19,6 +19,10 @@ pub struct Fit {
     model: Py<Model>,
     /// A dictionary for each iteration.
     history: Py<PyList>,
+    /// Of the evaluated iterations, where there are several targets, a dictionary with a list of numbers by target.
+    history_by_target: Py<PyList>,
+    /// A dictionary for each target: its name, certificate and neurons; none for one target and for a mean.
+    targets: Py<PyList>,
     /// A dictionary for each beta that was tried, the largest first; none at a given beta.
     points: Py<PyList>,
     /// The index of the chosen one.
@@ -46,7 +50,21 @@ impl Fit {
     ) -> PyResult<Self> {
         let points = points.iter().map(|point| record(py, point));
         let history = solution.info.history.iter().map(|iteration| record(py, iteration));
+        let by_target = solution.info.history_by_target.iter().map(|iteration| record(py, iteration));
+        let targets = solution.model.outputs().into_iter().zip(&solution.info.targets).map(|(name, target)| {
+            let objective = target.objective;
+            let found = PyDict::new(py);
+            found.set_item("name", name)?;
+            found.set_item("network", objective.map(|objective| objective.network))?;
+            found.set_item("dual_bound", objective.map(|objective| objective.dual_bound))?;
+            found.set_item("relative_gap", objective.map(|objective| objective.relative_gap))?;
+            found.set_item("sampled_primal", objective.and_then(|objective| objective.sampled_primal))?;
+            found.set_item("neurons", target.neurons)?;
+            Ok(found)
+        });
         Ok(Fit {
+            history_by_target: PyList::new(py, by_target.collect::<PyResult<Vec<_>>>()?)?.unbind(),
+            targets: PyList::new(py, targets.collect::<PyResult<Vec<_>>>()?)?.unbind(),
             history: PyList::new(py, history.collect::<PyResult<Vec<_>>>()?)?.unbind(),
             points: PyList::new(py, points.collect::<PyResult<Vec<_>>>()?)?.unbind(),
             chosen,

@@ -1,6 +1,6 @@
 //! The record of a run.
 
-use cvx_artifact::Scores;
+use cvx_artifact::{Objective, Scores};
 use cvx_linalg::LinalgError;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,29 @@ pub struct Iteration {
     pub rho: f64,
     /// Inner iterations of the linear solver.
     pub inner_iterations: usize,
+}
+
+/// The values of an evaluated iteration by target, where each target is a programme of its own (docs/math.md, section
+/// 5).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IterationTargets {
+    /// Number of the iteration in the history.
+    pub iteration: usize,
+    /// Objectives of this iteration's network (C).
+    pub network: Vec<f64>,
+    /// The terms of the best dual bound so far (C).
+    pub dual_bound: Vec<f64>,
+    /// Gaps of the best network and the best bound so far (C).
+    pub relative_gap: Vec<f64>,
+}
+
+/// The part of one target in the result of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetRecord {
+    /// Its certificate; `None` for the multinomial loss, which couples the targets.
+    pub objective: Option<Objective>,
+    /// Number of neurons of the network with this output.
+    pub neurons: usize,
 }
 
 /// Seconds spent in each phase.
@@ -72,6 +95,10 @@ pub struct Round {
 pub struct Info {
     /// All iterations.
     pub history: Vec<Iteration>,
+    /// The evaluated ones by target; empty with one target, and for a loss that couples the targets.
+    pub history_by_target: Vec<IterationTargets>,
+    /// The result by target (C); empty with one target, before the end of a run, and for a mean of networks.
+    pub targets: Vec<TargetRecord>,
     /// Seconds of each phase.
     pub seconds: PhaseSeconds,
     /// Number of changes of rho; each needs a factorisation.

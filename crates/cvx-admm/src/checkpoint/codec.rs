@@ -10,7 +10,7 @@ use std::path::Path;
 use thiserror::Error;
 
 /// The file kind of a checkpoint.
-pub(crate) static KIND: Kind = Kind { noun: "checkpoint", magic: *b"\x89CVXCP\r\n", version: 1 };
+pub(crate) static KIND: Kind = Kind { noun: "checkpoint", magic: *b"\x89CVXCP\r\n", version: 2 };
 
 /// Maximum size in bytes of a section that holds no matrix: the record of millions of iterations.
 const LARGEST_RECORD: usize = 1 << 30;

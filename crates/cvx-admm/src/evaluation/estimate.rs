@@ -38,9 +38,9 @@ pub(crate) fn estimated_gap<B: Backend>(
     loss.clip(&mut xi, y);
     let limit = |norms: &[f64]| beta / norms.iter().copied().fold(0.0, f64::max);
     let limits: Vec<f64> = gradients.chunks_exact(gradients.len() / program.n_targets()).map(limit).collect();
-    let bound = loss.bound(&xi, y, &limits);
+    let bound = loss.bound(&xi, y, &limits).total;
     let Objective { network, dual_bound, .. } = incumbent.objective();
-    Ok(relative_gap(upper.min(network), bound.max(dual_bound), program.scale()))
+    Ok(relative_gap(upper.min(network), bound.max(dual_bound), program.scale().total))
 }
 
 #[cfg(test)]

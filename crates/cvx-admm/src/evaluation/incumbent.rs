@@ -3,7 +3,10 @@
 use crate::checkpoint::codec::{CheckpointError, Recorder, Replay};
 use cvx_artifact::{Certify, Objective};
 use cvx_linalg::{Backend, HostMatrix, LinalgError};
-use cvx_model::{Certificate, CertificateWorkspace, ConvexProgram, Multipliers, NetworkValue, relative_gap};
+use cvx_model::{
+    Certificate, CertificateWorkspace, ConvexProgram, DualBound, Multipliers, NetworkValue, TargetSum, TargetValue,
+    relative_gap,
+};
 use serde::{Deserialize, Serialize};
 
 /// Best network, best bound with its multipliers, and the gap between them.
@@ -13,12 +16,12 @@ pub(crate) struct Incumbent<B: Backend> {
     /// Blocks of the best network (d x 2PC).
     v: B::Matrix,
     network: NetworkValue,
-    sampled_primal: Option<f64>,
-    bound: f64,
+    sampled_primal: Option<TargetSum>,
+    bound: TargetSum,
     /// Objective of the zero network.
-    zero: f64,
+    zero: TargetSum,
     /// The scale of the gap.
-    scale: f64,
+    scale: TargetSum,
     /// Whether the best bound is still the one at the xi of the zero network.
     at_zero: bool,
     /// Whether the multipliers are those of another beta and their bound at this beta has not been evaluated yet.
@@ -29,14 +32,15 @@ pub(crate) struct Incumbent<B: Backend> {
     multipliers: Option<B::Matrix>,
 }
 
-/// The scalars of a checkpoint.
+/// The numbers of a checkpoint.
 #[derive(Serialize, Deserialize)]
 struct Numbers {
     objective: f64,
     loss: f64,
+    targets: Vec<TargetValue>,
     neurons: usize,
-    sampled_primal: Option<f64>,
-    bound: f64,
+    sampled_primal: Option<TargetSum>,
+    bound: TargetSum,
     at_zero: bool,
 }
 
@@ -54,7 +58,7 @@ impl<B: Backend> Incumbent<B> {
             network: zero_network(program),
             sampled_primal: None,
             bound: program.bound_at_zero(gated_maxima),
-            zero: program.zero_objective(),
+            zero: program.zero_value(),
             scale: program.scale(),
             at_zero: true,
             inherited: false,
@@ -72,8 +76,8 @@ impl<B: Backend> Incumbent<B> {
         gated_maxima: &[f64],
         proof: bool,
     ) -> Result<(), LinalgError> {
-        (self.zero, self.scale) = (program.zero_objective(), program.scale());
-        let better_than_zero = self.network.objective < self.zero;
+        (self.zero, self.scale) = (program.zero_value(), program.scale());
+        let better_than_zero = self.network.objective < self.zero.total;
         if !better_than_zero {
             self.forget_network(program)?;
         }
@@ -84,8 +88,11 @@ impl<B: Backend> Incumbent<B> {
 
     /// Updates the best network for another beta, which is `ratio` times the old one.
     pub fn revalue(&mut self, ratio: f64) {
-        let NetworkValue { objective, loss, .. } = &mut self.network;
+        let NetworkValue { objective, loss, targets, .. } = &mut self.network;
         *objective = *loss + (*objective - *loss) * ratio;
+        for TargetValue { objective, loss } in targets {
+            *objective = *loss + (*objective - *loss) * ratio;
+        }
     }
 
     /// Replaces the best network by the zero network.
@@ -114,9 +121,9 @@ impl<B: Backend> Incumbent<B> {
         self.evaluate_inherited(program)?;
         let multipliers = nu.map_or(Multipliers::Zero, |nu| Multipliers::OfIterate { nu, row_scale, rho });
         let mut certificate = Certificate::with_workspace(program, &mut self.workspace);
-        let bound = certificate.dual(residual, multipliers)?.value;
-        if bound > self.bound {
-            self.bound = bound;
+        let DualBound { value: total, targets, .. } = certificate.dual(residual, multipliers)?;
+        if total > self.bound.total {
+            self.bound = TargetSum { total, targets };
             self.at_zero = false;
             backend.copy(residual, &mut self.residual)?;
             self.multipliers.as_mut().map_or(Ok(()), |best| certificate.sign_multipliers(multipliers, best))?;
@@ -128,9 +135,10 @@ impl<B: Backend> Incumbent<B> {
     fn evaluate_inherited(&mut self, program: &ConvexProgram<B>) -> Result<(), LinalgError> {
         if std::mem::take(&mut self.inherited) {
             let mut certificate = Certificate::with_workspace(program, &mut self.workspace);
-            let bound = certificate.dual(&self.residual, signed(self.multipliers.as_ref()))?.value;
-            if bound > self.bound {
-                (self.bound, self.at_zero) = (bound, false);
+            let found = certificate.dual(&self.residual, signed(self.multipliers.as_ref()))?;
+            let DualBound { value: total, targets, .. } = found;
+            if total > self.bound.total {
+                (self.bound, self.at_zero) = (TargetSum { total, targets }, false);
             }
         }
         Ok(())
@@ -138,15 +146,16 @@ impl<B: Backend> Incumbent<B> {
 
     /// Writes the state to a checkpoint.
     pub fn save(&self, out: &mut Recorder<'_, B>) -> Result<(), CheckpointError> {
-        let NetworkValue { objective, loss, neurons, prediction, output_bias } = &self.network;
+        let NetworkValue { objective, loss, targets, neurons, prediction, output_bias } = &self.network;
         out.record(
             "incumbent",
             &Numbers {
                 objective: *objective,
                 loss: *loss,
+                targets: targets.clone(),
                 neurons: *neurons,
-                sampled_primal: self.sampled_primal,
-                bound: self.bound,
+                sampled_primal: self.sampled_primal.clone(),
+                bound: self.bound.clone(),
                 at_zero: self.at_zero,
             },
         )?;
@@ -159,7 +168,13 @@ impl<B: Backend> Incumbent<B> {
 
     /// Restores the state from a checkpoint.
     pub fn restore(&mut self, saved: &mut Replay<'_, B>) -> Result<(), CheckpointError> {
-        let Numbers { objective, loss, neurons, sampled_primal, bound, at_zero } = saved.record("incumbent")?;
+        let Numbers { objective, loss, targets, neurons, sampled_primal, bound, at_zero } =
+            saved.record("incumbent")?;
+        let lists =
+            [Some(targets.len()), Some(bound.targets.len()), sampled_primal.as_ref().map(|sum| sum.targets.len())];
+        if lists.into_iter().flatten().any(|length| length != self.bound.targets.len()) {
+            return Err(saved.damaged("the values of its targets are those of another number of targets"));
+        }
         saved.host_rows("best.f", &mut self.network.prediction)?;
         let mut bias = HostMatrix::zeros(self.network.output_bias.len(), 1);
         saved.host("best.bias", &mut bias)?;
@@ -170,6 +185,7 @@ impl<B: Backend> Incumbent<B> {
             saved.matrix("bound.eta", multipliers)?;
         }
         (self.network.objective, self.network.loss, self.network.neurons) = (objective, loss, neurons);
+        self.network.targets = targets;
         (self.sampled_primal, self.bound, self.at_zero) = (sampled_primal, bound, at_zero);
         Ok(())
     }
@@ -177,8 +193,8 @@ impl<B: Backend> Incumbent<B> {
     /// Evaluates the feasible point near v, as a point of the programme and as a network.
     fn evaluate_sampled(&mut self, program: &ConvexProgram<B>, v: &B::Matrix) -> Result<(), LinalgError> {
         let point = Certificate::with_workspace(program, &mut self.workspace).feasible_point(v)?;
-        if self.sampled_primal.is_none_or(|best| point.objective < best) {
-            self.sampled_primal = Some(point.objective);
+        if self.sampled_primal.as_ref().is_none_or(|best| point.objective < best.total) {
+            self.sampled_primal = Some(TargetSum { total: point.objective, targets: point.targets });
         }
         if point.objective < self.network.objective {
             let blocks = program.backend().upload(&point.blocks)?;
@@ -204,18 +220,36 @@ impl<B: Backend> Incumbent<B> {
 
     /// The current certificate.
     pub fn objective(&self) -> Objective {
-        let zero = self.zero;
+        let zero = self.zero.total;
+        let sampled_primal = self.sampled_primal.as_ref().map(|sum| sum.total);
         // Zero is feasible, so its objective is an upper bound of the sampled optimum in the absence of a better one.
         let upper = match self.certify {
             Certify::Network | Certify::Global => self.network.objective,
-            Certify::Sampled => self.sampled_primal.unwrap_or(zero).min(zero),
+            Certify::Sampled => sampled_primal.unwrap_or(zero).min(zero),
         };
         Objective {
             network: self.network.objective,
-            sampled_primal: self.sampled_primal.filter(|&value| value < zero || zero == 0.0),
-            dual_bound: self.bound,
-            relative_gap: relative_gap(upper, self.bound, self.scale),
+            sampled_primal: sampled_primal.filter(|&value| value < zero || zero == 0.0),
+            dual_bound: self.bound.total,
+            relative_gap: relative_gap(upper, self.bound.total, self.scale.total),
         }
+    }
+
+    /// The parts of the targets in the [certificate](Incumbent::objective), each with a gap of its own (C); none for a
+    /// loss of rows. They are of the same network, point and multipliers as the whole.
+    pub fn objectives(&self) -> Vec<Objective> {
+        let sampled = self.sampled_primal.as_ref().filter(|_| self.objective().sampled_primal.is_some());
+        let of_target = |(c, value): (usize, &TargetValue)| {
+            let (network, dual_bound) = (value.objective, self.bound.targets[c]);
+            let sampled_primal = sampled.map(|sum| sum.targets[c]);
+            let upper = match self.certify {
+                Certify::Network | Certify::Global => network,
+                Certify::Sampled => sampled_primal.unwrap_or(self.zero.targets[c]),
+            };
+            let relative_gap = relative_gap(upper, dual_bound, self.scale.targets[c]);
+            Objective { network, sampled_primal, dual_bound, relative_gap }
+        };
+        self.network.targets.iter().enumerate().map(of_target).collect()
     }
 
     /// The value of the best network.
@@ -266,9 +300,11 @@ fn signed<B: Backend>(multipliers: Option<&B::Matrix>) -> Multipliers<'_, B> {
 fn zero_network<B: Backend>(program: &ConvexProgram<B>) -> NetworkValue {
     let mut prediction = HostMatrix::zeros(program.n_samples(), program.n_targets());
     let output_bias = program.loss().add_bias(&mut prediction, program.y_host());
+    let TargetSum { total, targets } = program.zero_value();
     NetworkValue {
-        objective: program.zero_objective(),
-        loss: program.zero_objective(),
+        objective: total,
+        loss: total,
+        targets: targets.into_iter().map(|loss| TargetValue { objective: loss, loss }).collect(),
         neurons: 0,
         prediction,
         output_bias,

@@ -255,6 +255,7 @@ impl<B: Backend> Admm<B> {
             })?;
             let objective = incumbent.objective();
             self.schedule.learn(objective.relative_gap, indicator);
+            record.push_targets(entry.iteration, &value, &incumbent.objectives());
             entry.network = Some(value.objective);
             entry.dual_bound = Some(objective.dual_bound);
             entry.relative_gap = Some(objective.relative_gap);

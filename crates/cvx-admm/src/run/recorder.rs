@@ -1,9 +1,9 @@
 //! The recorder of a run: its history, its clock, and the scores on held-out samples.
 
-use crate::api::record::{Info, Iteration};
+use crate::api::record::{Info, Iteration, IterationTargets};
 use crate::clock::Clock;
 use crate::iterates::penalty::Residuals;
-use cvx_artifact::Scores;
+use cvx_artifact::{Objective, Scores};
 use cvx_linalg::{Backend, HostMatrix, LinalgError, LinearInfo};
 use cvx_model::{ConvexProgram, HeldOut, NetworkValue, Task, accuracy, accuracy_over};
 
@@ -52,6 +52,19 @@ impl<B: Backend> Record<B> {
         let prediction = self.clock.excluding(|| held_out.predict(program.backend(), v, output_bias))?;
         let loss = program.loss().loss().total(&prediction, y);
         Ok(Some(Scores { loss, accuracy: accuracy(task, &prediction, y) }))
+    }
+
+    /// Appends the values of an iteration by target, if there are several: the `network` of the iteration, and the
+    /// certificates so far.
+    pub fn push_targets(&mut self, iteration: usize, network: &NetworkValue, objectives: &[Objective]) {
+        if objectives.len() > 1 {
+            self.info.history_by_target.push(IterationTargets {
+                iteration,
+                network: network.targets.iter().map(|target| target.objective).collect(),
+                dual_bound: objectives.iter().map(|objective| objective.dual_bound).collect(),
+                relative_gap: objectives.iter().map(|objective| objective.relative_gap).collect(),
+            });
+        }
     }
 
     /// Appends an iteration to the history.

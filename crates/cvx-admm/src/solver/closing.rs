@@ -2,7 +2,7 @@
 
 use crate::api::error::TrainError;
 use crate::api::observer::Summary;
-use crate::api::record::Round;
+use crate::api::record::{Round, TargetRecord};
 use crate::problem::input::{Problem, TestSamples};
 use crate::run::admm::{Admm, Context};
 use crate::run::recorder::{Record, train_scores};
@@ -42,6 +42,11 @@ pub(crate) fn close<B: Backend>(
     let (xi, multipliers) = admm.incumbent.witness(program)?;
     let (xi, multipliers) = (collect(xi)?, collect(multipliers)?);
     let objective = admm.incumbent.objective();
+    let objectives = admm.incumbent.objectives();
+    let of_target =
+        |c: usize| TargetRecord { objective: objectives.get(c).copied(), neurons: network.neurons_of(c).len() };
+    let several = program.n_targets() > 1;
+    record.info.targets = if several { (0..program.n_targets()).map(of_target).collect() } else { Vec::new() };
     let status = Termination::after_closing(settings.gap, status, objective.relative_gap);
     let train = train_scores(program, task, admm.incumbent.network());
     let (outputs, targets) =

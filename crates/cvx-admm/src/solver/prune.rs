@@ -3,7 +3,7 @@
 use crate::evaluation::incumbent::Incumbent;
 use crate::problem::memory::PRUNED_FLOPS;
 use cvx_linalg::{Backend, LinalgError};
-use cvx_model::{ConvexProgram, Network, NetworkValue};
+use cvx_model::{ConvexProgram, Network, NetworkValue, TargetSum, TargetValue};
 
 /// Maximum relative rise of the objective: the same tolerance for rounding as in `verify`.
 const ROUNDING: f64 = 1e-9;
@@ -42,10 +42,16 @@ fn pruned<B: Backend>(
         return Ok(None);
     }
     let prediction = pruned.network.predict_samples(program.samples())?;
-    let loss = program.loss().total(&prediction, program.y_host());
+    let TargetSum { total: loss, targets } = program.loss().totals(&prediction, program.y_host());
+    let of_target = |(c, loss): (usize, f64)| {
+        // A neuron has one output.
+        let own = pruned.network.select(&pruned.network.neurons_of(c));
+        TargetValue { objective: loss + own.weight_decay(program.beta()), loss }
+    };
     let value = NetworkValue {
         objective: loss + pruned.network.weight_decay(program.beta()),
         loss,
+        targets: targets.into_iter().enumerate().map(of_target).collect(),
         neurons: pruned.network.n_neurons(),
         prediction,
         output_bias: pruned.network.output_bias.clone(),

@@ -4,11 +4,12 @@ use super::choice::ChoiceReport;
 use super::history;
 use super::patches::PatchesReport;
 use super::scores::ScoresReport;
+use super::targets::TargetReport;
 use crate::process::peak_memory_bytes;
 use crate::summary::quality::Qualities;
 use crate::understanding::Understanding;
 use cvx_admm::{
-    Iteration, NamedConstraints, Objective, PathSolution, PhaseSeconds, RankRecord, Round, Settings, Solution, Status,
+    Info, NamedConstraints, Objective, PathSolution, PhaseSeconds, RankRecord, Round, Settings, Solution, Status,
 };
 use cvx_linalg::Traffic;
 use cvx_model::Loss;
@@ -47,6 +48,8 @@ pub struct RunReport<'a> {
     unconverged_solves: usize,
     linear_residual: Option<f64>,
     objective: &'a Objective,
+    /// Null with one target, and for a mean of networks.
+    targets: Option<Vec<TargetReport>>,
     train: TrainReport<'a>,
     test: Option<ScoresReport<'a>>,
     network: NetworkReport,
@@ -64,7 +67,7 @@ pub struct RunReport<'a> {
     /// What the network has learned; null without a page, because it takes seconds.
     understanding: Option<&'a Understanding>,
     #[serde(serialize_with = "history::serialize")]
-    history: &'a [Iteration],
+    history: &'a Info,
 }
 
 /// What the sums of the first rank have cost.
@@ -161,6 +164,7 @@ impl<'a> RunReport<'a> {
             unconverged_solves: info.unconverged_solves,
             linear_residual: info.linear_residual,
             objective: &solution.objective,
+            targets: TargetReport::of(solution),
             train: TrainReport {
                 scores: ScoresReport::new(solution.train, qualities.train.as_ref(), solution.train_confusion.as_ref()),
                 convex_accuracy: solution.convex_accuracy,
@@ -187,7 +191,7 @@ impl<'a> RunReport<'a> {
                 })
                 .collect(),
             understanding,
-            history: &info.history,
+            history: info,
         }
     }
 }

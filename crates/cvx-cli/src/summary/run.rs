@@ -3,7 +3,10 @@
 use super::quality::{self, Qualities};
 use crate::number::{counted, gap, percent};
 use crate::phrase;
-use cvx_admm::{Certify, Claim, Model, NamedConstraints, PathSolution, Predictions, Scores, Solution, Status};
+use cvx_admm::{
+    Certify, Claim, Model, NamedConstraints, Objective, PathSolution, Predictions, Scores, Solution, Status,
+    TargetRecord,
+};
 use cvx_model::{Activation, Confusion, Loss, accuracy};
 
 /// Relative difference that rounding explains: closer numbers are equal.
@@ -11,6 +14,9 @@ const ROUNDING: f64 = 1e-12;
 
 /// Relative residual of a direct u-update above which it has a row.
 const LARGE_RESIDUAL: f64 = 1e-2;
+
+/// The columns of the certificate by target.
+pub const TARGETS_HEADER: [&str; 5] = ["certificate by target", "objective", "bound", "gap", "neurons"];
 
 /// What a regression is compared with.
 const TRAINING_MEAN: &str = "the training mean";
@@ -37,6 +43,16 @@ pub fn confusion(solution: &Solution) -> Option<(&'static str, &Confusion)> {
         Some(confusion) => Some(("test samples", confusion)),
         None => solution.train_confusion.as_ref().map(|confusion| ("training samples", confusion)),
     }
+}
+
+/// The certificate by target, a row each; none with one target, and if the loss couples them.
+pub fn targets(solution: &Solution) -> Vec<Vec<String>> {
+    let row = |(name, target): (String, &TargetRecord)| {
+        let Objective { network, dual_bound, relative_gap, .. } = target.objective?;
+        let numbers = [format!("{network:.6}"), format!("{dual_bound:.6}"), gap(relative_gap)];
+        Some([name].into_iter().chain(numbers).chain([target.neurons.to_string()]).collect())
+    };
+    solution.model.outputs().into_iter().zip(&solution.info.targets).filter_map(row).collect()
 }
 
 /// The counts on samples that chose beta; `None` for a regression, and without such samples.

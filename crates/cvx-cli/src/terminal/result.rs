@@ -5,10 +5,14 @@ use super::table::{facts, numbers};
 use crate::summary;
 use cvx_admm::{PathSolution, Settings, Solution};
 
-/// The closing report of a training run.
-pub fn closing(solution: &Solution, path: Option<&PathSolution>) -> String {
+/// The closing report of a training run; a `verbose` one has the certificate by target too.
+pub fn closing(solution: &Solution, path: Option<&PathSolution>, verbose: bool) -> String {
     let mut text = facts(&summary::run::results(solution, path));
     text.push('\n');
+    let targets = summary::run::targets(solution);
+    if verbose && !targets.is_empty() {
+        text.push_str(&format!("{}\n", numbers(&summary::run::TARGETS_HEADER, targets)));
+    }
     let held_out = path.filter(|_| solution.test.is_none()).and_then(summary::run::held_out_confusion);
     let confusion = match &held_out {
         Some(confusion) => Some(("held-out samples", confusion)),

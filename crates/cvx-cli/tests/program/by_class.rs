@@ -75,6 +75,54 @@ fn three_classes_of_images_are_counted_as_predicted() {
 }
 
 #[test]
+fn the_certificate_has_a_part_of_each_class() {
+    let lab = Lab::new();
+    write_images(&lab, "train", 150, 1);
+    write_images(&lab, "t10k", 90, 2);
+    let run = lab.train_once("--data images --patterns 20 --json r.json --verbose");
+    let report = lab.json("r.json");
+    crate::report::assert_keys(&report);
+    let targets = report["targets"].as_array().unwrap();
+    let sum = |key: &str| targets.iter().map(|target| target[key].as_f64().unwrap()).sum::<f64>();
+    assert_eq!(sum("dual_bound"), report["objective"]["dual_bound"].as_f64().unwrap());
+    let network = report["objective"]["network"].as_f64().unwrap();
+    assert!((sum("network") - network).abs() <= 1e-12 * network);
+    assert_eq!(json!(sum("neurons") as u64), report["network"]["neurons"]);
+    for (class, target) in targets.iter().enumerate() {
+        assert_eq!(target["name"], json!(class.to_string()));
+        let printed = cells(&run.stdout, &class.to_string(), 5);
+        let number = |key: &str| target[key].as_f64().unwrap();
+        assert_eq!(printed[1..3], ["network", "dual_bound"].map(|key| format!("{:.6}", number(key))));
+        assert_eq!(printed[4], target["neurons"].to_string());
+    }
+    for row in report["history"].as_array().unwrap() {
+        assert_eq!(row["targets"].is_null(), row["network"].is_null(), "of the evaluated iterations");
+        for key in ["network", "dual_bound", "relative_gap"].iter().filter(|_| !row["targets"].is_null()) {
+            assert_eq!(row["targets"][key].as_array().unwrap().len(), 3);
+        }
+    }
+    let quiet = lab.train_once("--data images --patterns 20");
+    assert!(!quiet.stdout.contains("certificate by target"));
+}
+
+#[test]
+fn a_loss_that_couples_the_classes_has_no_certificate_by_class() {
+    let lab = Lab::new();
+    write_images(&lab, "train", 60, 1);
+    write_images(&lab, "t10k", 30, 2);
+    let run = lab.train_once("--data images --patterns 5 --loss multinomial --json r.json --verbose");
+    let report = lab.json("r.json");
+    for target in report["targets"].as_array().unwrap() {
+        assert!(target["name"].is_string() && target["neurons"].is_u64());
+        for key in ["network", "sampled_primal", "dual_bound", "relative_gap"] {
+            assert!(target[key].is_null(), "{key}");
+        }
+    }
+    assert!(report["history"].as_array().unwrap().iter().all(|row| row["targets"].is_null()));
+    assert!(!run.stdout.contains("certificate by target"));
+}
+
+#[test]
 fn two_classes_take_a_line_each_and_a_regression_none() {
     let lab = Lab::new();
     let data = cats_and_dogs(120, 1);

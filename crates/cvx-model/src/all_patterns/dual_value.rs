@@ -4,7 +4,7 @@ use crate::entry_loss::EntryLoss;
 use crate::loss::LossForm;
 use crate::metrics::row;
 use crate::multinomial::Multinomial;
-use crate::weighted::WeightedLoss;
+use crate::weighted::{TargetSum, WeightedLoss};
 use cvx_linalg::HostMatrix;
 
 /// Steps of the search for the best multiple; each leaves two thirds of the interval.
@@ -21,12 +21,12 @@ const MOST: f64 = 1e6;
 
 /// A lower bound of the maximum of (6.4), or (6.7), over the multiples t of `xi` (n x C) up to the `limits` (C), which
 /// are numbers.
-pub(super) fn lower(loss: &WeightedLoss, xi: &HostMatrix, y: &HostMatrix, limits: &[f64]) -> f64 {
+pub(super) fn lower(loss: &WeightedLoss, xi: &HostMatrix, y: &HostMatrix, limits: &[f64]) -> TargetSum {
     let weight = |a: usize| loss.weights().map_or(1.0, |weights| weights[a]);
     match loss.loss().form() {
         LossForm::Row(loss) => {
             let rows: Vec<Row> = (0..xi.rows()).map(|a| Row::of(loss, xi, y, a, weight(a))).collect();
-            best(limits.iter().copied().fold(MOST, f64::min), &rows)
+            TargetSum { total: best(limits.iter().copied().fold(MOST, f64::min), &rows), targets: Vec::new() }
         }
         LossForm::Entry(loss) => {
             let of_target = |c: usize| {
@@ -34,7 +34,8 @@ pub(super) fn lower(loss: &WeightedLoss, xi: &HostMatrix, y: &HostMatrix, limits
                 let terms: Vec<Entry> = (0..xi.rows()).map(term).collect();
                 best(limits[c].min(MOST), &terms)
             };
-            (0..xi.cols()).map(of_target).sum::<f64>() * (1.0 - xi.cols() as f64 * f64::EPSILON)
+            let targets: Vec<f64> = (0..xi.cols()).map(of_target).collect();
+            TargetSum { total: targets.iter().sum::<f64>() * (1.0 - xi.cols() as f64 * f64::EPSILON), targets }
         }
     }
 }

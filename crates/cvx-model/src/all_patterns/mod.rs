@@ -13,7 +13,7 @@ mod search;
 use crate::activation::Activation;
 use crate::block_cones::{BlockCones, BlockRole};
 use crate::error::ModelError;
-use crate::weighted::WeightedLoss;
+use crate::weighted::{TargetSum, WeightedLoss};
 use cone::Cone;
 pub use cone::MOST_ROWS;
 use cvx_linalg::{HostMatrix, StopToken};
@@ -39,6 +39,8 @@ pub struct AllPatterns<'a> {
 pub struct GlobalBound {
     /// The bound, rounded down.
     pub value: f64,
+    /// The bound of each target (C); empty for a loss of rows.
+    pub targets: Vec<f64>,
     /// xi (n x C), a point of the domain of the conjugate; with an output bias its columns sum to exactly zero.
     pub xi: HostMatrix,
     /// For each target an upper bound of max |xi'(Xw)+| over ||w|| <= 1 (C).
@@ -110,7 +112,7 @@ impl<'a> AllPatterns<'a> {
     ///
     /// # Panics
     /// For a `xi` that is not n x C, or another number of maxima than C.
-    pub fn value(&self, xi: &HostMatrix, maxima: &[f64]) -> f64 {
+    pub fn value(&self, xi: &HostMatrix, maxima: &[f64]) -> TargetSum {
         self.check(xi);
         assert_eq!(maxima.len(), xi.cols(), "maxima, one for each target");
         let limit = |maximum: &f64| if *maximum >= 0.0 { self.beta / maximum } else { 0.0 };
@@ -144,8 +146,10 @@ impl<'a> AllPatterns<'a> {
             })
             .collect();
         let rows = self.xt.rows();
+        let TargetSum { total: value, targets } = self.value(xi, &maxima);
         GlobalBound {
-            value: self.value(xi, &maxima),
+            value,
+            targets,
             xi: xi.clone(),
             maxima,
             directions: HostMatrix::from_vec(rows, directions.len() / rows, directions),
@@ -324,7 +328,8 @@ mod tests {
                 prop_assert!(fits);
             }
             // And its value is that of the certificate, rounded down.
-            let (value, plain) = (problem.value(&xi, &vec![1.3; count]), loss.bound(&xi, &y, &vec![1.0 / 1.3; count]));
+            let limits = vec![1.0 / 1.3; count];
+            let (value, plain) = (problem.value(&xi, &vec![1.3; count]).total, loss.bound(&xi, &y, &limits).total);
             prop_assert!(value <= plain && plain - value <= 1e-8 * plain.max(1.0), "{value} {plain}");
         }
     }
@@ -377,7 +382,7 @@ mod tests {
             let loss = WeightedLoss::new(loss, None).unwrap();
             let problem = AllPatterns::new(&xt, &y, &loss, None, 1.0).unwrap();
             let xi = problem.dual_point(&HostMatrix::from_fn(20, 2, |a, c| 0.5 * y[(a, c)]));
-            let value = |maxima: [f64; 2]| problem.value(&xi, &maxima);
+            let value = |maxima: [f64; 2]| problem.value(&xi, &maxima).total;
             assert!(value([2.0, 2.0]) > 0.0);
             for unknown in [f64::NAN, f64::INFINITY, -1.0] {
                 assert_eq!(value([unknown, 2.0]), value([f64::INFINITY, 2.0]), "{unknown}");
@@ -393,7 +398,7 @@ mod tests {
         let loss = WeightedLoss::new(Loss::Multinomial, None).unwrap();
         let problem = AllPatterns::new(&xt, &y, &loss, None, 1.0).unwrap();
         let xi = HostMatrix::from_fn(9, 3, |a, c| if a == 0 { 0.0 } else { 0.25 * y[(a, c)] });
-        assert!(problem.value(&problem.dual_point(&xi), &[2.0; 3]) > 0.0);
+        assert!(problem.value(&problem.dual_point(&xi), &[2.0; 3]).total > 0.0);
     }
 
     /// Where sums overflow, every number is too small a maximum.

@@ -8,11 +8,22 @@ mod system_residual;
 use crate::activation::Activation;
 use crate::network::norm;
 use crate::program::ConvexProgram;
+use crate::weighted::TargetSum;
 use crate::workspace::Workspace;
 use cvx_linalg::{Backend, HostMatrix, LinalgError, Scratch, Transpose};
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 type WideMatrix<B> = <<B as Backend>::Wide as Backend>::Matrix;
+
+/// The part of one target in the value of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetValue {
+    /// loss + beta times the sum of the norms of this target's blocks.
+    pub objective: f64,
+    /// The loss term.
+    pub loss: f64,
+}
 
 /// The recovered network's non-convex training objective.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +38,8 @@ pub struct NetworkValue {
     pub prediction: HostMatrix,
     /// The best output bias for these blocks (C); zeros without one.
     pub output_bias: Vec<f64>,
+    /// The parts of the targets (C), which sum to objective and loss up to rounding; empty for a loss of rows.
+    pub targets: Vec<TargetValue>,
 }
 
 /// A lower bound of the optimum of (P), and the distance of the multipliers from dual feasibility.
@@ -36,10 +49,12 @@ pub struct NetworkValue {
 /// With cones Q_i of the entries, the norms are those of the projections onto Q_i (section 13).
 ///
 /// $$ \max_{0 \le t \le 1/c} - \sum_a \omega_a l^{\ast} \bigl( -t \xi_a / \omega_a; y_a \bigr), \qquad c = \tfrac1\beta \max_{i, \pm} \bigl\lVert X^\top \bigl( \pm d_i \circ \xi + e_i \circ g \circ \eta_i \bigr) \bigr\rVert $$
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DualBound {
     /// The largest -sum omega l*(-t xi / omega; y) over t in [0, 1/c], summed over the targets.
     pub value: f64,
+    /// The terms of that sum (C), each the bound of a target by itself; empty for a loss of rows.
+    pub targets: Vec<f64>,
     /// c, the largest block norm over beta; the bound is tight when it is 1.
     pub ratio: f64,
 }
@@ -49,6 +64,8 @@ pub struct DualBound {
 pub struct FeasiblePoint {
     /// Its objective, at most that of the zero network.
     pub objective: f64,
+    /// The parts of the targets (C), which sum to it up to rounding; empty for a loss of rows.
+    pub targets: Vec<f64>,
     /// The blocks of the point (d x 2PC).
     pub blocks: HostMatrix,
 }
@@ -196,10 +213,14 @@ impl<'a, B: Backend> Certificate<'a, B> {
         let work = &*self.work;
         let mut prediction = work.wide.download(&work.prediction)?;
         let output_bias = self.program.loss().add_bias(&mut prediction, self.program.y_host());
-        let loss = self.program.loss().total(&prediction, self.program.y_host());
+        let (beta, count) = (self.program.beta(), self.program.n_targets());
+        let TargetSum { total: loss, targets } = self.program.loss().totals(&prediction, self.program.y_host());
+        let of_target =
+            |(loss, norms): (f64, &[f64])| TargetValue { objective: loss + beta * norms.iter().sum::<f64>(), loss };
         Ok(NetworkValue {
-            objective: loss + self.program.beta() * norms.iter().sum::<f64>(),
+            objective: loss + beta * norms.iter().sum::<f64>(),
             loss,
+            targets: targets.into_iter().zip(norms.chunks_exact(norms.len() / count)).map(of_target).collect(),
             neurons: norms.iter().filter(|&&norm| norm > 0.0).count(),
             prediction,
             output_bias,
@@ -348,10 +369,8 @@ impl<'a, B: Backend> Certificate<'a, B> {
         };
         let ratios: Vec<f64> = norms.chunks_exact(norms.len() / program.n_targets()).map(ratio).collect();
         let limits: Vec<f64> = ratios.iter().map(|ratio| 1.0 / ratio).collect();
-        Ok(DualBound {
-            value: program.loss().bound(&xi, program.y_host(), &limits),
-            ratio: ratios.into_iter().fold(0.0, f64::max),
-        })
+        let TargetSum { total: value, targets } = program.loss().bound(&xi, program.y_host(), &limits);
+        Ok(DualBound { value, targets, ratio: ratios.into_iter().fold(0.0, f64::max) })
     }
 
     /// A point of (P) near `v`: each block moves along its gate, which is interior to its cone, until it is just
@@ -386,8 +405,12 @@ impl<'a, B: Backend> Certificate<'a, B> {
         for j in 0..blocks.cols() {
             blocks.col_mut(j).iter_mut().for_each(|value| *value *= multiples[layout.target(j)]);
         }
-        let decay: f64 = multiples.iter().zip(&decays).map(|(t, decay)| t * decay).sum();
-        Ok(FeasiblePoint { objective: loss + decay, blocks })
+        let decays: Vec<f64> = multiples.iter().zip(&decays).map(|(t, decay)| t * decay).collect();
+        Ok(FeasiblePoint {
+            objective: loss.total + decays.iter().sum::<f64>(),
+            targets: loss.targets.iter().zip(&decays).map(|(loss, decay)| loss + decay).collect(),
+            blocks,
+        })
     }
 
     /// For each of the `used` columns of `blocks` the smallest tau >= 0 with e_a (x_a'v + tau x_a'h) >= 0 in all rows,
@@ -421,13 +444,16 @@ impl<'a, B: Backend> Certificate<'a, B> {
 
     /// Without cones every point is feasible: returns `v` itself, or zero if zero is better.
     fn gated_point(&mut self, v: &B::Matrix) -> Result<FeasiblePoint, LinalgError> {
-        let (objective, zero) = (self.network(v)?.objective, self.program.zero_objective());
+        let (value, zero) = (self.network(v)?, self.program.zero_value());
         let work = &*self.work;
         let mut blocks = work.wide.download(&work.blocks)?;
-        if objective >= zero {
+        let mut targets: Vec<f64> = value.targets.iter().map(|target| target.objective).collect();
+        let better = value.objective < zero.total;
+        if !better {
             blocks.values_mut().fill(0.0);
+            targets = zero.targets;
         }
-        Ok(FeasiblePoint { objective: objective.min(zero), blocks })
+        Ok(FeasiblePoint { objective: value.objective.min(zero.total), targets, blocks })
     }
 
     /// Largest violation of a cone, max over rows and blocks of (-e_ai x_a'v_i)+ / (||x_a|| ||v_i||); 0 without cones.

@@ -20,7 +20,16 @@ from cvx_relu._constraints import sets, signs
 from cvx_relu._labels import positive_weights
 from cvx_relu._proofs import Bounds
 from cvx_relu._records import Patches, Record
-from cvx_relu._results import Certificate, InterruptedWarning, RawWeights, Verification, columns, table
+from cvx_relu._results import (
+    Certificate,
+    InterruptedWarning,
+    RawWeights,
+    TargetCertificate,
+    Verification,
+    columns,
+    columns_by_target,
+    table,
+)
 from cvx_relu._table import Table, as_rows, as_table, choices, is_frame, is_images, is_plain
 
 #: The parameters that both estimators have, for their docstrings.
@@ -524,6 +533,8 @@ class ConvexReLU(Bounds, BaseEstimator):
         """Stores the result of a run, then raises or warns if something went wrong."""
         self.model_ = fit.model
         self.history_ = columns(fit.history)
+        self.target_history_ = columns_by_target(fit.history_by_target)
+        self.target_certificates_ = [TargetCertificate(**target) for target in fit.targets]
         self.points_ = table(fit.points)
         if fit.raised is not None:
             raise fit.raised

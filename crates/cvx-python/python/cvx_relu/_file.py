@@ -10,15 +10,15 @@ from cvx_relu import _native
 from cvx_relu._classifier import ConvexReLUClassifier
 from cvx_relu._labels import classes_of
 from cvx_relu._regressor import ConvexReLURegressor
-from cvx_relu._results import columns, table
+from cvx_relu._results import columns, columns_by_target, table
 
 
 def load(path: str | os.PathLike[str]) -> ConvexReLUClassifier | ConvexReLURegressor:
     """Reads a model file that `save` or `cvx train --model` wrote, as a fitted estimator.
 
     The estimator has the parameters that the file records; `patterns` is the number after equal ones were merged, and
-    `beta` the one that was chosen. If the names of all classes are numbers, the classes are numbers. `history_` and
-    `points_` are empty.
+    `beta` the one that was chosen. If the names of all classes are numbers, the classes are numbers. `history_`,
+    `points_`, `target_certificates_` and `target_history_` are empty.
 
     Raises
     ------
@@ -37,6 +37,8 @@ def load(path: str | os.PathLike[str]) -> ConvexReLUClassifier | ConvexReLURegre
     estimator.set_params(**model.parameters)
     estimator.model_ = model
     estimator.history_ = columns([])
+    estimator.target_history_ = columns_by_target([])
+    estimator.target_certificates_ = []
     estimator.points_ = table([])
     recipe = model.recipe
     estimator.n_features_in_ = len(model.scale) if recipe is None else recipe.n_columns

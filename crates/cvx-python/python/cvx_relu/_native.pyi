@@ -5,7 +5,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from cvx_relu._records import Known, Patches, Point, Record, Row, Verified
+from cvx_relu._records import Known, Patches, Point, Record, Row, Target, TargetsRecord, Verified
 
 __all__ = [
     "Data",
@@ -123,6 +123,10 @@ class Fit:
     def model(self) -> Model: ...
     @property
     def history(self) -> list[Record]: ...
+    @property
+    def history_by_target(self) -> list[TargetsRecord]: ...
+    @property
+    def targets(self) -> list[Target]: ...
     @property
     def points(self) -> list[Row]: ...
     @property

@@ -26,6 +26,26 @@ class Record(TypedDict):
     inner_iterations: int
 
 
+class TargetsRecord(TypedDict):
+    """An evaluated iteration by target; each list has a number for each target."""
+
+    iteration: int
+    network: list[float]
+    dual_bound: list[float]
+    relative_gap: list[float]
+
+
+class Target(TypedDict):
+    """The certificate of one target; numbers are None for a loss that couples the targets."""
+
+    name: str
+    network: float | None
+    dual_bound: float | None
+    relative_gap: float | None
+    sampled_primal: float | None
+    neurons: int
+
+
 class Point(TypedDict):
     """One beta of a path, as a callback receives it."""
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from cvx_relu._records import Record, Row
+from cvx_relu._records import Record, Row, TargetsRecord
 
 #: The columns of ``history_`` that hold whole numbers.
 COUNTS = ("iteration", "inner_iterations")
@@ -30,6 +30,20 @@ class Certificate(NamedTuple):
     certify: str
     #: Objective of a feasible point of the programme; None if none better than zero was computed.
     sampled_primal: float | None
+
+
+class TargetCertificate(NamedTuple):
+    """The part of one target in the certificate; numbers are None for the multinomial loss, which couples the targets."""
+
+    #: The class, or ``"target 0"`` of a regression.
+    name: str
+    network: float | None
+    dual_bound: float | None
+    #: The gap of this target alone.
+    relative_gap: float | None
+    sampled_primal: float | None
+    #: Number of neurons with this output.
+    neurons: int
 
 
 class Verification(NamedTuple):
@@ -85,6 +99,15 @@ def columns(history: list[Record]) -> dict[str, NDArray[Any]]:
     return {
         name: np.array([row[name] for row in rows], dtype=np.int64 if name in COUNTS else np.float64)
         for name in Record.__annotations__
+    }
+
+
+def columns_by_target(history: list[TargetsRecord]) -> dict[str, NDArray[Any]]:
+    """The evaluated iterations by target: their numbers (k), and an array (k x C) for each value."""
+    rows = cast("list[dict[str, Any]]", history)
+    return {
+        name: np.array([row[name] for row in rows], dtype=np.int64 if name in COUNTS else np.float64)
+        for name in TargetsRecord.__annotations__
     }
 
 
