@@ -138,6 +138,10 @@ pub trait Backend: Clone + Send + Sync + 'static {
     fn samples(&self) -> &SampleSums {
         SampleSums::all_here()
     }
+    /// The same back end with other training samples of the same ranks: those of a [part](SampleSums::divided).
+    fn over(&self, _samples: &SampleSums) -> Self {
+        self.clone()
+    }
     /// Zeros in the shape of `like`.
     fn zeros_like(&self, like: &Self::Matrix) -> Result<Self::Matrix, LinalgError> {
         self.zeros(like.rows(), like.cols())

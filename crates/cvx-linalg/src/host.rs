@@ -32,6 +32,16 @@ impl HostMatrix {
         HostMatrix { rows, cols, values }
     }
 
+    /// The rows of `parts`, one part after the other.
+    ///
+    /// # Panics
+    /// When a part has not `cols` columns: a programming error, never a matter of input.
+    pub fn stacked(cols: usize, parts: &[HostMatrix]) -> Self {
+        assert!(parts.iter().all(|part| part.cols == cols), "matrices of {cols} columns");
+        let values = (0..cols).flat_map(|j| parts.iter().flat_map(move |part| part.col(j))).copied().collect();
+        HostMatrix { rows: parts.iter().map(HostMatrix::rows).sum(), cols, values }
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows

@@ -238,6 +238,42 @@ fn values_on_the_host_are_summed_gathered_and_compared() {
     }
 }
 
+/// Parts of the samples stay on their ranks, and are summed and gathered as all are.
+#[test]
+fn a_part_of_the_samples_has_sums_of_its_own() {
+    let chosen: Vec<usize> = (0..N).filter(|row| row % 5 == 1 || (20..28).contains(row)).collect();
+    let rest: Vec<usize> = (0..N).filter(|row| !chosen.contains(row)).collect();
+    let sum = |rows: &[usize]| rows.iter().map(|&row| wave(row)).sum::<f64>();
+    let mut bits = Vec::new();
+    for size in [1, 3, 4] {
+        let found = on_ranks(size, 4, |b, ranks| {
+            let all = SampleSums::of_rank(ranks.clone());
+            let own = all.own_of(&chosen, ranks.own().len());
+            let kept: Vec<usize> = (0..ranks.own().len()).filter(|row| !own.contains(row)).collect();
+            let parts = all.divided(&chosen);
+            let sums = parts.iter().zip([&kept, &own]).map(|(part, own)| {
+                let rows: Vec<usize> = own.iter().map(|row| row + ranks.own().start).collect();
+                assert_eq!(b.over(part).samples().first(), part.first());
+                let column = HostMatrix::from_fn(rows.len(), 1, |a, _| rows[a] as f64);
+                let everywhere = part.everywhere(column).unwrap().into_values();
+                let [sum] = part.sum(rows.len(), |own| [rows[own].iter().map(|&row| wave(row)).sum()]);
+                (everywhere, sum)
+            });
+            let [(kept, of_kept), (own, of_own)] = [0, 1].map(|k| sums.clone().nth(k).unwrap());
+            assert_eq!(kept, rest.iter().map(|&row| row as f64).collect::<Vec<_>>());
+            assert_eq!(own, chosen.iter().map(|&row| row as f64).collect::<Vec<_>>());
+            close(&[of_kept, of_own], &[sum(&rest), sum(&chosen)]);
+            // A wish that all learn at a sum over one part ends work on all of them.
+            b.samples().ranks().unwrap().interrupt();
+            parts[1].sum(0, |_| [0.0]);
+            assert_eq!(b.over(&parts[0]).stop().request(), Some(StopReason::Interrupted));
+            [of_kept.to_bits(), of_own.to_bits()]
+        });
+        bits.extend(found);
+    }
+    assert!(bits.iter().all(|found| *found == bits[0]), "{bits:?}");
+}
+
 /// A wish of one rank is heeded by all at the next sum; an interrupt comes before a time limit.
 #[test]
 fn ranks_agree_to_stop_at_a_sum() {

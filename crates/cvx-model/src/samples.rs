@@ -1,7 +1,8 @@
 //! Samples that are made of the rows of a data set when they are read.
 
 use crate::values::Values;
-use cvx_linalg::SampleSource;
+use cvx_linalg::{SampleSource, SampleSums};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The rows of a data set as samples: (x - offset) / scale, computed when they are read.
@@ -49,6 +50,19 @@ impl SelectedSamples {
     pub fn new(source: Arc<dyn SampleSource>, samples: Vec<usize>) -> Self {
         assert!(samples.iter().all(|&sample| sample < source.n_samples()), "a sample beyond the last");
         SelectedSamples { source, samples }
+    }
+
+    /// The samples of `source` in each shard here that has some: all of them, if all samples are here.
+    pub fn of_shards(source: &Arc<dyn SampleSource>, samples: &SampleSums) -> Vec<Arc<dyn SampleSource>> {
+        let n = source.n_samples();
+        let part = |rows: Range<usize>| -> Option<Arc<dyn SampleSource>> {
+            match rows.len() {
+                0 => None,
+                count if count == n => Some(source.clone()),
+                _ => Some(Arc::new(SelectedSamples::new(source.clone(), rows.collect()))),
+            }
+        };
+        samples.of_shards(n, part).into_iter().flatten().collect()
     }
 }
 

@@ -159,6 +159,10 @@ impl<B: Backend> Backend for Distributed<B> {
     fn samples(&self) -> &SampleSums {
         &self.samples
     }
+    fn over(&self, samples: &SampleSums) -> Self {
+        let Some(ranks) = samples.ranks() else { return self.clone() };
+        Distributed { ranks: ranks.clone(), samples: samples.clone(), ..self.clone() }
+    }
 
     fn zeros(&self, rows: usize, cols: usize) -> Result<Self::Matrix, LinalgError> {
         Ok(Spread::Whole(self.inner.zeros(rows, cols)?))

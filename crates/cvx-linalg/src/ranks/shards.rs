@@ -27,6 +27,20 @@ impl Shards {
         Shards { bounds: even(n_samples, count.clamp(1, n_samples.max(1))) }
     }
 
+    /// The shards of the samples that are not among `chosen`, and those of the samples that are: rows in ascending
+    /// order. Each sample stays in its shard, so a shard of either may be empty, and both are made of these shards and
+    /// of `chosen` alone.
+    pub fn divided(&self, chosen: &[usize]) -> [Shards; 2] {
+        let before = |bound: &usize| chosen.partition_point(|row| row < bound);
+        let kept = self.bounds.iter().map(|bound| bound - before(bound)).collect();
+        [Shards { bounds: kept }, Shards { bounds: self.bounds.iter().map(before).collect() }]
+    }
+
+    /// Whether a shard has no sample.
+    pub fn has_empty(&self) -> bool {
+        self.bounds.windows(2).any(|pair| pair[0] == pair[1])
+    }
+
     /// Number of shards.
     pub fn count(&self) -> usize {
         self.bounds.len() - 1
@@ -67,6 +81,16 @@ mod tests {
         assert!(all.windows(2).all(|pair| pair[0].end == pair[1].start && pair[0].len().abs_diff(pair[1].len()) <= 1));
         assert_eq!((all[0].start, all[7].end), (0, 5000));
         assert_eq!([(9, 0), (3, 5), (0, 2)].map(|(n, count)| Shards::cut(n, count).count()), [1, 3, 1]);
+    }
+
+    #[test]
+    fn divided_samples_stay_in_their_shards() {
+        let [kept, chosen] = Shards::cut(10, 3).divided(&[0, 4, 5, 9]);
+        assert_eq!((kept.bounds.as_slice(), chosen.bounds.as_slice()), (&[0, 2, 3, 6][..], &[0, 1, 3, 4][..]));
+        let [kept, chosen] = Shards::cut(10, 3).divided(&[3, 4, 5]);
+        assert!(kept.has_empty() && chosen.has_empty());
+        assert_eq!((kept.samples(1..2), chosen.samples(1..2)), (3..3, 0..3));
+        assert!(!Shards::cut(10, 3).has_empty());
     }
 
     #[test]

@@ -34,6 +34,15 @@ impl SampleSums {
         self.0.as_ref()
     }
 
+    /// Where the samples are that are not among `chosen`, and where those are that are: rows among all samples in
+    /// ascending order.
+    pub fn divided(&self, chosen: &[usize]) -> [SampleSums; 2] {
+        match &self.0 {
+            None => [SampleSums::default(), SampleSums::default()],
+            Some(ranks) => ranks.divided(chosen).map(|part| SampleSums(Some(Arc::new(part)))),
+        }
+    }
+
     /// Fails if the ranks cannot go on together: what was summed since then is no sum.
     ///
     /// # Errors
@@ -223,6 +232,25 @@ impl SampleSums {
         let parts: Option<Vec<BitMask>> = rows.into_iter().zip(words).map(part).collect();
         let parts = parts.ok_or_else(|| RankError::Lost { detail: "a mask came with bits beyond its rows".into() })?;
         Ok(BitMask::stacked(here.cols(), &parts))
+    }
+
+    /// On every rank, the rows of all ranks.
+    ///
+    /// # Errors
+    /// [`RankError`] if the ranks cannot go on together.
+    pub fn everywhere(&self, here: HostMatrix) -> Result<HostMatrix, RankError> {
+        let Some(ranks) = &self.0 else { return Ok(here) };
+        let counts: Vec<usize> = (0..ranks.size()).map(|rank| ranks.samples_of(rank).len()).collect();
+        let columns: Result<Vec<_>, _> = (0..here.cols()).map(|j| ranks.gather(here.col(j), &counts)).collect();
+        Ok(HostMatrix::from_vec(ranks.shards().n_samples(), here.cols(), columns?.concat()))
+    }
+
+    /// The rows here of these, which are in ascending order among all samples: counted from the first sample here, of
+    /// which there are `count`.
+    pub fn own_of(&self, rows: &[usize], count: usize) -> Vec<usize> {
+        let first = self.first();
+        let [begin, end] = [first, first + count].map(|bound| rows.partition_point(|&row| row < bound));
+        rows[begin..end].iter().map(|row| row - first).collect()
     }
 
     /// The `rows` here, of a matrix with a row for each of all samples.

@@ -42,7 +42,8 @@ pub struct Ranks {
     owners: Vec<Range<usize>>,
     /// The nodes of the tree that each rank can add up alone.
     nodes: Vec<Vec<Range<usize>>>,
-    state: Mutex<State>,
+    /// Shared with the ranks of parts of the samples: they stop together, and sums follow each other.
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
@@ -69,7 +70,19 @@ impl Ranks {
         }
         let owners = shards.owners(ranks);
         let nodes = owners.iter().map(|owned| tree::nodes(0..shards.count(), owned)).collect();
-        Ok(Ranks { communicator, shards, owners, nodes, state: Mutex::default() })
+        Ok(Ranks { communicator, shards, owners, nodes, state: Arc::default() })
+    }
+
+    /// The same ranks with parts of their samples: those that are not among `chosen`, and those that are
+    /// ([`Shards::divided`]). Each rank keeps its own.
+    pub fn divided(&self, chosen: &[usize]) -> [Ranks; 2] {
+        self.shards.divided(chosen).map(|shards| Ranks {
+            communicator: self.communicator.clone(),
+            shards,
+            owners: self.owners.clone(),
+            nodes: self.nodes.clone(),
+            state: self.state.clone(),
+        })
     }
 
     /// The number of this rank, from 0.
