@@ -1,8 +1,9 @@
 //! Training with samples spread over ranks, as threads of this process: the same network for every number of ranks.
 
 use cvx_admm::{
-    Beta, Certify, Checkpoint, CheckpointPlan, ClassWeights, Device, Gates, Iteration, PathSettings, Precision,
-    Settings, Solution, SolverChoice, SolverKind, Status, StopToken, TrainError, path, resume, train_with,
+    Beta, Certify, Checkpoint, CheckpointPlan, ClassWeights, Device, Gates, HeldOutPredictions, Iteration, Observer,
+    PathSettings, PathSolution, Plan, Precision, Returned, Scores, Settings, Solution, SolverChoice, SolverKind,
+    Status, StopToken, TrainError, Validation, Wishes, automatic, choose, path, resume, train_with,
 };
 use cvx_linalg::{Communicator, LinalgError, Ranks, SampleSums, Shards, Signs, Threads};
 use cvx_model::{Activation, Constraints, Dataset, FeatureKind, GateKind, Labels, Loss, Trend};
@@ -10,6 +11,7 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
+use tempfile::TempDir;
 
 const SAMPLES: usize = 1200;
 const FEATURES: usize = 5;
@@ -185,8 +187,7 @@ fn so_it_is_for_rounds_of_soft_cones() {
     let base = || Settings { max_iterations: 12, patterns: 6, refine: 2, ..settings() };
     let weighted = |data: Dataset| data.with_weights((0..SAMPLES).map(|row| 1.0 + (row % 3) as f64).collect()).unwrap();
     let (huber, hinge) = (Loss::Huber { delta: 0.3 }, Loss::SquaredHinge);
-    let folder = std::env::temp_dir().join(format!("cvx-soft-ranks-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
+    let folder = TempDir::new().unwrap();
     for (name, data, settings) in [
         ("squared", data(0), base()),
         ("huber", weighted(data(0)), Settings { loss: huber, precision: Precision::F32, ..base() }),
@@ -198,7 +199,7 @@ fn so_it_is_for_rounds_of_soft_cones() {
         assert!(matches!(signs, Signs::Each { .. }), "{name}: {signs:?}, {:?}", whole.info.rounds);
         let at = whole.info.rounds[0].iterations + 1;
         assert!(at < whole.info.rounds[1].iterations, "{name}: {:?}", whole.info.rounds);
-        let file = folder.join(name);
+        let file = folder.path().join(name);
         let first =
             Settings { checkpoint: Some(CheckpointPlan { path: file.clone(), every: 1e9 }), ..settings.clone() };
         on_ranks(&data, 3, 4, |part, _| {
@@ -217,7 +218,6 @@ fn so_it_is_for_rounds_of_soft_cones() {
             assert!(bits(&ended[0]) == bits(&whole), "{name}, {size} ranks");
         }
     }
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 /// Held-out samples are whole on every rank; constraints are of columns, which all ranks have.
@@ -248,10 +248,8 @@ fn what_needs_all_samples_in_one_place_is_refused_before_work() {
     let expected = TrainError::SolverOverRanks { solver: SolverKind::Cholesky, instead: SolverKind::GramPcg };
     assert_eq!(refused(&cholesky), expected);
     assert!(expected.to_string().contains("use gram-pcg"));
-    let ends = on_ranks(&data, 2, 2, |part, _| {
-        path(&part, None, &settings(), &PathSettings::default(), &StopToken::new(), &mut ()).unwrap_err()
-    });
-    assert!(matches!(ends[0], TrainError::NotOverRanks { .. }));
+    let global = Settings { certify: Certify::Global, ..settings() };
+    assert!(matches!(refused(&global), TrainError::NotOverRanks { .. }));
     let world = Threads::connected(3).swap_remove(0);
     let error = Ranks::new(Arc::new(world), Shards::of(1500)).err().unwrap();
     assert!(error.to_string().contains("start at most 2 ranks"), "{error}");
@@ -325,9 +323,10 @@ fn a_rank_that_ends_alone_ends_the_others() {
         ended.is_ok_and(|ended| matches!(ended, Err(TrainError::Linalg(LinalgError::Ranks(_)))))
     });
     assert_eq!(ends, [true, false]);
-    // Ranks of different settings are not at the same sum.
+    // Ranks of which one has weights are not at the same sum.
     let ends = on_ranks(&data, 2, 2, |part, rank| {
-        let ended = trained(&part, &Settings { patterns: 12 + rank, ..settings() });
+        let part = if rank == 0 { part } else { part.with_weights(vec![2.0; SAMPLES / 2]).unwrap() };
+        let ended = trained(&part, &settings());
         drop(part);
         ended.unwrap_err()
     });
@@ -337,11 +336,10 @@ fn a_rank_that_ends_alone_ends_the_others() {
 /// A checkpoint of three ranks is continued by two, or by one, to the same bits.
 #[test]
 fn a_checkpoint_is_continued_by_another_number_of_ranks() {
-    let folder = std::env::temp_dir().join(format!("cvx-ranks-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
+    let folder = TempDir::new().unwrap();
     for (name, loss) in [("squared", Loss::Squared), ("huber", Loss::Huber { delta: 0.3 })] {
         let data = data(0);
-        let file = folder.join(name);
+        let file = folder.path().join(name);
         let settings = Settings { loss, ..settings() };
         let plan = CheckpointPlan { path: file.clone(), every: 1e9 };
         let first = Settings { checkpoint: Some(plan), max_iterations: 10, ..settings.clone() };
@@ -355,5 +353,220 @@ fn a_checkpoint_is_continued_by_another_number_of_ranks() {
             assert!(bits(&ended[0]) == bits(&whole), "{name}, {size} ranks");
         }
     }
-    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+// ---- paths ---------------------------------------------------------------------------------------------------------
+
+/// A short path that holds out what `validation` says.
+fn path_of(validation: Validation, returned: Returned) -> PathSettings {
+    PathSettings { betas: 4, ratio: 0.05, gap: 1e-3, validation, returned, ..PathSettings::default() }
+}
+
+fn along(data: &Dataset, settings: &Settings, path_settings: &PathSettings) -> Result<PathSolution, TrainError> {
+    path(data, None, settings, path_settings, &StopToken::new(), &mut ())
+}
+
+/// What all ranks know of a path: every number of its table, the choice, and the held-out predictions.
+fn table(found: &PathSolution) -> Vec<u64> {
+    let numbers = found.points.iter().flat_map(|point| {
+        let losses = [point.mean_loss, point.mean_loss_error, point.error, point.standard_error];
+        let scores = [point.train, point.validation].map(|scores| [scores.loss, scores.accuracy.unwrap_or(-1.0)]);
+        let objective = [point.objective.network, point.objective.dual_bound, point.objective.relative_gap];
+        let counts = [point.neurons, point.iterations as f64, point.fraction, point.beta];
+        [&losses[..], &scores.concat(), &objective, &counts].concat()
+    });
+    let HeldOutPredictions { rows, predictions } = &found.held_out;
+    let held_out = [predictions.outputs.values(), predictions.targets.values()].concat();
+    let counts = [found.chosen, found.folds].into_iter().chain(rows.iter().copied()).map(|count| count as u64);
+    numbers.chain(held_out).chain([found.gated_beta_max]).map(f64::to_bits).chain(counts).collect()
+}
+
+/// The bytes of the model, and the held-out scores in the record of the run.
+fn product(found: &PathSolution) -> (Vec<u8>, Vec<u64>) {
+    let scores = found.solution.info.history.iter().filter_map(|record| record.test);
+    (found.solution.model.to_bytes().unwrap(), scores.map(|scores| scores.loss.to_bits()).collect())
+}
+
+/// Shards of 171 samples and, on three ranks, unevenly many of them.
+#[test]
+fn a_path_is_the_same_for_every_number_of_ranks() {
+    let weighted = |data: Dataset| data.with_weights((0..SAMPLES).map(|row| 1.0 + (row % 3) as f64).collect()).unwrap();
+    let base = || Settings { gap: 1e-3, max_iterations: 200, patterns: 8, output_bias: true, ..settings() };
+    let gated = || Settings { activation: Activation::Gated, ..base() };
+    let (share, folds) = (Validation::Share(0.2), Validation::Folds(3));
+    let cases = [
+        ("a share", data(0), gated(), path_of(share, Returned::Retrained)),
+        ("a share, cones", data(2), base(), path_of(share, Returned::Mean)),
+        ("three seeds", data(0), gated(), PathSettings { ensemble: 3, ..path_of(share, Returned::Retrained) }),
+        ("folds", weighted(data(3)), gated(), path_of(folds, Returned::Mean)),
+        (
+            "folds of log-odds",
+            data(2),
+            Settings { loss: Loss::Logistic, ..gated() },
+            path_of(folds, Returned::Retrained),
+        ),
+    ];
+    for (name, data, settings, path_settings) in cases {
+        let plain = along(&data, &settings, &path_settings).unwrap();
+        let one = on_ranks(&data, 1, 1, |part, _| along(&part, &settings, &path_settings).unwrap()).swap_remove(0);
+        assert!(table(&plain) == table(&one), "{name}");
+        assert!(product(&plain) == product(&one), "{name}");
+        let mut expected = None;
+        for size in 1..=4 {
+            let found = on_ranks(&data, size, 7, |part, _| along(&part, &settings, &path_settings).unwrap());
+            assert!(found.iter().all(|rank| table(rank) == table(&found[0])), "{name}, {size} ranks");
+            let first = (table(&found[0]), product(&found[0]));
+            let expected = expected.get_or_insert_with(|| first.clone());
+            assert!(*expected == first, "{name}, {size} ranks");
+            let [a, b] = [&plain, &found[0]].map(|found| found.points.iter().map(|point| point.mean_loss));
+            assert!(a.zip(b).all(|(a, b)| close(a, b, 1e-5)), "{name}: {:?} {:?}", plain.points, found[0].points);
+            assert_eq!((plain.chosen, &plain.held_out.rows), (found[0].chosen, &found[0].held_out.rows), "{name}");
+            let record = found[0].solution.ranks.unwrap();
+            assert_eq!((record.ranks, record.shards), (size, 7));
+        }
+    }
+}
+
+/// Most shards hold nothing out, and ranks have nothing to predict; a shard that would keep nothing is refused.
+#[test]
+fn few_samples_are_held_out_of_some_shards_alone() {
+    let data = data(0).select(&(0..60).collect::<Vec<_>>()).unwrap();
+    let settings = Settings { activation: Activation::Gated, patterns: 4, ..settings() };
+    let path_settings = path_of(Validation::Share(0.05), Returned::Mean);
+    let found =
+        [1, 3].map(|size| on_ranks(&data, size, 12, |part, _| along(&part, &settings, &path_settings).unwrap()));
+    assert_eq!(found[0][0].held_out.rows.len(), 3);
+    assert!(found[1].iter().all(|rank| table(rank) == table(&found[0][0])));
+    assert!(product(&found[0][0]) == product(&found[1][0]));
+    let all_but_few = path_of(Validation::Share(0.95), Returned::Mean);
+    for ended in on_ranks(&data, 3, 12, |part, _| along(&part, &settings, &all_but_few).unwrap_err()) {
+        assert!(matches!(&ended, TrainError::Setting { name: "validation", value, .. } if value == "57 of 60 samples"));
+    }
+}
+
+/// What `cvx train` chooses by itself is a function of all samples.
+#[test]
+fn a_plan_of_ranks_is_that_of_one_process() {
+    let data = data(2);
+    let (settings, path_settings) = (settings(), PathSettings { betas: 3, ..PathSettings::default() });
+    let plan = |data: &Dataset| automatic(data, &settings, &path_settings, &Wishes::default()).unwrap();
+    let planned = plan(&data);
+    assert!(on_ranks(&data, 3, 4, |part, _| plan(&part)).iter().all(|plan| *plan == planned));
+    let small = Plan {
+        settings: Settings { patterns: 8, max_iterations: 40, ..planned.settings },
+        path: PathSettings { betas: 3, ..planned.path },
+        ..planned
+    };
+    let chosen = |data: &Dataset| choose(data, None, &small, &StopToken::new(), &mut ()).unwrap();
+    let found = [1, 3].map(|size| on_ranks(&data, size, 4, |part, _| chosen(&part)).swap_remove(0));
+    assert!(table(&found[0]) == table(&found[1]) && product(&found[0]) == product(&found[1]));
+    let plain = chosen(&data);
+    let [a, b] = [&plain, &found[0]].map(|found| found.points[found.chosen].mean_loss);
+    assert!(close(a, b, 1e-5), "{a} {b}");
+}
+
+/// A path that one rank ends in the middle ends on all of them at one place, with the networks that there are.
+#[test]
+fn all_ranks_end_a_path_at_the_same_place() {
+    struct Watch<'a> {
+        rank: usize,
+        points: usize,
+        ends_at: Option<usize>,
+        token: &'a StopToken,
+    }
+    impl Observer for Watch<'_> {
+        fn iteration(&mut self, _: &Iteration) -> ControlFlow<()> {
+            if self.rank == 1 && Some(self.points) == self.ends_at {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        }
+        fn point(&mut self, _: f64, _: f64, _: &Scores) {
+            self.points += 1;
+            if self.rank == 2 && self.ends_at.is_none() && self.points == 2 {
+                self.token.raise();
+            }
+        }
+    }
+    let data = data(0);
+    let base = Settings { activation: Activation::Gated, patterns: 8, gap: 1e-3, ..settings() };
+    let endless = PathSettings { gap: 1e-300, betas: 10_000, ..path_of(Validation::Folds(2), Returned::Retrained) };
+    let hours = Settings { max_iterations: 1_000_000, certify: Certify::Sampled, ..base.clone() };
+    let path_settings = path_of(Validation::Folds(3), Returned::Retrained);
+    let cases = [
+        ("an observer", base.clone(), path_settings.clone(), Some(1), Status::Interrupted, Some(1)),
+        ("a token", base.clone(), path_settings.clone(), None, Status::Interrupted, Some(2)),
+        ("a limit", Settings { time_limit: Some(0.3), ..hours }, endless, Some(99_999), Status::TimeLimit, None),
+    ];
+    for (name, settings, path_settings, ends_at, status, points) in cases {
+        let found = on_ranks(&data, 3, 6, |part, rank| {
+            let token = StopToken::new();
+            let mut watch = Watch { rank, points: 0, ends_at, token: &token };
+            path(&part, None, &settings, &path_settings, &token, &mut watch).unwrap()
+        });
+        assert!(found.iter().all(|rank| table(rank) == table(&found[0])), "{name}");
+        assert_eq!(found[0].cut_short, Some(status), "{name}");
+        assert!(points.is_none_or(|points| points == found[0].points.len()), "{name}: {:?}", found[0].points);
+        let networks = found.iter().map(|rank| rank.solution.model.network.w1.values().to_vec());
+        assert!(networks.clone().all(|network| Some(network) == networks.clone().next()), "{name}");
+    }
+    // A budget that is over after the first beta, by the clock of the first rank.
+    let short = PathSettings { budget: Some(1e-9), ..path_settings.clone() };
+    let found = on_ranks(&data, 3, 6, |part, rank| {
+        let budget = if rank == 0 { short.budget } else { Some(1e9) };
+        along(&part, &base, &PathSettings { budget, ..short.clone() }).unwrap()
+    });
+    assert!(found.iter().all(|rank| rank.points.len() == 1 && rank.cut_short.is_none()));
+}
+
+// ---- ranks that were not started alike -----------------------------------------------------------------------------
+
+#[test]
+fn ranks_that_were_not_started_alike_are_refused_before_work() {
+    let data = data(0);
+    let test = data.select(&[0, 1, 2]).unwrap();
+    let refused = |change: &(dyn Fn(&mut Settings, &mut PathSettings) + Sync), along_path: bool| {
+        let ends = on_ranks(&data, 3, 3, |part, rank| {
+            let (mut settings, mut path_settings) = (settings(), path_of(Validation::Share(0.2), Returned::Mean));
+            if rank == 2 {
+                change(&mut settings, &mut path_settings);
+            }
+            if along_path {
+                along(&part, &settings, &path_settings).unwrap_err()
+            } else {
+                trained(&part, &settings).unwrap_err()
+            }
+        });
+        assert!(ends.iter().all(|end| *end == ends[0]), "{ends:?}");
+        let TrainError::RanksDiffer { rank: 2, given, first } = ends[0].clone() else { panic!("{ends:?}") };
+        [first, given].map(|setting| setting.to_string())
+    };
+    let named = |name: &str, first: &str, given: &str| [first, given].map(|value| format!("{name} = {value}"));
+    assert_eq!(refused(&|settings, _| settings.seed = 7, false), named("seed", "0", "7"));
+    assert_eq!(refused(&|settings, _| settings.seed = 7, true), named("seed", "0", "7"));
+    assert_eq!(refused(&|settings, _| settings.patterns = 13, false), named("patterns", "12", "13"));
+    assert_eq!(refused(&|settings, _| settings.gap = 0.5, false), named("gap", "0.000000001", "0.5"));
+    assert_eq!(refused(&|settings, _| settings.refine = 2, false), named("refine", "0", "2"));
+    let cholesky = |settings: &mut Settings, _: &mut PathSettings| {
+        settings.solver = SolverChoice::Kind(SolverKind::Cholesky);
+    };
+    assert_eq!(refused(&cholesky, false), named("solver", "gram-pcg", "cholesky"));
+    assert_eq!(refused(&|_, path| path.betas = 9, true), named("betas", "4", "9"));
+    assert_eq!(
+        refused(&|_, path| path.validation = Validation::Folds(2), true),
+        ["validation = 0.2", "folds = 2"].map(String::from)
+    );
+    let with_test = on_ranks(&data, 2, 2, |part, rank| {
+        let test = Some(&test).filter(|_| rank == 0);
+        train_with(&part, test, &settings(), None, &StopToken::new(), &mut ()).unwrap_err()
+    });
+    let said = "rank 1 was started with the number of test samples = 0, and rank 0 with the number of test samples = 3";
+    assert!(with_test[0].to_string().starts_with(said), "{}", with_test[0]);
+    // What the result does not depend on may differ.
+    let ended = on_ranks(&data, 2, 2, |part, rank| {
+        let (threads, time_limit) = (1 + rank, Some(1e6).filter(|_| rank == 1));
+        bits(&trained(&part, &Settings { threads, time_limit, max_iterations: 2, ..settings() }).unwrap()).len()
+    });
+    assert!(ended[0] > 0);
 }

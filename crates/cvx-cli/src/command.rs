@@ -22,8 +22,10 @@ use anyhow::{Result, bail};
 pub fn run(command: Command) -> Result<Exit> {
     match command {
         Command::Train(args) => train::run(*args),
-        _ if is_launched() => bail!("only cvx train runs over ranks: start this command without the launcher of MPI"),
-        Command::Path(args) => path::run(&args),
+        Command::Path(args) => path::run(*args),
+        _ if is_launched() => {
+            bail!("only cvx train and cvx path run over ranks: start this command without the launcher of MPI")
+        }
         Command::Predict(args) => predict::run(&args),
         Command::Prove(args) => prove::run(&args),
         Command::Verify(args) => verify::run(&args),

@@ -12,17 +12,21 @@ use cvx_prove::ProveError;
 use std::error::Error;
 
 /// Settings of the library whose options have other names.
-const RENAMED: [(&str, &str); 6] = [
+const RENAMED: [(&str, &str); 7] = [
     ("class_weights", "class-weight"),
     ("weights", "class-weight"),
     ("normalisation", "normalize"),
     ("feature_precision", "features"),
     ("ratio", "beta-ratio"),
     ("choice", "choose"),
+    ("returned", "final"),
 ];
 
 /// The value of a setting that is left to the library.
 const AUTOMATIC: &str = "automatic";
+
+/// The value of a setting that is not there; also a kind of normalisation.
+const NONE: &str = "none";
 
 /// An error with its causes.
 pub fn error(error: &anyhow::Error) -> String {
@@ -66,6 +70,11 @@ fn train(error: &TrainError) -> String {
         TrainError::SolverOverRanks { solver, instead } => format!(
             "--solver {solver} needs all samples in one process, and they are spread over ranks: \
              use --solver {instead}, or one process"
+        ),
+        TrainError::RanksDiffer { rank, given, first } => format!(
+            "rank {rank} was started with {}, and rank 0 with {}: give all ranks the same arguments and data",
+            setting(given),
+            setting(first)
         ),
         TrainError::OtherRun { path, saved, given } => format!(
             "{}: the checkpoint is of a run with {}, and this one has {}: \
@@ -202,7 +211,8 @@ fn setting(NamedSetting { name, value }: &NamedSetting) -> String {
     match (name.as_str(), value.as_str()) {
         ("bias", "true") => "--bias".to_string(),
         ("bias", _) => "--no-bias".to_string(),
-        (name, AUTOMATIC) => format!("no {}", option(name)),
+        ("normalisation", value) => format!("--normalize {value}"),
+        (name, AUTOMATIC | NONE) => format!("no {}", option(name)),
         (name, value) => format!("{} {value}", option(name)),
     }
 }
@@ -271,6 +281,7 @@ mod tests {
         assert_eq!(phrased("rank", AUTOMATIC), "no --rank");
         assert_eq!((phrased("bias", "true"), phrased("bias", "false")), ("--bias".into(), "--no-bias".into()));
         assert_eq!(phrased("normalisation", "none"), "--normalize none");
+        assert_eq!(phrased("weights", "none"), "no --class-weight");
         assert_eq!(phrased("flips", "no"), "--flips no");
         assert_eq!(phrased("feature_precision", "half"), "--features half");
         assert_eq!(phrased("patch_gates", "random"), "--patch-gates random");

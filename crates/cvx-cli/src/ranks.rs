@@ -1,7 +1,8 @@
 //! The ranks of an MPI job, of which this process may be one.
 
+use crate::args::OutputArgs;
 use crate::exit::Exit;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use cvx_linalg::{Communicator, Ranks, SampleSums, Shards};
 use cvx_model::DataSplit;
 use std::sync::Arc;
@@ -20,6 +21,15 @@ impl Job {
     /// Whether this process says and writes what all have found.
     pub fn is_first(&self) -> bool {
         self.world.as_ref().is_none_or(|world| world.rank() == 0)
+    }
+
+    /// Checks that what these arguments ask for can be written over ranks.
+    pub fn check_outputs(&self, output: &OutputArgs) -> Result<()> {
+        ensure!(
+            !self.has_ranks() || output.report.is_none(),
+            "--report needs all samples in one process, and they are spread over ranks: leave it out"
+        );
+        Ok(())
     }
 
     /// This rank among those that share n samples.

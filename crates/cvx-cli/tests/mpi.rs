@@ -95,6 +95,46 @@ fn the_same_model_for_every_number_of_ranks() {
     }
 }
 
+/// Folds, and a share that is held out: the model, the path and all numbers of the report, times, memory and traffic aside.
+#[test]
+fn the_same_path_for_every_number_of_ranks() {
+    fn without_costs(report: &mut Value) {
+        const COSTS: [&str; 5] = ["device_name", "memory_bytes", "peak_memory_bytes", "ranks", "seconds"];
+        match report {
+            Value::Object(entries) => {
+                entries.retain(|key, _| !COSTS.contains(&key.as_str()));
+                entries.values_mut().for_each(without_costs);
+            }
+            Value::Array(values) => values.iter_mut().for_each(without_costs),
+            _ => {}
+        }
+    }
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let data = "--data planted:4100x12 --patterns 10 --threads 1 --quiet --model m.cvx --json r.json";
+    for arguments in [
+        format!("path {data} --betas 4 --beta-ratio 0.05 --validation 0.2 --plot path"),
+        format!("path {data} --betas 3 --beta-ratio 0.05 --folds 3 --final mean --activation gated"),
+        format!("train {data} --folds 2 --max-iterations 40"),
+    ] {
+        let mut results = Vec::new();
+        for ranks in 1..=3 {
+            let output = run(folder, ranks, &arguments);
+            assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+            let mut report: Value = serde_json::from_slice(&fs::read(folder.join("r.json")).unwrap()).unwrap();
+            assert_eq!((&report["ranks"]["count"], &report["ranks"]["shards"]), (&ranks.into(), &8.into()));
+            without_costs(&mut report);
+            results.push((fs::read(folder.join("m.cvx")).unwrap(), report));
+        }
+        assert!(results.iter().all(|(model, _)| *model == results[0].0), "{arguments}");
+        assert_eq!(results[1].1, results[0].1, "{arguments}");
+        assert_eq!(results[2].1, results[0].1, "{arguments}");
+        let verified = alone(folder, "verify m.cvx --data planted:4100x12");
+        assert!(verified.status.success(), "{arguments}: {}", String::from_utf8_lossy(&verified.stdout));
+    }
+    assert!(folder.join("path.svg").exists());
+}
+
 /// Each rank reads its own rows of a folder of IDX files, unless an option selects samples.
 #[test]
 fn ranks_that_read_their_own_rows_train_the_same_network() {
@@ -138,9 +178,18 @@ fn what_does_not_work_over_ranks_is_refused() {
     let cases = [
         (format!("train {RUN} --solver cholesky"), "use --solver gram-pcg"),
         ("train --data planted:1100x5 --beta 1".to_string(), "start at most 2 ranks"),
-        ("train --data planted:4100x12".to_string(), "give --beta or --beta-fraction"),
         (format!("train {RUN} --report page"), "--report needs all samples"),
-        ("path --data planted:4100x12".to_string(), "only cvx train runs over ranks"),
+        ("path --data planted:4100x12 --report page".to_string(), "--report needs all samples"),
+        ("path --data planted:4100x12 --gates conv".to_string(), "gates of patches"),
+        ("info m.cvx".to_string(), "only cvx train and cvx path run over ranks"),
+        (
+            format!("train {RUN} --seed $OMPI_COMM_WORLD_RANK"),
+            "rank 1 was started with --seed 1, and rank 0 with --seed 0",
+        ),
+        (
+            "path --data planted:4100x12 $(test $OMPI_COMM_WORLD_RANK = 2 && echo --folds 2)".to_string(),
+            "rank 2 was started with --folds 2, and rank 0 with no --validation",
+        ),
     ];
     for (arguments, expected) in cases {
         let said = refused(folder, 3, &arguments);

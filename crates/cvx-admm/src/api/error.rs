@@ -81,6 +81,18 @@ pub enum TrainError {
         /// What was chosen.
         what: &'static str,
     },
+    /// Ranks that were not started alike.
+    #[error(
+        "rank {rank} was started with {given}, and rank 0 with {first}: give all ranks the same arguments and data"
+    )]
+    RanksDiffer {
+        /// The first rank that differs.
+        rank: usize,
+        /// The first setting that differs, with its value on that rank.
+        given: NamedSetting,
+        /// Its value on the first rank.
+        first: NamedSetting,
+    },
     /// The test samples do not fit the training samples.
     #[error("the test samples: {0}")]
     Test(ModelError),

@@ -5,9 +5,10 @@
 //! recomputed.
 
 use crate::api::error::{NamedSetting, TrainError};
+use crate::api::listing::{FEATURE_PRECISION, difference};
 use crate::api::settings::{Beta, CheckpointPlan, Gates, Settings, SolverChoice, ValidSettings};
 use crate::checkpoint::codec::{CheckpointError, KIND, Recorder, Replay};
-use crate::checkpoint::identity::{FEATURE_PRECISION, difference, identity};
+use crate::checkpoint::identity::identity;
 use crate::problem::input::Problem;
 use cvx_artifact::FileError;
 use cvx_artifact::container::{Parsed, Sections};

@@ -83,7 +83,8 @@ impl Job for PathJob<'_> {
                 best = last;
             }
             above = if is_far_above(&tried[last].points, &tried[best].points) { above + 1 } else { 0 };
-            let spent = self.path.budget.is_some_and(|budget| self.clock.seconds() >= BUDGET_OF_BETAS * budget);
+            let spent = |budget| self.clock.seconds() >= BUDGET_OF_BETAS * budget;
+            let spent = self.path.budget.is_some_and(|budget| backend.samples().of_first(spent(budget)));
             if self.path.patience.is_some_and(|patience| above >= patience) || spent {
                 break;
             }
@@ -129,7 +130,7 @@ impl PathJob<'_> {
             // All folds are in memory together.
             let memory_budget = self.settings.memory_budget.map(|budget| budget / self.folds.len() as u64);
             let settings = Settings { gap: self.path.gap, seed: fold.seed, memory_budget, ..(**self.settings).clone() };
-            let (backend, host, problem) = (backend.clone(), host.clone(), problem.clone());
+            let (backend, host, problem) = (backend.over(&problem.samples), host.clone(), problem.clone());
             let own = self.own_features(&backend, (fold, &problem), features, &mut shared)?;
             let mut solver = Solver::open_with(backend, host, problem, settings.validate()?, self.clock, None, own)
                 .map_err(|error| fold.in_all_samples(error))?;

@@ -2,12 +2,12 @@
 
 use crate::api::error::TrainError;
 use crate::api::record::{Info, PhaseSeconds};
-use crate::problem::input::{Problem, TestSamples};
+use crate::problem::input::{Problem, TestSamples, predicted};
 use crate::solver::closing::test_scores;
-use crate::solver::solution::Solution;
+use crate::solver::solution::{RankRecord, Solution};
 use cvx_artifact::{Claim, Model, Part, Predictions, Provenance, Scores, Status, joint_objective, mean_network};
-use cvx_linalg::{Cpu, Samples};
-use cvx_model::{Confusion, accuracy};
+use cvx_linalg::{Cpu, HostMatrix, LinalgError};
+use cvx_model::{Confusion, accuracy_over};
 
 /// The mean of the networks of `solutions`, each trained on the samples of `all` without those that it held out.
 /// `seconds` is the time since the data were in memory.
@@ -29,22 +29,28 @@ pub(crate) fn mean_of(
     let status = status.unwrap_or(Status::Optimal);
 
     let (cpu, task, y) = (Cpu::<f64>::new(), &all.targets.task, &all.targets.y);
-    let outputs = network.predict_samples(&Samples::new(&cpu, all.xt.clone())?)?;
-    let train = Scores { loss: all.loss.total(&outputs, y), accuracy: accuracy(task, &outputs, y) };
-    let train_confusion = Confusion::new(task, &outputs, y);
+    let outputs = predicted(&network, &cpu, &all.xt, &all.samples)?;
+    let train = Scores { loss: all.loss.total(&outputs, y), accuracy: accuracy_over(&all.samples, task, &outputs, y) };
+    // On the first rank, what belongs to all samples.
+    let collect = |here: HostMatrix| all.samples.collect(here).map_err(LinalgError::from);
+    let column = |weights: &[f64]| HostMatrix::from_vec(weights.len(), 1, weights.to_vec());
+    let weights = all.loss.weights().map(|weights| collect(column(weights))).transpose()?;
+    let (outputs, y) = (collect(outputs)?, collect(y.clone())?);
+    let train_confusion = Confusion::new(task, &outputs, &y);
     let predict_test = |samples: &TestSamples| {
-        let outputs = network.predict_samples(&Samples::new(&cpu, samples.xt.clone())?)?;
+        let outputs = samples.predicted(&network, &cpu)?;
         Ok::<_, TrainError>(all.clipped(Predictions { outputs, targets: samples.y.clone() }))
     };
+    let n_samples = all.samples.total(all.n_samples());
     let test_predictions = all.test.as_ref().map(predict_test).transpose()?;
     let (test, test_confusion) = test_scores(task, all.loss.loss(), test_predictions.as_ref());
     let iterations = solutions.iter().map(|solution| solution.model.provenance.iterations).sum();
     let claim = Claim {
         objective,
-        weights: all.loss.weights().map(<[f64]>::to_vec),
+        weights: weights.map(HostMatrix::into_values),
         train_loss: train.loss,
         train_accuracy: train.accuracy,
-        n_samples: all.n_samples(),
+        n_samples,
         fingerprint: all.fingerprint,
         status,
         ..first.model.claim.clone()
@@ -58,13 +64,13 @@ pub(crate) fn mean_of(
         ..first.model.clone()
     };
     let mut summary = first.summary.clone();
-    summary.shape.n_samples = all.n_samples();
+    summary.shape.n_samples = n_samples;
     Ok(Some(Solution {
-        ranks: None,
+        ranks: RankRecord::of(&all.samples),
         status,
         objective,
         train,
-        train_predictions: all.clipped(Predictions { outputs, targets: y.clone() }),
+        train_predictions: all.clipped(Predictions { outputs, targets: y }),
         train_confusion,
         convex_accuracy: None,
         test,

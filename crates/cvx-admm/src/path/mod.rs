@@ -10,12 +10,13 @@ use crate::api::error::{TrainError, out_of_range};
 use crate::api::observer::{Guarded, Observer};
 use crate::api::settings::{Beta, Gates, Settings};
 use crate::clock::Clock;
+use crate::problem::agreement::agree;
 use crate::problem::dispatch::dispatch;
 use crate::problem::input::Problem;
 use crate::solver::solution::Solution;
 use crate::train::train_with;
 use cvx_artifact::{Certify, Model, Predictions, Status};
-use cvx_linalg::{HostMatrix, StopToken};
+use cvx_linalg::{HostMatrix, LinalgError, StopToken};
 use cvx_model::{Calibration, Dataset, Intervals, ModelError, Task, TaskChoice};
 use folds::Fold;
 use job::{FoldResults, PathJob, ends_everything};
@@ -113,16 +114,16 @@ impl Search {
             let range = "network or sampled on a path: the search over all patterns is for one beta";
             return Err(out_of_range("certify", settings.certify, range));
         }
-        if data.samples().ranks().is_some() {
-            return Err(TrainError::NotOverRanks { what: "a path, which holds samples out," });
-        }
+        agree(data.samples(), || path.as_given())?;
         let valid = settings.validate()?;
         let all = Problem::new(data, test, &valid)?;
         let task = all.targets.task.clone();
         let part = Settings { task: choice_of(&task), ..settings.clone() }.validate()?;
-        let folds = path.folds(data.labels().ok_or(ModelError::NoLabels)?, &task, settings.seed)?;
+        let labels = all.labels_of_folds(data.labels().ok_or(ModelError::NoLabels)?)?;
+        let folds = path.folds(&labels, &task, settings.seed)?;
         all.check_memory(&part, folds.len())?;
-        let problems = folds.iter().map(|fold| Arc::new(all.without(&fold.held_out))).collect();
+        let problem = |fold: &Fold| all.without(&fold.held_out).map(Arc::new);
+        let problems = folds.iter().map(problem).collect::<Result<_, _>>()?;
         let job = PathJob { all: &all, problems, folds: &folds, settings: &part, path, clock, observer };
         let found = dispatch(job, data.samples(), &part, stop, clock)?;
         Ok(Search { settings: settings.clone(), all, folds, found })
@@ -161,7 +162,7 @@ impl Search {
         let Search { settings, all, folds, found } = self;
         let FoldResults { gated_beta_max, points, chosen, predictions, seconds, cut_short, solutions } = found;
         let held_out: Vec<Vec<usize>> = folds.iter().map(|fold| fold.held_out.clone()).collect();
-        let evidence = pooled(&all, &folds, &predictions);
+        let evidence = pooled(&all, &folds, &predictions)?;
         let solution = match (cut_short, path.returned, points.get(chosen)) {
             (None, Returned::Retrained, Some(point)) => {
                 let again = Settings { beta: Beta::Fraction(point.fraction), ..settings.clone() };
@@ -170,7 +171,7 @@ impl Search {
             _ => mean_of(&all, solutions, &held_out, clock.seconds())?,
         };
         let mut solution = solution.ok_or(ModelError::Empty { what: "samples" })?;
-        take_evidence(&mut solution.model, all.loss.weights(), &evidence);
+        take_evidence(&mut solution.model, weights_of(&all, &evidence.rows)?, &evidence);
         Ok(PathSolution {
             settings,
             beside: None,
@@ -221,9 +222,10 @@ fn retrain(
     mean_of(&all, solutions, &vec![Vec::new(); ensemble], seconds + clock.seconds())
 }
 
-/// The predictions of all folds, by sample.
-fn pooled(all: &Problem, folds: &[Fold], predictions: &[HostMatrix]) -> HeldOutPredictions {
-    let (n, c) = (all.n_samples(), all.targets.y.cols());
+/// The predictions of all folds, by sample, on every rank.
+fn pooled(all: &Problem, folds: &[Fold], predictions: &[HostMatrix]) -> Result<HeldOutPredictions, TrainError> {
+    let targets = all.samples.everywhere(all.targets.y.clone()).map_err(LinalgError::from)?;
+    let (n, c) = (targets.rows(), targets.cols());
     let (mut sums, mut counts) = (HostMatrix::zeros(n, c), vec![0.0; n]);
     for (fold, outputs) in folds.iter().zip(predictions) {
         for (a, &row) in fold.held_out.iter().enumerate() {
@@ -234,14 +236,22 @@ fn pooled(all: &Problem, folds: &[Fold], predictions: &[HostMatrix]) -> HeldOutP
     let rows: Vec<usize> = (0..n).filter(|&row| counts[row] > 0.0).collect();
     let predictions = Predictions {
         outputs: HostMatrix::from_fn(rows.len(), c, |a, c| sums[(rows[a], c)] / counts[rows[a]]),
-        targets: HostMatrix::from_fn(rows.len(), c, |a, c| all.targets.y[(rows[a], c)]),
+        targets: HostMatrix::from_fn(rows.len(), c, |a, c| targets[(rows[a], c)]),
     };
-    HeldOutPredictions { rows, predictions: all.clipped(predictions) }
+    Ok(HeldOutPredictions { rows, predictions: all.clipped(predictions) })
+}
+
+/// The weights of these rows among all samples, unless all are 1.
+fn weights_of(all: &Problem, rows: &[usize]) -> Result<Option<Vec<f64>>, TrainError> {
+    let Some(here) = all.loss.weights() else { return Ok(None) };
+    let column = HostMatrix::from_vec(here.len(), 1, here.to_vec());
+    let weights = all.samples.everywhere(column).map_err(LinalgError::from)?;
+    Ok(Some(rows.iter().map(|&row| weights[(row, 0)]).collect()))
 }
 
 /// Probabilities and intervals of the model, from what its folds predict on samples that they held out. Outputs that
 /// overflow say nothing.
-fn take_evidence(model: &mut Model, weights: Option<&[f64]>, found: &HeldOutPredictions) {
+fn take_evidence(model: &mut Model, weights: Option<Vec<f64>>, found: &HeldOutPredictions) {
     let HeldOutPredictions { rows, predictions } = found;
     if rows.is_empty() {
         return;
@@ -250,7 +260,6 @@ fn take_evidence(model: &mut Model, weights: Option<&[f64]>, found: &HeldOutPred
         model.intervals = Intervals::new(&predictions.outputs, &predictions.targets).ok();
         return;
     }
-    let weights: Option<Vec<f64>> = weights.map(|weights| rows.iter().map(|&row| weights[row]).collect());
     let fitted = Calibration::fit(&predictions.outputs, &predictions.classes(model), weights.as_deref());
     if let Ok(calibration) = fitted {
         model.calibration = Some(calibration);

@@ -1,6 +1,7 @@
 //! The settings of a path: its betas, the samples that choose one, and the network that it returns.
 
-use crate::api::error::{TrainError, out_of_range};
+use crate::api::error::{NamedSetting, TrainError, out_of_range};
+use crate::api::listing::{AUTOMATIC, NONE, named};
 use crate::api::range;
 use cvx_linalg::named;
 
@@ -116,6 +117,27 @@ impl PathSettings {
             Validation::Folds(folds) if folds < 2 => Err(out_of_range("folds", folds, range::FOLDS)),
             _ => Ok(()),
         }
+    }
+
+    /// The settings by which ranks see that they were started alike. The budget may differ: the first rank's counts.
+    pub(crate) fn as_given(&self) -> Vec<NamedSetting> {
+        let validation = match self.validation {
+            Validation::Auto => ("validation", AUTOMATIC.to_string()),
+            Validation::Folds(folds) => ("folds", folds.to_string()),
+            Validation::Share(share) => ("validation", share.to_string()),
+        };
+        let all = [
+            ("betas", self.betas.to_string()),
+            ("beta_ratio", self.ratio.to_string()),
+            ("path_gap", self.gap.to_string()),
+            validation,
+            ("choice", self.choice.name().to_string()),
+            ("returned", self.returned.name().to_string()),
+            ("patience", self.patience.map_or_else(|| NONE.to_string(), |patience| patience.to_string())),
+            ("ensemble", self.ensemble.to_string()),
+            ("budget", self.budget.map_or(NONE, |_| "of some seconds").to_string()),
+        ];
+        all.map(named).into()
     }
 
     /// beta over the gated beta_max, the largest first. At the gated beta_max itself the network is known to be zero.

@@ -1,13 +1,14 @@
 //! The input of a run, validated and transformed.
 
-use crate::api::error::TrainError;
+use crate::api::error::{TrainError, out_of_range};
 use crate::api::settings::{Gates, SolverChoice, ValidSettings};
 use crate::api::weights::sample_weights;
-use cvx_artifact::{Certify, Predictions, fingerprint, fingerprint_over};
-use cvx_linalg::{Backend, HostMatrix, LinalgError, SampleSource, SampleSums};
+use crate::problem::agreement::agree_on_run;
+use cvx_artifact::{Certify, Predictions, fingerprint_over};
+use cvx_linalg::{Backend, HostMatrix, LinalgError, SampleSource, SampleSums, Samples};
 use cvx_model::{
-    Activation, BlockCones, ConvexProgram, Dataset, FeatureKind, GateKind, GateSamples, HeldOut, ModelError,
-    Normalisation, OutputRange, ProgramError, SelectedSamples, Targets, Transform, WeightedLoss,
+    Activation, BlockCones, ConvexProgram, Dataset, FeatureKind, GateKind, GateSamples, HeldOut, Labels, ModelError,
+    Network, Normalisation, OutputRange, ProgramError, SelectedSamples, Targets, Transform, WeightedLoss,
 };
 use cvx_solvers::SolverKind;
 use std::sync::Arc;
@@ -52,6 +53,31 @@ pub(crate) struct TestSamples {
     pub y: HostMatrix,
     /// Weights of samples that a fold holds out, unless all are 1.
     pub weights: Option<Vec<f64>>,
+    /// Test samples are whole on every rank. Those that a fold holds out stay where they are: `xt` has those here,
+    /// `y` and `weights` are of all.
+    pub samples: SampleSums,
+}
+
+impl TestSamples {
+    /// The predictions of a network on all of them (n' x C), on every rank.
+    ///
+    /// # Errors
+    /// [`LinalgError`] if the back end or the ranks fail.
+    pub(crate) fn predicted<B: Backend>(&self, network: &Network, backend: &B) -> Result<HostMatrix, LinalgError> {
+        Ok(self.samples.everywhere(predicted(network, backend, &self.xt, &self.samples)?)?)
+    }
+}
+
+/// The predictions of a network on the samples here (n x C), shard by shard, so that the number of ranks does not show.
+pub(crate) fn predicted<B: Backend>(
+    network: &Network,
+    backend: &B,
+    xt: &Arc<dyn SampleSource>,
+    samples: &SampleSums,
+) -> Result<HostMatrix, LinalgError> {
+    let of_shard = |xt: Arc<dyn SampleSource>| network.predict_samples(&Samples::new(backend, xt)?);
+    let shards = SelectedSamples::of_shards(xt, samples).into_iter().map(of_shard);
+    Ok(HostMatrix::stacked(network.w2.cols(), &shards.collect::<Result<Vec<_>, _>>()?))
 }
 
 impl Problem {
@@ -66,6 +92,7 @@ impl Problem {
     fn fit(data: &Dataset, test: Option<&Dataset>, settings: &ValidSettings) -> Result<Self, TrainError> {
         let labels = data.labels().ok_or(ModelError::NoLabels)?;
         let samples = data.samples().clone();
+        agree_on_run(data, test, settings)?;
         over_ranks(&samples, settings)?;
         let targets = Targets::over(&samples, labels, settings.task)?;
         settings.loss.check_task(&targets.task)?;
@@ -82,7 +109,8 @@ impl Problem {
             Some(test) => {
                 let labels = test.labels().ok_or(TrainError::Test(ModelError::NoLabels))?;
                 let xt = transform.samples(test).map_err(TrainError::Test)?;
-                Some(TestSamples { xt, y: targets.task.encode(labels).map_err(TrainError::Test)?, weights: None })
+                let y = targets.task.encode(labels).map_err(TrainError::Test)?;
+                Some(TestSamples { xt, y, weights: None, samples: SampleSums::default() })
             }
         };
         let xt = transform.samples(data)?;
@@ -106,10 +134,19 @@ impl Problem {
         self.xt.n_samples()
     }
 
-    /// The problem without the samples of these rows, in ascending order, which become its test samples. The transform
-    /// is that of all samples.
-    pub(crate) fn without(&self, held_out: &[usize]) -> Problem {
-        let mut rest = held_out.iter().peekable();
+    /// The problem without the samples of these rows among all, in ascending order, which become its test samples. The
+    /// transform is that of all samples. Every rank keeps its samples, and divides them.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] unless each shard of the samples keeps one.
+    pub(crate) fn without(&self, held_out: &[usize]) -> Result<Problem, TrainError> {
+        let [here, elsewhere] = self.samples.divided(held_out);
+        if here.ranks().is_some_and(|ranks| ranks.shards().has_empty()) {
+            let value = format!("{} of {} samples", held_out.len(), self.samples.total(self.n_samples()));
+            return Err(out_of_range("validation", value, "so few that each shard of the samples keeps one"));
+        }
+        let own = self.samples.own_of(held_out, self.n_samples());
+        let mut rest = own.iter().peekable();
         let kept: Vec<usize> =
             (0..self.n_samples()).filter(|row| rest.next_if(|next| *next == row).is_none()).collect();
         let samples = |rows: &[usize]| -> Arc<dyn SampleSource> {
@@ -119,20 +156,48 @@ impl Problem {
             HostMatrix::from_fn(rows.len(), self.targets.y.cols(), |a, c| self.targets.y[(rows[a], c)])
         };
         let (xt, y) = (samples(&kept), targets(&kept));
-        let weights = self.loss.weights().map(|weights| held_out.iter().map(|&row| weights[row]).collect());
-        Problem {
-            samples: SampleSums::default(),
-            fingerprint: fingerprint(&*xt, &y),
+        let everywhere = |rows: HostMatrix| elsewhere.everywhere(rows).map_err(LinalgError::from);
+        let weights = |weights: &[f64]| HostMatrix::from_fn(own.len(), 1, |a, _| weights[own[a]]);
+        let weights = self.loss.weights().map(|all| everywhere(weights(all))).transpose()?;
+        let test = TestSamples {
+            xt: samples(&own),
+            y: everywhere(targets(&own))?,
+            weights: weights.map(HostMatrix::into_values),
+            samples: elsewhere.clone(),
+        };
+        Ok(Problem {
+            fingerprint: fingerprint_over(&here, &*xt, &y),
             xt,
             targets: Targets { task: self.targets.task.clone(), y },
             transform: self.transform.clone(),
             normalisation: self.normalisation,
             kind: self.kind,
-            loss: self.loss.select(&kept),
+            loss: self.loss.select(&kept).over(&here),
             cones: self.cones.clone(),
             output_range: self.output_range,
-            test: Some(TestSamples { xt: samples(held_out), y: targets(held_out), weights }),
+            test: Some(test),
+            samples: here,
+        })
+    }
+
+    /// The labels of all samples as far as a division into folds looks at them, on every rank: their classes.
+    ///
+    /// # Errors
+    /// [`TrainError::Linalg`] if the ranks cannot go on together.
+    pub(crate) fn labels_of_folds(&self, labels: &Labels) -> Result<Labels, TrainError> {
+        let (task, y, n) = (&self.targets.task, &self.targets.y, self.n_samples());
+        if self.samples.ranks().is_none() {
+            return Ok(labels.clone());
         }
+        let class = |row: usize| task.class_of(&(0..y.cols()).map(|c| y[(row, c)]).collect::<Vec<_>>());
+        let here = HostMatrix::from_fn(n, 1, |row, _| class(row).unwrap_or_default() as f64);
+        let all = self.samples.everywhere(here).map_err(LinalgError::from)?.into_values();
+        Ok(match task.classes() {
+            [] => Labels::numbers(all),
+            classes => {
+                Labels::Names { index: all.into_iter().map(|class| class as u32).collect(), names: classes.to_vec() }
+            }
+        })
     }
 
     /// Samples `count` gates of the kind that the settings specify.
@@ -185,12 +250,15 @@ impl Problem {
     }
 
     /// The test samples on the device, with their targets (n' x C).
+    ///
+    /// # Errors
+    /// [`TrainError::Test`] with the row among all of them for one that overflows the precision, on the rank that has it.
     pub(crate) fn held_out<B: Backend>(
         &self,
         program: &ConvexProgram<B>,
     ) -> Result<Option<(HeldOut<B>, HostMatrix)>, TrainError> {
-        let Some(TestSamples { xt, y, .. }) = &self.test else { return Ok(None) };
-        match HeldOut::new(program, xt.clone()) {
+        let Some(TestSamples { xt, y, samples, .. }) = &self.test else { return Ok(None) };
+        match HeldOut::over(program, xt.clone(), samples) {
             Ok(held_out) => Ok(Some((held_out, y.clone()))),
             Err(ProgramError::Model(error)) => Err(TrainError::Test(error)),
             Err(ProgramError::Linalg(error)) => Err(error.into()),

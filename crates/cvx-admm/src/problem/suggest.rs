@@ -40,14 +40,13 @@ pub struct Suggestion {
 pub fn suggest_patterns(data: &Dataset, test: Option<&Dataset>, settings: &Settings) -> Result<Suggestion, TrainError> {
     let valid = settings.validate()?;
     let problem = Problem::new(data, test, &valid)?;
-    // Ranks of one machine share it.
-    let neighbours = problem.samples.ranks().map_or(1, |ranks| ranks.neighbours() as u64);
-    suggest(&problem, &valid, budget(&valid) / neighbours)
+    suggest(&problem, &valid, budget(&problem, &valid))
 }
 
-/// Bytes that a run on the processor may use.
-fn budget(settings: &ValidSettings) -> u64 {
-    settings.memory_budget.unwrap_or_else(|| Cpu::<f32>::new().memory_info().free / 10 * 9)
+/// Bytes that a run on the processor may use. Ranks of one machine share what is free.
+fn budget(problem: &Problem, settings: &ValidSettings) -> u64 {
+    let neighbours = problem.samples.ranks().map_or(1, |ranks| ranks.neighbours() as u64);
+    settings.memory_budget.unwrap_or_else(|| Cpu::<f32>::new().memory_info().free / neighbours / 10 * 9)
 }
 
 impl Problem {
@@ -69,7 +68,7 @@ impl Problem {
         if settings.device.is_gpu() {
             return Ok(());
         }
-        let (runs, budget) = (runs.max(1) as u64, budget(settings));
+        let (runs, budget) = (runs.max(1) as u64, budget(self, settings));
         self.fits(settings, patterns, budget / runs).map_err(|error| match error {
             TrainError::Memory { solver, needed, fits, .. } => {
                 TrainError::Memory { solver, needed: needed.saturating_mul(runs), budget, fits }

@@ -3,14 +3,14 @@
 use crate::api::error::TrainError;
 use crate::api::observer::Summary;
 use crate::api::record::{Round, TargetRecord};
-use crate::problem::input::{Problem, TestSamples};
+use crate::problem::input::Problem;
 use crate::run::admm::{Admm, Context};
 use crate::run::recorder::{Record, train_scores};
 use crate::run::termination::Termination;
 use crate::solver::prune::prune;
 use crate::solver::solution::{RankRecord, Solution};
 use cvx_artifact::{Claim, Model, Part, Predictions, Provenance, Scores, Status, Witness};
-use cvx_linalg::{Backend, HostMatrix, LinalgError, MaskedSystem, Samples};
+use cvx_linalg::{Backend, HostMatrix, LinalgError, MaskedSystem};
 use cvx_model::{Calibration, Confusion, Loss, Network, SystemOperator, Task, accuracy, accuracy_over};
 
 /// Ends a run: computes the network, its final metrics, and the witness that proves its bound. `round` and sigma are
@@ -65,9 +65,9 @@ pub(crate) fn close<B: Backend>(
     record.info.seconds.total = record.clock.seconds();
     let test_predictions = match &problem.test {
         None => None,
-        Some(TestSamples { xt, y, .. }) => {
-            let outputs = network.predict_samples(&Samples::new(program.backend(), xt.clone())?)?;
-            Some(problem.clipped(Predictions { outputs, targets: y.clone() }))
+        Some(test) => {
+            let outputs = test.predicted(&network, program.backend())?;
+            Some(problem.clipped(Predictions { outputs, targets: test.y.clone() }))
         }
     };
     let loss = program.loss().loss();

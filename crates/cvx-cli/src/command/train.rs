@@ -9,7 +9,7 @@ use crate::settings::Training;
 use crate::terminal::stream::print;
 use crate::watcher::watcher;
 use crate::{notes, outputs, patterns, settings, shell, source};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use cvx_admm::{Beta, Checkpoint, Plan, Settings, Status, StopToken, automatic, choose, resume, train_with};
 use cvx_model::DataSplit;
 
@@ -24,10 +24,7 @@ pub fn run(mut args: TrainArgs) -> Result<Exit> {
 
 fn run_in(job: &Job, args: &TrainArgs) -> Result<Exit> {
     let fit = &args.fit;
-    ensure!(
-        !job.has_ranks() || fit.output.report.is_none(),
-        "--report needs all samples in one process, and they are spread over ranks: leave it out"
-    );
+    job.check_outputs(&fit.output)?;
     // A resumed run may write its checkpoints into the file that it continues from.
     let resumed_from = args.resume.as_deref().filter(|_| args.resume != args.checkpoint);
     let checkpoint = args.checkpoint.as_deref().map(|path| ("--checkpoint", path));
@@ -41,15 +38,11 @@ fn run_in(job: &Job, args: &TrainArgs) -> Result<Exit> {
     let stop = stop_on_interrupt()?;
     match training {
         Training::AtGivenBeta(settings) => at_given_beta(job, args, *settings, resumed.as_ref(), &split, &stop),
-        Training::AtChosenBeta(_) if job.has_ranks() => bail!(
-            "beta is chosen by held-out samples, which needs all samples in one process, and they are spread over ranks: \
-             give --beta or --beta-fraction"
-        ),
         Training::AtChosenBeta(planned) => {
             let (settings, path, wishes) = *planned;
             let plan = automatic(&split.train, &settings, &path, &wishes)
                 .map_err(|error| source::blame(error, &fit.data.source))?;
-            at_chosen_beta(fit, plan, &split, &stop)
+            at_chosen_beta(job, fit, plan, &split, &stop)
         }
     }
 }
@@ -91,11 +84,14 @@ fn at_given_beta(
 }
 
 /// A path that chooses beta, and the network at the chosen one.
-fn at_chosen_beta(fit: &FitArgs, plan: Plan, split: &DataSplit, stop: &StopToken) -> Result<Exit> {
+fn at_chosen_beta(job: &Job, fit: &FitArgs, plan: Plan, split: &DataSplit, stop: &StopToken) -> Result<Exit> {
     let mut watcher = watcher(&fit.output, &plan.settings, split.train.kind());
     let found = choose(&split.train, split.test.as_ref(), &plan, stop, &mut *watcher);
     drop(watcher);
     let found = found.map_err(|error| source::blame(error, &fit.data.source))?;
+    if !job.is_first() {
+        return Ok(Exit::Done);
+    }
     // The settings of the last runs.
     let beta = found.points.get(found.chosen).map_or(found.settings.beta, |point| Beta::Fraction(point.fraction));
     let settings = Settings { beta, ..found.settings.clone() };
