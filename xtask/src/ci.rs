@@ -4,7 +4,7 @@
 //! command selects decide that set: so every command of the dev profile selects the whole workspace. The wheel alone is
 //! built for release. And downloads are made while the first steps compile.
 
-use crate::{cuda, machete, onnx, python, tidy};
+use crate::{cuda, machete, mpi, onnx, python, tidy};
 use anyhow::{Context, Result, bail, ensure};
 use std::env;
 use std::ffi::OsString;
@@ -53,6 +53,7 @@ pub fn run(root: &Path) -> Result<ExitCode> {
     }
     // Were it to panic, the steps below would download.
     let _ = downloads.join();
+    step("Open MPI", || mpi::check(root))?;
     step("cargo machete", || machete::check(root))?;
     step("the CUDA back end", || cuda(root))?;
     step("the Python package", || python::check(root))?;

@@ -134,7 +134,10 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Figures(Passed { arguments }) => bench::run(&root, "figures", &arguments, &[]),
         Command::Report(args) => report::run(&root, &args),
         Command::Reliability(args) => reliability::run(&root, &args),
-        Command::Mpi => mpi::run(&root),
+        Command::Mpi => {
+            mpi::check(&root)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Sanitize(args) => sanitize::run(&root, &args),
         Command::Release(args) => release::run(&root, &args),
         Command::Ci => ci::run(&root),
