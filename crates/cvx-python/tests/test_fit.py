@@ -64,6 +64,32 @@ def test_history_has_a_row_for_each_iteration(moons):
     assert np.isnan(without["test_loss"]).all()
 
 
+def test_the_certificate_has_a_part_of_each_class(waves):
+    X = waves[0]
+    y = np.array(["low", "middle", "high"])[np.digitize(waves[1], np.quantile(waves[1], [0.3, 0.8]))]
+    network = ConvexReLUClassifier(beta_fraction=0.001, prune=False).fit(X, y)
+    parts, history = network.target_certificates_, network.target_history_
+    assert [part.name for part in parts] == list(network.classes_)
+    assert sum(part.dual_bound for part in parts) == network.certificate_.dual_bound
+    assert sum(part.neurons for part in parts) == network.n_neurons_
+    signs = np.where(y[:, np.newaxis] == network.classes_, 1.0, -1.0)
+    outputs = network.decision_function(X)
+    for c, part in enumerate(parts):
+        own = network.w2_[:, c] != 0
+        decay = 0.5 * network.beta_ * (np.sum(network.w1_[:, own] ** 2) + np.sum(network.w2_[:, c] ** 2))
+        assert part.network == pytest.approx(0.5 * np.sum((outputs[:, c] - signs[:, c]) ** 2) + decay, rel=1e-9)
+        gap = max(0.0, part.network - part.dual_bound) / part.network
+        assert part.relative_gap == pytest.approx(gap, rel=1e-9, abs=1e-15)
+    evaluated = ~np.isnan(network.history_["network"])
+    np.testing.assert_array_equal(history["iteration"], network.history_["iteration"][evaluated])
+    np.testing.assert_allclose(history["network"].sum(axis=1), network.history_["network"][evaluated], rtol=1e-12)
+    assert history["relative_gap"].shape == (evaluated.sum(), 3)
+    coupled = ConvexReLUClassifier(beta_fraction=0.01, loss="multinomial").fit(X, y)
+    assert all(part.network is None and part.dual_bound is None for part in coupled.target_certificates_)
+    assert coupled.target_history_["network"].size == 0
+    assert ConvexReLURegressor(beta_fraction=0.01).fit(*waves).target_certificates_ == []
+
+
 @pytest.mark.parametrize("loss", ["squared", "logistic"])
 @pytest.mark.parametrize(
     "names",

@@ -33,7 +33,10 @@ class Certificate(NamedTuple):
 
 
 class TargetCertificate(NamedTuple):
-    """The part of one target in the certificate; numbers are None for the multinomial loss, which couples the targets."""
+    """The part of one target in the certificate.
+
+    The multinomial loss couples the targets: objective, bound and gap of a target are None then.
+    """
 
     #: The class, or ``"target 0"`` of a regression.
     name: str
