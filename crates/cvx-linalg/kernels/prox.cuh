@@ -120,32 +120,26 @@ template <typename T> struct JointEntry {
         *yield = give * number;
     }
 
-    // theta = omega l'(q +- V(theta)) (17.3), and by how much it changes with +-q.
+    // theta = omega l'(q +- V(theta)) (17.3), sought from its old value on, and by how much it changes with +-q.
     __device__ void price(bool negative, double q, double *theta, double *change) const {
-        double at, bend, yield, low = 0.0, value = 0.0, last = 1.0 / 0.0;
-        answer(negative, q, 0.0, &at, &bend, &yield);
-        double high = at;
-        if (high == 0.0 || yield == 0.0) {
-            *theta = high;
-            *change = bend;
-            return;
-        }
+        double at, bend, yield, low = 0.0, high = 1.0 / 0.0, value = *theta, last = high;
         for (u32 step = 0; step < 200; step++) {
-            double excess = value - at;
-            if (excess > 0.0)
-                high = value;
-            else
-                low = value;
-            double newton = value - excess / (1.0 + bend * yield);
-            double next = safe_step(newton, value, low, high, last);
-            last = fabs(next - value);
-            bool close = last <= 4.5e-16 * value;
-            value = next;
             answer(negative, q, value, &at, &bend, &yield);
-            if (close) break;
+            double excess = value - at, slope = 1.0 + bend * yield;
+            if (excess > 0.0) {
+                low = fmax(low, at);
+                high = value;
+            } else {
+                low = value;
+                high = fmin(high, at);
+            }
+            double next = safe_step(value - excess / slope, value, low, high, last);
+            last = fabs(next - value);
+            *change = bend / slope;
+            value = next;
+            if (!(last > 4.5e-16 * value)) break;
         }
         *theta = value;
-        *change = bend / (1.0 + bend * yield);
     }
 };
 

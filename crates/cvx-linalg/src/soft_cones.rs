@@ -7,6 +7,9 @@ use crate::shape;
 /// Most steps of a root. A few are usual; the others halve the bracket.
 const STEPS: usize = 200;
 
+/// Partial sums of violations.
+const LANES: usize = 8;
+
 /// The derivative of a convex loss l(q; y) of one number with respect to q.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LossSlope {
@@ -25,6 +28,7 @@ pub enum LossSlope {
 
 impl LossSlope {
     /// l'(q; y) and l''(q; y).
+    #[inline]
     pub fn at(self, q: f64, y: f64) -> [f64; 2] {
         match self {
             LossSlope::Squared => [q - y, 1.0],
@@ -110,66 +114,67 @@ struct Side<'a> {
 
 impl Side<'_> {
     /// What remains of the violations at a price, and how many remain.
+    #[inline(always)]
     fn left(&self, price: f64) -> [f64; 2] {
         let given = price * self.entry.give;
-        let left = self.violations.iter().map(|violation| violation - given).filter(|left| *left > 0.0);
-        left.fold([0.0, 0.0], |[sum, count], left| [sum + left, count + 1.0])
+        // Partial sums, so that the loop can be compiled for vectors.
+        let (mut sums, mut counts) = ([0.0; LANES], [0.0; LANES]);
+        let mut add = |part: &[f64]| {
+            for ((sum, count), violation) in sums.iter_mut().zip(&mut counts).zip(part) {
+                let left = violation - given;
+                *sum += if left > 0.0 { left } else { 0.0 };
+                *count += if left > 0.0 { 1.0 } else { 0.0 };
+            }
+        };
+        let parts = self.violations.chunks_exact(LANES);
+        add(parts.remainder());
+        parts.for_each(add);
+        [sums.iter().sum(), counts.iter().sum()]
     }
 
     /// omega l' on this side at the prediction `t`, and its derivative, both at least 0.
+    #[inline(always)]
     fn price_at(&self, t: f64) -> [f64; 2] {
         let [slope, curvature] = self.entry.slope.at(t, self.entry.y);
         let price = self.sign * self.entry.weight * slope;
         if price > 0.0 { [price, self.entry.weight * curvature] } else { [0.0, 0.0] }
     }
 
-    /// The price theta = omega l'(q +- V(theta)) on this side (17.3), and by how much it changes with +-q.
-    fn price(&self, q: f64) -> [f64; 2] {
-        let bent = |price: f64| {
+    /// The price theta = omega l'(q +- V(theta)) on this side (17.3), sought from `from` on, and by how much it changes
+    /// with +-q.
+    #[inline(always)]
+    fn price(&self, q: f64, from: f64) -> [f64; 2] {
+        let (mut low, mut high) = (0.0f64, f64::INFINITY);
+        let (mut price, mut change, mut step) = (from, 0.0, f64::INFINITY);
+        for _ in 0..STEPS {
             let [sum, count] = self.left(price);
             let [at, curvature] = self.price_at(q + self.sign * sum);
-            [at, curvature, self.entry.give * count]
-        };
-        let [mut high, curvature, give] = bent(0.0);
-        if high == 0.0 || give == 0.0 {
-            return [high, curvature];
-        }
-        // The difference of price and answer increases, with a slope of at least 1.
-        let (mut low, mut price, mut step) = (0.0, 0.0, f64::INFINITY);
-        let mut found = [high, curvature, give];
-        for _ in 0..STEPS {
-            let [at, curvature, give] = found;
-            let excess = price - at;
-            if excess > 0.0 {
-                high = price
-            } else {
-                low = price
-            }
-            let newton = price - excess / (1.0 + curvature * give);
-            let next = safe(newton, price, [low, high], step);
-            step = (next - price).abs();
-            let close = step <= 2.0 * f64::EPSILON * price;
+            // The difference of price and answer increases, with a slope of at least 1: the root is between the two.
+            let (excess, slope) = (price - at, 1.0 + curvature * self.entry.give * count);
+            (low, high) = if excess > 0.0 { (low.max(at), price) } else { (price, high.min(at)) };
+            let next = safe(price - excess / slope, price, [low, high], step);
+            (step, change) = ((next - price).abs(), curvature / slope);
             price = next;
-            found = bent(price);
-            if close {
+            if step <= 2.0 * f64::EPSILON * price || step.is_nan() {
                 break;
             }
         }
-        let [_, curvature, give] = found;
-        [price, curvature / (1.0 + curvature * give)]
+        [price, change]
     }
 }
 
 /// The q of (17.2) with its two prices, for the start `target` and the violations -z/g > 0 of positive and negative
 /// blocks.
+#[inline(always)]
 pub(crate) fn joint_step(entry: Entry, target: f64, [positive, negative]: [&[f64]; 2]) -> [f64; 3] {
     let upper = Side { entry, sign: 1.0, violations: positive };
     let lower = Side { entry, sign: -1.0, violations: negative };
     // kappa (q - target) + theta - theta' increases with q.
     let (mut low, mut high) = (f64::NEG_INFINITY, f64::INFINITY);
-    let (mut q, mut step) = (target, f64::INFINITY);
+    let (mut q, mut theta, mut theta_lower, mut step) = (target, 0.0, 0.0, f64::INFINITY);
     for _ in 0..STEPS {
-        let ([theta, up], [theta_lower, down]) = (upper.price(q), lower.price(q));
+        let (up, down);
+        ([theta, up], [theta_lower, down]) = (upper.price(q, theta), lower.price(q, theta_lower));
         let (pull, excess) = (theta - theta_lower, entry.kappa * (q - target) + theta - theta_lower);
         let other = target - pull / entry.kappa;
         // The prices move against q, so the root lies between q and where they would put it.
@@ -177,17 +182,18 @@ pub(crate) fn joint_step(entry: Entry, target: f64, [positive, negative]: [&[f64
         let newton = q - excess / (entry.kappa + up + down);
         let next = safe(newton, q, [low, high], step);
         step = (next - q).abs();
-        if step <= 2.0 * f64::EPSILON * q.abs().max(target.abs()) || !excess.is_finite() {
-            return [next, theta, theta_lower];
-        }
+        let close = step <= 2.0 * f64::EPSILON * q.abs().max(target.abs());
         q = next;
+        if close || !excess.is_finite() {
+            break;
+        }
     }
-    let ([theta, _], [theta_lower, _]) = (upper.price(q), lower.price(q));
     [q, theta, theta_lower]
 }
 
 /// A Newton step from `at`, or the middle of the bracket where the step leaves it or is not half of the last one:
 /// between two linear pieces Newton's method may cycle.
+#[inline(always)]
 fn safe(newton: f64, at: f64, [low, high]: [f64; 2], last_step: f64) -> f64 {
     let progress = newton >= low && newton <= high && (newton - at).abs() <= 0.5 * last_step;
     if progress { newton } else { 0.5 * (low + high) }
@@ -257,7 +263,7 @@ mod tests {
     #[test]
     fn a_sample_without_a_row_has_a_slope() {
         let entry = Entry { slope: LossSlope::Logistic, y: -1.0, weight: 2.0, kappa: 1.0, give: give(0.5, 0.0) };
-        let [price, change] = Side { entry, sign: 1.0, violations: &[] }.price(3.0);
+        let [price, change] = Side { entry, sign: 1.0, violations: &[] }.price(3.0, 0.0);
         assert!((price - 2.0 / (1.0 + (-3f64).exp())).abs() < 1e-15 && change > 0.0, "{price} {change}");
     }
 

@@ -5,6 +5,7 @@ use super::kernel::CpuScalar;
 use super::masks::{WORD, for_each_word, signed};
 use super::matrix::{CpuMatrix, expect_shape};
 use super::tiles;
+use super::vector::vectorised;
 use crate::backend::{Shape, SlackNorms};
 use crate::error::LinalgError;
 use crate::mask::BitMask;
@@ -181,15 +182,20 @@ fn joint_steps<T: CpuScalar>(
                     }
                 }
             }
-            for (bit, (q, steps)) in q.iter_mut().zip(steps).enumerate() {
-                let (a, g) = (w * WORD + bit, g[bit]);
-                let entry =
-                    Entry { slope, y: y.col(target)[a], weight: weights.values()[a], kappa, give: give(rho, g) };
-                let [positive, negative] = &violations[bit];
-                let [new, upper, lower] = joint_step(entry, *q, [positive, negative]);
-                *q = new;
-                *steps = [upper, lower].map(|price| step_of(price, rho, g));
-            }
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (bit, (q, steps)) in q.iter_mut().zip(steps).enumerate() {
+                        let (a, g) = (w * WORD + bit, g[bit]);
+                        let (y, weight) = (y.col(target)[a], weights.values()[a]);
+                        let entry = Entry { slope, y, weight, kappa, give: give(rho, g) };
+                        let [positive, negative] = &violations[bit];
+                        let [new, upper, lower] = joint_step(entry, *q, [positive, negative]);
+                        *q = new;
+                        *steps = [upper, lower].map(|price| step_of(price, rho, g));
+                    }
+                },
+            );
         });
     }
     steps
