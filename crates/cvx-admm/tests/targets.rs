@@ -2,10 +2,11 @@
 
 mod common;
 
+use common::frame::Frame;
 use common::interrupted::interrupted;
 use common::{Random, assert_same, dot, exact, near, norm, smooth};
 use cvx_admm::{
-    Beta, Certify, Gates, Objective, Precision, Settings, Solution, SolverChoice, SolverKind, StopToken, resume, train,
+    Beta, Certify, Checkpoint, Gates, Objective, Precision, Settings, Solution, SolverChoice, SolverKind, StopToken, resume, train,
 };
 use cvx_model::{Activation, Dataset, FeatureKind, Labels, Loss, Targets, TaskChoice};
 
@@ -261,6 +262,27 @@ fn a_resumed_run_has_the_same_parts() {
             assert_eq!(whole.info.history_by_target, resumed.info.history_by_target);
         }
     }
+}
+
+/// A file whose checksums are right, with the values of another number of targets.
+#[test]
+fn a_checkpoint_with_parts_of_other_targets_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, file) = (columns(50, 6), folder.path().join("run.ckpt"));
+    let of = |data: &Dataset| {
+        interrupted(3, data, &settings(), &folder);
+        std::fs::read(&file).unwrap()
+    };
+    let (other, own) = (of(&classes(50, 6)), of(&data));
+    let mut frame = Frame::of(&own);
+    *frame.section("incumbent") = Frame::of(&other).section("incumbent").clone();
+    let (mut forged, table) = (frame.sealed(), 16 + 36 * frame.sections.len());
+    forged[..8].copy_from_slice(&own[..8]);
+    let checksum = crc32fast::hash(&forged[..table]);
+    forged[table..table + 4].copy_from_slice(&checksum.to_le_bytes());
+    let checkpoint = Checkpoint::from_bytes(forged, &file).unwrap();
+    let refused = resume(&data, None, &settings(), &checkpoint, &StopToken::new(), &mut ()).unwrap_err();
+    assert!(refused.to_string().contains("another number of targets"), "{refused}");
 }
 
 /// Every precision and solver, and a refined run, whose rounds have gates of their own.

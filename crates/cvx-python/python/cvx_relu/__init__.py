@@ -12,7 +12,14 @@ from cvx_relu._classifier import ConvexReLUClassifier
 from cvx_relu._file import load
 from cvx_relu._path import Path, path
 from cvx_relu._regressor import ConvexReLURegressor
-from cvx_relu._results import Certificate, Certified, InterruptedWarning, RawWeights, Verification
+from cvx_relu._results import (
+    Certificate,
+    Certified,
+    InterruptedWarning,
+    RawWeights,
+    TargetCertificate,
+    Verification,
+)
 
 __all__ = [
     "Certificate",
@@ -22,6 +29,7 @@ __all__ = [
     "InterruptedWarning",
     "Path",
     "RawWeights",
+    "TargetCertificate",
     "Verification",
     "load",
     "path",
