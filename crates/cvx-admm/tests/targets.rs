@@ -6,7 +6,8 @@ use common::frame::Frame;
 use common::interrupted::interrupted;
 use common::{Random, assert_same, dot, exact, near, norm, smooth};
 use cvx_admm::{
-    Beta, Certify, Checkpoint, Gates, Objective, Precision, Settings, Solution, SolverChoice, SolverKind, StopToken, resume, train,
+    Beta, Certify, Checkpoint, Gates, Objective, Precision, Settings, Solution, SolverChoice, SolverKind, StopToken,
+    resume, train,
 };
 use cvx_model::{Activation, Dataset, FeatureKind, Labels, Loss, Targets, TaskChoice};
 
