@@ -94,8 +94,8 @@ fn affordable_gates(
 ///
 /// * Gated neurons, whose programme has no cones; ReLU neurons where constraints bind the values of predictions. On
 ///   tables their gates are [`GateKind::Mixed`]: many functions of tables bend along few columns. On images of at least
-///   16 x 16 pixels they are gates of patches; 100 gates of local squares are tried beside them. Over ranks, which have no gates of
-///   patches, they are local squares.
+///   16 x 16 pixels they are gates of patches; 100 gates of local squares are tried beside them. Over ranks,
+///   which have no gates of patches, they are local squares.
 /// * An output bias, so that the mean of the labels is not penalised.
 /// * Five folds up to 5,000 samples, and the mean of their networks: one network, in which the errors of the parts
 ///   cancel partly. Up to 500 samples, three such splits. Beyond 5,000, a fifth of the samples is held out once, and

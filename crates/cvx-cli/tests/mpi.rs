@@ -95,7 +95,8 @@ fn the_same_model_for_every_number_of_ranks() {
     }
 }
 
-/// Folds, and a share that is held out: the model, the path and all numbers of the report, times, memory and traffic aside.
+/// Folds, and a share that is held out: the model, the path and all numbers of the report; times, memory and traffic
+/// aside.
 #[test]
 fn the_same_path_for_every_number_of_ranks() {
     fn without_costs(report: &mut Value) {

@@ -64,8 +64,9 @@ impl Job for PathJob<'_> {
     fn run<B: Backend>(&mut self, backend: B, host: Host) -> Result<FoldResults, TrainError> {
         let mut solvers = self.open(&backend, &host)?;
         let fractions = self.path.fractions();
-        let (mut points, mut tried, mut cut_short) = (Vec::new(), Vec::<Tried>::new(), None);
-        let (mut best, mut above) = (0, 0);
+        let (mut points, mut predictions, mut cut_short) = (Vec::<PathPoint>::new(), Vec::new(), None);
+        // The samples of a point are compared with those of the best one so far, and not kept otherwise.
+        let (mut best, mut best_folds, mut above) = (f64::INFINITY, Vec::new(), 0);
         for &fraction in &fractions {
             let found = match self.solve_at(&mut solvers, fraction)? {
                 Ok(found) => found,
@@ -76,13 +77,13 @@ impl Job for PathJob<'_> {
             };
             let point = PathPoint::mean(&found.points, fraction);
             self.observer.point(fraction, point.objective.relative_gap, &point.validation);
-            points.push(point);
-            tried.push(found);
-            let last = points.len() - 1;
-            if points[last].mean_loss < points[best].mean_loss {
-                best = last;
+            let is_best = points.is_empty() || point.mean_loss < best;
+            above = if !is_best && is_far_above(&found.points, &best_folds) { above + 1 } else { 0 };
+            if is_best {
+                (best, best_folds) = (point.mean_loss, found.points);
             }
-            above = if is_far_above(&tried[last].points, &tried[best].points) { above + 1 } else { 0 };
+            points.push(point);
+            predictions.push(found.predictions);
             let spent = |budget| self.clock.seconds() >= BUDGET_OF_BETAS * budget;
             let spent = self.path.budget.is_some_and(|budget| backend.samples().of_first(spent(budget)));
             if self.path.patience.is_some_and(|patience| above >= patience) || spent {
@@ -111,7 +112,7 @@ impl Job for PathJob<'_> {
             gated_beta_max: solvers.first().map_or(0.0, Solver::gated_beta_max),
             points,
             chosen,
-            predictions: tried.into_iter().nth(chosen).map_or(Vec::new(), |tried| tried.predictions),
+            predictions: predictions.into_iter().nth(chosen).unwrap_or_default(),
             seconds,
             cut_short,
             solutions,

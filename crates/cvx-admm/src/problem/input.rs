@@ -185,19 +185,18 @@ impl Problem {
     /// # Errors
     /// [`TrainError::Linalg`] if the ranks cannot go on together.
     pub(crate) fn labels_of_folds(&self, labels: &Labels) -> Result<Labels, TrainError> {
-        let (task, y, n) = (&self.targets.task, &self.targets.y, self.n_samples());
+        let (task, y) = (&self.targets.task, &self.targets.y);
         if self.samples.ranks().is_none() {
             return Ok(labels.clone());
         }
+        if task.classes().is_empty() {
+            return Ok(Labels::numbers(vec![0.0; self.samples.total(self.n_samples())]));
+        }
         let class = |row: usize| task.class_of(&(0..y.cols()).map(|c| y[(row, c)]).collect::<Vec<_>>());
-        let here = HostMatrix::from_fn(n, 1, |row, _| class(row).unwrap_or_default() as f64);
-        let all = self.samples.everywhere(here).map_err(LinalgError::from)?.into_values();
-        Ok(match task.classes() {
-            [] => Labels::numbers(all),
-            classes => {
-                Labels::Names { index: all.into_iter().map(|class| class as u32).collect(), names: classes.to_vec() }
-            }
-        })
+        let here = HostMatrix::from_fn(self.n_samples(), 1, |row, _| class(row).unwrap_or_default() as f64);
+        let all = self.samples.everywhere(here).map_err(LinalgError::from)?;
+        let index = all.values().iter().map(|&class| class as u32).collect();
+        Ok(Labels::Names { index, names: task.classes().to_vec() })
     }
 
     /// Samples `count` gates of the kind that the settings specify.
@@ -252,7 +251,8 @@ impl Problem {
     /// The test samples on the device, with their targets (n' x C).
     ///
     /// # Errors
-    /// [`TrainError::Test`] with the row among all of them for one that overflows the precision, on the rank that has it.
+    /// [`TrainError::Test`] with the row among all of them for one that overflows the precision, on the rank that has
+    /// it.
     pub(crate) fn held_out<B: Backend>(
         &self,
         program: &ConvexProgram<B>,
