@@ -76,11 +76,31 @@ __device__ __forceinline__ void loss_slope(u32 loss, double delta, double q, dou
     }
 }
 
-// `safe` of soft_cones.rs.
-__device__ __forceinline__ double safe_step(double newton, double at, double low, double high, double last) {
-    bool progress = newton >= low && newton <= high && fabs(newton - at) <= 0.5 * last;
-    return progress ? newton : 0.5 * (low + high);
-}
+// `Bracket` of soft_cones.rs.
+struct Bracket {
+    double low, high, before, last;
+
+    __device__ __forceinline__ explicit Bracket(double low)
+        : low(low), high(1.0 / 0.0), before(1.0 / 0.0), last(1.0 / 0.0) {}
+
+    __device__ __forceinline__ void narrow(double excess, double at, double other) {
+        if (excess > 0.0) {
+            low = fmax(low, other);
+            high = at;
+        } else {
+            low = at;
+            high = fmin(high, other);
+        }
+    }
+
+    __device__ __forceinline__ double step(double newton) {
+        double width = high - low;
+        bool accepted = width <= 0.5 * before && newton >= low && newton <= high;
+        before = last;
+        last = width;
+        return accepted ? newton : 0.5 * (low + high);
+    }
+};
 
 // One sample and target of (17.2), whose violations are read again for every price.
 template <typename T> struct JointEntry {
@@ -122,22 +142,17 @@ template <typename T> struct JointEntry {
 
     // theta = omega l'(q +- V(theta)) (17.3), sought from its old value on, and by how much it changes with +-q.
     __device__ void price(bool negative, double q, double *theta, double *change) const {
-        double at, bend, yield, low = 0.0, high = 1.0 / 0.0, value = *theta, last = high;
+        double at, bend, yield, value = *theta;
+        Bracket bracket(0.0);
         for (u32 step = 0; step < 200; step++) {
             answer(negative, q, value, &at, &bend, &yield);
             double excess = value - at, slope = 1.0 + bend * yield;
-            if (excess > 0.0) {
-                low = fmax(low, at);
-                high = value;
-            } else {
-                low = value;
-                high = fmin(high, at);
-            }
-            double next = safe_step(value - excess / slope, value, low, high, last);
-            last = fabs(next - value);
+            bracket.narrow(excess, value, at);
+            double next = bracket.step(value - excess / slope);
+            bool open = fabs(next - value) > 4.5e-16 * next;
             *change = bend / slope;
             value = next;
-            if (!(last > 4.5e-16 * value)) break;
+            if (!open) break;
         }
         *theta = value;
     }
@@ -155,23 +170,15 @@ __device__ void joint_steps(u64 rows, u64 patterns, u64 targets, u32 signs, u64 
         double g = factors[row], goal = q[at], found = goal;
         JointEntry<T> entry = {row, rows, patterns, words, target * count, count, signs, loss, positive, mask, xu, s,
                                nu, g, relaxation, delta, y[at], weights[row], kappa, g > 0.0 ? 1.0 / (rho * g * g) : 0.0};
-        double infinity = 1.0 / 0.0, low = -infinity, high = infinity, last = infinity;
-        double theta = 0.0, lower = 0.0, up, down;
+        double infinity = 1.0 / 0.0, theta = 0.0, lower = 0.0, up, down;
+        Bracket bracket(-infinity);
         for (u32 step = 0; step < 200; step++) {
             entry.price(false, found, &theta, &up);
             entry.price(true, found, &lower, &down);
-            double excess = kappa * (found - goal) + theta - lower, other = goal - (theta - lower) / kappa;
-            if (excess > 0.0) {
-                low = fmax(low, other);
-                high = found;
-            } else {
-                low = found;
-                high = fmin(high, other);
-            }
-            double newton = found - excess / (kappa + up + down);
-            double next = safe_step(newton, found, low, high, last);
-            last = fabs(next - found);
-            bool close = last <= 4.5e-16 * fmax(fabs(found), fabs(goal)) || !(fabs(excess) < infinity);
+            double excess = kappa * (found - goal) + theta - lower;
+            bracket.narrow(excess, found, goal - (theta - lower) / kappa);
+            double next = bracket.step(found - excess / (kappa + up + down));
+            bool close = fabs(next - found) <= 4.5e-16 * fmax(fabs(found), fabs(goal)) || !(fabs(excess) < infinity);
             found = next;
             if (close) break;
         }

@@ -144,17 +144,16 @@ impl Side<'_> {
     /// with +-q.
     #[inline(always)]
     fn price(&self, q: f64, from: f64) -> [f64; 2] {
-        let (mut low, mut high) = (0.0f64, f64::INFINITY);
-        let (mut price, mut change, mut step) = (from, 0.0, f64::INFINITY);
+        let (mut bracket, mut price, mut change) = (Bracket::new(0.0), from, 0.0);
         for _ in 0..STEPS {
             let [sum, count] = self.left(price);
             let [at, curvature] = self.price_at(q + self.sign * sum);
             // The difference of price and answer increases, with a slope of at least 1: the root is between the two.
             let (excess, slope) = (price - at, 1.0 + curvature * self.entry.give * count);
-            (low, high) = if excess > 0.0 { (low.max(at), price) } else { (price, high.min(at)) };
-            let next = safe(price - excess / slope, price, [low, high], step);
-            (step, change) = ((next - price).abs(), curvature / slope);
-            price = next;
+            bracket.narrow(excess, price, at);
+            let next = bracket.step(price - excess / slope);
+            let step = (next - price).abs();
+            (price, change) = (next, curvature / slope);
             if step <= 2.0 * f64::EPSILON * price || step.is_nan() {
                 break;
             }
@@ -170,19 +169,16 @@ pub(crate) fn joint_step(entry: Entry, target: f64, [positive, negative]: [&[f64
     let upper = Side { entry, sign: 1.0, violations: positive };
     let lower = Side { entry, sign: -1.0, violations: negative };
     // kappa (q - target) + theta - theta' increases with q.
-    let (mut low, mut high) = (f64::NEG_INFINITY, f64::INFINITY);
-    let (mut q, mut theta, mut theta_lower, mut step) = (target, 0.0, 0.0, f64::INFINITY);
+    let mut bracket = Bracket::new(f64::NEG_INFINITY);
+    let (mut q, mut theta, mut theta_lower) = (target, 0.0, 0.0);
     for _ in 0..STEPS {
         let (up, down);
         ([theta, up], [theta_lower, down]) = (upper.price(q, theta), lower.price(q, theta_lower));
         let (pull, excess) = (theta - theta_lower, entry.kappa * (q - target) + theta - theta_lower);
-        let other = target - pull / entry.kappa;
         // The prices move against q, so the root lies between q and where they would put it.
-        (low, high) = if excess > 0.0 { (low.max(other), q) } else { (q, high.min(other)) };
-        let newton = q - excess / (entry.kappa + up + down);
-        let next = safe(newton, q, [low, high], step);
-        step = (next - q).abs();
-        let close = step <= 2.0 * f64::EPSILON * q.abs().max(target.abs());
+        bracket.narrow(excess, q, target - pull / entry.kappa);
+        let next = bracket.step(q - excess / (entry.kappa + up + down));
+        let close = (next - q).abs() <= 2.0 * f64::EPSILON * q.abs().max(target.abs());
         q = next;
         if close || !excess.is_finite() {
             break;
@@ -191,12 +187,40 @@ pub(crate) fn joint_step(entry: Entry, target: f64, [positive, negative]: [&[f64
     [q, theta, theta_lower]
 }
 
-/// A Newton step from `at`, or the middle of the bracket where the step leaves it or is not half of the last one:
-/// between two linear pieces Newton's method may cycle.
-#[inline(always)]
-fn safe(newton: f64, at: f64, [low, high]: [f64; 2], last_step: f64) -> f64 {
-    let progress = newton >= low && newton <= high && (newton - at).abs() <= 0.5 * last_step;
-    if progress { newton } else { 0.5 * (low + high) }
+/// Two numbers between which a root lies.
+struct Bracket {
+    low: f64,
+    high: f64,
+    /// Its widths before the last two steps.
+    widths: [f64; 2],
+}
+
+impl Bracket {
+    fn new(low: f64) -> Self {
+        Bracket { low, high: f64::INFINITY, widths: [f64::INFINITY; 2] }
+    }
+
+    /// Narrows it by what is known at `at`, where an increasing function has the sign of `excess`: the root lies between
+    /// `at` and `other`.
+    #[inline(always)]
+    fn narrow(&mut self, excess: f64, at: f64, other: f64) {
+        if excess > 0.0 {
+            (self.low, self.high) = (self.low.max(other), at);
+        } else {
+            (self.low, self.high) = (at, self.high.min(other));
+        }
+    }
+
+    /// A step of Newton's method to `newton`, or to the middle where that is outside, or where the last two steps have
+    /// not halved the bracket: between two linear pieces Newton's method may cycle.
+    #[inline(always)]
+    fn step(&mut self, newton: f64) -> f64 {
+        let width = self.high - self.low;
+        let halved = width <= 0.5 * self.widths[0];
+        self.widths = [self.widths[1], width];
+        let inside = newton >= self.low && newton <= self.high;
+        if halved && inside { newton } else { 0.5 * (self.low + self.high) }
+    }
 }
 
 /// [`Entry::give`] of a row with the weight `g`.
