@@ -84,10 +84,10 @@ impl SolverKind {
         // Conjugate gradients on A: b, residual, preconditioned residual, direction and image. A with cones: X u, with
         // other signs, and the prediction of each pair.
         let iterates = 5.0 * d * blocks * s + if cones { n * (2.0 * blocks + pairs) * s } else { 0.0 } + samples;
-        // In f64: M and its part of a tile; then a tile that is solved for, with its rounding, or the inverse of L with
-        // the identity.
-        let square = d * d * 8.0;
-        let wide = 2.0 * square + tile(n * d * (8.0 + s), n * d * 2.0 * 8.0).max(2.0 * square);
+        // In f64: M, and its part of a tile where there are several; or M and its rounded factor; or that and the
+        // identity.
+        let tiles: f64 = if n * d * 8.0 <= (TILES_HELD * TILE_BYTES) as f64 { 1.0 } else { 2.0 };
+        let wide = d * d * (tiles * 8.0).max(8.0 + s);
         // V, L^-1, z, and the contribution of r to all pairs.
         let gram = (n * d + d * d + d * blocks + (n + d) * pairs + 6.0 * n * c) * s;
         // A panel of columns of a factor on its way.
@@ -95,10 +95,8 @@ impl SolverKind {
         let (held, setup) = match self {
             // Without cones M = I: the kernel with its factor.
             SolverKind::Cholesky if !cones => (n * n * s + samples, panel),
-            // W, M^-1, K with the factor of K o S, and scratch; V until there is K.
-            SolverKind::Cholesky => {
-                ((n * d + d * d + n * n + (n + d) * pairs) * s + samples, (n * d * s + wide).max(panel))
-            }
+            // V, then W; M^-1, K with the factor of K o S, and scratch.
+            SolverKind::Cholesky => ((n * d + d * d + n * n + (n + d) * pairs) * s + samples, wide.max(panel)),
             // Without cones: F'r of all blocks, and vectors of n x C.
             SolverKind::GramPcg if !cones => ((d * blocks + 6.0 * n * c) * s + samples, 0.0),
             SolverKind::GramPcg => (gram, wide),
@@ -136,10 +134,4 @@ pub struct SolverBytes {
     pub held: f64,
     /// During its set-up, in addition.
     pub setup: f64,
-}
-
-/// At most the bytes of a full tile of samples and of the last one, unless samples with rows of this size are one tile.
-fn tile(bytes: f64, rows: f64) -> f64 {
-    let tile = TILE_BYTES as f64;
-    if rows <= TILES_HELD as f64 * tile { bytes } else { bytes.min(2.0 * tile) }
 }
