@@ -139,14 +139,31 @@ impl<B: Backend> Samples<B> {
         width: usize,
         mut work: impl FnMut(Range<usize>, &WideMatrix<B>) -> Result<(), LinalgError>,
     ) -> Result<(), LinalgError> {
+        let tile = self.tile(width);
         let shards = self.spread.of_shards(self.n_samples(), |samples| samples);
-        shards.into_iter().try_for_each(|samples| self.tiles_of(samples, width, &mut work))
+        shards.into_iter().try_for_each(|samples| self.tiles_of(samples, tile, &mut work))
+    }
+
+    /// [`for_each_tile`](Samples::for_each_tile) where no tile is larger than its bytes, for work that holds more than
+    /// what it makes.
+    ///
+    /// # Errors
+    /// Those of [`for_each_tile`](Samples::for_each_tile).
+    pub fn for_each_small_tile(
+        &self,
+        width: usize,
+        mut work: impl FnMut(Range<usize>, &WideMatrix<B>) -> Result<(), LinalgError>,
+    ) -> Result<(), LinalgError> {
+        let tile = self.tile_samples(width);
+        let shards = self.spread.of_shards(self.n_samples(), |samples| samples);
+        shards.into_iter().try_for_each(|samples| self.tiles_of(samples, tile, &mut work))
     }
 
     /// The numbers of the samples of each tile of [`for_each_tile`](Samples::for_each_tile), for work that does not
     /// read them.
     pub fn tiles(&self, width: usize) -> Vec<Range<usize>> {
-        self.spread.of_shards(self.n_samples(), |shard| self.cut(shard, width)).concat()
+        let tile = self.tile(width);
+        self.spread.of_shards(self.n_samples(), |shard| cut(shard, tile)).concat()
     }
 
     /// `total` += the sum over all samples of what `work(samples, xt, part)` adds to its `part`, for the tiles of
@@ -163,11 +180,11 @@ impl<B: Backend> Samples<B> {
         if self.spread.is_one() {
             return self.for_each_tile(width, |samples, xt| work(samples, xt, total));
         }
-        let (wide, [rows, cols]) = (self.backend.wide(), [total.rows(), total.cols()]);
+        let (wide, [rows, cols], tile) = (self.backend.wide(), [total.rows(), total.cols()], self.tile(width));
         let mut part = wide.zeros(rows, cols)?;
         let sums = self.spread.try_sums(self.n_samples(), rows * cols, |samples| {
             wide.fill(0.0, &mut part)?;
-            self.tiles_of(samples, width, &mut |samples, xt| work(samples, xt, &mut part))?;
+            self.tiles_of(samples, tile, &mut |samples, xt| work(samples, xt, &mut part))?;
             Ok(wide.download(&part)?.into_values())
         })?;
         wide.axpby(1.0, &wide.upload(&HostMatrix::from_vec(rows, cols, sums))?, 1.0, total)
@@ -182,11 +199,11 @@ impl<B: Backend> Samples<B> {
     fn tiles_of(
         &self,
         shard: Range<usize>,
-        width: usize,
+        tile: usize,
         work: &mut impl FnMut(Range<usize>, &WideMatrix<B>) -> Result<(), LinalgError>,
     ) -> Result<(), LinalgError> {
         let (wide, d, n) = (self.backend.wide(), self.n_features(), self.n_samples());
-        for samples in self.cut(shard, width) {
+        for samples in cut(shard, tile) {
             if let (Some(whole), true) = (&self.whole, samples.len() == n) {
                 work(samples, whole)?;
                 continue;
@@ -204,14 +221,13 @@ impl<B: Backend> Samples<B> {
         Ok(())
     }
 
-    /// The tiles of a shard: one where all samples are in f64 and their rows are few enough, too. Over several shards
-    /// they depend on the shard alone, so that the number of ranks does not show in the bits.
-    fn cut(&self, shard: Range<usize>, width: usize) -> Vec<Range<usize>> {
+    /// Samples of a tile: all of them where they are in f64 and their rows are few enough, too. Over several shards it
+    /// depends on neither, so that the number of ranks does not show in the bits.
+    fn tile(&self, width: usize) -> usize {
         let n = self.n_samples();
         let rows = n.saturating_mul(width).saturating_mul(size_of::<f64>());
         let is_one = self.spread.is_one() && self.whole.is_some() && rows <= self.tile_bytes.saturating_mul(TILES_HELD);
-        let tile = if is_one { n } else { self.tile_samples(width) };
-        shard.clone().step_by(tile.max(1)).map(|first| first..(first + tile).min(shard.end)).collect()
+        if is_one { n } else { self.tile_samples(width) }
     }
 
     /// All samples (d x n) in f64, for small problems.
@@ -230,6 +246,11 @@ impl<B: Backend> Samples<B> {
         let bytes = self.n_features().saturating_add(width).saturating_mul(size_of::<f64>()).max(1);
         (self.tile_bytes / bytes / WORD).max(LEAST_WORDS) * WORD
     }
+}
+
+/// The tiles of a shard, of this number of samples at most.
+fn cut(shard: Range<usize>, tile: usize) -> Vec<Range<usize>> {
+    shard.clone().step_by(tile.max(1)).map(|first| first..(first + tile).min(shard.end)).collect()
 }
 
 #[cfg(test)]

@@ -135,19 +135,26 @@ impl Network {
         out
     }
 
+    /// Numbers that [`hidden`](Self::hidden) holds for each sample: with gates the sample once more, and their products
+    /// twice.
+    pub(crate) fn hidden_width(&self) -> usize {
+        let (d, m) = (self.w1.rows(), self.n_neurons());
+        if self.gates.is_some() { d + 2 * m } else { m }
+    }
+
     /// The output of the first layer (n x m).
     pub(crate) fn hidden<B: Backend>(&self, backend: &B, xt: &B::Matrix) -> Result<B::Matrix, LinalgError> {
         let n = xt.cols();
         if let Some(patches) = &self.patches {
             return self.hidden_on_patches(patches, backend, &backend.download(xt)?);
         }
+        let bits = self.gates.as_ref().map(|gates| gate_bits(backend, xt, gates)).transpose()?;
         let mut hidden = backend.zeros(n, self.n_neurons())?;
         backend.gemm(1.0, xt, Transpose::Yes, &backend.upload(&self.w1)?, Transpose::No, 0.0, &mut hidden)?;
-        let Some(gates) = &self.gates else {
+        let Some(bits) = bits else {
             backend.positive_part(1.0, &mut hidden)?;
             return Ok(hidden);
         };
-        let bits = gate_bits(backend, xt, gates)?;
         // On the host: this is needed only once per run, and the back end has no operation for it.
         let mut z = backend.download(&hidden)?;
         drop(hidden);

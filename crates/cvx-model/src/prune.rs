@@ -120,8 +120,9 @@ impl<W: Backend> Contributions<W> {
         let (n, m, outputs) = (samples.n_samples(), neurons.len(), network.w2.cols());
         let (backend, group) = (samples.backend().wide(), network.select(neurons));
         let mut hidden = backend.sample_rows(n, m)?;
-        samples
-            .for_each_tile(m, |tile, xt| backend.write_rows(&group.hidden(&backend, xt)?, &mut hidden, tile.start))?;
+        samples.for_each_small_tile(group.hidden_width(), |tile, xt| {
+            backend.write_rows(&group.hidden(&backend, xt)?, &mut hidden, tile.start)
+        })?;
         let Network { w1, w2: mut second, .. } = group;
         let mut sizes = backend.column_norms(&hidden)?;
         let mut decays = vec![0.0; m];

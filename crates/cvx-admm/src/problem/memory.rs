@@ -113,9 +113,10 @@ fn shared_bytes(shape: &ProblemShape, samples: f64, held_out: usize, settings: &
     let iterates = if settings.keep_iterates { 2.0 * (n * cones + d * blocks) * 8.0 } else { 0.0 };
     // The test samples are read once more.
     let closing = (n * cones + 2.0 * d * blocks) * 8.0 + iterates + tile(test);
-    // Before that, while superfluous neurons of a target are removed: their outputs, and the same on their way.
+    // Before that, while superfluous neurons of a target are removed: their outputs, and a tile of them on their way.
     let pruned = if settings.prune { (blocks / c).min(PRUNED_FLOPS / (2.0 * n * d)) } else { 0.0 };
-    let pruning = pruned * 8.0 * (n + (2.5 * n).min(2.0 * whole_tile / (8.0 * d)));
+    let width = if shape.cones { pruned } else { d + 2.0 * pruned };
+    let pruning = pruned * 8.0 * n + (n * width * 8.0).min(whole_tile);
     let acceleration = acceleration_bytes(settings, (d * blocks + n * cones) * s);
     RunBytes { held, running: acceleration.max(closing).max(pruning) }
 }
