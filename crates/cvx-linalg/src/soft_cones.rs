@@ -200,8 +200,8 @@ impl Bracket {
         Bracket { low, high: f64::INFINITY, widths: [f64::INFINITY; 2] }
     }
 
-    /// Narrows it by what is known at `at`, where an increasing function has the sign of `excess`: the root lies between
-    /// `at` and `other`.
+    /// Narrows it by what is known at `at`, where an increasing function has the sign of `excess`: the root lies
+    /// between `at` and `other`.
     #[inline(always)]
     fn narrow(&mut self, excess: f64, at: f64, other: f64) {
         if excess > 0.0 {

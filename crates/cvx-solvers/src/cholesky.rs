@@ -22,8 +22,8 @@ use cvx_linalg::{
 /// $$ \Bigl( I + \tfrac2\rho K \circ S \Bigr) r = \hat q - y, \qquad K = X M^{-1} X^\top, \quad S = D D^\top, $$
 ///
 /// and r = F u - y comes out as the training residual. Without cones M = I, W = X', and there is one block per pattern,
-/// so the kernel's factor is 1/rho. M and its factor are computed in f64 and rounded: with raw pixels M has eigenvalues of
-/// 1e7, and in f32 its identity would drown.
+/// so the kernel's factor is 1/rho. M and its factor are computed in f64 and rounded: with raw pixels M has eigenvalues
+/// of 1e7, and in f32 its identity would drown.
 pub struct Cholesky<B: Backend> {
     factors: Option<Factors<B>>,
 }
@@ -164,8 +164,8 @@ fn solve_kernel<B: Backend>(
 }
 
 impl<B: Backend> ConeFactors<B> {
-    /// K = V'V, which is symmetric by construction, goes to `kernel` and `diagonal`; then V becomes W. The scratch has no
-    /// columns yet.
+    /// K = V'V, which is symmetric by construction, goes to `kernel` and `diagonal`; then V becomes W. The scratch has
+    /// no columns yet.
     fn new(
         blocks: &MaskedBlocks<'_, B>,
         cones: ConeRows<'_, B>,

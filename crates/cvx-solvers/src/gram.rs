@@ -3,8 +3,8 @@
 use cvx_linalg::{Backend, ConeRows, Half, HostMatrix, LinalgError, MaskedBlocks, Shape};
 
 /// The Cholesky factor of M. M and its factor are made in f64: with raw pixels M has eigenvalues of 1e7, and in f32 its
-/// identity would drown. Rounding the factor costs no more than a product with X does in storage precision (docs/math.md,
-/// section 3).
+/// identity would drown. Rounding the factor costs no more than a product with X does in storage precision
+/// (docs/math.md, section 3).
 pub(crate) struct GramFactor<B: Backend> {
     /// L with M = L L', rounded once (d x d).
     l: B::Matrix,
