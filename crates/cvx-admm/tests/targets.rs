@@ -6,10 +6,10 @@ use common::frame::Frame;
 use common::interrupted::interrupted;
 use common::{Random, assert_same, dot, exact, near, norm, smooth};
 use cvx_admm::{
-    Beta, Certify, Checkpoint, Gates, Objective, Precision, Settings, Solution, SolverChoice, SolverKind, StopToken,
-    resume, train,
+    Beta, Certify, Checkpoint, Gates, Objective, Part, PathSettings, PathSolution, Precision, Returned, Settings,
+    Solution, SolverChoice, SolverKind, StopToken, Validation, path, resume, train,
 };
-use cvx_model::{Activation, Dataset, FeatureKind, Labels, Loss, Targets, TaskChoice};
+use cvx_model::{Activation, Dataset, FeatureKind, Labels, Loss, Network, Targets, TaskChoice};
 
 /// Three uneven classes by a product of features.
 fn classes(n: usize, seed: u64) -> Dataset {
@@ -73,12 +73,11 @@ fn highest(ratio: f64, value: impl Fn(f64) -> f64) -> f64 {
     best
 }
 
-/// The certificate of each target by plain loops, with the number of its neurons.
-fn plain(data: &Dataset, solution: &Solution, loss: Loss) -> Vec<([f64; 2], usize)> {
-    let network = &solution.model.network;
-    let witness = solution.model.parts[0].witness.as_ref().unwrap();
+/// The certificate of each target by plain loops, with the number of its neurons, of a part with this network on `data`.
+fn plain(data: &Dataset, network: &Network, part: &Part, loss: Loss) -> Vec<([f64; 2], usize)> {
+    let witness = part.witness.as_ref().unwrap();
     let y = Targets::new(data.labels().unwrap(), TaskChoice::Auto).unwrap().y;
-    let (n, patterns, beta) = (data.n_samples(), witness.gates.cols(), solution.beta);
+    let (n, patterns, beta) = (data.n_samples(), witness.gates.cols(), part.beta);
     let x: Vec<Vec<f64>> = (0..n).map(|a| data.row(a).to_vec()).collect();
     let on = |a: usize, gate: &[f64]| dot(&x[a], gate) >= 0.0;
     let weight = |a: usize| data.weights().map_or(1.0, |weights| weights[a]);
@@ -158,7 +157,7 @@ fn the_certificate_of_a_target_is_that_of_plain_loops() {
                     let settings = Settings { loss, activation, output_bias, max_iterations, ..settings() };
                     let solution = train(data, None, &settings).unwrap();
                     assert_sums(&solution, &place);
-                    let expected = plain(data, &solution, loss);
+                    let expected = plain(data, &solution.model.network, &solution.model.parts[0], loss);
                     assert_eq!(solution.info.targets.len(), expected.len());
                     for (found, ([network, bound], neurons)) in solution.info.targets.iter().zip(expected) {
                         let objective = found.objective.unwrap();
@@ -247,6 +246,82 @@ fn a_loss_that_couples_the_targets_has_neurons_by_target_and_no_bounds() {
     assert_eq!(targets.iter().map(|target| target.neurons).sum::<usize>(), solution.model.network.n_neurons());
     assert!(train(&smooth(30, 3, 2), None, &exact()).unwrap().info.targets.is_empty(), "one target");
 }
+
+// ---- means of networks ---------------------------------------------------------------------------------------------
+
+fn along(data: &Dataset, settings: &Settings, returned: Returned, ensemble: usize) -> PathSolution {
+    let validation = Validation::Folds(3);
+    let along = PathSettings { betas: 2, ratio: 0.1, gap: 1e-2, validation, returned, ensemble, ..Default::default() };
+    path(data, None, settings, &along, &StopToken::new(), &mut ()).unwrap()
+}
+
+/// Each part by plain loops over the samples that it was trained on.
+#[test]
+fn the_certificate_of_a_target_of_a_mean_is_the_sum_over_its_parts() {
+    let weighted = classes(60, 5).with_weights((0..60).map(|row| 1.0 + (row % 3) as f64).collect()).unwrap();
+    for (data, loss) in [(weighted, Loss::SquaredHinge), (columns(50, 6), Loss::Squared)] {
+        for activation in [Activation::Relu, Activation::Gated] {
+            let solution = along(&data, &Settings { loss, activation, ..settings() }, Returned::Mean, 1).solution;
+            let (model, targets) = (&solution.model, &solution.info.targets);
+            assert_eq!(model.parts.len(), 3);
+            let mut expected = vec![([0.0; 2], 0); targets.len()];
+            for (k, part) in model.parts.iter().enumerate() {
+                let rows: Vec<usize> = (0..data.n_samples()).filter(|row| !part.held_out.contains(row)).collect();
+                let found = plain(&data.select(&rows).unwrap(), &model.part(k).0, part, loss);
+                assert_eq!(found.len(), targets.len());
+                for ((sums, neurons), (values, own)) in expected.iter_mut().zip(found) {
+                    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+                    *neurons += own;
+                }
+            }
+            for (target, ([network, bound], neurons)) in targets.iter().zip(expected) {
+                let objective = target.objective.unwrap();
+                let place = format!("{loss:?} {activation:?}: {objective:?}, {network}, {bound}");
+                assert_eq!(target.neurons, neurons, "{place}");
+                assert!(near(objective.network, network, 1e-9) && near(objective.dual_bound, bound, 1e-6), "{place}");
+                let gap = (objective.network - objective.dual_bound).max(0.0) / objective.network;
+                assert!((objective.relative_gap - gap).abs() <= 1e-12, "{place}");
+            }
+            let sum = |value: fn(&Objective) -> f64| parts(&solution).iter().map(value).sum::<f64>();
+            assert!(near(sum(|part| part.network), solution.objective.network, 1e-13));
+            assert!(near(sum(|part| part.dual_bound), solution.objective.dual_bound, 1e-13));
+        }
+    }
+}
+
+/// The runs of an ensemble can be repeated one by one.
+#[test]
+fn the_targets_of_an_ensemble_are_those_of_its_runs() {
+    for (certify, loss) in
+        [(Certify::Network, Loss::Squared), (Certify::Sampled, Loss::Squared), (Certify::Network, Loss::Multinomial)]
+    {
+        let (data, settings) = (classes(60, 5), Settings { certify, loss, seed: 4, ..settings() });
+        let found = along(&data, &settings, Returned::Retrained, 2);
+        let beta = Beta::Fraction(found.points[found.chosen].fraction);
+        let runs = [4, 5].map(|seed| train(&data, None, &Settings { beta, seed, ..settings.clone() }).unwrap());
+        let targets = &found.solution.info.targets;
+        assert_eq!(targets.len(), 3);
+        for (c, target) in targets.iter().enumerate() {
+            let [a, b] = [&runs[0], &runs[1]].map(|run| run.info.targets[c]);
+            assert_eq!(target.neurons, a.neurons + b.neurons);
+            let (Some(a), Some(b)) = (a.objective, b.objective) else {
+                assert!(loss == Loss::Multinomial && target.objective.is_none());
+                continue;
+            };
+            let (network, dual_bound) = (a.network + b.network, a.dual_bound + b.dual_bound);
+            let relative_gap = match certify {
+                Certify::Sampled => a.relative_gap.max(b.relative_gap),
+                _ => (network - dual_bound).max(0.0) / network,
+            };
+            let sampled_primal = a.sampled_primal.zip(b.sampled_primal).map(|(a, b)| a + b);
+            assert_eq!(target.objective, Some(Objective { network, sampled_primal, dual_bound, relative_gap }));
+        }
+    }
+    let one = along(&smooth(30, 3, 2), &settings(), Returned::Mean, 1).solution;
+    assert!(one.info.targets.is_empty(), "one target");
+}
+
+// ---- runs of every kind --------------------------------------------------------------------------------------------
 
 /// The zero network, with its parts of an objective and a bound, is a checkpoint's incumbent too.
 #[test]

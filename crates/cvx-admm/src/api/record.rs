@@ -95,9 +95,11 @@ pub struct Round {
 pub struct Info {
     /// All iterations.
     pub history: Vec<Iteration>,
-    /// The evaluated ones by target; empty with one target, and for a loss that couples the targets.
+    /// The evaluated ones by target; empty with one target, for a loss that couples the targets, and for a mean of
+    /// networks.
     pub history_by_target: Vec<IterationTargets>,
-    /// The result by target (C); empty with one target, before the end of a run, and for a mean of networks.
+    /// The result by target (C); empty with one target, and before the end of a run. Of a mean of networks, objectives
+    /// and bounds are summed over the parts.
     pub targets: Vec<TargetRecord>,
     /// Seconds of each phase.
     pub seconds: PhaseSeconds,

@@ -1,13 +1,15 @@
 //! The mean of several networks, as one network whose parts keep their certificates.
 
 use crate::api::error::TrainError;
-use crate::api::record::{Info, PhaseSeconds};
+use crate::api::record::{Info, PhaseSeconds, TargetRecord};
 use crate::problem::input::{Problem, TestSamples, predicted};
 use crate::solver::closing::test_scores;
 use crate::solver::solution::{RankRecord, Solution};
-use cvx_artifact::{Claim, Model, Part, Predictions, Provenance, Scores, Status, joint_objective, mean_network};
+use cvx_artifact::{
+    Certify, Claim, Model, Part, Predictions, Provenance, Scores, Status, joint_objective, mean_network,
+};
 use cvx_linalg::{Cpu, HostMatrix, LinalgError};
-use cvx_model::{Confusion, accuracy_over};
+use cvx_model::{Confusion, Network, accuracy_over};
 
 /// The mean of the networks of `solutions`, each trained on the samples of `all` without those that it held out.
 /// `seconds` is the time since the data were in memory.
@@ -25,6 +27,7 @@ pub(crate) fn mean_of(
     };
     let parts: Vec<Part> = solutions.iter().zip(held_out).filter_map(part).collect();
     let Some(objective) = joint_objective(&parts, first.model.claim.certify) else { return Ok(None) };
+    let targets = joint_targets(&solutions, &parts, &network, first.model.claim.certify);
     let status = solutions.iter().map(|solution| solution.status).find(|&status| status != Status::Optimal);
     let status = status.unwrap_or(Status::Optimal);
 
@@ -83,9 +86,26 @@ pub(crate) fn mean_of(
         sigma: first.sigma,
         summary,
         warm_start: None,
-        info: joint_info(&solutions, seconds),
+        info: Info { targets, ..joint_info(&solutions, seconds) },
         model,
     }))
+}
+
+/// The records of the targets: their certificates are summed over the parts as those of the whole are, and their neurons
+/// are those of the mean `network`.
+fn joint_targets(solutions: &[Solution], parts: &[Part], network: &Network, certify: Certify) -> Vec<TargetRecord> {
+    let of_target = |c: usize| {
+        let part = |(solution, part): (&Solution, &Part)| {
+            let objective = solution.info.targets.get(c)?.objective?;
+            // The sums do not read the witness, which is large.
+            Some(Part { objective, held_out: vec![], output_bias: vec![], witness: None, global: None, ..*part })
+        };
+        let parts: Option<Vec<Part>> = solutions.iter().zip(parts).map(part).collect();
+        let objective = parts.and_then(|parts| joint_objective(&parts, certify));
+        TargetRecord { objective, neurons: network.neurons_of(c).len() }
+    };
+    let count = solutions.first().map_or(0, |solution| solution.info.targets.len());
+    (0..count).map(of_target).collect()
 }
 
 /// The record of the last runs of all parts, one after the other.

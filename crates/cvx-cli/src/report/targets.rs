@@ -15,7 +15,7 @@ pub struct TargetReport {
 }
 
 impl TargetReport {
-    /// A report for each target; `None` with one target, and for a mean of networks.
+    /// A report for each target; `None` with one target.
     pub fn of(solution: &Solution) -> Option<Vec<TargetReport>> {
         let targets = &solution.info.targets;
         let report = |(name, &TargetRecord { objective, neurons }): (String, &TargetRecord)| {

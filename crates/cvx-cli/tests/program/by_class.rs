@@ -106,6 +106,23 @@ fn the_certificate_has_a_part_of_each_class() {
 }
 
 #[test]
+fn a_mean_of_folds_has_a_part_of_each_class() {
+    let lab = Lab::new();
+    write_images(&lab, "train", 90, 1);
+    write_images(&lab, "t10k", 30, 2);
+    lab.done("path --data images --patterns 5 --betas 3 --folds 3 --final mean --json r.json");
+    let report = lab.json("r.json");
+    let (targets, parts) = (report["targets"].as_array().unwrap(), report["parts"].as_array().unwrap());
+    assert_eq!((targets.len(), parts.len()), (3, 3));
+    for key in ["network", "dual_bound", "neurons"] {
+        let sum = |list: &[Value]| list.iter().map(|entry| entry[key].as_f64().unwrap()).sum::<f64>();
+        let (by_class, by_part) = (sum(targets), sum(parts));
+        assert!((by_class - by_part).abs() <= 1e-12 * by_part, "{key}: {by_class} and {by_part}");
+    }
+    assert!(report["history"].as_array().unwrap().iter().all(|row| row["targets"].is_null()));
+}
+
+#[test]
 fn a_loss_that_couples_the_classes_has_no_certificate_by_class() {
     let lab = Lab::new();
     write_images(&lab, "train", 60, 1);

@@ -21,8 +21,8 @@ Attributes
 status_, certificate_, history_, n_iter_, beta_
     How the run ended, the certificate of the network, and the history of the iterations, an array for each column.
 target_certificates_, target_history_
-    With several targets, the part of each in the certificate, and in the evaluated iterations; empty for the mean of
-    several networks.
+    With several targets, the part of each in the certificate, and in the evaluated iterations, which are not recorded
+    for the mean of several networks.
 n_neurons_, w1_, w2_, gates_, patches_
     The network on transformed features; `raw_weights()` returns it on the original features.
 n_features_in_, feature_names_in_
