@@ -137,6 +137,24 @@ fn objective_and_bound_are_those_of_plain_loops_and_the_bound_holds() {
     });
 }
 
+/// Where the objective is no number, the zero network is the better one.
+#[test]
+fn the_feasible_point_near_blocks_that_are_no_numbers_is_zero() {
+    each(|mut gated| {
+        let cpu = Cpu::<f64>::new();
+        let mut v = cpu.upload(&gated.random_blocks()).unwrap();
+        let u = cpu.upload(&gated.random_blocks()).unwrap();
+        // They cannot be uploaded.
+        cpu.axpby(f64::NAN, &u, 1.0, &mut v).unwrap();
+        let program = &gated.case.program;
+        let mut certificate = Certificate::new(program).unwrap();
+        assert!(certificate.network(&v).unwrap().objective.is_nan());
+        let (point, zero) = (certificate.feasible_point(&v).unwrap(), program.zero_value());
+        assert!(point.blocks.values().iter().all(|&value| value == 0.0));
+        assert_eq!((point.objective, point.targets), (zero.total, zero.targets));
+    });
+}
+
 #[test]
 fn the_network_predicts_what_the_blocks_do_on_any_samples() {
     each(|mut gated| {
