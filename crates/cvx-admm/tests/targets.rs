@@ -73,7 +73,8 @@ fn highest(ratio: f64, value: impl Fn(f64) -> f64) -> f64 {
     best
 }
 
-/// The certificate of each target by plain loops, with the number of its neurons, of a part with this network on `data`.
+/// The certificate of each target by plain loops, with the number of its neurons, of a part with this network on
+/// `data`.
 fn plain(data: &Dataset, network: &Network, part: &Part, loss: Loss) -> Vec<([f64; 2], usize)> {
     let witness = part.witness.as_ref().unwrap();
     let y = Targets::new(data.labels().unwrap(), TaskChoice::Auto).unwrap().y;

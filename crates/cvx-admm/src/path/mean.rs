@@ -91,8 +91,8 @@ pub(crate) fn mean_of(
     }))
 }
 
-/// The records of the targets: their certificates are summed over the parts as those of the whole are, and their neurons
-/// are those of the mean `network`.
+/// The records of the targets: their certificates are summed over the parts as those of the whole are, and their
+/// neurons are those of the mean `network`.
 fn joint_targets(solutions: &[Solution], parts: &[Part], network: &Network, certify: Certify) -> Vec<TargetRecord> {
     let of_target = |c: usize| {
         let part = |(solution, part): (&Solution, &Part)| {
