@@ -124,6 +124,16 @@ fn the_same_path_for_every_number_of_ranks() {
             assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
             let mut report: Value = serde_json::from_slice(&fs::read(folder.join("r.json")).unwrap()).unwrap();
             assert_eq!((&report["ranks"]["count"], &report["ranks"]["shards"]), (&ranks.into(), &8.into()));
+            let count = |value: &Value| value.as_u64().unwrap();
+            let tried = report["choice"]["points"].as_array().unwrap();
+            let iterations = count(&report["iterations"]) + tried.iter().map(|p| count(&p["iterations"])).sum::<u64>();
+            for (per_iteration, total) in [("sums_per_iteration", "sums"), ("bytes_per_iteration", "bytes")] {
+                let expected = count(&report["ranks"][total]) as f64 / iterations as f64;
+                // cvx train may have compared two networks, of which the report has the points of one.
+                let found =
+                    report["ranks"][per_iteration].as_f64().or(arguments.starts_with("train").then_some(expected));
+                assert_eq!(found, Some(expected), "{arguments}: {per_iteration}");
+            }
             without_costs(&mut report);
             results.push((fs::read(folder.join("m.cvx")).unwrap(), report));
         }

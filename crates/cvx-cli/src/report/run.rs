@@ -48,7 +48,7 @@ pub struct RunReport<'a> {
     unconverged_solves: usize,
     linear_residual: Option<f64>,
     objective: &'a Objective,
-    /// Null with one target, and for a mean of networks.
+    /// Null with one target.
     targets: Option<Vec<TargetReport>>,
     train: TrainReport<'a>,
     test: Option<ScoresReport<'a>>,
@@ -80,14 +80,15 @@ struct RanksReport {
     bytes: u64,
     /// In sums, waiting for others included.
     seconds: f64,
-    sums_per_iteration: f64,
-    bytes_per_iteration: f64,
+    /// Over all iterations of the path, if there is one; null where their number is not known.
+    sums_per_iteration: Option<f64>,
+    bytes_per_iteration: Option<f64>,
 }
 
 impl RanksReport {
-    fn new(record: &RankRecord, iterations: usize) -> Self {
+    fn new(record: &RankRecord, iterations: Option<usize>) -> Self {
         let Traffic { sums, bytes, seconds } = record.traffic;
-        let per_iteration = |count: u64| count as f64 / iterations.max(1) as f64;
+        let per_iteration = |count: u64| Some(count as f64 / iterations?.max(1) as f64);
         RanksReport {
             count: record.ranks,
             shards: record.shards,
@@ -98,6 +99,18 @@ impl RanksReport {
             bytes_per_iteration: per_iteration(bytes),
         }
     }
+}
+
+/// The iterations of a run, or of a path: of all folds at all betas, and of the runs at the chosen one. `None` if some
+/// of them are not recorded, or may be recorded twice: of a path that was cut short or compared two networks, and of a
+/// mean of folds that was not solved, some of which may be as the path left them.
+fn all_iterations(solution: &Solution, path: Option<&PathSolution>) -> Option<usize> {
+    let last = solution.info.history.len();
+    let Some(PathSolution { points, cut_short, beside, .. }) = path else { return Some(last) };
+    let of_folds = solution.model.parts.iter().any(|part| !part.held_out.is_empty());
+    let unsolved = of_folds && solution.status != Status::Optimal;
+    let known = cut_short.is_none() && beside.is_none() && !unsolved;
+    known.then(|| points.iter().map(|point| point.iterations).sum::<usize>() + last)
 }
 
 #[derive(Serialize)]
@@ -177,7 +190,7 @@ impl<'a> RunReport<'a> {
                 cone_violation: solution.cone_violation,
             },
             seconds: &info.seconds,
-            ranks: solution.ranks.map(|ranks| RanksReport::new(&ranks, info.history.len())),
+            ranks: solution.ranks.map(|ranks| RanksReport::new(&ranks, all_iterations(solution, path))),
             peak_memory_bytes: peak_memory_bytes(),
             rounds: &info.rounds,
             searched_cones: info.cones,
@@ -192,6 +205,68 @@ impl<'a> RunReport<'a> {
                 .collect(),
             understanding,
             history: info,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cvx_admm::{Beside, Iteration, PathSettings, Returned, StopToken, Validation, path};
+    use cvx_model::{Activation, Dataset, FeatureKind, Labels};
+    use std::ops::ControlFlow;
+
+    /// The path, and how many iterations it has done before it ended, which it does after `most` of them.
+    fn along(settings: &Settings, path_settings: &PathSettings, most: usize) -> (PathSolution, usize) {
+        let x: Vec<f64> = (0..90).map(|k| f64::from(k * k * 37 % 101) / 50.0 - 1.0).collect();
+        let y = x.chunks(3).map(|row| row[0].abs() - row[1] * row[2]).collect();
+        let data = Dataset::new(3, x, Some(Labels::numbers(y)), FeatureKind::Table).unwrap();
+        let mut count = 0;
+        let mut observer = |_: &Iteration| {
+            count += 1;
+            if count < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        let found = path(&data, None, settings, path_settings, &StopToken::new(), &mut observer).unwrap();
+        (found, count)
+    }
+
+    #[test]
+    fn sums_are_divided_by_all_iterations_of_a_path() {
+        let settings = Settings { patterns: 5, threads: 1, activation: Activation::Gated, ..Settings::default() };
+        let folds = PathSettings { betas: 3, ratio: 0.1, validation: Validation::Folds(3), ..PathSettings::default() };
+        let mean = PathSettings { returned: Returned::Mean, ..folds.clone() };
+        let refined = Settings { refine: 2, ..settings.clone() };
+        let twice = PathSettings { ensemble: 2, ..folds.clone() };
+        let limited = Settings { max_iterations: 3, gap: 1e-9, ..settings.clone() };
+        for (settings, along_folds) in
+            [(&settings, &folds), (&settings, &mean), (&refined, &folds), (&limited, &folds), (&settings, &twice)]
+        {
+            let (found, count) = along(settings, along_folds, usize::MAX);
+            assert_eq!(all_iterations(&found.solution, Some(&found)), Some(count));
+            let last = found.solution.info.history.len();
+            assert!(last > 0 && last < count && all_iterations(&found.solution, None) == Some(last));
+            let traffic = Traffic { sums: 10 * count as u64, bytes: 80 * count as u64, seconds: 1.0 };
+            let ranks = Some(RankRecord { ranks: 2, shards: 8, traffic });
+            let solution = Solution { ranks, ..found.solution.clone() };
+            let qualities = Qualities::of(&solution, Some(&found));
+            let report = RunReport::new(&solution, settings, Some(&found), &qualities, None);
+            let report = serde_json::to_value(&report).unwrap();
+            assert_eq!(report["ranks"]["sums_per_iteration"], 10.0);
+            assert_eq!(report["ranks"]["bytes_per_iteration"], 80.0);
+        }
+        let (found, _) = along(&settings, &folds, usize::MAX);
+        let beside = Some(Beside { settings: settings.clone(), point: found.points[0].clone() });
+        let compared = PathSolution { beside, ..found };
+        assert_eq!(
+            all_iterations(&compared.solution, Some(&compared)),
+            None,
+            "of the other network, one point is kept"
+        );
+        // Cut short on the way, and in the last runs, of which the others are as the path left them.
+        let (_, all) = along(&settings, &mean, usize::MAX);
+        for most in [1, all / 2, all - 1] {
+            let (found, _) = along(&settings, &mean, most);
+            assert_eq!(all_iterations(&found.solution, Some(&found)), None, "{most} of {all}");
         }
     }
 }
