@@ -105,8 +105,10 @@ pub fn joint_objective(parts: &[Part], certify: Certify) -> Option<Objective> {
     }
     let sum = |value: fn(&Objective) -> f64| parts.iter().map(|part| value(&part.objective)).sum::<f64>();
     let (network, dual_bound) = (sum(|objective| objective.network), sum(|objective| objective.dual_bound));
-    let gap = (network - dual_bound).max(0.0);
+    let gap = network - dual_bound;
     let relative_gap = match certify {
+        // Comparisons would take it for a gap of 0.
+        _ if !gap.is_finite() => f64::INFINITY,
         Certify::Network | Certify::Global if gap > 0.0 => gap / network,
         Certify::Network | Certify::Global => 0.0,
         // A part without a better point has the zero network's objective as upper bound, which is not stored.
@@ -114,4 +116,26 @@ pub fn joint_objective(parts: &[Part], certify: Certify) -> Option<Objective> {
     };
     let sampled_primal = parts.iter().map(|part| part.objective.sampled_primal).sum();
     (!parts.is_empty()).then_some(Objective { network, sampled_primal, dual_bound, relative_gap })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_without_a_finite_objective_have_no_gap() {
+        let part = |network, dual_bound| {
+            let objective = Objective { network, sampled_primal: None, dual_bound, relative_gap: 0.0 };
+            let (held_out, output_bias) = (Vec::new(), vec![0.0]);
+            Part { held_out, beta: 1.0, objective, neurons: 0, output_bias, witness: None, global: None }
+        };
+        for certify in [Certify::Network, Certify::Sampled, Certify::Global] {
+            for odd in [part(f64::NAN, 1.0), part(1.0, f64::NAN), part(f64::INFINITY, 1.0)] {
+                let joint = joint_objective(&[part(1.0, 1.0), odd], certify).unwrap();
+                assert_eq!(joint.relative_gap, f64::INFINITY, "{certify:?}");
+            }
+        }
+        let joint = joint_objective(&[part(3.0, 2.0), part(1.0, 1.0)], Certify::Network).unwrap();
+        assert_eq!((joint.network, joint.dual_bound, joint.relative_gap), (4.0, 3.0, 0.25));
+    }
 }

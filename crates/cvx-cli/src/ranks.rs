@@ -3,7 +3,7 @@
 use crate::args::OutputArgs;
 use crate::exit::Exit;
 use anyhow::{Result, ensure};
-use cvx_linalg::{Communicator, Ranks, SampleSums, Shards};
+use cvx_linalg::{Communicator, RankError, Ranks, SampleSums, Shards};
 use cvx_model::DataSplit;
 use std::sync::Arc;
 
@@ -32,17 +32,19 @@ impl Job {
         Ok(())
     }
 
-    /// This rank among those that share n samples.
-    pub fn of_samples(&self, n_samples: usize) -> Result<Option<Arc<Ranks>>> {
+    /// Where n samples are.
+    pub fn over(&self, n_samples: usize) -> Result<SampleSums, RankError> {
         let ranks = |world: &Arc<dyn Communicator>| Ranks::new(world.clone(), Shards::of(n_samples));
-        Ok(self.world.as_ref().map(ranks).transpose()?.map(Arc::new))
+        let ranks = self.world.as_ref().map(ranks).transpose()?;
+        Ok(ranks.map_or_else(SampleSums::default, |ranks| SampleSums::of_rank(Arc::new(ranks))))
     }
 
     /// Keeps the training samples of this rank. All ranks keep the test samples.
     pub fn share(&self, split: DataSplit) -> Result<DataSplit> {
-        let Some(ranks) = self.of_samples(split.train.n_samples())? else { return Ok(split) };
+        let samples = self.over(split.train.n_samples())?;
+        let Some(ranks) = samples.ranks() else { return Ok(split) };
         let own: Vec<usize> = ranks.own().collect();
-        Ok(DataSplit { train: split.train.select(&own)?.over(&SampleSums::of_rank(ranks))?, test: split.test })
+        Ok(DataSplit { train: split.train.select(&own)?.over(&samples)?, test: split.test })
     }
 }
 

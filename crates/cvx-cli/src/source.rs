@@ -7,43 +7,37 @@ use crate::reading::ReadingBar;
 use crate::shell::quoted;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use cvx_admm::{Checkpoint, FileError, Model, TrainError};
-use cvx_data::{DataError, Header, LabelColumn, Request, count_samples, open_watched};
+use cvx_data::{DataError, Header, LabelColumn, Over, Reading, Request, open_over, open_watched};
 use cvx_fetch::{CACHE_VARIABLE, DataSet, cache_folder};
-use cvx_linalg::SampleSums;
 use cvx_model::{DataSplit, Dataset, FeatureKind, ModelError, Recipe, Task, TaskChoice};
 use std::fs::File;
 use std::io::Read;
-use std::ops::Range;
 use std::path::Path;
 
-/// Reads the samples of this rank to train on, which must have labels: all of them, unless there are other ranks. Where
-/// their number is known before, only those are read.
+/// Reads the samples of this rank to train on, which must have labels: all of them, unless there are other ranks. Those
+/// that options select are known only after all are read.
 pub fn load_share(args: &FitArgs, job: &Job) -> Result<DataSplit> {
-    let SourceArgs { data, classes, limit, .. } = &args.data.source;
-    let as_it_is = job.has_ranks() && classes.is_empty() && limit.is_none();
-    let known = if as_it_is { count_samples(&located(data)?, &Request::default())? } else { None };
-    let Some(ranks) = known.map(|known| job.of_samples(known)).transpose()?.flatten() else {
+    let SourceArgs { classes, limit, .. } = &args.data.source;
+    if !job.has_ranks() || !classes.is_empty() || limit.is_some() {
         return job.share(load_to_train(args)?);
-    };
-    let split = load_rows(args, Some(ranks.own()))?;
-    Ok(DataSplit { train: split.train.over(&SampleSums::of_rank(ranks))?, test: split.test })
+    }
+    load_samples(args, Some(&|n_samples| job.over(n_samples)))
 }
 
 /// Reads the samples to train on, which must have labels.
 pub fn load_to_train(args: &FitArgs) -> Result<DataSplit> {
-    load_rows(args, None)
+    load_samples(args, None)
 }
 
-fn load_rows(args: &FitArgs, rows: Option<Range<usize>>) -> Result<DataSplit> {
+fn load_samples(args: &FitArgs, over: Option<Over>) -> Result<DataSplit> {
     let request = Request {
         test: args.data.test.as_deref().map(located).transpose()?,
         numbers: args.data.task == TaskChoice::Regression,
         columns: args.data.columns.choices(),
-        rows,
         ..Request::default()
     };
     let quiet = args.output.quiet || args.output.log == LogFormat::Json;
-    let split = load(&args.data.source, true, request, quiet)?;
+    let split = load_over(&args.data.source, true, request, quiet, over)?;
     need_labels(&args.data.source, &split.train)?;
     Ok(split)
 }
@@ -64,13 +58,24 @@ pub fn request_for(model: &Model) -> Request {
 /// Reads the samples that the arguments ask for; a table has labels if it is `labelled`. Unless it should be `quiet`, a
 /// terminal shows the progress.
 pub fn load(args: &SourceArgs, labelled: bool, request: Request, quiet: bool) -> Result<DataSplit> {
+    load_over(args, labelled, request, quiet, None)
+}
+
+/// [`load`] of all samples, or of those that are here.
+fn load_over(
+    args: &SourceArgs,
+    labelled: bool,
+    request: Request,
+    quiet: bool,
+    over: Option<Over>,
+) -> Result<DataSplit> {
     let label_column = match (&args.label_column, labelled) {
         (Some(column), _) => LabelColumn::Column(column.clone()),
         (None, true) => LabelColumn::Auto,
         (None, false) => LabelColumn::Absent,
     };
     let header = args.header.header;
-    let mut split = read(&located(&args.data)?, &Request { label_column, header, ..request }, quiet)?;
+    let mut split = read_over(&located(&args.data)?, &Request { label_column, header, ..request }, quiet, over)?;
     if !args.classes.is_empty() {
         let classes: Vec<String> = args.classes.iter().map(|class| class.trim().to_string()).collect();
         split.train = split.train.with_classes(&classes).context("--classes")?;
@@ -86,6 +91,10 @@ pub fn load(args: &SourceArgs, labelled: bool, request: Request, quiet: bool) ->
 
 /// Reads a [`located`] source.
 pub fn read(source: &str, request: &Request, quiet: bool) -> Result<DataSplit> {
+    read_over(source, request, quiet, None)
+}
+
+fn read_over(source: &str, request: &Request, quiet: bool, over: Option<Over>) -> Result<DataSplit> {
     let path = Path::new(source);
     if begins_like_ours(path) {
         match Checkpoint::load(path) {
@@ -102,7 +111,12 @@ pub fn read(source: &str, request: &Request, quiet: bool) -> Result<DataSplit> {
         }
     }
     let bar = ReadingBar::new(quiet);
-    open_watched(source, request, &|reading| bar.show(&reading)).map_err(|error| match &error {
+    let watch = |reading: Reading| bar.show(&reading);
+    let split = match over {
+        Some(over) => open_over(source, request, &watch, over),
+        None => open_watched(source, request, &watch),
+    };
+    split.map_err(|error| match &error {
         DataError::NotFound { path } => {
             let mut names = nearest::beside(path);
             if path.components().count() == 1 {

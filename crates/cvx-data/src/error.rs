@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use cvx_linalg::RankError;
 use cvx_model::ModelError;
 use thiserror::Error;
 
@@ -249,6 +250,9 @@ pub enum DataError {
         /// The number found.
         found: usize,
     },
+    /// The ranks that share the samples cannot do so.
+    #[error(transparent)]
+    Ranks(#[from] RankError),
     /// The values were read but do not make a data set: no feature, a setting out of range, a NaN or an infinity. In a
     /// text file, a NaN or an infinity is a [`BadText`](DataError::BadText).
     #[error("{}: the data cannot be used", path.display())]

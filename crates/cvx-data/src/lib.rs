@@ -20,6 +20,7 @@ mod name;
 mod planted;
 mod remedy;
 mod request;
+mod share;
 mod source;
 
 pub use error::DataError;
@@ -28,7 +29,8 @@ pub use formats::npz::read_matrix;
 pub use planted::Planted;
 pub use remedy::Remedy;
 pub use request::{Header, LabelColumn, Request};
-pub use source::{count_samples, open, open_in_memory, open_watched, unusable_lines};
+pub use share::Over;
+pub use source::{open, open_in_memory, open_over, open_watched, unusable_lines};
 
 /// The example of README.md, compiled and run as a test.
 #[cfg(doctest)]

@@ -1,5 +1,6 @@
 //! Samples that are labelled by a planted teacher, a two-layer ReLU network with random weights.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use cvx_model::{DataSplit, Dataset, FeatureKind, Labels, ModelError};
@@ -10,6 +11,7 @@ use rand_pcg::Pcg64;
 use crate::error::DataError;
 use crate::files::bytes::reserve;
 use crate::request::MAX_BYTES;
+use crate::share::Share;
 
 /// Number of samples whose median response separates the two classes.
 const N_CALIBRATION: usize = 1001;
@@ -65,16 +67,21 @@ impl Planted {
     /// [`DataError::Unusable`] for a setting out of its range, [`DataError::TooLarge`] for more than 16 GiB of values
     /// in one set, [`DataError::OutOfMemory`] for more values than memory holds.
     pub fn generate(&self) -> Result<DataSplit, DataError> {
+        self.generate_for(&Share::all())
+    }
+
+    /// [`generate`](Planted::generate) with the training samples that are kept.
+    pub(crate) fn generate_for(&self, share: &Share) -> Result<DataSplit, DataError> {
         self.check()?;
         let mut root = Pcg64::seed_from_u64(self.seed);
         let [mut weights, mut calibration, mut train, mut test] = std::array::from_fn(|_| Pcg64::from_rng(&mut root));
         let teacher = Teacher::draw(self, &mut weights);
         let threshold = teacher.median(&mut calibration);
         Ok(DataSplit {
-            train: self.samples(self.n_train, &teacher, threshold, &mut train)?,
+            train: self.samples(self.n_train, &share.rows(self.n_train)?, &teacher, threshold, &mut train)?,
             test: match self.n_test {
                 0 => None,
-                n_test => Some(self.samples(n_test, &teacher, threshold, &mut test)?),
+                n_test => Some(self.samples(n_test, &(0..n_test), &teacher, threshold, &mut test)?),
             },
         })
     }
@@ -96,12 +103,23 @@ impl Planted {
         Ok(())
     }
 
-    fn samples(&self, n: usize, teacher: &Teacher, threshold: f64, rng: &mut Pcg64) -> Result<Dataset, DataError> {
-        let mut values = reserve(&place(), n * self.n_features)?;
-        let mut labels = reserve(&place(), n)?;
-        for _ in 0..n {
+    /// Draws n samples, and keeps some of them.
+    fn samples(
+        &self,
+        n: usize,
+        kept: &Range<usize>,
+        teacher: &Teacher,
+        threshold: f64,
+        rng: &mut Pcg64,
+    ) -> Result<Dataset, DataError> {
+        let mut values = reserve(&place(), kept.len() * self.n_features)?;
+        let mut labels = reserve(&place(), kept.len())?;
+        for row in 0..n {
             let sample = normals(self.n_features, rng);
             let flipped = rng.random::<f64>() < self.noise;
+            if !kept.contains(&row) {
+                continue;
+            }
             let above = teacher.response(&sample) > threshold;
             labels.push(f64::from(u8::from(above != flipped)));
             values.extend(sample);

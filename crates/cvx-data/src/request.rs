@@ -1,7 +1,6 @@
 //! How to read a source.
 
 use cvx_model::{ColumnChoices, Recipe};
-use std::ops::Range;
 
 /// Default of [`Request::max_bytes`]: 16 GiB.
 pub(crate) const MAX_BYTES: u64 = 16 << 30;
@@ -54,8 +53,6 @@ pub struct Request {
     pub recipe: Option<Recipe>,
     /// The name of the labels of the model that predicts: [`LabelColumn::Auto`] takes the column of this name.
     pub label_name: Option<String>,
-    /// The training samples that are kept, where [`count_samples`](crate::count_samples) knows their number.
-    pub rows: Option<Range<usize>>,
     /// Rows of a table without a label are samples too, as in data to predict; if there is one, the labels are left
     /// out. Otherwise such rows are left out.
     pub every_row: bool,
@@ -76,7 +73,6 @@ impl Default for Request {
             columns: ColumnChoices::default(),
             recipe: None,
             label_name: None,
-            rows: None,
             every_row: false,
             max_bytes: MAX_BYTES,
         }

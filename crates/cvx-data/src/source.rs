@@ -15,6 +15,7 @@ use crate::formats::{cifar, csv_table, idx, images, libsvm, npz};
 use crate::name::extension;
 use crate::planted::Planted;
 use crate::request::Request;
+use crate::share::{Over, Share};
 
 /// Reads the samples of a source. Features are f64; only the bytes of images are scaled, to \[0, 1\].
 ///
@@ -59,14 +60,35 @@ pub fn open(source: &str, request: &Request) -> Result<DataSplit, DataError> {
 /// # Errors
 /// Those of [`open`].
 pub fn open_watched(source: &str, request: &Request, watch: &dyn Fn(Reading)) -> Result<DataSplit, DataError> {
+    open_shared(source, request, watch, &Share::all())
+}
+
+/// Reads the training samples that are on this rank, and all test samples; else as [`open_watched`] does. `over` is
+/// asked once, with the number of all training samples, and says where they are. The samples are those rows of all, and
+/// their recipe, labels and number of features are those of all; no more of them is held.
+///
+/// Every rank has to read the same source, at the same time: they agree on the recipe of a table.
+///
+/// # Errors
+/// Those of [`open`], and [`DataError::Ranks`] for that of `over`, or if the ranks cannot go on together.
+pub fn open_over(source: &str, request: &Request, watch: &dyn Fn(Reading), over: Over) -> Result<DataSplit, DataError> {
+    open_shared(source, request, watch, &Share::here(over))
+}
+
+fn open_shared(
+    source: &str,
+    request: &Request,
+    watch: &dyn Fn(Reading),
+    share: &Share,
+) -> Result<DataSplit, DataError> {
     let is_input = |name: &str| name == STDIN;
     if !is_input(source) && !request.test.as_deref().is_some_and(is_input) {
-        return open_in(&Store::disk(request.max_bytes), source, request, watch);
+        return open_in(&Store::disk(request.max_bytes), source, request, watch, share);
     }
     let input = input::read(request.max_bytes)?;
     let name = |name: &str| if is_input(name) { INPUT.to_string() } else { name.to_string() };
     let request = Request { test: request.test.as_deref().map(name), ..request.clone() };
-    open_in(&Store::with_input(&input, request.max_bytes), &name(source), &request, watch)
+    open_in(&Store::with_input(&input, request.max_bytes), &name(source), &request, watch, share)
 }
 
 /// Reads the samples of a source as [`open`] does, but from files in memory.
@@ -89,18 +111,26 @@ pub fn open_in_memory(
     source: &str,
     request: &Request,
 ) -> Result<DataSplit, DataError> {
-    open_in(&Store::memory(files, request.max_bytes), source, request, &|_| {})
+    open_in(&Store::memory(files, request.max_bytes), source, request, &|_| {}, &Share::all())
 }
 
-fn open_in(store: &Store, source: &str, request: &Request, watch: &dyn Fn(Reading)) -> Result<DataSplit, DataError> {
+fn open_in(
+    store: &Store,
+    source: &str,
+    request: &Request,
+    watch: &dyn Fn(Reading),
+    share: &Share,
+) -> Result<DataSplit, DataError> {
     let kind = Kind::of(source, store)?;
-    let DataSplit { train, mut test } = kind.read(source, store, request, None, watch)?;
+    let DataSplit { train, mut test } = kind.read(source, store, request, None, watch, share)?;
+    let unusable = |error| DataError::Unusable { path: source.into(), error };
+    let train = train.over(share.samples()).map_err(unusable)?;
     let mut test_source = source;
     if let Some(name) = &request.test {
         if kind == Kind::Planted {
             return Err(DataError::TestOfPlanted { name: name.clone() });
         }
-        test = Some(kind.read(name, store, request, Some(&train), watch)?.train);
+        test = Some(kind.read(name, store, request, Some(&train), watch, &Share::all())?.train);
         test_source = name;
     }
     match &test {
@@ -111,26 +141,6 @@ fn open_in(store: &Store, source: &str, request: &Request, watch: &dyn Fn(Readin
             found: test.n_features(),
         }),
         _ => Ok(DataSplit { train, test }),
-    }
-}
-
-/// Number of training samples of a source of which [`open`] can read some rows alone
-/// ([`Request::rows`](crate::Request::rows)): folders of CIFAR-10 and of IDX files. `None` for other sources.
-///
-/// # Errors
-/// Those of [`open`].
-pub fn count_samples(source: &str, request: &Request) -> Result<Option<usize>, DataError> {
-    let store = Store::disk(request.max_bytes);
-    let path = Path::new(source);
-    if source == STDIN || !store.is_folder(path) {
-        return Ok(None);
-    }
-    let kind = Kind::of(source, &store)?;
-    let folder = Folder::open(path, &store)?;
-    match kind {
-        Kind::Cifar => cifar::count(&folder, &store).map(Some),
-        Kind::Idx => idx::count(&folder, &store).map(Some),
-        _ => Ok(None),
     }
 }
 
@@ -216,23 +226,22 @@ impl Kind {
         request: &Request,
         train: Option<&Dataset>,
         watch: &dyn Fn(Reading),
+        share: &Share,
     ) -> Result<DataSplit, DataError> {
         let path = Path::new(source);
-        // Of a test set all samples are read.
-        let rows = request.rows.as_ref().filter(|_| train.is_none());
         let like = train.and_then(Dataset::labels);
         let numbers = Labels::numbers(Vec::new());
         let texts_like = like.or(request.numbers.then_some(&numbers));
         let train = match self {
             Kind::Planted => {
                 let planted = Planted::parse(source, request.seed).unwrap_or_default();
-                return planted.generate();
+                return planted.generate_for(share);
             }
-            Kind::Cifar => return cifar::read(&Folder::open(path, store)?, store, rows),
-            Kind::Idx => return idx::read(&Folder::open(path, store)?, store, rows),
-            Kind::Images => return images::read(path, store, like),
-            Kind::Npz => return npz::read(path, store, texts_like),
-            Kind::Npy => npz::read_features(path, store)?,
+            Kind::Cifar => return cifar::read(&Folder::open(path, store)?, store, share),
+            Kind::Idx => return idx::read(&Folder::open(path, store)?, store, share),
+            Kind::Images => return images::read(path, store, like, share),
+            Kind::Npz => return npz::read(path, store, texts_like, share),
+            Kind::Npy => npz::read_features(path, store, share)?,
             Kind::Csv => {
                 let given = || request.recipe.clone().map(Arc::new);
                 let manner = Manner {
@@ -242,9 +251,9 @@ impl Kind {
                     like: texts_like,
                     watch,
                 };
-                csv_table::read(path, store, &manner)?
+                csv_table::read(path, store, &manner, share)?
             }
-            Kind::Libsvm => libsvm::read(path, store, train.map(Dataset::n_features).or(request.n_features))?,
+            Kind::Libsvm => libsvm::read(path, store, train.map(Dataset::n_features).or(request.n_features), share)?,
         };
         Ok(DataSplit { train, test: None })
     }

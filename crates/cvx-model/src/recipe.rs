@@ -3,8 +3,9 @@
 use crate::choice::Choice;
 use crate::choices::ColumnChoices;
 use crate::error::ModelError;
-use crate::source::{ColumnKind, Part, Range, Source, is_identifier, kind, text_at};
+use crate::source::{ColumnKind, Part, Range, Source, is_identifier, kind, n_missing, text_at};
 use crate::table::{Column, Table, title};
+use cvx_linalg::SampleSums;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -124,26 +125,37 @@ impl Recipe {
     /// [`ModelError::BadValue`] for a text in a column that should be numbers or dates, [`ModelError::NothingLeft`] if
     /// every column is dropped.
     pub fn fit(table: &Table, choices: &ColumnChoices) -> Result<Self, ModelError> {
+        Recipe::over(SampleSums::all_here(), table, choices)
+    }
+
+    /// [`fit`](Recipe::fit) where these rows are those of some samples, and the recipe is that of all. The columns are
+    /// of the same kind on all ranks, with the same texts in the same order.
+    ///
+    /// # Errors
+    /// Those of [`fit`](Recipe::fit); a bad value is one of this rank, with its row here. If the ranks cannot go on
+    /// together, the recipe is of no use, and [`SampleSums::check`] says why.
+    pub fn over(samples: &SampleSums, table: &Table, choices: &ColumnChoices) -> Result<Self, ModelError> {
         let choices = choices.resolve(table.names(), table.numbers())?;
+        let n_rows = samples.total(table.n_rows());
         let mut recipe = Recipe { columns: Vec::new(), features: Vec::new(), dropped: Vec::new() };
         for (at, (column, choice)) in table.columns().iter().zip(choices).enumerate() {
             let name = table.names().map(|names| names[at].clone());
             let mut source = Source { name, number: table.numbers()[at], kind: ColumnKind::Unused, missing: 0 };
-            source.missing = column.n_missing();
+            source.missing = n_missing(samples, column);
             let reason = match choice {
                 Some(Choice::Drop) => Some(Reason::Requested),
                 Some(Choice::Id) => Some(Reason::Identifier),
-                _ if source.missing == column.len() => Some(Reason::Empty),
-                None if is_identifier(column, source.name.as_deref()) => Some(Reason::Identifier),
+                _ if source.missing == n_rows => Some(Reason::Empty),
+                None if is_identifier(samples, column, source.name.as_deref()) => Some(Reason::Identifier),
                 _ => None,
             };
             match reason {
                 Some(reason) => recipe.dropped.push(Dropped { source: at, name: source.title(), reason }),
-                None => source.kind = kind(column, choice, &source.title())?,
+                None => source.kind = kind(samples, column, choice, &source.title())?,
             }
             recipe.columns.push(source);
         }
-        recipe.choose(table.columns(), table.n_rows())?;
+        recipe.choose(samples, table.columns(), table.n_rows())?;
         if recipe.features.is_empty() {
             let dropped = recipe.dropped.iter().map(|dropped| format!("{} ({})", dropped.name, dropped.reason));
             return Err(ModelError::NothingLeft { dropped: dropped.collect() });
@@ -167,7 +179,8 @@ impl Recipe {
     }
 
     /// Keeps the features that are neither constant nor copies. A single row says nothing about that.
-    fn choose(&mut self, columns: &[Column], n_rows: usize) -> Result<(), ModelError> {
+    fn choose(&mut self, samples: &SampleSums, columns: &[Column], n_rows: usize) -> Result<(), ModelError> {
+        let total = samples.total(n_rows);
         // The kept features by their values, which are made again for the few that may be equal.
         let mut kept: HashMap<u64, Vec<(usize, Part)>> = HashMap::new();
         for (at, (source, column)) in self.columns.iter().zip(columns).enumerate() {
@@ -177,25 +190,25 @@ impl Recipe {
             for part in source.parts() {
                 let values = read.values(part, n_rows);
                 let name = source.feature_name(part);
-                let hash = hash(&values);
+                let Look { hash, is_constant } = Look::at(samples, &values);
                 let mut twin = None;
                 for &(other, part) in kept.get(&hash).into_iter().flatten() {
                     let read = self.columns[other].read(&columns[other], 0..n_rows)?;
-                    if read.values(part, n_rows) == values {
+                    if !samples.any(read.values(part, n_rows) != values) {
                         twin = Some(self.columns[other].feature_name(part));
                         break;
                     }
                 }
                 let reason = match twin {
-                    _ if n_rows == 1 => None,
-                    _ if values.iter().all(|value| *value == values[0]) => Some(Reason::Constant),
+                    _ if total == 1 => None,
+                    _ if is_constant => Some(Reason::Constant),
                     twin => twin.map(Reason::CopyOf),
                 };
                 if let Some(reason) = reason {
                     dropped.push(Dropped { source: at, name, reason });
                     continue;
                 }
-                let mean = values.iter().map(|value| value / n_rows as f64).sum();
+                let [mean] = samples.sum(n_rows, |rows| [values[rows].iter().map(|value| value / total as f64).sum()]);
                 self.features.push(Feature { source: at, part, mean });
                 kept.entry(hash).or_default().push((at, part));
             }
@@ -400,6 +413,26 @@ impl Recipe {
             return Err("the recipe for its features is not consistent");
         }
         Ok(())
+    }
+}
+
+/// What all ranks agree on about the values of a feature.
+struct Look {
+    /// Equal for equal values.
+    hash: u64,
+    is_constant: bool,
+}
+
+impl Look {
+    /// Of the values here, of which there is one at least on every rank.
+    fn at(samples: &SampleSums, values: &[f64]) -> Self {
+        let (hash_here, is_constant) = (hash(values), values.iter().all(|value| *value == values[0]));
+        // Each half of the hash is a whole number.
+        let halves = [hash_here >> 32, hash_here & u64::from(u32::MAX)].map(|half| half as f64);
+        let all = samples.gather(vec![values[0], f64::from(u8::from(is_constant)), halves[0], halves[1]]);
+        let is_constant = all.iter().all(|rank| rank[0] == all[0][0] && rank[1] == 1.0);
+        let halves: Vec<f64> = all.iter().flat_map(|rank| &rank[2..]).copied().collect();
+        Look { hash: hash(&halves), is_constant }
     }
 }
 

@@ -4,6 +4,7 @@ use crate::choice::Choice;
 use crate::days::days_since_1970;
 use crate::error::ModelError;
 use crate::table::{Column, MISSING, title};
+use cvx_linalg::{HostMatrix, SampleSums};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -210,74 +211,148 @@ fn code(codes: &[Code], index: u32) -> Code {
     codes.get(index as usize).copied().unwrap_or(Code::Missing)
 }
 
-/// What a column of the training table holds.
-pub(crate) fn kind(column: &Column, choice: Option<Choice>, title: &str) -> Result<ColumnKind, ModelError> {
+/// Number of missing values of a column, on all ranks.
+pub(crate) fn n_missing(samples: &SampleSums, column: &Column) -> usize {
+    samples.gather(vec![column.n_missing() as f64]).iter().map(|count| count[0] as usize).sum()
+}
+
+/// What a column of the training table holds, on all ranks.
+pub(crate) fn kind(
+    samples: &SampleSums,
+    column: &Column,
+    choice: Option<Choice>,
+    title: &str,
+) -> Result<ColumnKind, ModelError> {
     match (choice, column) {
-        (Some(Choice::Dates), _) => Ok(ColumnKind::Dates(range(&dates(column, 0..column.len(), title)?))),
-        (Some(Choice::Categorical), _) | (None, Column::Texts { .. }) => Ok(categories(column)),
-        _ => Ok(ColumnKind::Numbers(range(&numbers(column, 0..column.len(), title)?))),
+        (Some(Choice::Dates), _) => Ok(ColumnKind::Dates(range(samples, &dates(column, 0..column.len(), title)?))),
+        (Some(Choice::Categorical), _) | (None, Column::Texts { .. }) => Ok(categories(samples, column)),
+        _ => Ok(ColumnKind::Numbers(range(samples, &numbers(column, 0..column.len(), title)?))),
     }
 }
 
 /// Range and median of numbers of which at least one is present.
-fn range(values: &[f64]) -> Range {
+fn range(samples: &SampleSums, values: &[f64]) -> Range {
     let mut present: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
     present.sort_unstable_by(f64::total_cmp);
-    let middle = present.len() / 2;
-    let median = match present.len() % 2 {
-        1 => present[middle],
-        _ => present[middle - 1] / 2.0 + present[middle] / 2.0,
+    let count: usize = samples.gather(vec![present.len() as f64]).iter().map(|count| count[0] as usize).sum();
+    let last = count.saturating_sub(1);
+    let [low, before, after, high] = at_places(samples, &present, [0, last / 2, count / 2, last]);
+    let median = if count % 2 == 1 { after } else { before / 2.0 + after / 2.0 };
+    Range { low, high, fill: Some(median) }
+}
+
+/// The numbers at these places among those of all ranks in ascending order, of which the `sorted` ones are here.
+///
+/// The ranks halve the numbers of 64 bits between which each of them is, until there is one: they hold no more than
+/// their own.
+fn at_places<const K: usize>(samples: &SampleSums, sorted: &[f64], places: [usize; K]) -> [f64; K] {
+    if samples.ranks().is_none() {
+        return places.map(|place| sorted.get(place).copied().unwrap_or(f64::NAN));
+    }
+    let mut bounds = [[0, u64::MAX]; K];
+    for _ in 0..u64::BITS {
+        let middles = bounds.map(|[low, high]| low + (high - low) / 2);
+        let here = middles.map(|middle| sorted.partition_point(|value| order(*value) <= middle) as f64);
+        let all = samples.gather(here.to_vec());
+        for k in 0..K {
+            let up_to: f64 = all.iter().map(|rank| rank[k]).sum();
+            match up_to > places[k] as f64 {
+                true => bounds[k][1] = middles[k],
+                false => bounds[k][0] = middles[k].saturating_add(1),
+            }
+        }
+    }
+    bounds.map(|[low, _]| of_order(low))
+}
+
+const SIGN: u64 = 1 << 63;
+
+/// The bits of a number, in the order of [`f64::total_cmp`].
+fn order(value: f64) -> u64 {
+    let bits = value.to_bits();
+    if bits & SIGN == 0 { bits | SIGN } else { !bits }
+}
+
+/// The number of this [`order`].
+fn of_order(order: u64) -> f64 {
+    f64::from_bits(if order & SIGN == 0 { !order } else { order & !SIGN })
+}
+
+/// How often each text of a dictionary occurs, on all ranks.
+fn counts(samples: &SampleSums, index: &[u32], n_texts: usize) -> Vec<usize> {
+    let here = |rows: Rows<usize>| {
+        let mut counts = vec![0.0; n_texts];
+        index[rows].iter().filter(|&&index| index != MISSING).for_each(|&index| counts[index as usize] += 1.0);
+        counts
     };
-    Range { low: present[0], high: present[present.len() - 1], fill: Some(median) }
+    samples.sums(index.len(), n_texts, here).into_iter().map(|count| count as usize).collect()
 }
 
 /// The levels of a category of which at least one row is present.
-fn categories(column: &Column) -> ColumnKind {
-    let mut counts: HashMap<Cow<str>, usize> = HashMap::new();
+fn categories(samples: &SampleSums, column: &Column) -> ColumnKind {
+    let mut found: HashMap<Cow<str>, usize> = HashMap::new();
     match column {
-        Column::Numbers(values) => values
-            .iter()
-            .filter(|value| !value.is_nan())
-            .for_each(|value| *counts.entry(text(*value)).or_default() += 1),
+        Column::Numbers(values) => {
+            let mut here: HashMap<Cow<str>, usize> = HashMap::new();
+            values.iter().filter(|value| !value.is_nan()).for_each(|value| *here.entry(text(*value)).or_default() += 1);
+            let mut texts = samples.texts(here.keys().map(|text| text.to_string()).collect()).concat();
+            texts.sort_unstable();
+            texts.dedup();
+            let counts = texts.iter().map(|text| here.get(text.as_str()).map_or(0.0, |count| *count as f64)).collect();
+            let counts = samples.gather(counts);
+            let count = |at: usize| counts.iter().map(|rank| rank[at] as usize).sum();
+            found.extend(texts.into_iter().enumerate().map(|(at, text)| (Cow::Owned(text), count(at))));
+        }
         Column::Texts { index, levels } => {
-            let mut count = vec![0; levels.len()];
-            index.iter().filter(|&&index| index != MISSING).for_each(|&index| count[index as usize] += 1);
-            let occurring = levels.iter().zip(count).filter(|(_, count)| *count > 0);
-            occurring.for_each(|(level, count)| *counts.entry(Cow::Borrowed(level)).or_default() += count);
+            let occurring = levels.iter().zip(counts(samples, index, levels.len())).filter(|(_, count)| *count > 0);
+            occurring.for_each(|(level, count)| *found.entry(Cow::Borrowed(level)).or_default() += count);
         }
     }
-    let mut ordered: Vec<(Cow<str>, usize)> = counts.into_iter().collect();
+    let mut ordered: Vec<(Cow<str>, usize)> = found.into_iter().collect();
     ordered.sort_unstable_by(|(a, more), (b, less)| less.cmp(more).then_with(|| a.cmp(b)));
     let n_levels = ordered.len();
     if n_levels > MOST_LEVELS {
         ordered.truncate(MOST_LEVELS - 1);
     }
-    let most = ordered[0].0.clone().into_owned();
+    let most = ordered.first().map(|(level, _)| level.clone().into_owned()).unwrap_or_default();
     let mut levels: Vec<String> = ordered.into_iter().map(|(level, _)| level.into_owned()).collect();
     levels.sort_unstable();
     let fill = levels.iter().position(|level| *level == most).unwrap_or_default();
     ColumnKind::Categories { pooled: n_levels - levels.len(), levels, fill }
 }
 
-/// Whether a column only tells samples apart.
-pub(crate) fn is_identifier(column: &Column, name: Option<&str>) -> bool {
+/// Whether a column only tells samples apart, on all ranks.
+pub(crate) fn is_identifier(samples: &SampleSums, column: &Column, name: Option<&str>) -> bool {
     let name = name.map(|name| name.trim().to_lowercase());
     let is_named = |names: &[&str]| name.as_ref().is_some_and(|name| names.contains(&name.as_str()));
     match column {
         Column::Numbers(values) => {
-            let all_differ = || {
-                let mut sorted = values.clone();
-                sorted.sort_unstable_by(f64::total_cmp);
-                sorted.windows(2).all(|pair| pair[0] < pair[1])
+            let differ = |mut values: Vec<f64>| {
+                values.sort_unstable_by(f64::total_cmp);
+                values.windows(2).all(|pair| pair[0] < pair[1])
             };
-            let counts = || values.windows(2).all(|pair| pair[1] == pair[0] + 1.0) && matches!(values[0], 0.0 | 1.0);
-            values.len() > 1 && (is_named(&IDENTIFIERS) && all_differ() || is_named(&ROW_NUMBERS) && counts())
+            let all_differ = || {
+                let here = differ(values.clone());
+                let all = || samples.everywhere(HostMatrix::from_vec(values.len(), 1, values.clone()));
+                match samples.ranks() {
+                    None => here,
+                    Some(_) => !samples.any(!here) && all().is_ok_and(|all| differ(all.into_values())),
+                }
+            };
+            let counts = || {
+                let here = values.windows(2).all(|pair| pair[1] == pair[0] + 1.0);
+                let all = samples.gather(vec![values[0], values[values.len() - 1], f64::from(u8::from(here))]);
+                all.iter().all(|rank| rank[2] == 1.0)
+                    && all.windows(2).all(|ranks| ranks[1][0] == ranks[0][1] + 1.0)
+                    && all.first().is_some_and(|rank| matches!(rank[0], 0.0 | 1.0))
+            };
+            samples.total(values.len()) > 1
+                && (is_named(&IDENTIFIERS) && all_differ() || is_named(&ROW_NUMBERS) && counts())
         }
         Column::Texts { index, levels } => {
-            let mut seen = vec![false; levels.len()];
-            let mut present = index.iter().filter(|&&index| index != MISSING);
-            let all_differ = present.all(|&index| !std::mem::replace(&mut seen[index as usize], true));
-            let n_present = seen.iter().filter(|seen| **seen).count();
+            let counts = counts(samples, index, levels.len());
+            let all_differ = counts.iter().all(|&count| count <= 1);
+            let n_present = counts.iter().filter(|&&count| count > 0).count();
             all_differ && (n_present > FEW_ROWS || n_present > 1 && is_named(&IDENTIFIERS))
         }
     }

@@ -28,8 +28,7 @@ pub(crate) fn mean_of(
     let parts: Vec<Part> = solutions.iter().zip(held_out).filter_map(part).collect();
     let Some(objective) = joint_objective(&parts, first.model.claim.certify) else { return Ok(None) };
     let targets = joint_targets(&solutions, &parts, &network, first.model.claim.certify);
-    let status = solutions.iter().map(|solution| solution.status).find(|&status| status != Status::Optimal);
-    let status = status.unwrap_or(Status::Optimal);
+    let status = Status::of_all(solutions.iter().map(|solution| solution.status));
 
     let (cpu, task, y) = (Cpu::<f64>::new(), &all.targets.task, &all.targets.y);
     let outputs = predicted(&network, &cpu, &all.xt, &all.samples)?;

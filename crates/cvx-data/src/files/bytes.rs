@@ -1,12 +1,13 @@
 //! The bytes of a file, decompressed if its name ends in `.gz`, with a known length.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
 use crate::error::DataError;
+use crate::files::input::ReadSeek;
 use crate::files::store::Store;
 use crate::name::is_gz;
 
@@ -19,9 +20,25 @@ pub(crate) const MAX_RATIO: u64 = 1032;
 /// A stream of bytes whose length is known before any of them is stored.
 pub(crate) struct Bytes<'a> {
     path: PathBuf,
-    reader: Box<dyn Read + 'a>,
+    reader: Reader<'a>,
     len: u64,
     offset: u64,
+}
+
+enum Reader<'a> {
+    /// Unpacked while it is read.
+    Stream(Box<dyn Read + 'a>),
+    /// Stored as it is.
+    Stored(Box<dyn ReadSeek + 'a>),
+}
+
+impl Read for Reader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Reader::Stream(reader) => reader.read(buffer),
+            Reader::Stored(reader) => reader.read(buffer),
+        }
+    }
 }
 
 impl<'a> Bytes<'a> {
@@ -31,22 +48,22 @@ impl<'a> Bytes<'a> {
     /// decompression bombs, those of more than [`max_bytes`](Store::max_bytes), before anything is stored.
     pub(crate) fn open(path: &Path, store: &Store<'a>) -> Result<Self, DataError> {
         let (file, len) = store.open(path)?;
-        let (reader, len): (Box<dyn Read + 'a>, u64) = if is_gz(path) {
+        let (reader, len) = if is_gz(path) {
             let unpacked = |file| MultiGzDecoder::new(BufReader::new(file));
             let len = count(path, unpacked(file), store.max_bytes)?;
-            (Box::new(unpacked(store.open(path)?.0)), len)
+            (Reader::Stream(Box::new(unpacked(store.open(path)?.0))), len)
         } else {
-            (Box::new(file), len)
+            (Reader::Stored(file), len)
         };
         if len == 0 {
             return Err(DataError::Empty { path: path.to_owned(), what: "bytes" });
         }
-        Ok(Bytes::new(path.to_owned(), reader, len))
+        Ok(Bytes { path: path.to_owned(), reader, len, offset: 0 })
     }
 
     /// Wraps a stream that should hold `len` bytes.
     pub(crate) fn new(path: PathBuf, reader: Box<dyn Read + 'a>, len: u64) -> Self {
-        Bytes { path, reader, len, offset: 0 }
+        Bytes { path, reader: Reader::Stream(reader), len, offset: 0 }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -95,45 +112,65 @@ impl<'a> Bytes<'a> {
         Ok(buffer)
     }
 
-    /// The rest of the content as an array of items of `size` bytes each, which must end with the content.
-    ///
-    /// The length is compared with the size of the content before memory is allocated.
-    pub(crate) fn rest<T>(
-        &mut self,
-        shape: &[usize],
-        size: usize,
-        convert: impl Fn(&[u8]) -> Result<T, String>,
-    ) -> Result<Vec<T>, DataError> {
-        self.rows(shape, size, None, convert)
+    /// Passes over the next `count` bytes: without reading them where the file is stored as it is.
+    fn skip(&mut self, count: u64) -> Result<(), DataError> {
+        let passed = match &mut self.reader {
+            Reader::Stream(reader) => io::copy(&mut reader.take(count), &mut io::sink()),
+            Reader::Stored(reader) => {
+                let by = i64::try_from(count).map_err(|_| io::ErrorKind::InvalidInput.into());
+                by.and_then(|by| reader.seek(SeekFrom::Current(by))).map(|_| count)
+            }
+        };
+        let passed = passed.map_err(|error| DataError::read(&self.path, self.offset, error))?;
+        if passed < count {
+            return Err(DataError::Truncated {
+                path: self.path.clone(),
+                offset: self.offset,
+                expected: self.offset + count,
+                found: self.offset + passed,
+            });
+        }
+        self.offset += count;
+        Ok(())
     }
 
-    /// [`rest`](Bytes::rest), of which only these rows, by the first axis, are kept; `None`: all of them.
+    /// These rows, by the first axis, of the rest of the content, which is an array of items of `size` bytes each and
+    /// must end with the content. In column-major order (`by_columns`), the first index is the fastest.
+    ///
+    /// The length is compared with the size of the content before memory is allocated.
     pub(crate) fn rows<T>(
         &mut self,
         shape: &[usize],
         size: usize,
-        rows: Option<&Range<usize>>,
-        convert: impl Fn(&[u8]) -> Result<T, String>,
+        by_columns: bool,
+        rows: &Range<usize>,
+        mut convert: impl FnMut(&[u8]) -> Result<T, String>,
     ) -> Result<Vec<T>, DataError> {
         let count = self.expect_items(shape, size)?;
-        let row = count / shape.first().copied().unwrap_or(1);
-        let kept =
-            rows.map_or(0..count, |rows| rows.start.saturating_mul(row)..rows.end.saturating_mul(row).min(count));
-        let mut items = reserve(&self.path, kept.len())?;
-        let mut buffer = vec![0; size * (CHUNK / size).clamp(1, count)];
-        let mut read = 0;
-        while read < count {
-            let start = self.offset;
-            buffer.truncate((count - read).saturating_mul(size));
-            self.fill(&mut buffer)?;
-            for (index, item) in buffer.chunks_exact(size).enumerate().filter(|(k, _)| kept.contains(&(read + k))) {
-                items.push(convert(item).map_err(|reason| DataError::Malformed {
-                    path: self.path.clone(),
-                    offset: start + (index * size) as u64,
-                    reason,
-                })?);
+        let n_rows = shape.first().copied().unwrap_or(1);
+        // Where all rows are kept, and in row-major order, they are one run of items; else one in every column.
+        let (run, width) = if by_columns && rows.len() < n_rows { (n_rows, 1) } else { (count, count / n_rows) };
+        let kept = rows.start.min(n_rows) * width..rows.end.min(n_rows) * width;
+        let mut items = reserve(&self.path, kept.len() * (count / run))?;
+        let mut buffer = vec![0; size * (CHUNK / size).clamp(1, kept.len().max(1))];
+        for _ in 0..count / run {
+            self.skip((kept.start * size) as u64)?;
+            let mut left = kept.len() * size;
+            while left > 0 {
+                let start = self.offset;
+                let length = left.min(buffer.len());
+                let chunk = &mut buffer[..length];
+                self.fill(chunk)?;
+                left -= chunk.len();
+                for (index, item) in chunk.chunks_exact(size).enumerate() {
+                    items.push(convert(item).map_err(|reason| DataError::Malformed {
+                        path: self.path.clone(),
+                        offset: start + (index * size) as u64,
+                        reason,
+                    })?);
+                }
             }
-            read += buffer.len() / size;
+            self.skip(((run - kept.end) * size) as u64)?;
         }
         self.expect_end()?;
         Ok(items)

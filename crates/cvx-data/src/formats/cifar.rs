@@ -1,7 +1,6 @@
 //! CIFAR-10 binary batches: records of one label byte and 3 x 32 x 32 pixel bytes, channel by channel.
 
 use std::io::{BufRead, BufReader};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use cvx_model::{DataSplit, Dataset, FeatureKind, Labels, Values};
@@ -10,6 +9,7 @@ use crate::error::DataError;
 use crate::files::bytes::{Bytes, reserve};
 use crate::files::folder::Folder;
 use crate::files::store::Store;
+use crate::share::Share;
 
 const CHANNELS: usize = 3;
 const SIDE: usize = 32;
@@ -27,7 +27,7 @@ pub(crate) fn recognises(folder: &Folder) -> bool {
 /// 0 to 1.
 ///
 /// A test batch without training batches becomes the training set of the split, because prediction needs no other.
-pub(crate) fn read(folder: &Folder, store: &Store, rows: Option<&Range<usize>>) -> Result<DataSplit, DataError> {
+pub(crate) fn read(folder: &Folder, store: &Store, share: &Share) -> Result<DataSplit, DataError> {
     let names = match folder.find("batches.meta.txt") {
         Some(path) => class_names(&path, store)?,
         None => CLASSES.map(String::from).to_vec(),
@@ -38,8 +38,8 @@ pub(crate) fn read(folder: &Folder, store: &Store, rows: Option<&Range<usize>>) 
         split => split,
     };
     Ok(DataSplit {
-        train: read_batches(folder, &train, &names, store, rows)?,
-        test: test.map(|path| read_batches(folder, &[path], &names, store, None)).transpose()?,
+        train: read_batches(folder, &train, &names, store, share)?,
+        test: test.map(|path| read_batches(folder, &[path], &names, store, &Share::all())).transpose()?,
     })
 }
 
@@ -67,25 +67,19 @@ fn class_names(path: &Path, store: &Store) -> Result<Vec<String>, DataError> {
     Ok(names)
 }
 
-/// Number of training samples.
-pub(crate) fn count(folder: &Folder, store: &Store) -> Result<usize, DataError> {
-    let records = |path: &PathBuf| count_records(&Bytes::open(path, store)?);
-    batches(folder).iter().map(records).sum()
-}
-
 fn read_batches(
     folder: &Folder,
     paths: &[PathBuf],
     names: &[String],
     store: &Store,
-    rows: Option<&Range<usize>>,
+    share: &Share,
 ) -> Result<Dataset, DataError> {
     let files = paths.iter().map(|path| Bytes::open(path, store)).collect::<Result<Vec<_>, _>>()?;
     let mut n_samples = 0;
     for bytes in &files {
         n_samples += count_records(bytes)?;
     }
-    let kept = rows.map_or(0..n_samples, |rows| rows.start..rows.end.min(n_samples));
+    let kept = share.rows(n_samples)?;
     let mut index = reserve(folder.path(), kept.len())?;
     let mut levels = reserve(folder.path(), kept.len().saturating_mul(PIXELS))?;
     let mut samples = 0..;

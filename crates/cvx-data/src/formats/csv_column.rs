@@ -42,12 +42,14 @@ pub(crate) struct Builder {
     rows: usize,
     /// Whether numbers came before the first text: the texts of these rows are not known.
     is_incomplete: bool,
+    has_number: bool,
     has_infinity: bool,
+    lacks_values: bool,
 }
 
 enum Values {
     Numbers(Vec<f64>),
-    /// Indices of texts, and the index of each text.
+    /// Indices of texts, and the index of each text of all rows.
     Texts(Vec<u32>, HashMap<String, u32>),
 }
 
@@ -55,7 +57,19 @@ impl Builder {
     /// A column of texts, or one that begins as numbers, of hardly more than `rows` rows.
     pub(crate) fn new(as_texts: bool, rows: usize) -> Self {
         let values = if as_texts { Values::Texts(Vec::new(), HashMap::new()) } else { Values::Numbers(Vec::new()) };
-        Builder { values, rows, is_incomplete: false, has_infinity: false }
+        Builder { values, rows, is_incomplete: false, has_number: false, has_infinity: false, lacks_values: false }
+    }
+
+    /// The same column before it is read once more, of these `rows`.
+    pub(crate) fn again(&self, rows: usize) -> Self {
+        let (has_number, has_infinity, lacks_values) = (self.has_number, self.has_infinity, self.lacks_values);
+        let as_texts = self.is_incomplete || self.is_texts();
+        Builder { has_number, has_infinity, lacks_values, ..Builder::new(as_texts, rows) }
+    }
+
+    /// Whether the column is one of texts, of which those of all rows are known.
+    pub(crate) fn is_texts(&self) -> bool {
+        matches!(self.values, Values::Texts(..))
     }
 
     /// Whether the column has to be read once more, as texts.
@@ -63,20 +77,25 @@ impl Builder {
         self.is_incomplete
     }
 
-    /// Appends the text of the next row.
-    pub(crate) fn push(&mut self, text: &str) {
+    /// Looks at the text of the next row, and appends it if the row is `kept`.
+    pub(crate) fn push(&mut self, text: &str, kept: bool) {
         if self.is_incomplete {
             return;
         }
         let is_missing = is_missing(text);
         if let Values::Numbers(numbers) = &mut self.values {
-            match text.parse::<f64>() {
-                _ if is_missing => return with_room(numbers, self.rows).push(f64::NAN),
+            let number = if is_missing { Ok(f64::NAN) } else { text.parse::<f64>() };
+            match number {
                 Ok(number) => {
                     self.has_infinity |= number.is_infinite();
-                    return with_room(numbers, self.rows).push(number);
+                    self.lacks_values |= number.is_nan();
+                    self.has_number |= !number.is_nan();
+                    if kept {
+                        with_room(numbers, self.rows).push(number);
+                    }
+                    return;
                 }
-                Err(_) if numbers.iter().all(|number| number.is_nan()) => {
+                Err(_) if !self.has_number => {
                     let mut index = Vec::new();
                     with_room(&mut index, self.rows).resize(numbers.len(), MISSING);
                     self.values = Values::Texts(index, HashMap::new());
@@ -88,7 +107,7 @@ impl Builder {
             }
         }
         if let Values::Texts(index, known) = &mut self.values {
-            with_room(index, self.rows).push(match known.get(text) {
+            let at = match known.get(text) {
                 _ if is_missing => MISSING,
                 Some(&at) => at,
                 None => {
@@ -96,7 +115,10 @@ impl Builder {
                     known.insert(text.to_owned(), at);
                     at
                 }
-            });
+            };
+            if kept {
+                with_room(index, self.rows).push(at);
+            }
         }
     }
 
@@ -104,14 +126,11 @@ impl Builder {
     pub(crate) fn judge(&self, known: Option<Expected>) -> (Expected, bool) {
         let is_number = |text: &&String| text.parse().is_ok_and(f64::is_finite);
         match &self.values {
-            Values::Numbers(values) => {
-                let lacks = || values.iter().any(|value| value.is_nan());
-                match known {
-                    Some(Expected::Nothing) => (Expected::Nothing, false),
-                    Some(Expected::PresentNumber) => (Expected::PresentNumber, self.has_infinity || lacks()),
-                    _ => (Expected::Number, self.has_infinity),
-                }
-            }
+            Values::Numbers(_) => match known {
+                Some(Expected::Nothing) => (Expected::Nothing, false),
+                Some(Expected::PresentNumber) => (Expected::PresentNumber, self.has_infinity || self.lacks_values),
+                _ => (Expected::Number, self.has_infinity),
+            },
             Values::Texts(_, known_texts) => {
                 let n_numbers = known_texts.keys().filter(is_number).count();
                 let mostly = known_texts.len() > FEW_TEXTS && 2 * n_numbers > known_texts.len();

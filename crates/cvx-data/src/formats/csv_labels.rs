@@ -9,6 +9,7 @@ pub(crate) struct LabelBuilder {
     values: Values,
     /// Whether numbers came before the first text: the texts of these rows are not known.
     is_incomplete: bool,
+    has_number: bool,
     /// The first number that is not finite.
     non_finite: Option<BadLabel>,
 }
@@ -30,7 +31,7 @@ impl LabelBuilder {
     /// Labels that are texts, or that begin as numbers.
     pub(crate) fn new(as_texts: bool) -> Self {
         let values = if as_texts { Values::Texts(TextLabels::default()) } else { Values::Numbers(Vec::new()) };
-        LabelBuilder { values, is_incomplete: false, non_finite: None }
+        LabelBuilder { values, is_incomplete: false, has_number: false, non_finite: None }
     }
 
     /// Whether the labels have to be read once more, as texts.
@@ -38,22 +39,31 @@ impl LabelBuilder {
         self.is_incomplete
     }
 
-    /// Appends the label of the next sample. `place` is its position in the file.
-    pub(crate) fn push(&mut self, text: &str, place: u64) {
+    /// The same labels before they are read once more.
+    pub(crate) fn again(&self) -> Self {
+        LabelBuilder::new(self.is_incomplete || matches!(self.values, Values::Texts(_)))
+    }
+
+    /// Looks at the label of the next sample, and appends it if the sample is `kept`. `place` is its position in the
+    /// file.
+    pub(crate) fn push(&mut self, text: &str, place: u64, kept: bool) {
         if let Values::Numbers(numbers) = &mut self.values {
             match text.parse::<f64>() {
                 Ok(number) => {
                     if !number.is_finite() && self.non_finite.is_none() {
                         self.non_finite = Some(BadLabel { text: text.to_owned(), place, expected: "a finite number" });
                     }
-                    numbers.push(number);
+                    self.has_number = true;
+                    if kept {
+                        numbers.push(number);
+                    }
                 }
-                Err(_) if numbers.is_empty() => self.values = Values::Texts(TextLabels::default()),
+                Err(_) if !self.has_number => self.values = Values::Texts(TextLabels::default()),
                 Err(_) => self.is_incomplete = true,
             }
         }
         if let Values::Texts(texts) = &mut self.values {
-            texts.push(text, place);
+            texts.push(text, place, kept);
         }
     }
 

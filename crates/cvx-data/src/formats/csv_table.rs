@@ -16,6 +16,7 @@ use crate::formats::csv_labels::{BadLabel, LabelBuilder};
 use crate::name::extension;
 use crate::remedy::Remedy;
 use crate::request::{Header, LabelColumn, Request};
+use crate::share::Share;
 
 /// Number of bytes that are searched for delimiter and header.
 const HEAD: u64 = 1 << 16;
@@ -61,10 +62,10 @@ pub(crate) struct Manner<'a> {
     pub(crate) watch: &'a dyn Fn(Reading),
 }
 
-/// Reads one table.
-pub(crate) fn read(path: &Path, store: &Store, manner: &Manner) -> Result<Dataset, DataError> {
+/// Reads the rows of one table that are kept. What its columns are follows from all rows.
+pub(crate) fn read(path: &Path, store: &Store, manner: &Manner, share: &Share) -> Result<Dataset, DataError> {
     let mut sheet = Sheet::open(path, store, manner)?;
-    sheet.scan(Err)?;
+    sheet.scan(share, Err)?;
     let (expected, is_faulty) = sheet.judge();
     if is_faulty {
         // The columns are known, the lines are not: the first of them is looked for.
@@ -73,13 +74,13 @@ pub(crate) fn read(path: &Path, store: &Store, manner: &Manner) -> Result<Datase
             None => Ok(()),
         })?;
     }
-    sheet.finish(manner)
+    sheet.finish(manner, share)
 }
 
 /// Finds every line with missing fields or with fields that are not numbers. [`read`] stops at the first.
 pub(crate) fn unusable(path: &Path, store: &Store, manner: &Manner) -> Result<Unusable, DataError> {
     let mut sheet = Sheet::open(path, store, manner)?;
-    sheet.scan(|_| Ok(()))?;
+    sheet.scan(&Share::all(), |_| Ok(()))?;
     let (expected, _) = sheet.judge();
     let mut found = Unusable::default();
     sheet.lines.each(|record| {
@@ -223,11 +224,11 @@ impl<'a> Lines<'a> {
     }
 
     /// An error of the columns as a whole.
-    fn unusable(&self, error: ModelError) -> DataError {
+    fn unusable(&self, error: ModelError, share: &Share) -> DataError {
         let path = self.path.to_owned();
         match error {
             ModelError::UnknownColumn { column, known } => DataError::UnknownColumn { path, column, known },
-            error => DataError::Unusable { path, error },
+            error => share.unusable(&path, error),
         }
     }
 }
@@ -243,6 +244,7 @@ struct Sheet<'a> {
     known: Vec<Option<Expected>>,
     columns: Vec<Builder>,
     labels: LabelBuilder,
+    /// Number of all samples.
     n_samples: usize,
     unlabelled: usize,
     /// Whether rows without a label are samples too.
@@ -270,10 +272,10 @@ impl<'a> Sheet<'a> {
                     found: places.len(),
                 });
             }
-            Some(Err(error)) => return Err(lines.unusable(error)),
+            Some(Err(error)) => return Err(lines.unusable(error, &Share::all())),
             None => {
                 let choices = manner.request.columns.resolve(names.as_deref(), &numbers);
-                let choices = choices.map_err(|error| lines.unusable(error))?;
+                let choices = choices.map_err(|error| lines.unusable(error, &Share::all()))?;
                 choices.into_iter().map(|choice| (choice, None)).collect::<Vec<_>>()
             }
         };
@@ -295,44 +297,55 @@ impl<'a> Sheet<'a> {
         })
     }
 
-    /// Reads all lines; `fail` decides about those that cannot be used whatever the columns are.
-    fn scan(&mut self, fail: impl Fn(DataError) -> Result<(), DataError>) -> Result<(), DataError> {
+    /// Reads all lines; `fail` decides about those that cannot be used whatever the columns are. Where some samples are
+    /// kept, their number has to be known first: the lines are read twice.
+    fn scan(&mut self, share: &Share, fail: impl Fn(DataError) -> Result<(), DataError>) -> Result<(), DataError> {
         let Sheet { lines, label, places, columns, labels, n_samples, unlabelled, every_row, .. } = self;
+        let at_once = share.is_all();
         lines.each(|record| {
             if let Some(fault) = always_wrong(lines, *label, record) {
                 return fail(lines.explain(record, fault));
             }
             match label.and_then(|column| clean(&record[column])) {
                 Some(text) if is_missing(text) => *unlabelled += 1,
-                Some(text) => labels.push(text, start_of(record)),
+                Some(text) => labels.push(text, start_of(record), at_once),
                 None => {}
             }
             if is_sample(*label, *every_row, record) {
                 *n_samples += 1;
                 for (column, &place) in columns.iter_mut().zip(&*places) {
-                    column.push(clean(&record[place]).unwrap_or_default());
+                    column.push(clean(&record[place]).unwrap_or_default(), at_once);
                 }
             }
             Ok(())
         })?;
-        let again: Vec<usize> = (0..columns.len()).filter(|&at| columns[at].is_incomplete()).collect();
-        let label_again = label.filter(|_| labels.is_incomplete());
+        let kept = share.rows(*n_samples)?;
+        let again: Vec<usize> = (0..columns.len()).filter(|&at| !at_once || columns[at].is_incomplete()).collect();
+        let label_again = label.filter(|_| !at_once || labels.is_incomplete());
         if again.is_empty() && label_again.is_none() {
             return Ok(());
         }
-        again.iter().for_each(|&at| columns[at] = Builder::new(true, lines.n_records));
+        again.iter().for_each(|&at| columns[at] = columns[at].again(kept.len()));
         if label_again.is_some() {
-            *labels = LabelBuilder::new(true);
+            *labels = labels.again();
         }
+        let mut row = 0;
         lines.each(|record| {
             if always_wrong(lines, *label, record).is_some() {
                 return Ok(());
             }
+            let is_kept = kept.contains(&row);
             if let Some(text) = label_again.and_then(|column| clean(&record[column])).filter(|text| !is_missing(text)) {
-                labels.push(text, start_of(record));
+                labels.push(text, start_of(record), is_kept);
             }
             if is_sample(*label, *every_row, record) {
-                again.iter().for_each(|&at| columns[at].push(clean(&record[places[at]]).unwrap_or_default()));
+                row += 1;
+                for &at in &again {
+                    // Numbers of rows that are not kept have been looked at.
+                    if is_kept || columns[at].is_texts() {
+                        columns[at].push(clean(&record[places[at]]).unwrap_or_default(), is_kept);
+                    }
+                }
             }
             Ok(())
         })
@@ -366,7 +379,7 @@ impl<'a> Sheet<'a> {
         })
     }
 
-    fn finish(mut self, manner: &Manner) -> Result<Dataset, DataError> {
+    fn finish(mut self, manner: &Manner, share: &Share) -> Result<Dataset, DataError> {
         let empty = |what| DataError::Empty { path: self.lines.path.to_owned(), what };
         if self.places.is_empty() && self.label.is_some() {
             return Err(empty("features beside the label (columns are separated by commas, semicolons or tabs)"));
@@ -381,24 +394,26 @@ impl<'a> Sheet<'a> {
             })?),
             None => None,
         };
-        let Sheet { lines, label, places, columns, n_samples, unlabelled, .. } = self;
+        let Sheet { lines, label, places, columns, unlabelled, .. } = self;
         let names = lines.names.as_ref().map(|names| places.iter().map(|&column| names[column].clone()).collect());
         let label_name = label.and_then(|column| lines.names.as_ref().map(|names| names[column].clone()));
-        let encode = || {
-            let table = Table::new(columns.into_iter().map(Builder::finish).collect(), names)?;
-            let table = table.with_numbers(places.iter().map(|column| column + 1).collect())?;
-            let recipe = match &manner.recipe {
-                Some(recipe) => Arc::clone(recipe),
-                None => Arc::new(Recipe::fit(&table, &manner.request.columns)?),
-            };
-            Ok((table, recipe))
+        let unusable = |error| lines.unusable(error, share);
+        let table = Table::new(columns.into_iter().map(Builder::finish).collect(), names)
+            .and_then(|table| table.with_numbers(places.iter().map(|column| column + 1).collect()))
+            .map_err(unusable)?;
+        let recipe = match &manner.recipe {
+            Some(recipe) => Arc::clone(recipe),
+            None => {
+                let recipe = Recipe::over(share.samples(), &table, &manner.request.columns);
+                share.samples().check()?;
+                Arc::new(recipe.map_err(unusable)?)
+            }
         };
-        let (table, recipe) = encode().map_err(|error| lines.unusable(error))?;
-        let bytes = n_samples as u128 * recipe.features().len() as u128 * size_of::<f64>() as u128;
+        let bytes = table.n_rows() as u128 * recipe.features().len() as u128 * size_of::<f64>() as u128;
         if bytes > u128::from(manner.request.max_bytes) {
             return Err(DataError::TooLarge { path: lines.path.to_owned(), limit: manner.request.max_bytes });
         }
-        let data = Dataset::encode(table, recipe, labels).map_err(|error| lines.unusable(error))?;
+        let data = Dataset::encode(table, recipe, labels).map_err(unusable)?;
         Ok(data.with_label_name(label_name).with_unlabelled(unlabelled))
     }
 }

@@ -1,6 +1,5 @@
 //! IDX files, the format of MNIST: big-endian sizes, then one byte per pixel or label.
 
-use std::ops::Range;
 use std::path::PathBuf;
 
 use cvx_model::{DataSplit, Dataset, FeatureKind, Labels, Values};
@@ -9,6 +8,7 @@ use crate::error::DataError;
 use crate::files::bytes::Bytes;
 use crate::files::folder::Folder;
 use crate::files::store::Store;
+use crate::share::Share;
 
 /// Type code of unsigned bytes, in the third byte of the file.
 const UNSIGNED_BYTE: u8 = 0x08;
@@ -19,12 +19,12 @@ pub(crate) fn recognises(folder: &Folder) -> bool {
 }
 
 /// Reads `train-images` with `train-labels`, and the `t10k-` files if present. Pixels count from 0 to 1.
-pub(crate) fn read(folder: &Folder, store: &Store, rows: Option<&Range<usize>>) -> Result<DataSplit, DataError> {
+pub(crate) fn read(folder: &Folder, store: &Store, share: &Share) -> Result<DataSplit, DataError> {
     let train = images(folder, "train").ok_or_else(|| folder.missing("train-images-idx3-ubyte"))?;
     Ok(DataSplit {
-        train: read_part(folder, "train", train, store, rows)?,
+        train: read_part(folder, "train", train, store, share)?,
         test: match images(folder, "t10k") {
-            Some(path) => Some(read_part(folder, "t10k", path, store, None)?),
+            Some(path) => Some(read_part(folder, "t10k", path, store, &Share::all())?),
             None => None,
         },
     })
@@ -39,31 +39,19 @@ fn find(folder: &Folder, stem: &str, suffix: &str) -> Option<PathBuf> {
     ["-", "."].iter().find_map(|separator| folder.find(&format!("{stem}{separator}{suffix}")))
 }
 
-/// Number of training samples.
-pub(crate) fn count(folder: &Folder, store: &Store) -> Result<usize, DataError> {
-    let train = images(folder, "train").ok_or_else(|| folder.missing("train-images-idx3-ubyte"))?;
-    let [n_samples, ..] = read_header::<3>(&mut Bytes::open(&train, store)?, "an IDX file of images", "0x00000803")?;
-    Ok(n_samples)
-}
-
-fn read_part(
-    folder: &Folder,
-    part: &str,
-    images: PathBuf,
-    store: &Store,
-    rows: Option<&Range<usize>>,
-) -> Result<Dataset, DataError> {
+fn read_part(folder: &Folder, part: &str, images: PathBuf, store: &Store, share: &Share) -> Result<Dataset, DataError> {
     let stem = format!("{part}-labels");
     let labels = find(folder, &stem, "idx1-ubyte").ok_or_else(|| folder.missing(format!("{stem}-idx1-ubyte")))?;
 
     let mut bytes = Bytes::open(&images, store)?;
     let [n_samples, height, width] = read_header(&mut bytes, "an IDX file of images", "0x00000803")?;
     let first = |byte: &[u8]| Ok(byte.first().copied().unwrap_or(0));
-    let pixels = bytes.rows(&[n_samples, height, width], 1, rows, first)?;
+    let rows = share.rows(n_samples)?;
+    let pixels = bytes.rows(&[n_samples, height, width], 1, false, &rows, first)?;
 
     let mut bytes = Bytes::open(&labels, store)?;
     let [n_labels] = read_header(&mut bytes, "an IDX file of labels", "0x00000801")?;
-    let codes = bytes.rows(&[n_labels], 1, rows, |byte| Ok(number(byte)))?;
+    let codes = bytes.rows(&[n_labels], 1, false, &rows, |byte| Ok(number(byte)))?;
     if n_labels != n_samples {
         return Err(DataError::Mismatch { path: labels, what: "labels", expected: n_samples, found: n_labels });
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{Cursor, Read};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,7 @@ use crate::files::bytes::{Bytes, MAX_RATIO, reserve};
 use crate::files::store::Store;
 use crate::formats::text_labels::TextLabels;
 use crate::name::extension;
+use crate::share::Share;
 
 /// Limit in bytes on an image file and on the memory of its decoder.
 const MAX_IMAGE: u64 = 256 << 20;
@@ -43,15 +45,15 @@ pub(crate) fn recognises(path: &Path, store: &Store) -> Result<bool, DataError> 
 /// For a test set, `like` holds the labels of the training set.
 ///
 /// Pixels are scaled to [0, 1] and stored channel by channel. Classes and files are in the order of their names.
-pub(crate) fn read(path: &Path, store: &Store, like: Option<&Labels>) -> Result<DataSplit, DataError> {
+pub(crate) fn read(path: &Path, store: &Store, like: Option<&Labels>, share: &Share) -> Result<DataSplit, DataError> {
     let (train, test) = match (part(path, "train", store), part(path, "test", store)) {
         (Some(train), test) => (train, test),
         // Prediction needs no training samples.
         (None, Some(test)) => (test, None),
         (None, None) => (path.to_owned(), None),
     };
-    let train = read_part(path, &train, store, like)?;
-    let test = test.map(|part| read_part(path, &part, store, train.labels())).transpose()?;
+    let train = read_part(path, &train, store, like, share)?;
+    let test = test.map(|part| read_part(path, &part, store, train.labels(), &Share::all())).transpose()?;
     Ok(DataSplit { train, test })
 }
 
@@ -73,14 +75,20 @@ fn is_image(path: &Path, store: &Store) -> bool {
 }
 
 /// Reads a part of the folder `source`. The names of the samples are relative to `source`.
-fn read_part(source: &Path, path: &Path, store: &Store, like: Option<&Labels>) -> Result<Dataset, DataError> {
+fn read_part(
+    source: &Path,
+    path: &Path,
+    store: &Store,
+    like: Option<&Labels>,
+    share: &Share,
+) -> Result<Dataset, DataError> {
     let (folders, files): (Vec<PathBuf>, Vec<PathBuf>) =
         list(path, store)?.into_iter().partition(|entry| store.is_folder(entry));
     let mut images: Vec<PathBuf> = files.into_iter().filter(|file| is_image(file, store)).collect();
     if let (Some(image), Some(_)) = (images.first(), folders.first()) {
         return Err(refused(image, "it lies beside folders of classes: move it into one of them"));
     }
-    let mut classes = TextLabels::default();
+    let mut parts = Vec::new();
     for folder in &folders {
         // Every name of a store is Unicode.
         let class = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -88,10 +96,15 @@ fn read_part(source: &Path, path: &Path, store: &Store, like: Option<&Labels>) -
         if within.is_empty() {
             return Err(DataError::Empty { path: folder.clone(), what: "PNG or JPEG files" });
         }
-        within.iter().for_each(|_| classes.push(class, 0));
+        parts.push((class, images.len()..images.len() + within.len()));
         images.extend(within);
     }
-    let (shape, values) = read_files(path, &images, store)?;
+    let kept = share.rows(images.len())?;
+    let mut classes = TextLabels::default();
+    for (class, within) in parts {
+        within.for_each(|image| classes.push(class, 0, kept.contains(&image)));
+    }
+    let (shape, values) = read_files(path, &images, &kept, store)?;
     // Folders are classes even if their names are numbers.
     let names = Labels::Names { index: Vec::new(), names: Vec::new() };
     let labels = (!folders.is_empty()).then(|| classes.finish(Some(like.unwrap_or(&names)))).transpose();
@@ -100,7 +113,7 @@ fn read_part(source: &Path, path: &Path, store: &Store, like: Option<&Labels>) -
     let Shape { channels, height, width } = shape;
     let values = Values::pixels_or_doubles(values);
     Dataset::of(shape.size(), values, labels, FeatureKind::Image { channels, height, width })
-        .and_then(|data| data.with_sample_names(images.iter().map(|image| name(source, image)).collect()))
+        .and_then(|data| data.with_sample_names(images[kept].iter().map(|image| name(source, image)).collect()))
         .map_err(|error| DataError::Unusable { path: path.to_owned(), error })
 }
 
@@ -109,21 +122,30 @@ fn name(source: &Path, image: &Path) -> String {
     image.strip_prefix(source).unwrap_or(image).display().to_string()
 }
 
-/// The common shape of the images, and their pixels, image by image.
-fn read_files(folder: &Path, files: &[PathBuf], store: &Store) -> Result<(Shape, Vec<f64>), DataError> {
+/// The common shape of the images, and the pixels of those that are kept, image by image.
+fn read_files(
+    folder: &Path,
+    files: &[PathBuf],
+    kept: &Range<usize>,
+    store: &Store,
+) -> Result<(Shape, Vec<f64>), DataError> {
     let [first, ..] = files else {
         return Err(DataError::Empty { path: folder.to_owned(), what: "PNG or JPEG files" });
     };
     let (expected, image) = decode(first, None, store)?;
-    let count = expected.size().saturating_mul(files.len());
+    let count = expected.size().saturating_mul(kept.len());
     if count as u128 * size_of::<f64>() as u128 > u128::from(store.max_bytes) {
         return Err(DataError::TooLarge { path: folder.to_owned(), limit: store.max_bytes });
     }
     let mut values: Vec<f64> = reserve(folder, count)?;
     values.resize(count, 0.0);
     let size = expected.size().max(1);
-    write_channels(&image, expected.channels, &mut values[..expected.size()]);
-    let (rest, others) = (&mut values[expected.size()..], &files[1..]);
+    // The first image decides the shape, and is decoded once.
+    let decoded = if kept.start == 0 { size.min(count) } else { 0 };
+    if decoded > 0 {
+        write_channels(&image, expected.channels, &mut values[..decoded]);
+    }
+    let (rest, others) = (&mut values[decoded..], &files[kept.clone()][usize::from(decoded > 0)..]);
     for (values, files) in rest.chunks_mut(size * BATCH).zip(others.chunks(BATCH)) {
         let one = |(values, path): (&mut [f64], &PathBuf)| {
             let (_, image) = decode(path, Some((first, expected)), store)?;

@@ -1,6 +1,7 @@
 //! LIBSVM files: one sample per line as `label index:value ..`, with ascending indices from 1; `#` begins a comment.
 
 use std::io::{BufRead, BufReader};
+use std::ops::Range;
 use std::path::Path;
 
 use cvx_model::{Dataset, FeatureKind, Labels};
@@ -9,16 +10,36 @@ use crate::error::{DataError, excerpt};
 use crate::files::bytes::{Bytes, reserve};
 use crate::files::store::Store;
 use crate::remedy::Remedy;
+use crate::share::Share;
 
-/// Reads one file into a dense data set.
+/// Reads one file into a dense data set of the samples that are kept.
 ///
 /// The number of features is the largest index, or `n_features` if that is larger: the last features of a training set
 /// need not occur in the samples of a test set.
-pub(crate) fn read(path: &Path, store: &Store, n_features: Option<usize>) -> Result<Dataset, DataError> {
+pub(crate) fn read(path: &Path, store: &Store, n_features: Option<usize>, share: &Share) -> Result<Dataset, DataError> {
+    let kept = if share.is_all() { 0..usize::MAX } else { share.rows(scan(path, store, &(0..0))?.n_samples)? };
+    let Lines { labels, entries, largest, .. } = scan(path, store, &kept)?;
+    let n_features = largest.max(n_features.unwrap_or(0));
+    let values = densify(path, labels.len(), n_features, &entries, store.max_bytes)?;
+    Dataset::new(n_features, values, Some(Labels::numbers(labels)), FeatureKind::Table)
+        .map_err(|error| DataError::Unusable { path: path.to_owned(), error })
+}
+
+/// What the lines of a file have.
+#[derive(Default)]
+struct Lines {
+    n_samples: usize,
+    /// The labels of the samples that are kept, and their entries: row among these, column, value.
+    labels: Vec<f64>,
+    entries: Vec<(usize, usize, f64)>,
+    /// The largest index of all samples.
+    largest: usize,
+}
+
+/// Reads all lines, of which there is one with a sample at least.
+fn scan(path: &Path, store: &Store, kept: &Range<usize>) -> Result<Lines, DataError> {
     let mut lines = BufReader::new(Bytes::open(path, store)?);
-    let mut labels = Vec::new();
-    let mut entries = Vec::new();
-    let mut largest = n_features.unwrap_or(0);
+    let mut found = Lines::default();
     let mut buffer = Vec::new();
     for line in 1.. {
         buffer.clear();
@@ -38,8 +59,12 @@ pub(crate) fn read(path: &Path, store: &Store, n_features: Option<usize>) -> Res
         };
         let mut words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
         let Some(label) = words.next() else { continue };
-        let row = labels.len();
-        labels.push(number(label).ok_or_else(|| bad("label".to_owned(), label, "a finite number"))?);
+        let label = number(label).ok_or_else(|| bad("label".to_owned(), label, "a finite number"))?;
+        let (row, is_kept) = (found.labels.len(), kept.contains(&found.n_samples));
+        found.n_samples += 1;
+        if is_kept {
+            found.labels.push(label);
+        }
         let mut before = 0;
         for (position, word) in words.enumerate() {
             let (index, value) = pair(word).filter(|(index, _)| *index > before).ok_or_else(|| {
@@ -49,17 +74,17 @@ pub(crate) fn read(path: &Path, store: &Store, n_features: Option<usize>) -> Res
                     "index:value with ascending indices from 1 and a finite value",
                 )
             })?;
-            entries.push((row, index - 1, value));
+            if is_kept {
+                found.entries.push((row, index - 1, value));
+            }
             before = index;
         }
-        largest = largest.max(before);
+        found.largest = found.largest.max(before);
     }
-    if labels.is_empty() {
+    if found.n_samples == 0 {
         return Err(DataError::Empty { path: path.to_owned(), what: "samples" });
     }
-    let values = densify(path, labels.len(), largest, &entries, store.max_bytes)?;
-    Dataset::new(largest, values, Some(Labels::numbers(labels)), FeatureKind::Table)
-        .map_err(|error| DataError::Unusable { path: path.to_owned(), error })
+    Ok(found)
 }
 
 fn number(text: &[u8]) -> Option<f64> {

@@ -2,37 +2,46 @@
 //!
 //! The header is parsed here because the existing parsers trust the sizes in it, which may be hostile.
 
+use std::ops::Range;
 use std::path::Path;
 
 use cvx_model::Values;
 
 use crate::error::{DataError, excerpt};
 use crate::files::bytes::Bytes;
+use crate::formats::text_labels::TextLabels;
+use crate::share::Share;
 
 const MAGIC: [u8; 6] = *b"\x93NUMPY";
 
 /// Limit in bytes on a header. NumPy writes about 100 bytes and reads at most 10,000 by default.
 const MAX_HEADER: usize = 1 << 16;
 
-/// An array with its items in row-major order.
+/// Rows of an array, by its first axis.
 pub(crate) struct Array {
+    /// The shape of the whole array.
     pub(crate) shape: Vec<usize>,
+    /// The rows that are kept, in row-major order.
     pub(crate) items: Items,
 }
 
 pub(crate) enum Items {
     Numbers(Values),
-    Texts(Vec<String>),
+    /// All different texts, and those of the rows; in the order of the file.
+    Texts(TextLabels),
 }
 
-/// Reads one array, which must fill the content. Booleans become 0 and 1; numbers stay in the smallest type of
-/// [`Values`] that holds them, and large integers are rounded to f64.
-pub(crate) fn read(bytes: &mut Bytes) -> Result<Array, DataError> {
+/// Reads the rows of one array that are kept; the array must fill the content. Booleans become 0 and 1; numbers stay in
+/// the smallest type of [`Values`] that holds them, and large integers are rounded to f64.
+pub(crate) fn read(bytes: &mut Bytes, share: &Share) -> Result<Array, DataError> {
     let header = read_header(bytes)?;
-    let items = read_items(bytes, &header)?;
-    let items = match items {
-        Items::Numbers(values) if header.fortran_order => Items::Numbers(values_row_major(values, &header.shape)),
-        Items::Texts(texts) if header.fortran_order => Items::Texts(row_major(&texts, &header.shape)),
+    let rows = share.rows(header.shape.first().copied().unwrap_or(1))?;
+    let items = match read_items(bytes, &header, &rows)? {
+        Items::Numbers(values) if header.fortran_order => {
+            let mut kept = header.shape.clone();
+            kept.iter_mut().take(1).for_each(|length| *length = rows.len());
+            Items::Numbers(values_row_major(values, &kept))
+        }
         items => items,
     };
     Ok(Array { shape: header.shape, items })
@@ -153,7 +162,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn read_items(bytes: &mut Bytes, header: &Header) -> Result<Items, DataError> {
+fn read_items(bytes: &mut Bytes, header: &Header, rows: &Range<usize>) -> Result<Items, DataError> {
     let unsupported =
         || DataError::UnsupportedType { path: bytes.path().to_owned(), dtype: excerpt(header.dtype.as_bytes()) };
     let mut letters = header.dtype.chars();
@@ -164,11 +173,11 @@ fn read_items(bytes: &mut Bytes, header: &Header) -> Result<Items, DataError> {
         Some('>') => true,
         _ => return Err(unsupported()),
     };
-    let shape = &header.shape;
+    let (shape, by_columns) = (&header.shape, header.fortran_order);
 
     macro_rules! numbers {
         ($number:ty as $stored:ty) => {
-            bytes.rest(shape, size, |item| {
+            bytes.rows(shape, size, by_columns, rows, |item| {
                 let item = item.try_into().unwrap_or_default();
                 let number = if big { <$number>::from_be_bytes(item) } else { <$number>::from_le_bytes(item) };
                 Ok(number as $stored)
@@ -186,19 +195,39 @@ fn read_items(bytes: &mut Bytes, header: &Header) -> Result<Items, DataError> {
         (Some('u'), 8) => numbers!(u64 as f64).into(),
         (Some('u'), 4) => numbers!(u32 as f64).into(),
         (Some('u'), 2) => numbers!(u16 as f32).into(),
-        (Some('u'), 1) => Values::Bytes { bytes: bytes.rest(shape, size, |item| Ok(byte(item)))?, unit: 1.0 },
-        (Some('b'), 1) => {
-            let bytes = bytes.rest(shape, size, |item| Ok(u8::from(byte(item) != 0)))?;
+        (Some('u'), 1) => {
+            let bytes = bytes.rows(shape, size, by_columns, rows, |item| Ok(byte(item)))?;
             Values::Bytes { bytes, unit: 1.0 }
         }
-        (Some('S'), _) => return Ok(Items::Texts(bytes.rest(shape, size, utf8)?)),
+        (Some('b'), 1) => {
+            let bytes = bytes.rows(shape, size, by_columns, rows, |item| Ok(u8::from(byte(item) != 0)))?;
+            Values::Bytes { bytes, unit: 1.0 }
+        }
+        (Some('S'), _) => return read_texts(bytes, shape, size, rows, utf8),
         (Some('U'), _) => {
             let size = size.checked_mul(4).ok_or_else(unsupported)?;
-            return Ok(Items::Texts(bytes.rest(shape, size, |item| utf32(item, big))?));
+            return read_texts(bytes, shape, size, rows, |item| utf32(item, big));
         }
         _ => return Err(unsupported()),
     };
     Ok(Items::Numbers(numbers))
+}
+
+/// Texts, one for each row. Those of all rows are read, so that all ranks know the same ones.
+fn read_texts(
+    bytes: &mut Bytes,
+    shape: &[usize],
+    size: usize,
+    rows: &Range<usize>,
+    text: impl Fn(&[u8]) -> Result<String, String>,
+) -> Result<Items, DataError> {
+    let (mut texts, mut at) = (TextLabels::default(), 0);
+    bytes.rows(shape, size, false, &(0..usize::MAX), |item| {
+        texts.push(&text(item)?, at as u64, rows.contains(&at));
+        at += 1;
+        Ok(())
+    })?;
+    Ok(Items::Texts(texts))
 }
 
 /// A text of fixed length, padded with zeros.

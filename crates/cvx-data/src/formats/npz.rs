@@ -11,9 +11,9 @@ use crate::files::bytes::{Bytes, MAX_RATIO, reserve};
 use crate::files::input::ReadSeek;
 use crate::files::store::Store;
 use crate::formats::npy::{self, Array, Items};
-use crate::formats::text_labels::TextLabels;
 use crate::name::{extension, is_gz};
 use crate::request::MAX_BYTES;
+use crate::share::Share;
 
 /// Names of training features, training labels, test features and test labels, in each usual spelling.
 const KEYS: [[&str; 4]; 4] = [
@@ -28,19 +28,22 @@ const EXPECTED: &str = "x_train, X_train, X or x, with labels under y_train or y
 
 /// Reads the training and test arrays of an archive. `like` holds the labels of the training set when the
 /// archive is read as a test set.
-pub(crate) fn read(path: &Path, store: &Store, like: Option<&Labels>) -> Result<DataSplit, DataError> {
+pub(crate) fn read(path: &Path, store: &Store, like: Option<&Labels>, share: &Share) -> Result<DataSplit, DataError> {
     let mut archive = Archive::open(path, store)?;
     let [x_train, y_train, x_test, y_test] =
         KEYS.into_iter().find(|[x, ..]| archive.has(x)).ok_or_else(|| archive.unknown(EXPECTED))?;
-    let train = archive.dataset(x_train, y_train, like)?;
-    let test = if archive.has(x_test) { Some(archive.dataset(x_test, y_test, train.labels())?) } else { None };
+    let train = archive.dataset(x_train, y_train, like, share)?;
+    let test = match archive.has(x_test) {
+        true => Some(archive.dataset(x_test, y_test, train.labels(), &Share::all())?),
+        false => None,
+    };
     Ok(DataSplit { train, test })
 }
 
 /// Reads a single array of features.
-pub(crate) fn read_features(path: &Path, store: &Store) -> Result<Dataset, DataError> {
-    let x = npy::read(&mut Bytes::open(path, store)?)?;
-    dataset(path, x, None)
+pub(crate) fn read_features(path: &Path, store: &Store, share: &Share) -> Result<Dataset, DataError> {
+    let x = npy::read(&mut Bytes::open(path, store)?, share)?;
+    dataset(path, x, None, share)
 }
 
 /// Reads a matrix of finite numbers: an `.npy` file (also `.npy.gz`), or one array of an `.npz` archive.
@@ -55,14 +58,14 @@ pub(crate) fn read_features(path: &Path, store: &Store) -> Result<Dataset, DataE
 pub fn read_matrix(path: &Path, key: Option<&str>) -> Result<(usize, usize, Vec<f64>), DataError> {
     let store = Store::disk(MAX_BYTES);
     let (place, array) = match extension(path).as_deref() {
-        Some("npy") => (path.to_owned(), npy::read(&mut Bytes::open(path, &store)?)?),
+        Some("npy") => (path.to_owned(), npy::read(&mut Bytes::open(path, &store)?, &Share::all())?),
         Some("npz") => {
             let mut archive = Archive::open(path, &store)?;
             let key = key.unwrap_or("gates");
             if !archive.has(key) {
                 return Err(archive.unknown(key));
             }
-            (archive.place(key), archive.array(key)?)
+            (archive.place(key), archive.array(key, &Share::all())?)
         }
         _ => {
             return Err(DataError::UnknownSource { name: path.display().to_string() });
@@ -133,7 +136,7 @@ impl<'a> Archive<'a> {
         DataError::UnknownKey { path: self.path.clone(), key: key.to_owned(), known }
     }
 
-    fn array(&mut self, key: &str) -> Result<Array, DataError> {
+    fn array(&mut self, key: &str, share: &Share) -> Result<Array, DataError> {
         let place = self.place(key);
         let entry =
             self.zip.by_name(&format!("{key}.npy")).map_err(|error| DataError::read(&place, 0, error.into()))?;
@@ -156,25 +159,26 @@ impl<'a> Archive<'a> {
         if unpacked > self.max_bytes {
             return Err(DataError::TooLarge { path: place, limit: self.max_bytes });
         }
-        npy::read(&mut Bytes::new(place, Box::new(entry), unpacked))
+        // An entry is read to its end even where it is not packed: only so is its checksum compared.
+        npy::read(&mut Bytes::new(place, Box::new(entry), unpacked), share)
     }
 
     /// The samples of array `x` with the labels of array `y`, if present.
-    fn dataset(&mut self, x: &str, y: &str, like: Option<&Labels>) -> Result<Dataset, DataError> {
-        let features = self.array(x)?;
+    fn dataset(&mut self, x: &str, y: &str, like: Option<&Labels>, share: &Share) -> Result<Dataset, DataError> {
+        let features = self.array(x, share)?;
         let labels = if self.has(y) {
             let n_samples = features.shape.first().copied().unwrap_or(0);
-            let array = self.array(y)?;
+            let array = self.array(y, share)?;
             Some(labels(&self.place(y), array, n_samples, like)?)
         } else {
             None
         };
-        dataset(&self.place(x), features, labels)
+        dataset(&self.place(x), features, labels, share)
     }
 }
 
 /// The first axis counts samples. Arrays of three or four axes are images, channel first.
-fn dataset(path: &Path, x: Array, labels: Option<Labels>) -> Result<Dataset, DataError> {
+fn dataset(path: &Path, x: Array, labels: Option<Labels>, share: &Share) -> Result<Dataset, DataError> {
     let (n_features, kind) = match *x.shape.as_slice() {
         [_, columns] => (columns, FeatureKind::Table),
         [_, height, width] => (height * width, image(1, height, width)),
@@ -188,7 +192,7 @@ fn dataset(path: &Path, x: Array, labels: Option<Labels>) -> Result<Dataset, Dat
         }
     };
     let values = numbers(path, x.items)?;
-    Dataset::of(n_features, values, labels, kind).map_err(|error| DataError::Unusable { path: path.to_owned(), error })
+    Dataset::of(n_features, values, labels, kind).map_err(|error| share.unusable(path, error))
 }
 
 fn image(channels: usize, height: usize, width: usize) -> FeatureKind {
@@ -220,18 +224,12 @@ fn labels(path: &Path, y: Array, n_samples: usize, like: Option<&Labels>) -> Res
     }
     match y.items {
         Items::Numbers(values) => Ok(Labels::Numbers { columns, values: values.into_doubles() }),
-        Items::Texts(texts) => {
-            let mut labels = TextLabels::default();
-            for (row, text) in texts.iter().enumerate() {
-                labels.push(text, row as u64);
-            }
-            labels.finish(like).map_err(|error| DataError::Unusable {
-                path: path.to_owned(),
-                error: ModelError::NotNumeric {
-                    label: error.text,
-                    row: usize::try_from(error.place).unwrap_or(usize::MAX),
-                },
-            })
-        }
+        Items::Texts(texts) => texts.finish(like).map_err(|error| DataError::Unusable {
+            path: path.to_owned(),
+            error: ModelError::NotNumeric {
+                label: error.text,
+                row: usize::try_from(error.place).unwrap_or(usize::MAX),
+            },
+        }),
     }
 }

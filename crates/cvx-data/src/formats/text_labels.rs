@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use cvx_model::Labels;
 
-/// Labels in the order of their samples. Each distinct text is stored once.
+/// Labels of the samples that are kept, in their order. Each distinct text of all samples is stored once.
 #[derive(Default)]
 pub(crate) struct TextLabels {
     index: Vec<u32>,
@@ -19,8 +19,8 @@ pub(crate) struct NotANumber {
 }
 
 impl TextLabels {
-    /// Appends the label of the next sample. `place` is its position in the file.
-    pub(crate) fn push(&mut self, text: &str, place: u64) {
+    /// Appends the label of the next sample, if that is `kept`. `place` is its position in the file.
+    pub(crate) fn push(&mut self, text: &str, place: u64, kept: bool) {
         let index = match self.known.get(text) {
             Some(&index) => index,
             None => {
@@ -30,7 +30,9 @@ impl TextLabels {
                 index
             }
         };
-        self.index.push(index);
+        if kept {
+            self.index.push(index);
+        }
     }
 
     /// Numbers if every text is a number, otherwise names in alphabetical order.

@@ -1,6 +1,6 @@
 //! CIFAR-10 folders.
 
-use cvx_data::{DataError, Request, count_samples, open};
+use cvx_data::{DataError, Request, open};
 use cvx_model::FeatureKind;
 
 use crate::lab::{Lab, cifar_record, class_names, text};
@@ -20,20 +20,6 @@ fn batches_are_read_in_order_plain_and_gz() {
     let kind = FeatureKind::Image { channels: 3, height: 32, width: 32 };
     assert_eq!(split.train.kind(), kind);
     assert_eq!(class_names(&split.test.unwrap()), ["bird"]);
-}
-
-#[test]
-fn rows_that_are_asked_for_are_those_of_all() {
-    let lab = Lab::new();
-    lab.write("data_batch_1.bin", [cifar_record(1, 10), cifar_record(2, 20)].concat());
-    lab.write("data_batch_2.bin", [cifar_record(3, 30), cifar_record(4, 40), cifar_record(5, 50)].concat());
-    let (folder, all) = (lab.path(""), lab.read_folder().unwrap());
-    let folder = folder.to_str().unwrap();
-    assert_eq!(count_samples(folder, &Request::default()).unwrap(), Some(5));
-    for rows in [0..5, 1..4, 4..5] {
-        let part = open(folder, &Request { rows: Some(rows.clone()), ..Request::default() }).unwrap();
-        assert_eq!(part.train, all.train.select(&rows.collect::<Vec<_>>()).unwrap());
-    }
 }
 
 #[test]

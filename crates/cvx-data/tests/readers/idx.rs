@@ -1,6 +1,6 @@
 //! IDX folders.
 
-use cvx_data::{DataError, Request, count_samples, open};
+use cvx_data::DataError;
 use cvx_model::FeatureKind;
 
 use crate::lab::{Lab, idx, numbers};
@@ -25,27 +25,6 @@ fn both_spellings_plain_and_gz() {
         assert_eq!(split.train.kind(), kind);
         assert_eq!(numbers(&split.test.unwrap()), [9.0]);
     }
-}
-
-#[test]
-fn rows_that_are_asked_for_are_those_of_all() {
-    let lab = Lab::new();
-    let pixels: Vec<u8> = (0..7 * 6).collect();
-    for ending in ["", ".gz"] {
-        lab.write(&format!("train-images-idx3-ubyte{ending}"), idx(&[7, 2, 3], &pixels));
-        lab.write(&format!("train-labels-idx1-ubyte{ending}"), idx(&[7], &[0, 1, 2, 3, 4, 5, 6]));
-        lab.write("t10k-images-idx3-ubyte", idx(&[1, 2, 3], &[255; 6]));
-        lab.write("t10k-labels-idx1-ubyte", idx(&[1], &[9]));
-        let (folder, all) = (lab.path(""), lab.read_folder().unwrap());
-        let folder = folder.to_str().unwrap();
-        assert_eq!(count_samples(folder, &Request::default()).unwrap(), Some(7));
-        for rows in [0..7, 2..5, 6..7] {
-            let part = open(folder, &Request { rows: Some(rows.clone()), ..Request::default() }).unwrap();
-            assert_eq!(part.train, all.train.select(&rows.collect::<Vec<_>>()).unwrap());
-            assert_eq!(part.test, all.test);
-        }
-    }
-    assert_eq!(count_samples("planted", &Request::default()).unwrap(), None);
 }
 
 fn read(images: Vec<u8>, labels: Vec<u8>) -> DataError {

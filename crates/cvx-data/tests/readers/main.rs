@@ -9,6 +9,7 @@ mod lab;
 mod libsvm;
 mod npz;
 mod planted;
+mod ranks;
 mod shared_data;
 mod source;
 mod store;
