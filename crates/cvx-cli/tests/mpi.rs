@@ -172,6 +172,40 @@ fn ranks_that_read_their_own_rows_train_the_same_network() {
     assert!(alone(folder, "verify m.cvx --data data").status.success());
 }
 
+/// Of tables and sparse files, too. The recipe of a table is that of all rows: its levels, medians and gaps are not on
+/// every rank.
+#[test]
+fn ranks_that_read_their_own_lines_train_the_same_network() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let noise = |k: u32| (k.wrapping_mul(2_654_435_761) >> 20) % 1000;
+    let row = |row: u32| {
+        let [a, b, c] = [1, 2, 3].map(|column| noise(4 * row + column));
+        let level = match row {
+            1999 => "rare",
+            _ => ["red", "green", "blue"][c as usize % 3],
+        };
+        let gap = if row > 1500 && a < 100 { String::new() } else { format!("{a}.5") };
+        format!("{gap},{b},{level},{}\n", if a + b > c + 500 { "yes" } else { "no" })
+    };
+    let sparse = |row: u32| {
+        let [a, b, c] = [1, 2, 3].map(|column| noise(4 * row + column));
+        format!("{} 1:{a} {}:{b}\n", u8::from(a + b > c + 500), if row == 2000 { 9 } else { 2 + row % 6 })
+    };
+    fs::write(folder.join("data.csv"), (0..2100).map(row).collect::<String>()).unwrap();
+    fs::write(folder.join("data.svm"), (0..2100).map(sparse).collect::<String>()).unwrap();
+    for data in ["data.csv", "data.svm"] {
+        let arguments = "--patterns 8 --beta-fraction 0.05 --max-iterations 8 --quiet --model m.cvx --data";
+        let mut models = Vec::new();
+        for ranks in 1..=3 {
+            report(folder, ranks, &format!("{arguments} {data}"));
+            models.push(fs::read(folder.join("m.cvx")).unwrap());
+        }
+        assert!(models.iter().all(|model| *model == models[0]), "{data}");
+        assert!(alone(folder, &format!("verify m.cvx --data {data}")).status.success(), "{data}");
+    }
+}
+
 #[test]
 fn one_shard_gives_the_model_of_the_plain_program() {
     let folder = TempDir::new().unwrap();
