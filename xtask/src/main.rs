@@ -1,5 +1,5 @@
-//! Tasks of the workspace: `cargo xtask tidy`, `ci`, `python`, `reliability`, `sanitize`, `mpi`, `release`, `report`,
-//! and benchmarks by their names.
+//! Tasks of the workspace: `cargo xtask tidy`, `ci`, `python`, `reliability`, `sanitize`, `mpi`, `mutants`, `release`,
+//! `report`, and benchmarks by their names.
 
 mod bench;
 mod bench_check;
@@ -8,6 +8,7 @@ mod cuda;
 mod machete;
 mod modules;
 mod mpi;
+mod mutants;
 mod onnx;
 mod python;
 mod release;
@@ -83,6 +84,8 @@ enum Command {
     Reliability(reliability::Args),
     /// Run the tests of the program on the ranks of an MPI job, where there is Open MPI.
     Mpi,
+    /// Whether the tests notice small changes of the code: cargo-mutants, part by part; hours.
+    Mutants(mutants::Args),
     /// Run tests under AddressSanitizer, after a check that it finds a known error; needs a nightly toolchain.
     Sanitize(sanitize::Args),
     /// Go through a release up to the tag and the uploads: checks, packages, SBOM, checksums.
@@ -134,6 +137,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Figures(Passed { arguments }) => bench::run(&root, "figures", &arguments, &[]),
         Command::Report(args) => report::run(&root, &args),
         Command::Reliability(args) => reliability::run(&root, &args),
+        Command::Mutants(args) => mutants::run(&root, &args),
         Command::Mpi => {
             mpi::check(&root)?;
             Ok(ExitCode::SUCCESS)
