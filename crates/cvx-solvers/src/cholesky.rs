@@ -278,11 +278,13 @@ impl<B: Backend> LinearSolver<B> for Cholesky<B> {
 
     fn flops(&self) -> SolverFlops {
         self.factors.as_ref().map_or_else(SolverFlops::default, |factors| {
-            let (n, patterns) = (factors.kernel.rows() as f64, factors.halves as f64);
-            // Columns with X or W: 6P, without cones 2P; with M^-1: 2P. And a pair of triangular solves.
+            let (n, d, halves) = (factors.kernel.rows() as f64, factors.d, factors.halves as f64);
+            let blocks = factors.signs * halves;
+            // With W and X' a column for each block, and one for each half; with M^-1 one for each block. Without cones
+            // there is one block for each half. And a pair of triangular solves.
             let products = match &factors.cones {
-                None => 4.0 * n * factors.d * patterns,
-                Some(_) => 12.0 * n * factors.d * patterns + 4.0 * factors.d * factors.d * patterns,
+                None => 4.0 * n * d * halves,
+                Some(_) => 4.0 * n * d * (blocks + halves) + 2.0 * d * d * blocks,
             };
             SolverFlops { update: n.powi(3) / 3.0, solve: products + 2.0 * n * n }
         })
