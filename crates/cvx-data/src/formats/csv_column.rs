@@ -97,7 +97,10 @@ impl Builder {
                 }
                 Err(_) if !self.has_number => {
                     let mut index = Vec::new();
-                    with_room(&mut index, self.rows).resize(numbers.len(), MISSING);
+                    // What is given back before the rows are read again would leave a gap in memory.
+                    if !numbers.is_empty() {
+                        with_room(&mut index, self.rows).resize(numbers.len(), MISSING);
+                    }
                     self.values = Values::Texts(index, HashMap::new());
                 }
                 Err(_) => {

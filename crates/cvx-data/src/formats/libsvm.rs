@@ -17,11 +17,27 @@ use crate::share::Share;
 /// The number of features is the largest index, or `n_features` if that is larger: the last features of a training set
 /// need not occur in the samples of a test set.
 pub(crate) fn read(path: &Path, store: &Store, n_features: Option<usize>, share: &Share) -> Result<Dataset, DataError> {
-    let kept = if share.is_all() { 0..usize::MAX } else { share.rows(scan(path, store, &(0..0))?.n_samples)? };
-    let Lines { labels, entries, largest, .. } = scan(path, store, &kept)?;
-    let n_features = largest.max(n_features.unwrap_or(0));
-    let values = densify(path, labels.len(), n_features, &entries, store.max_bytes)?;
-    Dataset::new(n_features, values, Some(Labels::numbers(labels)), FeatureKind::Table)
+    let width = |lines: &Lines| lines.largest.max(n_features.unwrap_or(0));
+    let (lines, n_features, values) = if share.is_all() {
+        let mut entries = Vec::new();
+        let lines = scan(path, store, &(0..usize::MAX), |row, column, value| entries.push((row, column, value)))?;
+        let width = width(&lines);
+        let mut values = zeros(path, lines.labels.len(), width, store.max_bytes)?;
+        entries.into_iter().for_each(|(row, column, value)| values[row * width + column] = value);
+        (lines, width, values)
+    } else {
+        let all = scan(path, store, &(0..0), |_, _, _| {})?;
+        let (kept, width) = (share.rows(all.n_samples)?, width(&all));
+        let mut values = zeros(path, kept.len(), width, store.max_bytes)?;
+        let lines = scan(path, store, &kept, |row, column, value| {
+            // Every one has a place, unless the file has changed.
+            if let Some(place) = values.get_mut(row * width + column) {
+                *place = value;
+            }
+        })?;
+        (lines, width, values)
+    };
+    Dataset::new(n_features, values, Some(Labels::numbers(lines.labels)), FeatureKind::Table)
         .map_err(|error| DataError::Unusable { path: path.to_owned(), error })
 }
 
@@ -29,15 +45,20 @@ pub(crate) fn read(path: &Path, store: &Store, n_features: Option<usize>, share:
 #[derive(Default)]
 struct Lines {
     n_samples: usize,
-    /// The labels of the samples that are kept, and their entries: row among these, column, value.
+    /// The labels of the samples that are kept.
     labels: Vec<f64>,
-    entries: Vec<(usize, usize, f64)>,
     /// The largest index of all samples.
     largest: usize,
 }
 
-/// Reads all lines, of which there is one with a sample at least.
-fn scan(path: &Path, store: &Store, kept: &Range<usize>) -> Result<Lines, DataError> {
+/// Reads all lines, of which there is one with a sample at least. `keep` gets the entries of the samples that are kept:
+/// row among these, column, value.
+fn scan(
+    path: &Path,
+    store: &Store,
+    kept: &Range<usize>,
+    mut keep: impl FnMut(usize, usize, f64),
+) -> Result<Lines, DataError> {
     let mut lines = BufReader::new(Bytes::open(path, store)?);
     let mut found = Lines::default();
     let mut buffer = Vec::new();
@@ -75,7 +96,7 @@ fn scan(path: &Path, store: &Store, kept: &Range<usize>) -> Result<Lines, DataEr
                 )
             })?;
             if is_kept {
-                found.entries.push((row, index - 1, value));
+                keep(row, index - 1, value);
             }
             before = index;
         }
@@ -96,24 +117,15 @@ fn pair(word: &[u8]) -> Option<(usize, f64)> {
     Some((index.parse().ok()?, number(value.as_bytes())?))
 }
 
-/// Writes the entries (row, column, value) into a row-major array of zeros.
+/// A row-major array of zeros.
 ///
 /// The size is limited, because a large index in a small file could make it huge.
-fn densify(
-    path: &Path,
-    rows: usize,
-    columns: usize,
-    entries: &[(usize, usize, f64)],
-    max_bytes: u64,
-) -> Result<Vec<f64>, DataError> {
+fn zeros(path: &Path, rows: usize, columns: usize, max_bytes: u64) -> Result<Vec<f64>, DataError> {
     let count = rows
         .checked_mul(columns)
         .filter(|&count| count as u128 * size_of::<f64>() as u128 <= u128::from(max_bytes))
         .ok_or_else(|| DataError::TooLarge { path: path.to_owned(), limit: max_bytes })?;
     let mut values = reserve(path, count)?;
     values.resize(count, 0.0);
-    for &(row, column, value) in entries {
-        values[row * columns + column] = value;
-    }
     Ok(values)
 }
