@@ -221,6 +221,18 @@ fn so_it_is_for_rounds_of_soft_cones() {
     }
 }
 
+#[test]
+fn the_first_rank_gets_all_samples_that_are_asked_for() {
+    let names = Labels::Names { index: (0..SAMPLES as u32).map(|row| row % 3).collect(), names: vec!["a".into(); 3] };
+    let named = Dataset::new(FEATURES, data(0).values(), Some(names), FeatureKind::Table).unwrap();
+    let weighted = data(2).with_weights((0..SAMPLES).map(|row| 1.0 + (row % 5) as f64).collect()).unwrap();
+    for data in [data(0), named, weighted] {
+        let found = on_ranks(&data, 3, 4, |part, _| (part.on_first().unwrap(), part));
+        assert!(found[0].0 == data && data.on_first().unwrap() == data);
+        assert!(found[1..].iter().all(|(all, part)| all == part));
+    }
+}
+
 /// Ranks that read their own rows of a table agree on its recipe: the bytes of the model are the same.
 #[test]
 fn a_table_that_ranks_read_gives_one_model() {

@@ -2,9 +2,10 @@
 
 use crate::args::OutputArgs;
 use crate::exit::Exit;
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use cvx_linalg::{Communicator, RankError, Ranks, SampleSums, Shards};
 use cvx_model::DataSplit;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// What this process knows of the others.
@@ -23,15 +24,6 @@ impl Job {
         self.world.as_ref().is_none_or(|world| world.rank() == 0)
     }
 
-    /// Checks that what these arguments ask for can be written over ranks.
-    pub fn check_outputs(&self, output: &OutputArgs) -> Result<()> {
-        ensure!(
-            !self.has_ranks() || output.report.is_none(),
-            "--report needs all samples in one process, and they are spread over ranks: leave it out"
-        );
-        Ok(())
-    }
-
     /// Where n samples are.
     pub fn over(&self, n_samples: usize) -> Result<SampleSums, RankError> {
         let ranks = |world: &Arc<dyn Communicator>| Ranks::new(world.clone(), Shards::of(n_samples));
@@ -45,6 +37,15 @@ impl Job {
         let Some(ranks) = samples.ranks() else { return Ok(split) };
         let own: Vec<usize> = ranks.own().collect();
         Ok(DataSplit { train: split.train.select(&own)?.over(&samples)?, test: split.test })
+    }
+
+    /// The samples that the outputs of a run need: for a page, the first rank gets those of all.
+    pub fn of_outputs<'a>(&self, split: &'a DataSplit, output: &OutputArgs) -> Result<Cow<'a, DataSplit>> {
+        // All ranks send them, or none.
+        if !self.has_ranks() || !split.train.samples().of_first(output.report.is_some()) {
+            return Ok(Cow::Borrowed(split));
+        }
+        Ok(Cow::Owned(DataSplit { train: split.train.on_first()?, test: split.test.clone() }))
     }
 }
 

@@ -114,7 +114,7 @@ fn the_same_path_for_every_number_of_ranks() {
     let folder = folder.path();
     let data = "--data planted:4100x12 --patterns 10 --threads 1 --quiet --model m.cvx --json r.json";
     for arguments in [
-        format!("path {data} --betas 4 --beta-ratio 0.05 --validation 0.2 --plot path"),
+        format!("path {data} --betas 4 --beta-ratio 0.05 --validation 0.2 --plot path --report page"),
         format!("path {data} --betas 3 --beta-ratio 0.05 --folds 3 --final mean --activation gated"),
         format!("train {data} --folds 2 --max-iterations 40"),
     ] {
@@ -143,7 +143,7 @@ fn the_same_path_for_every_number_of_ranks() {
         let verified = alone(folder, "verify m.cvx --data planted:4100x12");
         assert!(verified.status.success(), "{arguments}: {}", String::from_utf8_lossy(&verified.stdout));
     }
-    assert!(folder.join("path.svg").exists());
+    assert!(folder.join("path.svg").exists() && folder.join("page/index.html").exists());
 }
 
 /// Each rank reads its own rows of a folder of IDX files, unless an option selects samples.
@@ -195,13 +195,17 @@ fn ranks_that_read_their_own_lines_train_the_same_network() {
     fs::write(folder.join("data.csv"), (0..2100).map(row).collect::<String>()).unwrap();
     fs::write(folder.join("data.svm"), (0..2100).map(sparse).collect::<String>()).unwrap();
     for data in ["data.csv", "data.svm"] {
-        let arguments = "--patterns 8 --beta-fraction 0.05 --max-iterations 8 --quiet --model m.cvx --data";
-        let mut models = Vec::new();
+        let arguments =
+            "--patterns 8 --beta-fraction 0.05 --max-iterations 8 --quiet --model m.cvx --report page --data";
+        let mut results = Vec::new();
         for ranks in 1..=3 {
-            report(folder, ranks, &format!("{arguments} {data}"));
-            models.push(fs::read(folder.join("m.cvx")).unwrap());
+            let report = report(folder, ranks, &format!("{arguments} {data}"));
+            let [model, page] = ["m.cvx", "page/importance.svg"].map(|name| fs::read(folder.join(name)).unwrap());
+            // The page shows training samples of all ranks.
+            assert!(report["understanding"]["importance"].as_array().is_some_and(|columns| columns.len() > 1));
+            results.push((model, page, report["understanding"].clone()));
         }
-        assert!(models.iter().all(|model| *model == models[0]), "{data}");
+        assert!(results.iter().all(|result| *result == results[0]), "{data}");
         assert!(alone(folder, &format!("verify m.cvx --data {data}")).status.success(), "{data}");
     }
 }
@@ -223,8 +227,6 @@ fn what_does_not_work_over_ranks_is_refused() {
     let cases = [
         (format!("train {RUN} --solver cholesky"), "use --solver gram-pcg"),
         ("train --data planted:1100x5 --beta 1".to_string(), "start at most 2 ranks"),
-        (format!("train {RUN} --report page"), "--report needs all samples"),
-        ("path --data planted:4100x12 --report page".to_string(), "--report needs all samples"),
         ("path --data planted:4100x12 --gates conv".to_string(), "gates of patches"),
         ("info m.cvx".to_string(), "only cvx train and cvx path run over ranks"),
         (

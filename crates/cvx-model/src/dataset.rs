@@ -4,7 +4,7 @@ use crate::error::ModelError;
 use crate::recipe::{Encoded, Recipe, Unknown};
 use crate::table::Table;
 use crate::values::Values;
-use cvx_linalg::SampleSums;
+use cvx_linalg::{HostMatrix, RankError, SampleSums};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::sync::Arc;
@@ -310,6 +310,52 @@ impl Dataset {
             }),
             _ => Ok(Dataset { samples: samples.clone(), ..self }),
         }
+    }
+
+    /// On the first rank, all samples without their names, in double precision; elsewhere those that are here. All
+    /// samples that are here stay as they are.
+    ///
+    /// # Errors
+    /// [`RankError`] if the ranks cannot go on together.
+    pub fn on_first(&self) -> Result<Self, RankError> {
+        let (samples, here, d) = (&self.samples, self.n_samples(), self.n_features);
+        if samples.ranks().is_none() {
+            return Ok(self.clone());
+        }
+        // One column after the other, so that there is only one beside the rows that they become.
+        let collected = |columns: usize, value: &dyn Fn(usize, usize) -> f64| {
+            let mut rows = vec![0.0; if samples.is_first() { samples.total(here) * columns } else { 0 }];
+            for column in 0..columns {
+                let all = samples.collect(HostMatrix::from_fn(here, 1, |row, _| value(row, column)))?;
+                rows.iter_mut().skip(column).step_by(columns).zip(all.col(0)).for_each(|(to, value)| *to = *value);
+            }
+            Ok::<_, RankError>(rows)
+        };
+        let values = collected(d, &|row, column| self.get(row, column))?;
+        let labels = match &self.labels {
+            None => None,
+            Some(Labels::Numbers { columns, values }) => {
+                let values = collected(*columns, &|row, column| values[row * columns + column])?;
+                Some(Labels::Numbers { columns: *columns, values })
+            }
+            Some(Labels::Names { index, names }) => {
+                let index = collected(1, &|row, _| f64::from(index[row]))?;
+                let index = index.into_iter().map(|index| index as u32).collect();
+                Some(Labels::Names { index, names: names.clone() })
+            }
+        };
+        let weights = self.weights.as_ref().map(|weights| collected(1, &|row, _| weights[row])).transpose()?;
+        if !samples.is_first() {
+            return Ok(self.clone());
+        }
+        Ok(Dataset {
+            values: Arc::new(values.into()),
+            labels,
+            weights,
+            sample_names: None,
+            samples: SampleSums::default(),
+            ..self.clone()
+        })
     }
 
     /// Whether these are all samples, or those of one rank.

@@ -24,7 +24,6 @@ pub fn run(mut args: PathArgs) -> Result<Exit> {
 
 fn run_in(job: &Job, args: &PathArgs) -> Result<Exit> {
     let fit = &args.fit;
-    job.check_outputs(&fit.output)?;
     let (mut settings, path_settings) = settings::of_path(args)?;
     let pictures: Vec<PathBuf> =
         args.plot.iter().flat_map(|stem| ENDINGS.iter().map(|ending| with_ending(stem, ending))).collect();
@@ -41,6 +40,7 @@ fn run_in(job: &Job, args: &PathArgs) -> Result<Exit> {
     let found = path(&split.train, split.test.as_ref(), &settings, &path_settings, &stop, &mut *watcher);
     drop(watcher);
     let found = found.map_err(|error| source::blame(error, &fit.data.source))?;
+    let split = job.of_outputs(&split, &fit.output)?;
     if !job.is_first() {
         return Ok(Exit::Done);
     }

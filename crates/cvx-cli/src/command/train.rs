@@ -24,7 +24,6 @@ pub fn run(mut args: TrainArgs) -> Result<Exit> {
 
 fn run_in(job: &Job, args: &TrainArgs) -> Result<Exit> {
     let fit = &args.fit;
-    job.check_outputs(&fit.output)?;
     // A resumed run may write its checkpoints into the file that it continues from.
     let resumed_from = args.resume.as_deref().filter(|_| args.resume != args.checkpoint);
     let checkpoint = args.checkpoint.as_deref().map(|path| ("--checkpoint", path));
@@ -66,6 +65,7 @@ fn at_given_beta(
     };
     drop(watcher);
     let solution = solution.map_err(|error| source::blame(error, &fit.data.source))?;
+    let split = &job.of_outputs(split, &fit.output)?;
     if !job.is_first() {
         return Ok(Exit::Done);
     }
@@ -89,6 +89,7 @@ fn at_chosen_beta(job: &Job, fit: &FitArgs, plan: Plan, split: &DataSplit, stop:
     let found = choose(&split.train, split.test.as_ref(), &plan, stop, &mut *watcher);
     drop(watcher);
     let found = found.map_err(|error| source::blame(error, &fit.data.source))?;
+    let split = &job.of_outputs(split, &fit.output)?;
     if !job.is_first() {
         return Ok(Exit::Done);
     }
