@@ -5,7 +5,6 @@ use cvx_admm::{
     PathSettings, PathSolution, Plan, Precision, Returned, Scores, Settings, Solution, SolverChoice, SolverKind,
     Status, StopToken, TrainError, Validation, Wishes, automatic, choose, path, resume, train_with,
 };
-use cvx_data::{Request, open, open_over};
 use cvx_linalg::{Communicator, LinalgError, Ranks, SampleSums, Shards, Signs, Threads};
 use cvx_model::{Activation, Constraints, Dataset, FeatureKind, GateKind, Labels, Loss, Trend};
 use std::ops::ControlFlow;
@@ -219,57 +218,6 @@ fn so_it_is_for_rounds_of_soft_cones() {
             assert!(bits(&ended[0]) == bits(&whole), "{name}, {size} ranks");
         }
     }
-}
-
-#[test]
-fn the_first_rank_gets_all_samples_that_are_asked_for() {
-    let names = Labels::Names { index: (0..SAMPLES as u32).map(|row| row % 3).collect(), names: vec!["a".into(); 3] };
-    let named = Dataset::new(FEATURES, data(0).values(), Some(names), FeatureKind::Table).unwrap();
-    let weighted = data(2).with_weights((0..SAMPLES).map(|row| 1.0 + (row % 5) as f64).collect()).unwrap();
-    for data in [data(0), named, weighted] {
-        let found = on_ranks(&data, 3, 4, |part, _| (part.on_first().unwrap(), part));
-        assert!(found[0].0 == data && data.on_first().unwrap() == data);
-        assert!(found[1..].iter().all(|(all, part)| all == part));
-    }
-}
-
-/// Ranks that read their own rows of a table agree on its recipe: the bytes of the model are the same.
-#[test]
-fn a_table_that_ranks_read_gives_one_model() {
-    let folder = TempDir::new().unwrap();
-    let file = folder.path().join("t.csv");
-    let line = |row: usize| {
-        let [a, b, c] = [1, 2, 3].map(|k| noise(5 * row + k));
-        // A level and the gaps are on some ranks alone.
-        let level = if row == 900 { "rare" } else { ["red", "green", "blue"][(row * row) % 3] };
-        let gap = if row > 1000 && b > 0.5 { String::new() } else { b.to_string() };
-        format!("{a},{gap},{level},{},{}\n", row + 1, if a * b + 0.3 * c > 0.1 { "yes" } else { "no" })
-    };
-    let text: String = (0..SAMPLES).map(line).collect();
-    std::fs::write(&file, format!("a,b,c,id,label\n{text}")).unwrap();
-    let source = file.to_str().unwrap();
-    let model = |data: &Dataset| {
-        let settings = Settings { patterns: 6, max_iterations: 6, ..settings() };
-        trained(data, &settings).unwrap().model.to_bytes().unwrap()
-    };
-    let of_ranks = |size: usize, shards: usize| {
-        let work = |threads: Threads| {
-            let world: Arc<dyn Communicator> = Arc::new(threads);
-            let over = |n: usize| Ok(SampleSums::of_rank(Arc::new(Ranks::new(world.clone(), Shards::cut(n, shards))?)));
-            let part = open_over(source, &Request::default(), &|_| {}, &over).unwrap().train;
-            assert!(size == 1 || part.n_samples() < SAMPLES);
-            model(&part)
-        };
-        thread::scope(|scope| {
-            let work = &work;
-            let ranks: Vec<_> =
-                Threads::connected(size).into_iter().map(|threads| scope.spawn(move || work(threads))).collect();
-            ranks.into_iter().map(|rank| rank.join().unwrap()).next().unwrap()
-        })
-    };
-    assert!(of_ranks(1, 1) == model(&open(source, &Request::default()).unwrap().train));
-    let one = of_ranks(1, 5);
-    assert!(one == of_ranks(2, 5) && one == of_ranks(3, 5));
 }
 
 /// Held-out samples are whole on every rank; constraints are of columns, which all ranks have.

@@ -3,8 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use cvx_linalg::RankError;
-use cvx_model::ModelError;
+use cvx_model::{ModelError, RankError};
 use thiserror::Error;
 
 use crate::name::SOURCES;

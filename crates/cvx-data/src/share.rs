@@ -4,8 +4,7 @@ use std::cell::OnceCell;
 use std::ops::Range;
 use std::path::Path;
 
-use cvx_linalg::{RankError, SampleSums};
-use cvx_model::ModelError;
+use cvx_model::{ModelError, RankError, SampleSums};
 
 use crate::error::DataError;
 

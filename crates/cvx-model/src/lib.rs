@@ -78,6 +78,7 @@ pub use cone::{BetaMax, beta_max};
 pub use confusion::{ClassScores, Confusion};
 pub use constraints::Constraints;
 pub use curvature::Curvature;
+pub use cvx_linalg::{RankError, SampleSums};
 pub use dataset::{DataSplit, Dataset, FeatureKind, Labels, TableNotes};
 pub use entry_loss::EntryLoss;
 pub use error::ModelError;
