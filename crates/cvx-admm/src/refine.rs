@@ -16,7 +16,7 @@ use cvx_model::{ConeForm, Network};
 /// Number of new gates in a round, as a share of the gates of the first programme.
 const FRESH_SHARE: f64 = 0.2;
 
-/// Maximum ratio of the patterns of a round to those of the first. With several targets, each pattern of the last round
+/// Maximum ratio of the blocks of a round to those of the first. With several targets, each pattern of the last round
 /// may give a neuron for every target.
 const MOST_GROWTH: usize = 8;
 
@@ -77,10 +77,11 @@ fn refine<B: Backend>(solver: &mut Solver<B>, solution: &Solution, sampled: usiz
     if !fell || network.n_neurons() == 0 {
         return Ok(false);
     }
+    let first_blocks = sampled * solver.settings().activation.blocks_per_pattern();
     let fits = |gates: usize, signs: usize| {
         let (budget, needed) = solver.memory(gates, signs);
         let too_large = solver.program().backend().samples().any(needed > budget);
-        !too_large && gates <= MOST_GROWTH * sampled
+        !too_large && gates * signs <= MOST_GROWTH * first_blocks
     };
     let seed = solver.settings().seed.wrapping_add(solver.round() as u64 + 1);
     if solver.program().cone_form() == ConeForm::Soft {

@@ -66,6 +66,29 @@ fn every_model_can_be_refined() {
     }
 }
 
+/// The neurons of all classes are patterns of every class: with ten classes more than eight times the first ones, in
+/// blocks of one sign.
+#[test]
+fn ten_classes_are_refined() {
+    let data = planted(150, 4, 3);
+    let class = |a: usize| ((data.row(a)[0] + data.row(a)[1] + 4.0) * 1.2).floor().clamp(0.0, 9.0);
+    let labels = Labels::numbers((0..150).map(class).collect());
+    let data = Dataset::new(4, data.values().to_vec(), Some(labels), data.kind()).unwrap();
+    let settings = Settings {
+        patterns: 4,
+        beta: Beta::Fraction(1e-2),
+        refine: 1,
+        task: TaskChoice::Multiclass,
+        gap: 1e-2,
+        ..exact()
+    };
+    let solution = refined(&data, &settings);
+    let rounds = &solution.info.rounds;
+    assert_eq!(rounds.len(), 2, "{rounds:?}");
+    assert!(rounds[1].patterns > 8 * rounds[0].patterns, "{rounds:?}");
+    assert!(rounds[1].network < rounds[0].network, "{rounds:?}");
+}
+
 /// A gated network keeps its gates, so new gates cannot make it worse.
 #[test]
 fn a_refined_gated_network_keeps_its_gates() {

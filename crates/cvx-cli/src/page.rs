@@ -158,10 +158,12 @@ fn heading(subject: &Subject) -> String {
         solution.info.seconds.total,
     );
     let mut tiles = vec![("status".to_string(), solution.status.to_string())];
-    let held_out = path.and_then(|path| path.points.get(path.chosen)).map(|point| point.validation);
+    let held_out = path.filter(|_| qualities.held_out.is_some());
+    let rows = held_out.map_or(0, |path| path.held_out.predictions.targets.rows());
+    let held_out = held_out.map(|path| summary::run::held_out_scores(solution, path));
     for (name, scores, quality, n) in [
         ("test", solution.test, &qualities.test, split.test.as_ref().map_or(0, Dataset::n_samples)),
-        ("held-out", held_out.filter(|_| qualities.held_out.is_some()), &qualities.held_out, 0),
+        ("held-out", held_out, &qualities.held_out, rows),
         ("training", Some(solution.train), &qualities.train, shape.n_samples),
     ] {
         tiles.extend(scores.map(|scores| match (quality, scores.accuracy) {

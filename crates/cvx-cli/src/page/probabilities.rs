@@ -4,6 +4,7 @@ use super::html::{paragraph, table};
 use super::picture::Picture;
 use super::subject::Subject;
 use crate::number::{counted, share};
+use crate::summary::run::held_out_scores;
 use anyhow::Result;
 use cvx_admm::Quality;
 use cvx_figures::{Panel, Point, Scale, Series};
@@ -55,7 +56,7 @@ pub fn probabilities(subject: &Subject) -> Result<Option<(String, Vec<Picture>)>
 
 fn rows<'a>(subject: &'a Subject) -> Vec<Row<'a>> {
     let Subject { solution, path, qualities, .. } = subject;
-    let held_out = path.and_then(|path| path.points.get(path.chosen)).and_then(|point| point.validation.accuracy);
+    let held_out = path.and_then(|path| held_out_scores(solution, path).accuracy);
     let (train, test) = (&solution.train_predictions, solution.test_predictions.as_ref());
     let found = [
         ("training", Some(train), &qualities.train, solution.train.accuracy),

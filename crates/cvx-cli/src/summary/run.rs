@@ -61,9 +61,18 @@ pub fn held_out_confusion(path: &PathSolution) -> Option<Confusion> {
     (targets.rows() > 0).then(|| Confusion::new(&path.solution.model.task, outputs, targets))?
 }
 
+/// The scores of the predictions of those samples, each the mean of the networks that did not see it. The point of the
+/// path has the mean of their scores instead.
+pub fn held_out_scores(solution: &Solution, path: &PathSolution) -> Scores {
+    let Predictions { outputs, targets } = &path.held_out.predictions;
+    let model = &solution.model;
+    Scores { loss: model.claim.loss.total(outputs, targets), accuracy: accuracy(&model.task, outputs, targets) }
+}
+
 /// What the certificate says, and what can be done; one or two sentences each.
 pub fn words(solution: &Solution) -> Vec<String> {
     let mut words = vec![meaning(solution)];
+    words.extend(unsolved(solution));
     if let Some(failure) = &solution.info.failure {
         words.push(format!("The run was cut short: {}.", phrase::linalg(failure)));
     }
@@ -71,6 +80,23 @@ pub fn words(solution: &Solution) -> Vec<String> {
         words.push(format!("{}: {advice}.", solution.status));
     }
     words
+}
+
+/// That programmes of single targets are not solved, where the gap of their sum does not show it.
+fn unsolved(solution: &Solution) -> Option<String> {
+    let gap = solution.summary.gap;
+    let targets = &solution.info.targets;
+    let is_open = |target: &&TargetRecord| target.objective.is_some_and(|objective| objective.relative_gap > gap);
+    let open = targets.iter().filter(is_open).count();
+    (open > 0 && solution.objective.relative_gap <= gap).then(|| {
+        let what = if solution.model.task.classes().is_empty() { "targets" } else { "classes" };
+        format!(
+            "The gap is that of all {} {what} together. {open} of them {} not within it by themselves, because others \
+             lie below their bounds: a smaller --gap solves them further.",
+            targets.len(),
+            if open == 1 { "is" } else { "are" }
+        )
+    })
 }
 
 /// Names and values of the results.
@@ -108,10 +134,7 @@ pub fn results(solution: &Solution, path: Option<&PathSolution>) -> Vec<(&'stati
     }
     rows.push(("training samples", quality::words(&solution.train, qualities.train.as_ref(), TRAINING_MEAN)));
     if let (Some(path), Some(held_out)) = (path, &qualities.held_out) {
-        let Predictions { outputs, targets } = &path.held_out.predictions;
-        let model = &solution.model;
-        let loss = model.claim.loss.total(outputs, targets);
-        let scores = Scores { loss, accuracy: accuracy(&model.task, outputs, targets) };
+        let scores = held_out_scores(solution, path);
         rows.push(("held-out samples", quality::words(&scores, Some(held_out), TRAINING_MEAN)));
     }
     if let Some(test) = &solution.test {

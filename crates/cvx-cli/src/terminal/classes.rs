@@ -7,6 +7,9 @@ use cvx_model::{ClassScores, Confusion};
 /// Most classes whose table of confusions fits a terminal; of more classes the worst of this number are listed.
 const MOST_CLASSES: usize = 12;
 
+/// Most characters of a class whose name is a column.
+const LONGEST_COLUMN: usize = 5;
+
 /// Most mistakes that are listed if the table does not fit.
 const MOST_MISTAKES: usize = 8;
 
@@ -54,15 +57,30 @@ fn two_lines(samples: &str, confusion: &Confusion) -> String {
 }
 
 fn counts(samples: &str, confusion: &Confusion) -> String {
-    // Numbered columns stay as narrow as the counts, for any names of classes.
-    let numbered = (1..=confusion.classes.len()).map(|class| class.to_string());
-    let header: Vec<String> = std::iter::once(format!("{samples}, predicted as")).chain(numbered).collect();
+    let columns = (0..confusion.classes.len()).map(|class| match are_short(confusion) {
+        true => confusion.classes[class].clone(),
+        false => (class + 1).to_string(),
+    });
+    let header: Vec<String> = std::iter::once(format!("{samples}, predicted as")).chain(columns).collect();
     let mut rows = Vec::new();
     for (class, row) in confusion.counts.iter().enumerate() {
-        let name = format!("{} {}", class + 1, confusion.classes[class]);
+        let name = label(confusion, class);
         rows.push(std::iter::once(name).chain(row.iter().map(usize::to_string)).collect());
     }
     numbers(&header, rows)
+}
+
+/// Whether the names of the classes are columns of the table; longer ones are numbered.
+fn are_short(confusion: &Confusion) -> bool {
+    confusion.classes.iter().all(|name| name.chars().count() <= LONGEST_COLUMN)
+}
+
+/// The name of a class in the first column, after its number where columns are numbered.
+fn label(confusion: &Confusion, class: usize) -> String {
+    match are_short(confusion) {
+        true => confusion.classes[class].clone(),
+        false => format!("{} {}", class + 1, confusion.classes[class]),
+    }
 }
 
 fn scores(title: &str, confusion: &Confusion, classes: &[usize]) -> String {
@@ -70,9 +88,8 @@ fn scores(title: &str, confusion: &Confusion, classes: &[usize]) -> String {
         vec![name, scores.support.to_string(), share(scores.precision), share(scores.recall), share(scores.f1)]
     };
     let header = [title, "samples", "precision", "recall", "F1"];
-    let mut rows: Vec<_> = (classes.iter())
-        .map(|&class| row(format!("{} {}", class + 1, confusion.classes[class]), confusion.scores(class)))
-        .collect();
+    let mut rows: Vec<_> =
+        (classes.iter()).map(|&class| row(label(confusion, class), confusion.scores(class))).collect();
     rows.push(row(format!("mean of {}", confusion.classes.len()), confusion.means()));
     numbers(&header, rows)
 }

@@ -1,6 +1,6 @@
 //! What `--report` writes.
 
-use crate::lab::{Lab, cats_and_dogs, idx, numbers};
+use crate::lab::{Lab, cats_and_dogs, idx, numbers, table};
 use roxmltree::{Document, Node, ParsingOptions};
 use std::collections::BTreeSet;
 use std::fs;
@@ -114,6 +114,19 @@ fn a_run_on_a_table_has_its_curves_and_the_words_of_the_closing_table() {
     ] {
         assert!(page.contains(text), "{text}");
     }
+}
+
+/// Each sample is held out of several splits: what is scored is the mean of those predictions, everywhere.
+#[test]
+fn a_page_has_one_accuracy_of_held_out_samples() {
+    let lab = Lab::new();
+    lab.write("noisy.csv", table(90, 3, |[a, b, c]| if a + 2.0 * b * c > 0.2 { "on" } else { "off" }.to_string()));
+    let run = lab.done("train --data noisy.csv --report page --json r.json");
+    let row = run.stdout.lines().find(|line| line.starts_with("│ held-out samples")).unwrap();
+    let accuracy = row.split("accuracy ").nth(1).unwrap().split(',').next().unwrap();
+    let page = lab.read("page/index.html");
+    assert!(page.contains(&format!("<b>{accuracy}</b><span>held-out accuracy</span>")), "{accuracy}");
+    assert!(!run.stdout.contains(&format!("accuracy {accuracy}.\n")), "the mean of the splits is another number");
 }
 
 #[test]
