@@ -16,7 +16,13 @@ const ROUNDING: f64 = 1e-12;
 const LARGE_RESIDUAL: f64 = 1e-2;
 
 /// The columns of the certificate by target.
-pub const TARGETS_HEADER: [&str; 5] = ["certificate by target", "objective", "bound", "gap", "neurons"];
+pub fn targets_header(solution: &Solution) -> [&'static str; 5] {
+    let title = match solution.model.task.classes() {
+        [] => "certificate by target",
+        _ => "certificate by class",
+    };
+    [title, "objective", "bound", "gap", "neurons"]
+}
 
 /// What a regression is compared with.
 const TRAINING_MEAN: &str = "the training mean";

@@ -11,7 +11,7 @@ pub fn closing(solution: &Solution, path: Option<&PathSolution>, verbose: bool) 
     text.push('\n');
     let targets = summary::run::targets(solution);
     if verbose && !targets.is_empty() {
-        text.push_str(&format!("{}\n", numbers(&summary::run::TARGETS_HEADER, targets)));
+        text.push_str(&format!("{}\n", numbers(&summary::run::targets_header(solution), targets)));
     }
     let held_out = path.filter(|_| solution.test.is_none()).and_then(summary::run::held_out_confusion);
     let confusion = match &held_out {

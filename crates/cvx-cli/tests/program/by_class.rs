@@ -80,6 +80,7 @@ fn the_certificate_has_a_part_of_each_class() {
     write_images(&lab, "train", 150, 1);
     write_images(&lab, "t10k", 90, 2);
     let run = lab.train_once("--data images --patterns 20 --json r.json --verbose");
+    assert!(run.stdout.contains("certificate by class"));
     let report = lab.json("r.json");
     crate::report::assert_keys(&report);
     let targets = report["targets"].as_array().unwrap();
@@ -102,7 +103,7 @@ fn the_certificate_has_a_part_of_each_class() {
         }
     }
     let quiet = lab.train_once("--data images --patterns 20");
-    assert!(!quiet.stdout.contains("certificate by target"));
+    assert!(!quiet.stdout.contains("certificate by class"));
 }
 
 #[test]
@@ -136,7 +137,7 @@ fn a_loss_that_couples_the_classes_has_no_certificate_by_class() {
         }
     }
     assert!(report["history"].as_array().unwrap().iter().all(|row| row["targets"].is_null()));
-    assert!(!run.stdout.contains("certificate by target"));
+    assert!(!run.stdout.contains("certificate by class"));
 }
 
 #[test]
