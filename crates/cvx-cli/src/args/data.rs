@@ -16,7 +16,7 @@ pub struct SourceArgs {
     /// Use only the samples of these classes.
     #[arg(long, value_name = "A,B,..", value_delimiter = ',')]
     pub classes: Vec<String>,
-    /// Use only the first N training samples; for prove, the first N of those that it is asked about.
+    /// Use only the first N training samples.
     #[arg(long, value_name = "N", value_parser = whole)]
     pub limit: Option<usize>,
     /// Label column of a table, by name or by number from 1.
