@@ -20,6 +20,7 @@ mod sanitize;
 mod sbom;
 mod tables;
 mod tidy;
+mod tool;
 mod tree;
 
 use anyhow::{Context, Result};

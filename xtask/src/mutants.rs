@@ -1,17 +1,15 @@
 //! `cargo xtask mutants`: whether the tests notice small changes of the code, by cargo-mutants, in a folder of its own
 //! below `target`.
 
+use crate::tool;
 use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::env;
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 const VERSION: &str = "27.1.0";
-const FOLDER: &str = "target/cargo-mutants";
 
 /// Shared by all runs, so that dependencies are compiled once.
 const BUILDS: &str = "target/mutants";
@@ -41,9 +39,6 @@ pub struct Args {
     /// Try one of every N mutants: K/N, with K from 0.
     #[arg(long)]
     shard: Option<String>,
-    /// Append a row for each part here.
-    #[arg(long)]
-    json: Option<PathBuf>,
 }
 
 /// Numbers of mutants by their ends, as cargo-mutants names them.
@@ -55,7 +50,8 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
     for part in &args.parts {
         ensure!(names.contains(&part.as_str()), "there is no part \"{part}\"; there are {}", names.join(", "));
     }
-    let program = install(root).with_context(|| format!("cargo cannot install cargo-mutants {VERSION}"))?;
+    let program = tool::install(root, "cargo-mutants", VERSION)
+        .with_context(|| format!("cargo cannot install cargo-mutants {VERSION}"))?;
     for (name, files, packages) in PARTS {
         if !args.parts.is_empty() && !args.parts.iter().any(|part| part == name) {
             continue;
@@ -66,10 +62,6 @@ pub fn run(root: &Path, args: &Args) -> Result<ExitCode> {
         let (ends, missed) = outcomes(&fs::read_to_string(output.join("mutants.out/outcomes.json"))?)?;
         println!("{}", line(name, &ends));
         missed.iter().for_each(|mutant| println!("  missed: {mutant}"));
-        if let Some(path) = &args.json {
-            let row = json!({ "bench": "mutants", "part": name, "shard": args.shard, "ends": ends, "missed": missed });
-            writeln!(OpenOptions::new().create(true).append(true).open(path)?, "{row}")?;
-        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -122,21 +114,10 @@ fn line(name: &str, ends: &Ends) -> String {
     format!("{name}: {caught} of {} viable mutants are noticed", caught + missed)
 }
 
-/// Installs cargo-mutants where it is not yet, and returns the program.
-fn install(root: &Path) -> Option<PathBuf> {
-    let folder = root.join(FOLDER);
-    let program = folder.join("bin").join(format!("cargo-mutants{}", env::consts::EXE_SUFFIX));
-    if !program.exists() {
-        let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        command.args(["install", "cargo-mutants", "--version", VERSION, "--locked", "--debug", "--quiet", "--root"]);
-        command.arg(folder).current_dir(root).status().ok()?;
-    }
-    program.exists().then_some(program)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn every_part_has_files_and_packages_of_this_workspace() {

@@ -99,11 +99,11 @@ pub fn mean_network(networks: &[Network]) -> Option<Network> {
 
 /// The certificate of several programmes together: their objectives and bounds are summed. The gap of the sums is at
 /// most the largest gap of a part.
-pub fn joint_objective(parts: &[Part], certify: Certify) -> Option<Objective> {
+pub fn joint_objective(parts: &[Objective], certify: Certify) -> Option<Objective> {
     if let [part] = parts {
-        return Some(part.objective);
+        return Some(*part);
     }
-    let sum = |value: fn(&Objective) -> f64| parts.iter().map(|part| value(&part.objective)).sum::<f64>();
+    let sum = |value: fn(&Objective) -> f64| parts.iter().map(value).sum::<f64>();
     let (network, dual_bound) = (sum(|objective| objective.network), sum(|objective| objective.dual_bound));
     let gap = network - dual_bound;
     let relative_gap = match certify {
@@ -112,9 +112,9 @@ pub fn joint_objective(parts: &[Part], certify: Certify) -> Option<Objective> {
         Certify::Network | Certify::Global if gap > 0.0 => gap / network,
         Certify::Network | Certify::Global => 0.0,
         // A part without a better point has the zero network's objective as upper bound, which is not stored.
-        Certify::Sampled => parts.iter().map(|part| part.objective.relative_gap).fold(0.0, f64::max),
+        Certify::Sampled => parts.iter().map(|part| part.relative_gap).fold(0.0, f64::max),
     };
-    let sampled_primal = parts.iter().map(|part| part.objective.sampled_primal).sum();
+    let sampled_primal = parts.iter().map(|part| part.sampled_primal).sum();
     (!parts.is_empty()).then_some(Objective { network, sampled_primal, dual_bound, relative_gap })
 }
 
@@ -124,11 +124,7 @@ mod tests {
 
     #[test]
     fn parts_without_a_finite_objective_have_no_gap() {
-        let part = |network, dual_bound| {
-            let objective = Objective { network, sampled_primal: None, dual_bound, relative_gap: 0.0 };
-            let (held_out, output_bias) = (Vec::new(), vec![0.0]);
-            Part { held_out, beta: 1.0, objective, neurons: 0, output_bias, witness: None, global: None }
-        };
+        let part = |network, dual_bound| Objective { network, sampled_primal: None, dual_bound, relative_gap: 0.0 };
         for certify in [Certify::Network, Certify::Sampled, Certify::Global] {
             for odd in [part(f64::NAN, 1.0), part(1.0, f64::NAN), part(f64::INFINITY, 1.0)] {
                 let joint = joint_objective(&[part(1.0, 1.0), odd], certify).unwrap();

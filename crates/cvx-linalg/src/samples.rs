@@ -139,9 +139,7 @@ impl<B: Backend> Samples<B> {
         width: usize,
         mut work: impl FnMut(Range<usize>, &WideMatrix<B>) -> Result<(), LinalgError>,
     ) -> Result<(), LinalgError> {
-        let tile = self.tile(width);
-        let shards = self.spread.of_shards(self.n_samples(), |samples| samples);
-        shards.into_iter().try_for_each(|samples| self.tiles_of(samples, tile, &mut work))
+        self.tiles_of_shards(self.tile(width), &mut work)
     }
 
     /// [`for_each_tile`](Samples::for_each_tile) where no tile is larger than its bytes, for work that holds more than
@@ -154,9 +152,7 @@ impl<B: Backend> Samples<B> {
         width: usize,
         mut work: impl FnMut(Range<usize>, &WideMatrix<B>) -> Result<(), LinalgError>,
     ) -> Result<(), LinalgError> {
-        let tile = self.tile_samples(width);
-        let shards = self.spread.of_shards(self.n_samples(), |samples| samples);
-        shards.into_iter().try_for_each(|samples| self.tiles_of(samples, tile, &mut work))
+        self.tiles_of_shards(self.tile_samples(width), &mut work)
     }
 
     /// The numbers of the samples of each tile of [`for_each_tile`](Samples::for_each_tile), for work that does not
@@ -193,6 +189,16 @@ impl<B: Backend> Samples<B> {
     /// Whether these samples are all samples, wherever they are.
     pub fn are_all(&self, samples: &Range<usize>) -> bool {
         samples.len() == self.spread.total(self.n_samples())
+    }
+
+    /// [`for_each_tile`](Samples::for_each_tile) with tiles of this number of samples at most.
+    fn tiles_of_shards(
+        &self,
+        tile: usize,
+        work: &mut impl FnMut(Range<usize>, &WideMatrix<B>) -> Result<(), LinalgError>,
+    ) -> Result<(), LinalgError> {
+        let shards = self.spread.of_shards(self.n_samples(), |samples| samples);
+        shards.into_iter().try_for_each(|samples| self.tiles_of(samples, tile, work))
     }
 
     /// [`for_each_tile`](Samples::for_each_tile) for the samples of one shard.

@@ -173,6 +173,8 @@ impl<B: Backend> ConeFactors<B> {
         diagonal: &mut B::Matrix,
     ) -> Result<Self, LinalgError> {
         let backend = blocks.backend;
+        // The u-update reads the samples too: they are scaled once, and V begins as a copy.
+        blocks.masked()?.samples.stored()?;
         let gram = GramFactor::new(blocks, cones)?;
         let mut samples = gram.whitened_samples(blocks)?;
         backend.gram(&samples, false, kernel, diagonal)?;

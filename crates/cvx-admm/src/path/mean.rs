@@ -26,8 +26,10 @@ pub(crate) fn mean_of(
         Some(Part { held_out: rows.clone(), ..part.clone() })
     };
     let parts: Vec<Part> = solutions.iter().zip(held_out).filter_map(part).collect();
-    let Some(objective) = joint_objective(&parts, first.model.claim.certify) else { return Ok(None) };
-    let targets = joint_targets(&solutions, &parts, &network, first.model.claim.certify);
+    let certify = first.model.claim.certify;
+    let objectives: Vec<_> = parts.iter().map(|part| part.objective).collect();
+    let Some(objective) = joint_objective(&objectives, certify) else { return Ok(None) };
+    let targets = joint_targets(&solutions, &network, certify);
     let status = Status::of_all(solutions.iter().map(|solution| solution.status));
 
     let (cpu, task, y) = (Cpu::<f64>::new(), &all.targets.task, &all.targets.y);
@@ -92,15 +94,11 @@ pub(crate) fn mean_of(
 
 /// The records of the targets: their certificates are summed over the parts as those of the whole are, and their
 /// neurons are those of the mean `network`.
-fn joint_targets(solutions: &[Solution], parts: &[Part], network: &Network, certify: Certify) -> Vec<TargetRecord> {
+fn joint_targets(solutions: &[Solution], network: &Network, certify: Certify) -> Vec<TargetRecord> {
     let of_target = |c: usize| {
-        let part = |(solution, part): (&Solution, &Part)| {
-            let objective = solution.info.targets.get(c)?.objective?;
-            // The sums do not read the witness, which is large.
-            Some(Part { objective, held_out: vec![], output_bias: vec![], witness: None, global: None, ..*part })
-        };
-        let parts: Option<Vec<Part>> = solutions.iter().zip(parts).map(part).collect();
-        let objective = parts.and_then(|parts| joint_objective(&parts, certify));
+        let objectives: Option<Vec<_>> =
+            solutions.iter().map(|solution| solution.info.targets.get(c)?.objective).collect();
+        let objective = objectives.and_then(|objectives| joint_objective(&objectives, certify));
         TargetRecord { objective, neurons: network.neurons_of(c).len() }
     };
     let count = solutions.first().map_or(0, |solution| solution.info.targets.len());
